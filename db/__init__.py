@@ -1,0 +1,1 @@
+"""The book: every SQL statement of the fleet, and the rules that the database holds itself."""

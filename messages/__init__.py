@@ -1,0 +1,1 @@
+"""The words of the fleet: messages, money, verdicts and the queue table. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""The window to the bank: the only package that talks to Stripe."""

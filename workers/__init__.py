@@ -1,0 +1,1 @@
+"""Actors: each takes one kind of message, decides, acts once outside, and remembers."""
