@@ -1,0 +1,26 @@
+-- Run once by a superuser, before the first `fleet migrate`; the one-machine stack does it by itself.
+-- Passwords are set apart, by whoever keeps them.
+--
+--   fleet_owner   owns the schema and runs migrations; no process of the fleet logs in with it.
+--   fleet         what every process logs in with. NOINHERIT: by itself it can read nothing, so that a statement outside
+--                 transaction(tenant) or system_transaction() fails instead of seeing every tenant.
+--   fleet_tenant  what transaction(tenant) becomes: sees the rows of one tenant, by row-level security.
+--   fleet_system  what system_transaction() becomes: relay, scheduler, sweep, verify; may read across tenants and move
+--                 the outbox, but cannot write a payment or the ledger.
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY[
+        'fleet_owner LOGIN',
+        'fleet LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_tenant NOLOGIN NOBYPASSRLS',
+        'fleet_system NOLOGIN NOBYPASSRLS'
+    ] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = split_part(wanted, ' ', 1)) THEN
+            EXECUTE 'CREATE ROLE ' || wanted;
+        END IF;
+    END LOOP;
+END
+$$;
+GRANT fleet_tenant, fleet_system TO fleet;

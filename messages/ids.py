@@ -1,0 +1,20 @@
+"""Ids are their own types, so that an order can never be passed where a payment is meant.
+
+All of ours are UUIDv7 (time-ordered, so B-trees grow at one end); Stripe's are Stripe's prefixed strings.
+"""
+
+from typing import Annotated, NewType
+from uuid import UUID
+
+from pydantic import StringConstraints
+
+TenantId = NewType("TenantId", UUID)
+VenueId = NewType("VenueId", UUID)
+OrderId = NewType("OrderId", UUID)
+PaymentId = NewType("PaymentId", UUID)
+TicketId = NewType("TicketId", UUID)
+MessageId = NewType("MessageId", UUID)
+
+PaymentMethodId = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,250}$")]
+CustomerId = Annotated[str, StringConstraints(pattern=r"^cus_[A-Za-z0-9]{1,250}$")]
+StripeEventId = Annotated[str, StringConstraints(pattern=r"^evt_[A-Za-z0-9_]{1,250}$")]

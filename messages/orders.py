@@ -1,0 +1,68 @@
+"""What the order service tells us: an order was placed and wants to be paid."""
+
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, IPvAnyAddress, StringConstraints, field_validator, model_validator
+
+from messages.base import Word
+from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketId, VenueId
+from messages.money import LARGEST_MINOR, Money
+
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Ticket(Word):
+    """One seat and its face price, in minor units of the order's currency."""
+
+    ticket_id: TicketId
+    face_price_minor: int = Field(ge=0, le=LARGEST_MINOR)
+    seat: ShortText
+
+
+class Device(Word):
+    """Facts for the fraud rules; opaque to everything else and never logged."""
+
+    ip: IPvAnyAddress | None = None
+    user_agent: str | None = Field(default=None, max_length=500)
+    fingerprint: str | None = Field(default=None, max_length=200)
+
+
+class OrderPlaced(Word):
+    """`order.placed`: charge `amount` for these tickets, once.
+
+    The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
+    not explain is refused at the door rather than charged. `idempotency_key` is the buyer's: one click, one key.
+    """
+
+    event_type: ClassVar[str] = "order.placed"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
+    venue_id: VenueId
+    event_id: UUID
+    buyer_id: ShortText
+    tickets: tuple[Ticket, ...] = Field(min_length=1, max_length=100)
+    amount: Money
+    payment_method_id: PaymentMethodId
+    customer_id: CustomerId | None = None
+    capture: Literal["automatic", "manual"] = "automatic"
+    idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
+    device: Device = Device()
+
+    @field_validator("amount")
+    @classmethod
+    def _chargeable(cls, amount: Money) -> Money:
+        if not 0 < amount.minor <= LARGEST_MINOR:
+            raise ValueError(f"an order costs between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
+        return amount
+
+    @model_validator(mode="after")
+    def _lines_explain_the_total(self) -> Self:
+        lines = sum(ticket.face_price_minor for ticket in self.tickets)
+        if lines != self.amount.minor:
+            raise ValueError(f"the tickets add up to {lines} but the order says {self.amount.minor}")
+        if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
+            raise ValueError("a ticket is listed twice")
+        return self

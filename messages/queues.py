@@ -1,0 +1,73 @@
+"""ONE table: message -> queue, tries, backoff, time limit. The only place where patience is written.
+
+The rings of patience (each shorter than the next): tenacity inside one Stripe call (under a few seconds) < the backoff
+here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
+"""
+
+from dataclasses import dataclass
+
+from messages.base import Message, PublicEvent
+from messages.payments import (
+    ChargeRequested,
+    PaymentAuthorized,
+    PaymentFailed,
+    PaymentLookupRequested,
+    PaymentRequiresAction,
+    PaymentSucceeded,
+)
+from messages.sweeps import SweepDue
+from messages.webhooks import WebhookReceived
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a message waits and how long we stay with it.
+
+    backoff: retry n waits a random time up to min(base * 2**n, ceiling) seconds (full jitter, so that a thousand
+    failures of one second do not come back in one second). time_limit_seconds bounds one run of the handler and must
+    stay far below RabbitMQ's consumer timeout of 30 minutes.
+    """
+
+    queue: str
+    tries: int
+    backoff_base_seconds: float
+    backoff_ceiling_seconds: float
+    time_limit_seconds: int
+    max_age_seconds: int
+
+
+# The Stripe call inside one run takes at most (2 s connect + 20 s read) x 2 attempts; 90 s leaves room for the book.
+ROUTES: dict[type[Message], Route] = {
+    ChargeRequested: Route("charges", 12, 1.0, 300.0, 90, 7 * 86_400),
+    PaymentLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
+    SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+}
+
+# Facts for other services leave through this topic exchange, with the event's type as routing key.
+EVENTS_EXCHANGE = "payments"
+PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
+    PaymentSucceeded,
+    PaymentFailed,
+    PaymentRequiresAction,
+    PaymentAuthorized,
+)
+# Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
+ORDER_SERVICE_QUEUE = "order-service.payments"
+
+# The order service publishes here; the queue is ours.
+ORDERS_EXCHANGE = "orders"
+ORDERS_QUEUE = "fleet.orders"
+ORDERS_BINDING = "order.#"
+# No order event is larger than this; a larger body is not read but dead-lettered.
+LARGEST_ORDER_BYTES = 256 * 1024
+
+DEAD_LETTER_EXCHANGE = "fleet.dead"
+DEAD_LETTER_QUEUE = "fleet.dead"
+# Deliveries of one message before the broker itself sets it aside: it has killed its worker that many times.
+DELIVERY_LIMIT = 10
+
+
+def kind_to_message() -> dict[str, type[Message]]:
+    """Actor name on the wire -> message class."""
+    return {message.kind: message for message in ROUTES}
