@@ -1,0 +1,109 @@
+"""The pool, and the only two ways into the database: transaction(tenant) and system_transaction().
+
+A process logs in as a role that may do nothing. Each transaction becomes a role first: fleet_tenant with one tenant
+set, or fleet_system, and both settings end with the transaction. Limits on statements, locks and idling are set for
+the connection, so that no forgotten transaction can freeze the queue tables.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import Connection, OperationalError, sql
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from db.settings import DatabaseSettings
+from messages.ids import TenantId
+from messages.phases import transaction_open
+
+Tx = Connection[TupleRow]
+
+# The longest statement of the hot path takes milliseconds; five seconds means something is wrong and a retry is due.
+STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 3_000
+# Longer than the relay's confirm timeout (outbox/publisher.py), the one place that waits inside a transaction (M6).
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
+
+_AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
+_AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
+
+
+class Database:
+    """One pool per process. Make it after a fork, never before."""
+
+    def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
+        options = (
+            f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
+            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS} -c timezone=UTC"
+        )
+        self._pool: ConnectionPool[Tx] = ConnectionPool(
+            settings.database_url.get_secret_value(),
+            kwargs={"autocommit": True, "application_name": application, "options": options, "connect_timeout": 5},
+            min_size=1,
+            max_size=settings.database_pool_size,
+            timeout=10,
+            open=True,
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+    @contextmanager
+    def transaction(self, tenant_id: TenantId) -> Iterator[Tx]:
+        """One short transaction that sees and writes the rows of one tenant.
+
+        Raises:
+            psycopg.OperationalError: the database is away, or a timeout was hit; nothing was written, unless the
+                connection broke during COMMIT itself: then the caller's guards must make a second run harmless.
+        """
+        with self._begin(_AS_TENANT.format(sql.Literal(str(tenant_id)))) as tx:
+            yield tx
+
+    @contextmanager
+    def system_transaction(self) -> Iterator[Tx]:
+        """One short transaction of the platform: reads across tenants, moves messages, cannot write money."""
+        with self._begin(_AS_SYSTEM) as tx:
+            yield tx
+
+    @contextmanager
+    def _begin(self, begin: sql.SQL | sql.Composed) -> Iterator[Tx]:
+        connection = self._borrow(begin)
+        try:
+            with transaction_open():
+                yield connection
+            connection.commit()
+        except BaseException:
+            if not connection.closed:
+                connection.rollback()
+            raise
+        finally:
+            self._pool.putconn(connection)
+
+    def _borrow(self, begin: sql.SQL | sql.Composed) -> Tx:
+        """A connection that is inside its transaction; BEGIN, role and tenant travel in one round trip.
+
+        After a restart of the server the pool still holds connections that are dead. Nothing of the caller's was sent
+        on them yet, so they are given back (the pool drops them) and the next one is tried.
+        """
+        for _ in range(self._pool.max_size):
+            connection = self._pool.getconn()
+            try:
+                connection.execute(begin)
+            except OperationalError:
+                self._pool.putconn(connection)
+            else:
+                return connection
+        raise OperationalError("the database is away: no connection of the pool could begin a transaction")
+
+    def wait_until_reachable(self, *, seconds: float) -> None:
+        """Return when a statement runs, or raise the last OperationalError after `seconds`."""
+        reached = Retrying(
+            retry=retry_if_exception_type(OperationalError),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            stop=stop_after_delay(seconds),
+            reraise=True,
+        )
+        for attempt in reached:
+            with attempt, self.system_transaction() as tx:
+                tx.execute("SELECT 1")

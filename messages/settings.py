@@ -1,0 +1,132 @@
+"""Settings are read once, at the entry point, from the environment; a wrong one stops the start (M10).
+
+Each package has its own small class that inherits FleetSettings, and each process loads only the classes it needs: the
+public intake cannot even read the Stripe secret key. Nothing has a default that stands in for a missing outside world.
+"""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Any, NoReturn, TypeVar, overload
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EX_CONFIG = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
+
+
+class AppEnv(StrEnum):
+    LOCAL = "local"
+    TEST = "test"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class FleetSettings(BaseSettings):
+    """APP_ENV is asked of every process; there is no default, so that nobody runs production rules by accident."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    app_env: AppEnv = Field(description="set it to local, test, staging or production")
+
+    @property
+    def in_production(self) -> bool:
+        return self.app_env is AppEnv.PRODUCTION
+
+
+class SettingsError(Exception):
+    """Every problem found, one sentence each, each naming the variable and what to set."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+A = TypeVar("A", bound=FleetSettings)
+B = TypeVar("B", bound=FleetSettings)
+C = TypeVar("C", bound=FleetSettings)
+D = TypeVar("D", bound=FleetSettings)
+
+
+@overload
+def load(a: type[A], /) -> tuple[A]: ...
+@overload
+def load(a: type[A], b: type[B], /) -> tuple[A, B]: ...
+@overload
+def load(a: type[A], b: type[B], c: type[C], /) -> tuple[A, B, C]: ...
+@overload
+def load(a: type[A], b: type[B], c: type[C], d: type[D], /) -> tuple[A, B, C, D]: ...
+def load(*classes: type[FleetSettings]) -> tuple[Any, ...]:
+    """Read all classes, and name the problems of all of them at once.
+
+    Raises:
+        SettingsError: at least one variable is missing or wrong.
+    """
+    loaded: list[FleetSettings] = []
+    problems: dict[str, None] = {}
+    for settings in classes:
+        try:
+            loaded.append(settings())
+        except ValidationError as error:
+            problems.update(dict.fromkeys(_sentences(settings, error)))
+    if problems:
+        raise SettingsError(list(problems))
+    return tuple(loaded)
+
+
+def stop_the_start(error: SettingsError) -> NoReturn:
+    """Say all problems on standard error and leave with exit code 78."""
+    sys.stderr.write("This process cannot start:\n" + "".join(f"  - {problem}\n" for problem in error.problems))
+    raise SystemExit(EX_CONFIG)
+
+
+def _sentences(settings: type[FleetSettings], error: ValidationError) -> list[str]:
+    return [_sentence(settings, detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
+
+
+def _sentence(settings: type[FleetSettings], location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = str(location[0]) if location else ""
+    field = settings.model_fields.get(name)
+    hint = (field.description if field else None) or "see the README"
+    if kind == "missing":
+        return f"{name.upper()} is not set: {hint}."
+    said = message.removeprefix("Value error, ")
+    return f"{name.upper()}: {said} ({hint})." if name else said
+
+
+def is_loopback(url: str) -> bool:
+    """True when the address can only be reached from this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.startswith("/") or host == "":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_address(url: str, schemes: Sequence[str]) -> str:
+    """Check the form of a connection address.
+
+    Raises:
+        ValueError: another scheme, or no host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in schemes:
+        raise ValueError(f"the address must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return url
+
+
+def require_tls(url: str, *, encrypted_schemes: Sequence[str], encrypted_modes: Sequence[str] = ()) -> None:
+    """In production nothing crosses a network in the clear.
+
+    Raises:
+        ValueError: the address is not loopback and neither its scheme nor its sslmode encrypts.
+    """
+    mode = parse_qs(urlsplit(url).query).get("sslmode", [""])[0]
+    if is_loopback(url) or urlsplit(url).scheme in encrypted_schemes or mode in encrypted_modes:
+        return
+    ways = [f"{scheme}://" for scheme in encrypted_schemes] + [f"sslmode={mode}" for mode in encrypted_modes]
+    raise ValueError(f"production needs TLS for an address that is not loopback: use {' or '.join(ways)}")
