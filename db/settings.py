@@ -29,7 +29,7 @@ class DatabaseSettings(FleetSettings):
 
 
 class MigrationSettings(FleetSettings):
-    """Only `fleet migrate` and `fleet tenant` log in as the owner of the schema."""
+    """Only `fleet migrate` and `fleet tenants` log in as the owner of the schema."""
 
     migration_database_url: SecretStr = Field(
         description="the PostgreSQL 18 address of role fleet_owner, postgresql://fleet_owner@host/fleet"

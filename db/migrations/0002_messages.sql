@@ -99,3 +99,10 @@ CREATE TABLE schedule_runs (
     appended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (name, due_at)
 );
+
+-- Whom the sweep has woken, how often, and when it may look again.
+CREATE TABLE wake_ups (
+    subject    text PRIMARY KEY,
+    times      integer NOT NULL,
+    not_before timestamptz NOT NULL
+);

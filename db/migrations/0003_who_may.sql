@@ -45,5 +45,6 @@ GRANT INSERT ON message_failures, dead_letters TO fleet_system;
 GRANT INSERT ON webhook_inbox TO fleet_system;
 GRANT UPDATE (state, note, settled_at) ON webhook_inbox TO fleet_system;
 GRANT SELECT, INSERT, DELETE ON schedule_runs TO fleet_system;
+GRANT SELECT, INSERT, UPDATE, DELETE ON wake_ups TO fleet_system;
 
--- Tenants, venues and fee plans are written by `fleet tenant` as the owner of the schema.
+-- Tenants, venues and fee plans are written by `fleet tenants import` as the owner of the schema.

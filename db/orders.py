@@ -1,0 +1,88 @@
+"""Orders seen: each is written once, together with the payment it asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from db.session import Tx
+from messages.ids import OrderId, PaymentId
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that was decoded and checked. `fingerprint` is the SHA-256 of its data in canonical form."""
+
+    order_id: OrderId
+    payment_id: PaymentId
+    event_source: str
+    event_id: str
+    fingerprint: bytes
+    data: dict[str, Any]
+
+
+def record(tx: Tx, orders: Sequence[NewOrder], *, by: str) -> set[PaymentId]:
+    """Write orders and their payments in one statement; returns the payments that are new.
+
+    An order whose id, or whose event id, was seen before is left alone and its payment is not among the returned;
+    `fingerprint_of` tells a repetition from a contradiction. Orders of one call must have different ids.
+
+    Raises:
+        psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
+        psycopg.errors.ForeignKeyViolation: the tenant has no such venue.
+    """
+    rows = tx.execute(
+        """
+        WITH incoming AS (
+            SELECT * FROM jsonb_to_recordset(%(orders)s) AS incoming (
+                order_id uuid, payment_id uuid, event_source text, event_id text, fingerprint text, data jsonb)
+        ), seen AS (
+            INSERT INTO orders (tenant_id, order_id, event_source, event_id, fingerprint, order_data)
+            SELECT current_tenant(), order_id, event_source, event_id, decode(fingerprint, 'hex'), data
+            FROM incoming
+            ORDER BY order_id                                      -- one order of locks for every intake process
+            ON CONFLICT DO NOTHING
+            RETURNING order_id
+        )
+        INSERT INTO payments (
+            tenant_id, payment_id, order_id, venue_id, buyer_id, amount_minor, currency, capture,
+            payment_method_id, customer_id, idempotency_key, state_by)
+        SELECT
+            current_tenant(), payment_id, order_id, (data ->> 'venue_id')::uuid, data ->> 'buyer_id',
+            (data -> 'amount' ->> 'minor')::bigint, data -> 'amount' ->> 'currency', data ->> 'capture',
+            data ->> 'payment_method_id', data ->> 'customer_id', data ->> 'idempotency_key', %(by)s
+        FROM incoming JOIN seen USING (order_id)
+        RETURNING payment_id
+        """,
+        {"orders": Jsonb([_as_row(order) for order in orders]), "by": by},
+    ).fetchall()
+    return {PaymentId(row[0]) for row in rows}
+
+
+def fingerprint_of(tx: Tx, order: NewOrder) -> bytes | None:
+    """The fingerprint under which this order id or event id was first seen; None when neither was.
+
+    When both were seen, with different orders, either proves the contradiction; the order's own row is preferred.
+    """
+    row = tx.execute(
+        """
+        SELECT fingerprint FROM orders
+        WHERE order_id = %(order_id)s OR (event_source = %(source)s AND event_id = %(event_id)s)
+        ORDER BY order_id = %(order_id)s DESC
+        LIMIT 1
+        """,
+        {"order_id": order.order_id, "source": order.event_source, "event_id": order.event_id},
+    ).fetchone()
+    return bytes(row[0]) if row else None
+
+
+def _as_row(order: NewOrder) -> dict[str, Any]:
+    return {
+        "order_id": str(order.order_id),
+        "payment_id": str(order.payment_id),
+        "event_source": order.event_source,
+        "event_id": order.event_id,
+        "fingerprint": order.fingerprint.hex(),
+        "data": order.data,
+    }

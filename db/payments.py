@@ -1,0 +1,176 @@
+"""Payments: the row, then one function per legal move (db/lifecycle.py draws them).
+
+A move is an UPDATE that names the states it may leave. True means this call made the move; False means somebody was
+first, which is never an error: the caller appends what follows only after True. The database writes the history.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from db.lifecycle import PaymentState, states_that_may_become
+from db.session import Tx
+from db.tenants import FeePlan
+from messages.ids import OrderId, PaymentId, TenantId, VenueId
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins."""
+
+    tenant_id: TenantId
+    payment_id: PaymentId
+    order_id: OrderId
+    venue_id: VenueId
+    amount_minor: int
+    currency: str
+    platform_fee_minor: int | None
+    capture: str
+    payment_method_id: str
+    customer_id: str | None
+    payment_intent_id: str | None
+    state: PaymentState
+    state_since: datetime
+    basis_points: int
+    fixed_minor: int
+    plan_currency: str
+    fully_booked: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", PaymentState(self.state))
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def plan(self) -> FeePlan:
+        return FeePlan(self.basis_points, self.fixed_minor, self.plan_currency)
+
+
+_SELECT = """
+    SELECT
+        p.tenant_id, p.payment_id, p.order_id, p.venue_id, p.amount_minor, p.currency, p.platform_fee_minor, p.capture,
+        p.payment_method_id, p.customer_id, p.payment_intent_id, p.state, p.state_since,
+        f.basis_points, f.fixed_minor, f.currency AS plan_currency,
+        EXISTS (
+            SELECT FROM charges c
+            WHERE c.tenant_id = p.tenant_id AND c.payment_id = p.payment_id AND c.balance_transaction_id IS NOT NULL
+        ) AS fully_booked
+    FROM payments p
+    JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
+    JOIN fee_plans f ON (f.tenant_id, f.fee_plan_id) = (v.tenant_id, v.fee_plan_id)
+    WHERE p.payment_id = %(payment_id)s
+"""
+
+
+def get(tx: Tx, payment_id: PaymentId) -> Payment | None:
+    """The payment, unlocked; None when the tenant has no such payment."""
+    with tx.cursor(row_factory=class_row(Payment)) as cursor:
+        return cursor.execute(_SELECT, {"payment_id": payment_id}).fetchone()
+
+
+def lock(tx: Tx, payment_id: PaymentId) -> Payment | None:
+    """The payment, locked until the transaction ends: whoever moves it next waits for us."""
+    with tx.cursor(row_factory=class_row(Payment)) as cursor:
+        return cursor.execute(_SELECT + "FOR UPDATE OF p", {"payment_id": payment_id}).fetchone()
+
+
+def find_by_intent(tx: Tx, payment_intent_id: str) -> tuple[TenantId, PaymentId] | None:
+    """Whose payment an intent belongs to; in a system transaction it looks across tenants."""
+    row = tx.execute(
+        "SELECT tenant_id, payment_id FROM payments WHERE payment_intent_id = %(intent)s",
+        {"intent": payment_intent_id},
+    ).fetchone()
+    return (TenantId(row[0]), PaymentId(row[1])) if row else None
+
+
+def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by: str) -> bool:
+    """requested -> charging; from here on a call may be under way."""
+    moved = tx.execute(
+        """
+        UPDATE payments
+        SET state = 'charging', state_reason = NULL, state_by = %(by)s, platform_fee_minor = %(fee)s
+        WHERE payment_id = %(payment_id)s AND state = 'requested'
+        """,
+        {"payment_id": payment_id, "fee": platform_fee_minor, "by": by},
+    )
+    return moved.rowcount == 1
+
+
+def mark_succeeded(tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, by: str) -> bool:
+    return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor)
+
+
+def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.AUTHORIZED, intent_id, None, by)
+
+
+def mark_requires_action(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.REQUIRES_ACTION, intent_id, None, by)
+
+
+def mark_processing(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.PROCESSING, intent_id, None, by)
+
+
+def mark_failed(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.FAILED, intent_id, reason, by)
+
+
+def mark_canceled(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.CANCELED, intent_id, reason, by)
+
+
+def _move(
+    tx: Tx,
+    payment: Payment,
+    state: PaymentState,
+    intent_id: str | None,
+    reason: str | None,
+    by: str,
+    platform_fee_minor: int | None = None,
+) -> bool:
+    moved = tx.execute(
+        """
+        UPDATE payments
+        SET state = %(state)s, state_reason = %(reason)s, state_by = %(by)s,
+            payment_intent_id = coalesce(%(intent_id)s, payment_intent_id),
+            platform_fee_minor = coalesce(%(fee)s, platform_fee_minor)
+        WHERE payment_id = %(payment_id)s AND state = ANY (%(leaving)s)
+        """,
+        {
+            "payment_id": payment.payment_id,
+            "state": state.value,
+            "reason": reason,
+            "by": by,
+            "intent_id": intent_id,
+            "fee": platform_fee_minor,
+            "leaving": states_that_may_become(state),
+        },
+    )
+    return moved.rowcount == 1
+
+
+def add_attempt(
+    tx: Tx, payment: Payment, *, call_id: object, outcome: str, decline_code: str | None, payment_method_id: str | None
+) -> None:
+    """Append one try of paying, as it ended; the number follows the last one (the payment's row is locked)."""
+    tx.execute(
+        """
+        INSERT INTO payment_attempts (
+            tenant_id, payment_id, attempt, payment_method_id, call_id, outcome, decline_code)
+        SELECT current_tenant(), %(payment_id)s, coalesce(max(attempt), 0) + 1, %(method)s, %(call_id)s,
+               %(outcome)s, %(decline_code)s
+        FROM payment_attempts WHERE payment_id = %(payment_id)s
+        """,
+        {
+            "payment_id": payment.payment_id,
+            "method": payment_method_id or payment.payment_method_id,
+            "call_id": call_id,
+            "outcome": outcome,
+            "decline_code": decline_code,
+        },
+    )

@@ -1,0 +1,103 @@
+"""Tenants, their venues and fee plans. Read by every process, written by `fleet tenants` as the schema's owner."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from db.session import Tx
+from messages.ids import TenantId, VenueId
+
+
+@dataclass(frozen=True, slots=True)
+class FeePlan:
+    """The platform's fee: basis points of the amount plus a fixed part, in minor units of `currency`."""
+
+    basis_points: int
+    fixed_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    venue_id: VenueId
+    name: str
+    currency: str
+    fee_plan: FeePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    tenant_id: TenantId
+    name: str
+    venues: tuple[Venue, ...]
+
+
+def venue_currencies(tx: Tx) -> dict[VenueId, str]:
+    """The venues of the transaction's tenant; empty when nobody knows that tenant."""
+    rows = tx.execute("SELECT venue_id, currency FROM venues").fetchall()
+    return {VenueId(row[0]): row[1] for row in rows}
+
+
+def all_tenants(tx: Tx) -> list[TenantId]:
+    """Every tenant's id; needs a system transaction."""
+    return [TenantId(row[0]) for row in tx.execute("SELECT tenant_id FROM tenants ORDER BY tenant_id").fetchall()]
+
+
+def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:
+    """Add tenants, venues and plans that are not there yet; what is there stays as it is. Needs the schema's owner."""
+    for tenant in tenants:
+        with owner.transaction():
+            _register_one(owner, tenant)
+
+
+def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant) -> None:
+    owner.execute(
+        "INSERT INTO tenants (tenant_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", [tenant.tenant_id, tenant.name]
+    )
+    venues = [
+        {
+            "venue_id": str(venue.venue_id),
+            "name": venue.name,
+            "currency": venue.currency,
+            "basis_points": venue.fee_plan.basis_points,
+            "fixed_minor": venue.fee_plan.fixed_minor,
+        }
+        for venue in tenant.venues
+    ]
+    # A plan per venue, with the venue's own id: one statement can then write both.
+    owner.execute(
+        """
+        WITH wanted AS (
+            SELECT * FROM jsonb_to_recordset(%(venues)s)
+            AS venue (venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint)
+        ), plans AS (
+            INSERT INTO fee_plans (tenant_id, fee_plan_id, name, basis_points, fixed_minor, currency)
+            SELECT %(tenant_id)s, venue_id, name, basis_points, fixed_minor, currency FROM wanted
+            ON CONFLICT DO NOTHING
+        )
+        INSERT INTO venues (tenant_id, venue_id, name, currency, fee_plan_id)
+        SELECT %(tenant_id)s, venue_id, name, currency, venue_id FROM wanted
+        ON CONFLICT DO NOTHING
+        """,
+        {"tenant_id": tenant.tenant_id, "venues": Jsonb(venues)},
+    )
+
+
+def tenant_from_json(value: dict[str, object]) -> Tenant:
+    """Read one tenant as `fleet tenants import` takes it: tenant_id, name, venues[venue_id, name, currency, fee].
+
+    Raises:
+        KeyError, ValueError, TypeError: a field is missing or has another form.
+    """
+    venues = value["venues"]
+    if not isinstance(venues, list):
+        raise TypeError("venues must be a list")
+    return Tenant(TenantId(UUID(str(value["tenant_id"]))), str(value["name"]), tuple(_venue(venue) for venue in venues))
+
+
+def _venue(value: dict[str, object]) -> Venue:
+    currency = str(value["currency"])
+    plan = FeePlan(int(str(value["basis_points"])), int(str(value["fixed_minor"])), currency)
+    return Venue(VenueId(UUID(str(value["venue_id"]))), str(value["name"]), currency, plan)
