@@ -1,4 +1,4 @@
-"""The outbox table: rows wait here until the broker has confirmed them (outbox/append.py fills, outbox/relay.py empties).
+"""The outbox table: rows wait here until the broker has confirmed them (append.py fills it, relay.py empties it).
 
 Lanes keep the order of one payment: a relay locks lanes, not rows, so that two relays never hold rows of the same
 payment at once. Rows are read by due time, never by "id greater than the last one": a transaction that commits late
@@ -13,14 +13,14 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.session import Tx
+from db.session import Tx, ring_after_commit
 
 LANES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A message in its wire form. `not_before` None means: due at once."""
+    """A message in its wire form. `not_before` None, or a time gone by, means: due at once."""
 
     tenant_id: UUID | None
     message_id: UUID
@@ -40,6 +40,7 @@ class NewRow:
 @dataclass(frozen=True, slots=True)
 class DueRow:
     id: int
+    due_at: datetime
     exchange: str
     routing_key: str
     message_id: UUID
@@ -51,12 +52,13 @@ _INSERT = """
         tenant_id, message_id, kind, exchange, routing_key, ordering_key, lane, attempt, due_at, body)
     VALUES (
         %(tenant_id)s, %(message_id)s, %(kind)s, %(exchange)s, %(routing_key)s, %(ordering_key)s, %(lane)s,
-        %(attempt)s, coalesce(%(not_before)s, clock_timestamp()), %(body)s)
+        %(attempt)s, greatest(%(not_before)s::timestamptz, clock_timestamp()), %(body)s)
 """
 
 
 def insert(tx: Tx, rows: Sequence[NewRow]) -> None:
     """Write rows in their order; a batch travels as one statement over arrays."""
+    ring_after_commit()
     if len(rows) == 1:
         tx.execute(_INSERT, _as_values(rows[0]))
         return
@@ -66,7 +68,7 @@ def insert(tx: Tx, rows: Sequence[NewRow]) -> None:
             tenant_id, message_id, kind, exchange, routing_key, ordering_key, lane, attempt, due_at, body)
         SELECT
             tenant_id, message_id, kind, exchange, routing_key, ordering_key, lane, attempt,
-            coalesce(not_before, clock_timestamp()), body
+            greatest(not_before, clock_timestamp()), body
         FROM unnest(
             %(tenant_id)s::uuid[], %(message_id)s::uuid[], %(kind)s::text[], %(exchange)s::text[],
             %(routing_key)s::text[], %(ordering_key)s::uuid[], %(lane)s::smallint[], %(attempt)s::integer[],
@@ -123,7 +125,7 @@ def due(tx: Tx, lanes: Sequence[int], *, not_older_than: datetime | None, limit:
     with tx.cursor(row_factory=class_row(DueRow), binary=True) as cursor:
         return cursor.execute(
             """
-            SELECT id, exchange, routing_key, message_id, body
+            SELECT id, due_at, exchange, routing_key, message_id, body
             FROM outbox
             WHERE due_at >= coalesce(%(floor)s, '-infinity'::timestamptz)
               AND due_at <= clock_timestamp()

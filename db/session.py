@@ -7,12 +7,14 @@ the connection, so that no forgotten transaction can freeze the queue tables.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from psycopg import Connection, OperationalError, sql
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from db.doorbell import Ringer
 from db.settings import DatabaseSettings
 from messages.ids import TenantId
 from messages.phases import transaction_open
@@ -27,6 +29,14 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
 _AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
+
+
+_appended: ContextVar[bool] = ContextVar("appended", default=False)
+
+
+def ring_after_commit() -> None:
+    """Said by db/outbox.py inside a transaction: wake the relay once this has committed."""
+    _appended.set(True)
 
 
 class Database:
@@ -45,8 +55,10 @@ class Database:
             timeout=10,
             open=True,
         )
+        self._ringer = Ringer(settings)
 
     def close(self) -> None:
+        self._ringer.close()
         self._pool.close()
 
     @contextmanager
@@ -69,6 +81,7 @@ class Database:
     @contextmanager
     def _begin(self, begin: sql.SQL | sql.Composed) -> Iterator[Tx]:
         connection = self._borrow(begin)
+        _appended.set(False)
         try:
             with transaction_open():
                 yield connection
@@ -79,6 +92,8 @@ class Database:
             raise
         finally:
             self._pool.putconn(connection)
+        if _appended.get():
+            self._ringer.ring()
 
     def _borrow(self, begin: sql.SQL | sql.Composed) -> Tx:
         """A connection that is inside its transaction; BEGIN, role and tenant travel in one round trip.

@@ -1,0 +1,107 @@
+"""The relay's doorbell: NOTIFY wakes it within milliseconds, a poll is the net below.
+
+NOTIFY inside a money transaction costs a quarter to a half of the commits (it takes one global lock), so it is sent
+after the commit, on a connection of its own, and at most once every few milliseconds however many commits there were.
+A notification that is lost costs one poll interval, never a message.
+"""
+
+import threading
+import time
+
+import psycopg
+from loguru import logger
+
+from db.settings import DatabaseSettings
+
+CHANNEL = "outbox_due"
+LISTENER = "fleet-relay-doorbell"
+_PAUSE_SECONDS = 0.005
+_COUNT_EVERY_SECONDS = 2.0
+_OPTIONS = "-c statement_timeout=5000 -c timezone=UTC"
+
+
+class Ringer:
+    """Rings after commits, from a thread of its own; calls in between fall together."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._url = settings.database_url.get_secret_value()
+        self._wanted = threading.Event()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._start = threading.Lock()
+
+    def ring(self) -> None:
+        """Something is due; returns at once."""
+        if self._thread is None:
+            self._begin()
+        self._wanted.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+
+    def _begin(self) -> None:
+        with self._start:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._ring_until_closed()
+            except psycopg.Error:
+                # The relay polls anyway; the next commit rings again.
+                time.sleep(0.2)
+
+    def _ring_until_closed(self) -> None:
+        with psycopg.connect(self._url, autocommit=True, application_name="fleet-ringer", options=_OPTIONS) as line:
+            while self._wanted.wait() and not self._closing:
+                self._wanted.clear()
+                line.execute("NOTIFY outbox_due")
+                time.sleep(_PAUSE_SECONDS)
+
+
+class Doorbell:
+    """The relay's side: waits for the ring, and counts the relays that listen."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._url = settings.database_url.get_secret_value()
+        self._line: psycopg.Connection[tuple[object, ...]] | None = None
+        self._count = 1
+        self._count_again_at = 0.0
+
+    def wait(self, seconds: float) -> None:
+        """Return when it rings, or after `seconds`; while the database is away, after `seconds`."""
+        try:
+            for _ in self._connected().notifies(timeout=seconds, stop_after=1):
+                pass
+        except psycopg.Error as error:
+            logger.warning("doorbell is silent, polling: {}", type(error).__name__)
+            self.close()
+            time.sleep(seconds)
+
+    def relays(self) -> int:
+        """How many relays are running, counted every two seconds by their doorbells; at least one."""
+        if time.monotonic() >= self._count_again_at:
+            self._count_again_at = time.monotonic() + _COUNT_EVERY_SECONDS
+            row = (
+                self._connected()
+                .execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [LISTENER])
+                .fetchone()
+            )
+            self._count = max(1, int(str(row[0]))) if row else 1
+        return self._count
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        if self._line is None or self._line.closed:
+            self._line = psycopg.connect(self._url, autocommit=True, application_name=LISTENER, options=_OPTIONS)
+            self._line.execute("LISTEN outbox_due")
+        return self._line

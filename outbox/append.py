@@ -1,0 +1,116 @@
+"""append(tx, ...): the only way anything is ever queued.
+
+A message becomes a row in the caller's transaction: it exists exactly when the change it follows from exists. The row
+holds the wire form, so that the relay only carries bytes. Our own messages travel as Dramatiq messages; facts for other
+services as CloudEvents 1.0.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import uuid_utils.compat as uuid_utils
+
+from db import outbox as table
+from db.session import Tx
+from messages import trace
+from messages.base import Message, PublicEvent
+from messages.queues import EVENTS_EXCHANGE, ROUTES
+
+EVENT_SOURCE = "/payment-fleet"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What travels beside a message's payload. `message_id` and `first_appended_ms` stay the same over all retries."""
+
+    message_id: UUID
+    attempt: int
+    trace_id: str
+    first_appended_ms: int
+
+
+def append(tx: Tx, *messages: Message | PublicEvent, not_before: datetime | None = None) -> None:
+    """Queue messages, in this order, when the transaction commits; not before `not_before` (UTC) when it is given."""
+    if messages:
+        table.insert(tx, [_as_row(message, new_envelope(), not_before) for message in messages])
+
+
+def append_again(tx: Tx, message: Message, envelope: Envelope, not_before: datetime) -> None:
+    """Queue another attempt of the same message: same id, same trace, next number."""
+    table.insert(tx, [_as_row(message, envelope, not_before)])
+
+
+def append_traced(tx: Tx, messages: list[tuple[Message, str]]) -> None:
+    """Queue a batch whose messages each belong to a trace of their own."""
+    if messages:
+        table.insert(tx, [_as_row(message, new_envelope(trace_id), None) for message, trace_id in messages])
+
+
+def new_envelope(trace_id: str | None = None) -> Envelope:
+    return Envelope(uuid_utils.uuid7(), 1, trace_id or trace.current(), int(datetime.now(UTC).timestamp() * 1000))
+
+
+def _as_row(message: Message | PublicEvent, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
+    if isinstance(message, PublicEvent):
+        return _event_row(message, envelope, not_before)
+    route = ROUTES[type(message)]
+    return table.NewRow(
+        tenant_id=message.tenant_id,
+        message_id=envelope.message_id,
+        kind=message.kind,
+        exchange="",
+        routing_key=route.queue,
+        ordering_key=message.ordering_key,
+        attempt=envelope.attempt,
+        not_before=not_before,
+        body=orjson.dumps(_dramatiq_fields(message, route.queue, envelope)),
+    )
+
+
+def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[str, Any]:
+    """The fields of dramatiq.Message (2.2); Dramatiq decodes them with its JSON encoder."""
+    return {
+        "queue_name": queue,
+        "actor_name": message.kind,
+        "args": [],
+        "kwargs": {"payload": message.model_dump(mode="json")},
+        "options": {
+            "attempt": envelope.attempt,
+            "trace_id": envelope.trace_id,
+            "first_appended_ms": envelope.first_appended_ms,
+        },
+        "message_id": str(envelope.message_id),
+        "message_timestamp": envelope.first_appended_ms,
+    }
+
+
+def _event_row(event: PublicEvent, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
+    return table.NewRow(
+        tenant_id=event.tenant_id,
+        message_id=envelope.message_id,
+        kind=event.event_type,
+        exchange=EVENTS_EXCHANGE,
+        routing_key=event.event_type,
+        ordering_key=event.payment_id,
+        attempt=envelope.attempt,
+        not_before=not_before,
+        body=orjson.dumps(_cloud_event(event, envelope)),
+    )
+
+
+def _cloud_event(event: PublicEvent, envelope: Envelope) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": str(envelope.message_id),
+        "source": EVENT_SOURCE,
+        "type": event.event_type,
+        "time": datetime.fromtimestamp(envelope.first_appended_ms / 1000, UTC).isoformat(),
+        "subject": str(event.payment_id),
+        "datacontenttype": "application/json",
+        "dataschema": f"{event.event_type}/{event.version}",
+        "traceparent": f"00-{envelope.trace_id}-{envelope.trace_id[:16]}-01",
+        "data": event.model_dump(mode="json"),
+    }

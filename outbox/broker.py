@@ -1,0 +1,70 @@
+"""The Dramatiq broker with our topology: quorum queues, a delivery limit, lasting dead letters, nothing in memory.
+
+Dramatiq's own delay queue and retries are not used: they keep delayed messages unacked in worker memory, ack even when
+the re-enqueue failed, and drop dead letters after seven days. Here a retry is an outbox row (workers/actor.py), so the
+broker only ever holds work that is due now. A message is acked once its outcome is committed. A message that is not
+(its worker could not reach the database) goes back to the queue, and the delivery limit ends it in the lasting dead
+letter queue.
+"""
+
+from functools import partial
+from typing import Any
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.middleware import ShutdownNotifications, TimeLimit
+
+from outbox.topology import work_queue_arguments
+
+# Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
+GIVE_BACK = "give_back"
+
+
+class FleetConsumer(_RabbitmqConsumer):  # type: ignore[misc]  # Dramatiq ships no types
+    """Rejects to the dead letter queue, except what a worker gives back: that is delivered again."""
+
+    def _nack(self, tag: int, *, requeue: bool = False) -> None:
+        self.connection.add_callback_threadsafe(partial(self.channel.basic_nack, tag, requeue=requeue))
+
+    def nack(self, message: Any) -> None:
+        if not message.options.get(GIVE_BACK):
+            super().nack(message)
+            return
+        if message._tag in self.known_tags:
+            self.known_tags.remove(message._tag)
+            self._nack(message._tag, requeue=True)
+
+
+class FleetBroker(RabbitmqBroker):  # type: ignore[misc]  # Dramatiq ships no types
+    """Consumes only. Whatever is to be published goes through the outbox."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url=url, middleware=[TimeLimit(), ShutdownNotifications()])
+
+    @property
+    def consumer_class(self) -> type[FleetConsumer]:
+        return FleetConsumer
+
+    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
+        """Our queue alone: no delay queue, no expiring dead letter queue."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.queues_pending.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+        if ensure:
+            self._ensure_queue(queue_name)
+
+    def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
+        del queue_name
+        return work_queue_arguments()
+
+    def _declare_dq_queue(self, queue_name: str) -> None:
+        """There is none: a delay is a due time in the outbox."""
+
+    def _declare_xq_queue(self, queue_name: str) -> None:
+        """There is none: dead letters are declared by outbox/topology.py, without a time to live."""
+
+    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+        del delay
+        raise RuntimeError(f"{message.actor_name}.send() bypasses the outbox; use outbox.append.append(tx, ...)")

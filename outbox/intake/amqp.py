@@ -1,0 +1,123 @@
+"""The order service's door: consumes its topic exchange, accepts in batches, acks only what is committed.
+
+Phases: gather what is there (up to BATCH, or a few milliseconds), accept it (outbox/intake/accept.py), ack. Killed before
+the commit, the broker delivers again; killed after it, the redelivered events are duplicates and change nothing. While
+the database is away nothing is acked: the events stay at the broker.
+"""
+
+import signal
+import time
+from dataclasses import dataclass, field
+from threading import Event
+from types import FrameType
+
+import pika
+import psycopg
+from loguru import logger
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPError
+
+from db.session import Database
+from db.settings import DatabaseSettings
+from messages.queues import ORDERS_QUEUE
+from messages.settings import SettingsError, load, stop_the_start
+from outbox import topology
+from outbox.intake.accept import Incoming, Outcome, accept
+from outbox.logs import configure_logs
+from outbox.metrics import INTAKE_ORDERS
+from outbox.settings import BrokerSettings
+
+BATCH = 100
+# How long the first event of a batch may wait for company.
+LINGER_SECONDS = 0.01
+IDLE_SECONDS = 1.0
+AWAY_PAUSE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class OrderIntake:
+    """One consumer of the orders queue. `run` reconnects by itself until asked to stop."""
+
+    db: Database
+    url: str
+    stopping: Event = field(default_factory=Event)
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._consume()
+            except (AMQPError, OSError) as error:
+                logger.warning("broker away, reconnecting: {}", type(error).__name__)
+                self.stopping.wait(AWAY_PAUSE_SECONDS)
+
+    def _consume(self) -> None:
+        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        try:
+            channel = connection.channel()
+            channel.basic_qos(prefetch_count=2 * BATCH)
+            while not self.stopping.is_set():
+                deliveries = _gather(channel)
+                if deliveries:
+                    self._accept(channel, deliveries)
+        finally:
+            if connection.is_open:
+                connection.close()
+
+    def _accept(self, channel: BlockingChannel, deliveries: list[tuple[int, Incoming]]) -> None:
+        try:
+            outcomes = accept(self.db, [incoming for _, incoming in deliveries])
+        except psycopg.Error as error:
+            logger.warning("database away, {} events stay at the broker: {}", len(deliveries), type(error).__name__)
+            for tag, _ in deliveries:
+                channel.basic_nack(tag, requeue=True)
+            self.stopping.wait(AWAY_PAUSE_SECONDS)
+            return
+        channel.basic_ack(deliveries[-1][0], multiple=True)
+        for outcome in Outcome:
+            INTAKE_ORDERS.labels(outcome.value).inc(outcomes.count(outcome))
+
+
+def _gather(channel: BlockingChannel) -> list[tuple[int, Incoming]]:
+    """The next events, at least one unless the queue is idle; tags grow within a channel, so the last acks them all."""
+    gathered: list[tuple[int, Incoming]] = []
+    deadline = 0.0
+    timeout = IDLE_SECONDS
+    while len(gathered) < BATCH:
+        method, properties, body = next(channel.consume(ORDERS_QUEUE, inactivity_timeout=timeout))
+        if method is None:
+            break
+        gathered.append((method.delivery_tag, Incoming(body or b"", properties.message_id)))
+        deadline = deadline or time.monotonic() + LINGER_SECONDS
+        timeout = max(0.0005, deadline - time.monotonic())
+        if time.monotonic() >= deadline:
+            break
+    return gathered
+
+
+def main() -> None:
+    try:
+        database, broker = load(DatabaseSettings, BrokerSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    configure_logs(database.app_env, "intake-orders")
+    url = broker.rabbitmq_url.get_secret_value()
+    topology.declare_when_reachable(url)
+    db = Database(database, application="fleet-intake-orders")
+    intake = OrderIntake(db, url)
+    _stop_on_signals(intake.stopping)
+    logger.info("order intake started")
+    intake.run()
+    db.close()
+    logger.info("order intake stopped")
+
+
+def _stop_on_signals(stopping: Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+if __name__ == "__main__":
+    main()

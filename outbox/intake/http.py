@@ -1,0 +1,164 @@
+"""The public door: Stripe's webhooks, health and metrics. Verify, store, answer; the work is done by workers.
+
+POST /webhooks/stripe   2xx only after the event and its drain message are committed; 400 for a bad signature
+GET  /health/live       this process runs
+GET  /health/ready      database, broker and cache, each named; 503 when one is away
+GET  /metrics           Prometheus
+
+Errors are application/problem+json (RFC 9457).
+"""
+
+import time
+from typing import Any
+
+import psycopg
+import redis
+import uvicorn
+from loguru import logger
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from db.session import Database
+from db.settings import DatabaseSettings
+from messages.settings import SettingsError, load, stop_the_start
+from outbox import topology
+from outbox.intake.inbox import receive
+from outbox.logs import configure_logs
+from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
+from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
+from stripe_client.webhooks import BadSignatureError, UnreadableEventError, WebhookSettings, verify
+
+# Stripe's events are a few kilobytes; nothing larger than this is read.
+LARGEST_WEBHOOK_BYTES = 512 * 1024
+
+
+class Door:
+    """The handlers, and what they need."""
+
+    def __init__(self, db: Database, secrets: WebhookSettings, broker: BrokerSettings, cache: CacheSettings) -> None:
+        self._db = db
+        self._secrets = secrets.stripe_webhook_secrets
+        self._livemode = secrets.in_production
+        self._broker_url = broker.rabbitmq_url.get_secret_value()
+        self._cache_url = cache.redis_url.get_secret_value().replace("valkey", "redis", 1)
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/webhooks/stripe", self.stripe_webhook, methods=["POST"]),
+                Route("/health/live", self.live),
+                Route("/health/ready", self.ready),
+                Route("/metrics", self.metrics),
+            ],
+            exception_handlers={404: _not_found, 405: _not_found},
+        )
+
+    async def stripe_webhook(self, request: Request) -> Response:
+        started = time.perf_counter()
+        raw = await _read(request)
+        if raw is None:
+            return _counted("too_large", problem(413, "the body is larger than a webhook can be"))
+        response = await run_in_threadpool(self._store, raw, request.headers.get("stripe-signature"))
+        WEBHOOK_SECONDS.observe(time.perf_counter() - started)
+        return response
+
+    def _store(self, raw: bytes, signature: str | None) -> Response:
+        try:
+            event = verify(raw, signature, self._secrets)
+        except BadSignatureError as error:
+            logger.warning("webhook refused: bad signature")
+            return _counted("bad_signature", problem(400, str(error)))
+        except UnreadableEventError as error:
+            logger.warning("webhook refused: {}", error)
+            return _counted("unreadable", problem(400, str(error)))
+        if event.livemode != self._livemode:
+            logger.error("webhook refused: an event of the other mode (livemode={})", event.livemode)
+            return _counted("wrong_mode", problem(400, "test and live events do not mix"))
+        try:
+            new = receive(self._db, event)
+        except psycopg.Error as error:
+            logger.warning("webhook not stored, Stripe will send it again: {}", type(error).__name__)
+            return _counted("not_stored", problem(503, "the event could not be stored; send it again"))
+        return _counted("stored" if new else "duplicate", Response(status_code=204))
+
+    async def live(self, _request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def ready(self, _request: Request) -> Response:
+        checks = {
+            "database": await run_in_threadpool(self._database_is_reachable),
+            "broker": await run_in_threadpool(topology.is_reachable, self._broker_url),
+            "cache": await run_in_threadpool(self._cache_is_reachable),
+        }
+        ready = all(checks.values())
+        body = {"status": "ready" if ready else "not ready", **{name: _word(well) for name, well in checks.items()}}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+    async def metrics(self, _request: Request) -> Response:
+        body, content_type = await run_in_threadpool(exposition)
+        return Response(body, media_type=content_type)
+
+    def _database_is_reachable(self) -> bool:
+        try:
+            self._db.wait_until_reachable(seconds=2)
+        except (psycopg.Error, TimeoutError):
+            return False
+        return True
+
+    def _cache_is_reachable(self) -> bool:
+        try:
+            with redis.Redis.from_url(self._cache_url, socket_timeout=2, socket_connect_timeout=2) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def problem(status: int, detail: str) -> Response:
+    """An RFC 9457 answer."""
+    titles = {400: "Bad request", 404: "Not found", 405: "Not found", 413: "Too large", 503: "Unavailable"}
+    body = {"type": "about:blank", "title": titles.get(status, "Error"), "status": status, "detail": detail}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    return problem(404, f"nothing answers {request.method} here")
+
+
+async def _read(request: Request) -> bytes | None:
+    """The raw body, or None when it is larger than a webhook can be."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LARGEST_WEBHOOK_BYTES:
+            return None
+    return bytes(raw)
+
+
+def _counted(outcome: str, response: Response) -> Response:
+    INTAKE_WEBHOOKS.labels(outcome).inc()
+    return response
+
+
+def _word(well: bool) -> str:
+    return "up" if well else "down"
+
+
+def main() -> None:
+    try:
+        settings: Any = load(DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings)
+        (secrets,) = load(WebhookSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    database, broker, cache, http = settings
+    configure_logs(http.app_env, "intake-http")
+    db = Database(database, application="fleet-intake-http")
+    door = Door(db, secrets, broker, cache)
+    uvicorn.run(door.app(), host=http.intake_http_host, port=http.intake_http_port, log_config=None, access_log=False)
+    db.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A verified event of Stripe enters the inbox, together with the message that drains it, in one transaction.
+
+Whose it is comes from the metadata we put on every object we create; an event without it is still kept, and the worker
+looks for its payment. Harmless twice: the event's id is the inbox's key, and a duplicate appends nothing.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from db import inbox
+from db.inbox import InboxEvent
+from db.session import Database
+from messages.ids import PaymentId, TenantId
+from messages.redaction import redact_event
+from messages.webhooks import WebhookReceived
+from outbox.append import append
+from stripe_client.webhooks import VerifiedEvent
+
+# Events that can move a payment or complete its booking. Everything else is kept and answered, and nothing is done.
+WANTED = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.requires_action",
+        "payment_intent.processing",
+        "payment_intent.canceled",
+        "payment_intent.amount_capturable_updated",
+        "charge.updated",
+    }
+)
+
+
+def receive(db: Database, event: VerifiedEvent) -> bool:
+    """Store the event, and queue its draining when we act on its type; False when it was here before."""
+    wanted = event.event_type in WANTED
+    tenant_id = _uuid(event.metadata.get("tenant_id"))
+    entry = InboxEvent(
+        event_id=event.event_id,
+        tenant_id=TenantId(tenant_id) if tenant_id else None,
+        payment_id=_payment_id(event),
+        event_type=event.event_type,
+        object_id=event.object_id,
+        account=event.account,
+        api_version=event.api_version,
+        livemode=event.livemode,
+        payload=redact_event(event.body),
+        state="pending" if wanted else "kept",
+        occurred_at=datetime.fromtimestamp(event.created, UTC),
+    )
+    with db.system_transaction() as tx:
+        new = inbox.receive(tx, entry)
+        if new and wanted:
+            append(tx, WebhookReceived(tenant_id=entry.tenant_id, event_id=event.event_id))
+    return new
+
+
+def _payment_id(event: VerifiedEvent) -> PaymentId | None:
+    found = _uuid(event.metadata.get("payment_id"))
+    return PaymentId(found) if found else None
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:  # metadata that is not ours
+        return None

@@ -1,0 +1,51 @@
+"""Prometheus metrics of intake and relay. Processes of one machine share a folder (PROMETHEUS_MULTIPROC_DIR).
+
+The intake's /metrics adds up all processes that write into the folder; a process alone in its container serves its own.
+"""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+RELAY_PUBLISHED = Counter("fleet_relay_published", "Outbox rows the broker confirmed")
+RELAY_REFUSED = Counter("fleet_relay_refused", "Outbox rows the broker returned or nacked; they stay pending")
+RELAY_BATCH_SECONDS = Histogram(
+    "fleet_relay_batch_seconds", "Claim to commit of one batch", buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
+)
+INTAKE_ORDERS = Counter("fleet_intake_orders", "Order events by what became of them", ["outcome"])
+INTAKE_WEBHOOKS = Counter("fleet_intake_webhooks", "Webhook deliveries by what became of them", ["outcome"])
+WEBHOOK_SECONDS = Histogram(
+    "fleet_intake_webhook_seconds",
+    "Webhook received to answered",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
+)
+MESSAGES = Counter("fleet_messages", "Handled messages by actor and verdict", ["actor", "verdict"])
+MESSAGE_SECONDS = Histogram(
+    "fleet_message_seconds",
+    "Duration of one run of a handler",
+    ["actor"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+OLDEST_UNMATCHED = Gauge(
+    "fleet_webhook_oldest_unmatched_seconds",
+    "Age of the oldest webhook event without a payment; alarm above ten minutes",
+    multiprocess_mode="mostrecent",
+)
+
+
+def exposition() -> tuple[bytes, str]:
+    """The metrics page and its content type."""
+    registry: CollectorRegistry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
+    return generate_latest(registry), CONTENT_TYPE_LATEST

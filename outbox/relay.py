@@ -1,0 +1,142 @@
+"""The relay: takes due rows from the outbox, publishes them with confirms, settles what the broker took.
+
+One round is one transaction: lock free lanes, read the oldest due rows, publish them as a pipeline, delete the
+confirmed ones in one statement, commit. The claim stays open until the broker has confirmed (the one stated exception to M6,
+bounded by the confirm timeout). Killed anywhere before the commit, the rows stay and are published again: consumers are
+idempotent by message id, so twice is harmless and never is impossible. Several relays share the lanes.
+"""
+
+import signal
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event
+from types import FrameType
+
+from loguru import logger
+from psycopg import Error as DatabaseError
+
+from db import outbox as table
+from db.doorbell import Doorbell
+from db.session import Database, Tx
+from db.settings import DatabaseSettings
+from messages.crash_points import crash_point
+from messages.settings import SettingsError, load, stop_the_start
+from outbox import topology
+from outbox.logs import configure_logs
+from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
+from outbox.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.settings import BrokerSettings
+
+BATCH = 500
+# The net under the doorbell: a notification that was lost costs at most this.
+POLL_SECONDS = 1.0
+REFUSED_PAUSE_SECONDS = 5.0
+AWAY_PAUSE_SECONDS = 1.0
+# After a full batch, reading starts this far before its last row (db.outbox.due says why). A transaction that commits
+# later than that with an older due time is found by the next full look.
+LOOK_BACK = timedelta(seconds=3)
+FULL_LOOK_SECONDS = 15.0
+
+
+@dataclass(slots=True)
+class Relay:
+    """One relay process. `run_once` does one round and returns how many rows were published."""
+
+    db: Database
+    publisher: Publisher
+    doorbell: Doorbell
+    stopping: Event = field(default_factory=Event)
+    _start_lane: int = 0
+    _floors: dict[int, datetime] = field(default_factory=dict)
+    _full_look_at: float = 0.0
+
+    def run(self) -> None:
+        """Publish until asked to stop; troubles of the world are waited out."""
+        while not self.stopping.is_set():
+            try:
+                published = self.run_once()
+            except BrokerAwayError as error:
+                logger.warning("broker away, rows stay pending: {}", error)
+                self.stopping.wait(AWAY_PAUSE_SECONDS)
+                continue
+            except DatabaseError as error:
+                logger.warning("database away: {}", type(error).__name__)
+                self.stopping.wait(AWAY_PAUSE_SECONDS)
+                continue
+            if published < BATCH and not self.stopping.is_set():
+                self.doorbell.wait(POLL_SECONDS)
+
+    def run_once(self) -> int:
+        """One round; the transaction commits only after every confirm of the batch is in."""
+        started = time.perf_counter()
+        with self.db.system_transaction() as tx:
+            lanes, rows = self._claim(tx)
+            if not rows:
+                return 0
+            crash_point("relay.before_publish")
+            refused = self.publisher.publish([_outgoing(row) for row in rows])
+            crash_point("relay.after_confirm")
+            self._settle(tx, lanes, rows, refused)
+        crash_point("relay.after_commit")
+        RELAY_PUBLISHED.inc(len(rows) - len(refused))
+        RELAY_REFUSED.inc(len(refused))
+        RELAY_BATCH_SECONDS.observe(time.perf_counter() - started)
+        return len(rows)
+
+    def _claim(self, tx: Tx) -> tuple[list[int], list[table.DueRow]]:
+        share = -(-table.LANES // self.doorbell.relays())
+        lanes = table.lock_lanes(tx, at_most=share, starting_with=self._start_lane)
+        self._start_lane = (self._start_lane + max(1, len(lanes))) % table.LANES
+        if not lanes:
+            return [], []
+        return lanes, table.due(tx, lanes, not_older_than=self._floor_of(lanes), limit=BATCH)
+
+    def _floor_of(self, lanes: list[int]) -> datetime | None:
+        if time.monotonic() >= self._full_look_at:
+            self._full_look_at = time.monotonic() + FULL_LOOK_SECONDS
+            self._floors.clear()
+        floors = [self._floors.get(lane) for lane in lanes]
+        return min((floor for floor in floors if floor), default=None) if all(floors) else None
+
+    def _settle(self, tx: Tx, lanes: list[int], rows: list[table.DueRow], refused: set[int]) -> None:
+        table.settle(tx, [row.id for position, row in enumerate(rows) if position not in refused])
+        if refused:
+            table.put_back(tx, [rows[position].id for position in refused], seconds=REFUSED_PAUSE_SECONDS)
+        if len(rows) == BATCH:
+            self._floors.update(dict.fromkeys(lanes, rows[-1].due_at - LOOK_BACK))
+
+
+def _outgoing(row: table.DueRow) -> Outgoing:
+    return Outgoing(row.exchange, row.routing_key, str(row.message_id), row.body)
+
+
+def main() -> None:
+    try:
+        database, broker = load(DatabaseSettings, BrokerSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    configure_logs(database.app_env, "relay")
+    url = broker.rabbitmq_url.get_secret_value()
+    topology.declare_when_reachable(url)
+    db = Database(database, application="fleet-relay")
+    relay = Relay(db, Publisher(url), Doorbell(database))
+    _stop_on_signals(relay)
+    logger.info("relay started")
+    relay.run()
+    relay.publisher.close()
+    relay.doorbell.close()
+    db.close()
+    logger.info("relay stopped, its last batch is settled")
+
+
+def _stop_on_signals(relay: Relay) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        relay.stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+if __name__ == "__main__":
+    main()

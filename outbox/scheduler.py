@@ -1,0 +1,82 @@
+"""The clock: appends periodic messages, each once per name and due time, however many schedulers run.
+
+Taking the slot and appending the message are one transaction, by the database's clock. A scheduler that slept does not
+catch up on missed slots: the sweep looks at what stands now, so one run serves for all of them.
+"""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+
+from loguru import logger
+from psycopg import Error as DatabaseError
+
+from db import schedule, standstill
+from db.session import Database
+from db.settings import DatabaseSettings
+from messages.base import Message
+from messages.settings import SettingsError, load, stop_the_start
+from messages.sweeps import SweepDue
+from outbox.append import append
+from outbox.logs import configure_logs
+
+TICK_SECONDS = 1.0
+REMEMBER_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """A message that is due every `every_seconds`, counted from the epoch."""
+
+    name: str
+    every_seconds: int
+    message: Callable[[datetime], Message]
+
+
+PERIODIC = (Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),)
+
+
+def run_once(db: Database, periodic: tuple[Periodic, ...] = PERIODIC) -> list[str]:
+    """Append what is due and was not appended yet; returns the names."""
+    return [entry.name for entry in periodic if _append_if_due(db, entry)]
+
+
+def _append_if_due(db: Database, entry: Periodic) -> bool:
+    with db.system_transaction() as tx:
+        slot = schedule.current_slot(tx, entry.every_seconds)
+        if not schedule.take(tx, entry.name, slot):
+            return False
+        append(tx, entry.message(slot))
+        return True
+
+
+def forget_old(db: Database) -> None:
+    with db.system_transaction() as tx:
+        schedule.forget(tx, older_than_days=REMEMBER_DAYS)
+        standstill.forget(tx, older_than_days=REMEMBER_DAYS)
+
+
+def main() -> None:
+    try:
+        (settings,) = load(DatabaseSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    configure_logs(settings.app_env, "scheduler")
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    db = Database(settings, application="fleet-scheduler")
+    logger.info("scheduler started: {}", ", ".join(entry.name for entry in PERIODIC))
+    while not stopping.wait(TICK_SECONDS):
+        try:
+            if run_once(db):
+                forget_old(db)
+        except DatabaseError as error:
+            logger.warning("database away: {}", type(error).__name__)
+    db.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""What must stand at the broker, declared and checked at every start.
+
+All queues are quorum queues: they survive a broker's death, count deliveries, and set a message that keeps killing its
+worker aside (x-delivery-limit). Dead lettering is at-least-once and lasting: the dead letter queue has no time to live.
+A queue that stands with other arguments is reported as drift and never overwritten.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from messages.queues import (
+    DEAD_LETTER_EXCHANGE,
+    DEAD_LETTER_QUEUE,
+    DELIVERY_LIMIT,
+    EVENTS_EXCHANGE,
+    ORDER_SERVICE_QUEUE,
+    ORDERS_BINDING,
+    ORDERS_EXCHANGE,
+    ORDERS_QUEUE,
+    ROUTES,
+)
+from messages.settings import EX_CONFIG
+
+EX_UNAVAILABLE = 69  # sysexits.h
+
+
+class TopologyDriftError(Exception):
+    """The broker holds something else than we declare; the sentence says what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    name: str
+    arguments: dict[str, Any]
+    bindings: tuple[tuple[str, str], ...] = field(default=())  # (exchange, routing key)
+
+
+def work_queue_arguments() -> dict[str, Any]:
+    """Arguments of every queue somebody works from. At-least-once dead lettering needs reject-publish."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def queues() -> list[Queue]:
+    """Every queue of the fleet, the dead letter queue first: the others point to it."""
+    work = sorted({route.queue for route in ROUTES.values()})
+    return [
+        Queue(DEAD_LETTER_QUEUE, {"x-queue-type": "quorum"}, ((DEAD_LETTER_EXCHANGE, "#"),)),
+        Queue(ORDERS_QUEUE, work_queue_arguments(), ((ORDERS_EXCHANGE, ORDERS_BINDING),)),
+        Queue(ORDER_SERVICE_QUEUE, {"x-queue-type": "quorum"}, ((EVENTS_EXCHANGE, "payment.#"),)),
+        *(Queue(name, work_queue_arguments()) for name in work),
+    ]
+
+
+def declare(url: str) -> None:
+    """Declare exchanges, queues and bindings; declaring what stands already changes nothing.
+
+    Raises:
+        TopologyDriftError: a queue or exchange stands with other arguments.
+        pika.exceptions.AMQPConnectionError: the broker is away.
+    """
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    try:
+        for exchange in (ORDERS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE):
+            _checked(exchange, lambda name=exchange: _channel(connection).exchange_declare(name, "topic", durable=True))
+        for queue in queues():
+            _checked(queue.name, lambda queue=queue: _declare_queue(_channel(connection), queue))
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
+    """Declare, waiting for a broker that is still starting.
+
+    Raises:
+        SystemExit: drift (exit code 78), or no broker in time (exit code 69, "service unavailable").
+    """
+    waiting = Retrying(
+        retry=retry_if_exception_type(AMQPConnectionError),
+        wait=wait_random_exponential(multiplier=0.2, max=3),
+        stop=stop_after_delay(seconds),
+        reraise=True,
+    )
+    try:
+        waiting(declare, url)
+    except TopologyDriftError as error:
+        sys.stderr.write(f"This process cannot start:\n  - {error}\n")
+        raise SystemExit(EX_CONFIG) from None
+    except AMQPConnectionError:
+        sys.stderr.write(f"This process cannot start:\n  - no broker at RABBITMQ_URL within {seconds:.0f} s.\n")
+        raise SystemExit(EX_UNAVAILABLE) from None
+
+
+def _channel(connection: pika.BlockingConnection) -> BlockingChannel:
+    return connection.channel()
+
+
+def _declare_queue(channel: BlockingChannel, queue: Queue) -> None:
+    channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
+    for exchange, routing_key in queue.bindings:
+        channel.queue_bind(queue.name, exchange, routing_key)
+
+
+def _checked(name: str, declaration: Any) -> None:
+    try:
+        declaration()
+    except ChannelClosedByBroker as error:
+        if error.reply_code != 406:
+            raise
+        raise TopologyDriftError(
+            f"{name!r} stands at the broker with other arguments ({error.reply_text}). Nothing was changed. "
+            f"Drain it, delete it and start again, or give the fleet a vhost of its own."
+        ) from None
+
+
+def depths(url: str) -> dict[str, int]:
+    """Ready messages per queue of ours; -1 for a queue that does not stand.
+
+    Raises:
+        pika.exceptions.AMQPConnectionError: the broker is away.
+    """
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    try:
+        return {queue.name: _depth(connection, queue.name) for queue in queues()}
+    finally:
+        connection.close()
+
+
+def _depth(connection: pika.BlockingConnection, name: str) -> int:
+    channel = connection.channel()
+    try:
+        return int(channel.queue_declare(name, passive=True).method.message_count)
+    except ChannelClosedByBroker:
+        return -1
+    finally:
+        if channel.is_open:
+            channel.close()
+
+
+def is_reachable(url: str) -> bool:
+    """True when the broker opens a connection for us within two seconds."""
+    parameters = pika.URLParameters(url)
+    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 2
+    parameters.connection_attempts = 1
+    try:
+        pika.BlockingConnection(parameters).close()
+    except (AMQPConnectionError, OSError):
+        return False
+    return True
