@@ -220,7 +220,7 @@ def _redact(value: object, depth: int) -> object:  # noqa: PLR0911  one line per
     if value is None or kind is bool or kind is float or kind is UUID:
         return value
     if kind is int:
-        return REDACTED if _is_card_number(str(value)) else value
+        return REDACTED if 10**12 <= value < 10**19 and _is_card_number(str(value)) else value  # type: ignore[operator]
     if depth == 0:
         return REDACTED
     if isinstance(value, Mapping):

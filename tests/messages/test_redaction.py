@@ -1,6 +1,7 @@
 """M9: what was planted never comes out again, and what is harmless comes out as it went in."""
 
 import json
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +64,7 @@ def test_no_password_survives_in_an_address(scheme: str, before: str, user: str,
     redacted = redact_text(f"{before}{scheme}://{user}:{password}@db.internal:5432/fleet")
 
     assert password not in redacted
-    assert redacted.endswith(f"://{user}:{REDACTED}@db.internal:5432/fleet")
+    assert redacted.endswith(f":{REDACTED}@db.internal:5432/fleet")
 
 
 @given(
@@ -114,6 +115,7 @@ def test_a_telling_name_hides_its_value_whatever_it_is(name: str) -> None:
     assert redact_value(value) == {"outer": [{name: REDACTED}, {name: REDACTED}, {name: None}]}
 
 
+THIS_CENTURY = (datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2099-12-31"))
 STRIPE_IDS = _joined(st.sampled_from(["pi_", "ch_", "evt_", "re_", "txn_", "tr_", "cus_"]), "3M", BODIES)
 HARMLESS = st.one_of(
     st.uuids().map(str),
@@ -121,8 +123,8 @@ HARMLESS = st.one_of(
     st.integers(min_value=-99_999_999, max_value=99_999_999).map(str),
     st.integers(min_value=0, max_value=99_999_999).map(lambda minor: f"{minor / 100:,.2f} EUR"),
     st.floats(min_value=0, max_value=100, allow_subnormal=False).map(lambda number: f"{number:.16f}"),
-    st.datetimes().map(lambda moment: moment.replace(year=2026).isoformat() + "Z"),
-    st.dates().map(lambda day: day.replace(year=2026).isoformat()),
+    st.datetimes(*THIS_CENTURY).map(lambda moment: moment.isoformat() + "Z"),
+    st.dates(min_value=date(1900, 1, 1), max_value=date(2099, 12, 31)).map(date.isoformat),
     st.integers(min_value=1_600_000_000_000, max_value=1_999_999_999_999).map(str),
     st.text("0123456789abcdef", min_size=32, max_size=32),
     st.sampled_from(
@@ -171,6 +173,14 @@ def test_a_bottomless_payload_does_not_exhaust_the_stack() -> None:
         bottomless = [bottomless]
 
     assert "jane" not in str(redact_value(bottomless))
+
+
+@given(number=st.integers() | st.integers(10**12, 10**19))
+def test_a_number_is_hidden_only_when_it_can_be_a_card(number: int) -> None:
+    redacted = redact_value(number)
+
+    assert redacted == number or (redacted == REDACTED and 13 <= len(str(number)) <= 19)
+    assert redact_value(4242424242424242) == REDACTED
 
 
 @pytest.mark.parametrize(
