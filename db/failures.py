@@ -13,6 +13,7 @@ class Failure:
 
     tenant_id: UUID | None
     message_id: UUID
+    run: int
     attempt: int
     kind: str
     payment_id: UUID | None
@@ -22,18 +23,21 @@ class Failure:
     next_due_at: datetime | None
 
 
-def record(tx: Tx, failure: Failure) -> None:
-    tx.execute(
+def record(tx: Tx, failure: Failure) -> bool:
+    """Write one failed run; False when it is written down already, and with it what was to follow: a redelivery."""
+    recorded = tx.execute(
         """
         INSERT INTO message_failures (
-            tenant_id, message_id, attempt, kind, payment_id, verdict, error_class, reason, next_due_at)
+            tenant_id, message_id, run, attempt, kind, payment_id, verdict, error_class, reason, next_due_at)
         VALUES (
-            %(tenant_id)s, %(message_id)s, %(attempt)s, %(kind)s, %(payment_id)s, %(verdict)s, %(error_class)s,
-            %(reason)s, %(next_due_at)s)
+            %(tenant_id)s, %(message_id)s, %(run)s, %(attempt)s, %(kind)s, %(payment_id)s, %(verdict)s,
+            %(error_class)s, %(reason)s, %(next_due_at)s)
+        ON CONFLICT (message_id, run) DO NOTHING
         """,
         {
             "tenant_id": failure.tenant_id,
             "message_id": failure.message_id,
+            "run": failure.run,
             "attempt": failure.attempt,
             "kind": failure.kind,
             "payment_id": failure.payment_id,
@@ -43,12 +47,4 @@ def record(tx: Tx, failure: Failure) -> None:
             "next_due_at": failure.next_due_at,
         },
     )
-
-
-def attempt_was_recorded(tx: Tx, message_id: UUID, attempt: int) -> bool:
-    """True when this run's failure, and so its retry, is written down already: a redelivery after the commit."""
-    row = tx.execute(
-        "SELECT EXISTS (SELECT FROM message_failures WHERE message_id = %(id)s AND attempt = %(attempt)s)",
-        {"id": message_id, "attempt": attempt},
-    ).fetchone()
-    return bool(row and row[0])
+    return recorded.rowcount == 1

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from db.lifecycle import PaymentState, states_that_may_become
 from db.session import Tx
-from db.tenants import FeePlan
+from messages.fees import FeePlan
 from messages.ids import OrderId, PaymentId, TenantId, VenueId
 from messages.money import Money
 

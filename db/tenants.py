@@ -7,16 +7,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
+from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-
-
-@dataclass(frozen=True, slots=True)
-class FeePlan:
-    """The platform's fee: basis points of the amount plus a fixed part, in minor units of `currency`."""
-
-    basis_points: int
-    fixed_minor: int
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,13 @@ EVENT_SOURCE = "/payment-fleet"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What travels beside a message's payload. `message_id` and `first_appended_ms` stay the same over all retries."""
+    """What travels beside a message's payload. `message_id` and `first_appended_ms` stay the same over all retries.
+
+    `attempt` counts the tries that were spent, `run` every delivery that failed (TryLater spends no try).
+    """
 
     message_id: UUID
+    run: int
     attempt: int
     trace_id: str
     first_appended_ms: int
@@ -39,7 +43,7 @@ def append(tx: Tx, *messages: Message | PublicEvent, not_before: datetime | None
 
 
 def append_again(tx: Tx, message: Message, envelope: Envelope, not_before: datetime) -> None:
-    """Queue another attempt of the same message: same id, same trace, next number."""
+    """Queue another run of the same message: same id, same trace, next numbers."""
     table.insert(tx, [_as_row(message, envelope, not_before)])
 
 
@@ -50,7 +54,7 @@ def append_traced(tx: Tx, messages: list[tuple[Message, str]]) -> None:
 
 
 def new_envelope(trace_id: str | None = None) -> Envelope:
-    return Envelope(uuid_utils.uuid7(), 1, trace_id or trace.current(), int(datetime.now(UTC).timestamp() * 1000))
+    return Envelope(uuid_utils.uuid7(), 1, 1, trace_id or trace.current(), int(datetime.now(UTC).timestamp() * 1000))
 
 
 def _as_row(message: Message | PublicEvent, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
@@ -78,6 +82,7 @@ def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[s
         "args": [],
         "kwargs": {"payload": message.model_dump(mode="json")},
         "options": {
+            "run": envelope.run,
             "attempt": envelope.attempt,
             "trace_id": envelope.trace_id,
             "first_appended_ms": envelope.first_appended_ms,

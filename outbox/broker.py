@@ -20,7 +20,7 @@ from outbox.topology import work_queue_arguments
 GIVE_BACK = "give_back"
 
 
-class FleetConsumer(_RabbitmqConsumer):  # type: ignore[misc]  # Dramatiq ships no types
+class FleetConsumer(_RabbitmqConsumer):
     """Rejects to the dead letter queue, except what a worker gives back: that is delivered again."""
 
     def _nack(self, tag: int, *, requeue: bool = False) -> None:
@@ -28,14 +28,14 @@ class FleetConsumer(_RabbitmqConsumer):  # type: ignore[misc]  # Dramatiq ships 
 
     def nack(self, message: Any) -> None:
         if not message.options.get(GIVE_BACK):
-            super().nack(message)
+            super().nack(message)  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
             return
         if message._tag in self.known_tags:
             self.known_tags.remove(message._tag)
             self._nack(message._tag, requeue=True)
 
 
-class FleetBroker(RabbitmqBroker):  # type: ignore[misc]  # Dramatiq ships no types
+class FleetBroker(RabbitmqBroker):
     """Consumes only. Whatever is to be published goes through the outbox."""
 
     def __init__(self, url: str) -> None:
@@ -53,7 +53,7 @@ class FleetBroker(RabbitmqBroker):  # type: ignore[misc]  # Dramatiq ships no ty
             self.queues_pending.add(queue_name)
             self.emit_after("declare_queue", queue_name)
         if ensure:
-            self._ensure_queue(queue_name)
+            self._ensure_queue(queue_name)  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
 
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         del queue_name

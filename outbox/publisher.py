@@ -1,8 +1,8 @@
 """Publishing with pipelined confirms: hand a batch over, get back which of it the broker did not take.
 
 One pika SelectConnection on a thread of its own; a batch crosses to it in a single thread-safe callback (measured:
-0.04 ms a message, against 0.3 ms when each confirm is awaited). Every message is mandatory and persistent. A message counts as
-taken only when the broker acked it and did not return it.
+0.04 ms a message, against 0.3 ms when each confirm is awaited). Every message is mandatory and persistent. A message
+counts as taken only when the broker acked it and did not return it.
 """
 
 import threading

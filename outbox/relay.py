@@ -1,9 +1,9 @@
 """The relay: takes due rows from the outbox, publishes them with confirms, settles what the broker took.
 
 One round is one transaction: lock free lanes, read the oldest due rows, publish them as a pipeline, delete the
-confirmed ones in one statement, commit. The claim stays open until the broker has confirmed (the one stated exception to M6,
-bounded by the confirm timeout). Killed anywhere before the commit, the rows stay and are published again: consumers are
-idempotent by message id, so twice is harmless and never is impossible. Several relays share the lanes.
+confirmed ones in one statement, commit. The claim stays open until the broker has confirmed (the one stated exception
+to M6, bounded by the confirm timeout). Killed anywhere before the commit, the rows stay and are published again:
+consumers are idempotent, so twice is harmless and never is impossible. Several relays share the lanes.
 """
 
 import signal

@@ -37,7 +37,8 @@ INSERT INTO outbox_lanes SELECT generate_series(0, 7);
 CREATE TABLE message_failures (
     tenant_id   uuid,
     message_id  uuid NOT NULL,
-    attempt     integer NOT NULL,
+    run         integer NOT NULL CHECK (run >= 1),                 -- every delivery that failed
+    attempt     integer NOT NULL CHECK (attempt >= 1),             -- those of them that spent a try
     kind        text NOT NULL,
     payment_id  uuid,
     verdict     text NOT NULL CHECK (verdict IN ('try_again', 'try_later', 'give_up')),
@@ -45,9 +46,10 @@ CREATE TABLE message_failures (
     reason      text NOT NULL,
     next_due_at timestamptz,
     failed_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- A redelivery after the commit finds its run written down, and so appends no second retry.
+    PRIMARY KEY (message_id, run),
     CHECK ((verdict = 'give_up') = (next_due_at IS NULL))
 );
-CREATE INDEX message_failures_of_message ON message_failures (message_id, attempt);
 CREATE TRIGGER message_failures_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON message_failures
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 

@@ -1,8 +1,9 @@
 """accept: an order becomes a payment and a ChargeRequested in one transaction, or a dead letter with its reason.
 
-Phases: decode (no database), then per tenant one transaction that writes order, payment, history and outbox row. A batch
-that fails because of one bad order is done again one by one, so that the others are not held up by it. Harmless twice:
-the order's id is unique, and the same event again changes nothing; the same id with another body is a dead letter.
+Phases: decode (no database), then per tenant one transaction that writes order, payment, history and outbox row. A
+batch that fails because of one bad order is done again one by one, so that the others are not held up by it. Harmless
+twice: the order's id is unique, and the same event again changes nothing; the same id with another body is a dead
+letter.
 """
 
 from collections import defaultdict
@@ -135,8 +136,8 @@ def _accept_alone(db: Database, tenant_id: TenantId, event: Decoded) -> Outcome:
     except Unreadable as reason:
         return _bury(db, event.incoming, str(reason), event)
     except errors.UniqueViolation as error:
-        reason = f"the buyer's idempotency key already paid for another order ({error.diag.constraint_name})"
-        return _bury(db, event.incoming, reason, event)
+        taken = f"the buyer's idempotency key already paid for another order ({error.diag.constraint_name})"
+        return _bury(db, event.incoming, taken, event)
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         return _bury(db, event.incoming, f"the book refused the order: {error.diag.message_primary}", event)
 

@@ -1,8 +1,8 @@
 """The order service's door: consumes its topic exchange, accepts in batches, acks only what is committed.
 
-Phases: gather what is there (up to BATCH, or a few milliseconds), accept it (outbox/intake/accept.py), ack. Killed before
-the commit, the broker delivers again; killed after it, the redelivered events are duplicates and change nothing. While
-the database is away nothing is acked: the events stay at the broker.
+Phases: gather what is there (up to BATCH, or a few milliseconds), accept it (outbox/intake/accept.py), ack. Killed
+before the commit, the broker delivers again; killed after it, the redelivered events are duplicates and change nothing.
+While the database is away nothing is acked: the events stay at the broker.
 """
 
 import signal

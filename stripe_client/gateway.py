@@ -1,0 +1,150 @@
+"""One call to Stripe: never inside a transaction, bounded in time, retried for a second at most, counted, breakable.
+
+The innermost ring of patience. What is tried again here is only what is safe with the same key and likely to pass in
+under a second: a connection that was refused, a key still in use, a locked object, a 5xx that is not a replay and that
+Stripe does not forbid to retry. Everything slower belongs to the queue.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import stripe
+from circuitbreaker import CircuitBreaker, CircuitBreakerError
+from prometheus_client import Counter, Histogram
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
+
+from messages.phases import refuse_inside_transaction
+from stripe_client.settings import StripeSettings
+from stripe_client.transport import PooledClient
+
+API_VERSION = "2026-10-28.endive"
+CONNECTIONS = 32
+ATTEMPTS = 3
+PATIENCE_SECONDS = 2.0
+BREAKER_FAILURES = 10
+BREAKER_PAUSE_SECONDS = 10
+
+STRIPE_CALLS = Counter("fleet_stripe_calls", "Calls to Stripe by endpoint family and result", ["family", "result"])
+STRIPE_SECONDS = Histogram(
+    "fleet_stripe_call_seconds",
+    "Duration of one HTTP call to Stripe",
+    ["family"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40),
+)
+
+T = TypeVar("T")
+
+
+class BreakerOpenError(Exception):
+    """This endpoint family has failed so often that we leave it alone for `seconds`."""
+
+    def __init__(self, family: str, seconds: float) -> None:
+        super().__init__(f"Stripe's {family} keep failing; left alone for {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class Gateway:
+    """The process's Stripe client. Make it after a fork; it is shared by all threads."""
+
+    def __init__(self, settings: StripeSettings) -> None:
+        stripe.enable_telemetry = False  # otherwise ids of earlier requests are sent and a file is written
+        base = settings.stripe_api_base
+        self.v1 = stripe.StripeClient(
+            settings.stripe_secret_key.get_secret_value(),
+            stripe_version=API_VERSION,
+            max_network_retries=0,
+            base_addresses={"api": base} if base else {},
+            http_client=PooledClient(
+                connect_seconds=settings.stripe_connect_timeout_seconds,
+                read_seconds=settings.stripe_read_timeout_seconds,
+                connections=CONNECTIONS,
+            ),
+        ).v1
+        self._breakers: dict[str, CircuitBreaker] = {}
+
+    def call(self, family: str, request: Callable[[], T]) -> T:
+        """Run one request of an endpoint family.
+
+        Raises:
+            stripe.StripeError: sort it with stripe_client/errors.py.
+            BreakerOpenError: nothing was sent.
+            OutsideCallInTransactionError: a transaction is open (M6).
+        """
+        refuse_inside_transaction(f"a call to Stripe's {family}")
+        patience = Retrying(
+            retry=retry_if_exception(passes_in_a_moment),
+            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(PATIENCE_SECONDS),
+            wait=wait_random(0.05, 0.4),
+            reraise=True,
+        )
+        try:
+            return cast("T", patience(self._breaker(family).call, _measured, family, request))
+        except CircuitBreakerError as error:
+            STRIPE_CALLS.labels(family, "breaker_open").inc()
+            raise BreakerOpenError(family, max(1.0, error._circuit_breaker.open_remaining)) from None
+
+    def _breaker(self, family: str) -> CircuitBreaker:
+        return self._breakers.setdefault(
+            family,
+            CircuitBreaker(
+                failure_threshold=BREAKER_FAILURES,
+                recovery_timeout=BREAKER_PAUSE_SECONDS,
+                expected_exception=_says_stripe_is_ill,
+                name=family,
+            ),
+        )
+
+
+def _measured(family: str, request: Callable[[], T]) -> T:
+    started = time.perf_counter()
+    try:
+        answer = request()
+    except stripe.StripeError as error:
+        STRIPE_CALLS.labels(family, f"{type(error).__name__}:{error.http_status or 'none'}").inc()
+        raise
+    else:
+        STRIPE_CALLS.labels(family, "ok").inc()
+        return answer
+    finally:
+        STRIPE_SECONDS.labels(family).observe(time.perf_counter() - started)
+
+
+def _says_stripe_is_ill(_kind: type[BaseException], error: BaseException) -> bool:
+    """Connection troubles and 5xx count against the family; declines, bad requests and limits do not."""
+    if isinstance(error, stripe.APIConnectionError):
+        return True
+    return isinstance(error, stripe.APIError) and (error.http_status or 500) >= 500
+
+
+def passes_in_a_moment(error: BaseException) -> bool:
+    """True for what the same request with the same key may well answer within a second."""
+    if isinstance(error, stripe.APIConnectionError):
+        return bool(error.should_retry)
+    if not isinstance(error, stripe.StripeError):
+        return False
+    if is_replay(error) or advice(error) == "false":
+        return False
+    if advice(error) == "true" or error_code(error) in {"idempotency_key_in_use", "lock_timeout"}:
+        return True
+    return isinstance(error, stripe.APIError) and error.http_status in {500, 502, 503, 504}
+
+
+def is_replay(error: stripe.StripeError) -> bool:
+    """True when Stripe answered from what it stored under the key, without executing anything."""
+    return _header(error, "Idempotent-Replayed") == "true"
+
+
+def advice(error: stripe.StripeError) -> str | None:
+    """Stripe-Should-Retry: "true", "false", or None when Stripe does not say."""
+    return _header(error, "Stripe-Should-Retry")
+
+
+def error_code(error: stripe.StripeError) -> str | None:
+    """The error's code; stripe-python sets `.code` on two classes only, so read the body's."""
+    return getattr(error.error, "code", None) if error.error else error.code
+
+
+def _header(error: stripe.StripeError, name: str) -> str | None:
+    headers = {key.lower(): value for key, value in (error.headers or {}).items()}
+    return headers.get(name.lower())

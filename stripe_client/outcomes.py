@@ -1,0 +1,98 @@
+"""Answers are values: how a payment stands at Stripe, in our words.
+
+`Unanswered` is an outcome too: we asked, and do not know (M13). Nobody may guess from it.
+"""
+
+from dataclasses import dataclass
+
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransaction:
+    """What the charge did to the balance: Stripe kept `fee_minor`. Absent until Stripe has booked an async capture."""
+
+    balance_transaction_id: str
+    fee_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The money is captured. `amount` is what was captured, which a partial capture makes less than was asked."""
+
+    intent_id: str
+    charge_id: str
+    amount: Money
+    balance: BalanceTransaction | None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """The amount is held and waits for capture."""
+
+    intent_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The bank said no. `public_reason` is fit for a buyer; `decline_code` is not (it may say lost or stolen)."""
+
+    intent_id: str | None
+    code: str
+    decline_code: str | None
+    public_reason: str
+    may_try_another_card: bool
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsAction:
+    """The buyer must authenticate."""
+
+    intent_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """The bank takes its time; a webhook will tell."""
+
+    intent_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    intent_id: str
+    reason: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Stripe did not execute the request because of what was asked for; nothing happened and nothing will."""
+
+    code: str
+    sentence: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """It may have happened or not. `key_is_spent`: the key only replays this failure, so ask before sending again."""
+
+    reason: str
+    key_is_spent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Stripe was asked in full and has no such object; `proof` says what was asked."""
+
+    proof: str
+
+
+Settled = Charged | Authorized | Declined | NeedsAction | Processing | Canceled
+PaymentOutcome = Settled | Refused | Unanswered

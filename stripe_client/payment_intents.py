@@ -1,0 +1,188 @@
+"""PaymentIntents: create and confirm, read, and look one up by our own id. In: our types; out: an outcome.
+
+Source of the lifecycle: docs.stripe.com/payments/paymentintents/lifecycle.
+"""
+
+import time
+from typing import Any, cast
+from uuid import UUID
+
+import stripe
+
+from messages.ids import OrderId, PaymentId, TenantId
+from messages.money import Money
+from messages.verdicts import GiveUp, TryAgain, TryLater, Verdict
+from stripe_client import errors
+from stripe_client.gateway import BreakerOpenError, Gateway
+from stripe_client.outcomes import (
+    Absent,
+    Authorized,
+    BalanceTransaction,
+    Canceled,
+    Charged,
+    Declined,
+    NeedsAction,
+    PaymentOutcome,
+    Processing,
+    Settled,
+    Unanswered,
+)
+
+CREATE = "payment_intent.create"
+_FAMILY = "payment_intents"
+# The fee is known from the same answer, because we capture with capture_method=automatic and not automatic_async.
+_EXPAND = ["latest_charge.balance_transaction"]
+# Our clock and Stripe's may differ; a look-up begins this much before we first sent.
+_CLOCK_MARGIN_SECONDS = 300
+_PAGE = 100
+
+
+def creation(
+    *,
+    tenant_id: TenantId,
+    order_id: OrderId,
+    payment_id: PaymentId,
+    amount: Money,
+    payment_method_id: str,
+    customer_id: str | None,
+    capture: str,
+) -> dict[str, Any]:
+    """The body of create-and-confirm. Built once, kept in the call's row and resent as it is.
+
+    Our ids go into the metadata, so that the object can be matched even when its answer never reached us.
+    """
+    body: dict[str, Any] = {
+        "amount": amount.minor,
+        "currency": amount.currency,
+        "payment_method": payment_method_id,
+        "confirm": True,
+        "capture_method": capture,
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        "transfer_group": str(order_id),
+        "metadata": {"tenant_id": str(tenant_id), "order_id": str(order_id), "payment_id": str(payment_id)},
+        "expand": _EXPAND,
+    }
+    if customer_id is not None:
+        body["customer"] = customer_id
+    return body
+
+
+def create(gateway: Gateway, body: dict[str, Any], *, idempotency_key: str, send_before: float) -> PaymentOutcome:
+    """Create and confirm. `send_before` (time.monotonic) is when the key may have been forgotten: never sent after it.
+
+    Raises:
+        Verdict: TryAgain, TryLater or GiveUp, by the table in stripe_client/errors.py.
+    """
+
+    def send() -> stripe.PaymentIntent:
+        if time.monotonic() >= send_before:  # a process that was frozen since it claimed the call ends here
+            raise TryAgain("this process stood still for longer than the key lives; nothing was sent")
+        return gateway.v1.payment_intents.create(cast("Any", body), cast("Any", {"idempotency_key": idempotency_key}))
+
+    try:
+        return outcome_of(gateway.call(_FAMILY, send))
+    except (stripe.StripeError, BreakerOpenError) as error:
+        return _answer(errors.sort(error))
+
+
+def retrieve(gateway: Gateway, intent_id: str) -> Settled:
+    """How an intent stands now.
+
+    Raises:
+        Verdict: Stripe did not answer, or there is no such intent in this account and mode.
+    """
+    return outcome_of(_read(gateway, lambda: gateway.v1.payment_intents.retrieve(intent_id, {"expand": _EXPAND})))
+
+
+def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, since_epoch: float) -> Settled | Absent:
+    """The intent we made for a payment, by our id in its metadata; Absent when Stripe lists none since then.
+
+    Lists, never searches: search lags behind by up to an hour, so it can prove nothing (docs.stripe.com/search).
+
+    Raises:
+        Verdict: Stripe did not answer.
+    """
+    since = int(since_epoch) - _CLOCK_MARGIN_SECONDS
+    params: dict[str, Any] = {"created": {"gte": since}, "limit": _PAGE}
+    if customer_id is not None:
+        params["customer"] = customer_id
+    seen = 0
+    while True:
+        page = _read(gateway, lambda: gateway.v1.payment_intents.list(cast("Any", params)))
+        for intent in page.data:
+            if _payment_of(intent) == payment_id:
+                return retrieve(gateway, intent.id)
+        seen += len(page.data)
+        if not page.has_more:
+            return Absent(f"none of {seen} intents since {since} carries payment_id {payment_id}")
+        params["starting_after"] = page.data[-1].id
+
+
+def outcome_of(intent: stripe.PaymentIntent) -> Settled:
+    """An intent in our words.
+
+    Raises:
+        GiveUp: a status in which our intents cannot be, or one Stripe has added since.
+    """
+    request_id = getattr(getattr(intent, "last_response", None), "request_id", None)
+    match intent.status:
+        case "succeeded":
+            return _charged(intent, request_id)
+        case "requires_capture":
+            return Authorized(intent.id, request_id)
+        case "requires_action":
+            return NeedsAction(intent.id, request_id)
+        case "processing":
+            return Processing(intent.id, request_id)
+        case "canceled":
+            return Canceled(intent.id, intent.cancellation_reason or "canceled", request_id)
+        case "requires_payment_method":
+            return _declined(intent)
+        case other:
+            raise GiveUp(f"intent {intent.id} is {other}, in which no intent of ours can be; look at it at Stripe")
+
+
+def _charged(intent: stripe.PaymentIntent, request_id: str | None) -> Charged:
+    charge = intent.latest_charge
+    if not isinstance(charge, stripe.Charge):
+        raise GiveUp(f"intent {intent.id} succeeded without a charge we can read; look at it at Stripe")
+    booked = charge.balance_transaction
+    return Charged(
+        intent_id=intent.id,
+        charge_id=charge.id,
+        amount=Money(intent.amount_received, intent.currency),
+        balance=BalanceTransaction(booked.id, booked.fee) if isinstance(booked, stripe.BalanceTransaction) else None,
+        request_id=request_id,
+    )
+
+
+def _declined(intent: stripe.PaymentIntent) -> Declined:
+    failure = intent.last_payment_error
+    return errors.declined(getattr(failure, "code", None), getattr(failure, "decline_code", None), intent.id)
+
+
+def _payment_of(intent: stripe.PaymentIntent) -> UUID | None:
+    found = intent.metadata["payment_id"] if intent.metadata and "payment_id" in intent.metadata else None
+    try:
+        return UUID(found) if found else None
+    except ValueError:  # made by someone else
+        return None
+
+
+def _answer(meaning: errors.Sorted) -> PaymentOutcome:
+    if isinstance(meaning, Verdict):
+        raise meaning
+    return meaning
+
+
+def _read(gateway: Gateway, request: Any) -> Any:
+    """A GET; it changes nothing, so every trouble is a verdict."""
+    try:
+        return gateway.call(_FAMILY, request)
+    except (stripe.StripeError, BreakerOpenError) as error:
+        meaning = errors.sort(error)
+    if isinstance(meaning, GiveUp | TryLater | TryAgain):
+        raise meaning
+    if isinstance(meaning, Unanswered):
+        raise TryAgain(meaning.reason)
+    raise GiveUp(f"reading an intent was answered with {meaning}")

@@ -1,0 +1,48 @@
+"""The Stripe key, and the one way to talk to another server than Stripe's: say its address.
+
+There is no default key and no default stand-in (M10). Production takes live keys only and never another address; every
+other environment refuses a live key.
+"""
+
+import re
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from messages.settings import FleetSettings, require_address
+
+_KEY = re.compile(r"^(sk|rk)_(test|live)_[A-Za-z0-9_]{8,}$")
+
+
+class StripeSettings(FleetSettings):
+    """How to reach Stripe. A worker's lease and time limit must outlast (connect + read) x attempts."""
+
+    stripe_secret_key: SecretStr = Field(
+        description="the secret or restricted key: sk_live_/rk_live_ in production, sk_test_/rk_test_ elsewhere"
+    )
+    stripe_api_base: str | None = Field(
+        default=None, description="leave it unset for Stripe itself; outside production it may name the emulator"
+    )
+    stripe_connect_timeout_seconds: float = Field(default=2.0, gt=0, le=10, description="0 to 10 seconds")
+    stripe_read_timeout_seconds: float = Field(default=20.0, gt=0, le=80, description="0 to 80 seconds")
+
+    @model_validator(mode="after")
+    def _the_key_fits_the_environment(self) -> Self:
+        found = _KEY.match(self.stripe_secret_key.get_secret_value())
+        if found is None:
+            raise ValueError("STRIPE_SECRET_KEY is no Stripe key: it starts with sk_ or rk_, then test_ or live_.")
+        wanted = "live" if self.in_production else "test"
+        if found[2] != wanted:
+            raise ValueError(
+                f"STRIPE_SECRET_KEY is a {found[2]} key but APP_ENV is {self.app_env.value}: set a {wanted} key."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _production_talks_to_stripe(self) -> Self:
+        if self.stripe_api_base is None:
+            return self
+        if self.in_production:
+            raise ValueError("STRIPE_API_BASE is set: production talks to Stripe itself; unset it.")
+        require_address(self.stripe_api_base, ("http", "https"))
+        return self

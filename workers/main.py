@@ -1,0 +1,95 @@
+"""What the dramatiq command loads: settings, broker, and every actor.
+
+    python -m workers.main --processes 2 --threads 8
+
+checks the settings and the broker's topology first, then becomes the dramatiq command; each process which that starts
+calls `start` and so makes its own pool and Stripe client (both must be made after the fork).
+"""
+
+import sys
+from typing import Any
+
+import dramatiq
+from dramatiq.middleware import CurrentMessage, Middleware
+from outbox.logs import configure_logs
+
+from db.session import Database
+from db.settings import DatabaseSettings
+from messages.settings import SettingsError, load, stop_the_start
+from outbox import topology
+from outbox.broker import GIVE_BACK, FleetBroker
+from outbox.settings import BrokerSettings
+from stripe_client.gateway import Gateway
+from stripe_client.settings import StripeSettings
+from workers import actor as actors
+from workers import charge, lookup, sweep, webhook
+from workers.actor import ACTORS, Actor, NotWrittenDownError
+from workers.settings import SweepSettings
+
+__all__ = ["charge", "lookup", "main", "start", "sweep", "webhook"]
+
+
+class GiveBackWhatWasNotWrittenDown(Middleware):
+    """A delivery whose outcome is not committed goes back to the broker instead of being acked."""
+
+    def after_process_message(
+        self, broker: Any, message: Any, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        del broker, result
+        if exception is not None:
+            message.options[GIVE_BACK] = True
+            message.fail()
+
+
+def build(broker: FleetBroker, db: Database, stripe: Gateway) -> None:
+    """Give every registered actor to Dramatiq."""
+    broker.add_middleware(CurrentMessage())
+    broker.add_middleware(GiveBackWhatWasNotWrittenDown())
+    for kind, entry in ACTORS.items():
+        broker.declare_actor(_dramatiq_actor(broker, kind, entry, db, stripe))
+
+
+def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, stripe: Gateway) -> Any:
+    def perform(payload: dict[str, Any]) -> None:
+        message = CurrentMessage.get_current_message()
+        assert message is not None, "Dramatiq calls this only while it handles a message"
+        actors.run(entry, payload, actors.envelope_of(message.message_id, message.options), db, stripe)
+
+    return dramatiq.Actor(
+        perform,
+        broker=broker,
+        actor_name=kind,
+        queue_name=entry.route.queue,
+        priority=0,
+        options={"time_limit": entry.route.time_limit_seconds * 1000, "throws": (NotWrittenDownError,)},
+    )
+
+
+def start() -> None:
+    """Make this process a worker; called by the dramatiq command in each process it starts."""
+    database, broker_settings, stripe_settings, _ = _settings()
+    configure_logs(database.app_env, "worker")
+    broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())
+    dramatiq.set_broker(broker)
+    build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings))
+
+
+def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SweepSettings]:
+    try:
+        return load(DatabaseSettings, BrokerSettings, StripeSettings, SweepSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+
+
+def main() -> None:
+    database, broker_settings, _, _ = _settings()
+    configure_logs(database.app_env, "workers")
+    topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
+    from dramatiq.cli import main as dramatiq_command  # noqa: PLC0415  the command forks; load it only to become it
+
+    sys.argv = ["dramatiq", "workers.main:start", *sys.argv[1:]]
+    sys.exit(dramatiq_command())  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
+
+
+if __name__ == "__main__":
+    main()

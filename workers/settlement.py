@@ -1,0 +1,149 @@
+"""What an answer of Stripe does to the book, whoever brought it: the call itself, a webhook, or a lookup.
+
+Runs inside the caller's transaction with the payment's row locked, so whoever comes first wins and everyone after sees
+that nothing is left to do. Each move, its journal and the message that follows from it are written together.
+"""
+
+from typing import assert_never
+from uuid import UUID
+
+from loguru import logger
+
+from db import calls, charges, ledger, payments
+from db.payments import Payment
+from db.session import Tx
+from messages.money import Money
+from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
+from messages.verdicts import GiveUp
+from outbox.append import append
+from stripe_client.outcomes import (
+    Authorized,
+    BalanceTransaction,
+    Canceled,
+    Charged,
+    Declined,
+    NeedsAction,
+    Processing,
+    Refused,
+    Settled,
+)
+from stripe_client.payment_intents import CREATE
+from workers.rules.fees import platform_fee
+
+
+def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
+    """Bring the locked payment to where Stripe says it is; a fact that is known already changes nothing.
+
+    Raises:
+        GiveUp: Stripe contradicts the book (another intent or currency, a second charge); a person must look.
+    """
+    intent_id = None if isinstance(outcome, Refused) else outcome.intent_id
+    if payment.payment_intent_id and intent_id and intent_id != payment.payment_intent_id:
+        raise GiveUp(f"Stripe names intent {intent_id}, the book holds {payment.payment_intent_id}: two for one order")
+    if call_id is None:  # the answer came by another road than the call's own
+        calls.settle_by_subject(
+            tx, operation=CREATE, subject_id=payment.payment_id, answer=type(outcome).__name__, object_id=intent_id
+        )
+    match outcome:
+        case Charged():
+            _charged(tx, payment, outcome, by, call_id)
+        case Authorized():
+            if payments.mark_authorized(tx, payment, intent_id=outcome.intent_id, by=by):
+                append(tx, PaymentAuthorized(**_facts(payment)))
+                logger.info("authorized {}", payment.amount)
+        case NeedsAction():
+            if payments.mark_requires_action(tx, payment, intent_id=outcome.intent_id, by=by):
+                append(tx, PaymentRequiresAction(**_facts(payment), payment_intent_id=outcome.intent_id))
+                logger.info("the buyer must authenticate")
+        case Processing():
+            if payments.mark_processing(tx, payment, intent_id=outcome.intent_id, by=by):
+                logger.info("the bank takes its time")
+        case Declined():
+            _declined(tx, payment, outcome, by, call_id)
+        case Refused():
+            _refused(tx, payment, outcome, by, call_id)
+        case Canceled():
+            if payments.mark_canceled(tx, payment, intent_id=outcome.intent_id, reason=outcome.reason, by=by):
+                append(tx, _failed(payment, outcome.reason, may_try_another_card=True))
+                logger.info("canceled: {}", outcome.reason)
+        case _:
+            assert_never(outcome)
+
+
+def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID | None) -> None:
+    if outcome.amount.currency != payment.currency or outcome.amount.minor > payment.amount_minor:
+        raise GiveUp(f"Stripe captured {outcome.amount} for an order of {payment.amount}; nothing was booked")
+    fee = platform_fee(outcome.amount, payment.plan)
+    if payments.mark_succeeded(tx, payment, intent_id=outcome.intent_id, platform_fee_minor=fee.minor, by=by):
+        charges.record(
+            tx, payment, charge_id=outcome.charge_id, intent_id=outcome.intent_id, amount_minor=outcome.amount.minor
+        )
+        _book_charge(tx, payment, outcome, fee)
+        payments.add_attempt(tx, payment, call_id=call_id, outcome="charged", decline_code=None, payment_method_id=None)
+        facts = _facts(payment) | {"amount": outcome.amount}
+        append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
+        logger.info("charged {}", outcome.amount)
+    if outcome.balance is not None:
+        _book_stripe_fee(tx, payment, outcome.charge_id, outcome.balance)
+
+
+def _book_charge(tx: Tx, payment: Payment, outcome: Charged, fee: Money) -> None:
+    ledger.post(
+        tx,
+        kind="charge",
+        source_id=outcome.charge_id,
+        payment_id=payment.payment_id,
+        entries=ledger.charge_entries(outcome.amount, fee, payment.venue_id),
+    )
+
+
+def _book_stripe_fee(tx: Tx, payment: Payment, charge_id: str, balance: BalanceTransaction) -> None:
+    """Once per charge; a zero fee is noted on the charge and needs no journal."""
+    noted = charges.record_fee(
+        tx,
+        charge_id,
+        balance_transaction_id=balance.balance_transaction_id,
+        stripe_fee_minor=balance.fee_minor,
+    )
+    if noted and balance.fee_minor:
+        ledger.post(
+            tx,
+            kind="stripe_fee",
+            source_id=balance.balance_transaction_id,
+            payment_id=payment.payment_id,
+            entries=ledger.stripe_fee_entries(Money(balance.fee_minor, payment.currency)),
+        )
+
+
+def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:
+    reason = outcome.decline_code or outcome.code
+    if payments.mark_failed(tx, payment, intent_id=outcome.intent_id, reason=f"declined: {reason}", by=by):
+        payments.add_attempt(
+            tx, payment, call_id=call_id, outcome="declined", decline_code=reason, payment_method_id=None
+        )
+        append(tx, _failed(payment, outcome.public_reason, may_try_another_card=outcome.may_try_another_card))
+        logger.info("card declined: {}", reason)
+
+
+def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:
+    if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", by=by):
+        payments.add_attempt(
+            tx, payment, call_id=call_id, outcome="refused", decline_code=outcome.code, payment_method_id=None
+        )
+        append(tx, _failed(payment, outcome.code, may_try_another_card=True))
+        logger.info("Stripe refused the order: {}", outcome.sentence)
+
+
+def _facts(payment: Payment) -> dict[str, object]:
+    return {
+        "tenant_id": payment.tenant_id,
+        "payment_id": payment.payment_id,
+        "order_id": payment.order_id,
+        "amount": payment.amount,
+    }
+
+
+def _failed(payment: Payment, reason: str, *, may_try_another_card: bool) -> PaymentFailed:
+    return PaymentFailed.model_validate(
+        {**_facts(payment), "reason": reason, "may_try_another_card": may_try_another_card}
+    )

@@ -1,0 +1,98 @@
+"""webhook: match -> ask Stripe -> apply.
+
+An event is a hint that something moved: its snapshot may be old and events come in any order, so the intent is fetched
+and the answer drives the same moves as the call itself. An event whose payment we do not know (yet) waits in the inbox
+as unmatched and is tried again by the sweep. A second delivery finds the event applied; two events of one fact find the
+payment where they wanted it.
+"""
+
+from typing import Any
+
+from loguru import logger
+
+from db import inbox, payments
+from db.inbox import InboxEvent
+from db.lifecycle import PaymentState
+from db.payments import Payment
+from db.session import Database
+from messages.crash_points import crash_point
+from messages.ids import PaymentId, TenantId
+from messages.verdicts import GiveUp
+from messages.webhooks import WebhookReceived
+from stripe_client import payment_intents
+from stripe_client.gateway import Gateway
+from workers.actor import actor
+from workers.settlement import settle
+
+
+@actor(WebhookReceived)
+def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
+    event, payment = _match(db, msg)
+    if event.state in {"applied", "kept"}:
+        return
+    if payment is None:
+        _leave_unmatched(db, event)
+        return
+    if _tells_nothing_new(event, payment):
+        _mark_applied(db, event, "the book knew already")
+        return
+    outcome = payment_intents.retrieve(stripe, _intent_of(event))
+    with db.transaction(payment.tenant_id) as tx:
+        current = payments.lock(tx, payment.payment_id)
+        assert current is not None, "payments are never deleted, and this one was read a moment ago"
+        settle(tx, current, outcome, by="webhook")
+        crash_point("webhook.before_commit")
+    crash_point("webhook.after_commit")
+    _mark_applied(db, event, type(outcome).__name__)
+
+
+def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | None]:
+    """The event and its payment: by our metadata, else by the intent, across tenants."""
+    if msg.tenant_id is not None:
+        with db.transaction(msg.tenant_id) as tx:
+            event = inbox.read(tx, msg.event_id)
+            if event is not None and event.payment_id is not None:
+                return event, payments.get(tx, event.payment_id)
+    with db.system_transaction() as tx:
+        event = inbox.read(tx, msg.event_id)
+        if event is None:
+            raise GiveUp(f"the inbox holds no event {msg.event_id}")
+        owner = payments.find_by_intent(tx, _intent_of(event)) if _intent_of(event) else None
+    return event, _payment(db, *owner) if owner else None
+
+
+def _payment(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> Payment | None:
+    with db.transaction(tenant_id) as tx:
+        return payments.get(tx, payment_id)
+
+
+def _intent_of(event: InboxEvent) -> str:
+    """The intent an event is about: the object itself, or the intent of a charge; empty when it has none."""
+    subject: dict[str, Any] = event.payload.get("data", {}).get("object", {})
+    found = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
+    return found if isinstance(found, str) else ""
+
+
+def _tells_nothing_new(event: InboxEvent, payment: Payment) -> bool:
+    """True when no answer of Stripe could change the book, so it is not asked."""
+    if payment.state is PaymentState.CANCELED:
+        return event.event_type == "payment_intent.canceled"
+    if payment.state is PaymentState.SUCCEEDED:
+        return payment.fully_booked
+    if event.event_type == "payment_intent.payment_failed":
+        return payment.state is PaymentState.FAILED
+    if event.event_type == "payment_intent.requires_action":
+        return payment.state is PaymentState.REQUIRES_ACTION
+    return False
+
+
+def _mark_applied(db: Database, event: InboxEvent, note: str) -> None:
+    """After the payment's own transaction: dying in between only means that the event is applied once more."""
+    with db.system_transaction() as tx:
+        inbox.mark_applied(tx, event.event_id, note=note)
+
+
+def _leave_unmatched(db: Database, event: InboxEvent) -> None:
+    with db.system_transaction() as tx:
+        inbox.mark_unmatched(tx, event.event_id, note="no payment of ours carries this intent")
+    logger.warning("event {} of type {} has no payment; it waits", event.event_id, event.event_type)
