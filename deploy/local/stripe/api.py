@@ -1,8 +1,9 @@
 """The API's layers in Stripe's order: authentication, limiter, validation, key lookup, lock, execution, store.
 
 An ASGI application by itself, without a framework between: it shares two processors with the fleet it serves.
-Execution is one transaction that holds the effect, its events, the stored answer and the recorder's row; it runs without
-pause, so two requests never interleave inside it. Only the waits around it (latency, slow execution) let others in.
+Execution is one transaction that holds the effect, its events, the stored answer and the recorder's row; it runs
+without pause, so two requests never interleave inside it. Only the waits around it (latency, slow execution) let
+others in.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from deploy.local.stripe.operations import Operation, route
 from deploy.local.stripe.state.idempotency import Stored, fingerprint_of
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
-from deploy.local.stripe.wire.errors import StripeError
+from deploy.local.stripe.wire.errors import Json, StripeError
 from deploy.local.stripe.wire.expanding import expand
 from deploy.local.stripe.wire.http import Answer, Receive, Request, Scope, Send, read_request, send_answer
 from deploy.local.stripe.world import Call, World
@@ -128,8 +129,7 @@ class Api:
     def _perform(self, operation: Operation, call: Call, interference: Interference) -> tuple[Answer, bool]:
         """The answer, and whether the endpoint had begun to execute (then it is stored under the key)."""
         if interference.execute_later_seconds is not None:
-            details = {"template": operation.template, "method": operation.method, "path": call.path}
-            details |= {"path_ids": call.path_ids, "parameters": call.parameters}
+            details: Json = {"method": operation.method, "path": call.path, "parameters": call.parameters}
             details |= {"request_id": call.origin.request_id, "key": call.origin.idempotency_key}
             self.world.schedule.add(
                 "roll_forward", interference.execute_later_seconds, call.account, call.path, details

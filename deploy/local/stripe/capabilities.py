@@ -16,7 +16,7 @@ NOT_MODELLED = (
     "A limit on confirm attempts and on updates of one intent, and the single use of an unattached PaymentMethod.",
     "Retrieving a pm_card_* name by itself: using or attaching it makes a PaymentMethod.",
     "The charge of a bank debit gets its balance transaction when it succeeds, not while it is pending.",
-    "A partial capture books the captured amount alone; the released rest shows in amount_refunded, without a refund object.",
+    "A partial capture books the captured amount alone; the released rest is in amount_refunded, without a refund.",
     "Signature timestamps and webhook retries follow the machine's clock, everything else the emulator's.",
     "Search serves metadata, status, currency and customer, exact matches joined by AND.",
     "What only this emulator's authors concluded (wording of messages, the type of a 409) may differ from Stripe's.",
@@ -26,7 +26,7 @@ NOT_MODELLED = (
 def capabilities(settings: Settings) -> Json:
     return {
         "emulator": True,
-        "notice": "This is a local emulator, not Stripe. It was compared with public documents, never with Stripe itself.",
+        "notice": "A local emulator, not Stripe: compared with public documents, never with Stripe itself.",
         "version": VERSION,
         "api_version": API_VERSION,
         "operations": [f"{operation.method} {operation.template}" for operation in OPERATIONS],

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 
 
-class ControlRefused(Exception):
+class ControlRefusedError(Exception):
     """The control door said no; the message is its sentence."""
 
 
@@ -40,7 +40,7 @@ class EmulatorControl:
         max_firings: int | None = None,
         **details: Any,
     ) -> str:
-        """Returns the id of the rule. `details` belong to the effect: seconds, reason, status, should_retry, copies, ..."""
+        """Returns the id of the rule. `details` belong to the effect: seconds, reason, status, ..."""
         rule = {
             "effect": effect,
             "method": method,
@@ -119,5 +119,5 @@ class EmulatorControl:
         answer = self._http.request(method, self._base_url + path, body=body)
         content: Json = json.loads(answer.data)
         if answer.status != 200:
-            raise ControlRefused(content.get("error", f"HTTP {answer.status}"))
+            raise ControlRefusedError(content.get("error", f"HTTP {answer.status}"))
         return content

@@ -27,7 +27,7 @@ TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 _PAGED = {"requests", "effects", "firings", "deliveries", "attempts"}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
@@ -52,7 +52,7 @@ class ControlDoor:
         return _Guarded(Starlette(routes=routes), self.world.settings.control_token)
 
     def clock(self, request: Request, given: Json) -> Json:
-        """{"mode": "real"}, {"mode": "fixed", "at": seconds} or {"advance_seconds": n}; what falls due is run at once."""
+        """{"mode": "real"}, {"mode": "fixed", "at": seconds} or {"advance_seconds": n}; what is due runs at once."""
         clock = self.world.clock
         if given.get("mode") == "real":
             clock.run_real()
@@ -87,19 +87,19 @@ class ControlDoor:
         intent, account = request.path_params["intent"], given.get("account") or PLATFORM
         outcome = given.get("outcome", "succeed")
         if outcome not in ("succeed", "fail"):
-            raise Refused(400, "outcome is succeed or fail")
+            raise RefusedError(400, "outcome is succeed or fail")
         with self.world.store.transaction():
             done = step(self.world, account, intent, outcome)
         self.dispatcher.send_fresh()
         if not done:
-            raise Refused(409, f"{intent} is not {state}")
+            raise RefusedError(409, f"{intent} is not {state}")
         found = self.world.store.find(account, "payment_intent", intent)
         return found.body if found else {}
 
     def page(self, request: Request, given: Json) -> Json:
         table = request.path_params["table"]
         if table not in _PAGED:
-            raise Refused(404, f"no such page: {table}")
+            raise RefusedError(404, f"no such page: {table}")
         self.dispatcher.write_results()
         after, limit = int(request.query_params.get("after", 0)), int(request.query_params.get("limit", 1000))
         rows = self.world.recorder.page(table, after, min(limit, 10_000))
@@ -163,7 +163,7 @@ def _json(handle: Callable[[Request, Json], Json]) -> Callable[[Request], Any]:
         try:
             body = await request.body()
             return _answer(handle(request, orjson.loads(body) if body else {}), 200)
-        except Refused as refusal:
+        except RefusedError as refusal:
             return _answer({"error": str(refusal)}, refusal.status)
         except (ValueError, TypeError, KeyError) as error:
             return _answer({"error": f"{type(error).__name__}: {error}"}, 400)

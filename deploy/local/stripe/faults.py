@@ -1,8 +1,8 @@
 """Faults on order: each rule names calls and what goes wrong with them; each firing is logged in the recorder.
 
-A rule matches by method, path, account and key (shell patterns), then fires on the nth match, with a probability from the
-emulator's seed, or always, at most `max_firings` times. Webhook rules match by event type instead of path.
-Rules live in memory and end with the process; firings are durable.
+A rule matches by method, path, account and key (shell patterns), then fires on the nth match, with a probability from
+the emulator's seed, or always, at most `max_firings` times. Webhook rules match by event type instead of path. Rules
+live in memory and end with the process; firings are durable.
 """
 
 import random
@@ -19,7 +19,7 @@ API_EFFECTS = {
     "drop_after": "execute and commit, then reset the connection without an answer",
     "truncate_body": "execute and commit, then cut the connection in the middle of the body",
     "slow_body": "execute and commit, send headers, wait `seconds`, then send the body",
-    "non_json_body": "execute and commit (unless `with_effect` is false), then answer `status` (502) with a proxy's HTML",
+    "non_json_body": "execute and commit (not if `with_effect` is false), then answer `status` (502) in HTML",
     "rate_limit": "429 with `reason` (global-rate, endpoint-rate, global-concurrency, ...); nothing is executed",
     "lock_timeout": "429 lock_timeout; nothing is executed",
     "key_in_use": "409 idempotency_key_in_use; nothing is executed",

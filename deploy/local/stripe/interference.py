@@ -72,11 +72,13 @@ def _seconds(details: Json, chance: random.Random) -> float:
 
 
 def _refusal(effect: str, details: Json) -> StripeError:
-    made = {
-        "rate_limit": lambda: rate_limited(details.get("reason", "global-rate")),
-        "lock_timeout": lock_timeout,
-        "key_in_use": lambda: key_in_use("held by another request"),
-    }[effect]()
+    match effect:
+        case "rate_limit":
+            made = rate_limited(details.get("reason", "global-rate"))
+        case "lock_timeout":
+            made = lock_timeout()
+        case _:
+            made = key_in_use("held by another request")
     made.headers |= _should_retry(details)
     return made
 

@@ -87,13 +87,13 @@ def _without_effect(names: str) -> frozenset[str]:
 
 _CONNECT = "application_fee_amount on_behalf_of transfer_data"
 _INTENT_EXTRAS = (
-    "amount_details confirmation_token customer_account hooks mandate mandate_data payment_details payment_method_configuration"
-    " payment_method_data payment_method_options radar_options"
+    "amount_details confirmation_token customer_account hooks mandate mandate_data payment_details"
+    " payment_method_configuration payment_method_data payment_method_options radar_options"
 )
 _CUSTOMER_EXTRAS = _without_effect(
     "balance bank_account business_name card cash_balance default_alipay_account default_bank_account default_card"
-    " default_source individual_name invoice_prefix invoice_settings next_invoice_sequence payment_method source tax tax_id_data"
-    " test_clock"
+    " default_source individual_name invoice_prefix invoice_settings next_invoice_sequence payment_method source tax"
+    " tax_id_data test_clock"
 )
 _METHOD_EXTRAS = _without_effect(
     "bacs_debit customer customer_balance ideal link payment_method radar_options sepa_debit us_bank_account payto"

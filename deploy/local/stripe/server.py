@@ -34,7 +34,7 @@ class _CuttableProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]  # our own key, read by send_answer
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]  # our own key, read by send_answer
 
 
 class _Server(uvicorn.Server):

@@ -21,7 +21,8 @@ def attempt(world: World, intent: Record, method: Record, origin: Origin, given:
     if behaviour_of(method).needs_authentication and not intent.private.get("authenticated"):
         if given.get("off_session") or given.get("error_on_requires_action"):
             return decline(world, intent, method, origin, AUTHENTICATION_REQUIRED)
-        return _ask_for_authentication(world, intent, origin, given)
+        _ask_for_authentication(world, intent, origin, given)
+        return None
     return _proceed(world, intent, method, origin)
 
 

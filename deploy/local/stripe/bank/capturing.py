@@ -14,7 +14,7 @@ def capture(call: Call) -> Json:
     if given.get("final_capture") is False:
         raise not_implemented("several captures of one intent", "final_capture")
     require(intent, "captured")
-    amount = given.get("amount_to_capture", intent.body["amount_capturable"])
+    amount = int(given.get("amount_to_capture", intent.body["amount_capturable"]))
     _check_capturable(amount, intent.body["amount_capturable"])
     intent.body["metadata"] = merge_metadata(intent.body["metadata"], given.get("metadata"))
     for name in ("statement_descriptor", "statement_descriptor_suffix"):

@@ -22,8 +22,8 @@ MOVES = {
     "updated": _OPEN,
 }
 _LABELS = (
-    "description", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix",
-    "transfer_group",
+    "description", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor",
+    "statement_descriptor_suffix", "transfer_group",
 )  # fmt: skip
 _ONLY_WHILE_OPEN = frozenset(
     ("amount", "currency", "customer", "payment_method", "capture_method", "setup_future_usage")

@@ -1,4 +1,4 @@
-"""PaymentMethods: a `pm_card_*` name makes a fresh method with an id of its own at each use, as in Stripe's test mode."""
+"""PaymentMethods: a `pm_card_*` name makes a fresh method with its own id at each use, as in Stripe's test mode."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def make(call: Call, name: str, customer: str | None = None) -> Record:
 
 
 def resolve(call: Call, given: str, customer: str | None) -> Record:
-    """The method a payment names: a test name makes a new one, an id must exist here and belong to the same customer."""
+    """The method a payment names: a test name makes a new one, an id must exist and belong to the same customer."""
     if given in TEST_METHODS:
         return make(call, given)
     record = call.world.store.find(call.account, "payment_method", given)

@@ -1,7 +1,8 @@
 """Stripe's test payment methods and what each of them does. Source: docs.stripe.com/testing.
 
-Only these names are methods here: an unknown `pm_card_*` is refused, never a success. `SIMPLIFIED` names those whose later
-life (disputes, pending refunds, early warnings) is not built: they are plain successes, and the capabilities page says so.
+Only these names are methods here: an unknown `pm_card_*` is refused, never a success. `SIMPLIFIED` names those whose
+later life (disputes, pending refunds, early warnings) is not built: they are plain successes, and the capabilities
+page says so.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ AUTHENTICATION_REQUIRED = Decline(
 )
 AUTHENTICATION_FAILED = Decline(
     "payment_intent_authentication_failure",
-    "The provided payment method has failed authentication. You can provide payment_method_data or a new payment method.",
+    "The provided payment method has failed authentication. You can provide a new payment method.",
     advice_code="confirm_card_data",
 )
 _EXPIRED = Decline("expired_card", "Your card has expired.", advice_code="confirm_card_data")

@@ -1,8 +1,8 @@
 """The memory of idempotency keys, per account, for 24 hours of emulator time.
 
-A key is `running` (in memory: a crash frees it, because nothing was committed) or stored with the status and the body of
-its first request. The fingerprint covers method, path and parameters; past 24 hours the key is a new operation, as at
-Stripe, which is exactly the danger the fleet must be tested against.
+A key is `running` (in memory: a crash frees it, because nothing was committed) or stored with the status and the body
+of its first request. The fingerprint covers method, path and parameters; past 24 hours the key is a new operation, as
+at Stripe, which is exactly the danger the fleet must be tested against.
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +50,8 @@ class IdempotencyKeys:
         headers = orjson.dumps(answer.headers) if answer.headers else None
         self.store.execute(
             "INSERT OR REPLACE INTO idempotency_keys"
-            " (account, key, fingerprint, first_used, request_id, status, body, headers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " (account, key, fingerprint, first_used, request_id, status, body, headers)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (account, key, fingerprint, self.clock.precise(), answer.request_id, answer.status, answer.body, headers),
         )
 

@@ -1,7 +1,8 @@
 """What was asked and what it did: the truth that the project's checker compares everything else with.
 
-One row per API request, also for those that never got an answer, and one per effect on money, written in the transaction
-that makes the effect. No authorization header, body or secret is ever kept: parameters are only a fingerprint.
+One row per API request, also for those that never got an answer, and one per effect on money, written in the
+transaction that makes the effect. No authorization header, body or secret is ever kept: parameters are only a
+fingerprint.
 """
 
 import time
@@ -51,8 +52,8 @@ class Recorder:
     ) -> None:
         """`status` is what was decided; whether it reached the client is said by `fault`. None: never executed."""
         self.store.execute(
-            "INSERT INTO requests (at, clock, method, path, account, key, fingerprint, status, replayed, fault, request_id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO requests (at, clock, method, path, account, key, fingerprint, status, replayed, fault,"
+            " request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 time.time(),
                 self.clock.precise(),
@@ -71,8 +72,8 @@ class Recorder:
     def effect(self, kind: str, account: str, made: Json, amount_minor: int, origin: Origin) -> None:
         metadata = made.get("metadata")
         self.store.execute(
-            "INSERT INTO effects (at, clock, kind, object_id, payment_intent, amount, currency, account, request_id, key,"
-            " metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO effects (at, clock, kind, object_id, payment_intent, amount, currency, account, request_id,"
+            " key, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 time.time(),
                 self.clock.precise(),

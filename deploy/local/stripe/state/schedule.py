@@ -42,6 +42,7 @@ class Schedule:
 
     def _due(self) -> list[tuple[int, str, str, str, bytes]]:
         return self.store.execute(
-            "SELECT sequence, kind, account, subject, details FROM tasks WHERE due_at <= ? ORDER BY due_at, sequence LIMIT ?",
+            "SELECT sequence, kind, account, subject, details FROM tasks WHERE due_at <= ?"
+            " ORDER BY due_at, sequence LIMIT ?",
             (self.clock.precise(), _BATCH),
         ).fetchall()

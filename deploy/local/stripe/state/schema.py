@@ -27,7 +27,9 @@ CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (account, kind, custom
 CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent) WHERE parent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS objects_webhook_endpoints ON objects (kind) WHERE kind = 'webhook_endpoint';
 
-CREATE TABLE IF NOT EXISTS search_terms (term TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (term, sequence)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS search_terms (
+    term TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (term, sequence)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS movements (
     sequence     INTEGER PRIMARY KEY,
@@ -54,7 +56,12 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 CREATE UNIQUE INDEX IF NOT EXISTS idempotency_keys_by_key ON idempotency_keys (key, account);
 
 CREATE TABLE IF NOT EXISTS tasks (
-    sequence INTEGER PRIMARY KEY, due_at REAL NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL, subject TEXT NOT NULL, details BLOB
+    sequence INTEGER PRIMARY KEY,
+    due_at   REAL NOT NULL,
+    kind     TEXT NOT NULL,
+    account  TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    details  BLOB
 );
 CREATE INDEX IF NOT EXISTS tasks_by_due ON tasks (due_at);
 
@@ -85,7 +92,12 @@ CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (due_at) WHERE state
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
 
 CREATE TABLE IF NOT EXISTS attempts (
-    sequence INTEGER PRIMARY KEY, at REAL NOT NULL, delivery INTEGER NOT NULL, status INTEGER, error TEXT, seconds REAL NOT NULL
+    sequence INTEGER PRIMARY KEY,
+    at       REAL NOT NULL,
+    delivery INTEGER NOT NULL,
+    status   INTEGER,
+    error    TEXT,
+    seconds  REAL NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS requests (
@@ -119,7 +131,12 @@ CREATE TABLE IF NOT EXISTS effects (
 );
 
 CREATE TABLE IF NOT EXISTS firings (
-    sequence INTEGER PRIMARY KEY, at REAL NOT NULL, rule TEXT NOT NULL, effect TEXT NOT NULL, target TEXT NOT NULL, request_id TEXT
+    sequence   INTEGER PRIMARY KEY,
+    at         REAL NOT NULL,
+    rule       TEXT NOT NULL,
+    effect     TEXT NOT NULL,
+    target     TEXT NOT NULL,
+    request_id TEXT
 );
 """
 

@@ -1,7 +1,7 @@
 """One SQLite file, one writer, one transaction a request.
 
-WAL with synchronous=NORMAL: a commit is in the kernel before the answer leaves, so a kill -9 of this process loses nothing
-that was answered (a power cut may, which a local emulator does not defend against).
+WAL with synchronous=NORMAL: a commit is in the kernel before the answer leaves, so a kill -9 of this process loses
+nothing that was answered (a power cut may, which a local emulator does not defend against).
 """
 
 import sqlite3
@@ -61,7 +61,7 @@ class Store:
         self.execute("COMMIT")
 
     def start_over(self) -> None:
-        """Forget what this transaction wrote so far, but stay inside one: the refusal itself is still to be recorded."""
+        """Forget what this transaction wrote, but stay inside one: the refusal itself is still to be recorded."""
         self._roll_back()
         self.execute("BEGIN IMMEDIATE")
 
@@ -95,7 +95,8 @@ class Store:
     def save(self, record: Record, changed_at: float) -> None:
         body = record.body
         self.execute(
-            "UPDATE objects SET searchable = CASE WHEN changed_at <= ? AND kind = 'payment_intent' THEN body ELSE searchable END,"
+            "UPDATE objects SET"
+            " searchable = CASE WHEN changed_at <= ? AND kind = 'payment_intent' THEN body ELSE searchable END,"
             " body = ?, private = ?, changed_at = ?, customer = ? WHERE sequence = ?",
             (
                 changed_at - self.search_lag_seconds,

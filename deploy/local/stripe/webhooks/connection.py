@@ -37,7 +37,6 @@ class Connection(asyncio.Protocol):
         self.reusable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self.transport = transport  # type: ignore[assignment]  # uvloop's transport is no subclass
 
     def data_received(self, data: bytes) -> None:
@@ -88,7 +87,9 @@ class Connections:
     async def post(self, url: str, headers: bytes, body: bytes, timeout_seconds: float) -> int:
         """The status of the answer; raises OSError or TimeoutError when there is none."""
         target = Target.of(url)
-        connection = self._take_idle(target) or await asyncio.wait_for(_open(target), timeout_seconds)
+        connection = self._take_idle(target)
+        if connection is None:
+            connection = await asyncio.wait_for(_open(target), timeout_seconds)
         head = b"POST %b HTTP/1.1\r\nHost: %b:%d\r\nContent-Length: %d\r\n%b\r\n" % (
             target.path.encode(),
             target.host.encode(),

@@ -1,7 +1,8 @@
 """Deliveries on their way: signed anew at each attempt, retried on anything but 2xx, several at once but bounded.
 
-What is due waits in memory only as a number; the row is the truth. A restart loads every pending row again, and an answer
-that was not yet written down is delivered once more: at least once, as at Stripe. Results are written in batches.
+What is due waits in memory only as a number; the row is the truth. A restart loads every pending row again, and an
+answer that was not yet written down is delivered once more: at least once, as at Stripe. Results are written in
+batches.
 """
 
 import asyncio

@@ -31,7 +31,7 @@ def list_all(call: Call) -> Json:
         patterns = [kind.replace("*", "%") if "*" in kind else kind for kind in types]
         conditions.append("(" + " OR ".join(["type LIKE ?" if "%" in p else "type = ?" for p in patterns]) + ")")
         values += patterns
-    return list_rows(call, "events", conditions, values, _render, "body, pending")
+    return list_rows(call, "events", conditions, values, _render, columns="body, pending")
 
 
 def _types(given: Json) -> list[str]:

@@ -61,12 +61,12 @@ class Outbox:
             data["previous_attributes"] = previous
         event_id = self.identifiers.new("evt")
         fired = self.faults.for_event(event_type, account, event_id)
-        self._write(account, event_id, event_type, data, origin, fired)
+        self._write(account, event_type, data, origin, event_id=event_id, fired=fired)
         if any(rule.effect == "webhook_twin" for rule in fired):
-            self._write(account, self.identifiers.new("evt"), event_type, data, origin, [])
+            self._write(account, event_type, data, origin, event_id=self.identifiers.new("evt"), fired=[])
 
     def _write(
-        self, account: str, event_id: str, event_type: str, data: Json, origin: Origin, fired: list[FaultRule]
+        self, account: str, event_type: str, data: Json, origin: Origin, *, event_id: str, fired: list[FaultRule]
     ) -> None:
         receivers = [endpoint for endpoint in self.endpoints.values() if endpoint.wants(event_type, account)]
         event: Json = {

@@ -1,4 +1,5 @@
-"""Cursor pagination as Stripe does it: newest first, `starting_after` and `ending_before` name objects, `has_more` is exact."""
+"""Cursor pagination as Stripe does it: newest first, `starting_after` and `ending_before` name objects, `has_more`
+is exact."""
 
 from typing import Any
 
@@ -14,10 +15,10 @@ def list_objects(call: Call, kind: str, wanted: dict[str, Any]) -> Json:
     """`wanted` maps columns of `objects` to values; the created window and the cursors come from the call."""
     conditions = ["account = ?", "kind = ?"] + [f"{column} = ?" for column in wanted]
     values = [call.account, kind, *wanted.values()]
-    return list_rows(call, "objects", conditions, values, lambda row: orjson.loads(row[0]), "body")
+    return list_rows(call, "objects", conditions, values, lambda row: orjson.loads(row[0]), columns="body")
 
 
-def list_rows(call: Call, table: str, conditions: list[str], values: list[Any], render: Any, columns: str) -> Json:
+def list_rows(call: Call, table: str, conditions: list[str], values: list[Any], render: Any, *, columns: str) -> Json:
     given = call.parameters
     limit = page_size(given)
     window, window_values = _created(given.get("created"))

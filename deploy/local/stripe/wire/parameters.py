@@ -1,8 +1,8 @@
 """Typed parameters: each operation declares what it takes, and everything else is refused.
 
-A declared name is read by a field, a function from (name, raw value) to the value. A name that Stripe knows but that has
-no effect here is a 501, because ignoring it would be a lie; a name that Stripe does not know is `parameter_unknown`.
-An empty string means "unset" and is allowed only where a field is `clearable`.
+A declared name is read by a field, a function from (name, raw value) to the value. A name that Stripe knows but that
+has no effect here is a 501, because ignoring it would be a lie; a name that Stripe does not know is
+`parameter_unknown`. An empty string means "unset" and is allowed only where a field is `clearable`.
 """
 
 from collections.abc import Callable, Mapping
@@ -91,7 +91,7 @@ def nested(fields: Mapping[str, Field], without_effect: frozenset[str] = frozens
 
 
 def metadata(name: str, raw: Any) -> dict[str, str]:
-    """At most 50 keys of 40 characters with values of 500; an empty value removes its key, an empty hash all of them."""
+    """At most 50 keys of 40 characters, values of 500; an empty value removes its key, an empty hash all of them."""
     if raw == "":
         return {"": ""}
     if not isinstance(raw, dict):
