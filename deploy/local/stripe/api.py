@@ -21,7 +21,7 @@ from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
 from deploy.local.stripe.wire.errors import Json, StripeError
 from deploy.local.stripe.wire.expanding import expand
-from deploy.local.stripe.wire.http import Answer, Receive, Request, Scope, Send, read_request, send_answer
+from deploy.local.stripe.wire.http import Answer, Receive, Request, Scope, Send, Wire, read_request, send_answer
 from deploy.local.stripe.world import Call, World
 
 
@@ -38,7 +38,8 @@ class Api:
         else:
             request.id = self.world.identifiers.new("req", 14)
             answer, interference = await self._handle(request)
-        await send_answer(scope, send, request, answer, interference)
+        wire = Wire(scope, receive, send)
+        await send_answer(wire, request, answer, interference)
 
     def _about(self, request: Request) -> Answer:
         if request.path == "/_emulator/health":
@@ -52,7 +53,8 @@ class Api:
         try:
             request.authenticate()
             interference = self._interference(request)
-            await asyncio.sleep(interference.latency_seconds)
+            if interference.latency_seconds:
+                await asyncio.sleep(interference.latency_seconds)
             if interference.drop_before:
                 self._record(request, None, interference)
                 return Answer(0, b""), interference
@@ -92,7 +94,9 @@ class Api:
     def _read(self, request: Request, operation: Operation, call: Call, interference: Interference) -> Answer:
         self.dispatcher.write_results()  # delivery results still in memory belong to what is read
         answer = Answer(200, orjson.dumps(expand(call, operation.answer(call))))
-        self._record(request, 200, interference)
+        if interference.instead is not None:
+            answer = _refusal(interference.instead)
+        self._record(request, answer.status, interference)
         return answer
 
     def _replay(self, request: Request, stored: Stored, interference: Interference) -> Answer:

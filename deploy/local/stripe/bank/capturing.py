@@ -14,8 +14,9 @@ def capture(call: Call) -> Json:
     if given.get("final_capture") is False:
         raise not_implemented("several captures of one intent", "final_capture")
     require(intent, "captured")
-    amount = int(given.get("amount_to_capture", intent.body["amount_capturable"]))
-    _check_capturable(amount, intent.body["amount_capturable"])
+    capturable: int = intent.body["amount_capturable"]
+    amount: int = given.get("amount_to_capture", capturable)
+    _check_capturable(amount, capturable)
     intent.body["metadata"] = merge_metadata(intent.body["metadata"], given.get("metadata"))
     for name in ("statement_descriptor", "statement_descriptor_suffix"):
         intent.body[name] = given.get(name, intent.body[name])

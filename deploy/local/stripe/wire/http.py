@@ -94,10 +94,28 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     return Request(scope["method"], scope["path"], scope["query_string"], body, dict(scope["headers"]))
 
 
-async def send_answer(scope: Scope, send: Send, request: Request, answer: Answer, interference: "Interference") -> None:
-    manner = interference.manner
+@dataclass(slots=True)
+class Wire:
+    """The connection of one request, as ASGI gives it and, for faults, below ASGI."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    async def cut(self, *, flush: bool) -> None:
+        """End the connection, and wait until the server has noticed, so that it does not answer by itself."""
+        transport = self.scope[TRANSPORT]
+        if flush:
+            transport.close()
+        else:
+            transport.abort()
+        await self.receive()
+
+
+async def send_answer(wire: Wire, request: Request, answer: Answer, interference: "Interference") -> None:
+    manner, send = interference.manner, wire.send
     if interference.drop_before or manner == "drop_after":
-        scope[TRANSPORT].abort()
+        await wire.cut(flush=False)
         return
     if manner == "non_json_body":
         answer = Answer(interference.proxy_status, _PROXY_PAGE)
@@ -105,7 +123,7 @@ async def send_answer(scope: Scope, send: Send, request: Request, answer: Answer
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if manner == "truncate_body":
         await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
-        scope[TRANSPORT].close()
+        await wire.cut(flush=True)
         return
     if manner == "slow_body":
         await asyncio.sleep(interference.body_seconds)
