@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,7 @@ from typing import IO
 import psutil
 
 MARK = "FLEET_STACK"
+KILL_SECONDS = 5.0  # SIGKILL waits for nothing but a disk that hangs
 GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
 
@@ -73,7 +75,7 @@ def end_marked(mark: Path, patience_seconds: float = 10.0) -> int:
     for process in left:
         if _leads_its_session(process):
             _send(process, signal.SIGTERM)
-    psutil.wait_procs(families, timeout=patience_seconds)
+    wait_until_gone(families, patience_seconds)
     kill([*families, *marked(mark)])
     return len(left)
 
@@ -83,7 +85,22 @@ def kill(processes: Iterable[psutil.Process]) -> None:
     victims = list(processes)
     for process in victims:
         _send(process, signal.SIGKILL)
-    psutil.wait_procs(victims, timeout=5)
+    wait_until_gone(victims, KILL_SECONDS)
+
+
+def wait_until_gone(members: Iterable[psutil.Process], patience_seconds: float) -> None:
+    """A zombie counts as gone: in a container whose first process reaps nobody, it stays for ever."""
+    waiting = list(members)
+    deadline = time.monotonic() + patience_seconds
+    while (waiting := [member for member in waiting if _runs(member)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except GONE:
+        return False
 
 
 def _carries(process: psutil.Process, mark: Path) -> bool:
