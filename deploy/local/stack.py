@@ -1,0 +1,118 @@
+"""The one-machine stack: PostgreSQL, Valkey and RabbitMQ, started together, and the environment the fleet needs.
+
+    with Stack(directory) as stack:
+        subprocess.run(..., env={**os.environ, **stack.environment()})
+
+All it knows lies in `directory`; two stacks in two directories never meet. A second start in the same directory finds
+the same ports, passwords and data. A server whose address is in the environment already (DATABASE_URL and
+MIGRATION_DATABASE_URL, REDIS_URL, RABBITMQ_URL) is used from there and not started.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.local.memory import Memory
+from deploy.local.ownership import Ownership
+from deploy.local.postgres import Postgres
+from deploy.local.rabbitmq import RabbitMQ
+from deploy.local.server import Server, ServerFailed
+from deploy.local.valkey import Valkey
+
+CLONE = Path(__file__).resolve().parents[2]
+
+
+class Stack:
+    """The servers of one directory. Each can be stopped, killed and started alone: `stack.rabbitmq.kill()`."""
+
+    def __init__(self, directory: Path = CLONE / ".local", outside: Mapping[str, str] = os.environ) -> None:
+        self.directory = directory.resolve()
+        self.memory = Memory(self.directory)
+        self.postgres = Postgres(self.directory, self.memory)
+        self.valkey = Valkey(self.directory, self.memory)
+        self.rabbitmq = RabbitMQ(self.directory, self.memory)
+        self._outside = {name: outside[name] for name in ADDRESSES if outside.get(name)}
+        self._ownership = Ownership(self.directory)
+
+    @property
+    def servers(self) -> list[Server]:
+        """Those that this stack starts itself, the quickest first."""
+        own: list[Server] = []
+        if "REDIS_URL" not in self._outside:
+            own.append(self.valkey)
+        if "DATABASE_URL" not in self._outside:
+            own.append(self.postgres)
+        if "RABBITMQ_URL" not in self._outside:
+            own.append(self.rabbitmq)
+        return own
+
+    def start(self) -> None:
+        """Become the owner of the directory and start all servers side by side; on trouble none is left running."""
+        self._refuse_half_a_database()
+        self._ownership.take()
+        try:
+            self.memory.forget_taken_ports()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(Server.start, self.servers))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all servers side by side and give the directory back."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Server.stop, self.servers))
+        self._ownership.release()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """All settings of all processes on this machine; can be asked before the start and from another process."""
+        return {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
+
+    def _addresses(self) -> dict[str, str]:
+        own = {
+            "DATABASE_URL": self.postgres.url,
+            "MIGRATION_DATABASE_URL": self.postgres.migration_url,
+            "REDIS_URL": self.valkey.url,
+            "RABBITMQ_URL": self.rabbitmq.url,
+        }
+        return {**own, **self._outside}
+
+    def _stripe(self) -> dict[str, str]:
+        """Stripe is the emulator here because these lines say so, and for no other reason."""
+        port = self.memory.port("stripe")
+        return {
+            "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
+            "STRIPE_WEBHOOK_SECRETS": self.memory.secret("stripe_webhook", prefix="whsec_"),
+            "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+            "STRIPE_EMULATOR_PORT": str(port),
+            "STRIPE_EMULATOR_CONTROL_PORT": str(self.memory.port("stripe_control")),
+            "STRIPE_EMULATOR_CONTROL_TOKEN": self.memory.secret("stripe_control"),
+            "STRIPE_EMULATOR_DATABASE": str(self.directory / "stripe.sqlite3"),
+        }
+
+    def _intake(self) -> dict[str, str]:
+        return {"INTAKE_HTTP_HOST": "127.0.0.1", "INTAKE_HTTP_PORT": str(self.memory.port("intake_http"))}
+
+    def _metrics(self) -> dict[str, str]:
+        return {"PROMETHEUS_MULTIPROC_DIR": str(self.directory / "metrics")}
+
+    def _refuse_half_a_database(self) -> None:
+        """A database from outside needs both logins: guessing the owner's from the fleet's would be a silent fallback."""
+        given = [name for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL") if name in self._outside]
+        if len(given) == 1:
+            raise ServerFailed(f"only {given[0]} is set: set DATABASE_URL and MIGRATION_DATABASE_URL, or neither of them")
+
+
+ADDRESSES = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "RABBITMQ_URL")

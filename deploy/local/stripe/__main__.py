@@ -1,0 +1,21 @@
+"""python -m deploy.local.stripe: start the emulator and stay until SIGTERM."""
+
+import asyncio
+import sys
+
+from deploy.local.stripe.server import serve
+from deploy.local.stripe.settings import read
+
+
+def main() -> None:
+    settings = read(sys.argv[1:])
+    try:
+        import uvloop  # noqa: PLC0415 - only where it exists; the standard loop serves as well, a little slower
+    except ImportError:
+        asyncio.run(serve(settings))
+    else:
+        uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What happens to payments: the state table of intents, test methods, charges, balance."""

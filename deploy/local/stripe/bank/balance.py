@@ -1,0 +1,153 @@
+"""The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
+
+`totals` is kept beside the rows; `check_totals` compares the two, so that a write past this file would be noticed.
+"""
+
+from typing import Any
+
+from deploy.local.stripe.bank.currencies import processing_fee
+from deploy.local.stripe.state.store import Record
+from deploy.local.stripe.wire.errors import Json, missing_object
+from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.world import Call, World
+
+
+def book_charge(world: World, charge: Record, amount_minor: int, available_at_once: bool) -> Json:
+    """Book a captured charge: the whole captured amount, less the processing fee."""
+    settings = world.settings
+    fee = processing_fee(amount_minor, settings.fee_basis_points, settings.fee_fixed_minor)
+    now = world.clock.now()
+    kind = "charge" if charge.id.startswith("ch_") else "payment"
+    return book(
+        world,
+        account=charge.account,
+        kind=kind,
+        reporting_category="charge",
+        source=charge.id,
+        amount_minor=amount_minor,
+        fee_minor=fee,
+        currency=charge.body["currency"],
+        available_on=now if available_at_once else now + settings.funds_delay_seconds,
+        description=charge.body["description"],
+    )
+
+
+def book(
+    world: World,
+    *,
+    account: str,
+    kind: str,
+    reporting_category: str,
+    source: str,
+    amount_minor: int,
+    fee_minor: int,
+    currency: str,
+    available_on: int,
+    description: str | None = None,
+) -> Json:
+    fee_details: list[Json] = []
+    if fee_minor:
+        fee_details = [_stripe_fee(fee_minor, currency)]
+    body: Json = {
+        "id": world.identifiers.new("txn"),
+        "object": "balance_transaction",
+        "amount": amount_minor,
+        "available_on": available_on,
+        "balance_type": "payments",
+        "created": world.clock.now(),
+        "currency": currency,
+        "description": description,
+        "exchange_rate": None,
+        "fee": fee_minor,
+        "fee_details": fee_details,
+        "net": amount_minor - fee_minor,
+        "reporting_category": reporting_category,
+        "source": source,
+        "status": "pending",
+        "type": kind,
+    }
+    world.insert(account, "balance_transaction", body)
+    _move(world, account, currency, available_on, body["net"])
+    return body
+
+
+def _stripe_fee(fee_minor: int, currency: str) -> Json:
+    return {
+        "amount": fee_minor,
+        "application": None,
+        "currency": currency,
+        "description": "Stripe processing fees",
+        "type": "stripe_fee",
+    }
+
+
+def _move(world: World, account: str, currency: str, available_on: int, net: int) -> None:
+    world.store.execute(
+        "INSERT INTO movements (account, currency, available_on, net) VALUES (?, ?, ?, ?)",
+        (account, currency, available_on, net),
+    )
+    world.store.execute(
+        "INSERT INTO totals (account, currency, net) VALUES (?, ?, ?)"
+        " ON CONFLICT (account, currency) DO UPDATE SET net = net + excluded.net",
+        (account, currency, net),
+    )
+
+
+def retrieve(call: Call) -> Json:
+    rows = call.world.store.execute(
+        "SELECT currency, SUM(CASE WHEN available_on <= ? THEN net ELSE 0 END), SUM(net)"
+        " FROM movements WHERE account = ? GROUP BY currency ORDER BY currency",
+        (call.world.clock.now(), call.account),
+    ).fetchall()
+    sums = rows or [("usd", 0, 0)]
+    return {
+        "object": "balance",
+        "available": [_amount(currency, available) for currency, available, _ in sums],
+        "livemode": False,
+        "pending": [_amount(currency, whole - available) for currency, available, whole in sums],
+    }
+
+
+def _amount(currency: str, amount_minor: int) -> Json:
+    return {"amount": amount_minor, "currency": currency, "source_types": {"card": amount_minor}}
+
+
+def retrieve_transaction(call: Call) -> Json:
+    record = call.world.store.find(call.account, "balance_transaction", call.path_ids[0])
+    if record is None:
+        raise missing_object("balance transaction", call.path_ids[0])
+    return by_clock(call.world, record.body)
+
+
+def list_transactions(call: Call) -> Json:
+    given = call.parameters
+    wanted: dict[str, Any] = {}
+    if "source" in given:
+        wanted["parent"] = given["source"]
+    if "type" in given:
+        wanted["type"] = given["type"]
+    page = list_objects(call, "balance_transaction", wanted)
+    page["data"] = [by_clock(call.world, body) for body in page["data"]]
+    return page
+
+
+def by_clock(world: World, body: Json) -> Json:
+    """Whether the money is available is a question to the clock, not a field that somebody must remember to change."""
+    body["status"] = "available" if body["available_on"] <= world.clock.now() else "pending"
+    return body
+
+
+def check_totals(world: World) -> list[str]:
+    """Sentences about every account and currency whose kept total is not the sum of its balance transactions."""
+    rows = world.store.execute(
+        "SELECT account, currency, kept, summed FROM ("
+        " SELECT t.account, t.currency, t.net AS kept,"
+        " (SELECT COALESCE(SUM(json_extract(o.body, '$.net')), 0) FROM objects AS o"
+        "  WHERE o.account = t.account AND o.kind = 'balance_transaction'"
+        "  AND json_extract(o.body, '$.currency') = t.currency) AS summed"
+        " FROM totals AS t) WHERE kept <> summed"
+    )
+    return [
+        f"{account} {currency}: the total says {kept}, the rows add up to {summed}"
+        for account, currency, kept, summed in rows
+    ]

@@ -1,0 +1,165 @@
+"""Charges: made by attempts, shown and labelled here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.local.stripe.bank import balance
+from deploy.local.stripe.bank.customers import check_exists
+from deploy.local.stripe.bank.payment_methods import behaviour_of
+from deploy.local.stripe.bank.test_methods import BLOCKED_BY_RADAR, Behaviour, Decline, charge_face
+from deploy.local.stripe.state.recorder import Origin
+from deploy.local.stripe.state.store import Record
+from deploy.local.stripe.wire.errors import Json, missing_object
+from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.wire.parameters import merge_metadata
+from deploy.local.stripe.world import Call, World
+
+_LABELS = ("description", "receipt_email", "shipping", "transfer_group", "fraud_details")
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What one attempt at a charge has come to."""
+
+    status: str
+    captured: bool
+    decline: Decline | None = None
+
+
+def make(world: World, intent: Record, method: Record, making: Making) -> Record:
+    """Write the charge of one attempt; a declined one too, because Stripe keeps it and shows it."""
+    behaviour, paid = behaviour_of(method), intent.body
+    amount = paid["amount"]
+    prefix = "ch" if behaviour.kind == "card" else "py"
+    now = world.clock.now()
+    capture_before = now + world.settings.authorization_seconds
+    authorised_only = making.status == "succeeded" and not making.captured
+    decline = making.decline
+    body: Json = {
+        "id": world.identifiers.new(prefix),
+        "object": "charge",
+        "amount": amount,
+        "amount_captured": amount if making.captured else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": method.body["billing_details"],
+        "calculated_statement_descriptor": paid["statement_descriptor"] or "EMULATOR",
+        "captured": making.captured,
+        "created": now,
+        "currency": paid["currency"],
+        "customer": paid["customer"],
+        "description": paid["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": decline.code if decline else None,
+        "failure_message": decline.message if decline else None,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": paid["metadata"],
+        "on_behalf_of": None,
+        "outcome": outcome(behaviour, method.private["test_method"], decline),
+        "paid": making.status == "succeeded",
+        "payment_intent": paid["id"],
+        "payment_method": method.id,
+        "payment_method_details": charge_face(behaviour, amount, authorised_only, capture_before),
+        "receipt_email": paid["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": None,
+        "refunded": False,
+        "review": None,
+        "shipping": paid["shipping"],
+        "source_transfer": None,
+        "statement_descriptor": paid["statement_descriptor"],
+        "statement_descriptor_suffix": paid["statement_descriptor_suffix"],
+        "status": making.status,
+        "transfer_data": None,
+        "transfer_group": paid["transfer_group"],
+    }
+    return world.insert(intent.account, "charge", body, {"available_at_once": behaviour.available_at_once})
+
+
+def outcome(behaviour: Behaviour, test_method: str, decline: Decline | None) -> Json:
+    if decline is None:
+        seen = {"network_status": "approved_by_network", "reason": None, "type": "authorized"}
+        message = "Payment complete."
+    elif test_method in BLOCKED_BY_RADAR:
+        seen = {"network_status": "not_sent_to_network", "reason": "highest_risk_level", "type": "blocked"}
+        message = "Stripe blocked this payment as too risky."
+    else:
+        reason = decline.decline_code or decline.code
+        seen = {"network_status": "declined_by_network", "reason": reason, "type": "issuer_declined"}
+        message = "The bank did not complete this charge."
+    return seen | {
+        "advice_code": decline.advice_code if decline else None,
+        "network_advice_code": None,
+        "network_decline_code": "01" if decline and behaviour.kind == "card" else None,
+        "risk_level": behaviour.risk_level if behaviour.kind == "card" else "not_assessed",
+        "seller_message": message,
+    }
+
+
+def book(world: World, charge: Record) -> None:
+    """Put the captured amount into the ledger and name the balance transaction on the charge; the caller saves it."""
+    available_at_once = charge.private["available_at_once"]
+    booked = balance.book_charge(world, charge, charge.body["amount_captured"], available_at_once)
+    charge.body["balance_transaction"] = booked["id"]
+
+
+def book_later(world: World, charge: Record) -> None:
+    """automatic_async: the answer comes before the books; `charge.updated` tells when they are done."""
+    if world.settings.async_capture_delay_ms == 0:
+        fill(world, charge.account, charge.id)
+    else:
+        world.schedule.add("book_charge", world.settings.async_capture_delay_ms / 1000, charge.account, charge.id)
+
+
+def fill(world: World, account: str, charge_id: str) -> None:
+    charge = world.store.find(account, "charge", charge_id)
+    if charge is None or charge.body["balance_transaction"] is not None:
+        return
+    book(world, charge)
+    world.save(charge)
+    world.outbox.emit(account, "charge.updated", charge.body, Origin(), {"balance_transaction": None})
+
+
+def of_intent(world: World, intent: Record) -> Record:
+    charge = world.store.find(intent.account, "charge", intent.body["latest_charge"])
+    assert charge is not None, "latest_charge is written in the transaction that makes the charge"
+    return charge
+
+
+def retrieve(call: Call) -> Json:
+    return _find(call).body
+
+
+def list_all(call: Call) -> Json:
+    wanted: dict[str, Any] = {}
+    if "payment_intent" in call.parameters:
+        wanted["parent"] = call.parameters["payment_intent"]
+    if "customer" in call.parameters:
+        wanted["customer"] = call.parameters["customer"]
+    return list_objects(call, "charge", wanted)
+
+
+def update(call: Call) -> Json:
+    charge, given = _find(call), call.parameters
+    changes = {name: given[name] for name in _LABELS if name in given}
+    if "customer" in given:
+        changes["customer"] = check_exists(call, given["customer"])
+    if "metadata" in given:
+        changes["metadata"] = merge_metadata(charge.body["metadata"], given["metadata"])
+    previous = {name: charge.body[name] for name in changes}
+    charge.body |= changes
+    call.world.save(charge)
+    call.world.outbox.emit(call.account, "charge.updated", charge.body, call.origin, previous)
+    return charge.body
+
+
+def _find(call: Call) -> Record:
+    charge = call.world.store.find(call.account, "charge", call.path_ids[0])
+    if charge is None:
+        raise missing_object("charge", call.path_ids[0])
+    return charge

@@ -1,0 +1,123 @@
+"""The client of the control door: what tests, demos, benches and the checker say to the emulator.
+
+    control = EmulatorControl("http://127.0.0.1:12112", token)
+    control.add_fault("drop_after", path="/v1/payment_intents", nth=1)
+
+It imports nothing of the server, so that it can be used where the emulator is only an address.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+
+Json = dict[str, Any]
+TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
+
+
+class ControlRefusedError(Exception):
+    """The control door said no; the message is its sentence."""
+
+
+class EmulatorControl:
+    def __init__(self, base_url: str, token: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._http = urllib3.PoolManager(headers={TOKEN_HEADER: token}, timeout=30.0, retries=False)
+
+    def add_fault(
+        self,
+        effect: str,
+        *,
+        method: str | None = None,
+        path: str | None = None,
+        account: str | None = None,
+        key: str | None = None,
+        event_type: str | None = None,
+        nth: int | None = None,
+        probability: float | None = None,
+        max_firings: int | None = None,
+        **details: Any,
+    ) -> str:
+        """Returns the id of the rule. `details` belong to the effect: seconds, reason, status, ..."""
+        rule = {
+            "effect": effect,
+            "method": method,
+            "path": path,
+            "account": account,
+            "key": key,
+            "event_type": event_type,
+            "nth": nth,
+            "probability": probability,
+            "max_firings": max_firings,
+        }
+        given = {name: value for name, value in rule.items() if value is not None} | details
+        return str(self._call("POST", "/_control/faults", given)["id"])
+
+    def faults(self) -> list[Json]:
+        return list(self._call("GET", "/_control/faults")["data"])
+
+    def clear_faults(self, rule_id: str | None = None) -> None:
+        self._call("DELETE", "/_control/faults" + (f"/{rule_id}" if rule_id else ""))
+
+    def firings(self, rule_id: str | None = None) -> list[Json]:
+        return [firing for firing in self._pages("firings") if rule_id in (None, firing["rule"])]
+
+    def clock(self) -> Json:
+        return self._call("GET", "/_control/clock")
+
+    def set_clock(self, at: float | None = None) -> Json:
+        """Stand still at a moment (seconds since 1970), or without one run with real time again."""
+        return self._call("POST", "/_control/clock", {"mode": "real"} if at is None else {"mode": "fixed", "at": at})
+
+    def advance_clock(self, seconds: float) -> Json:
+        """Whatever falls due on the way has happened when this returns."""
+        return self._call("POST", "/_control/clock", {"advance_seconds": seconds})
+
+    def set_limit(self, per_second: float | None) -> None:
+        self._call("POST", "/_control/limits", {"per_second": per_second})
+
+    def requests(self, after: int = 0) -> list[Json]:
+        return list(self._pages("requests", after))
+
+    def effects(self, after: int = 0) -> list[Json]:
+        return list(self._pages("effects", after))
+
+    def deliveries(self, after: int = 0) -> list[Json]:
+        return list(self._pages("deliveries", after))
+
+    def attempts(self, after: int = 0) -> list[Json]:
+        """Every try of every delivery, with its status or its error."""
+        return list(self._pages("attempts", after))
+
+    def summary(self) -> Json:
+        return self._call("GET", "/_control/summary")
+
+    def complete_authentication(self, intent: str, outcome: str = "succeed", account: str | None = None) -> Json:
+        """Finish 3DS as the buyer would ("succeed" or "fail"); returns the intent."""
+        given = {"outcome": outcome, "account": account}
+        return self._call("POST", f"/_control/payment_intents/{intent}/authentication", given)
+
+    def settle(self, intent: str, outcome: str = "succeed", account: str | None = None) -> Json:
+        """The bank's answer for a processing intent; returns the intent."""
+        given = {"outcome": outcome, "account": account}
+        return self._call("POST", f"/_control/payment_intents/{intent}/settlement", given)
+
+    def reset(self) -> None:
+        self._call("POST", "/_control/reset")
+
+    def _pages(self, table: str, after: int = 0) -> Iterator[Json]:
+        following: int | None = after
+        while following is not None:
+            page = self._call("GET", f"/_control/{table}?{urlencode({'after': following, 'limit': 5000})}")
+            yield from page["data"]
+            following = page["next"]
+
+    def _call(self, method: str, path: str, given: Json | None = None) -> Json:
+        body = None if given is None else json.dumps(given).encode()
+        answer = self._http.request(method, self._base_url + path, body=body)
+        content: Json = json.loads(answer.data)
+        if answer.status != 200:
+            raise ControlRefusedError(content.get("error", f"HTTP {answer.status}"))
+        return content

@@ -1,0 +1,90 @@
+"""Start the emulator as a process of its own and talk to it: for the local stack, tests and benches.
+
+    with EmulatorProcess.start(Path("stripe.sqlite3"), token="...") as emulator:
+        StripeClient(..., base_addresses={"api": emulator.base_url})
+
+A kill and a start with the same database go on where the killed one was.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import urllib3
+
+from deploy.local.stripe.control import EmulatorControl
+
+_START_SECONDS = 15.0
+
+
+@dataclass(slots=True)
+class EmulatorProcess:
+    port: int
+    control_port: int
+    token: str
+    process: "subprocess.Popen[bytes]"
+
+    @classmethod
+    def start(
+        cls, database: Path, token: str, *options: str, port: int | None = None, control_port: int | None = None
+    ) -> "EmulatorProcess":
+        """`options` are further flags of `python -m deploy.local.stripe`; ports default to free ones."""
+        port, control_port = port or free_port(), control_port or free_port()
+        given = ["--port", str(port), "--control-port", str(control_port), "--database", str(database), *options]
+        environment = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token}
+        command = [sys.executable, "-m", "deploy.local.stripe", *given]
+        emulator = cls(port, control_port, token, subprocess.Popen(command, env=environment))
+        emulator._wait_until_healthy()
+        return emulator
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://127.0.0.1:{self.control_port}"
+
+    def control(self) -> EmulatorControl:
+        return EmulatorControl(self.control_url, self.token)
+
+    def kill(self) -> None:
+        """As a crash would: no goodbye, nothing flushed."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=10)
+
+    def __enter__(self) -> "EmulatorProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                urllib3.request("GET", f"{self.base_url}/_emulator/health", timeout=1.0, retries=False)
+            except urllib3.exceptions.HTTPError:
+                time.sleep(0.03)
+            else:
+                return
+        self.process.kill()
+        raise RuntimeError("the Stripe emulator did not start; its own output says why")
+
+
+def free_port() -> int:
+    with socket.socket() as probing:
+        probing.bind(("127.0.0.1", 0))
+        port: int = probing.getsockname()[1]
+        return port

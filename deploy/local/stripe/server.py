@@ -1,0 +1,132 @@
+"""One process, one event loop: the API port, the control port, the deliveries and what Stripe does later by itself.
+
+Loopback only: an emulator that takes any test key must not be reachable from elsewhere.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from deploy.local.stripe import API_VERSION, VERSION
+from deploy.local.stripe.api import Api, roll_forward
+from deploy.local.stripe.bank import attempts, capturing, charges
+from deploy.local.stripe.control_api import ControlDoor
+from deploy.local.stripe.settings import Settings
+from deploy.local.stripe.webhooks import endpoints
+from deploy.local.stripe.webhooks.dispatcher import Dispatcher
+from deploy.local.stripe.wire.http import TRANSPORT
+from deploy.local.stripe.world import World
+
+_HOST = "127.0.0.1"
+_TICK_SECONDS = 0.05
+_TICKS_PER_PRUNE = 6000
+
+
+class _CuttableProtocol(HttpToolsProtocol):
+    """Hands the connection to the application, which cuts it when a fault says so."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]  # our own key, read by send_answer
+
+
+class _Server(uvicorn.Server):
+    """Two servers share the process, so neither may take the signals for itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    world = World.open(settings)
+    name_tasks(world)
+    dispatcher = Dispatcher(world)
+    if settings.webhook_endpoint and settings.webhook_secret:
+        endpoints.ensure(world, settings.webhook_endpoint, settings.webhook_secret)
+    api = Api(world, dispatcher)
+    door = ControlDoor(world, dispatcher, api.limiter)
+    servers = [_server(api), _server(door.application())]
+    sockets = [_listen(settings.port), _listen(settings.control_port)]
+    _print_banner(settings, *(listening.getsockname()[1] for listening in sockets))
+    background = [asyncio.create_task(dispatcher.run()), asyncio.create_task(_tick(world, dispatcher))]
+    _stop_on_signal(servers)
+    await asyncio.gather(*(server.serve(sockets=[s]) for server, s in zip(servers, sockets, strict=True)))
+    for task in background:
+        task.cancel()
+    dispatcher.write_results()
+
+
+def name_tasks(world: World) -> None:
+    """What each row of `tasks` does when it falls due."""
+    world.schedule.tasks = {
+        "book_charge": lambda account, subject, details: charges.fill(world, account, subject),
+        "settle_debit": lambda account, subject, details: _ignore(attempts.settle(world, account, subject)),
+        "expire_authorization": lambda account, subject, details: capturing.expire(world, account, subject),
+        "roll_forward": lambda account, subject, details: roll_forward(world, account, details),
+    }
+
+
+def _ignore(done: bool) -> None:
+    """An intent that has moved on needs no settling."""
+
+
+async def _tick(world: World, dispatcher: Dispatcher) -> None:
+    ticks = 0
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        if world.schedule.run_due():
+            dispatcher.send_fresh()
+        ticks += 1
+        if ticks % _TICKS_PER_PRUNE == 0:
+            world.keys.prune()
+
+
+def _server(application: Any) -> _Server:
+    config = uvicorn.Config(
+        application,
+        http=_CuttableProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=2,
+        backlog=1024,
+    )
+    return _Server(config)
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((_HOST, port))
+    listening.listen(1024)
+    return listening
+
+
+def _stop_on_signal(servers: list[_Server]) -> None:
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _print_banner(settings: Settings, port: int, control_port: int) -> None:
+    lines = (
+        f"STRIPE EMULATOR {VERSION}: this is a local emulator and NOT Stripe; no money moves here.",
+        f"  API {API_VERSION} on http://{_HOST}:{port} (sk_test_ and rk_test_ keys only)",
+        f"  control door on http://{_HOST}:{control_port}; state in {settings.database}",
+        f"  what it does not do: http://{_HOST}:{port}/_emulator/capabilities",
+    )
+    print("\n".join(lines), file=sys.stderr, flush=True)

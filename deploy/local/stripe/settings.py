@@ -1,0 +1,80 @@
+"""How an emulator is started: each setting is a flag, or STRIPE_EMULATOR_<NAME> in the environment; the flag wins.
+
+Nothing that decides what the emulator is has a default: the ports, the database and the control token must be said.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+_PREFIX = "STRIPE_EMULATOR_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    port: int
+    control_port: int
+    database: Path
+    control_token: str
+    seed: int | None = None
+    latency_ms: int = 0  # time each POST holds its idempotency key; 0 = only the machine's own
+    async_capture_delay_ms: int = 500  # until balance_transaction of an automatic_async charge is filled
+    search_lag_seconds: float = 60.0  # Stripe: "within a minute" normally
+    bank_debit_seconds: float = 180.0  # until a us_bank_account debit settles
+    funds_delay_seconds: int = 2 * 24 * 3600  # until a charge's money is available
+    authorization_seconds: int = 7 * 24 * 3600  # until an uncaptured intent is canceled
+    fee_basis_points: int = 290
+    fee_fixed_minor: int = 30
+    webhook_endpoint: str | None = None
+    webhook_secret: str | None = None
+    webhook_delay_ms: int = 0
+    webhook_timeout_seconds: float = 10.0
+    webhook_retry_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0)
+    webhook_concurrency: int = 16
+
+    def __post_init__(self) -> None:
+        if (self.webhook_endpoint is None) != (self.webhook_secret is None):
+            raise ValueError("--webhook-endpoint and --webhook-secret are given together or not at all")
+        if self.webhook_secret is not None and not self.webhook_secret.startswith("whsec_"):
+            raise ValueError("a webhook secret starts with whsec_")
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Stops with argparse's own message when something is missing or malformed."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.stripe", description=__doc__)
+    for setting in fields(Settings):
+        flag = "--" + setting.name.replace("_", "-")
+        parser.add_argument(flag, dest=setting.name, type=_reader(setting.name), metavar="VALUE")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    values = _from_environment(environment) | given
+    missing = [s.name for s in fields(Settings) if s.default is MISSING and s.name not in values]
+    if missing:
+        parser.error(f"missing: {', '.join(missing)} (as a flag, or {_PREFIX}{missing[0].upper()} in the environment)")
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {setting.name: f"{_PREFIX}{setting.name.upper()}" for setting in fields(Settings)}
+    return {name: _reader(name)(environment[key]) for name, key in names.items() if environment.get(key)}
+
+
+def _reader(name: str) -> Any:
+    readers: dict[str, Any] = {
+        "database": Path,
+        "webhook_retry_seconds": _seconds,
+        "search_lag_seconds": float,
+        "bank_debit_seconds": float,
+        "webhook_timeout_seconds": float,
+    }
+    strings = ("control_token", "webhook_endpoint", "webhook_secret")
+    return readers.get(name, str if name in strings else int)
+
+
+def _seconds(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))

@@ -1,0 +1,48 @@
+"""What Stripe does later by itself: fill a balance transaction, settle a bank debit, expire an authorisation.
+
+A task is a row with a due time on the emulator's clock, written in the transaction that causes it, so a restart forgets
+none. A task finds its object as it is when due, and does nothing if the object has moved on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+
+from deploy.local.stripe.state.clock import Clock
+from deploy.local.stripe.state.store import Store
+from deploy.local.stripe.wire.errors import Json
+
+Task = Callable[[str, str, Json], None]
+_BATCH = 50
+
+
+@dataclass(slots=True)
+class Schedule:
+    store: Store
+    clock: Clock
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    def add(self, kind: str, after_seconds: float, account: str, subject: str, details: Json | None = None) -> None:
+        self.store.execute(
+            "INSERT INTO tasks (due_at, kind, account, subject, details) VALUES (?, ?, ?, ?, ?)",
+            (self.clock.precise() + after_seconds, kind, account, subject, orjson.dumps(details or {})),
+        )
+
+    def run_due(self) -> int:
+        """Run every due task, in order of due time, a batch a transaction; returns how many ran."""
+        ran = 0
+        while batch := self._due():
+            with self.store.transaction():
+                for sequence, kind, account, subject, details in batch:
+                    self.store.execute("DELETE FROM tasks WHERE sequence = ?", (sequence,))
+                    self.tasks[kind](account, subject, orjson.loads(details))
+            ran += len(batch)
+        return ran
+
+    def _due(self) -> list[tuple[int, str, str, str, bytes]]:
+        return self.store.execute(
+            "SELECT sequence, kind, account, subject, details FROM tasks WHERE due_at <= ?"
+            " ORDER BY due_at, sequence LIMIT ?",
+            (self.clock.precise(), _BATCH),
+        ).fetchall()

@@ -1,0 +1,68 @@
+"""What Stripe has (of the payments part of its public specification) and this emulator has not: answered with 501."""
+
+_LINES = """
+GET /v1/account
+GET /v1/accounts
+POST /v1/accounts
+GET /v1/accounts/*
+POST /v1/accounts/*
+DELETE /v1/accounts/*
+GET /v1/accounts/*/capabilities
+GET /v1/accounts/*/capabilities/*
+POST /v1/accounts/*/capabilities/*
+POST /v1/accounts/*/reject
+GET /v1/application_fees
+GET /v1/application_fees/*
+GET /v1/application_fees/*/refunds
+POST /v1/application_fees/*/refunds
+GET /v1/application_fees/*/refunds/*
+POST /v1/application_fees/*/refunds/*
+GET /v1/balance_settings
+POST /v1/balance_settings
+POST /v1/charges
+POST /v1/charges/*/capture
+GET /v1/charges/search
+GET /v1/customers/search
+GET /v1/disputes
+GET /v1/disputes/*
+POST /v1/disputes/*
+POST /v1/disputes/*/close
+POST /v1/payment_intents/*/increment_authorization
+GET /v1/payouts
+POST /v1/payouts
+GET /v1/payouts/*
+POST /v1/payouts/*
+POST /v1/payouts/*/cancel
+POST /v1/payouts/*/reverse
+GET /v1/radar/early_fraud_warnings
+GET /v1/radar/early_fraud_warnings/*
+GET /v1/refunds
+POST /v1/refunds
+GET /v1/refunds/*
+POST /v1/refunds/*
+POST /v1/refunds/*/cancel
+GET /v1/reporting/report_runs
+POST /v1/reporting/report_runs
+GET /v1/reporting/report_runs/*
+GET /v1/reporting/report_types
+GET /v1/reporting/report_types/*
+GET /v1/reviews
+GET /v1/reviews/*
+POST /v1/reviews/*/approve
+POST /v1/test_helpers/refunds/*/expire
+GET /v1/topups
+POST /v1/topups
+GET /v1/topups/*
+POST /v1/topups/*
+POST /v1/topups/*/cancel
+GET /v1/transfers
+POST /v1/transfers
+GET /v1/transfers/*
+POST /v1/transfers/*
+GET /v1/transfers/*/reversals
+POST /v1/transfers/*/reversals
+GET /v1/transfers/*/reversals/*
+POST /v1/transfers/*/reversals/*
+"""
+
+UNBUILT: tuple[tuple[str, str], ...] = tuple((line.split()[0], line.split()[1]) for line in _LINES.split("\n") if line)

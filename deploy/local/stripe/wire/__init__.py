@@ -1,0 +1,1 @@
+"""What travels: forms in, typed parameters, errors, lists, expansion."""

@@ -1,0 +1,59 @@
+"""`expand[]`: replace an id by its object, up to four levels deep, also inside a list by `data.x`."""
+
+from collections.abc import Callable
+
+from deploy.local.stripe.bank.balance import by_clock
+from deploy.local.stripe.wire.errors import Json, StripeError, invalid
+from deploy.local.stripe.world import Call
+
+_KIND_OF = {
+    "balance_transaction": "balance_transaction",
+    "customer": "customer",
+    "failure_balance_transaction": "balance_transaction",
+    "latest_charge": "charge",
+    "payment_intent": "payment_intent",
+    "payment_method": "payment_method",
+    "source": "charge",
+}
+_LEVELS = 4
+
+
+def expand(call: Call, answer: Json) -> Json:
+    for path in call.parameters.get("expand", ()):
+        names = path.split(".")
+        if len(names) > _LEVELS:
+            raise invalid(
+                f"You cannot expand more than {_LEVELS} levels of a property. Property: {path}", param="expand"
+            )
+        _expand(call, answer, names, path)
+    return answer
+
+
+def _expand(call: Call, holder: Json, names: list[str], path: str) -> None:
+    name, *rest = names
+    if name == "data" and holder.get("object") in ("list", "search_result") and rest:
+        for item in holder["data"]:
+            _expand(call, item, rest, path)
+        return
+    if name not in holder or name not in _KIND_OF:
+        raise _not_expandable(path)
+    value = holder[name]
+    if isinstance(value, str):
+        record = call.world.store.find(call.account, _KIND_OF[name], value)
+        assert record is not None, "an id inside an object names an object of the same account"
+        value = holder[name] = _RENDER.get(_KIND_OF[name], _as_is)(call, record.body)
+    if rest and isinstance(value, dict):
+        _expand(call, value, rest, path)
+
+
+def _as_is(call: Call, body: Json) -> Json:
+    return body
+
+
+_RENDER: dict[str, Callable[[Call, Json], Json]] = {
+    "balance_transaction": lambda call, body: by_clock(call.world, body)
+}
+
+
+def _not_expandable(path: str) -> StripeError:
+    return invalid(f"This property cannot be expanded ({path}).", param="expand")

@@ -1,0 +1,63 @@
+"""Everything an operation may touch, and the call it answers."""
+
+from dataclasses import dataclass
+
+from deploy.local.stripe import PLATFORM
+from deploy.local.stripe.faults import FaultRules
+from deploy.local.stripe.settings import Settings
+from deploy.local.stripe.state.clock import Clock
+from deploy.local.stripe.state.idempotency import IdempotencyKeys
+from deploy.local.stripe.state.identifiers import Identifiers
+from deploy.local.stripe.state.recorder import Origin, Recorder
+from deploy.local.stripe.state.schedule import Schedule
+from deploy.local.stripe.state.store import Record, Store
+from deploy.local.stripe.webhooks.outbox import Outbox
+from deploy.local.stripe.wire.errors import Json
+
+
+@dataclass(slots=True)
+class World:
+    settings: Settings
+    store: Store
+    clock: Clock
+    identifiers: Identifiers
+    keys: IdempotencyKeys
+    recorder: Recorder
+    schedule: Schedule
+    faults: FaultRules
+    outbox: Outbox
+
+    @classmethod
+    def open(cls, settings: Settings) -> "World":
+        store = Store(settings.database, settings.search_lag_seconds)
+        starts = (store.setting("starts") or 0) + 1
+        store.save_setting("starts", starts)
+        clock = Clock.load(store)
+        identifiers = Identifiers(settings.seed, starts)
+        recorder = Recorder(store, clock)
+        faults = FaultRules(recorder, identifiers.random)
+        outbox = Outbox(settings, store, clock, identifiers, faults)
+        keys, schedule = IdempotencyKeys(store, clock), Schedule(store, clock)
+        return cls(settings, store, clock, identifiers, keys, recorder, schedule, faults, outbox)
+
+    def insert(self, account: str, kind: str, body: Json, private: Json | None = None) -> Record:
+        return self.store.insert(Record(account, kind, body, private or {}), self.clock.precise())
+
+    def save(self, record: Record) -> None:
+        self.store.save(record, self.clock.precise())
+
+
+@dataclass(slots=True)
+class Call:
+    """One API call as an operation sees it: parameters are typed, `path_ids` are the ids of the URL in order."""
+
+    world: World
+    account: str
+    origin: Origin
+    path: str
+    path_ids: tuple[str, ...]
+    parameters: Json
+
+    @property
+    def in_connected_account(self) -> bool:
+        return self.account != PLATFORM
