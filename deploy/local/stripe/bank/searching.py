@@ -72,12 +72,12 @@ def _candidates(call: Call, clauses: list[tuple[str, str, bool]], before: int) -
     terms = [search_term(call.account, key, value) for key, value, is_metadata in clauses if is_metadata]
     if terms:
         return call.world.store.execute(
-            f"SELECT o.sequence, {visible} FROM search_terms AS t JOIN objects AS o ON o.sequence = t.sequence"  # noqa: S608 - own constant
+            f"SELECT o.sequence, {visible} FROM search_terms AS t JOIN objects AS o ON o.sequence = t.sequence"
             " WHERE t.term = ? AND t.sequence < ? ORDER BY t.sequence DESC LIMIT ?",
             (horizon, terms[0], before, _BATCH),
         ).fetchall()
     return call.world.store.execute(
-        f"SELECT sequence, {visible} FROM objects WHERE account = ? AND kind = 'payment_intent' AND sequence < ?"  # noqa: S608 - own constant
+        f"SELECT sequence, {visible} FROM objects WHERE account = ? AND kind = 'payment_intent' AND sequence < ?"
         " ORDER BY sequence DESC LIMIT ?",
         (horizon, call.account, before, _BATCH),
     ).fetchall()

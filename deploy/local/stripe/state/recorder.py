@@ -99,7 +99,7 @@ class Recorder:
         """Rows of one table in order of sequence, from after `after` on."""
         columns = f"sequence, {_COLUMNS[table]}"
         rows = self.store.execute(
-            f"SELECT {columns} FROM {table} WHERE sequence > ? ORDER BY sequence LIMIT ?",  # noqa: S608 - own constants
+            f"SELECT {columns} FROM {table} WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (after, limit),
         )
         return [_as_json(columns.split(", "), row) for row in rows]

@@ -137,7 +137,7 @@ class Store:
 
     def empty(self, names: Iterable[str] = schema.NAMES) -> None:
         for name in names:
-            self.execute(f"DELETE FROM {name}")  # noqa: S608 - the names are the constants of the schema
+            self.execute(f"DELETE FROM {name}")
 
 
 def search_term(account: str, key: str, value: str) -> str:

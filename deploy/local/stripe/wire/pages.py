@@ -25,7 +25,7 @@ def list_rows(call: Call, table: str, conditions: list[str], values: list[Any], 
     cursor, cursor_values, order = _cursor(call, table)
     where = " AND ".join([*conditions, *window, *cursor])
     rows = call.world.store.execute(
-        f"SELECT {columns} FROM {table} WHERE {where} ORDER BY sequence {order} LIMIT ?",  # noqa: S608 - own constants
+        f"SELECT {columns} FROM {table} WHERE {where} ORDER BY sequence {order} LIMIT ?",
         [*values, *window_values, *cursor_values, limit + 1],
     ).fetchall()
     has_more = len(rows) > limit
@@ -63,7 +63,7 @@ def _cursor(call: Call, table: str) -> tuple[list[str], list[int], str]:
 
 def _sequence(call: Call, table: str, identifier: str, param: str) -> int:
     row = call.world.store.execute(
-        f"SELECT sequence FROM {table} WHERE id = ? AND account = ?",  # noqa: S608 - own constants
+        f"SELECT sequence FROM {table} WHERE id = ? AND account = ?",
         (identifier, call.account),
     ).fetchone()
     if row is None:

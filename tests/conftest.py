@@ -1,0 +1,125 @@
+"""Real servers for every ring of tests: one stack for the session, a cloned database and empty queues for each test.
+
+The stack lives in .local/test and is kept between runs, so that only the first run pays for making it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pika
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from db.migrate import migrate
+from db.session import Database
+from db.settings import DatabaseSettings
+from deploy.local.stack import Stack
+from deploy.local.stripe.control import EmulatorControl
+from deploy.local.stripe.process import EmulatorProcess
+from outbox import topology
+from stripe_client.gateway import Gateway
+from stripe_client.settings import StripeSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = "fleet_template"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """PostgreSQL, RabbitMQ and Valkey, as the demo starts them. Addresses in the environment are not used for tests."""
+    with Stack(ROOT / ".local" / "test", outside={}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(stack: Stack) -> str:
+    """A migrated, empty database that no test writes to; cloning it takes a fraction of migrating."""
+    with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+        superuser.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+        superuser.execute(f"CREATE DATABASE {TEMPLATE} OWNER fleet_owner")
+    migrate(stack.postgres.owner_url(TEMPLATE))
+    return TEMPLATE
+
+
+@dataclass(frozen=True)
+class Book:
+    """One test's own database."""
+
+    name: str
+    fleet_url: str
+    owner_url: str
+
+    @property
+    def settings(self) -> DatabaseSettings:
+        return DatabaseSettings(app_env="test", database_url=SecretStr(self.fleet_url))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def book(stack: Stack, template: str) -> Iterator[Book]:
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner STRATEGY file_copy")
+        yield Book(name, stack.postgres.fleet_url(name), stack.postgres.owner_url(name))
+        superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def db(book: Book) -> Iterator[Database]:
+    """The fleet's own way into this test's database."""
+    database = Database(book.settings, application="test")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def owner(book: Book) -> Iterator[psycopg.Connection]:
+    """The schema's owner, who sees every row: for looking, and for registering tenants."""
+    with psycopg.connect(book.owner_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def rabbitmq_url(stack: Stack) -> str:
+    """The broker, with our topology declared and every queue empty."""
+    url = stack.rabbitmq.url
+    topology.declare(url)
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    for queue in topology.queues():
+        channel.queue_purge(queue.name)
+    connection.close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def stripe_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    database = tmp_path_factory.mktemp("stripe") / "stripe.sqlite3"
+    options = ("--seed", "1", "--async-capture-delay-ms", "100", "--webhook-retry-seconds", "0.2,0.4,0.8,1,1,1,1,1")
+    with EmulatorProcess.start(database, "test-token", *options) as process:
+        yield process
+
+
+@pytest.fixture
+def stripe_control(stripe_server: EmulatorProcess) -> EmulatorControl:
+    """The emulator's control door; the emulator is emptied first."""
+    control = stripe_server.control()
+    control.reset()
+    return control
+
+
+@pytest.fixture
+def gateway(stripe_server: EmulatorProcess, stripe_control: EmulatorControl) -> Gateway:
+    """The fleet's Stripe client, talking to the emulator over HTTP."""
+    return Gateway(stripe_settings(stripe_server.base_url))
+
+
+def stripe_settings(base_url: str, **changes: object) -> StripeSettings:
+    return StripeSettings(
+        app_env="test",  # type: ignore[arg-type]
+        stripe_secret_key=SecretStr("sk_test_tests12345"),
+        stripe_api_base=base_url,
+        **changes,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,77 @@
+"""Makers of things that do not matter to a test; what matters is passed in."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from db import payments, tenants
+from db.payments import Payment
+from db.session import Database
+from db.tenants import Tenant, Venue
+from messages.fees import FeePlan
+from messages.ids import PaymentId, TenantId, VenueId
+from outbox.intake.accept import Incoming, Outcome, accept
+
+
+def tenant(owner: psycopg.Connection, *, currency: str = "eur", plan: FeePlan | None = None) -> Tenant:
+    """A registered tenant with one venue; 5 % + 0.50 unless the plan matters."""
+    venue = Venue(VenueId(uuid4()), "The Hall", currency, plan or FeePlan(500, 50, currency))
+    made = Tenant(TenantId(uuid4()), "A Promoter", (venue,))
+    tenants.register(owner, [made])
+    return made
+
+
+def order(of: Tenant, **changes: Any) -> dict[str, Any]:
+    """The data of an `order.placed`: two tickets of 21.00 unless the amount matters."""
+    amount = changes.pop("amount_minor", 4200)
+    venue = of.venues[0]
+    return {
+        "order_id": str(uuid4()),
+        "tenant_id": str(of.tenant_id),
+        "venue_id": str(venue.venue_id),
+        "event_id": str(uuid4()),
+        "buyer_id": "buyer-1",
+        "tickets": [
+            {"ticket_id": str(uuid4()), "face_price_minor": amount // 2, "seat": "A1"},
+            {"ticket_id": str(uuid4()), "face_price_minor": amount - amount // 2, "seat": "A2"},
+        ],
+        "amount": {"minor": amount, "currency": venue.currency},
+        "payment_method_id": "pm_card_visa",
+        "idempotency_key": f"click-{uuid4()}",
+    } | changes
+
+
+def event(data: dict[str, Any], **changes: Any) -> bytes:
+    """The order as the order service publishes it: CloudEvents 1.0, structured JSON."""
+    envelope = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": "/order-service",
+        "type": "order.placed",
+        "time": datetime.now(UTC).isoformat(),
+        "datacontenttype": "application/json",
+        "dataschema": "order.placed/1",
+        "data": data,
+    }
+    return json.dumps(envelope | changes).encode()
+
+
+def requested(db: Database, of: Tenant, **changes: Any) -> Payment:
+    """A payment that the intake has just accepted."""
+    data = order(of, **changes)
+    assert accept(db, [Incoming(event(data))]) == [Outcome.ACCEPTED]
+    with db.transaction(of.tenant_id) as tx:
+        row = tx.execute("SELECT payment_id FROM payments WHERE order_id = %s", [data["order_id"]]).fetchone()
+    assert row is not None
+    return reread(db, of.tenant_id, PaymentId(row[0]))
+
+
+def reread(db: Database, tenant_id: TenantId, payment_id: UUID) -> Payment:
+    """The payment as it stands now."""
+    with db.transaction(tenant_id) as tx:
+        found = payments.get(tx, PaymentId(payment_id))
+    assert found is not None
+    return found
