@@ -28,7 +28,8 @@ def test_a_charge_is_booked_with_the_fee_apart(db: Database, owner: psycopg.Conn
         assert ledger.post(tx, kind="charge", source_id="ch_1", payment_id=None, entries=entries)
 
     rows = owner.execute(
-        "SELECT line, code, venue_id, amount_minor FROM ledger_entries JOIN ledger_accounts USING (account_id) ORDER BY 1"
+        "SELECT line, code, venue_id, amount_minor "
+        "FROM ledger_entries JOIN ledger_accounts USING (account_id) ORDER BY line"
     ).fetchall()
     assert rows == [
         (1, "stripe_balance", None, 4200),

@@ -82,9 +82,7 @@ def test_a_payment_cannot_be_born_in_another_state_than_requested(
 
 
 @pytest.mark.parametrize("column", ["amount_minor = 1", "currency = 'usd'", "order_id = uuidv7()"])
-def test_what_was_ordered_cannot_change(
-    db: Database, owner: psycopg.Connection, tenant: Tenant, column: str
-) -> None:
+def test_what_was_ordered_cannot_change(db: Database, owner: psycopg.Connection, tenant: Tenant, column: str) -> None:
     payment = factories.requested(db, tenant)
 
     with pytest.raises(psycopg.errors.RestrictViolation, match="what was ordered"):
