@@ -27,6 +27,12 @@ LOCK_TIMEOUT_MS = 3_000
 # Longer than the relay's confirm timeout (outbox/publisher.py), the one place that waits inside a transaction (M6).
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
+# How long a caller waits for a connection of the pool before it hears that the database is away.
+POOL_PATIENCE_SECONDS = 10.0
+# The pool doubles its pause between attempts to reconnect until it gives up and begins anew with the next caller. Left
+# at its five minutes, a process stood for another minute after an outage of one.
+RECONNECT_SECONDS = 5.0
+
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
 _AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
 
@@ -52,7 +58,8 @@ class Database:
             kwargs={"autocommit": True, "application_name": application, "options": options, "connect_timeout": 5},
             min_size=1,
             max_size=settings.database_pool_size,
-            timeout=10,
+            timeout=POOL_PATIENCE_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
             open=True,
         )
         self._ringer = Ringer(settings)

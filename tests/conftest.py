@@ -4,6 +4,7 @@ The stack lives in .local/test and is kept between runs, so that only the first 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -90,6 +91,23 @@ def cut_connections(stack: Stack, book: Book) -> Iterator[Callable[[], None]]:
             )
 
         yield cut
+
+
+@pytest.fixture
+def database_away(
+    stack: Stack, book: Book, cut_connections: Callable[[], None]
+) -> Callable[[], AbstractContextManager[None]]:
+    """`with database_away():` the fleet is cut off from this test's database and let in again afterwards."""
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+            superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS false")
+            cut_connections()
+            yield
+            superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS true")
+
+    return away
 
 
 @pytest.fixture

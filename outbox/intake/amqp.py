@@ -2,7 +2,8 @@
 
 Phases: gather what is there (up to BATCH, or a few milliseconds), accept it (outbox/intake/accept.py), ack. Killed
 before the commit, the broker delivers again; killed after it, the redelivered events are duplicates and change nothing.
-While the database is away nothing is acked: the events stay at the broker.
+While the database is away the batch is held unacked and offered again: given back, its events would be delivered again
+and again, and the broker counts deliveries and sets aside what has too many (messages/queues.py).
 """
 
 import signal
@@ -64,13 +65,15 @@ class OrderIntake:
                 connection.close()
 
     def _accept(self, channel: BlockingChannel, deliveries: list[tuple[int, Incoming]]) -> None:
-        try:
-            outcomes = accept(self.db, [incoming for _, incoming in deliveries])
-        except psycopg.Error as error:
-            logger.warning("database away, {} events stay at the broker: {}", len(deliveries), type(error).__name__)
-            for tag, _ in deliveries:
-                channel.basic_nack(tag, requeue=True)
-            self.stopping.wait(AWAY_PAUSE_SECONDS)
+        """Accept and ack; when we are to stop first, leave the batch unacked: the broker delivers it to the next."""
+        outcomes: list[Outcome] | None = None
+        while outcomes is None and not self.stopping.is_set():
+            try:
+                outcomes = accept(self.db, [incoming for _, incoming in deliveries])
+            except psycopg.Error as error:
+                logger.warning("database away, {} events stay unacked: {}", len(deliveries), type(error).__name__)
+                channel.connection.sleep(AWAY_PAUSE_SECONDS)  # answers heartbeats meanwhile
+        if outcomes is None:
             return
         channel.basic_ack(deliveries[-1][0], multiple=True)
         for outcome in Outcome:
