@@ -86,8 +86,8 @@ class Database:
             yield tx
 
     @contextmanager
-    def _begin(self, begin: sql.SQL | sql.Composed) -> Iterator[Tx]:
-        connection = self._borrow(begin)
+    def _begin(self, begin: sql.SQL | sql.Composed, *, patience_seconds: float | None = None) -> Iterator[Tx]:
+        connection = self._borrow(begin, patience_seconds)
         _appended.set(False)
         try:
             with transaction_open():
@@ -102,14 +102,14 @@ class Database:
         if _appended.get():
             self._ringer.ring()
 
-    def _borrow(self, begin: sql.SQL | sql.Composed) -> Tx:
+    def _borrow(self, begin: sql.SQL | sql.Composed, patience_seconds: float | None) -> Tx:
         """A connection that is inside its transaction; BEGIN, role and tenant travel in one round trip.
 
         After a restart of the server the pool still holds connections that are dead. Nothing of the caller's was sent
         on them yet, so they are given back (the pool drops them) and the next one is tried.
         """
         for _ in range(self._pool.max_size):
-            connection = self._pool.getconn()
+            connection = self._pool.getconn(patience_seconds)
             try:
                 connection.execute(begin)
             except OperationalError:
@@ -127,5 +127,5 @@ class Database:
             reraise=True,
         )
         for attempt in reached:
-            with attempt, self.system_transaction() as tx:
+            with attempt, self._begin(_AS_SYSTEM, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
                 tx.execute("SELECT 1")
