@@ -159,7 +159,7 @@ def _bury(
         tx,
         DeadLetter(
             source="worker",
-            reason=reason.reason,
+            reason=_reason(reason),
             payload=redact_text(text.decode()),
             original=text,
             tenant_id=message.tenant_id if message else None,
