@@ -165,7 +165,9 @@ def _works_in(process: psutil.Process, data: Path) -> bool:
 
 
 def database_exists(connection: psycopg.Connection, name: str) -> bool:
-    return connection.execute("SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": name}).fetchone() is not None
+    return (
+        connection.execute("SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": name}).fetchone() is not None
+    )
 
 
 def set_password(connection: psycopg.Connection, role: str, password: str) -> None:

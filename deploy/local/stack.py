@@ -73,7 +73,9 @@ class Stack:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def environment(self) -> dict[str, str]:
@@ -112,7 +114,9 @@ class Stack:
         """A database from outside needs both logins: guessing the owner's from the fleet's would be a silent fallback."""
         given = [name for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL") if name in self._outside]
         if len(given) == 1:
-            raise ServerFailed(f"only {given[0]} is set: set DATABASE_URL and MIGRATION_DATABASE_URL, or neither of them")
+            raise ServerFailed(
+                f"only {given[0]} is set: set DATABASE_URL and MIGRATION_DATABASE_URL, or neither of them"
+            )
 
 
 ADDRESSES = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "RABBITMQ_URL")
