@@ -18,7 +18,7 @@ import pika.exceptions
 
 from deploy.local import processes
 from deploy.local.memory import Memory
-from deploy.local.server import Server, ServerFailed
+from deploy.local.server import Server, ServerFailedError
 
 # Debian's /usr/sbin/rabbitmq-server changes the user and the directories; the script it wraps does not.
 REAL_SCRIPTS = "/usr/lib/rabbitmq/bin"
@@ -98,7 +98,7 @@ class RabbitMQ(Server):
         self._end_port_mapper()
         epmd = shutil.which("epmd")
         if epmd is None:
-            raise ServerFailed("RabbitMQ is installed, but Erlang's `epmd` is not on the PATH: add its directory")
+            raise ServerFailedError("RabbitMQ is installed, but Erlang's `epmd` is not on the PATH: add its directory")
         command = [epmd, "-address", "127.0.0.1", "-port", str(self._port_mapper_port)]
         self.port_mapper = processes.spawn(command, self.stack_directory, output=output)
 
@@ -158,7 +158,7 @@ def installed_script() -> Path:
     places = os.pathsep.join([REAL_SCRIPTS, os.environ.get("PATH", ""), *MORE_PATHS])
     found = shutil.which("rabbitmq-server", path=places)
     if found is None:
-        raise ServerFailed(MISSING)
+        raise ServerFailedError(MISSING)
     return Path(found).resolve()
 
 
