@@ -122,16 +122,16 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An intent as the list shows it. `payment_id` is None when it was not made by this fleet."""
+    """An intent of ours as the list shows it."""
 
     intent_id: str
-    payment_id: PaymentId | None
-    tenant_id: TenantId | None
+    payment_id: PaymentId
+    tenant_id: TenantId
     outcome: Settled
 
 
 def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
-    """Every intent created since then, newest first, page by page.
+    """Every intent this fleet created since then, newest first, page by page; those of others are passed over.
 
     Raises:
         Verdict: Stripe did not answer.
@@ -145,12 +145,8 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
         page = _read(gateway, lambda: gateway.v1.payment_intents.list(cast("Any", params)))
         for intent in page.data:
             payment_id, tenant_id = _id_in(intent, "payment_id"), _id_in(intent, "tenant_id")
-            yield Listed(
-                intent_id=intent.id,
-                payment_id=PaymentId(payment_id) if payment_id else None,
-                tenant_id=TenantId(tenant_id) if tenant_id else None,
-                outcome=outcome_of(intent),
-            )
+            if payment_id and tenant_id:
+                yield Listed(intent.id, PaymentId(payment_id), TenantId(tenant_id), outcome_of(intent))
         if not page.has_more:
             return
         params["starting_after"] = page.data[-1].id

@@ -195,7 +195,7 @@ def _check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: l
     count = report.kinds["charges"]
     charged: dict[UUID, list[Charged]] = defaultdict(list)
     for intent in at_stripe:
-        if isinstance(intent.outcome, Charged) and intent.payment_id is not None:
+        if isinstance(intent.outcome, Charged):
             charged[intent.payment_id].append(intent.outcome)
     for payment_id, outcomes in charged.items():
         count.attempted += 1
@@ -254,7 +254,7 @@ def _balances_at_stripe(at_stripe: list[Listed]) -> Balances:
     """Net of the balance transactions of our charges, per tenant and the balance's currency."""
     sums: Balances = defaultdict(int)
     for intent in at_stripe:
-        if isinstance(intent.outcome, Charged) and intent.tenant_id is not None:
+        if isinstance(intent.outcome, Charged):
             balance = intent.outcome.balance
             gross = balance.amount if balance else intent.outcome.amount
             sums[intent.tenant_id, gross.currency] += gross.minor - (balance.fee.minor if balance else 0)
