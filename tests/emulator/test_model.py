@@ -1,6 +1,7 @@
 """Random sequences of operations against a small model: states, money, keys and events always agree."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class Run:
     def __init__(self, client: stripe.StripeClient, control: EmulatorControl) -> None:
         self.intents, self.control, self.model = client.v1.payment_intents, control, Model()
         self.keys = 0
-        self.last: tuple[Any, dict[str, Any], str] | None = None
+        self.last: tuple[Any, str] | None = None
 
     def step(self, verb: str, which: int, amount: int) -> None:
         known = list(self.model.statuses)
@@ -83,10 +84,10 @@ class Run:
         """The last call again with its key: the same answer, whatever it was, and nothing new."""
         if self.last is None:
             return
-        call, arguments, key = self.last
+        call, key = self.last
         effects = len(self.control.effects())
         try:
-            call(**arguments, options={"idempotency_key": key})
+            call(options={"idempotency_key": key})
         except stripe.StripeError as error:
             assert error.headers["Idempotent-Replayed"] == "true"
         assert len(self.control.effects()) == effects
@@ -101,11 +102,10 @@ class Run:
                 self._call(move, intent, params=params)
             assert refusal.value.code == "payment_intent_unexpected_state"
 
-    def _call(self, call: Any, intent: str | None = None, **arguments: Any) -> stripe.PaymentIntent:
+    def _call(self, call: Any, *intent: str, params: dict[str, Any]) -> stripe.PaymentIntent:
         self.keys += 1
-        named = arguments if intent is None else {"intent": intent} | arguments
-        self.last = (call, named, f"key-{self.keys}")
-        return call(**named, options={"idempotency_key": f"key-{self.keys}"})
+        self.last = (partial(call, *intent, params=params), f"key-{self.keys}")
+        return self.last[0](options={"idempotency_key": self.last[1]})
 
 
 @given(steps=st.lists(STEPS, min_size=5, max_size=25))
