@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The payment fleet on one machine.")
+# Plain tracebacks: the pretty ones print local variables, and addresses carry passwords.
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Scale = Annotated[list[str] | None, typer.Option(metavar="NAME=COUNT", help="run COUNT processes of a Procfile line")]
 Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
@@ -19,7 +20,7 @@ def up(scale: Scale = None, detach: Detach = False) -> None:
     """Start the servers and every process of the Procfile, and keep them running."""
     from deploy.local.up import up
 
-    raise typer.Exit(up({name: count for name, count in map(_name_and_count, scale or [])}, detach))
+    raise typer.Exit(up(dict(map(_name_and_count, scale or [])), detach))
 
 
 @app.command()
@@ -47,6 +48,11 @@ def _name_and_count(text: str) -> tuple[str, int]:
 
 def main() -> None:
     app()
+
+
+@app.callback()
+def fleet() -> None:
+    """The payment fleet on one machine."""
 
 
 if __name__ == "__main__":

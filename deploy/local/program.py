@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections import deque
@@ -67,11 +66,22 @@ class Program:
         if self.process is not None:
             processes.kill(processes.session_of(self.process.pid))
 
+    def ask_to_stop(self) -> None:
+        if self.is_stopping and self.process is not None:
+            self.process.terminate()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Still there, and one that SIGTERM ends."""
+        return self.stop_process is None and self.process is not None and self.process.poll() is None
+
     def stop(self) -> None:
+        """What is left is ended for good; `ask_to_stop` came before, with time to obey."""
         if self.stop_process is not None:
             self.stop_process()
         elif self.process is not None:
-            processes.end(self.process, signal.SIGTERM, self.stop_seconds)
+            self.process.kill()
+            self.process.wait()
             self.end_rest()
 
     def kill(self) -> None:

@@ -17,8 +17,8 @@ FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 class RestartPolicy:
     """Counts the quick failures of one process in a row.
 
-    One that somebody killed tells nothing about its next start, so it is started again soon and not counted: a fault test
-    may kill as often as it likes.
+    One that somebody killed tells nothing about its next start, so it is started again soon and not counted: a fault
+    test may kill as often as it likes.
     """
 
     quick_failures: int = 0

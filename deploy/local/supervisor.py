@@ -91,7 +91,7 @@ class Supervisor:
 
     def _take_last_words(self, program: Program) -> None:
         pipe = None if program.process is None else program.process.stdout
-        if pipe is None:
+        if pipe is None or pipe.closed:
             return
         for line in program.new_lines():
             self.show(program.name, line)
@@ -115,9 +115,17 @@ class Supervisor:
     def _stop_all(self) -> None:
         """From the last of the Procfile to the first: who takes work stops before who hands it over."""
         for program in reversed(self.programs):
-            program.stop()
-            self._take_last_words(program)
+            self._stop(program)
             self.show("fleet", f"{program.name} stopped")
+
+    def _stop(self, program: Program) -> None:
+        """Reading on meanwhile: a process whose pipe is full waits for us, and would never end."""
+        program.ask_to_stop()
+        deadline = time.monotonic() + program.stop_seconds
+        while program.is_stopping and time.monotonic() < deadline:
+            self._pass_on_output()
+        program.stop()
+        self._take_last_words(program)
 
 
 def answers(address: str) -> bool:

@@ -122,7 +122,7 @@ def environment_of(stack: Stack) -> dict[str, str]:
     return {**os.environ, **stack.environment(), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def printer_for(programs: list[Program]) -> "Show":
+def printer_for(programs: list[Program]) -> Show:
     return Show([program.name for program in programs])
 
 
