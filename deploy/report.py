@@ -27,7 +27,9 @@ def print_report(console: Console, report: Report) -> None:
     if len(report.findings) > MOST_FINDINGS:
         console.print(f"... and {len(report.findings) - MOST_FINDINGS} more findings", style="red")
     totals = ", ".join(f"{name} {value}" for name, value in report.totals.items())
-    console.print(Text(f"{'clean' if report.clean else 'NOT CLEAN'}: {totals}", style="green" if report.clean else "red"))
+    console.print(
+        Text(f"{'clean' if report.clean else 'NOT CLEAN'}: {totals}", style="green" if report.clean else "red")
+    )
 
 
 def _cell(column: str, value: int) -> Text:

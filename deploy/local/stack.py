@@ -102,6 +102,11 @@ class Stack:
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
         return {**own, **self._outside}
 
+    @property
+    def order_log(self) -> Path:
+        """Where the demo's order service remembers what it asked for."""
+        return self.directory / "orders.jsonl"
+
     def _addresses(self) -> dict[str, str]:
         return {
             "DATABASE_URL": self.postgres.url,

@@ -88,7 +88,7 @@ def test_the_same_card_off_session_is_declined(pay: Pay) -> None:
         ("pm_card_threeDSecureRequiredChargeDeclined", "succeed", "requires_payment_method", "card_declined"),
     ],
 )
-def test_the_buyer_finishes_authentication(  # noqa: PLR0917 - four of them are one row of the table above
+def test_the_buyer_finishes_authentication(
     client: stripe.StripeClient,
     pay: Pay,
     control: EmulatorControl,

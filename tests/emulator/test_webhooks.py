@@ -159,7 +159,7 @@ def test_a_dropped_event_is_only_in_the_list(
 
 
 @pytest.mark.parametrize(("effect", "tolerance"), [("webhook_wrong_signature", None), ("webhook_old_timestamp", 300)])
-def test_a_bad_signature_is_sent_once_and_then_a_good_one(  # noqa: PLR0917 - four fixtures and a row of the table
+def test_a_bad_signature_is_sent_once_and_then_a_good_one(
     client: stripe.StripeClient,
     pay: Pay,
     receiver: Receiver,

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -29,10 +28,9 @@ from deploy.report import print_report
 from messages.settings import load
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, Report, verify
+from workers.verify import Asked, verify
 
 QUIET_SECONDS = 90.0
-ORDER_LOG = "orders.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,11 @@ def _hold(plan: Plan, stack: Stack, console: Console) -> int:
     os.environ.update(stack.environment())
     database, stripe_settings = load(DatabaseSettings, StripeSettings)
     db = Database(database, application="fleet-demo")
-    log = stack.directory / ORDER_LOG
+    log = stack.order_log
     with psycopg.connect(stack.environment()["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
         tenants.register(owner, sale.tenants())
     broker_url = stack.environment()["RABBITMQ_URL"]
-    with _faults(stack.control(), plan) as control:
+    with _faults(_control_of(stack), plan) as control:
         _sell(plan, console, db, OrderService(broker_url, log, control, plan.seed), control)
     report = verify(db, Gateway(stripe_settings), broker_url, Asked.read(log))
     db.close()
@@ -129,6 +127,12 @@ def _faults(control: EmulatorControl, plan: Plan) -> Iterator[EmulatorControl]:
         control.clear_faults()
 
 
+def _control_of(stack: Stack) -> EmulatorControl:
+    environment = stack.environment()
+    address = f"http://127.0.0.1:{environment['STRIPE_EMULATOR_CONTROL_PORT']}"
+    return EmulatorControl(address, environment["STRIPE_EMULATOR_CONTROL_TOKEN"])
+
+
 def _say_where_to_look(console: Console, plan: Plan, stack: Stack) -> None:
     environment = stack.environment()
     intake = f"http://{environment['INTAKE_HTTP_HOST']}:{environment['INTAKE_HTTP_PORT']}"
@@ -136,10 +140,3 @@ def _say_where_to_look(console: Console, plan: Plan, stack: Stack) -> None:
     console.print(f"emulator  {environment['STRIPE_API_BASE']}/_emulator/capabilities")
     if plan.keep:
         console.print("It goes on running: `.venv/bin/fleet --local verify` looks again, `make down` stops it.")
-
-
-def order_log(stack: Stack) -> Path:
-    return stack.directory / ORDER_LOG
-
-
-__all__ = ["Plan", "Report", "demo", "order_log"]
