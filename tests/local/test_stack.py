@@ -61,9 +61,11 @@ def test_postgres_killed_and_started_again_keeps_port_and_data(stack: Stack) -> 
 
 def test_rabbitmq_killed_and_started_again_keeps_quorum_queues_and_their_messages(stack: Stack) -> None:
     url = pika.URLParameters(stack.rabbitmq.url)
+    with pika.BlockingConnection(url) as connection:
+        connection.channel().queue_declare("kept", durable=True, arguments={"x-queue-type": "quorum"})
+    stack.rabbitmq.restart()  # RabbitMQ saves the name of a new quorum queue only about a second after its declaration
     channel = pika.BlockingConnection(url).channel()
     channel.confirm_delivery()
-    channel.queue_declare("kept", durable=True, arguments={"x-queue-type": "quorum"})
     channel.basic_publish("", "kept", b"seven", pika.BasicProperties(delivery_mode=2))
     stack.rabbitmq.kill()
     stack.rabbitmq.start()
