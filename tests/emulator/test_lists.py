@@ -58,6 +58,10 @@ def test_expansion_goes_four_levels_deep_also_in_lists(client: stripe.StripeClie
     assert listed.data[0].payment_method.card.last4 == "4242"
 
 
+def test_expanding_what_is_null_changes_nothing(pay: Pay) -> None:
+    assert pay(expand=["latest_charge.application_fee"]).latest_charge.application_fee is None
+
+
 @pytest.mark.parametrize("path", ["amount", "nothing", "latest_charge.payment_intent.latest_charge.customer.x"])
 def test_what_cannot_be_expanded_is_refused(pay: Pay, path: str) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:

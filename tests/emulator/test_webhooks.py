@@ -105,6 +105,18 @@ def _until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def test_while_a_secret_is_rolled_both_are_good(
+    client: stripe.StripeClient, pay: Pay, receiver: Receiver, control: EmulatorControl
+) -> None:
+    endpoint = _endpoint(client, receiver.url, "payment_intent.succeeded")
+    new = control.roll_webhook_secret(endpoint.id)
+    pay()
+    receiver.wait_for(1)
+    body, signature = receiver.came[0]
+    for secret in (str(endpoint.secret), new):
+        assert stripe.Webhook.construct_event(body, signature, secret)
+
+
 def test_tries_run_out(client: stripe.StripeClient, pay: Pay, control: EmulatorControl) -> None:
     _endpoint(client, "http://127.0.0.1:1/nobody", "payment_intent.succeeded")
     pay()

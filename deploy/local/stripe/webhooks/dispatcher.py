@@ -100,7 +100,7 @@ class Dispatcher:
     def _note(self, result: Result) -> None:
         self.results.append(result)
         retries = self.world.settings.webhook_retry_seconds
-        if not result.succeeded or len(self.results) >= _BATCH:
+        if len(self.results) >= _BATCH:
             self.write_results()
         if not result.succeeded and result.attempt <= len(retries):
             self._wait(time.time() + retries[result.attempt - 1], result.delivery)
