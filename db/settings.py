@@ -2,9 +2,11 @@
 
 from typing import Self
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from messages.settings import FleetSettings, require_address, require_tls
+from messages.settings import FleetSettings, is_loopback_host, require_address
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
@@ -49,7 +51,16 @@ class MigrationSettings(FleetSettings):
 
 
 def require_postgres_tls(name: str, url: SecretStr) -> None:
+    """libpq takes several hosts, and hosts in the query; every one of them counts.
+
+    Raises:
+        ValueError: a host is not loopback and the connection does not verify its certificate.
+    """
     try:
-        require_tls(url.get_secret_value(), encrypted_schemes=(), encrypted_modes=("verify-full", "verify-ca"))
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}.") from None
+        parts = conninfo_to_dict(url.get_secret_value())
+    except psycopg.Error:
+        raise ValueError(f"{name}: libpq cannot read this address.") from None
+    hosts = [str(parts.get(key) or "") for key in ("host", "hostaddr")]
+    near = all(is_loopback_host(host) for listed in hosts for host in listed.split(","))
+    if not near and parts.get("sslmode") not in {"verify-full", "verify-ca"}:
+        raise ValueError(f"{name}: production needs TLS for a host that is not loopback: add sslmode=verify-full.")

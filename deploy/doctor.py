@@ -15,6 +15,7 @@ from rich.table import Table
 
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
+from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
@@ -140,7 +141,7 @@ def _queue(url: str, queue: topology.Queue) -> Finding:
             return Finding(what, "missing", "start any process of the fleet once: it declares its queues")
         return Finding(what, "other arguments than ours", f"drain and delete it, then start again: {error.reply_text}")
     else:
-        advice = "look at the dead letters" if queue.name == topology.DEAD_LETTER_QUEUE and depth else ""
+        advice = "look at the dead letters" if queue.name == DEAD_LETTER_QUEUE and depth else ""
         return Finding(what, f"{depth} ready", advice)
     finally:
         if connection.is_open:
