@@ -64,16 +64,14 @@ def doctor() -> int:
 
 
 def _settings() -> Iterator[Finding]:
-    for settings in _SETTINGS:
-        name = settings.__name__.removesuffix("Settings").lower()
-        try:
-            load(settings)
-        except SettingsError as error:
-            for problem in error.problems:
-                variable, _, advice = problem.partition(":")
-                yield Finding(f"setting {name}", variable if advice else "wrong", advice.strip() or problem)
-        else:
-            yield Finding(f"setting {name}", "complete")
+    try:
+        load(*_SETTINGS)
+    except SettingsError as error:
+        for problem in error.problems:
+            said, separator, advice = problem.partition(": ")
+            yield Finding("setting", said if separator else "wrong", advice or said)
+    else:
+        yield Finding("settings", f"{len(_SETTINGS)} groups, complete")
 
 
 def _database() -> Iterator[Finding]:

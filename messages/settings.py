@@ -48,6 +48,7 @@ A = TypeVar("A", bound=FleetSettings)
 B = TypeVar("B", bound=FleetSettings)
 C = TypeVar("C", bound=FleetSettings)
 D = TypeVar("D", bound=FleetSettings)
+E = TypeVar("E", bound=FleetSettings)
 
 
 @overload
@@ -58,6 +59,10 @@ def load(a: type[A], b: type[B], /) -> tuple[A, B]: ...
 def load(a: type[A], b: type[B], c: type[C], /) -> tuple[A, B, C]: ...
 @overload
 def load(a: type[A], b: type[B], c: type[C], d: type[D], /) -> tuple[A, B, C, D]: ...
+@overload
+def load(a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /) -> tuple[A, B, C, D, E]: ...
+@overload
+def load(*classes: type[FleetSettings]) -> tuple[FleetSettings, ...]: ...
 def load(*classes: type[FleetSettings]) -> tuple[Any, ...]:
     """Read all classes, and name the problems of all of them at once.
 
@@ -83,7 +88,11 @@ def stop_the_start(error: SettingsError) -> NoReturn:
 
 
 def _sentences(settings: type[FleetSettings], error: ValidationError) -> list[str]:
-    return [_sentence(settings, detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
+    return [
+        sentence
+        for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        for sentence in _sentence(settings, detail["loc"], detail["type"], detail["msg"]).splitlines()
+    ]
 
 
 def _sentence(settings: type[FleetSettings], location: tuple[int | str, ...], kind: str, message: str) -> str:
