@@ -147,7 +147,9 @@ def unprivileged() -> list[str]:
         )
     user = pwd.getpwnam(UNPRIVILEGED_USER)
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return [setpriv, *identity, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    capability = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    # Without it access(2), with which initdb looks for its own programs, would leave the capability out of account.
+    return [setpriv, *identity, *capability, "--securebits=+no_setuid_fixup"]
 
 
 def kill_orphans(data: Path) -> None:
