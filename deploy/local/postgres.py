@@ -97,7 +97,8 @@ class Postgres(Server):
 
     def _spawn(self, output: int) -> subprocess.Popen[bytes]:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        command = [*unprivileged(), programs() / "postgres", "-D", self._data, "-p", str(self.port), *settings]
+        where = ["-D", str(self._data), "-p", str(self.port)]
+        command = [*unprivileged(), str(programs() / "postgres"), *where, *settings]
         return processes.spawn(command, self.stack_directory, output=output)
 
     def _answers(self) -> bool:
