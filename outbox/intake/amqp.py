@@ -5,11 +5,9 @@ before the commit, the broker delivers again; killed after it, the redelivered e
 While the database is away the batch is held, neither acked nor rejected: a rejection would count as a delivery.
 """
 
-import signal
 import time
 from dataclasses import dataclass, field
 from threading import Event
-from types import FrameType
 
 import pika
 import psycopg
@@ -26,6 +24,7 @@ from outbox.intake.accept import Incoming, Outcome, accept
 from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_ORDERS
 from outbox.settings import BrokerSettings
+from outbox.stopping import stop_on_signals
 
 BATCH = 100
 # How long the first event of a batch may wait for company.
@@ -106,19 +105,11 @@ def main() -> None:
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-intake-orders")
     intake = OrderIntake(db, url)
-    _stop_on_signals(intake.stopping)
+    stop_on_signals(intake.stopping)
     logger.info("order intake started")
     intake.run()
     db.close()
     logger.info("order intake stopped")
-
-
-def _stop_on_signals(stopping: Event) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 if __name__ == "__main__":
