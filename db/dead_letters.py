@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ def bury(tx: Tx, letter: DeadLetter) -> bool:
         {
             "tenant_id": letter.tenant_id,
             "source": letter.source,
-            "message_id": letter.message_id,
-            "kind": letter.kind,
+            "message_id": storable(letter.message_id) if letter.message_id else None,
+            "kind": storable(letter.kind) if letter.kind else None,
             "payment_id": letter.payment_id,
-            "reason": letter.reason,
-            "payload": letter.payload.replace("\x00", "\\x00"),  # PostgreSQL text cannot hold NUL
+            "reason": storable(letter.reason),
+            "payload": storable(letter.payload),
             "sha256": sha256(letter.original).digest(),
             "headers": Jsonb(letter.headers),
         },

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from db.session import Tx
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def record(tx: Tx, failure: Failure) -> bool:
             "payment_id": failure.payment_id,
             "verdict": failure.verdict,
             "error_class": failure.error_class,
-            "reason": failure.reason,
+            "reason": storable(failure.reason),
             "next_due_at": failure.next_due_at,
         },
     )

@@ -18,6 +18,8 @@ from pika.channel import Channel
 # Confirms of a batch of 500 take tens of milliseconds; after ten seconds the broker is in trouble and the batch is
 # given up (nothing is settled, so it is sent again). Must stay below the idle-in-transaction timeout of db/session.py.
 CONFIRM_TIMEOUT_SECONDS = 10.0
+# How long a link that is closed waits for the broker's own goodbye.
+GOODBYE_SECONDS = 1.0
 _PERSISTENT = 2
 
 
@@ -58,6 +60,8 @@ class Publisher:
         Raises:
             BrokerAwayError: no answer can be relied on; publish the whole batch again later.
         """
+        if not messages:  # no confirm would ever come
+            return set()
         if self._link is None or self._link.closed:
             self._link = _Link(self._url)
         try:
@@ -91,7 +95,7 @@ class _Link:
             on_close_callback=lambda _, reason: self._break(f"connection closed: {reason!r}"),
             custom_ioloop=IOLoop(),
         )
-        self._thread = threading.Thread(target=self._connection.ioloop.start, name="publisher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
         if not self._ready.wait(CONFIRM_TIMEOUT_SECONDS) or self._broken:
             self.close()
@@ -113,10 +117,18 @@ class _Link:
 
     # Everything below runs on the connection's own thread.
 
+    def _run(self) -> None:
+        """Serve the connection until it is stopped or breaks, then give the loop's own sockets back."""
+        self._connection.ioloop.start()
+        self._connection.ioloop.close()
+
     def _stop(self) -> None:
-        if self._connection.is_open:
-            self._connection.close()
-        self._connection.ioloop.stop()
+        """Say goodbye: the broker's answer ends the loop (_break), and so does a broker that gives none."""
+        if not self._connection.is_open:
+            self._connection.ioloop.stop()
+            return
+        self._connection.ioloop.call_later(GOODBYE_SECONDS, self._connection.ioloop.stop)
+        self._connection.close()
 
     def _on_open(self, connection: SelectConnection) -> None:
         connection.channel(on_open_callback=self._on_channel)

@@ -3,7 +3,7 @@
 The stack lives in .local/test and is kept between runs, so that only the first run pays for making it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -38,6 +38,10 @@ def stack() -> Iterator[Stack]:
 def template(stack: Stack) -> str:
     """A migrated, empty database that no test writes to; cloning it takes a fraction of migrating."""
     with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+        # Making and dropping a database each force a checkpoint; no test pulls the plug of the machine.
+        superuser.execute("ALTER SYSTEM SET fsync = off")
+        superuser.execute("ALTER SYSTEM SET synchronous_commit = off")
+        superuser.execute("SELECT pg_reload_conf()")
         superuser.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
         superuser.execute(f"CREATE DATABASE {TEMPLATE} OWNER fleet_owner")
     migrate(stack.postgres.owner_url(TEMPLATE))
@@ -72,6 +76,20 @@ def db(book: Book) -> Iterator[Database]:
     database = Database(book.settings, application="test")
     yield database
     database.close()
+
+
+@pytest.fixture
+def cut_connections(stack: Stack, book: Book) -> Iterator[Callable[[], None]]:
+    """End every connection the fleet has to this test's database, as a restart of the server would."""
+    with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+
+        def cut() -> None:
+            superuser.execute(
+                "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = %s AND usename = 'fleet'",
+                [book.name],
+            )
+
+        yield cut
 
 
 @pytest.fixture

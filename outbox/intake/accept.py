@@ -35,6 +35,8 @@ from messages.redaction import redact_text
 from outbox.append import append_traced
 
 BY = "intake"
+# A reason may quote what the event says of itself, which has no such limit.
+LONGEST_REASON = 1_000
 
 
 class Outcome(StrEnum):
@@ -196,7 +198,7 @@ def _bury(db: Database, incoming: Incoming, reason: str, event: Decoded | None =
     tenant_id: UUID | None = event.order.tenant_id if event else None
     letter = DeadLetter(
         source="orders",
-        reason=reason,
+        reason=redact_text(reason)[:LONGEST_REASON],
         payload=redact_text(incoming.body[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace")),
         original=incoming.body,
         tenant_id=tenant_id,

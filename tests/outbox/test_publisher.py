@@ -1,0 +1,163 @@
+"""The publisher: a message counts as taken only when the broker acked it and did not return it."""
+
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel
+
+from deploy.local.stripe.process import free_port
+from outbox.publisher import BrokerAwayError, Outgoing, Publisher
+from tests import queues
+
+QUEUE = "charges"
+
+
+def test_a_batch_of_five_hundred_is_confirmed_and_arrives_in_order(
+    publisher: Publisher, channel: BlockingChannel
+) -> None:
+    batch = [outgoing(body=str(number).encode()) for number in range(500)]
+
+    refused = publisher.publish(batch)
+
+    assert refused == set()
+    assert queues.wait_for(channel, QUEUE, 500) == [message.body for message in batch]
+
+
+def test_a_message_that_no_queue_takes_is_refused_and_the_others_are_not(
+    publisher: Publisher, channel: BlockingChannel
+) -> None:
+    batch = [outgoing(), outgoing(to="no.such.queue"), outgoing(), outgoing(exchange="payments", to="nobody.listens")]
+
+    refused = publisher.publish(batch)
+
+    assert refused == {1, 3}
+    assert len(queues.wait_for(channel, QUEUE, 2)) == 2
+
+
+def test_a_message_that_the_broker_nacks_is_refused(publisher: Publisher, channel: BlockingChannel) -> None:
+    full = f"full-{uuid4().hex[:8]}"
+    channel.queue_declare(full, durable=True, arguments={"x-max-length": 0, "x-overflow": "reject-publish"})
+
+    refused = publisher.publish([outgoing(), outgoing(to=full), outgoing()])
+
+    assert refused == {1}
+    channel.queue_delete(full)
+
+
+def test_a_message_survives_the_broker_and_carries_its_id(publisher: Publisher, channel: BlockingChannel) -> None:
+    message = outgoing()
+
+    publisher.publish([message])
+
+    method, properties, _ = channel.basic_get(QUEUE, auto_ack=True)
+    assert method is not None
+    assert (properties.delivery_mode, properties.message_id) == (2, message.message_id)
+
+
+def test_batches_follow_one_another_on_one_connection(publisher: Publisher, channel: BlockingChannel) -> None:
+    threads = threading.active_count()
+
+    for _ in range(5):
+        assert publisher.publish([outgoing(), outgoing()]) == set()
+
+    assert threading.active_count() <= threads + 1
+    assert len(queues.wait_for(channel, QUEUE, 10)) == 10
+
+
+def test_an_empty_batch_needs_no_broker() -> None:
+    assert Publisher(f"amqp://127.0.0.1:{free_port()}/").publish([]) == set()
+
+
+def test_a_missing_exchange_breaks_the_batch_and_the_next_batch_goes_through(
+    publisher: Publisher, channel: BlockingChannel
+) -> None:
+    with pytest.raises(BrokerAwayError, match="no exchange"):
+        publisher.publish([outgoing(exchange="no-such-exchange")])
+
+    assert publisher.publish([outgoing()]) == set()
+
+
+def test_a_broker_that_is_away_is_said_and_leaves_no_thread_or_file_behind() -> None:
+    publisher = Publisher(f"amqp://127.0.0.1:{free_port()}/")
+    attempt(publisher)
+    threads, files = threading.active_count(), open_files()
+
+    for _ in range(8):
+        attempt(publisher)
+
+    assert threading.active_count() <= threads
+    assert open_files() <= files + 2
+
+
+def test_a_connection_that_breaks_between_publish_and_confirm_gives_the_batch_up(rabbitmq_url: str) -> None:
+    with Cut(rabbitmq_url) as cut:
+        publisher = Publisher(cut.url)
+        publisher.publish([outgoing()])
+        cut.now()
+
+        with pytest.raises(BrokerAwayError):
+            publisher.publish([outgoing()])
+        publisher.close()
+
+
+def outgoing(*, to: str = QUEUE, exchange: str = "", body: bytes = b"{}") -> Outgoing:
+    return Outgoing(exchange, to, str(uuid4()), body)
+
+
+def attempt(publisher: Publisher) -> None:
+    with pytest.raises(BrokerAwayError):
+        publisher.publish([outgoing()])
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class Cut:
+    """A line to the broker that can be cut: a small TCP relay in this process."""
+
+    def __init__(self, broker_url: str) -> None:
+        credentials, address = broker_url.rsplit("@", 1)
+        host, port = address.split("/")[0].split(":")
+        self._broker = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lines: list[socket.socket] = []
+        self.url = f"{credentials}@127.0.0.1:{self._listener.getsockname()[1]}/" + "/".join(address.split("/")[1:])
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def now(self) -> None:
+        for line in self._lines:
+            with suppress(OSError):  # the other side was quicker
+                line.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> "Cut":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        for line in self._lines:
+            line.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._broker)
+            self._lines += [near, far]
+            for source, target in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while chunk := source.recv(65536):
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
