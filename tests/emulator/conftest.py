@@ -55,6 +55,6 @@ def pay(client: stripe.StripeClient) -> Callable[..., stripe.PaymentIntent]:
         }
         options: dict[str, Any] = {"idempotency_key": key, "stripe_account": account}
         given = {name: value for name, value in options.items() if value is not None}
-        return client.v1.payment_intents.create(params=params | changes, options=given)  # type: ignore[arg-type]
+        return client.v1.payment_intents.create(params=params | changes, options=given)
 
     return create

@@ -21,6 +21,7 @@ from deploy.local.stripe.world import World
 
 _BATCH = 64
 _BATCH_SECONDS = 0.1
+_NEVER_AGAIN = 1_000_000  # an attempt number past every schedule of retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,15 @@ class Dispatcher:
             " JOIN events AS e ON e.sequence = d.event WHERE d.sequence = ? AND d.state <> 'dropped'",
             (delivery,),
         ).fetchone()
-        endpoint = self.world.outbox.endpoints.get(row[1]) if row else None
-        if endpoint is None or not endpoint.enabled:
+        if row is None:
             return
-        event, _, attempts, interference, body = row
+        event, endpoint_id, attempts, interference, body = row
         attempt = attempts + 1
+        endpoint = self.world.outbox.endpoints.get(endpoint_id)
+        if endpoint is None or not endpoint.enabled:
+            gone = "the endpoint is disabled or deleted"
+            self._note(Result(delivery, event, _NEVER_AGAIN, None, gone, 0.0))
+            return
         headers = _headers(endpoint, body, orjson.loads(interference) if interference else {}, attempt)
         started = time.monotonic()
         status, error = None, None
@@ -95,7 +100,7 @@ class Dispatcher:
     def _note(self, result: Result) -> None:
         self.results.append(result)
         retries = self.world.settings.webhook_retry_seconds
-        if not result.succeeded or len(self.results) >= _BATCH:
+        if len(self.results) >= _BATCH:
             self.write_results()
         if not result.succeeded and result.attempt <= len(retries):
             self._wait(time.time() + retries[result.attempt - 1], result.delivery)
