@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.bench import growth, relaying, report
+from deploy.local.bench import accepting, growth, journeys, relaying, report, stripe_calls
 from deploy.local.bench.ground import Ground, ground
 from deploy.local.bench.measures import Results
 from deploy.local.stack import CLONE
@@ -14,6 +14,9 @@ from deploy.local.stack import CLONE
 PARTS: dict[str, Callable[[Ground], None]] = {
     "relay": relaying.measure,
     "growth": growth.measure,
+    "intake": accepting.measure,
+    "stripe": stripe_calls.measure,
+    "journey": journeys.measure,
 }
 
 

@@ -42,7 +42,7 @@ def measure(ground: Ground) -> None:
             _relay(state, queue)
         for _ in range(ground.passes):
             _note(ground, {name: _relay(state, queue) for name, state in states.items()})
-            ground.results.add("old snapshot: an idle look", _idle_look(states["snapshot"], queue))
+            ground.results.add("old snapshot: an idle look", _idle_look(ground, states["snapshot"], queue))
 
 
 @contextmanager
@@ -78,14 +78,17 @@ def _relay(state: State, queue: Queue) -> tuple[float, float]:
     return PER_PASS / meter.seconds, meter.cpu["session"] / PER_PASS * 1e3
 
 
-def _idle_look(state: State, queue: Queue) -> float:
-    """Drain the table, let the relay see that it is empty, then measure a round that finds nothing, in ms."""
+def _idle_look(ground: Ground, state: State, queue: Queue) -> float:
+    """PostgreSQL CPU ms of a round of a relay that started when nothing was due, and has seen so once."""
     while state.relay.run_once():
         pass
-    state.relay.run_once()
-    meter = Meter(session=lambda: cpu.process_seconds(state.session_pid))
-    with meter.running():
-        assert not state.relay.run_once(), "nobody appends while the bench looks"
+    with relaying.relay(ground, state.book) as one:
+        session_pid = _session_pid(one)
+        one.run_once()
+        one.run_once()
+        meter = Meter(session=lambda: cpu.process_seconds(session_pid))
+        with meter.running():
+            assert not one.run_once(), "nobody appends while the bench looks"
     backlog.fill(state.book, SMALLEST, analyze=False)
     queue.empty()
     return meter.cpu["session"] * 1e3

@@ -77,11 +77,10 @@ def _relay(ground: Ground, book: Book, queue: Queue, one: Relay, count: int) -> 
 def _naive(ground: Ground, book: Book, queue: Queue, count: int) -> float:
     backlog.fill(book, count)
     meter = Meter()
-    with psycopg.connect(book.owner_url, autocommit=True) as owner:
-        with meter.running():
-            done = 0
-            while rows := owner.execute(_NEXT, [100]).fetchall():
-                done += _naive_batch(owner, queue, rows)
+    with psycopg.connect(book.owner_url, autocommit=True) as owner, meter.running():
+        done = 0
+        while rows := owner.execute(_NEXT, [100]).fetchall():
+            done += _naive_batch(owner, queue, rows)
     assert done == count, f"the naive relay published {done} of {count} rows"
     queue.empty()
     return count / meter.seconds
