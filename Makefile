@@ -26,6 +26,9 @@ bench: setup rabbitmq
 up: setup rabbitmq
 	$(BIN)/fleet up --detach
 
+docs: setup
+	$(BIN)/python -m deploy.contracts
+
 down: setup
 	$(BIN)/fleet down
 

@@ -104,16 +104,19 @@ def stripe_balances(tx: Tx) -> dict[tuple[UUID, str], int]:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
-def unbalanced_journals(tx: Tx) -> int:
-    """Journals that do not sum to zero in some currency; the database refuses them, so this is always 0."""
+def journals(tx: Tx) -> tuple[int, int]:
+    """How many journals there are, and how many of them do not sum to zero in some currency (always 0: M4)."""
     row = tx.execute(
         """
-        SELECT count(*) FROM (
-            SELECT FROM ledger_entries GROUP BY tenant_id, journal_id, currency HAVING sum(amount_minor) <> 0) AS off
+        SELECT
+            (SELECT count(*) FROM ledger_journals),
+            (SELECT count(DISTINCT journal_id) FROM (
+                SELECT journal_id FROM ledger_entries
+                GROUP BY tenant_id, journal_id, currency HAVING sum(amount_minor) <> 0) AS off)
         """
     ).fetchone()
-    assert row is not None, "an aggregate without GROUP BY always returns a row"
-    return int(row[0])
+    assert row is not None, "a SELECT of scalars always returns a row"
+    return int(row[0]), int(row[1])
 
 
 def first_order_epoch(tx: Tx) -> float:

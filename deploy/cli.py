@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The payment fleet.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
 tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
 app.add_typer(tenants, name="tenants")
 
@@ -27,10 +27,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, un
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
+# These make the one-machine stack, or take the servers that the environment names, by themselves.
+_MAKE_THE_STACK = {"up", "down", "demo"}
+
+
 @app.callback()
-def common(local: Local = False) -> None:
+def common(context: typer.Context, local: Local = False) -> None:
     """Without --local every address comes from the environment, and nothing stands in for a missing one."""
-    if local:
+    if local and context.invoked_subcommand not in _MAKE_THE_STACK:
         from deploy.local.stack import Stack
 
         os.environ.update(Stack().environment())

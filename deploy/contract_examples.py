@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from uuid import UUID
 
-from messages.base import CloudEvent, Message, PublicEvent
+from messages.base import CloudEvent, Message, PublicEvent, dataschema
 from messages.ids import OrderId, PaymentId, TenantId, TicketId, VenueId
 from messages.money import Money
 from messages.orders import Device, OrderPlaced, Ticket
@@ -77,12 +77,13 @@ PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
 def order_placed_event() -> CloudEvent:
     """As the order service publishes it."""
     return CloudEvent(
+        specversion="1.0",
         id="019aa5b2-7c90-7d00-9a00-4b5c6d7e8f90",
         source="/orders",
         type=OrderPlaced.event_type,
         time=AT,
         subject=str(ORDER),
-        dataschema=f"{OrderPlaced.event_type}/{OrderPlaced.version}",
+        dataschema=dataschema(OrderPlaced.event_type, OrderPlaced.version),
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         data=ORDER_PLACED.model_dump(mode="json"),
     )
@@ -91,12 +92,13 @@ def order_placed_event() -> CloudEvent:
 def public_event(fact: PublicEvent) -> CloudEvent:
     """As other services get it from us."""
     return CloudEvent(
+        specversion="1.0",
         id="019aa5b3-0e4a-7f21-8c3d-9e0f1a2b3c4d",
         source="/payments",
         type=fact.event_type,
         time=AT,
         subject=str(fact.payment_id),
-        dataschema=f"{fact.event_type}/{fact.version}",
+        dataschema=dataschema(fact.event_type, fact.version),
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         data=fact.model_dump(mode="json"),
     )

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from deploy import contract_examples
 from messages import queues
-from messages.base import CloudEvent, Message, PublicEvent, Word
+from messages.base import CloudEvent, Message, PublicEvent, Word, dataschema
 from messages.orders import OrderPlaced
 
 Document = dict[str, Any]
@@ -165,7 +165,7 @@ def _event_schema(data: type[Word], event_type: str, version: int, example: Docu
     payload = data.model_json_schema()
     definitions = payload.pop("$defs", {})
     envelope["properties"]["type"] = {"const": event_type, "title": "Type"}
-    envelope["properties"]["dataschema"] = {"const": f"{event_type}/{version}", "title": "Dataschema"}
+    envelope["properties"]["dataschema"] = {"const": dataschema(event_type, version), "title": "Dataschema"}
     envelope["properties"]["data"] = payload
     return {
         "$schema": DRAFT,

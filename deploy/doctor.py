@@ -10,11 +10,12 @@ import pika
 import psycopg
 import redis
 from pika.exceptions import AMQPError, ChannelClosedByBroker
-from rich.console import Console
 from rich.table import Table
 
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
+from deploy.report import wide_console
+from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
@@ -58,21 +59,19 @@ def doctor() -> int:
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]no[/]"
         table.add_row(mark, finding.what, finding.found, finding.advice)
-    Console().print(table)
+    wide_console().print(table)
     return 0 if all(finding.well for finding in findings) else 1
 
 
 def _settings() -> Iterator[Finding]:
-    for settings in _SETTINGS:
-        name = settings.__name__.removesuffix("Settings").lower()
-        try:
-            load(settings)
-        except SettingsError as error:
-            for problem in error.problems:
-                variable, _, advice = problem.partition(":")
-                yield Finding(f"setting {name}", variable if advice else "wrong", advice.strip() or problem)
-        else:
-            yield Finding(f"setting {name}", "complete")
+    try:
+        load(*_SETTINGS)
+    except SettingsError as error:
+        for problem in error.problems:
+            said, separator, advice = problem.partition(": ")
+            yield Finding("setting", said if separator else "wrong", advice or said)
+    else:
+        yield Finding("settings", f"{len(_SETTINGS)} groups, complete")
 
 
 def _database() -> Iterator[Finding]:
@@ -140,7 +139,7 @@ def _queue(url: str, queue: topology.Queue) -> Finding:
             return Finding(what, "missing", "start any process of the fleet once: it declares its queues")
         return Finding(what, "other arguments than ours", f"drain and delete it, then start again: {error.reply_text}")
     else:
-        advice = "look at the dead letters" if queue.name == topology.DEAD_LETTER_QUEUE and depth else ""
+        advice = "look at the dead letters" if queue.name == DEAD_LETTER_QUEUE and depth else ""
         return Finding(what, f"{depth} ready", advice)
     finally:
         if connection.is_open:

@@ -65,7 +65,7 @@ LARGEST_ORDER_BYTES = 256 * 1024
 DEAD_LETTER_EXCHANGE = "fleet.dead"
 DEAD_LETTER_QUEUE = "fleet.dead"
 # Deliveries of one message before the broker itself sets it aside: it has killed its worker that many times.
-DELIVERY_LIMIT = 10
+DELIVERY_LIMIT = 20
 
 
 def kind_to_message() -> dict[str, type[Message]]:

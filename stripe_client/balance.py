@@ -7,6 +7,7 @@ import stripe
 from messages.verdicts import TryAgain, Verdict
 from stripe_client import errors
 from stripe_client.gateway import BreakerOpenError, Gateway
+from stripe_client.outcomes import Unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +25,6 @@ def read_balance(gateway: Gateway) -> Balance:
         return Balance(livemode=gateway.call("balance", gateway.v1.balance.retrieve).livemode)
     except (stripe.StripeError, BreakerOpenError) as error:
         meaning = errors.sort(error)
-    raise meaning if isinstance(meaning, Verdict) else TryAgain(f"Stripe did not tell the balance: {meaning}")
+    if isinstance(meaning, Verdict):
+        raise meaning
+    raise TryAgain(meaning.reason if isinstance(meaning, Unanswered) else f"Stripe did not tell the balance: {meaning}")

@@ -122,12 +122,12 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An intent of ours as the list shows it."""
+    """An intent of ours as the list shows it; `outcome` is None while Stripe is still at work on it."""
 
     intent_id: str
     payment_id: PaymentId
     tenant_id: TenantId
-    outcome: Settled
+    outcome: Settled | None
 
 
 def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
@@ -146,16 +146,24 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
         for intent in page.data:
             payment_id, tenant_id = _id_in(intent, "payment_id"), _id_in(intent, "tenant_id")
             if payment_id and tenant_id:
-                yield Listed(intent.id, PaymentId(payment_id), TenantId(tenant_id), outcome_of(intent))
+                yield Listed(intent.id, PaymentId(payment_id), TenantId(tenant_id), _outcome_or_none(intent))
         if not page.has_more:
             return
         params["starting_after"] = page.data[-1].id
+
+
+def _outcome_or_none(intent: stripe.PaymentIntent) -> Settled | None:
+    try:
+        return outcome_of(intent)
+    except Verdict:
+        return None
 
 
 def outcome_of(intent: stripe.PaymentIntent) -> Settled:
     """An intent in our words.
 
     Raises:
+        TryAgain: Stripe is between two steps: created and not yet confirmed.
         GiveUp: a status in which our intents cannot be, or one Stripe has added since.
     """
     request_id = getattr(getattr(intent, "last_response", None), "request_id", None)
@@ -170,8 +178,10 @@ def outcome_of(intent: stripe.PaymentIntent) -> Settled:
             return Processing(intent.id, request_id)
         case "canceled":
             return Canceled(intent.id, intent.cancellation_reason or "canceled", request_id)
-        case "requires_payment_method":
+        case "requires_payment_method" if intent.last_payment_error is not None:
             return _declined(intent)
+        case "requires_payment_method" | "requires_confirmation":
+            raise TryAgain(f"intent {intent.id} is made but not confirmed yet")
         case other:
             raise GiveUp(f"intent {intent.id} is {other}, in which no intent of ours can be; look at it at Stripe")
 

@@ -130,7 +130,7 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
         _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
         _check_events(report, audit.inbox(tx))
         ledger = audit.stripe_balances(tx)
-        report.kinds["journals"].unexpected += audit.unbalanced_journals(tx)
+        _check_journals(report, *audit.journals(tx))
     _check_payments(report, book.values())
     _check_charges(report, book, at_stripe)
     _check_facts(report, asked, book.values(), depths)
@@ -166,6 +166,11 @@ def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str
 def _check_events(report: Report, inbox: audit.InboxCounts) -> None:
     events = report.kinds["webhook events"]
     events.attempted, events.done, events.waiting = inbox.received, inbox.applied + inbox.kept, inbox.waiting
+
+
+def _check_journals(report: Report, posted: int, unbalanced: int) -> None:
+    journals = report.kinds["journals"]
+    journals.attempted, journals.done, journals.unexpected = posted, posted - unbalanced, unbalanced
 
 
 def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:

@@ -6,12 +6,13 @@ import sys
 import pytest
 from pydantic import Field, SecretStr, field_validator
 
+from db.settings import require_postgres_tls
 from messages.settings import (
     EX_CONFIG,
     AppEnv,
     FleetSettings,
     SettingsError,
-    is_loopback,
+    is_loopback_host,
     load,
     require_address,
     require_tls,
@@ -87,26 +88,41 @@ def test_a_process_that_cannot_start_leaves_with_78_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "loopback"),
+    ("host", "loopback"),
     [
-        ("amqp://localhost:5672", True),
-        ("postgresql://fleet@127.0.0.1/fleet", True),
-        ("redis://[::1]:6379", True),
-        ("postgresql:///fleet?host=/run/postgresql", True),
-        ("amqp://10.0.0.7", False),
-        ("amqp://localhost.example.com", False),
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("[::1]", True),
+        ("/var/run/postgresql", True),
+        ("", True),
+        ("database.example.com", False),
+        ("198.51.100.7", False),
     ],
 )
-def test_loopback_is_what_only_this_machine_can_reach(url: str, loopback: bool) -> None:
-    assert is_loopback(url) is loopback
+def test_loopback_is_what_only_this_machine_can_reach(host: str, loopback: bool) -> None:
+    assert is_loopback_host(host) is loopback
 
 
 def test_what_crosses_a_network_must_be_encrypted() -> None:
     with pytest.raises(ValueError, match="use amqps://"):
-        require_tls("amqp://broker.internal", encrypted_schemes=["amqps"])
-    with pytest.raises(ValueError, match="sslmode=verify-full"):
-        require_tls("postgresql://db/fleet?sslmode=prefer", encrypted_schemes=[], encrypted_modes=["verify-full"])
+        require_tls("amqp://broker.example.com", ["amqps"])
 
-    require_tls("amqps://broker.internal", encrypted_schemes=["amqps"])
-    require_tls("amqp://localhost", encrypted_schemes=["amqps"])
-    require_tls("postgresql://db/fleet?sslmode=verify-full", encrypted_schemes=[], encrypted_modes=["verify-full"])
+    require_tls("amqps://broker.example.com", ["amqps"])
+    require_tls("amqp://localhost", ["amqps"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://fleet@database.example.com/fleet",
+        "postgresql://fleet@database.example.com/fleet?sslmode=prefer",
+        "postgresql:///fleet?host=database.example.com",
+        "postgresql:///fleet?hostaddr=198.51.100.7",
+        "postgresql://fleet@localhost,database.example.com/fleet",
+    ],
+)
+def test_a_database_across_a_network_must_prove_who_it_is(url: str) -> None:
+    with pytest.raises(ValueError, match="sslmode=verify-full"):
+        require_postgres_tls("DATABASE_URL", SecretStr(url))
+
+    require_postgres_tls("DATABASE_URL", SecretStr("postgresql://db.example.com/fleet?sslmode=verify-full"))

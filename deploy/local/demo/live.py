@@ -99,7 +99,8 @@ def _stages(totals: list[StateTotal]) -> Table:
 def _waiting(glance: Glance) -> Text:
     return Text(
         f"order to settled: p50 {glance.p50_seconds * 1000:.0f} ms, p95 {glance.p95_seconds * 1000:.0f} ms   "
-        f"outbox: {glance.outbox_due} due, {glance.outbox_waiting} waiting   webhooks waiting: {glance.events_waiting}   "
+        f"outbox: {glance.outbox_due} due, {glance.outbox_waiting} waiting   "
+        f"webhooks waiting: {glance.events_waiting}   "
         f"retries: {glance.retries}   dead letters: {glance.open_dead_letters}"
     )
 

@@ -1,7 +1,7 @@
 """The order service of the demo, on real AMQP: publishes the sale at its pace, hears the facts, and lets buyers act.
 
-It keeps a log of what it asked for and what it was told, one JSON object a line: the checker compares against it. A line
-is written before its event is published, so that nothing asked for can be missing from it.
+It keeps a log of what it asked for and what it was told, one JSON object a line: the checker compares against it. A
+line is written before its event is published, so that nothing asked for can be missing from it.
 """
 
 import contextlib

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -24,13 +25,27 @@ from deploy.local.ownership import owner_of
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
-from deploy.report import print_report
+from deploy.report import print_report, wide_console
 from messages.settings import load
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify import Asked, verify
 
 QUIET_SECONDS = 90.0
+
+
+_AT_STRIPE: list[tuple[str, float, dict[str, Any]]] = [
+    ("drop_after", 0.01, {}),
+    ("drop_before", 0.01, {}),
+    ("error_with_effect", 0.01, {}),
+    ("rate_limit", 0.01, {"reason": "endpoint-rate"}),
+    ("latency", 0.02, {"min_seconds": 0.2, "max_seconds": 1.5}),
+]
+_ON_WEBHOOKS: list[tuple[str, float, dict[str, Any]]] = [
+    ("webhook_duplicate", 0.03, {"copies": 3}),
+    ("webhook_shuffle", 0.05, {"seconds": 3}),
+    ("webhook_wrong_signature", 0.01, {}),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,7 @@ class Plan:
 
 
 def demo(plan: Plan) -> int:
-    console = Console()
+    console = wide_console()
     stack = Stack()
     was_up = owner_of(stack.directory) is not None
     if not was_up and (failed := up({}, detach=True)) != 0:
@@ -112,15 +127,10 @@ def _is_quiet(view: LiveView, db: Database, service: OrderService) -> bool:
 def _faults(control: EmulatorControl, plan: Plan) -> Iterator[EmulatorControl]:
     """What goes wrong at Stripe during the sale: about one call in twenty, and one webhook in ten."""
     if plan.faults:
-        intents = {"path": "/v1/payment_intents*"}
-        control.add_fault("drop_after", method="POST", probability=0.01, **intents)
-        control.add_fault("drop_before", method="POST", probability=0.01, **intents)
-        control.add_fault("error_with_effect", method="POST", probability=0.01, **intents)
-        control.add_fault("rate_limit", method="POST", probability=0.01, reason="endpoint-rate", **intents)
-        control.add_fault("latency", method="POST", probability=0.02, min_seconds=0.2, max_seconds=1.5, **intents)
-        control.add_fault("webhook_duplicate", probability=0.03, copies=3)
-        control.add_fault("webhook_shuffle", probability=0.05, seconds=3)
-        control.add_fault("webhook_wrong_signature", probability=0.01)
+        for effect, probability, details in _AT_STRIPE:
+            control.add_fault(effect, method="POST", path="/v1/payment_intents*", probability=probability, **details)
+        for effect, probability, details in _ON_WEBHOOKS:
+            control.add_fault(effect, probability=probability, **details)
     try:
         yield control
     finally:

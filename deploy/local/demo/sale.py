@@ -1,7 +1,7 @@
 """A realistic on-sale from a seed: who sells, who buys, how they pay, and what goes wrong on the way in.
 
-The same seed gives the same orders, cards, duplicates and poison; only ids that must be new in every run (orders, clicks)
-carry the run's own number.
+The same seed gives the same orders, cards, duplicates and poison; only ids that must be new in every run (orders,
+clicks) carry the run's own number.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from db.tenants import Tenant, Venue
+from messages.base import dataschema
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.orders import OrderPlaced
@@ -119,7 +120,7 @@ def _event(data: dict[str, Any], **changes: Any) -> bytes:
         "source": "/order-service",
         "type": OrderPlaced.event_type,
         "time": datetime.now(UTC).isoformat(),
-        "dataschema": f"{OrderPlaced.event_type}/{OrderPlaced.version}",
+        "dataschema": dataschema(OrderPlaced.event_type, OrderPlaced.version),
         "data": data,
     }
     return json.dumps(envelope | changes).encode()
@@ -132,7 +133,7 @@ def _poison(chance: Random, good: dict[str, Any], key: str) -> Publication:
         b"this is no JSON {" + key.encode(),
         _event(fresh | {"tenant_id": str(uuid5(_NAMES, "nobody"))}),
         _event(fresh | {"amount": {"minor": 1, "currency": good["amount"]["currency"]}}),
-        _event(fresh, dataschema="order.placed/99"),
+        _event(fresh, dataschema=dataschema(OrderPlaced.event_type, 99)),
         _event(fresh, padding="x" * (1024 * 1024)),
         _event(good | {"buyer_id": "somebody else"}, id=key),  # the id of an order we took, with another body
     ]
