@@ -24,6 +24,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import RabbitMQ
 from deploy.local.server import Server, ServerFailedError
 from deploy.local.valkey import Valkey
+from messages.webhooks import WANTED
 
 CLONE = Path(__file__).resolve().parents[2]
 TAKEN_FROM_OUTSIDE = (
@@ -67,6 +68,8 @@ class Stack:
         return {
             "STRIPE_EMULATOR_WEBHOOK_ENDPOINT": endpoint,
             "STRIPE_EMULATOR_WEBHOOK_SECRET": self.memory.secret("stripe_webhook"),
+            # As a real endpoint should be: each event costs a request and two transactions, also when nobody needs it.
+            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED)),
         }
 
     def start(self) -> None:
