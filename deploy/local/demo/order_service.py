@@ -28,9 +28,9 @@ _AUTHENTICATE, _FAIL = 80, 10
 
 
 class OrderService:
-    """Publishes from the caller's thread, listens on one of its own."""
+    """Publishes from the caller's thread, listens on one of its own. Without `control` no buyer acts by itself."""
 
-    def __init__(self, url: str, log: Path, control: EmulatorControl, seed: int) -> None:
+    def __init__(self, url: str, log: Path, control: EmulatorControl | None, seed: int) -> None:
         self.published = 0
         self.told = 0
         self._url = url
@@ -55,10 +55,10 @@ class OrderService:
     def publish(self, sale: Iterable[Publication], *, rate: float) -> Iterator[None]:
         """Publish at `rate` events a second; yields after each tick, so that the caller can draw."""
         publisher = Publisher(self._url)
-        started, waiting = time.monotonic(), iter(sale)
+        started, before, waiting = time.monotonic(), self.published, iter(sale)
         more = True
         while more:
-            allowed = int((time.monotonic() - started) * rate) + 1 - self.published
+            allowed = int((time.monotonic() - started) * rate) + 1 - (self.published - before)
             batch = [publication for _, publication in zip(range(allowed), waiting, strict=False)]
             more = len(batch) == allowed
             self._publish(publisher, batch)
@@ -108,11 +108,13 @@ class OrderService:
             self._act_as_the_buyer(event["data"]["payment_intent_id"])
 
     def _act_as_the_buyer(self, intent_id: str) -> None:
+        if (control := self._control) is None:
+            return
         throw = self._chance.randrange(100)
         if throw >= _AUTHENTICATE + _FAIL:
             return
         with contextlib.suppress(ControlRefusedError):  # told twice: the buyer has acted already
-            self._control.complete_authentication(intent_id, "succeed" if throw < _AUTHENTICATE else "fail")
+            control.complete_authentication(intent_id, "succeed" if throw < _AUTHENTICATE else "fail")
 
     def _write(self, line: dict[str, Any]) -> None:
         with self._writing:
