@@ -2,6 +2,7 @@
 
 from db.payments import Payment
 from db.session import Tx
+from messages.money import Money
 
 
 def record(tx: Tx, payment: Payment, *, charge_id: str, intent_id: str, amount_minor: int) -> None:
@@ -25,14 +26,19 @@ def record(tx: Tx, payment: Payment, *, charge_id: str, intent_id: str, amount_m
     )
 
 
-def record_fee(tx: Tx, charge_id: str, *, balance_transaction_id: str, stripe_fee_minor: int) -> bool:
+def record_fee(tx: Tx, charge_id: str, *, balance_transaction_id: str, stripe_fee: Money) -> bool:
     """Note the balance transaction of a charge, once; False when it was noted before."""
     noted = tx.execute(
         """
         UPDATE charges
-        SET balance_transaction_id = %(balance)s, stripe_fee_minor = %(fee)s
+        SET balance_transaction_id = %(balance)s, stripe_fee_minor = %(fee)s, balance_currency = %(currency)s
         WHERE charge_id = %(charge_id)s AND balance_transaction_id IS NULL
         """,
-        {"charge_id": charge_id, "balance": balance_transaction_id, "fee": stripe_fee_minor},
+        {
+            "charge_id": charge_id,
+            "balance": balance_transaction_id,
+            "fee": stripe_fee.minor,
+            "currency": stripe_fee.currency,
+        },
     )
     return noted.rowcount == 1

@@ -5,6 +5,8 @@ the one Stripe object a journal books, so that the same fact can never be booked
 
     charge       Dr stripe_balance amount / Cr venue_payable amount - fee / Cr platform_fees fee
     stripe_fee   Dr stripe_fees fee       / Cr stripe_balance fee
+    conversion   Dr currency_exchange / Cr stripe_balance, what was charged
+                 Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
 """
 
 from dataclasses import dataclass
@@ -43,6 +45,16 @@ def charge_entries(amount: Money, platform_fee: Money, venue_id: VenueId) -> lis
 def stripe_fee_entries(fee: Money) -> list[Entry]:
     """What Stripe kept of a charge."""
     return [Entry("stripe_fees", fee), Entry("stripe_balance", -fee)]
+
+
+def conversion_entries(charged: Money, settled: Money) -> list[Entry]:
+    """Stripe put the charge into a balance of another currency; each currency sums to zero by itself."""
+    return [
+        Entry("currency_exchange", charged),
+        Entry("stripe_balance", -charged),
+        Entry("stripe_balance", settled),
+        Entry("currency_exchange", -settled),
+    ]
 
 
 def post(tx: Tx, *, kind: str, source_id: str, payment_id: PaymentId | None, entries: list[Entry]) -> bool:

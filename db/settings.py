@@ -1,12 +1,15 @@
 """Where the book lies."""
 
-from typing import Self
+from typing import Self, TypeVar
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field, SecretStr, model_validator
 
-from messages.settings import FleetSettings, require_address, require_tls
+from messages.settings import FleetSettings, is_loopback_host, require_address
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+S = TypeVar("S", bound=FleetSettings)
 
 
 class DatabaseSettings(FleetSettings):
@@ -15,41 +18,44 @@ class DatabaseSettings(FleetSettings):
     )
     database_pool_size: int = Field(default=10, ge=1, le=100, description="connections of one process, 1 to 100")
 
-    @field_validator("database_url")
-    @classmethod
-    def _an_address(cls, url: SecretStr) -> SecretStr:
-        require_address(url.get_secret_value(), POSTGRES_SCHEMES)
-        return url
-
     @model_validator(mode="after")
-    def _encrypted_in_production(self) -> Self:
-        if self.in_production:
-            require_postgres_tls("DATABASE_URL", self.database_url)
-        return self
+    def _an_address(self) -> Self:
+        return _checked(self, "DATABASE_URL", self.database_url)
 
 
 class MigrationSettings(FleetSettings):
-    """Only `fleet migrate` and `fleet tenants` log in as the owner of the schema."""
+    """Only `fleet migrate`, `fleet tenants` and the doctor log in as the owner of the schema."""
 
     migration_database_url: SecretStr = Field(
         description="the PostgreSQL 18 address of role fleet_owner, postgresql://fleet_owner@host/fleet"
     )
 
-    @field_validator("migration_database_url")
-    @classmethod
-    def _an_address(cls, url: SecretStr) -> SecretStr:
-        require_address(url.get_secret_value(), POSTGRES_SCHEMES)
-        return url
-
     @model_validator(mode="after")
-    def _encrypted_in_production(self) -> Self:
-        if self.in_production:
-            require_postgres_tls("MIGRATION_DATABASE_URL", self.migration_database_url)
-        return self
+    def _an_address(self) -> Self:
+        return _checked(self, "MIGRATION_DATABASE_URL", self.migration_database_url)
+
+
+def _checked(settings: S, name: str, url: SecretStr) -> S:
+    try:
+        require_address(url.get_secret_value(), POSTGRES_SCHEMES)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}.") from None
+    if settings.in_production:
+        require_postgres_tls(name, url)
+    return settings
 
 
 def require_postgres_tls(name: str, url: SecretStr) -> None:
+    """libpq takes several hosts, and hosts in the query; every one of them counts.
+
+    Raises:
+        ValueError: a host is not loopback and the connection does not verify its certificate.
+    """
     try:
-        require_tls(url.get_secret_value(), encrypted_schemes=(), encrypted_modes=("verify-full", "verify-ca"))
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}.") from None
+        parts = conninfo_to_dict(url.get_secret_value())
+    except psycopg.Error:
+        raise ValueError(f"{name}: libpq cannot read this address.") from None
+    hosts = [str(parts.get(key) or "") for key in ("host", "hostaddr")]
+    near = all(is_loopback_host(host) for listed in hosts for host in listed.split(","))
+    if not near and parts.get("sslmode") not in {"verify-full", "verify-ca"}:
+        raise ValueError(f"{name}: production needs TLS for a host that is not loopback: add sslmode=verify-full.")

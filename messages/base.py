@@ -36,14 +36,14 @@ class Message(Word):
 
 
 class CloudEvent(Word):
-    """CloudEvents 1.0 in structured JSON mode. `dataschema` carries the version of `data`: `<type>/<version>`.
+    """CloudEvents 1.0 in structured JSON mode. `dataschema` carries the version of `data` (see `dataschema`).
 
     Extension attributes are dropped on reading, as the specification lets a consumer do; `traceparent` is kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    specversion: Literal["1.0"] = "1.0"
+    specversion: Literal["1.0"]
     id: str = Field(min_length=1, max_length=200)
     source: str = Field(min_length=1, max_length=500)
     type: str = Field(min_length=1, max_length=200)
@@ -53,6 +53,11 @@ class CloudEvent(Word):
     dataschema: str = Field(max_length=200)
     traceparent: str | None = Field(default=None, pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
     data: dict[str, Any]
+
+
+def dataschema(event_type: str, version: int) -> str:
+    """The absolute URI by which a CloudEvent names the version of its data."""
+    return f"urn:payment-fleet:{event_type}:{version}"
 
 
 class PublicEvent(Word):

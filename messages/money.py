@@ -35,7 +35,7 @@ class Money:
         ValueError: the currency is not in DECIMALS, or minor is not a whole number.
     """
 
-    minor: int
+    minor: Annotated[int, Field(strict=True)]  # "17000", 17000.0 and true are no amounts
     currency: Annotated[str, Field(pattern="^[a-z]{3}$")]
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ class Ticket(Word):
     """One seat and its face price, in minor units of the order's currency."""
 
     ticket_id: TicketId
-    face_price_minor: int = Field(ge=0, le=LARGEST_MINOR)
+    face_price_minor: int = Field(ge=0, le=LARGEST_MINOR, strict=True)
     seat: ShortText
 
 

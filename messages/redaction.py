@@ -114,7 +114,7 @@ _PATTERNS: list[tuple[tuple[str, ...], re.Pattern[str], _Replacement]] = [
     ),
     (
         ("authorization",),  # an unknown scheme and its token are two words
-        re.compile(rf"((?i:authorization){_ASSIGNED}){_ASSIGNED_VALUE}(?:(?<![\"'])[ \t]+[^\s\"']+)?"),
+        re.compile(rf"((?i:authorization){_ASSIGNED})(?!\[redacted){_ASSIGNED_VALUE}(?:(?<![\"'])[ \t]+[^\s\"']+)?"),
         rf"\1{REDACTED}",
     ),
 ]
@@ -255,8 +255,8 @@ _KEPT_KEYS = (
     "status state reason paid captured refunded disputed reversed capture_method capture_before confirmation_method "
     "cancellation_reason canceled_at failure_code failure_reason failure_balance_transaction pending_reason outcome "
     "advice_code network_advice_code network_decline_code network_status network_reason_code risk_level risk_score "
-    "rule last_payment_error code decline_code next_action processing is_charge_refundable evidence_details due_by "
-    "has_evidence past_due submission_count charges_enabled payouts_enabled details_submitted requirements "
+    "rule seller_message last_payment_error code decline_code next_action processing is_charge_refundable has_evidence "
+    "evidence_details due_by past_due submission_count charges_enabled payouts_enabled details_submitted requirements "
     "disabled_reason reporting_category "
     # other objects, by id or expanded
     "balance_transaction balance_transactions payment_intent latest_charge charge charges refund refunds dispute "

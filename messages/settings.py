@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any, NoReturn, TypeVar, overload
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,6 +48,7 @@ A = TypeVar("A", bound=FleetSettings)
 B = TypeVar("B", bound=FleetSettings)
 C = TypeVar("C", bound=FleetSettings)
 D = TypeVar("D", bound=FleetSettings)
+E = TypeVar("E", bound=FleetSettings)
 
 
 @overload
@@ -58,6 +59,10 @@ def load(a: type[A], b: type[B], /) -> tuple[A, B]: ...
 def load(a: type[A], b: type[B], c: type[C], /) -> tuple[A, B, C]: ...
 @overload
 def load(a: type[A], b: type[B], c: type[C], d: type[D], /) -> tuple[A, B, C, D]: ...
+@overload
+def load(a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /) -> tuple[A, B, C, D, E]: ...
+@overload
+def load(*classes: type[FleetSettings]) -> tuple[FleetSettings, ...]: ...
 def load(*classes: type[FleetSettings]) -> tuple[Any, ...]:
     """Read all classes, and name the problems of all of them at once.
 
@@ -83,7 +88,11 @@ def stop_the_start(error: SettingsError) -> NoReturn:
 
 
 def _sentences(settings: type[FleetSettings], error: ValidationError) -> list[str]:
-    return [_sentence(settings, detail["loc"], detail["type"], detail["msg"]) for detail in error.errors()]
+    return [
+        sentence
+        for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        for sentence in _sentence(settings, detail["loc"], detail["type"], detail["msg"]).splitlines()
+    ]
 
 
 def _sentence(settings: type[FleetSettings], location: tuple[int | str, ...], kind: str, message: str) -> str:
@@ -96,13 +105,12 @@ def _sentence(settings: type[FleetSettings], location: tuple[int | str, ...], ki
     return f"{name.upper()}: {said} ({hint})." if name else said
 
 
-def is_loopback(url: str) -> bool:
-    """True when the address can only be reached from this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.startswith("/") or host == "":
+def is_loopback_host(host: str) -> bool:
+    """True when the host can only be reached from this machine; an empty host or a path is a local socket."""
+    if host in {"", "localhost"} or host.startswith("/"):
         return True
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
@@ -119,14 +127,13 @@ def require_address(url: str, schemes: Sequence[str]) -> str:
     return url
 
 
-def require_tls(url: str, *, encrypted_schemes: Sequence[str], encrypted_modes: Sequence[str] = ()) -> None:
+def require_tls(url: str, schemes: Sequence[str]) -> None:
     """In production nothing crosses a network in the clear.
 
     Raises:
-        ValueError: the address is not loopback and neither its scheme nor its sslmode encrypts.
+        ValueError: the address is not loopback and its scheme does not encrypt.
     """
-    mode = parse_qs(urlsplit(url).query).get("sslmode", [""])[0]
-    if is_loopback(url) or urlsplit(url).scheme in encrypted_schemes or mode in encrypted_modes:
-        return
-    ways = [f"{scheme}://" for scheme in encrypted_schemes] + [f"sslmode={mode}" for mode in encrypted_modes]
-    raise ValueError(f"production needs TLS for an address that is not loopback: use {' or '.join(ways)}")
+    parts = urlsplit(url)
+    if parts.scheme not in schemes and not is_loopback_host(parts.hostname or ""):
+        ways = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"production needs TLS for an address that is not loopback: use {ways}")

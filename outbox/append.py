@@ -16,7 +16,7 @@ import uuid_utils.compat as uuid_utils
 from db import outbox as table
 from db.session import Tx
 from messages import trace
-from messages.base import Message, PublicEvent
+from messages.base import Message, PublicEvent, dataschema
 from messages.queues import EVENTS_EXCHANGE, ROUTES
 
 EVENT_SOURCE = "/payment-fleet"
@@ -115,7 +115,7 @@ def _cloud_event(event: PublicEvent, envelope: Envelope) -> dict[str, Any]:
         "time": datetime.fromtimestamp(envelope.first_appended_ms / 1000, UTC).isoformat(),
         "subject": str(event.payment_id),
         "datacontenttype": "application/json",
-        "dataschema": f"{event.event_type}/{event.version}",
+        "dataschema": dataschema(event.event_type, event.version),
         "traceparent": f"00-{envelope.trace_id}-{envelope.trace_id[:16]}-01",
         "data": event.model_dump(mode="json"),
     }

@@ -6,12 +6,10 @@ to M6, bounded by the confirm timeout). Killed anywhere before the commit, the r
 consumers are idempotent, so twice is harmless and never is impossible. Several relays share the lanes.
 """
 
-import signal
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event
-from types import FrameType
 
 from loguru import logger
 from psycopg import Error as DatabaseError
@@ -27,6 +25,7 @@ from outbox.logs import configure_logs
 from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
 from outbox.settings import BrokerSettings
+from outbox.stopping import stop_on_signals
 
 BATCH = 500
 # The net under the doorbell: a notification that was lost costs at most this.
@@ -121,21 +120,13 @@ def main() -> None:
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-relay")
     relay = Relay(db, Publisher(url), Doorbell(database))
-    _stop_on_signals(relay)
+    stop_on_signals(relay.stopping)
     logger.info("relay started")
     relay.run()
     relay.publisher.close()
     relay.doorbell.close()
     db.close()
     logger.info("relay stopped, its last batch is settled")
-
-
-def _stop_on_signals(relay: Relay) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        relay.stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 if __name__ == "__main__":

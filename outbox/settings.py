@@ -52,6 +52,6 @@ class HttpSettings(FleetSettings):
 
 def _require_tls(name: str, url: SecretStr, *schemes: str) -> None:
     try:
-        require_tls(url.get_secret_value(), encrypted_schemes=schemes)
+        require_tls(url.get_secret_value(), schemes)
     except ValueError as error:
         raise ValueError(f"{name}: {error}.") from None

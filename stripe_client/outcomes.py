@@ -10,10 +10,15 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class BalanceTransaction:
-    """What the charge did to the balance: Stripe kept `fee_minor`. Absent until Stripe has booked an async capture."""
+    """What the charge did to the balance: `amount` came in and Stripe kept `fee`, both in the balance's currency.
+
+    That currency is another than the charge's when the account settles in another. Absent until Stripe has booked an
+    asynchronous capture.
+    """
 
     balance_transaction_id: str
-    fee_minor: int
+    amount: Money
+    fee: Money
 
 
 @dataclass(frozen=True, slots=True)

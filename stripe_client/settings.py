@@ -5,6 +5,7 @@ other environment refuses a live key.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -27,22 +28,27 @@ class StripeSettings(FleetSettings):
     stripe_read_timeout_seconds: float = Field(default=20.0, gt=0, le=80, description="0 to 80 seconds")
 
     @model_validator(mode="after")
-    def _the_key_fits_the_environment(self) -> Self:
-        found = _KEY.match(self.stripe_secret_key.get_secret_value())
-        if found is None:
-            raise ValueError("STRIPE_SECRET_KEY is no Stripe key: it starts with sk_ or rk_, then test_ or live_.")
-        wanted = "live" if self.in_production else "test"
-        if found[2] != wanted:
-            raise ValueError(
-                f"STRIPE_SECRET_KEY is a {found[2]} key but APP_ENV is {self.app_env.value}: set a {wanted} key."
-            )
+    def _key_address_and_environment_fit(self) -> Self:
+        problems = [*self._problems_of_the_key(), *self._problems_of_the_address()]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
-    @model_validator(mode="after")
-    def _production_talks_to_stripe(self) -> Self:
+    def _problems_of_the_key(self) -> Iterator[str]:
+        found = _KEY.match(self.stripe_secret_key.get_secret_value())
+        wanted = "live" if self.in_production else "test"
+        if found is None:
+            yield "STRIPE_SECRET_KEY is no Stripe key: it starts with sk_ or rk_, then test_ or live_."
+        elif found[2] != wanted:
+            yield f"STRIPE_SECRET_KEY is a {found[2]} key but APP_ENV is {self.app_env.value}: set a {wanted} key."
+
+    def _problems_of_the_address(self) -> Iterator[str]:
         if self.stripe_api_base is None:
-            return self
+            return
         if self.in_production:
-            raise ValueError("STRIPE_API_BASE is set: production talks to Stripe itself; unset it.")
-        require_address(self.stripe_api_base, ("http", "https"))
-        return self
+            yield "STRIPE_API_BASE is set: production talks to Stripe itself; unset it."
+            return
+        try:
+            require_address(self.stripe_api_base, ("http", "https"))
+        except ValueError as error:
+            yield f"STRIPE_API_BASE: {error}."

@@ -53,7 +53,7 @@ def event(data: dict[str, Any], **changes: Any) -> bytes:
         "type": "order.placed",
         "time": datetime.now(UTC).isoformat(),
         "datacontenttype": "application/json",
-        "dataschema": "order.placed/1",
+        "dataschema": "urn:payment-fleet:order.placed:1",
         "data": data,
     }
     return json.dumps(envelope | changes).encode()

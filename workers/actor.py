@@ -33,8 +33,9 @@ from outbox.append import Envelope, append_again
 from outbox.metrics import MESSAGE_SECONDS, MESSAGES
 from stripe_client.gateway import Gateway
 
-# How long a worker holds a message whose outcome it cannot write down. Far below RabbitMQ's consumer timeout.
-DATABASE_PATIENCE_SECONDS = 120.0
+# How long a worker holds a message whose outcome it cannot write down: giving it back counts as a delivery, and the
+# delivery limit must outlast an outage. Far below RabbitMQ's consumer timeout of 30 minutes.
+DATABASE_PATIENCE_SECONDS = 600.0
 
 M = TypeVar("M", bound=Message)
 Handler = Callable[[M, Database, Gateway], None]
@@ -203,6 +204,8 @@ def _write_down(db: Database, write: Callable[[Tx], None]) -> None:
                 write(tx)
         except psycopg.OperationalError as error:
             _wait_for_database(db, deadline, error)
+        except TimeLimitExceeded:  # meant for the handler; it fires once, and writing down must not be cut short
+            continue
         else:
             return
 
@@ -214,6 +217,8 @@ def _wait_for_database(db: Database, deadline: float, error: psycopg.Operational
     logger.warning("database away, holding the message")
     try:
         db.wait_until_reachable(seconds=left)
+    except TimeLimitExceeded:  # the same; the caller's deadline still holds
+        return
     except psycopg.OperationalError:
         raise NotWrittenDownError("the database is away") from error
 

@@ -84,7 +84,7 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
         logger.info("charged {}", outcome.amount)
     if outcome.balance is not None:
-        _book_stripe_fee(tx, payment, outcome.charge_id, outcome.balance)
+        _book_balance(tx, payment, outcome, outcome.balance)
 
 
 def _book_charge(tx: Tx, payment: Payment, outcome: Charged, fee: Money) -> None:
@@ -97,22 +97,28 @@ def _book_charge(tx: Tx, payment: Payment, outcome: Charged, fee: Money) -> None
     )
 
 
-def _book_stripe_fee(tx: Tx, payment: Payment, charge_id: str, balance: BalanceTransaction) -> None:
-    """Once per charge; a zero fee is noted on the charge and needs no journal."""
+def _book_balance(tx: Tx, payment: Payment, outcome: Charged, balance: BalanceTransaction) -> None:
+    """What the charge did to Stripe's balance, once per charge: its fee, and its conversion when there was one."""
     noted = charges.record_fee(
-        tx,
-        charge_id,
-        balance_transaction_id=balance.balance_transaction_id,
-        stripe_fee_minor=balance.fee_minor,
+        tx, outcome.charge_id, balance_transaction_id=balance.balance_transaction_id, stripe_fee=balance.fee
     )
-    if noted and balance.fee_minor:
-        ledger.post(
-            tx,
-            kind="stripe_fee",
-            source_id=balance.balance_transaction_id,
-            payment_id=payment.payment_id,
-            entries=ledger.stripe_fee_entries(Money(balance.fee_minor, payment.currency)),
-        )
+    if not noted:
+        return
+    journals = {
+        "conversion": ledger.conversion_entries(outcome.amount, balance.amount)
+        if balance.amount.currency != outcome.amount.currency
+        else [],
+        "stripe_fee": ledger.stripe_fee_entries(balance.fee) if balance.fee.minor else [],
+    }
+    for kind, entries in journals.items():
+        if entries:
+            ledger.post(
+                tx,
+                kind=kind,
+                source_id=balance.balance_transaction_id,
+                payment_id=payment.payment_id,
+                entries=entries,
+            )
 
 
 def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:

@@ -257,12 +257,14 @@ CREATE TABLE charges (
     amount_minor           bigint NOT NULL CHECK (amount_minor > 0),
     currency               currency NOT NULL,
     balance_transaction_id text,
-    stripe_fee_minor       bigint,
+    stripe_fee_minor       bigint,                                 -- in balance_currency
+    balance_currency       currency,
     recorded_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, charge_id),
     UNIQUE (tenant_id, payment_id),                                -- M1 once more: one payment, one successful charge
     FOREIGN KEY (tenant_id, payment_id) REFERENCES payments,
-    CHECK ((balance_transaction_id IS NULL) = (stripe_fee_minor IS NULL))
+    CHECK ((balance_transaction_id IS NULL) = (stripe_fee_minor IS NULL)),
+    CHECK ((balance_transaction_id IS NULL) = (balance_currency IS NULL))
 );
 CREATE INDEX charges_without_balance_transaction ON charges (recorded_at) WHERE balance_transaction_id IS NULL;
 
@@ -272,7 +274,8 @@ CREATE INDEX charges_without_balance_transaction ON charges (recorded_at) WHERE 
 CREATE TABLE ledger_accounts (
     tenant_id  uuid NOT NULL REFERENCES tenants,
     account_id uuid NOT NULL DEFAULT uuidv7(),
-    code       text NOT NULL CHECK (code IN ('stripe_balance', 'venue_payable', 'platform_fees', 'stripe_fees')),
+    code       text NOT NULL CHECK (code IN (
+                   'stripe_balance', 'venue_payable', 'platform_fees', 'stripe_fees', 'currency_exchange')),
     venue_id   uuid,
     currency   currency NOT NULL,
     PRIMARY KEY (tenant_id, account_id),
@@ -285,7 +288,7 @@ CREATE TABLE ledger_accounts (
 CREATE TABLE ledger_journals (
     tenant_id  uuid NOT NULL REFERENCES tenants,
     journal_id uuid NOT NULL DEFAULT uuidv7(),
-    kind       text NOT NULL CHECK (kind IN ('charge', 'stripe_fee', 'reversal')),
+    kind       text NOT NULL CHECK (kind IN ('charge', 'stripe_fee', 'conversion', 'reversal')),
     source_id  text NOT NULL,                                      -- the Stripe object, or the journal, this one books
     payment_id uuid,
     posted_at  timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -30,7 +30,7 @@ GRANT UPDATE (state, state_reason, state_by, state_since, history_seq, platform_
     ON payments TO fleet_tenant;
 GRANT UPDATE (last_sent_at, sends, outcome, needs_lookup, answer, stripe_object_id, stripe_request_id, settled_at)
     ON calls TO fleet_tenant;
-GRANT UPDATE (balance_transaction_id, stripe_fee_minor) ON charges TO fleet_tenant;
+GRANT UPDATE (balance_transaction_id, stripe_fee_minor, balance_currency) ON charges TO fleet_tenant;
 GRANT UPDATE (state, note, settled_at) ON webhook_inbox TO fleet_tenant;
 
 -- The platform: moves messages, never money.

@@ -1,7 +1,7 @@
 """What the one-machine stack remembers between runs: its ports and its passwords, in its own directory.
 
-Ports are chosen free once and kept, so that an address noted down yesterday is right today; one that another program has
-taken meanwhile is chosen anew. Passwords are random, made at the first start, in a file only its owner can read.
+Ports are chosen free once and kept, so that an address noted down yesterday is right today; one that another program
+has taken meanwhile is chosen anew. Passwords are random, made at the first start, in a file only its owner can read.
 """
 
 from __future__ import annotations

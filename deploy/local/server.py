@@ -19,7 +19,7 @@ START_SECONDS = 60.0  # a cold machine with two busy cores needs up to 20; past 
 ASK_AGAIN_SECONDS = 0.03
 
 
-class ServerFailed(Exception):
+class ServerFailedError(Exception):
     """A server did not come up; the text says which, why, and where its log is."""
 
 
@@ -69,10 +69,10 @@ class Server(ABC):
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if not self.alive:
-                raise ServerFailed(self._story("ended while starting"))
+                raise ServerFailedError(self._story("ended while starting"))
             if time.monotonic() > deadline:
                 self.kill()
-                raise ServerFailed(self._story(f"gave no answer within {START_SECONDS:.0f} s"))
+                raise ServerFailedError(self._story(f"gave no answer within {START_SECONDS:.0f} s"))
             time.sleep(ASK_AGAIN_SECONDS)
         self._settle()
 
@@ -99,10 +99,10 @@ class Server(ABC):
     def _answers(self) -> bool:
         """Does it serve its clients?"""
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:  # noqa: B027  most servers need one of the two, none needs both
         """Write what it needs on disk; runs before each launch."""
 
-    def _settle(self) -> None:
+    def _settle(self) -> None:  # noqa: B027
         """What can be set only once it answers."""
 
     def _story(self, what: str) -> str:

@@ -11,6 +11,7 @@ MIGRATION_DATABASE_URL, REDIS_URL, RABBITMQ_URL) is used from there and not star
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,10 +22,15 @@ from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
 from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import RabbitMQ
-from deploy.local.server import Server, ServerFailed
+from deploy.local.server import Server, ServerFailedError
 from deploy.local.valkey import Valkey
+from messages.webhooks import WANTED
 
 CLONE = Path(__file__).resolve().parents[2]
+TAKEN_FROM_OUTSIDE = (
+    *("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"),
+    *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS"),
+)
 
 
 class Stack:
@@ -36,7 +42,7 @@ class Stack:
         self.postgres = Postgres(self.directory, self.memory)
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
-        self._outside = {name: outside[name] for name in ADDRESSES if outside.get(name)}
+        self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
         self._ownership = Ownership(self.directory)
 
     @property
@@ -51,12 +57,28 @@ class Stack:
             own.append(self.rabbitmq)
         return own
 
+    @property
+    def uses_emulator(self) -> bool:
+        """Unless a key from outside says that this is real Stripe, in test mode."""
+        return "STRIPE_SECRET_KEY" not in self._outside
+
+    def emulator_environment(self) -> dict[str, str]:
+        """What the emulator alone is told; as variables, because a process list shows flags to everybody."""
+        endpoint = f"http://127.0.0.1:{self.memory.port('intake_http')}/webhooks/stripe"
+        return {
+            "STRIPE_EMULATOR_WEBHOOK_ENDPOINT": endpoint,
+            "STRIPE_EMULATOR_WEBHOOK_SECRET": self.memory.secret("stripe_webhook"),
+            # As a real endpoint should be: each event costs a request and two transactions, also when nobody needs it.
+            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED)),
+        }
+
     def start(self) -> None:
         """Become the owner of the directory and start all servers side by side; on trouble none is left running."""
         self._refuse_half_a_database()
         self._ownership.take()
         try:
             self.memory.forget_taken_ports()
+            self._empty_metrics()
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Server.start, self.servers))
         except BaseException:
@@ -80,19 +102,26 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
-        return {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
+        own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
+        return {**own, **self._outside}
+
+    @property
+    def order_log(self) -> Path:
+        """Where the demo's order service remembers what it asked for."""
+        return self.directory / "orders.jsonl"
 
     def _addresses(self) -> dict[str, str]:
-        own = {
+        return {
             "DATABASE_URL": self.postgres.url,
             "MIGRATION_DATABASE_URL": self.postgres.migration_url,
             "REDIS_URL": self.valkey.url,
             "RABBITMQ_URL": self.rabbitmq.url,
         }
-        return {**own, **self._outside}
 
     def _stripe(self) -> dict[str, str]:
         """Stripe is the emulator here because these lines say so, and for no other reason."""
+        if not self.uses_emulator:
+            return {}
         port = self.memory.port("stripe")
         return {
             "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
@@ -110,13 +139,16 @@ class Stack:
     def _metrics(self) -> dict[str, str]:
         return {"PROMETHEUS_MULTIPROC_DIR": str(self.directory / "metrics")}
 
+    def _empty_metrics(self) -> None:
+        """Processes of the last run left their counters there; the library wants an empty folder at each start."""
+        metrics = self.directory / "metrics"
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir()
+
     def _refuse_half_a_database(self) -> None:
-        """A database from outside needs both logins: guessing the owner's from the fleet's would be a silent fallback."""
+        """A database from outside needs both logins; guessing one from the other would be a silent fallback."""
         given = [name for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL") if name in self._outside]
         if len(given) == 1:
-            raise ServerFailed(
+            raise ServerFailedError(
                 f"only {given[0]} is set: set DATABASE_URL and MIGRATION_DATABASE_URL, or neither of them"
             )
-
-
-ADDRESSES = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "RABBITMQ_URL")

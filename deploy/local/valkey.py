@@ -11,7 +11,7 @@ from deploy.local import processes
 from deploy.local.server import Server
 
 # Every write is appended to a file, flushed once a second: a restart keeps the data. Memory is bounded and a full cache
-# refuses writes instead of forgetting quietly.
+# refuses writes instead of forgetting quietly. A process title would be written over the mark in its environment.
 SETTINGS = """\
 bind 127.0.0.1
 port {port}
@@ -20,6 +20,7 @@ dir {directory}
 appendonly yes
 appendfsync everysec
 save ""
+set-proc-title no
 maxmemory 128mb
 maxmemory-policy noeviction
 """

@@ -25,7 +25,7 @@ from db.dead_letters import DeadLetter
 from db.orders import NewOrder
 from db.session import Database, Tx
 from messages import trace
-from messages.base import CloudEvent
+from messages.base import CloudEvent, dataschema
 from messages.crash_points import crash_point
 from messages.ids import PaymentId, TenantId
 from messages.orders import OrderPlaced
@@ -105,8 +105,8 @@ def decode(incoming: Incoming) -> Decoded:
         raise Unreadable(f"no CloudEvent 1.0 in structured JSON: {_first_problem(error)}") from None
     if event.type != OrderPlaced.event_type:
         raise Unreadable(f"events of type {event.type!r} are not handled here")
-    if event.dataschema != f"{OrderPlaced.event_type}/{OrderPlaced.version}":
-        raise Unreadable(f"version {event.dataschema!r} of {event.type} is unknown; we read {OrderPlaced.version}")
+    if event.dataschema != (known := dataschema(OrderPlaced.event_type, OrderPlaced.version)):
+        raise Unreadable(f"version {event.dataschema!r} of {event.type} is unknown; we read {known!r}")
     try:
         order = OrderPlaced.model_validate(event.data)
     except ValidationError as error:

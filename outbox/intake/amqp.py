@@ -2,15 +2,12 @@
 
 Phases: gather what is there (up to BATCH, or a few milliseconds), accept it (outbox/intake/accept.py), ack. Killed
 before the commit, the broker delivers again; killed after it, the redelivered events are duplicates and change nothing.
-While the database is away the batch is held unacked and offered again: given back, its events would be delivered again
-and again, and the broker counts deliveries and sets aside what has too many (messages/queues.py).
+While the database is away the batch is held, neither acked nor rejected: a rejection would count as a delivery.
 """
 
-import signal
 import time
 from dataclasses import dataclass, field
 from threading import Event
-from types import FrameType
 
 import pika
 import psycopg
@@ -27,6 +24,7 @@ from outbox.intake.accept import Incoming, Outcome, accept
 from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_ORDERS
 from outbox.settings import BrokerSettings
+from outbox.stopping import stop_on_signals
 
 BATCH = 100
 # How long the first event of a batch may wait for company.
@@ -58,30 +56,30 @@ class OrderIntake:
             channel.basic_qos(prefetch_count=2 * BATCH)
             while not self.stopping.is_set():
                 deliveries = _gather(channel)
-                if deliveries:
-                    self._accept(channel, deliveries)
+                if deliveries and self._accepted(connection, deliveries):
+                    # Tags grow within a channel, so the last one acks the whole batch.
+                    channel.basic_ack(deliveries[-1][0], multiple=True)
         finally:
             if connection.is_open:
                 connection.close()
 
-    def _accept(self, channel: BlockingChannel, deliveries: list[tuple[int, Incoming]]) -> None:
-        """Accept and ack; when we are to stop first, leave the batch unacked: the broker delivers it to the next."""
-        outcomes: list[Outcome] | None = None
-        while outcomes is None and not self.stopping.is_set():
+    def _accepted(self, connection: pika.BlockingConnection, deliveries: list[tuple[int, Incoming]]) -> bool:
+        """Accept the batch, holding it while the database is away; False when asked to stop meanwhile."""
+        while not self.stopping.is_set():
             try:
                 outcomes = accept(self.db, [incoming for _, incoming in deliveries])
             except psycopg.Error as error:
-                logger.warning("database away, {} events stay unacked: {}", len(deliveries), type(error).__name__)
-                channel.connection.sleep(AWAY_PAUSE_SECONDS)  # answers heartbeats meanwhile
-        if outcomes is None:
-            return
-        channel.basic_ack(deliveries[-1][0], multiple=True)
-        for outcome in Outcome:
-            INTAKE_ORDERS.labels(outcome.value).inc(outcomes.count(outcome))
+                logger.warning("database away, holding {} events: {}", len(deliveries), type(error).__name__)
+                connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
+                continue
+            for outcome in Outcome:
+                INTAKE_ORDERS.labels(outcome.value).inc(outcomes.count(outcome))
+            return True
+        return False
 
 
 def _gather(channel: BlockingChannel) -> list[tuple[int, Incoming]]:
-    """The next events, at least one unless the queue is idle; tags grow within a channel, so the last acks them all."""
+    """The next events, with their delivery tags; at least one unless the queue is idle."""
     gathered: list[tuple[int, Incoming]] = []
     deadline = 0.0
     timeout = IDLE_SECONDS
@@ -107,19 +105,11 @@ def main() -> None:
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-intake-orders")
     intake = OrderIntake(db, url)
-    _stop_on_signals(intake.stopping)
+    stop_on_signals(intake.stopping)
     logger.info("order intake started")
     intake.run()
     db.close()
     logger.info("order intake stopped")
-
-
-def _stop_on_signals(stopping: Event) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Errors are application/problem+json (RFC 9457).
 """
 
 import time
-from typing import Any
 
 import psycopg
 import redis
@@ -148,11 +147,11 @@ def _word(well: bool) -> str:
 
 def main() -> None:
     try:
-        settings: Any = load(DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings)
-        (secrets,) = load(WebhookSettings)
+        database, broker, cache, http, secrets = load(
+            DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings
+        )
     except SettingsError as error:
         stop_the_start(error)
-    database, broker, cache, http = settings
     configure_logs(http.app_env, "intake-http")
     db = Database(database, application="fleet-intake-http")
     door = Door(db, secrets, broker, cache)

@@ -1,5 +1,6 @@
 """What travels: keys, versions, parameters, headers and the exception classes of stripe-python."""
 
+import asyncio
 import base64
 from collections.abc import Callable
 
@@ -28,6 +29,11 @@ def test_restricted_keys_and_basic_auth_are_taken(
     basic = base64.b64encode(b"sk_test_x:").decode()
     answer = urllib3.request("GET", f"{emulator.base_url}/v1/balance", headers={"Authorization": f"Basic {basic}"})
     assert answer.status == 200
+
+
+def test_the_async_client_is_served_too(make_client: Callable[..., stripe.StripeClient]) -> None:
+    asynchronous = make_client(http_client=stripe.HTTPXClient())
+    assert asyncio.run(asynchronous.v1.balance.retrieve_async()).object == "balance"
 
 
 def test_every_answer_names_its_request_and_the_emulator(pay: Pay) -> None:

@@ -7,6 +7,7 @@ others in.
 """
 
 import asyncio
+import contextlib
 import traceback
 from dataclasses import dataclass, field
 
@@ -180,11 +181,12 @@ def roll_forward(world: World, account: str, details: dict[str, object]) -> None
     request_id, key = details["request_id"], details["key"]
     origin = Origin(str(request_id), None if key is None else str(key))
     call = Call(world, account, origin, str(details["path"]), path_ids, parameters)
-    try:
-        operation.answer(call)
-    except StripeError as error:
-        if not error.keeps_effects:
-            raise
+    with contextlib.suppress(StripeError), world.store.attempt():
+        try:
+            operation.answer(call)
+        except StripeError as error:
+            if not error.keeps_effects:
+                raise
 
 
 def _refusal(error: StripeError) -> Answer:

@@ -104,6 +104,11 @@ class EmulatorControl:
         given = {"outcome": outcome, "account": account}
         return self._call("POST", f"/_control/payment_intents/{intent}/settlement", given)
 
+    def roll_webhook_secret(self, endpoint: str, account: str | None = None) -> str:
+        """Returns the new secret; the old one goes on signing beside it until the next roll."""
+        path = f"/_control/webhook_endpoints/{endpoint}/secret"
+        return str(self._call("POST", path, {"account": account})["secret"])
+
     def reset(self) -> None:
         self._call("POST", "/_control/reset")
 

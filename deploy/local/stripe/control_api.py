@@ -45,6 +45,7 @@ class ControlDoor:
             Route("/_control/limits", _json(self.limits), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/authentication", _json(self.authentication), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/settlement", _json(self.settlement), methods=["POST"]),
+            Route("/_control/webhook_endpoints/{endpoint}/secret", _json(self.roll_secret), methods=["POST"]),
             Route("/_control/summary", _json(self.summary), methods=["GET"]),
             Route("/_control/reset", _json(self.reset), methods=["POST"]),
             Route("/_control/{table}", _json(self.page), methods=["GET"]),
@@ -96,6 +97,15 @@ class ControlDoor:
         found = self.world.store.find(account, "payment_intent", intent)
         return found.body if found else {}
 
+    def roll_secret(self, request: Request, given: Json) -> Json:
+        """{"account": ...}: rolls the secret; the old one signs beside it until the next roll."""
+        account, endpoint = given.get("account") or PLATFORM, request.path_params["endpoint"]
+        with self.world.store.transaction():
+            secret = endpoints.roll_secret(self.world, account, endpoint)
+        if secret is None:
+            raise RefusedError(404, f"no such webhook endpoint: {endpoint}")
+        return {"secret": secret}
+
     def page(self, request: Request, given: Json) -> Json:
         table = request.path_params["table"]
         if table not in _PAGED:
@@ -130,7 +140,7 @@ class ControlDoor:
     def reset(self, request: Request, given: Json) -> Json:
         """Forget everything, as on the first start; the endpoint of the start options is made again."""
         world = self.world
-        self.dispatcher.results.clear()
+        self.dispatcher.forget()
         starts = world.store.setting("starts")
         with world.store.transaction():
             world.store.empty()

@@ -8,6 +8,7 @@ import contextlib
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +58,8 @@ async def serve(settings: Settings) -> None:
     sockets = [_listen(settings.port), _listen(settings.control_port)]
     _print_banner(settings, *(listening.getsockname()[1] for listening in sockets))
     background = [asyncio.create_task(dispatcher.run()), asyncio.create_task(_tick(world, dispatcher))]
+    for task in background:
+        task.add_done_callback(lambda ended: _stop_on_bug(ended, servers))
     _stop_on_signal(servers)
     await asyncio.gather(*(server.serve(sockets=[s]) for server, s in zip(servers, sockets, strict=True)))
     for task in background:
@@ -120,6 +123,14 @@ def _stop_on_signal(servers: list[_Server]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _stop_on_bug(ended: "asyncio.Task[None]", servers: list[_Server]) -> None:
+    """An emulator that no longer delivers or settles must not look healthy."""
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        traceback.print_exception(error)
+        for server in servers:
+            server.should_exit = True
 
 
 def _print_banner(settings: Settings, port: int, control_port: int) -> None:

@@ -28,16 +28,26 @@ class Making:
 
 def make(world: World, intent: Record, method: Record, making: Making) -> Record:
     """Write the charge of one attempt; a declined one too, because Stripe keeps it and shows it."""
-    behaviour, paid = behaviour_of(method), intent.body
-    amount = paid["amount"]
-    prefix = "ch" if behaviour.kind == "card" else "py"
-    now = world.clock.now()
+    behaviour, now = behaviour_of(method), world.clock.now()
     capture_before = now + world.settings.authorization_seconds
     authorised_only = making.status == "succeeded" and not making.captured
-    decline = making.decline
+    details = charge_face(behaviour, intent.body["amount"], authorised_only, capture_before)
     body: Json = {
-        "id": world.identifiers.new(prefix),
+        "id": world.identifiers.new("ch" if behaviour.kind == "card" else "py"),
         "object": "charge",
+        "created": now,
+        "billing_details": method.body["billing_details"],
+        "outcome": outcome(behaviour, method.private["test_method"], making.decline),
+        "payment_method": method.id,
+        "payment_method_details": details,
+    }
+    body |= _of_attempt(intent.body["amount"], making) | _of_intent(intent.body)
+    return world.insert(intent.account, "charge", body, {"available_at_once": behaviour.available_at_once})
+
+
+def _of_attempt(amount: int, making: Making) -> Json:
+    decline = making.decline
+    return {
         "amount": amount,
         "amount_captured": amount if making.captured else 0,
         "amount_refunded": 0,
@@ -45,40 +55,39 @@ def make(world: World, intent: Record, method: Record, making: Making) -> Record
         "application_fee": None,
         "application_fee_amount": None,
         "balance_transaction": None,
-        "billing_details": method.body["billing_details"],
-        "calculated_statement_descriptor": paid["statement_descriptor"] or "EMULATOR",
         "captured": making.captured,
-        "created": now,
-        "currency": paid["currency"],
-        "customer": paid["customer"],
-        "description": paid["description"],
         "disputed": False,
         "failure_balance_transaction": None,
         "failure_code": decline.code if decline else None,
         "failure_message": decline.message if decline else None,
         "fraud_details": {},
         "livemode": False,
-        "metadata": paid["metadata"],
         "on_behalf_of": None,
-        "outcome": outcome(behaviour, method.private["test_method"], decline),
         "paid": making.status == "succeeded",
-        "payment_intent": paid["id"],
-        "payment_method": method.id,
-        "payment_method_details": charge_face(behaviour, amount, authorised_only, capture_before),
-        "receipt_email": paid["receipt_email"],
         "receipt_number": None,
         "receipt_url": None,
         "refunded": False,
         "review": None,
-        "shipping": paid["shipping"],
         "source_transfer": None,
-        "statement_descriptor": paid["statement_descriptor"],
-        "statement_descriptor_suffix": paid["statement_descriptor_suffix"],
         "status": making.status,
         "transfer_data": None,
+    }
+
+
+def _of_intent(paid: Json) -> Json:
+    return {
+        "calculated_statement_descriptor": paid["statement_descriptor"] or "EMULATOR",
+        "currency": paid["currency"],
+        "customer": paid["customer"],
+        "description": paid["description"],
+        "metadata": paid["metadata"],
+        "payment_intent": paid["id"],
+        "receipt_email": paid["receipt_email"],
+        "shipping": paid["shipping"],
+        "statement_descriptor": paid["statement_descriptor"],
+        "statement_descriptor_suffix": paid["statement_descriptor_suffix"],
         "transfer_group": paid["transfer_group"],
     }
-    return world.insert(intent.account, "charge", body, {"available_at_once": behaviour.available_at_once})
 
 
 def outcome(behaviour: Behaviour, test_method: str, decline: Decline | None) -> Json:

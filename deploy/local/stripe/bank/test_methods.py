@@ -144,7 +144,7 @@ def charge_face(behaviour: Behaviour, amount_minor: int, captures_later: bool, c
             for k, v in bank_face(behaviour).items()
             if k not in ("networks", "status_details", "financial_connections_account")
         }
-        return {"type": "us_bank_account", "us_bank_account": shown | {"mandate": None, "payment_reference": None}}
+        return {"type": "us_bank_account", "us_bank_account": shown | {"payment_reference": None}}
     face = card_face(behaviour)
     shown = {
         k: face[k] for k in ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")

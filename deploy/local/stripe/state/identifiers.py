@@ -6,7 +6,8 @@ A restart continues with the seed and the number of the start, so that a seeded 
 import random
 import string
 
-_ALPHABET = string.ascii_letters + string.digits
+# One character for each byte, so that an id is one translation of random bytes (a payment needs nine ids).
+_CHARACTERS = ((string.ascii_letters + string.digits) * 5)[:256].encode()
 
 
 class Identifiers:
@@ -14,4 +15,4 @@ class Identifiers:
         self.random = random.Random() if seed is None else random.Random(f"{seed}:{start_number}")  # noqa: S311 - names, not secrets
 
     def new(self, prefix: str, length: int = 24) -> str:
-        return f"{prefix}_{''.join(self.random.choices(_ALPHABET, k=length))}"
+        return f"{prefix}_{self.random.randbytes(length).translate(_CHARACTERS).decode()}"

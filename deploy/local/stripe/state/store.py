@@ -43,6 +43,7 @@ class Store:
     def __init__(self, path: Path, search_lag_seconds: float) -> None:
         self.search_lag_seconds = search_lag_seconds
         self.rolled_back: list[Callable[[], None]] = []
+        path.touch(mode=0o600)  # webhook secrets are in it
         self.connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         self.execute = self.connection.execute
         self.execute("PRAGMA journal_mode=WAL")
@@ -59,6 +60,18 @@ class Store:
             self._roll_back()
             raise
         self.execute("COMMIT")
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Inside a transaction: what fails in here is undone alone, and the error goes on."""
+        self.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK TO attempt")
+            raise
+        finally:
+            self.execute("RELEASE attempt")
 
     def start_over(self) -> None:
         """Forget what this transaction wrote, but stay inside one: the refusal itself is still to be recorded."""

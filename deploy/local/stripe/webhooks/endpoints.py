@@ -45,11 +45,24 @@ def _new(world: World, given: Json) -> Json:
 def ensure(world: World, url: str, secret: str) -> None:
     """The endpoint of the start options: the same one at each start, with a secret that the local stack knows."""
     for endpoint in world.outbox.endpoints.values():
-        if endpoint.url == url and endpoint.secrets == (secret,):
+        if endpoint.url == url and secret in endpoint.secrets:
             return
-    body = _new(world, {"url": url, "enabled_events": ["*"], "api_version": API_VERSION})
+    events = list(world.settings.webhook_events)
+    body = _new(world, {"url": url, "enabled_events": events, "api_version": API_VERSION})
     world.insert(PLATFORM, "webhook_endpoint", body, {"secrets": [secret], "connect": False})
     world.outbox.load_endpoints()
+
+
+def roll_secret(world: World, account: str, endpoint_id: str) -> str | None:
+    """A new secret beside the old one: until the next roll both sign every delivery. None: no such endpoint."""
+    record = world.store.find(account, "webhook_endpoint", endpoint_id)
+    if record is None:
+        return None
+    secret = world.identifiers.new("whsec", 32)
+    record.private["secrets"] = [secret, record.private["secrets"][0]]
+    world.save(record)
+    world.outbox.load_endpoints()
+    return secret
 
 
 def _check_url(url: str) -> None:

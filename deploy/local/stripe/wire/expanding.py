@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from deploy.local.stripe.bank.balance import by_clock
-from deploy.local.stripe.wire.errors import Json, StripeError, invalid
+from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_implemented
 from deploy.local.stripe.world import Call
 
 _KIND_OF = {
@@ -15,6 +15,8 @@ _KIND_OF = {
     "payment_method": "payment_method",
     "source": "charge",
 }
+_ALWAYS_NULL = frozenset(("application", "application_fee", "on_behalf_of", "review", "source_transfer"))
+_NOT_BUILT = frozenset(("refunds", "transfer", "sources", "tax_ids", "subscriptions"))
 _LEVELS = 4
 
 
@@ -35,7 +37,9 @@ def _expand(call: Call, holder: Json, names: list[str], path: str) -> None:
         for item in holder["data"]:
             _expand(call, item, rest, path)
         return
-    if name not in holder or name not in _KIND_OF:
+    if name in _NOT_BUILT:
+        raise not_implemented(f"expanding {path}", "expand")
+    if name not in holder or name not in _KIND_OF.keys() | _ALWAYS_NULL:
         raise _not_expandable(path)
     value = holder[name]
     if isinstance(value, str):

@@ -1,0 +1,46 @@
+# Each target works from a bare clone: it makes the virtual environment in .venv first, and RabbitMQ where it can.
+# A second run finds everything in place and takes no time.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
+
+.PHONY: demo test lint bench up down docs setup rabbitmq clean
+
+demo: setup rabbitmq
+	$(BIN)/fleet demo
+
+test: setup rabbitmq
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup rabbitmq
+	$(BIN)/fleet bench
+
+up: setup rabbitmq
+	$(BIN)/fleet up --detach
+
+docs: setup
+	$(BIN)/python -m deploy.contracts
+
+down: setup
+	$(BIN)/fleet down
+
+setup: $(READY)
+
+$(READY):
+	@sh deploy/local/setup.sh environment "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+rabbitmq:
+	@sh deploy/local/setup.sh rabbitmq
+
+clean:
+	@if [ -x $(BIN)/fleet ]; then $(BIN)/fleet down; fi
+	rm -rf .local $(VENV)

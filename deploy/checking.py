@@ -1,0 +1,50 @@
+"""`fleet verify`: read the settings, compare everything, print, and tell by the exit code.
+
+0 clean, 1 something is lost, duplicated, unexpected or unexplained, 69 a part of the world is away, 78 wrong settings.
+"""
+
+import sys
+from pathlib import Path
+
+import orjson
+import psycopg
+from pika.exceptions import AMQPError
+
+from db.session import Database
+from db.settings import DatabaseSettings
+from deploy.report import print_report, wide_console
+from messages.settings import SettingsError, load, stop_the_start
+from messages.verdicts import Verdict
+from outbox.settings import BrokerSettings
+from outbox.topology import EX_UNAVAILABLE
+from stripe_client.gateway import Gateway
+from stripe_client.settings import StripeSettings
+from workers.verify import Asked, Report, verify
+
+
+def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) -> int:
+    try:
+        settings = load(DatabaseSettings, BrokerSettings, StripeSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    try:
+        report = _verify(*settings, Asked.read(order_log))
+    except (Verdict, psycopg.Error, AMQPError) as error:
+        sys.stderr.write(f"verify could not look everywhere: {error}\n")
+        return EX_UNAVAILABLE
+    if report_file is not None:
+        report_file.write_bytes(orjson.dumps(report.as_dict(), option=orjson.OPT_INDENT_2))
+    if as_json:
+        print(orjson.dumps(report.totals).decode())
+    else:
+        print_report(wide_console(), report)
+    return 0 if report.clean else 1
+
+
+def _verify(database: DatabaseSettings, broker: BrokerSettings, stripe: StripeSettings, asked: Asked) -> Report:
+    db = Database(database, application="fleet-verify")
+    try:
+        db.wait_until_reachable(seconds=5)
+        return verify(db, Gateway(stripe), broker.rabbitmq_url.get_secret_value(), asked)
+    finally:
+        db.close()

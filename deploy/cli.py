@@ -1,0 +1,111 @@
+"""The `fleet` command. One function a subcommand, which imports its own room only when it is used: `fleet up` needs no
+worker, and a broken room breaks its own subcommand alone.
+"""
+
+# ruff: noqa: PLC0415  imports inside the functions are the point of this file
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
+tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
+app.add_typer(tenants, name="tenants")
+
+Local = Annotated[bool, typer.Option("--local", help="use the addresses of the one-machine stack in this clone")]
+Scale = Annotated[list[str] | None, typer.Option(metavar="NAME=COUNT", help="run COUNT processes of a Procfile line")]
+Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
+Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="good orders to publish")]
+PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published a second")]
+Seed = Annotated[int, typer.Option(help="the same seed tells the same story")]
+Faults = Annotated[bool, typer.Option(help="let the emulator lose answers, fail, and shuffle webhooks, by the seed")]
+Keep = Annotated[bool, typer.Option("--keep", help="leave the fleet running afterwards")]
+OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order service's own log, to compare with")]
+AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, unexpected, unexplained_minor as JSON")]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
+
+
+# These make the one-machine stack, or take the servers that the environment names, by themselves.
+_MAKE_THE_STACK = {"up", "down", "demo"}
+
+
+@app.callback()
+def common(context: typer.Context, local: Local = False) -> None:
+    """Without --local every address comes from the environment, and nothing stands in for a missing one."""
+    if local and context.invoked_subcommand not in _MAKE_THE_STACK:
+        from deploy.local.stack import Stack
+
+        os.environ.update(Stack().environment())
+
+
+@app.command()
+def up(scale: Scale = None, detach: Detach = False) -> None:
+    """Start the servers and every process of the Procfile, and keep them running."""
+    from deploy.local.up import up
+
+    raise typer.Exit(up(dict(map(_name_and_count, scale or [])), detach))
+
+
+@app.command()
+def down() -> None:
+    """Stop what `fleet up` started, and what a killed one has left."""
+    from deploy.local.up import down
+
+    raise typer.Exit(down())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version."""
+    from db.migrate import main
+
+    main()
+
+
+@app.command()
+def doctor() -> None:
+    """Check every setting, connection and queue, and say what to do about the rest."""
+    from deploy.doctor import doctor
+
+    raise typer.Exit(doctor())
+
+
+@app.command()
+def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile = None) -> None:
+    """Compare what was asked for, the book, the broker and Stripe; exit code 0 only when nothing is off."""
+    from deploy.checking import check
+
+    raise typer.Exit(check(orders, as_json=as_json, report_file=report))
+
+
+@app.command()
+def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
+    """Bring the fleet up, hold a seeded on-sale, watch it, and verify."""
+    from deploy.local.demo.run import Plan, demo
+
+    raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
+
+
+@tenants.command("import")
+def import_tenants(file: Path) -> None:
+    """Register the tenants of a JSON file; what is there already stays as it is."""
+    from deploy.tenants import import_file
+
+    raise typer.Exit(import_file(file))
+
+
+def _name_and_count(text: str) -> tuple[str, int]:
+    name, separator, count = text.partition("=")
+    if not (separator and count.isdigit() and int(count) > 0):
+        raise typer.BadParameter(f"{text!r} is not NAME=COUNT, as in --scale workers=2")
+    return name, int(count)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""One real-looking example of everything that travels. A message without one stops `fleet`'s documents from building.
+
+They are built by the models themselves, so an example can never break its own contract.
+"""
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from uuid import UUID
+
+from messages.base import CloudEvent, Message, PublicEvent, dataschema
+from messages.ids import OrderId, PaymentId, TenantId, TicketId, VenueId
+from messages.money import Money
+from messages.orders import Device, OrderPlaced, Ticket
+from messages.payments import (
+    ChargeRequested,
+    PaymentAuthorized,
+    PaymentFailed,
+    PaymentLookupRequested,
+    PaymentRequiresAction,
+    PaymentSucceeded,
+)
+from messages.sweeps import SweepDue
+from messages.webhooks import WebhookReceived
+
+AT = datetime(2026, 11, 21, 10, 0, 7, 250_000, tzinfo=UTC)
+TENANT = TenantId(UUID("019aa5b0-0c00-7a3e-9f1d-5b8c2f6e0a11"))
+PAYMENT = PaymentId(UUID("019aa5b2-7d1f-7c42-8e6a-3f9b1d2c4e58"))
+ORDER = OrderId(UUID("019aa5b2-7c80-7b11-a2d4-6e8f0c1b3a59"))
+AMOUNT = Money(17_000, "eur")
+
+# TEST-NET-3 (RFC 5737) and Stripe's own test payment method: they belong to nobody.
+ORDER_PLACED = OrderPlaced(
+    order_id=ORDER,
+    tenant_id=TENANT,
+    venue_id=VenueId(UUID("019aa5b0-1a2b-7d3c-8e4f-5a6b7c8d9e0f")),
+    event_id=UUID("019aa5b0-2b3c-7e4d-9f50-6b7c8d9e0f1a"),
+    buyer_id="buyer-20718",
+    tickets=(
+        Ticket(ticket_id=TicketId(UUID("019aa5b2-7c81-7000-8000-0000000000a1")), face_price_minor=8_500, seat="B-12"),
+        Ticket(ticket_id=TicketId(UUID("019aa5b2-7c81-7000-8000-0000000000a2")), face_price_minor=8_500, seat="B-13"),
+    ),
+    amount=AMOUNT,
+    payment_method_id="pm_card_visa",
+    customer_id="cus_R4nT8vQ2mLx0Kd",
+    idempotency_key="checkout-5f0c2b7e-click-1",
+    device=Device(ip=ip_address("203.0.113.7"), user_agent="Mozilla/5.0 (X11; Linux x86_64)", fingerprint="d3v1c3"),
+)
+
+MESSAGES: tuple[Message, ...] = (
+    ChargeRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    PaymentLookupRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
+    SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
+)
+
+PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
+    PaymentSucceeded(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT, platform_fee_minor=865),
+    PaymentFailed(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        amount=AMOUNT,
+        reason="insufficient_funds",
+        may_try_another_card=True,
+    ),
+    PaymentRequiresAction(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        amount=AMOUNT,
+        payment_intent_id="pi_3SVbPzLkdIwHu7ix28a3tqPa",
+    ),
+    PaymentAuthorized(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
+)
+
+
+def order_placed_event() -> CloudEvent:
+    """As the order service publishes it."""
+    return CloudEvent(
+        specversion="1.0",
+        id="019aa5b2-7c90-7d00-9a00-4b5c6d7e8f90",
+        source="/orders",
+        type=OrderPlaced.event_type,
+        time=AT,
+        subject=str(ORDER),
+        dataschema=dataschema(OrderPlaced.event_type, OrderPlaced.version),
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        data=ORDER_PLACED.model_dump(mode="json"),
+    )
+
+
+def public_event(fact: PublicEvent) -> CloudEvent:
+    """As other services get it from us."""
+    return CloudEvent(
+        specversion="1.0",
+        id="019aa5b3-0e4a-7f21-8c3d-9e0f1a2b3c4d",
+        source="/payments",
+        type=fact.event_type,
+        time=AT,
+        subject=str(fact.payment_id),
+        dataschema=dataschema(fact.event_type, fact.version),
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        data=fact.model_dump(mode="json"),
+    )

@@ -1,0 +1,257 @@
+"""Writes what travels as documents that other teams can read and test against; the models in messages/ are the source.
+
+deploy/docs/asyncapi.json      AsyncAPI 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0)
+deploy/docs/schemas/*.json     one JSON Schema (draft 2020-12) per event and message, each with an example
+
+`python -m deploy.contracts` writes them, `--check` names those that no longer tell the truth and leaves with 1.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from inspect import getdoc
+from pathlib import Path
+from typing import Any, TypeVar
+
+from deploy import contract_examples
+from messages import queues
+from messages.base import CloudEvent, Message, PublicEvent, Word, dataschema
+from messages.orders import OrderPlaced
+
+Document = dict[str, Any]
+Example = TypeVar("Example", bound=Word)
+
+DOCS = Path(__file__).parent / "docs"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+# CloudEvents' own four, and those without which we refuse an event.
+REQUIRED_ATTRIBUTES = ["specversion", "id", "source", "type", "time", "dataschema", "data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One thing that travels: `name` is its file, its routing key or queue is `address`."""
+
+    name: str
+    model: type[Word]
+    content_type: str
+    schema: Document
+    example: Document
+    address: str
+    action: str
+    channel_bindings: Document
+    channel_notes: Document
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the documents, or with --check only compare them; returns the exit code."""
+    wanted = documents()
+    stale = stale_files(wanted, DOCS)
+    if "--check" in arguments:
+        for path in stale:
+            print(f"stale: {path} (run: python -m deploy.contracts)")
+        return 1 if stale else 0
+    write(wanted, DOCS)
+    print(f"{len(wanted)} documents, {len(stale)} changed")
+    return 0
+
+
+def documents() -> dict[str, str]:
+    """Path below deploy/docs -> text."""
+    contracts = all_contracts()
+    texts = {f"schemas/{contract.name}.json": _text(contract.schema) for contract in contracts}
+    return {"asyncapi.json": _text(asyncapi(contracts)), **texts}
+
+
+def stale_files(wanted: dict[str, str], folder: Path) -> list[str]:
+    """What is missing, differs or belongs to nothing any more."""
+    found = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.json"))}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+def write(wanted: dict[str, str], folder: Path) -> None:
+    for name in stale_files(wanted, folder):
+        path = folder / name
+        if name not in wanted:
+            path.unlink()
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[name])
+
+
+def all_contracts() -> list[Contract]:
+    """Every event and message of the tables in messages/queues.py.
+
+    Raises:
+        LookupError: one of them has no example in deploy/contract_examples.py.
+    """
+    facts = [_public_event(kind) for kind in queues.PUBLIC_EVENTS]
+    work = [_internal_message(kind, route) for kind, route in queues.ROUTES.items()]
+    return [_order_placed(), *facts, *work]
+
+
+def _order_placed() -> Contract:
+    example = _as_json(contract_examples.order_placed_event())
+    return Contract(
+        name=OrderPlaced.event_type,
+        model=OrderPlaced,
+        content_type="application/cloudevents+json",
+        schema=_event_schema(OrderPlaced, OrderPlaced.event_type, OrderPlaced.version, example),
+        example=example,
+        address=OrderPlaced.event_type,
+        action="receive",
+        channel_bindings=_exchange(queues.ORDERS_EXCHANGE),
+        channel_notes={
+            "description": f"Publish here with the routing key; the fleet's own queue {queues.ORDERS_QUEUE} is bound "
+            f"with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is refused."
+        },
+    )
+
+
+def _public_event(kind: type[PublicEvent]) -> Contract:
+    example = _as_json(contract_examples.public_event(_example_of(kind, contract_examples.PUBLIC_EVENTS)))
+    return Contract(
+        name=kind.event_type,
+        model=kind,
+        content_type="application/cloudevents+json",
+        schema=_event_schema(kind, kind.event_type, kind.version, example),
+        example=example,
+        address=kind.event_type,
+        action="send",
+        channel_bindings=_exchange(queues.EVENTS_EXCHANGE),
+        channel_notes={"description": "Bind a queue of your own to the exchange with this routing key."},
+    )
+
+
+def _internal_message(kind: type[Message], route: queues.Route) -> Contract:
+    example = _example_of(kind, contract_examples.MESSAGES).model_dump(mode="json")
+    return Contract(
+        name=f"work.{kind.kind}",
+        model=kind,
+        content_type="application/json",
+        schema={"$schema": DRAFT, **kind.model_json_schema(), "examples": [example]},
+        example=example,
+        address=route.queue,
+        action="receive",
+        channel_bindings=_queue(route.queue),
+        channel_notes={
+            "description": f"Inside the fleet only: work for the actor `{kind.kind}`, wrapped in a Dramatiq message.",
+            "x-patience": {
+                "tries": route.tries,
+                "backoffBaseSeconds": route.backoff_base_seconds,
+                "backoffCeilingSeconds": route.backoff_ceiling_seconds,
+                "timeLimitSeconds": route.time_limit_seconds,
+                "maxAgeSeconds": route.max_age_seconds,
+            },
+        },
+    )
+
+
+def _example_of(kind: type[Example], examples: Sequence[Word]) -> Example:
+    for example in examples:
+        if isinstance(example, kind):
+            return example
+    raise LookupError(f"{kind.__name__} has no example: add one to deploy/contract_examples.py")
+
+
+def _as_json(event: CloudEvent) -> Document:
+    """Structured JSON mode; an attribute that is not set is left out, as CloudEvents asks."""
+    return event.model_dump(mode="json", exclude_none=True)
+
+
+def _event_schema(data: type[Word], event_type: str, version: int, example: Document) -> Document:
+    """The CloudEvent around this data: extension attributes are allowed, fields of the data beyond its contract not."""
+    envelope = CloudEvent.model_json_schema()
+    payload = data.model_json_schema()
+    definitions = payload.pop("$defs", {})
+    envelope["properties"]["type"] = {"const": event_type, "title": "Type"}
+    envelope["properties"]["dataschema"] = {"const": dataschema(event_type, version), "title": "Dataschema"}
+    envelope["properties"]["data"] = payload
+    return {
+        "$schema": DRAFT,
+        **envelope,
+        "title": event_type,
+        "description": getdoc(data),
+        "required": REQUIRED_ATTRIBUTES,
+        "$defs": definitions,
+        "examples": [example],
+    }
+
+
+def asyncapi(contracts: Sequence[Contract]) -> Document:
+    """The whole conversation: who listens where, to what, and (x-patience) how long we stay with it."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Payment fleet",
+            "version": "1.0.0",
+            "description": "What other services send to and hear from the payment fleet, and the work inside it. "
+            "Events are CloudEvents 1.0 in structured JSON mode. No message carries card data or a secret.",
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {"broker": _server()},
+        "channels": {contract.name: _channel(contract) for contract in contracts},
+        "operations": {f"{contract.action}.{contract.name}": _operation(contract) for contract in contracts},
+        "components": {"messages": {contract.name: _message(contract) for contract in contracts}},
+    }
+
+
+def _server() -> Document:
+    return {
+        "host": "{host}",
+        "protocol": "amqp",
+        "protocolVersion": "0-9-1",
+        "description": "RabbitMQ; TLS (amqps) wherever the address is not loopback.",
+        "variables": {"host": {"description": "Host and port out of RABBITMQ_URL."}},
+        "security": [{"type": "userPassword", "description": "A user of the broker's virtual host."}],
+    }
+
+
+def _channel(contract: Contract) -> Document:
+    return {
+        "address": contract.address,
+        "messages": {contract.name: {"$ref": f"#/components/messages/{contract.name}"}},
+        "bindings": {"amqp": contract.channel_bindings},
+        **contract.channel_notes,
+    }
+
+
+def _operation(contract: Contract) -> Document:
+    return {
+        "action": contract.action,
+        "channel": {"$ref": f"#/channels/{contract.name}"},
+        "messages": [{"$ref": f"#/channels/{contract.name}/messages/{contract.name}"}],
+    }
+
+
+def _message(contract: Contract) -> Document:
+    return {
+        "name": contract.name,
+        "title": contract.model.__name__,
+        "summary": (getdoc(contract.model) or "").split("\n\n")[0].replace("\n", " "),
+        "contentType": contract.content_type,
+        "payload": {
+            "schemaFormat": "application/schema+json;version=2020-12",
+            "schema": {"$ref": f"./schemas/{contract.name}.json"},
+        },
+        "examples": [{"name": "typical", "payload": contract.example}],
+    }
+
+
+def _exchange(name: str) -> Document:
+    exchange = {"name": name, "type": "topic", "durable": True, "autoDelete": False}
+    return {"is": "routingKey", "exchange": exchange, "bindingVersion": "0.3.0"}
+
+
+def _queue(name: str) -> Document:
+    queue = {"name": name, "durable": True, "exclusive": False, "autoDelete": False}
+    return {"is": "queue", "queue": queue, "bindingVersion": "0.3.0"}
+
+
+def _text(document: Document) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,185 @@
+"""`fleet doctor`: every setting, connection and queue in one table, and what to do about what is not well.
+
+Looks only; it declares nothing and changes nothing. Exit code 0 when all is well, 1 when something is not.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pika
+import psycopg
+import redis
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+from rich.table import Table
+
+from db import migrate
+from db.settings import DatabaseSettings, MigrationSettings
+from deploy.report import wide_console
+from messages.queues import DEAD_LETTER_QUEUE
+from messages.settings import FleetSettings, SettingsError, load
+from messages.verdicts import Verdict
+from outbox import topology
+from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
+from stripe_client.balance import read_balance
+from stripe_client.gateway import Gateway
+from stripe_client.settings import StripeSettings
+from stripe_client.webhooks import WebhookSettings
+from workers.settings import SweepSettings
+
+_SETTINGS: tuple[type[FleetSettings], ...] = (
+    DatabaseSettings,
+    MigrationSettings,
+    BrokerSettings,
+    CacheSettings,
+    HttpSettings,
+    StripeSettings,
+    WebhookSettings,
+    SweepSettings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the table. `advice` says what to do; it is empty when all is well."""
+
+    what: str
+    found: str
+    advice: str = ""
+
+    @property
+    def well(self) -> bool:
+        return not self.advice
+
+
+def doctor() -> int:
+    findings = [*_settings(), *_database(), *_broker(), *_cache(), *_stripe()]
+    table = Table(title="fleet doctor", title_justify="left")
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.well else "[red]no[/]"
+        table.add_row(mark, finding.what, finding.found, finding.advice)
+    wide_console().print(table)
+    return 0 if all(finding.well for finding in findings) else 1
+
+
+def _settings() -> Iterator[Finding]:
+    try:
+        load(*_SETTINGS)
+    except SettingsError as error:
+        for problem in error.problems:
+            said, separator, advice = problem.partition(": ")
+            yield Finding("setting", said if separator else "wrong", advice or said)
+    else:
+        yield Finding("settings", f"{len(_SETTINGS)} groups, complete")
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        database, owner = load(DatabaseSettings, MigrationSettings)
+    except SettingsError:
+        return
+    yield _tried("database, role fleet", lambda: _log_in(database.database_url.get_secret_value()))
+    yield _tried("database, schema", lambda: _schema(owner.migration_database_url.get_secret_value()))
+
+
+def _log_in(url: str) -> Finding:
+    with psycopg.connect(url, connect_timeout=3) as connection:
+        version = connection.info.server_version // 10000
+        roles = "SELECT pg_has_role('fleet_tenant', 'SET') AND pg_has_role('fleet_system', 'SET')"
+        row = connection.execute(roles).fetchone()
+        bypass = connection.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+        above = bypass.fetchone()
+    what = "database, role fleet"
+    if version < 18:
+        return Finding(what, f"PostgreSQL {version}", "use PostgreSQL 18 or newer")
+    if not (row and row[0]):
+        return Finding(what, "may not become fleet_tenant and fleet_system", "run db/roles.sql as a superuser")
+    if above and above[0]:
+        return Finding(what, "this role can bypass row-level security", "log in as fleet, not as a superuser")
+    return Finding(what, f"PostgreSQL {version}")
+
+
+def _schema(url: str) -> Finding:
+    with psycopg.connect(url, connect_timeout=3, autocommit=True) as connection:
+        missing = migrate.pending(connection)
+    if missing:
+        return Finding("database, schema", f"behind by {', '.join(missing)}", "run `fleet migrate`")
+    return Finding("database, schema", "up to date")
+
+
+def _broker() -> Iterator[Finding]:
+    try:
+        (settings,) = load(BrokerSettings)
+    except SettingsError:
+        return
+    url = settings.rabbitmq_url.get_secret_value()
+    reached = _tried("broker", lambda: _reach(url))
+    yield reached
+    if reached.well:
+        for queue in topology.queues():
+            yield _tried(f"queue {queue.name}", lambda queue=queue: _queue(url, queue))  # type: ignore[misc]
+
+
+def _reach(url: str) -> Finding:
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection.close()
+    return Finding("broker", "reachable")
+
+
+def _queue(url: str, queue: topology.Queue) -> Finding:
+    """A passive look first, so that nothing is made; then a declaration with our arguments, which changes nothing."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    what = f"queue {queue.name}"
+    try:
+        depth = connection.channel().queue_declare(queue.name, passive=True).method.message_count
+        connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
+    except ChannelClosedByBroker as error:
+        if error.reply_code == 404:
+            return Finding(what, "missing", "start any process of the fleet once: it declares its queues")
+        return Finding(what, "other arguments than ours", f"drain and delete it, then start again: {error.reply_text}")
+    else:
+        advice = "look at the dead letters" if queue.name == DEAD_LETTER_QUEUE and depth else ""
+        return Finding(what, f"{depth} ready", advice)
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def _cache() -> Iterator[Finding]:
+    try:
+        (settings,) = load(CacheSettings)
+    except SettingsError:
+        return
+    yield _tried("cache", lambda: _ping(settings.redis_url.get_secret_value()))
+
+
+def _ping(url: str) -> Finding:
+    with redis.Redis.from_url(url.replace("valkey", "redis", 1), socket_timeout=3) as client:
+        client.ping()
+    return Finding("cache", "reachable")
+
+
+def _stripe() -> Iterator[Finding]:
+    try:
+        (settings,) = load(StripeSettings)
+    except SettingsError:
+        return
+    where = settings.stripe_api_base or "Stripe itself"
+    yield _tried("Stripe", lambda: _ask_stripe(settings, where))
+
+
+def _ask_stripe(settings: StripeSettings, where: str) -> Finding:
+    balance = read_balance(Gateway(settings))
+    mode = "live" if balance.livemode else "test"
+    if balance.livemode != settings.in_production:
+        return Finding("Stripe", f"{where}, {mode} mode", "the key's mode and APP_ENV do not fit")
+    return Finding("Stripe", f"{where} answers, {mode} mode")
+
+
+def _tried(what: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except (psycopg.Error, AMQPError, redis.RedisError, Verdict, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return Finding(what, "no answer", f"is it running, and is its address right? {reason}")

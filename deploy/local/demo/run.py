@@ -1,0 +1,152 @@
+"""`fleet demo`: bring the fleet up, hold an on-sale, watch it, wait until it is quiet, verify, and say where to look.
+
+Stripe's faults and the poison come from the seed; the faults end when the sale does, so that what they broke can heal.
+The exit code is 0 only when verify is clean and nothing is left waiting.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from rich.console import Console
+
+from db import overview, tenants
+from db.session import Database
+from db.settings import DatabaseSettings
+from deploy.local.demo import sale
+from deploy.local.demo.live import LiveView
+from deploy.local.demo.order_service import OrderService
+from deploy.local.ownership import owner_of
+from deploy.local.stack import Stack
+from deploy.local.stripe.control import EmulatorControl
+from deploy.local.up import down, up
+from deploy.report import print_report, wide_console
+from messages.settings import load
+from stripe_client.gateway import Gateway
+from stripe_client.settings import StripeSettings
+from workers.verify import Asked, verify
+
+QUIET_SECONDS = 90.0
+
+
+_AT_STRIPE: list[tuple[str, float, dict[str, Any]]] = [
+    ("drop_after", 0.01, {}),
+    ("drop_before", 0.01, {}),
+    ("error_with_effect", 0.01, {}),
+    ("rate_limit", 0.01, {"reason": "endpoint-rate"}),
+    ("latency", 0.02, {"min_seconds": 0.2, "max_seconds": 1.5}),
+]
+_ON_WEBHOOKS: list[tuple[str, float, dict[str, Any]]] = [
+    ("webhook_duplicate", 0.03, {"copies": 3}),
+    ("webhook_shuffle", 0.05, {"seconds": 3}),
+    ("webhook_wrong_signature", 0.01, {}),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    orders: int
+    rate: float
+    seed: int
+    faults: bool
+    keep: bool
+
+
+def demo(plan: Plan) -> int:
+    console = wide_console()
+    stack = Stack()
+    was_up = owner_of(stack.directory) is not None
+    if not was_up and (failed := up({}, detach=True)) != 0:
+        return failed
+    try:
+        if not stack.uses_emulator:
+            console.print("The demo plays with the Stripe emulator only, and STRIPE_API_BASE names another server.")
+            return 78
+        return _hold(plan, stack, console)
+    finally:
+        if not (plan.keep or was_up):
+            down()
+
+
+def _hold(plan: Plan, stack: Stack, console: Console) -> int:
+    os.environ.update(stack.environment())
+    database, stripe_settings = load(DatabaseSettings, StripeSettings)
+    db = Database(database, application="fleet-demo")
+    log = stack.order_log
+    with psycopg.connect(stack.environment()["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
+        tenants.register(owner, sale.tenants())
+    broker_url = stack.environment()["RABBITMQ_URL"]
+    with _faults(_control_of(stack), plan) as control:
+        _sell(plan, console, db, OrderService(broker_url, log, control, plan.seed), control)
+    report = verify(db, Gateway(stripe_settings), broker_url, Asked.read(log))
+    db.close()
+    print_report(console, report)
+    _say_where_to_look(console, plan, stack)
+    return 0 if report.clean and report.quiet else 1
+
+
+def _sell(plan: Plan, console: Console, db: Database, service: OrderService, control: EmulatorControl) -> None:
+    title = f"payment fleet: an on-sale of {plan.orders} orders, {plan.rate:g}/s, seed {plan.seed}"
+    with service, LiveView(console, title) as view:
+        story = sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex)
+        for _ in service.publish(story, rate=plan.rate):
+            _draw(view, "on sale", db, service)
+        control.clear_faults()
+        deadline = time.monotonic() + QUIET_SECONDS
+        while not _is_quiet(view, db, service) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _draw(view: LiveView, phase: str, db: Database, service: OrderService) -> None:
+    if view.is_due:
+        with db.system_transaction() as tx:
+            totals, glance = overview.totals(tx), overview.glance(tx)
+        view.show(phase, service.published, service.told, totals, glance)
+
+
+def _is_quiet(view: LiveView, db: Database, service: OrderService) -> bool:
+    """Every payment has come to rest, every event is applied, the outbox is empty, and this holds for two seconds."""
+    held_since = time.monotonic()
+    while time.monotonic() - held_since < 2.0:
+        _draw(view, "settling", db, service)
+        with db.system_transaction() as tx:
+            moving = sum(total.payments for total in overview.totals(tx) if total.state in {"requested", "charging"})
+            glance = overview.glance(tx)
+        if moving or glance.events_waiting or glance.outbox_due or glance.outbox_waiting:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+@contextmanager
+def _faults(control: EmulatorControl, plan: Plan) -> Iterator[EmulatorControl]:
+    """What goes wrong at Stripe during the sale: about one call in twenty, and one webhook in ten."""
+    if plan.faults:
+        for effect, probability, details in _AT_STRIPE:
+            control.add_fault(effect, method="POST", path="/v1/payment_intents*", probability=probability, **details)
+        for effect, probability, details in _ON_WEBHOOKS:
+            control.add_fault(effect, probability=probability, **details)
+    try:
+        yield control
+    finally:
+        control.clear_faults()
+
+
+def _control_of(stack: Stack) -> EmulatorControl:
+    environment = stack.environment()
+    address = f"http://127.0.0.1:{environment['STRIPE_EMULATOR_CONTROL_PORT']}"
+    return EmulatorControl(address, environment["STRIPE_EMULATOR_CONTROL_TOKEN"])
+
+
+def _say_where_to_look(console: Console, plan: Plan, stack: Stack) -> None:
+    environment = stack.environment()
+    intake = f"http://{environment['INTAKE_HTTP_HOST']}:{environment['INTAKE_HTTP_PORT']}"
+    console.print(f"\nhealth    {intake}/health/ready\nmetrics   {intake}/metrics")
+    console.print(f"emulator  {environment['STRIPE_API_BASE']}/_emulator/capabilities")
+    if plan.keep:
+        console.print("It goes on running: `.venv/bin/fleet --local verify` looks again, `make down` stops it.")

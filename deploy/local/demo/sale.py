@@ -1,0 +1,141 @@
+"""A realistic on-sale from a seed: who sells, who buys, how they pay, and what goes wrong on the way in.
+
+The same seed gives the same orders, cards, duplicates and poison; only ids that must be new in every run (orders,
+clicks) carry the run's own number.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from random import Random
+from typing import Any
+from uuid import UUID, uuid5
+
+from db.tenants import Tenant, Venue
+from messages.base import dataschema
+from messages.fees import FeePlan
+from messages.ids import TenantId, VenueId
+from messages.orders import OrderPlaced
+
+_NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c001")  # namespace of the demo's ids
+
+# name, currency, percent in basis points, fixed part, price of a seat (all money in minor units)
+_VENUES = {
+    "Rhine Arena": [("Main Hall", "eur", 500, 50, 6900), ("Club Stage", "eur", 800, 30, 2450)],
+    "Harbour Live": [("Pier 7", "gbp", 450, 40, 5500)],
+    "Sunset Promotions": [("Bowl", "usd", 600, 99, 12500), ("Backroom", "usd", 1000, 25, 1800)],
+    "Kumo Presents": [("Kumo Dome", "jpy", 550, 80, 9800)],
+}
+
+# What buyers hold in their hands, out of a thousand (test payment methods of docs.stripe.com/testing).
+_CARDS = {
+    "pm_card_visa": 640,
+    "pm_card_mastercard": 150,
+    "pm_card_amex": 40,
+    "pm_card_threeDSecure2Required": 60,
+    "pm_card_visa_chargeDeclined": 35,
+    "pm_card_visa_chargeDeclinedInsufficientFunds": 45,
+    "pm_card_chargeDeclinedExpiredCard": 12,
+    "pm_card_chargeDeclinedProcessingError": 10,
+    "pm_nobody_knows_this_card": 8,
+}
+_GROUP_SIZES = {1: 30, 2: 45, 3: 8, 4: 12, 6: 4, 8: 1}
+_DUPLICATES_PER_THOUSAND = 40
+_POISON_PER_THOUSAND = 12
+_HELD_PER_THOUSAND = 15  # orders of manual capture: held, not charged
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One event to publish, and the line by which the order service remembers that it did."""
+
+    body: bytes
+    log: dict[str, str]
+
+
+def tenants() -> list[Tenant]:
+    """Who sells; the same in every run."""
+    return [
+        Tenant(
+            TenantId(uuid5(_NAMES, name)),
+            name,
+            tuple(
+                Venue(VenueId(uuid5(_NAMES, f"{name}/{hall}")), hall, currency, FeePlan(percent, fixed, currency))
+                for hall, currency, percent, fixed, _ in halls
+            ),
+        )
+        for name, halls in _VENUES.items()
+    ]
+
+
+def publications(*, orders: int, seed: int, run: str) -> Iterator[Publication]:
+    """`orders` good orders in their order, with duplicates and poison strewn among them."""
+    chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+    earlier: list[bytes] = []
+    for number in range(orders):
+        data = _order(chance, f"{run}/{number}")
+        body = _event(data)
+        earlier.append(body)
+        yield Publication(body, {"published": "order", "order_id": data["order_id"]})
+        if chance.randrange(1000) < _DUPLICATES_PER_THOUSAND:
+            yield Publication(chance.choice(earlier[-50:]), {"published": "duplicate"})
+        if chance.randrange(1000) < _POISON_PER_THOUSAND:
+            yield _poison(chance, data, f"{run}/poison/{number}")
+
+
+def _order(chance: Random, key: str) -> dict[str, Any]:
+    tenant = chance.choice(tenants())
+    place = chance.randrange(len(tenant.venues))
+    venue, price = tenant.venues[place], _VENUES[tenant.name][place][4]
+    size = chance.choices(list(_GROUP_SIZES), list(_GROUP_SIZES.values()))[0]
+    row = chance.choice("ABCDEFGH")
+    return {
+        "order_id": str(uuid5(_NAMES, f"order/{key}")),
+        "tenant_id": str(tenant.tenant_id),
+        "venue_id": str(venue.venue_id),
+        "event_id": str(uuid5(_NAMES, f"event/{venue.venue_id}")),
+        "buyer_id": f"buyer-{chance.randrange(100_000)}",
+        "tickets": [
+            {
+                "ticket_id": str(uuid5(_NAMES, f"ticket/{key}/{seat}")),
+                "face_price_minor": price,
+                "seat": f"{row}{seat + 1}",
+            }
+            for seat in range(size)
+        ],
+        "amount": {"minor": price * size, "currency": venue.currency},
+        "payment_method_id": chance.choices(list(_CARDS), list(_CARDS.values()))[0],
+        "capture": "manual" if chance.randrange(1000) < _HELD_PER_THOUSAND else "automatic",
+        "idempotency_key": f"click-{uuid5(_NAMES, f'click/{key}')}",
+        "device": {"ip": f"203.0.113.{chance.randrange(1, 255)}", "fingerprint": f"device-{chance.randrange(50_000)}"},
+    }
+
+
+def _event(data: dict[str, Any], **changes: Any) -> bytes:
+    envelope = {
+        "specversion": "1.0",
+        "id": f"evt-{data['order_id']}",
+        "source": "/order-service",
+        "type": OrderPlaced.event_type,
+        "time": datetime.now(UTC).isoformat(),
+        "dataschema": dataschema(OrderPlaced.event_type, OrderPlaced.version),
+        "data": data,
+    }
+    return json.dumps(envelope | changes).encode()
+
+
+def _poison(chance: Random, good: dict[str, Any], key: str) -> Publication:
+    """An event nobody can accept; each kind must end as a dead letter with its reason."""
+    fresh = good | {"order_id": str(uuid5(_NAMES, key)), "idempotency_key": key}
+    bodies = [
+        b"this is no JSON {" + key.encode(),
+        _event(fresh | {"tenant_id": str(uuid5(_NAMES, "nobody"))}),
+        _event(fresh | {"amount": {"minor": 1, "currency": good["amount"]["currency"]}}),
+        _event(fresh, dataschema=dataschema(OrderPlaced.event_type, 99)),
+        _event(fresh, padding="x" * (1024 * 1024)),
+        _event(good | {"buyer_id": "somebody else"}, id=key),  # the id of an order we took, with another body
+    ]
+    body = chance.choice(bodies)
+    return Publication(body, {"published": "poison", "sha256": sha256(body).hexdigest()})

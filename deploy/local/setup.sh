@@ -1,0 +1,79 @@
+#!/bin/sh
+# Makes a bare clone ready. Called by the Makefile:
+#
+#   setup.sh environment PYTHON VENV   the virtual environment with the locked packages and the `fleet` command
+#   setup.sh rabbitmq                  rabbitmq-server, through apt when we may
+set -eu
+
+main() {
+    case "$1" in
+    environment) make_environment "$2" "$3" ;;
+    rabbitmq) have_rabbitmq || install_rabbitmq ;;
+    esac
+}
+
+make_environment() {
+    python=$1 venv=$2
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        stop "Python 3.11 or newer is needed, and '$python' is not: install it, or say which one: make PYTHON=/path/to/python3.12"
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || install_venv "$python"
+    echo "Installing the locked packages into $venv ..."
+    rm -f "$venv"/ready-*
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    link_clone "$venv"
+}
+
+# The clone itself, by a path file and a two-line command: an editable install would fetch setuptools, unlocked.
+link_clone() {
+    pwd >"$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/payment-fleet.pth"
+    printf '#!/bin/sh\nexec "%s/%s/bin/python" -m deploy.cli "$@"\n' "$(pwd)" "$1" >"$1/bin/fleet"
+    chmod +x "$1/bin/fleet"
+}
+
+install_venv() {
+    package="python$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    may_install || stop "Python's venv is missing. Install it (Debian, Ubuntu: sudo apt-get install $package) and run this again."
+    echo "Installing $package ..."
+    install_packages "$package"
+}
+
+have_rabbitmq() {
+    [ -n "${RABBITMQ_URL:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ||
+        PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v rabbitmq-server >/dev/null
+}
+
+install_rabbitmq() {
+    may_install || stop "RabbitMQ is missing. Install it (Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq), or set RABBITMQ_URL to a broker that runs elsewhere."
+    echo "Installing rabbitmq-server (the machine's own service is not started) ..."
+    install_packages rabbitmq-server
+}
+
+may_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Debian starts a service as soon as its package is there, unless policy-rc.d says no. Ours says so meanwhile; one that
+# the machine has already is left alone.
+install_packages() {
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        trap 'exit 130' INT TERM
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+stop() {
+    echo "$1" >&2
+    exit 1
+}
+
+main "$@"

@@ -1,0 +1,151 @@
+"""What each operation takes, and what Stripe takes there that has no effect here (answered with 501).
+
+Compared with Stripe's published description by `tests/emulator/test_conformance.py`: a parameter is in one of the two.
+"""
+
+from deploy.local.stripe.wire.parameters import (
+    ADDRESS,
+    CREATED,
+    PAGE,
+    SHIPPING,
+    Field,
+    Parameters,
+    boolean,
+    clearable,
+    either,
+    integer,
+    list_of,
+    metadata,
+    nested,
+    one_of,
+    text,
+)
+
+NO_LONGER = {"payment_method_types": "payment_method_types_no_longer_supported"}
+CAPTURE_METHOD = one_of("automatic", "automatic_async", "manual")
+INTENT_LABELS: dict[str, Field] = {
+    "description": clearable(text),
+    "receipt_email": clearable(text),
+    "setup_future_usage": clearable(one_of("off_session", "on_session")),
+    "shipping": clearable(SHIPPING),
+    "statement_descriptor": clearable(text),
+    "statement_descriptor_suffix": clearable(text),
+    "transfer_group": text,
+    "metadata": metadata,
+}
+CONFIRMING: dict[str, Field] = {
+    "payment_method": text,
+    "return_url": text,
+    "off_session": either(boolean, one_of("one_off", "recurring")),
+    "error_on_requires_action": boolean,
+    "use_stripe_sdk": boolean,
+    "capture_method": CAPTURE_METHOD,
+}
+CONFIRM_LABELS = {name: INTENT_LABELS[name] for name in ("receipt_email", "setup_future_usage", "shipping")}
+BILLING = nested(
+    {"name": clearable(text), "email": clearable(text), "phone": clearable(text), "address": nested(ADDRESS)}
+)
+CUSTOMER: dict[str, Field] = {
+    "address": clearable(nested(ADDRESS)),
+    "description": clearable(text),
+    "email": clearable(text),
+    "metadata": metadata,
+    "name": clearable(text),
+    "phone": clearable(text),
+    "preferred_locales": list_of(text),
+    "shipping": clearable(SHIPPING),
+    "tax_exempt": one_of("none", "exempt", "reverse"),
+}
+
+
+def without_effect(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+CONNECT = "application_fee_amount on_behalf_of transfer_data"
+INTENT_EXTRAS = (
+    "amount_details confirmation_token customer_account hooks mandate mandate_data payment_details"
+    " payment_method_configuration payment_method_data payment_method_options radar_options"
+)
+CUSTOMER_EXTRAS = without_effect(
+    "balance bank_account business_name card cash_balance default_alipay_account default_bank_account default_card"
+    " default_source individual_name invoice_prefix invoice_settings next_invoice_sequence payment_method source tax"
+    " tax_id_data test_clock"
+)
+METHOD_EXTRAS = without_effect(
+    "bacs_debit customer customer_balance ideal link payment_method radar_options sepa_debit us_bank_account payto"
+)
+
+CREATE_INTENT = Parameters(
+    INTENT_LABELS
+    | CONFIRMING
+    | {
+        "amount": integer,
+        "currency": text,
+        "customer": text,
+        "confirm": boolean,
+        "confirmation_method": one_of("automatic", "manual"),
+        "automatic_payment_methods": nested({"enabled": boolean, "allow_redirects": one_of("always", "never")}),
+        "allowed_payment_method_types": list_of(text),
+        "excluded_payment_method_types": list_of(text),
+    },
+    required=("amount", "currency"),
+    without_effect=without_effect(f"{CONNECT} {INTENT_EXTRAS}"),
+    no_longer=NO_LONGER,
+)
+UPDATE_INTENT = Parameters(
+    INTENT_LABELS
+    | {
+        "amount": integer,
+        "currency": text,
+        "customer": text,
+        "payment_method": text,
+        "capture_method": CAPTURE_METHOD,
+    },
+    without_effect=without_effect(
+        f"{CONNECT} {INTENT_EXTRAS} allowed_payment_method_types excluded_payment_method_types"
+    ),
+    no_longer=NO_LONGER,
+)
+CONFIRM_INTENT = Parameters(
+    CONFIRMING | CONFIRM_LABELS,
+    without_effect=without_effect(
+        f"{INTENT_EXTRAS} allowed_payment_method_types excluded_payment_method_types amount_to_confirm client_secret"
+    ),
+    no_longer=NO_LONGER,
+)
+CAPTURE_INTENT = Parameters(
+    {
+        "amount_to_capture": integer,
+        "final_capture": boolean,
+        "metadata": metadata,
+        "statement_descriptor": text,
+        "statement_descriptor_suffix": text,
+    },
+    without_effect=without_effect("amount_details application_fee_amount hooks payment_details transfer_data"),
+)
+CANCEL_INTENT = Parameters(
+    {"cancellation_reason": one_of("duplicate", "fraudulent", "requested_by_customer", "abandoned")}
+)
+UPDATE_CHARGE = Parameters(
+    {name: INTENT_LABELS[name] for name in ("description", "receipt_email", "shipping", "transfer_group", "metadata")}
+    | {"customer": text, "fraud_details": nested({"user_report": one_of("fraudulent", "safe")})}
+)
+WINDOW = Parameters(dict(PAGE) | {"created": CREATED})
+NOTHING = Parameters()
+
+
+def listing(known: str = "", **filters: Field) -> Parameters:
+    return Parameters(dict(WINDOW.fields) | filters, without_effect=without_effect(known))
+
+
+METHOD_LIST = Parameters(
+    dict(PAGE) | {"customer": text, "type": text}, without_effect=without_effect("allow_redisplay customer_account")
+)
+ENDPOINT: dict[str, Field] = {
+    "url": text,
+    "enabled_events": list_of(text),
+    "description": clearable(text),
+    "metadata": metadata,
+}
+CREATE_ENDPOINT = Parameters(ENDPOINT | {"api_version": text, "connect": boolean}, required=("url", "enabled_events"))

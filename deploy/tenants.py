@@ -1,0 +1,33 @@
+"""`fleet tenants import FILE`: register tenants, venues and fee plans from a JSON list.
+
+    [{"tenant_id": UUID, "name": "...", "venues": [
+        {"venue_id": UUID, "name": "...", "currency": "eur", "basis_points": 500, "fixed_minor": 50}]}]
+
+What is registered already stays as it is, so the same file may be imported again.
+"""
+
+import sys
+from pathlib import Path
+
+import orjson
+import psycopg
+
+from db import tenants
+from db.settings import MigrationSettings
+from messages.settings import EX_CONFIG, SettingsError, load, stop_the_start
+
+
+def import_file(path: Path) -> int:
+    try:
+        (settings,) = load(MigrationSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    try:
+        wanted = [tenants.tenant_from_json(value) for value in orjson.loads(path.read_bytes())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.stderr.write(f"{path} is no list of tenants: {error!r}\n")
+        return EX_CONFIG
+    with psycopg.connect(settings.migration_database_url.get_secret_value(), autocommit=True) as owner:
+        tenants.register(owner, wanted)
+    print(f"{len(wanted)} tenants are registered.")
+    return 0

@@ -1,0 +1,160 @@
+"""Every kind of answer against Stripe's published OpenAPI description, where that file is to be had.
+
+`spec.py` says where; `conftest.py` also puts every other answer of every test before the same judge.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import stripe
+
+from deploy.local.stripe.control import EmulatorControl
+from deploy.local.stripe.operations import OPERATIONS
+from deploy.local.stripe.unbuilt import UNBUILT
+from tests.emulator.spec import Judge, folder, load
+
+Pay = Callable[..., stripe.PaymentIntent]
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def spec() -> Json:
+    described = load()
+    if described is None:
+        pytest.skip(f"Stripe's OpenAPI description was not there ({folder()}); set STRIPE_SPEC_DIR")
+    return described
+
+
+@pytest.fixture(scope="module")
+def check(spec: Json) -> Callable[[str, Json], None]:
+    judge = Judge(spec)
+
+    def validate(kind: str, answer: Json) -> None:
+        errors = judge.errors(kind, answer)
+        assert errors == [], kind
+
+    return validate
+
+
+PAYMENTS: dict[str, Json] = {
+    "succeeded": {"capture_method": "automatic", "metadata": {"order": "1"}, "setup_future_usage": "off_session"},
+    "asynchronous": {},
+    "held": {"capture_method": "manual"},
+    "waiting for the buyer": {"payment_method": "pm_card_authenticationRequired"},
+    "waiting at a page": {"payment_method": "pm_card_authenticationRequired", "return_url": "https://a.example"},
+    "waiting for the bank": {"payment_method": "pm_usBankAccount_processing"},
+    "declined": {"payment_method": "pm_card_visa_chargeDeclined"},
+    "blocked": {"payment_method": "pm_card_radarBlock"},
+    "open": {"confirm": False, "payment_method": None},
+}
+
+
+@pytest.mark.parametrize("name", PAYMENTS)
+def test_a_payment_and_all_it_leaves_have_stripe_s_shape(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, check: Callable[[str, Json], None], name: str
+) -> None:
+    try:
+        intent = pay(**PAYMENTS[name])
+    except stripe.CardError as declined:
+        check("error", declined.json_body)
+        intent = client.v1.payment_intents.retrieve(declined.error.payment_intent.id)
+    control.advance_clock(1)
+    check("payment_intent", intent.to_dict(for_json=True))
+    kinds = {
+        "charge": client.v1.charges,
+        "balance_transaction": client.v1.balance_transactions,
+        "event": client.v1.events,
+    }
+    for kind, service in kinds.items():
+        for found in service.list(params={"limit": 100}).data:
+            check(kind, found.to_dict(for_json=True))
+    for event in client.v1.events.list().data:
+        told = event.to_dict(for_json=True)["data"]["object"]
+        check(told["object"], told)
+    check("balance", client.v1.balance.retrieve().to_dict(for_json=True))
+
+
+def test_canceled_and_captured_intents_have_stripe_s_shape(
+    client: stripe.StripeClient, pay: Pay, check: Callable[[str, Json], None]
+) -> None:
+    canceled = client.v1.payment_intents.cancel(pay(capture_method="manual").id)
+    captured = client.v1.payment_intents.capture(pay(capture_method="manual").id, params={"amount_to_capture": 500})
+    for intent in (canceled, captured):
+        check("payment_intent", intent.to_dict(for_json=True))
+    check("charge", client.v1.charges.retrieve(str(captured.latest_charge)).to_dict(for_json=True))
+
+
+def test_customers_methods_and_endpoints_have_stripe_s_shape(
+    client: stripe.StripeClient, check: Callable[[str, Json], None]
+) -> None:
+    customer = client.v1.customers.create(params={"name": "Buyer", "address": {"city": "Bergen"}})
+    card = client.v1.payment_methods.attach("pm_card_visa", params={"customer": customer.id})
+    bank = client.v1.payment_methods.attach("pm_usBankAccount_success", params={"customer": customer.id})
+    endpoint = client.v1.webhook_endpoints.create(params={"url": "http://127.0.0.1:1", "enabled_events": ["*"]})
+    for kind, made in {"customer": customer, "webhook_endpoint": endpoint}.items():
+        check(kind, made.to_dict(for_json=True))
+    for method in (card, bank):
+        check("payment_method", method.to_dict(for_json=True))
+    check("deleted_customer", client.v1.customers.delete(customer.id).to_dict(for_json=True))
+    check("deleted_webhook_endpoint", client.v1.webhook_endpoints.delete(endpoint.id).to_dict(for_json=True))
+
+
+def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
+    client: stripe.StripeClient, pay: Pay, spec: Json
+) -> None:
+    """The differences are known: a sample's `source` is of the old API, and `refunds` is shown only when expanded."""
+    samples = json.loads((folder() / "fixtures.json").read_text())["resources"]
+    intent = pay(capture_method="automatic", expand=["latest_charge.balance_transaction", "payment_method"])
+    charge = intent.latest_charge
+    ours = {"payment_intent": intent, "charge": charge, "balance_transaction": charge.balance_transaction}
+    ours |= {"payment_method": intent.payment_method, "customer": client.v1.customers.create(params={})}
+    missing = {kind: set(samples[kind]) - set(made.to_dict()) for kind, made in ours.items()}
+    assert missing == {
+        "payment_intent": {"source", "managed_payments"},
+        "charge": {"source", "refunds"},
+        "balance_transaction": set(),
+        "payment_method": set(),
+        "customer": set(),
+    }
+
+
+@pytest.mark.parametrize("place", [(), ("amount_details",), ("latest_charge", "payment_method_details", "card")])
+def test_the_check_has_teeth(pay: Pay, check: Callable[[str, Json], None], place: tuple[str, ...]) -> None:
+    answer = pay(expand=["latest_charge"]).to_dict(for_json=True)
+    kind, changed = ("charge", answer["latest_charge"]) if len(place) > 1 else ("payment_intent", answer)
+    answer["latest_charge"] = changed["id"] if kind == "payment_intent" else answer["latest_charge"]
+    inner = changed
+    for name in place[1:] if kind == "charge" else place:
+        inner = inner[name]
+    inner["invented"] = 1
+    with pytest.raises(AssertionError, match=kind):
+        check(kind, changed)
+
+
+def test_every_operation_of_stripe_is_built_or_named_as_unbuilt(spec: Json) -> None:
+    described = {
+        (method.upper(), re.sub(r"\{\w+\}", "*", path)) for path, methods in spec["paths"].items() for method in methods
+    }
+    built = {(operation.method, operation.template) for operation in OPERATIONS}
+    assert built | set(UNBUILT) == described
+    assert not built & set(UNBUILT)
+
+
+def test_every_parameter_of_stripe_is_served_or_named_as_without_effect(spec: Json) -> None:
+    """What Stripe takes and we do not know would be answered with parameter_unknown: a wrong reason."""
+    for path, methods in spec["paths"].items():
+        for method, described in methods.items():
+            template = (method.upper(), re.sub(r"\{\w+\}", "*", path))
+            ours = [operation.takes for operation in OPERATIONS if (operation.method, operation.template) == template]
+            for takes in ours:
+                known = set(takes.fields) | takes.without_effect | set(takes.no_longer) | {"expand"}
+                assert _parameters(described) <= known, template
+
+
+def _parameters(described: Json) -> set[str]:
+    in_query = {given["name"] for given in described.get("parameters", ()) if given["in"] == "query"}
+    content = described.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {})
+    return in_query | set(content.get("schema", {}).get("properties", {}))
