@@ -1,4 +1,4 @@
-"""One call to Stripe: never inside a transaction, left alone while Stripe is ill, and never past the life of its key."""
+"""One call to Stripe: never inside a transaction, never past the life of its key, and none while Stripe is ill."""
 
 import time
 from typing import Any
