@@ -11,13 +11,13 @@ from typing import Any
 
 import dramatiq
 from dramatiq.middleware import CurrentMessage, Middleware
-from outbox.logs import configure_logs
 
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
+from outbox.logs import configure_logs
 from outbox.settings import BrokerSettings
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
