@@ -1,8 +1,8 @@
-"""The pool, and the only two ways into the database: transaction(tenant) and system_transaction().
+"""The pool, and the only ways into the database: transaction(tenant), system_transaction() and ops_transaction().
 
-A process logs in as a role that may do nothing. Each transaction becomes a role first: fleet_tenant with one tenant
-set, or fleet_system, and both settings end with the transaction. Limits on statements, locks and idling are set for
-the connection, so that no forgotten transaction can freeze the queue tables.
+A process logs in as a role that may do nothing. Each transaction becomes a role first (fleet_tenant with one tenant
+set, fleet_system or fleet_ops), and these settings end with the transaction. Limits on statements, locks and idling are
+set for the connection, so that no forgotten transaction can freeze the queue tables.
 """
 
 from collections.abc import Iterator
@@ -28,6 +28,7 @@ LOCK_TIMEOUT_MS = 3_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
+_AS_OPS = sql.SQL("BEGIN; SET LOCAL ROLE fleet_ops")
 _AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
 
 
@@ -76,6 +77,12 @@ class Database:
     def system_transaction(self) -> Iterator[Tx]:
         """One short transaction of the platform: reads across tenants, moves messages, cannot write money."""
         with self._begin(_AS_SYSTEM) as tx:
+            yield tx
+
+    @contextmanager
+    def ops_transaction(self) -> Iterator[Tx]:
+        """One short transaction of an operator: reads everything as it is stored, cannot write money."""
+        with self._begin(_AS_OPS) as tx:
             yield tx
 
     @contextmanager

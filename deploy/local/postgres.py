@@ -111,9 +111,9 @@ class Postgres(Server):
     def _settle(self) -> None:
         """Roles, their passwords and the database; every step is harmless a second time."""
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
+            connection.execute(ROLES.read_bytes())
             if database_exists(connection, DATABASE):
                 return
-            connection.execute(ROLES.read_bytes())
             for role in ("fleet_owner", "fleet"):
                 set_password(connection, role, self._password(role))
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER fleet_owner").format(sql.Identifier(DATABASE)))

@@ -67,7 +67,7 @@ def test_facts_are_cloud_events_that_carry_the_trace_on(
     [row] = rows(owner)
     event = orjson.loads(row["body"])
     assert (row["exchange"], row["routing_key"]) == ("payments", "payment.authorized")
-    assert (event["dataschema"], event["traceparent"][3:35]) == ("payment.authorized/1", TRACE)
+    assert (event["dataschema"], event["traceparent"][3:35]) == ("urn:payment-fleet:payment.authorized:1", TRACE)
     assert PaymentAuthorized.model_validate(event["data"]) == fact
 
 
