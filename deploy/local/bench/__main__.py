@@ -23,8 +23,9 @@ PARTS: dict[str, Callable[[Ground], None]] = {
 def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     parts = options.only.split(",") if options.only else list(PARTS)
+    assert set(parts) <= set(PARTS), f"the parts are {', '.join(PARTS)}"
     results, started = Results(), time.monotonic()
-    with ground(CLONE / ".local" / "bench", results, quick=options.quick) as prepared:
+    with ground(options.directory, results, quick=options.quick) as prepared:
         for part in parts:
             print(f"measuring: {part}", file=sys.stderr, flush=True)
             PARTS[part](prepared)
@@ -36,6 +37,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.bench", description="Measure the fleet.")
     parser.add_argument("--quick", action="store_true", help="two small passes instead of five")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where the figures go (bench.json)")
+    parser.add_argument("--directory", type=Path, default=CLONE / ".local" / "bench", help="the bench's own servers")
     parser.add_argument("--only", help=f"some parts of: {','.join(PARTS)}")
     return parser.parse_args(arguments)
 
