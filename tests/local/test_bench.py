@@ -22,7 +22,7 @@ def test_a_quick_bench_writes_its_file_and_says_each_measure_in_a_line(tmp_path:
     content = json.loads(out.read_text())
     assert ran.returncode == 0, ran.stderr
     assert all(set(measure) == KEYS for measure in content["measures"])
-    assert all(len(measure["passes"]) == content["passes"] == 2 for measure in content["measures"])
+    assert all(len(measure["passes"]) == 2 for measure in content["measures"])
     assert len(ran.stdout.splitlines()) == len(content["measures"])
     assert {"relay / publish only", "intake, batches of 100 / bare commit"} <= {m["name"] for m in content["measures"]}
 
