@@ -238,7 +238,6 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
-        dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,
@@ -254,3 +253,4 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     )
     with db.system_transaction() as tx:
         inbox.receive(tx, event)
+        dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
