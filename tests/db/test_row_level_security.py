@@ -226,6 +226,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
+    with db.system_transaction() as tx:
         dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
