@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from deploy.local.stack import CLONE
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean, assert_told_in_order
@@ -55,6 +56,20 @@ def _kill_somebody(fleet: Fleet, chance: Random) -> None:
         fleet.kill_child("workers", chance.randrange(100))
     else:
         fleet.kill(victim)
+
+
+def test_one_killed_worker_is_no_failure_of_the_start(fleet: Fleet) -> None:
+    """Else the supervisor would give the whole fleet up after a few of them."""
+    fleet.kill_child("workers", 0)
+    fleet.wait_until(lambda: bool(fleet.ends) and fleet.ends[-1][0] == "workers", "the workers are started again")
+
+    code = fleet.ends[-1][1]
+
+    policy = RestartPolicy()
+    delays = {policy.delay_seconds(code, lived_seconds=1.0) for _ in range(20)}
+    assert delays == {FIRST_DELAY_SECONDS}
+    fleet.publish(fleet.order())
+    assert_clean(fleet)
 
 
 @pytest.mark.parametrize("name", ["workers", "relay", "intake-orders", "intake-http", "scheduler"])
