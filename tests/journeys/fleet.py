@@ -241,10 +241,11 @@ class Fleet:
 
     # ---------------------------------------------------------------------------------------------------- orders
 
-    def order(self, tenant: str = "Rhine Arena", **changes: Any) -> Publication:
+    def order(self, tenant: str = "Rhine Arena", *, trace_id: str | None = None, **changes: Any) -> Publication:
         """One order event; what matters is passed in. Its id is in `.log["order_id"]`."""
         data = factories.order(self.tenants[tenant], **changes)
-        return Publication(factories.event(data), {"published": "order", "order_id": data["order_id"]})
+        envelope = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"} if trace_id else {}
+        return Publication(factories.event(data, **envelope), {"published": "order", "order_id": data["order_id"]})
 
     def orders(self, count: int, **changes: Any) -> list[Publication]:
         return [self.order(**changes) for _ in range(count)]
