@@ -97,7 +97,7 @@ def _tell_end(settled: Standing, *, as_json: bool) -> None:
             {"batch_id": settled.batch.batch_id, "state": settled.batch.state, "progress": record(settled.progress)}
         )
     else:
-        out().print(tables.progress(settled.progress))
+        out().print(tables.progress(settled.progress).append(f", of {_letters(settled.progress.total)}"))
     if settled.batch.state == "cancelled":
         raise LeaveError(REFUSED, "The batch was cancelled; letters that were not appended stay open.")
     if settled.progress.failed:
@@ -107,7 +107,9 @@ def _tell_end(settled: Standing, *, as_json: bool) -> None:
 @troubles()
 def approve(batch_id: UUID, how: Manner) -> None:
     with desk(how.operator) as at:
-        _show_preview(at, watching.standing(at.db, batch_id), as_json=how.as_json)
+        waiting = watching.standing(at.db, batch_id)
+        said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
+        _show_preview(at, waiting, as_json=how.as_json)
         _confirm(f"Let batch {batch_id} run?", "Not approved.", how)
         at.approve(batch_id)
     _told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", how)
@@ -167,11 +169,9 @@ def _show_preview(at: Desk, judged: Standing, *, as_json: bool) -> list[ClassTot
         console.print("It moves no money.", style="bold")
         return totals
     console.print(tables.movable(totals, names))
-    if _needs_approval(at, totals):
-        limit = at.settings.replay_approval_minor
-        console.print(
-            f"\nMore than {limit} minor units of one currency: a second person must approve it.", style="magenta"
-        )
+    for currency, minor in _above_the_limit(at, totals).items():
+        much, limit = tables.money(minor, currency), tables.money(at.settings.replay_approval_minor, currency)
+        console.print(f"\n{much} is more than {limit}: a second person must approve it.", style="magenta")
     return totals
 
 
@@ -185,15 +185,16 @@ def _preview_document(at: Desk, judged: Standing, totals: list[ClassTotal]) -> d
             {"tenant_id": tenant_id, "currency": currency, "letters": count, "amount_minor": minor}
             for (tenant_id, currency), (count, minor) in tables.may_move(totals).items()
         ],
-        "needs_approval": _needs_approval(at, totals),
+        "needs_approval": bool(_above_the_limit(at, totals)),
     }
 
 
-def _needs_approval(at: Desk, totals: list[ClassTotal]) -> bool:
+def _above_the_limit(at: Desk, totals: list[ClassTotal]) -> dict[str, int]:
+    """Currencies of which the batch moves more than one person may decide (the desk judges again when it starts)."""
     by_currency: dict[str, int] = {}
     for (_, currency), (_, minor) in tables.may_move(totals).items():
         by_currency[currency] = by_currency.get(currency, 0) + minor
-    return any(minor > at.settings.replay_approval_minor for minor in by_currency.values())
+    return {currency: minor for currency, minor in by_currency.items() if minor > at.settings.replay_approval_minor}
 
 
 def _require_choice(chosen: Chosen, everything: bool) -> None:

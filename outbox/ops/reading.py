@@ -62,7 +62,11 @@ def _as_document(detail: Detail) -> dict[str, object]:
     shown = record(detail, "letter", "payload")
     meaning = words.CAUSES[detail.letter.cause].what
     payload = _parsed(record(detail)["payload"])
-    return record(detail.letter) | {"payload": payload, "meaning": meaning, "next": words.next_steps(detail)} | shown
+    return (
+        record(detail.letter)
+        | {"payload": payload, "meaning": meaning, "next": list(map(record, words.next_steps(detail)))}
+        | shown
+    )
 
 
 def _print_letter(detail: Detail) -> None:
@@ -89,7 +93,9 @@ def _print_letter(detail: Detail) -> None:
         console.print(_replays(detail))
     console.print(Text("\nWhat can be done", style="bold"))
     for step in words.next_steps(detail):
-        console.print(plain(f"- {step}"))
+        console.print(plain(f"{step.says}{':' if step.command else '.'}"))
+        if step.command:
+            console.print(plain(f"    {step.command}", "cyan"), soft_wrap=True)
 
 
 def _letter_facts(detail: Detail) -> object:
@@ -118,8 +124,8 @@ def _closed(letter: Letter) -> str | None:
 
 
 def _print_run(run: FailedRun) -> None:
-    then = f"next due {_moment(run.next_due_at)}" if run.next_due_at else "given up"
-    head = f"{_moment(run.failed_at)}  run {run.run}, try {run.attempt}  {run.verdict.replace('_', ' ')}, {then}"
+    then = f"{run.verdict.replace('_', ' ')} at {_moment(run.next_due_at)}" if run.next_due_at else "given up"
+    head = f"{_moment(run.failed_at)}  run {run.run}, try {run.attempt}: {then}"
     console = out()
     console.print(plain(head, "dim"))
     console.print(plain(f"  {run.error_class}: {run.reason}"))

@@ -39,9 +39,13 @@ def money(minor: int | None, currency: str | None) -> str:
 
 
 def letters(console: Console, found: Sequence[Letter]) -> Table:
-    if is_narrow(console):
-        return _narrow_letters(found)
+    return _narrow_letters(found) if is_narrow(console) else _wide_letters(console, found)
+
+
+def _wide_letters(console: Console, found: Sequence[Letter]) -> Table:
+    """One line a letter: the reason gets what the other columns leave."""
     shown = table("letter", "age", "state", "kind", "cause", "group", "reason", right=("age",))
+    others = 36 + 4 + 9 + 13 + 12 + 2 * 6 + max((len(letter.kind or "-") for letter in found), default=4)
     for letter in found:
         shown.add_row(
             str(letter.dead_letter_id),
@@ -50,7 +54,7 @@ def letters(console: Console, found: Sequence[Letter]) -> Table:
             plain(letter.kind or "-"),
             words.cause(letter.cause),
             letter.group_key,
-            _first_line(letter.reason),
+            _first_line(letter.reason, at_most=max(40, console.width - others)),
         )
     return shown
 
@@ -61,28 +65,22 @@ def _narrow_letters(found: Sequence[Letter]) -> Table:
     shown.columns[0].no_wrap = True
     for letter in found:
         what = plain(letter.kind or letter.source).append(f"\n{words.cause(letter.cause)}", "dim")
-        where = (
-            Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim").append(state(letter.state))
-        )
-        shown.add_row(where, _age(letter.died_at), what, _first_line(letter.reason))
+        where = Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim")
+        reason = _first_line(letter.reason, at_most=64)
+        shown.add_row(where.append(state(letter.state)), _age(letter.died_at), what, reason)
     return shown
 
 
 def groups(console: Console, found: Sequence[Group]) -> Table:
     narrow = is_narrow(console)
-    columns = (
-        ("group", "letters", "payments", "what", "error") + (("where",) if not narrow else ()) + ("newest", "example")
-    )
-    shown = table(*columns, right=("letters", "payments", "newest"))
+    shown = table("group", "letters", "payments", "newest", "what", "example", right=("letters", "payments", "newest"))
     shown.columns[0].no_wrap = True
     for group in found:
-        error = plain(group.error_class or "-")
-        if narrow and group.top_frame:
-            error.append("\n").append(plain(group.top_frame, "dim"))
-        what = plain(group.kind or "-").append(f"\n{words.cause(group.cause)}", "dim")
-        counts = (str(group.letters), str(group.payments))
-        where = () if narrow else (plain(group.top_frame or "-"),)
-        shown.add_row(group.group_key, *counts, what, error, *where, _age(group.newest), _first_line(group.example))
+        what = plain(group.kind or "-").append(f"  {words.cause(group.cause)}", "dim")
+        where = " at ".join(filter(None, [group.error_class, group.top_frame]))
+        what.append("\n").append(plain(where, "dim")) if where else None
+        counts = (str(group.letters), str(group.payments), _age(group.newest))
+        shown.add_row(group.group_key, *counts, what, _first_line(group.example, at_most=60 if narrow else 110))
     return shown
 
 
@@ -129,22 +127,22 @@ def items(found: Sequence[Item]) -> Table:
 
 def progress(of: Progress) -> Text:
     counts = {name: getattr(of, name) for name in ("succeeded", "closed", "skipped", "failed", "appended", "waiting")}
-    said = Text(f"{of.total} letters: ")
+    said = Text()
     for place, (name, count) in enumerate((name, count) for name, count in counts.items() if count):
         said.append(", " if place else "").append(f"{count} {name}", _STATE_STYLES.get(name, ""))
     return said
 
 
 def batches(console: Console, found: Sequence[tuple[Batch, Progress]]) -> Table:
-    shown = table("batch", "age", "state", "by", "letters", "why", right=("age",))
+    shown = table("batch", "age", "state", "by", "letters", "of them", "why", right=("age", "letters"))
     shown.columns[0].no_wrap = True
     for batch, done in found:
-        people = [batch.created_by, *[f"approved by {name}" for name in [batch.approved_by] if name]]
+        people = batch.created_by + (f"\napproved by {batch.approved_by}" if batch.approved_by else "")
         reason = plain(batch.reason)
         if batch.target_queue:
             reason.append("\n").append(plain(f"redirected to {batch.target_queue}", "dim"))
-        who = plain("\n".join(people))
-        shown.add_row(str(batch.batch_id), _age(batch.created_at), state(batch.state), who, progress(done), reason)
+        counts = (str(done.total), progress(done))
+        shown.add_row(str(batch.batch_id), _age(batch.created_at), state(batch.state), plain(people), *counts, reason)
     return shown
 
 
@@ -152,5 +150,6 @@ def _age(moment: datetime) -> str:
     return words.age(moment, datetime.now(UTC))
 
 
-def _first_line(text: str) -> Text:
-    return plain(text.strip().splitlines()[0] if text.strip() else "-")
+def _first_line(text: str, *, at_most: int = 500) -> Text:
+    line = text.strip().splitlines()[0] if text.strip() else "-"
+    return plain(line if len(line) <= at_most else line[: at_most - 1] + "…")

@@ -45,14 +45,15 @@ def _print_story(payment: Heading, story: list[Happening]) -> None:
     console.print()
     console.print(facts(_heading(payment)))
     console.print()
-    shown = table("when (UTC)", "part", "what happened", "by", right=())
+    shown = table("when (UTC)", "part", "what happened", "by")
     shown.columns[0].no_wrap = shown.columns[1].no_wrap = True
-    day: str | None = None
+    day = None
     for line in story:
+        if day != (day := line.at.date()):
+            shown.add_row(Text(f"{day}", style="dim"))
         shown.add_row(
-            _moment(line.at, day), Text(line.part, _PART_STYLES.get(line.part, "")), _told(line), plain(line.by or "")
+            _time(line.at), Text(line.part, _PART_STYLES.get(line.part, "")), _told(line), plain(line.by or "")
         )
-        day = f"{line.at:%Y-%m-%d}"
     console.print(shown)
 
 
@@ -76,10 +77,9 @@ def _money(minor: int | None, payment: Heading) -> str:
     return tables.money(minor, payment.currency)
 
 
-def _moment(at: datetime, day: str | None) -> str:
-    """The date only where it changes; milliseconds, because much happens within one second."""
-    time = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
-    return time.rjust(23) if f"{at:%Y-%m-%d}" == day else f"{at:%Y-%m-%d} {time}"
+def _time(at: datetime) -> str:
+    """To the millisecond, because much happens within one second."""
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
 
 
 def _told(line: Happening) -> Text:

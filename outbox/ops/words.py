@@ -27,7 +27,8 @@ CAUSES: dict[str, Meaning] = {
         "it was still failing when it became too old", "preview it: after so long the payment may have moved on"
     ),
     "undecodable": Meaning(
-        "its bytes or its payload are not what the model asks for", "edit the payload, or have the sender send it again"
+        "its bytes or its payload are not what the model asks for",
+        "have the sender send it again, or edit it when it is one of ours",
     ),
     "unknown_actor": Meaning(
         "no actor of this version has its name", "deploy the version that knows it, then replay; or redirect the group"
@@ -55,30 +56,38 @@ def class_meaning(name: str | None) -> Meaning:
     return CLASSES.get(name or "", NOT_CLASSIFIED)
 
 
-def next_steps(detail: Detail) -> list[str]:
-    """What can be done with a letter now, one sentence each, with the commands spelled out."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What can be done, and the command that does it when there is one."""
+
+    says: str
+    command: str | None = None
+
+
+def next_steps(detail: Detail) -> list[Step]:
+    """What can be done with a letter now."""
     letter = detail.letter
     if letter.state == "open":
         return _steps_of_open(letter)
     if letter.state == "replaying":
-        batch = detail.replays[-1].batch_id if detail.replays else "unknown"
-        return [f"It is being replayed by batch {batch}; `fleet dlq batches` shows how that goes."]
+        batch = f" {detail.replays[-1].batch_id}" if detail.replays else ""
+        return [Step("It is being replayed; see how that goes", f"fleet dlq batches{batch}")]
     if detail.successors:
-        return [f"It goes on as {detail.successors[-1]}: `fleet dlq show {detail.successors[-1]}`."]
-    return [f"Nothing is left to do: it was {letter.state} by {letter.closed_by}."]
+        return [Step("It goes on as its successor", f"fleet dlq show {detail.successors[-1]}")]
+    return [Step(f"Nothing is left to do: it was {letter.state} by {letter.closed_by}")]
 
 
-def _steps_of_open(letter: Letter) -> list[str]:
-    cause = CAUSES[letter.cause]
+def _steps_of_open(letter: Letter) -> list[Step]:
+    meaning, name = CAUSES[letter.cause], letter.dead_letter_id
     steps = [
-        f"{_sentence(cause.what)}: {cause.then}.",
-        f"See what a replay would do, without doing it: fleet dlq preview {letter.dead_letter_id} --reason WHY",
+        Step(f"{_sentence(meaning.what)}: {meaning.then}"),
+        Step("See what a replay would do, without doing it", f"fleet dlq preview {name} --reason WHY"),
     ]
     if letter.kind in kind_to_message():
-        steps.append(f"Change its payload: fleet dlq edit {letter.dead_letter_id} --payload FILE --reason WHY")
-    steps.append(f"Close it undone: fleet dlq discard {letter.dead_letter_id} --reason WHY")
+        steps.append(Step("Change its payload", f"fleet dlq edit {name} --payload FILE --reason WHY"))
+    steps.append(Step("Close it undone", f"fleet dlq discard {name} --reason WHY"))
     if letter.payment_id:
-        steps.append(f"See its payment: fleet payment show {letter.payment_id}")
+        steps.append(Step("See its payment", f"fleet payment show {letter.payment_id}"))
     return steps
 
 
