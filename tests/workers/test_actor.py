@@ -21,7 +21,8 @@ from messages.verdicts import GiveUp, TryAgain, TryLater
 from outbox.append import Envelope, new_envelope
 from tests.conftest import Book
 from workers import actor
-from workers.actor import Actor, NotWrittenDownError, envelope_of, run
+from workers.actor import Actor, envelope_of, run
+from workers.afterwards import NotWrittenDownError
 
 ROUTE = ROUTES[ChargeRequested]
 MESSAGE = ChargeRequested(tenant_id=TenantId(uuid4()), payment_id=PaymentId(uuid4()))
