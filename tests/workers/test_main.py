@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,7 +23,6 @@ from outbox.broker import FleetBroker
 from outbox.sealing import Sealer, SealSettings, new_pair
 from stripe_client.gateway import Gateway
 from tests import factories, queues
-from tests.waiting import until
 from tests.workers.conftest import Ledgers
 from workers import main
 from workers.actor import ACTORS
@@ -73,7 +72,7 @@ def test_a_delivered_message_is_handled_and_acked(
 
     publish_outbox(owner, channel)
 
-    until(lambda: book_of.count("charges") == 1)
+    wait_until(lambda: book_of.count("charges") == 1)
     assert book_of.states(payment.payment_id)[-1] == "succeeded"
     assert nothing_is_left(worker, channel, "charges")
 
@@ -100,7 +99,7 @@ def test_what_dramatiq_cannot_read_ends_in_the_dead_letter_queue_and_the_next_me
 
     publish_outbox(owner, channel)
 
-    until(lambda: book_of.count("charges") == 1)
+    wait_until(lambda: book_of.count("charges") == 1)
     assert queues.wait_for(channel, "fleet.dead", 1) == [body]
 
 
@@ -122,7 +121,7 @@ def test_an_outcome_that_could_not_be_written_down_is_given_back_and_done_later(
 
     publish_outbox(owner, channel)
 
-    until(lambda: book_of.count("charges") == 1)
+    wait_until(lambda: book_of.count("charges") == 1)
     assert len(runs) == 2
     assert nothing_is_left(worker, channel, "charges")
     assert queues.drain(channel, "fleet.dead") == []
@@ -172,3 +171,10 @@ def stop(worker: Worker) -> None:
         worker.stop()
         worker.workers.clear()
         worker.consumers.clear()
+
+
+def wait_until(done: Callable[[], bool], *, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
