@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from deploy.local.demo import sale
 from messages.queues import EVENTS_EXCHANGE
 from tests.journeys.fleet import Fleet, payload_of, poison
-from tests.journeys.truth import assert_clean
+from tests.journeys.truth import assert_clean, assert_told_in_order
 
 ORDERS = 150
 IDS = ("message_id", "payment_id", "tenant_id", "actor", "attempt", "trace_id")
@@ -55,14 +55,7 @@ def test_the_bank_the_book_and_the_order_service_agree_after_a_sale(sold: Fleet)
 
 
 def test_every_payment_tells_its_facts_once_and_in_the_order_of_its_history(sold: Fleet) -> None:
-    moves = sold.rows(
-        """
-        SELECT payment_id, array_agg(to_state ORDER BY seq) AS states FROM payment_history
-        WHERE to_state IN ('succeeded', 'failed', 'requires_action', 'authorized') GROUP BY payment_id
-        """
-    )
-    told = sold.told()
-    assert {move["payment_id"]: [f"payment.{state}" for state in move["states"]] for move in moves} == told
+    assert_told_in_order(sold)
 
 
 @pytest.mark.parametrize("name", SECRETS)
