@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import psycopg
 
-from db import inbox
+from db import inbox, timeline
 from db.inbox import InboxEvent
 from db.payments import Payment
 from db.session import Database
@@ -139,3 +139,14 @@ def test_webhooks_and_what_waits_in_the_outbox_belong_to_the_story(
 
 def test_every_part_of_the_timeline_has_its_words() -> None:
     assert set(_SENTENCES) == set(PARTS)
+
+
+def test_a_timeline_walks_no_large_table_from_end_to_end(db: Database, owner: psycopg.Connection) -> None:
+    payment = factories.requested(db, factories.tenant(owner))
+    with db.ops_transaction() as tx:
+        heading = timeline.find(tx, str(payment.payment_id))[0]
+        tx.execute("SET LOCAL enable_seqscan = off")
+        plan = timeline.explain(tx, heading)
+
+    walked = {line.split("Seq Scan on ")[1].split()[0] for line in plan if "Seq Scan on " in line}
+    assert walked <= {"operator_log", "replay_items", "replay_batches"}  # as many rows as operators made
