@@ -51,7 +51,7 @@ def record_fee(tx: Tx, charge_id: str, fee: Fee) -> bool:
         """
         UPDATE charges
         SET balance_transaction_id = %(balance)s, stripe_fee_minor = %(fee)s, balance_currency = %(currency)s
-        WHERE charge_id = %(charge_id)s AND balance_transaction_id IS NULL
+        WHERE charge_id = %(charge_id)s AND balance_transaction_id || '' IS NULL
         """,
         {
             "charge_id": charge_id,

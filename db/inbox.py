@@ -121,7 +121,7 @@ def _settle(tx: Tx, event_id: str, state: str, note: str) -> bool:
         UPDATE webhook_inbox
         SET state = %(state)s, note = %(note)s,
             settled_at = CASE WHEN %(state)s <> 'unmatched' THEN clock_timestamp() END
-        WHERE event_id = %(event_id)s AND state IN ('pending', 'unmatched')
+        WHERE event_id = %(event_id)s AND state || '' IN ('pending', 'unmatched')
         """,
         {"event_id": event_id, "state": state, "note": note},
     )
