@@ -179,6 +179,36 @@ def unclassified(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
+def waiting(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
+    """Letters of a running batch that are still to be replayed."""
+    rows = tx.execute(
+        """
+        SELECT dead_letter_id FROM replay_items
+        WHERE batch_id = %(batch_id)s AND state = 'waiting' ORDER BY dead_letter_id LIMIT %(limit)s
+        """,
+        {"batch_id": batch_id, "limit": limit},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def end_item(tx: Tx, batch_id: UUID, dead_letter_id: UUID, *, state: str, judgement: tuple[str, str]) -> None:
+    """What became of one letter of a running batch, with the class and proof of the last judgement."""
+    tx.execute(
+        """
+        UPDATE replay_items
+        SET state = %(state)s, class = %(class)s, proof = %(proof)s, moved_at = clock_timestamp()
+        WHERE batch_id = %(batch_id)s AND dead_letter_id = %(letter)s AND state = 'waiting'
+        """,
+        {
+            "batch_id": batch_id,
+            "letter": dead_letter_id,
+            "state": state,
+            "class": judgement[0],
+            "proof": judgement[1],
+        },
+    )
+
+
 def classify(
     tx: Tx,
     batch_id: UUID,

@@ -6,6 +6,7 @@ Sealed boxes of libsodium (X25519 and XSalsa20-Poly1305, https://doc.libsodium.o
 
 import base64
 import binascii
+from hashlib import sha256
 
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
@@ -72,7 +73,15 @@ class Opener:
 
 def new_pair() -> tuple[str, str]:
     """A fresh pair, as the settings take it: public, private."""
-    key = PrivateKey.generate()
+    return _as_text(PrivateKey.generate())
+
+
+def pair_from_seed(seed: str) -> tuple[str, str]:
+    """The same pair for the same seed: for a machine that remembers one secret instead of two keys."""
+    return _as_text(PrivateKey.from_seed(sha256(seed.encode()).digest()))
+
+
+def _as_text(key: PrivateKey) -> tuple[str, str]:
     return base64.b64encode(bytes(key.public_key)).decode(), base64.b64encode(bytes(key)).decode()
 
 

@@ -95,7 +95,7 @@ class Gateway:
             reraise=True,
         )
         try:
-            return cast("T", patience(self._breaker(family).call, _measured, family, request))
+            return cast("T", patience(_through, self._breaker(family), family, request))
         except CircuitBreakerError as error:
             STRIPE_CALLS.labels(family, "breaker_open").inc()
             raise BreakerOpenError(family, max(1.0, error._circuit_breaker.open_remaining)) from None
@@ -110,6 +110,13 @@ class Gateway:
                 name=family,
             ),
         )
+
+
+def _through(breaker: CircuitBreaker, family: str, request: Callable[[], T]) -> T:
+    """One try. The breaker's own `call` counts failures but does not look whether it is open; only its decorator does."""
+    if breaker.opened:
+        raise CircuitBreakerError(breaker)
+    return cast("T", breaker.call(_measured, family, request))
 
 
 def _measured(family: str, request: Callable[[], T]) -> T:

@@ -4,6 +4,7 @@ The stack lives in .local/test and is kept between runs, so that only the first 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -93,17 +94,47 @@ def cut_connections(stack: Stack, book: Book) -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
+def database_away(
+    stack: Stack, book: Book, cut_connections: Callable[[], None]
+) -> Callable[[], AbstractContextManager[None]]:
+    """`with database_away():` the fleet is cut off from this test's database and let in again afterwards."""
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+            superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS false")
+            cut_connections()
+            yield
+            superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS true")
+
+    return away
+
+
+@pytest.fixture
 def owner(book: Book) -> Iterator[psycopg.Connection]:
     """The schema's owner, who sees every row: for looking, and for registering tenants."""
     with psycopg.connect(book.owner_url, autocommit=True) as connection:
         yield connection
 
 
-@pytest.fixture
-def rabbitmq_url(stack: Stack) -> str:
-    """The broker, with our topology declared and every queue empty."""
+@pytest.fixture(scope="session")
+def declared_url(stack: Stack) -> str:
+    """The broker with our topology; what an older version of the code declared there is made anew."""
     url = stack.rabbitmq.url
-    topology.declare(url)
+    try:
+        topology.declare(url)
+    except topology.TopologyDriftError:
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+            for queue in topology.queues():
+                connection.channel().queue_delete(queue.name)
+        topology.declare(url)
+    return url
+
+
+@pytest.fixture
+def rabbitmq_url(declared_url: str) -> str:
+    """The broker, with our topology declared and every queue empty."""
+    url = declared_url
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()
     for queue in topology.queues():

@@ -158,6 +158,10 @@ GRANT INSERT ON dead_letters TO fleet_ops;
 CREATE POLICY ops_queue ON outbox FOR INSERT TO fleet_ops WITH CHECK (kind IN ('classify', 'replay'));
 GRANT INSERT ON outbox TO fleet_ops;
 
+-- Items name tenants; no tenant sees them.
+ALTER TABLE replay_items ENABLE ROW LEVEL SECURITY;
+CREATE POLICY ops_items ON replay_items TO fleet_ops USING (true) WITH CHECK (true);
+CREATE POLICY platform_items ON replay_items TO fleet_system USING (true) WITH CHECK (true);
 GRANT SELECT ON replay_batches, replay_items, operator_log TO fleet_ops, fleet_system;
 GRANT INSERT ON replay_batches, replay_items, operator_log TO fleet_ops;
 GRANT UPDATE (state, started_by, approved_by, finished_at) ON replay_batches TO fleet_ops, fleet_system;

@@ -95,7 +95,7 @@ class Desk:
         """
         with self.db.ops_transaction() as tx:
             batch = self._locked(tx, batch_id)
-            if batch.started_by == self.operator or batch.created_by == self.operator:
+            if self.operator in {batch.started_by, batch.created_by}:
                 raise RefusedError("four eyes are two people: somebody else must approve your batch")
             if not replays.move(tx, batch_id, leaving=("awaiting_approval",), to="running", by=self.operator):
                 raise RefusedError(f"the batch is {batch.state}; it waits for no approval")
