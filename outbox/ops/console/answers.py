@@ -3,7 +3,6 @@ program.
 """
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -37,12 +36,13 @@ _HSTS = "max-age=31536000"
 _KEPT_A_YEAR = "public, max-age=31536000, immutable"
 
 
-@dataclass
 class Trouble(Exception):  # noqa: N818  a word of the pages, not of the machine
     """Something that the person must be told; `detail` is a sentence they can act on."""
 
-    status: int
-    detail: str
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
 
     @property
     def title(self) -> str:

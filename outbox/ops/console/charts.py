@@ -70,7 +70,9 @@ def _path(run: Points, top: float) -> str:
 
 def _area(run: Points, top: float) -> str:
     start, end = run[0][0] * WIDTH, run[-1][0] * WIDTH
-    return f"M{start:.2f},{HEIGHT:g} " + " ".join(f"L{_place(point, top)}" for point in run) + f" L{end:.2f},{HEIGHT:g} Z"
+    return (
+        f"M{start:.2f},{HEIGHT:g} " + " ".join(f"L{_place(point, top)}" for point in run) + f" L{end:.2f},{HEIGHT:g} Z"
+    )
 
 
 def _place(point: tuple[float, float | None], top: float) -> str:

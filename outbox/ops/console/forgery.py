@@ -1,8 +1,8 @@
 """CSRF: a form must carry what only a page of ours, shown to this very person in this very browser, can know.
 
-A random value lies in a cookie (HttpOnly, SameSite=Strict); each form carries its HMAC with the person's name. A foreign
-page can read neither, and another host cannot plant a cookie under the `__Host-` prefix. There is no server secret, so
-any number of consoles agree. Sec-Fetch-Site is a second lock.
+A random value lies in a cookie (HttpOnly, SameSite=Strict); each form carries its HMAC with the person's name. A
+foreign page can read neither, and another host cannot plant a cookie under the `__Host-` prefix. There is no server
+secret, so any number of consoles agree. Sec-Fetch-Site is a second lock.
 """
 
 import hmac

@@ -49,4 +49,3 @@ def _onward(path: str) -> str:
     """Where the person was going, if that is a page of ours."""
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if is_ours else "/"
-

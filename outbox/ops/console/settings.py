@@ -19,10 +19,16 @@ class ConsoleSettings(FleetSettings):
 
     console_host: str = Field(default="127.0.0.1", description="the address the console binds")
     console_port: int = Field(ge=1, le=65535, description="the port the console binds")
-    console_jwt_public_key_file: Path = Field(description="a PEM file with the RSA public key that tokens are checked with")
+    console_jwt_public_key_file: Path = Field(
+        description="a PEM file with the RSA public key that tokens are checked with"
+    )
     console_jwt_issuer: str = Field(min_length=1, description="the `iss` that tokens must carry")
-    console_jwt_audience: str = Field(min_length=1, description="the `aud` that tokens must carry, such as fleet-console")
-    console_users_file: Path | None = Field(default=None, description="people who may log in by form; APP_ENV=local only")
+    console_jwt_audience: str = Field(
+        min_length=1, description="the `aud` that tokens must carry, such as fleet-console"
+    )
+    console_users_file: Path | None = Field(
+        default=None, description="people who may log in by form; APP_ENV=local only"
+    )
     console_signing_key_file: Path | None = Field(
         default=None, description="the private half, for tokens of the login form; APP_ENV=local only"
     )
@@ -43,7 +49,9 @@ class ConsoleSettings(FleetSettings):
             if given := [name for name, file in files.items() if file is not None]:
                 raise ValueError(f"{' and '.join(given)}: only for APP_ENV=local; elsewhere people come with a token.")
         elif missing := [name for name, file in files.items() if file is None]:
-            raise ValueError(f"{' and '.join(missing)}: APP_ENV=local needs it for the login form; `fleet up` makes it.")
+            raise ValueError(
+                f"{' and '.join(missing)}: APP_ENV=local needs it for the login form; `fleet up` makes it."
+            )
         elif self.console_signing_key_file is not None:
             read_private_key(self.console_signing_key_file)
         return self

@@ -87,7 +87,9 @@ class Visit:
         return identifier
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        sample = self.room.watch.latest
         shared = {
+            "open_letters": sample.glance.open_dead_letters if sample else 0,
             "person": self.person,
             "roles": Role,
             "csrf_field": FIELD,
