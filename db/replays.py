@@ -131,10 +131,11 @@ def totals(tx: Tx, batch_id: UUID) -> list[ClassTotal]:
     with tx.cursor(row_factory=class_row(ClassTotal)) as cursor:
         return cursor.execute(
             """
-            SELECT class AS class_, tenant_id, currency, count(*) AS items,
-                   coalesce(sum(amount_minor), 0)::bigint AS amount_minor
-            FROM replay_items WHERE batch_id = %(batch_id)s
-            GROUP BY class, tenant_id, currency ORDER BY class, tenant_id, currency
+            SELECT i.class AS class_, d.tenant_id, i.currency, count(*) AS items,
+                   coalesce(sum(i.amount_minor), 0)::bigint AS amount_minor
+            FROM replay_items i JOIN dead_letters d USING (dead_letter_id)
+            WHERE i.batch_id = %(batch_id)s
+            GROUP BY i.class, d.tenant_id, i.currency ORDER BY i.class, d.tenant_id, i.currency
             """,
             {"batch_id": batch_id},
         ).fetchall()
@@ -164,8 +165,10 @@ def items(tx: Tx, batch_id: UUID, *, limit: int = 100, offset: int = 0) -> list[
     with tx.cursor(row_factory=class_row(Item)) as cursor:
         return cursor.execute(
             """
-            SELECT batch_id, dead_letter_id, class AS class_, proof, amount_minor, currency, tenant_id, state
-            FROM replay_items WHERE batch_id = %(batch_id)s
+            SELECT i.batch_id, i.dead_letter_id, i.class AS class_, i.proof, i.amount_minor, i.currency, d.tenant_id,
+                   i.state
+            FROM replay_items i JOIN dead_letters d USING (dead_letter_id)
+            WHERE i.batch_id = %(batch_id)s
             ORDER BY dead_letter_id LIMIT %(limit)s OFFSET %(offset)s
             """,
             {"batch_id": batch_id, "limit": limit, "offset": offset},
@@ -222,7 +225,6 @@ def classify(
     *,
     class_: str,
     proof: str,
-    tenant_id: UUID | None,
     amount_minor: int | None,
     currency: str | None,
 ) -> None:
@@ -230,7 +232,7 @@ def classify(
     tx.execute(
         """
         UPDATE replay_items
-        SET class = %(class)s, proof = %(proof)s, tenant_id = %(tenant_id)s, amount_minor = %(amount)s,
+        SET class = %(class)s, proof = %(proof)s, amount_minor = %(amount)s,
             currency = %(currency)s, moved_at = clock_timestamp()
         WHERE batch_id = %(batch_id)s AND dead_letter_id = %(letter)s AND state = 'waiting'
         """,
@@ -239,7 +241,6 @@ def classify(
             "letter": dead_letter_id,
             "class": class_,
             "proof": proof,
-            "tenant_id": tenant_id,
             "amount": amount_minor,
             "currency": currency,
         },

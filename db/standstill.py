@@ -23,6 +23,7 @@ class StandingPayment:
 @dataclass(frozen=True, slots=True)
 class StandingEvent:
     tenant_id: TenantId | None
+    payment_id: PaymentId | None
     event_id: str
     age_seconds: float
     state: str
@@ -67,7 +68,7 @@ def take_events(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standi
         return cursor.execute(
             """
             WITH alone AS (
-                SELECT i.tenant_id, i.event_id, i.state,
+                SELECT i.tenant_id, i.payment_id, i.event_id, i.state,
                        extract(epoch FROM clock_timestamp() - i.received_at)::float8 AS age_seconds
                 FROM webhook_inbox i
                 WHERE i.state IN ('pending', 'unmatched')
@@ -85,7 +86,7 @@ def take_events(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standi
                 SET times = w.times + 1,
                     not_before = clock_timestamp() + make_interval(secs => least(%(age)s * 2 ^ w.times, 21600))
             )
-            SELECT tenant_id, event_id, age_seconds, state FROM alone
+            SELECT tenant_id, payment_id, event_id, age_seconds, state FROM alone
             """,
             {"age": older_than_seconds, "limit": limit},
         ).fetchall()

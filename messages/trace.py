@@ -4,11 +4,13 @@ A message carries it in its options; whoever handles the message sets it here, a
 no function on the way has to pass it along.
 """
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+_FORM = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _current: ContextVar[str | None] = ContextVar("trace_id", default=None)
 
 
@@ -20,6 +22,10 @@ def current() -> str:
 def new() -> str:
     """32 hex digits, never all zero (https://www.w3.org/TR/trace-context/#trace-id)."""
     return secrets.token_hex(16)
+
+
+def is_trace_id(text: str) -> bool:
+    return _FORM.fullmatch(text) is not None
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class Publisher:
     def __init__(self, url: str) -> None:
         self._url = url
         self._link: _Link | None = None
+        self._under_way: _Batch | None = None
 
     def publish(self, messages: Sequence[Outgoing]) -> set[int]:
         """Publish a batch and wait for all confirms; returns the positions the broker returned or nacked.
@@ -62,18 +63,42 @@ class Publisher:
         """
         if not messages:  # no confirm would ever come
             return set()
+        self.begin(messages)
+        return self.finish()
+
+    def begin(self, messages: Sequence[Outgoing]) -> None:
+        """Send a batch on its way; `finish` waits for its confirms, and the caller may do other work in between.
+
+        Raises:
+            BrokerAwayError: as `publish`.
+        """
+        assert messages, "no confirm would ever come"
+        if self._under_way is not None:  # its caller gave it up; what it still hears must not be taken for ours
+            self.close()
         if self._link is None or self._link.closed:
             self._link = _Link(self._url)
-        try:
-            return self._link.publish(messages)
-        except BrokerAwayError:
+        self._under_way = self._link.send(messages)
+
+    def finish(self) -> set[int]:
+        """Wait for the confirms of the batch under way; returns the positions the broker returned or nacked.
+
+        Raises:
+            BrokerAwayError: as `publish`.
+        """
+        batch, self._under_way = self._under_way, None
+        assert batch is not None, "begin comes first"
+        if not batch.done.wait(CONFIRM_TIMEOUT_SECONDS):
+            batch.broken = f"{len(batch.waiting)} of {len(batch.messages)} confirms are missing"
+        if batch.broken:
             self.close()
-            raise
+            raise BrokerAwayError(batch.broken)
+        return batch.refused
 
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
             self._link = None
+        self._under_way = None
 
 
 class _Link:
@@ -101,14 +126,10 @@ class _Link:
             self.close()
             raise BrokerAwayError(self._broken or "no connection in time")
 
-    def publish(self, messages: Sequence[Outgoing]) -> set[int]:
+    def send(self, messages: Sequence[Outgoing]) -> _Batch:
         batch = _Batch(messages)
         self._connection.ioloop.add_callback_threadsafe(lambda: self._send(batch))
-        if not batch.done.wait(CONFIRM_TIMEOUT_SECONDS):
-            raise BrokerAwayError(f"{len(batch.waiting)} of {len(messages)} confirms are missing")
-        if batch.broken:
-            raise BrokerAwayError(batch.broken)
-        return batch.refused
+        return batch
 
     def close(self) -> None:
         self.closed = True

@@ -113,7 +113,7 @@ class Gateway:
 
 
 def _through(breaker: CircuitBreaker, family: str, request: Callable[[], T]) -> T:
-    """One try. The breaker's own `call` counts failures but does not look whether it is open; only its decorator does."""
+    """One try. The breaker's own `call` counts failures but does not look whether it is open; its decorator does."""
     if breaker.opened:
         raise CircuitBreakerError(breaker)
     return cast("T", breaker.call(_measured, family, request))

@@ -52,10 +52,12 @@ def creation(
     payment_method_id: str,
     customer_id: str | None,
     capture: str,
+    trace_id: str | None = None,
 ) -> dict[str, Any]:
     """The body of create-and-confirm. Built once, kept in the call's row and resent as it is.
 
-    Our ids go into the metadata, so that the object can be matched even when its answer never reached us.
+    Our ids go into the metadata, so that the object can be matched even when its answer never reached us, and the
+    trace, so that a webhook goes on with the order's own.
     """
     body: dict[str, Any] = {
         "amount": amount.minor,
@@ -68,6 +70,8 @@ def creation(
         "metadata": {"tenant_id": str(tenant_id), "order_id": str(order_id), "payment_id": str(payment_id)},
         "expand": _EXPAND,
     }
+    if trace_id is not None:
+        body["metadata"]["trace_id"] = trace_id
     if customer_id is not None:
         body["customer"] = customer_id
     return body

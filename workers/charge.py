@@ -13,6 +13,7 @@ from db.calls import KEY_LIFE_SECONDS, Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database
+from messages import trace
 from messages.crash_points import crash_point
 from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp, TryAgain, TryLater
@@ -80,6 +81,7 @@ def _body(payment: Payment) -> dict[str, object]:
         payment_method_id=payment.payment_method_id,
         customer_id=payment.customer_id,
         capture=payment.capture,
+        trace_id=trace.current(),
     )
 
 

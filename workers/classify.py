@@ -38,7 +38,6 @@ def classify(msg: ClassifyDue, db: Database, stripe: Gateway) -> None:
                 letter.dead_letter_id,
                 class_=judgement.class_,
                 proof=judgement.proof,
-                tenant_id=letter.tenant_id,
                 amount_minor=judgement.amount.minor if judgement.amount else None,
                 currency=judgement.amount.currency if judgement.amount else None,
             )

@@ -6,8 +6,10 @@ checks the settings and the broker's topology first, then becomes the dramatiq c
 calls `start` and so makes its own pool and Stripe client (both must be made after the fork).
 """
 
+import os
+import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import dramatiq
 from dramatiq.middleware import CurrentMessage, Middleware
@@ -91,10 +93,22 @@ def main() -> None:
     if problems := topology.problems_of_patience(DATABASE_PATIENCE_SECONDS):
         stop_the_start(SettingsError(problems))
     topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
-    from dramatiq.cli import main as dramatiq_command  # noqa: PLC0415  the command forks; load it only to become it
+    from dramatiq import cli  # noqa: PLC0415  the command forks; load it only to become it
 
     sys.argv = ["dramatiq", "workers.main:start", *sys.argv[1:]]
-    sys.exit(dramatiq_command())  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
+    code = cli.main()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
+    if code == cli.RET_KILLED:
+        _end_as_killed()
+    sys.exit(code)
+
+
+def _end_as_killed() -> NoReturn:
+    """One of our processes was killed (out of memory, an operator, a fault test), and the command has stopped the rest.
+
+    Its exit code 1 would read as a start that failed, and a few of those make a supervisor give up.
+    """
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody outlives SIGKILL")
 
 
 if __name__ == "__main__":

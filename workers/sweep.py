@@ -43,7 +43,7 @@ def _for_payment(found: StandingPayment) -> Message:
 
 
 def _for_event(found: StandingEvent) -> Message:
-    return WebhookReceived(tenant_id=found.tenant_id, event_id=found.event_id)
+    return WebhookReceived(tenant_id=found.tenant_id, payment_id=found.payment_id, event_id=found.event_id)
 
 
 def _alarm_unmatched(waiting: list[StandingEvent]) -> None:

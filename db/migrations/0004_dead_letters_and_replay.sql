@@ -78,7 +78,6 @@ CREATE TABLE replay_items (
     proof          text,                                           -- what was seen, in words
     amount_minor   bigint,                                         -- money it may move
     currency       currency,
-    tenant_id      uuid,
     state          text NOT NULL DEFAULT 'waiting' CHECK (state IN (
                        'waiting', 'skipped', 'appended', 'closed', 'succeeded', 'failed')),
     moved_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -158,14 +157,10 @@ GRANT INSERT ON dead_letters TO fleet_ops;
 CREATE POLICY ops_queue ON outbox FOR INSERT TO fleet_ops WITH CHECK (kind IN ('classify', 'replay'));
 GRANT INSERT ON outbox TO fleet_ops;
 
--- Items name tenants; no tenant sees them.
-ALTER TABLE replay_items ENABLE ROW LEVEL SECURITY;
-CREATE POLICY ops_items ON replay_items TO fleet_ops USING (true) WITH CHECK (true);
-CREATE POLICY platform_items ON replay_items TO fleet_system USING (true) WITH CHECK (true);
 GRANT SELECT ON replay_batches, replay_items, operator_log TO fleet_ops, fleet_system;
 GRANT INSERT ON replay_batches, replay_items, operator_log TO fleet_ops;
 GRANT UPDATE (state, started_by, approved_by, finished_at) ON replay_batches TO fleet_ops, fleet_system;
-GRANT UPDATE (class, proof, amount_minor, currency, tenant_id, state, moved_at) ON replay_items TO fleet_system;
+GRANT UPDATE (class, proof, amount_minor, currency, state, moved_at) ON replay_items TO fleet_system;
 
 -- Workers move letters as they replay them.
 CREATE POLICY platform_replays ON dead_letters FOR UPDATE TO fleet_system USING (true) WITH CHECK (true);

@@ -31,7 +31,7 @@ from messages.ids import PaymentId, TenantId
 from messages.orders import OrderPlaced
 from messages.payments import ChargeRequested
 from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
-from messages.redaction import redact_text
+from messages.redaction import redact_text, redact_value
 from outbox.append import append_traced
 from outbox.sealing import Sealer
 
@@ -204,7 +204,8 @@ def as_new_order(event: Decoded) -> NewOrder:
         event_source=event.event.source,
         event_id=event.event.id,
         fingerprint=event.fingerprint,
-        data=event.order.model_dump(mode="json"),
+        # The device's texts come from the buyer's side as they are, so they may hold what no row may (M9).
+        data=event.order.model_dump(mode="json") | {"device": redact_value(event.order.device.model_dump(mode="json"))},
     )
 
 

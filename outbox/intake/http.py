@@ -8,6 +8,7 @@ GET  /metrics           Prometheus
 Errors are application/problem+json (RFC 9457).
 """
 
+import signal
 import time
 
 import psycopg
@@ -155,8 +156,16 @@ def main() -> None:
     configure_logs(http.app_env, "intake-http")
     db = Database(database, application="fleet-intake-http")
     door = Door(db, secrets, broker, cache)
+    _outlive_the_signals()
     uvicorn.run(door.app(), host=http.intake_http_host, port=http.intake_http_port, log_config=None, access_log=False)
     db.close()
+    logger.info("webhook intake stopped, what it accepted is committed")
+
+
+def _outlive_the_signals() -> None:
+    """uvicorn drains on SIGTERM, then raises it again, which would end the process before it has tidied up."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
 
 
 if __name__ == "__main__":

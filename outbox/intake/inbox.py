@@ -10,10 +10,11 @@ from uuid import UUID
 from db import inbox
 from db.inbox import InboxEvent
 from db.session import Database
+from messages import trace
 from messages.ids import PaymentId, TenantId
 from messages.redaction import redact_event
 from messages.webhooks import WANTED, WebhookReceived
-from outbox.append import append
+from outbox.append import append_traced
 from stripe_client.webhooks import VerifiedEvent
 
 
@@ -37,8 +38,18 @@ def receive(db: Database, event: VerifiedEvent) -> bool:
     with db.system_transaction() as tx:
         new = inbox.receive(tx, entry)
         if new and wanted:
-            append(tx, WebhookReceived(tenant_id=entry.tenant_id, event_id=event.event_id))
+            append_traced(tx, [(_drain_of(entry), _trace_id(event))])
     return new
+
+
+def _drain_of(entry: InboxEvent) -> WebhookReceived:
+    return WebhookReceived(tenant_id=entry.tenant_id, payment_id=entry.payment_id, event_id=entry.event_id)
+
+
+def _trace_id(event: VerifiedEvent) -> str:
+    """The order's own trace, which the charge put on the object; a new one when it is not there."""
+    found = event.metadata.get("trace_id", "")
+    return found if trace.is_trace_id(found) else trace.new()
 
 
 def _payment_id(event: VerifiedEvent) -> PaymentId | None:

@@ -72,8 +72,11 @@ _WEBHOOK_RETRIES = "0.2,0.4,0.8" + ",1" * 60
 class Fleet:
     """Started processes by name; `relay.2` is a second process of the Procfile's line `relay`."""
 
-    def __init__(self, stack: Stack, database: str, directory: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, stack: Stack, database: str, directory: Path, settings: Mapping[str, str], database_port: int
+    ) -> None:
         self.stack = stack
+        self._database_port = database_port
         self.directory = directory
         self.tenants = {tenant.name: tenant for tenant in sale.tenants()}
         self.ends: list[tuple[str, int]] = []  # (name, exit code) of every process that ended unasked
@@ -90,13 +93,20 @@ class Fleet:
     @classmethod
     @contextmanager
     def of(
-        cls, stack: Stack, template: str, directory: Path, settings: Mapping[str, str] | None = None
+        cls,
+        stack: Stack,
+        template: str,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        database_port: int | None = None,
     ) -> Iterator[Self]:
-        """Everything started and empty; `settings` are added to the environment of all processes."""
+        """Everything started and empty. `settings` are added to the environment of all processes; `database_port` is
+        where they reach the database, when that is not the server itself.
+        """
         name = f"fleet_{uuid4().hex[:12]}"
         with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
             superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner STRATEGY file_copy")  # type: ignore[call-overload]
-        fleet = cls(stack, name, directory, settings or {})
+        fleet = cls(stack, name, directory, settings or {}, database_port or stack.postgres.port)
         try:
             with fleet:
                 yield fleet
@@ -138,14 +148,15 @@ class Fleet:
             if name not in self._running:
                 self._running[name] = self._launch(name)
 
-    def stop(self, name: str) -> None:
-        """SIGTERM, and wait until it has drained; it stays down until it is started again."""
+    def stop(self, name: str) -> int:
+        """SIGTERM, and wait until it has drained; it stays down until it is started again. Returns the exit code."""
         with self._lock:
             process = self._running.pop(name)
         process.terminate()
-        process.wait(STOP_SECONDS)
+        code = process.wait(STOP_SECONDS)
         left = processes.session_of(process.pid)
         assert not left, f"{name} left {left} behind"
+        return code
 
     def kill(self, name: str) -> None:
         """SIGKILL to the process and all its children at once; the supervisor brings it back."""
@@ -180,6 +191,10 @@ class Fleet:
         for number in range(times):
             (self._crashes / f"{point}.{number}").touch()
 
+    def disarm(self) -> None:
+        for token in self._crashes.iterdir():
+            token.unlink(missing_ok=True)
+
     def crashes_left(self, point: str) -> int:
         return len(list(self._crashes.glob(f"{point}.*")))
 
@@ -187,6 +202,9 @@ class Fleet:
         """What all processes said, in no order."""
         for log in sorted((self.directory / "log").iterdir()):
             yield from log.read_text(errors="replace").splitlines()
+
+    def process_of(self, name: str) -> subprocess.Popen[bytes]:
+        return self._running[name]
 
     def _launch(self, name: str) -> subprocess.Popen[bytes]:
         line = PROCFILE[name.partition(".")[0]]
@@ -208,7 +226,9 @@ class Fleet:
         return {
             "PATH": path,
             "APP_ENV": "staging",  # writes JSON lines, as production does
-            "DATABASE_URL": self.stack.postgres.fleet_url(self._database),
+            "DATABASE_URL": self.stack.postgres.fleet_url(self._database).replace(
+                f":{self.stack.postgres.port}/", f":{self._database_port}/"
+            ),
             "RABBITMQ_URL": self.stack.rabbitmq.url,
             "REDIS_URL": self.stack.valkey.url,
             "STRIPE_SECRET_KEY": _STRIPE_KEY,
@@ -241,10 +261,11 @@ class Fleet:
 
     # ---------------------------------------------------------------------------------------------------- orders
 
-    def order(self, tenant: str = "Rhine Arena", **changes: Any) -> Publication:
+    def order(self, tenant: str = "Rhine Arena", *, trace_id: str | None = None, **changes: Any) -> Publication:
         """One order event; what matters is passed in. Its id is in `.log["order_id"]`."""
         data = factories.order(self.tenants[tenant], **changes)
-        return Publication(factories.event(data), {"published": "order", "order_id": data["order_id"]})
+        envelope = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"} if trace_id else {}
+        return Publication(factories.event(data, **envelope), {"published": "order", "order_id": data["order_id"]})
 
     def orders(self, count: int, **changes: Any) -> list[Publication]:
         return [self.order(**changes) for _ in range(count)]
@@ -276,9 +297,31 @@ class Fleet:
         with psycopg.connect(self.owner_url, autocommit=True, row_factory=dict_row) as owner:
             return owner.execute(statement, values).fetchall()  # type: ignore[call-overload,no-any-return]
 
+    def change(self, statement: str, *values: Any) -> None:
+        """Let time pass in the book, as its owner."""
+        with psycopg.connect(self.owner_url, autocommit=True) as owner:
+            owner.execute(statement, values)  # type: ignore[call-overload]
+
     def payment_of(self, order: Publication) -> dict[str, Any]:
         (payment,) = self.rows("SELECT * FROM payments WHERE order_id = %s", order.log["order_id"])
         return payment
+
+    def backlog(self) -> int:
+        """What waits anywhere: order events, outbox rows, messages."""
+        depths = topology.depths(self.stack.rabbitmq.url)
+        return int(self.rows("SELECT count(*) FROM outbox")[0]["count"]) + sum(max(0, n) for n in depths.values())
+
+    def settled(self) -> int:
+        return int(self.rows("SELECT count(*) FROM payments WHERE state NOT IN ('requested', 'charging')")[0]["count"])
+
+    def end_sessions(self, application: str, state: str = "%") -> int:
+        """pg_terminate_backend for the sessions of some of our processes; returns how many."""
+        with psycopg.connect(self.stack.postgres.superuser_url(self._database), autocommit=True) as superuser:
+            return superuser.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name LIKE %s AND state LIKE %s",
+                [application, state],
+            ).rowcount
 
     def state_of(self, order: Publication) -> str:
         found = self.rows("SELECT state FROM payments WHERE order_id = %s", order.log["order_id"])
@@ -294,7 +337,7 @@ class Fleet:
     def verify(self) -> Report:
         return verify(self.db, self.gateway, self.stack.rabbitmq.url, Asked.read(self._log))
 
-    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str, timeout: float = 30.0, poll: float = 0.03) -> None:
         """Return as soon as `holds`; a server that is away just now counts as no."""
         deadline = time.monotonic() + timeout
         while True:
@@ -302,7 +345,7 @@ class Fleet:
                 if holds():
                     return
             assert time.monotonic() < deadline, f"after {timeout:.0f} s still not: {what}"
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll)
 
     def wait_until_quiet(self, timeout: float = 60.0) -> None:
         """Every order is in the book and at rest, told, and nothing is queued or on its way."""
@@ -358,7 +401,10 @@ class Fleet:
 _COUNTS = """
     SELECT
         (SELECT count(*) FROM payments WHERE state IN ('requested', 'charging')),
-        (SELECT count(*) FROM outbox),
+        -- A retry that is due later, of a payment that is settled meanwhile, will find nothing to do.
+        (SELECT count(*) FROM outbox o WHERE due_at <= clock_timestamp() OR NOT EXISTS (
+            SELECT FROM payments p
+            WHERE p.payment_id = o.ordering_key AND p.state IN ('succeeded', 'failed', 'canceled'))),
         (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')),
         (SELECT count(*) FROM charges WHERE balance_transaction_id IS NULL)
 """

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.fleet import Fleet
+from tests.journeys.fleet import Fleet, payload_of
 from tests.journeys.truth import assert_clean
 
 _SUCCEEDED, _FAILED, _ASKED = "payment.succeeded", "payment.failed", "payment.requires_action"
+TRACE = "5f3c9ad2b1e84c7799aa00112233beef"
 NEEDS_3DS = "pm_card_threeDSecure2Required"
 
 
@@ -94,7 +95,7 @@ def test_the_same_order_event_again_changes_nothing(fleet: Fleet) -> None:
 def test_a_payment_whose_answers_are_all_lost_is_settled_by_its_webhook_alone(fleet: Fleet) -> None:
     fleet.control.add_fault("drop_after", method="POST", path="/v1/payment_intents")
     fleet.arm("charge.after_call")
-    placed = fleet.order()
+    placed = fleet.order(trace_id=TRACE)
 
     fleet.publish(placed)
 
@@ -110,3 +111,9 @@ def test_a_payment_whose_answers_are_all_lost_is_settled_by_its_webhook_alone(fl
         ("succeeded", "webhook"),
     ]
     assert fleet.crashes_left("charge.after_call") == 0
+    (said,) = [
+        line
+        for line in map(payload_of, fleet.log_lines())
+        if line and line["message"].startswith("charged") and line["trace_id"] == TRACE
+    ]
+    assert (said["actor"], said["payment_id"]) == ("webhook", str(fleet.payment_of(placed)["payment_id"]))

@@ -38,3 +38,14 @@ def assert_recorder_agrees(fleet: Fleet) -> None:
         sums[currency] += amount
     told = {row["currency"]: row["amount"] for row in summary["effects"] if row["kind"] == "charge"}
     assert told == dict(sums)
+
+
+def assert_told_in_order(fleet: Fleet) -> None:
+    """The order service heard the facts of each payment, each once, in the order in which they became true."""
+    moves = fleet.rows(
+        """
+        SELECT payment_id, array_agg('payment.' || to_state ORDER BY seq) AS facts FROM payment_history
+        WHERE to_state IN ('succeeded', 'failed', 'requires_action', 'authorized') GROUP BY payment_id
+        """
+    )
+    assert {move["payment_id"]: move["facts"] for move in moves} == fleet.told()

@@ -84,14 +84,14 @@ def test_a_relay_that_dies_between_confirm_and_commit_leaves_the_row_to_be_sent_
 ) -> None:  # fmt: skip
     ask(db, tenant)
     dying, following = make_relay(), make_relay()
-    publish = dying.publisher.publish
+    finish = dying.publisher.finish
 
-    def confirm_then_die(batch: list[object]) -> set[int]:
-        refused = publish(batch)  # type: ignore[arg-type]
+    def confirm_then_die() -> set[int]:
+        refused = finish()
         cut_connections()
         return refused
 
-    dying.publisher.publish = confirm_then_die  # type: ignore[assignment,method-assign]
+    dying.publisher.finish = confirm_then_die  # type: ignore[method-assign]
     with pytest.raises(psycopg.OperationalError):
         dying.run_once()
     assert waiting(owner) == 1

@@ -137,13 +137,12 @@ def test_an_intent_that_stripe_does_not_know_is_given_up(gateway: Gateway) -> No
         payment_intents.retrieve(gateway, "pi_nobody")
 
 
-def test_an_intent_in_a_state_that_ours_never_have_is_given_up(gateway: Gateway) -> None:
-    unconfirmed = gateway.v1.payment_intents.create(
-        {"amount": 500, "currency": "eur", "payment_method": "pm_card_visa"}
-    )
+def test_an_intent_that_is_not_confirmed_yet_is_waited_for(gateway: Gateway) -> None:
+    body = {"amount": 500, "currency": "eur", "payment_method": "pm_card_visa"}
+    unconfirmed = gateway.v1.payment_intents.create(body)
 
-    with pytest.raises(GiveUp, match="requires_confirmation"):
-        payment_intents.retrieve(gateway, unconfirmed.id)
+    with pytest.raises(TryAgain, match="not confirmed yet"):
+        payment_intents.retrieve(gateway, unconfirmed["id"])
 
 
 def create(gateway: Gateway, payment_id: PaymentId, *, method: str = "pm_card_visa", send_before: float = 0.0) -> Any:

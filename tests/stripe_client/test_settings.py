@@ -115,9 +115,8 @@ def test_a_key_is_never_shown(production: None, monkeypatch: pytest.MonkeyPatch)
 def test_a_process_without_settings_ends_with_78_and_says_all_of_it(process: str) -> None:
     bare = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
 
-    ended = subprocess.run(
-        [sys.executable, "-m", process], env=bare, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", process]
+    ended = subprocess.run(command, env=bare, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ended.returncode == 78
     assert "APP_ENV is not set" in ended.stderr

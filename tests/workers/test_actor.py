@@ -20,8 +20,9 @@ from messages.queues import ROUTES
 from messages.verdicts import GiveUp, TryAgain, TryLater
 from outbox.append import Envelope, new_envelope
 from tests.conftest import Book
-from workers import actor
-from workers.actor import Actor, NotWrittenDownError, envelope_of, run
+from workers import afterwards
+from workers.actor import Actor, envelope_of, run
+from workers.afterwards import NotWrittenDownError
 
 ROUTE = ROUTES[ChargeRequested]
 MESSAGE = ChargeRequested(tenant_id=TenantId(uuid4()), payment_id=PaymentId(uuid4()))
@@ -173,7 +174,7 @@ def test_a_database_that_stays_away_gives_the_message_back_to_the_broker(
     database_away: Callable[[], AbstractContextManager[None]],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(session, "POOL_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(actor, "DATABASE_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(afterwards, "DATABASE_PATIENCE_SECONDS", 0.3)
     db = Database(book.settings, application="test")
 
     with database_away(), pytest.raises(NotWrittenDownError):

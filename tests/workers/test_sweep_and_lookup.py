@@ -93,7 +93,7 @@ def test_a_payment_with_an_open_dead_letter_waits_for_a_person(
     run_sweep()
     assert book_of.messages() == []
 
-    owner.execute("UPDATE dead_letters SET state = 'resolved'")
+    owner.execute("UPDATE dead_letters SET state = 'resolved', closed_at = now()")
     run_sweep()
     assert len(book_of.messages()) == 1
 
@@ -105,7 +105,7 @@ def test_a_payment_that_waits_with_the_buyer_or_for_its_fee_is_looked_up(
     owner: psycopg.Connection, pay: Pay, run_sweep: Callable[[], None], book_of: Ledgers, method: str
 ) -> None:
     payment = pay(payment_method_id=method)
-    owner.execute("UPDATE charges SET balance_transaction_id = NULL, stripe_fee_minor = NULL")
+    owner.execute("UPDATE charges SET balance_transaction_id = NULL, stripe_fee_minor = NULL, balance_currency = NULL")
     lose_messages_and_wait(owner)
 
     run_sweep()

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from signal import SIGTERM
 
 import pika
@@ -21,8 +20,9 @@ from deploy.local.bench import cpu
 from deploy.local.bench.ground import Book, Ground
 from deploy.local.stack import CLONE
 from deploy.local.up import environment_of, intake_address
+from messages.payments import ChargeRequested
 from messages.queues import ORDERS_QUEUE, ROUTES
-from outbox import topology
+from messages.webhooks import WebhookReceived
 
 START_SECONDS = 60.0
 EMULATOR = "Stripe emulator"
@@ -68,20 +68,12 @@ def standing(ground: Ground, book: Book) -> Iterator[Fleet]:
     finally:
         for process in reversed(fleet.running.values()):
             processes.end(process, SIGTERM, 15)
-        _leave_nothing(ground, database)
+        for left in database.parent.glob(database.name + "*"):
+            left.unlink()
 
 
 def _lines() -> dict[str, str]:
     return {EMULATOR: "python -m deploy.local.stripe", **parse_procfile((CLONE / "Procfile").read_text()).processes}
-
-
-def _leave_nothing(ground: Ground, database: Path) -> None:
-    for left in database.parent.glob(database.name + "*"):
-        left.unlink()
-    connection = pika.BlockingConnection(pika.URLParameters(ground.stack.rabbitmq.url))
-    for queue in topology.queues():
-        connection.channel().queue_purge(queue.name)
-    connection.close()
 
 
 def _wait_until_ready(ground: Ground, fleet: Fleet) -> None:
@@ -106,7 +98,7 @@ def _all_queues_consumed(ground: Ground) -> bool:
     connection = pika.BlockingConnection(pika.URLParameters(ground.stack.rabbitmq.url))
     try:
         channel = connection.channel()
-        wanted = {ORDERS_QUEUE: 1, **{route.queue: 2 for route in ROUTES.values()}}
+        wanted = {ORDERS_QUEUE: 1, ROUTES[ChargeRequested].queue: 2, ROUTES[WebhookReceived].queue: 2}
         return all(
             channel.queue_declare(queue, passive=True).method.consumer_count >= count for queue, count in wanted.items()
         )

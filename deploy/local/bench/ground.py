@@ -133,10 +133,21 @@ class Queue:
 def ground(directory: Path, results: Results, *, quick: bool) -> Iterator[Ground]:
     """Servers from the environment are not used: a bench must know the machine it runs on."""
     with Stack(directory, outside={}) as stack:
+        _delete_queues(stack.rabbitmq.url)  # those of an earlier version, when a bench was killed
         topology.declare(stack.rabbitmq.url)
         prepared = Ground(stack, results, passes=2 if quick else 5, quick=quick)
-        with prepared.template():
-            yield prepared
+        try:
+            with prepared.template():
+                yield prepared
+        finally:
+            _delete_queues(stack.rabbitmq.url)
+
+
+def _delete_queues(url: str) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    for queue in topology.queues():
+        connection.channel().queue_delete(queue.name)
+    connection.close()
 
 
 def register_tenant(book: Book) -> Tenant:

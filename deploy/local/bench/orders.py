@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from db.tenants import Tenant
+from messages.base import dataschema
+from messages.orders import OrderPlaced
 
 
 def events(tenant: Tenant, count: int) -> list[bytes]:
@@ -22,7 +24,7 @@ def _events(tenant: Tenant, count: int) -> Iterator[bytes]:
             "type": "order.placed",
             "time": now,
             "datacontenttype": "application/json",
-            "dataschema": "order.placed/1",
+            "dataschema": dataschema(OrderPlaced.event_type, OrderPlaced.version),
             "data": _order(tenant),
         }
         yield json.dumps(envelope).encode()

@@ -12,7 +12,9 @@ from deploy.local.bench import backlog, cpu
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import QUEUE, Book, Ground, Queue
 from outbox.publisher import Outgoing, Publisher
-from outbox.relay import BATCH, Relay
+from outbox.relay import BATCH, LONGEST_ROUND, Relay
+
+ROUND = BATCH * LONGEST_ROUND
 
 _NEXT = "SELECT id, routing_key, message_id, body FROM outbox ORDER BY due_at, id LIMIT %s"
 
@@ -41,13 +43,14 @@ def relay(ground: Ground, book: Book) -> Iterator[Relay]:
             made.doorbell.close()
 
 
-def drain(one: Relay, count: int) -> None:
-    """Run rounds until `count` rows are through; a round without rows ends it, so that it cannot hang."""
+def drain(one: Relay, count: int) -> int:
+    """Run rounds until at least `count` rows are through, and say how many; a round without rows ends it."""
     done = 0
     while done < count:
         published = one.run_once()
         assert published, f"the relay stopped at {done} of {count} rows"
         done += published
+    return done
 
 
 def _publish_only(ground: Ground, queue: Queue, count: int) -> float:
@@ -64,12 +67,12 @@ def _publish_only(ground: Ground, queue: Queue, count: int) -> float:
 
 
 def _relay(ground: Ground, book: Book, queue: Queue, one: Relay, count: int) -> tuple[float, float, float]:
-    backlog.fill(book, BATCH + count)
+    backlog.fill(book, ROUND + count)
     ground.settle()
-    drain(one, BATCH)
+    drain(one, ROUND)
     meter = Meter(client=cpu.own_seconds, postgres=ground.postgres_seconds)
     with meter.running():
-        drain(one, count)
+        assert drain(one, count) == count, "the outbox was filled with whole rounds"
     queue.empty()
     return count / meter.seconds, meter.cpu["client"] / count * 1e3, meter.cpu["postgres"] / count * 1e3
 

@@ -13,12 +13,11 @@ from deploy.local.bench.measures import Measure
 HEAD = ("measure", "median", "min", "max", "unit", "goal", "met", "note")
 
 
-def write(measures: list[Measure], out: Path, *, seconds: float, passes: int) -> None:
+def write(measures: list[Measure], out: Path, *, seconds: float) -> None:
     machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
     content = {
         "machine": machine,
         "seconds": round(seconds, 1),
-        "passes": passes,
         "measures": [measure.as_json() for measure in measures],
     }
     out.write_text(json.dumps(content, indent=2) + "\n")

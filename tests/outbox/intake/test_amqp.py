@@ -19,6 +19,7 @@ from outbox.intake.amqp import OrderIntake
 from tests import factories, queues
 from tests.conftest import Book
 from tests.lines import Cut
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_events_of_the_exchange_become_payments_and_leave_the_queue(
         publish(channel, factories.event(factories.order(tenant)))
 
     with running(OrderIntake(db, rabbitmq_url)):
-        wait_until(lambda: payments(owner) == 130)
+        until(lambda: payments(owner) == 130)
 
     assert queues.drain(channel, "fleet.orders") == []
 
@@ -52,7 +53,7 @@ def test_a_broken_event_is_buried_and_the_queue_moves_on(
     publish(channel, factories.event(factories.order(tenant)))
 
     with running(OrderIntake(db, rabbitmq_url)):
-        wait_until(lambda: payments(owner) == 1)
+        until(lambda: payments(owner) == 1)
 
     assert queues.drain(channel, "fleet.orders") == []
     assert owner.execute("SELECT source, message_id FROM dead_letters").fetchall() == [("orders", "transport-id")]
@@ -66,7 +67,7 @@ def test_a_redelivered_event_is_accepted_once(
     publish(channel, event)
 
     with running(OrderIntake(db, rabbitmq_url)):
-        wait_until(lambda: payments(owner) == 1)
+        until(lambda: payments(owner) == 1)
 
     assert queues.drain(channel, "fleet.orders") == []
     assert payments(owner) == 1
@@ -81,12 +82,12 @@ def test_while_the_database_is_away_events_stay_at_the_broker_and_none_is_set_as
         publish(channel, factories.event(factories.order(tenant)))
 
     with running(OrderIntake(db, rabbitmq_url)) as intake:
-        wait_until(lambda: payments(owner) == 3)
+        until(lambda: payments(owner) == 3)
         with database_away():
             publish(channel, factories.event(factories.order(tenant)))
             time.sleep(3)  # time for more redeliveries than the broker's delivery limit allows
             assert intake.is_alive()
-        wait_until(lambda: payments(owner) == 4)
+        until(lambda: payments(owner) == 4)
 
     db.close()
     assert queues.drain(channel, "fleet.orders") == []
@@ -115,11 +116,11 @@ def test_a_cut_line_to_the_broker_is_mended_and_nothing_is_lost(
 ) -> None:
     with Cut(rabbitmq_url) as cut, running(OrderIntake(db, cut.url)):
         publish(channel, factories.event(factories.order(tenant)))
-        wait_until(lambda: payments(owner) == 1)
+        until(lambda: payments(owner) == 1)
         cut.now()
         publish(channel, factories.event(factories.order(tenant)))
 
-        wait_until(lambda: payments(owner) == 2)
+        until(lambda: payments(owner) == 2)
 
 
 @contextmanager
@@ -143,10 +144,3 @@ def payments(owner: psycopg.Connection) -> int:
     row = owner.execute("SELECT count(*) FROM payments").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def wait_until(done: Callable[[], bool], *, seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

@@ -1,0 +1,126 @@
+"""FAULTS 1, 2, 28, 36: processes die, stand still or are asked to stop, at chosen points and anywhere under load.
+
+After each case the fleet comes to rest by itself, verify is clean, and the bank's own recorder shows one charge per
+order.
+"""
+
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
+from deploy.local.stack import CLONE
+from tests.journeys.fleet import Fleet
+from tests.journeys.truth import assert_clean, assert_told_in_order
+
+SEEDS = (1, 2)
+_CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
+CRASH_POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, point: str) -> None:
+    waiting = fleet.orders(2, payment_method_id="pm_card_threeDSecure2Required")
+    fleet.publish(*waiting)
+    fleet.wait_until_quiet()
+    fleet.arm(point, times=2)
+
+    for order in waiting:  # settled by webhooks alone, so that the webhook's points are passed
+        fleet.control.complete_authentication(fleet.payment_of(order)["payment_intent_id"])
+    fleet.publish(*fleet.orders(8))
+    fleet.wait_until(lambda: not fleet.crashes_left(point), f"two processes died at {point}")
+
+    assert_clean(fleet)
+    assert [fleet.state_of(order) for order in waiting] == ["succeeded", "succeeded"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_processes_killed_at_random_under_load_lose_and_double_nothing(fleet: Fleet, seed: int) -> None:
+    chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+    before = fleet.service.published
+
+    with fleet.publish_meanwhile(*fleet.orders(100), rate=20):
+        for due in range(10, 100, 15):
+            fleet.wait_until(lambda due=due: fleet.service.published - before >= due, "enough orders published")
+            _kill_somebody(fleet, chance)
+
+    assert_clean(fleet)
+    assert_told_in_order(fleet)
+
+
+def _kill_somebody(fleet: Fleet, chance: Random) -> None:
+    victim = chance.choice(["workers", "one worker", "relay", "intake-orders", "intake-http", "scheduler"])
+    if victim == "one worker":
+        fleet.kill_child("workers", chance.randrange(100))
+    else:
+        fleet.kill(victim)
+
+
+def test_one_killed_worker_is_no_failure_of_the_start(fleet: Fleet) -> None:
+    """Else the supervisor would give the whole fleet up after a few of them."""
+    fleet.kill_child("workers", 0)
+    fleet.wait_until(lambda: bool(fleet.ends) and fleet.ends[-1][0] == "workers", "the workers are started again")
+
+    code = fleet.ends[-1][1]
+
+    policy = RestartPolicy()
+    delays = {policy.delay_seconds(code, lived_seconds=1.0) for _ in range(20)}
+    assert delays == {FIRST_DELAY_SECONDS}
+    fleet.publish(fleet.order())
+    assert_clean(fleet)
+
+
+@pytest.mark.parametrize("name", ["workers", "relay", "intake-orders", "intake-http", "scheduler"])
+def test_a_process_asked_to_stop_under_load_drains_and_leaves_nothing_behind(fleet: Fleet, name: str) -> None:
+    before = fleet.service.published
+
+    with fleet.publish_meanwhile(*fleet.orders(20), rate=40):
+        fleet.wait_until(lambda: fleet.service.published - before >= 8, "some orders published")
+        code = fleet.stop(name)
+        fleet.start(name)
+
+    assert code == 0
+    assert_clean(fleet)
+
+
+def test_two_relays_side_by_side_tell_each_payment_in_order(fleet: Fleet) -> None:
+    fleet.start("relay.2")
+    waiting = fleet.orders(10, payment_method_id="pm_card_threeDSecure2Required")
+
+    fleet.publish(*waiting, *fleet.orders(60))
+    fleet.wait_until_quiet()
+    for order in waiting:
+        fleet.control.complete_authentication(fleet.payment_of(order)["payment_intent_id"])
+    fleet.wait_until(lambda: {fleet.state_of(order) for order in waiting} == {"succeeded"}, "3DS is settled")
+
+    assert_clean(fleet)
+    assert_told_in_order(fleet)
+    fleet.stop("relay.2")
+
+
+@pytest.mark.parametrize("name", ["relay", "workers", "intake-orders"])
+def test_a_process_that_stood_still_goes_on_where_it_was(fleet: Fleet, name: str) -> None:
+    before = fleet.service.published - fleet.settled()
+
+    with fleet.paused(name):
+        fleet.publish(*fleet.orders(30))
+        fleet.wait_until(lambda: fleet.service.published - fleet.settled() - before >= 20, "work piles up")
+
+    assert_clean(fleet)
+
+
+def test_a_relay_that_stood_still_and_lost_its_claim_tells_nothing_out_of_order(fleet: Fleet) -> None:
+    """Its open transaction is ended here at once, as the idle-in-transaction timeout would end it in twenty seconds."""
+    fleet.start("relay.2")
+
+    with fleet.publish_meanwhile(*fleet.orders(60), rate=60):
+        fleet.wait_until(lambda: fleet.backlog() > 0, "the relays have work")
+        with fleet.paused("relay"):
+            fleet.end_sessions("fleet-relay", "idle in transaction")
+            fleet.wait_until_quiet()
+
+    assert_clean(fleet)
+    assert_told_in_order(fleet)
+    fleet.stop("relay.2")
