@@ -1,0 +1,139 @@
+"""The console of one test: its keys, its people and its pages, over this test's database."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import Response
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from db.session import Database
+from messages.settings import AppEnv
+from outbox.ops.console.app import app
+from outbox.ops.console.auth import Gatekeeper
+from outbox.ops.console.forgery import ForgeryGuard
+from outbox.ops.console.login import Doorman
+from outbox.ops.console.rendering import environment
+from outbox.ops.console.settings import ConsoleSettings
+from outbox.ops.console.visit import Room
+from outbox.ops.console.watching import Watch
+from outbox.ops.desk import OpsSettings
+from outbox.sealing import Sealer, SealSettings, new_pair
+from tests.outbox.console import tokens
+from tests.outbox.console.tokens import Keys
+
+APPROVAL_ABOVE_MINOR = 10_000
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return tokens.new_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def console(keys: Keys) -> ConsoleSettings:
+    return console_settings(keys)
+
+
+def console_settings(keys: Keys, **changes: Any) -> ConsoleSettings:
+    """Of a deployed console, unless the environment is local."""
+    fields: dict[str, Any] = {
+        "app_env": "test",
+        "console_port": 1,
+        "console_jwt_public_key_file": keys.public_file,
+        "console_jwt_issuer": tokens.ISSUER,
+        "console_jwt_audience": tokens.AUDIENCE,
+    }
+    return ConsoleSettings(**(fields | changes))
+
+
+@pytest.fixture
+def seal() -> tuple[str, str]:
+    """Public, private."""
+    return new_pair()
+
+
+def room_of(db: Database, settings: ConsoleSettings, seal: tuple[str, str], doorman: Doorman | None = None) -> Room:
+    ops = OpsSettings(app_env=settings.app_env, replay_approval_minor=APPROVAL_ABOVE_MINOR)
+    sealer = Sealer(SealSettings(app_env=settings.app_env, dead_letter_public_key=seal[0]))
+    gatekeeper = Gatekeeper(settings)
+    watch = Watch(db, lambda: {"charges": 3, "webhooks": 0})
+    return Room(db, ops, sealer, gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman)
+
+
+@pytest.fixture
+def room(db: Database, console: ConsoleSettings, seal: tuple[str, str]) -> Room:
+    return room_of(db, console, seal)
+
+
+@pytest.fixture
+def application(room: Room) -> Starlette:
+    return app(room, AppEnv.TEST)
+
+
+@dataclass
+class Browser:
+    """A client that keeps cookies, follows forms, and is somebody."""
+
+    client: TestClient
+    last: Response = field(default_factory=lambda: Response(204))
+
+    def get(self, path: str, **headers: str) -> Response:
+        self.last = self.client.get(path, headers={"accept": "text/html", **headers})
+        return self.last
+
+    def post(self, path: str, fields: dict[str, Any] | None = None, *, onto: str = "/dead-letters/groups") -> Response:
+        """Send a form with the CSRF token of a page that this person has open."""
+        token = hidden_fields(self.get(onto).text)["csrf_token"]
+        self.last = self.client.post(path, data={"csrf_token": token, **(fields or {})}, headers={"accept": "text/html"})
+        return self.last
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            given = dict(attrs)
+            if tag == "input" and given.get("type") == "hidden":
+                found[given["name"] or ""] = given["value"] or ""
+
+    Reader().feed(page)
+    return found
+
+
+@pytest.fixture
+def clients(application: Starlette) -> Iterator[list[TestClient]]:
+    made: list[TestClient] = []
+    yield made
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def as_(application: Starlette, keys: Keys, clients: list[TestClient]) -> Any:
+    """`as_("oda", "operator")`: a browser of that person."""
+
+    def person(name: str, *roles: str) -> Browser:
+        client = TestClient(application, base_url="http://127.0.0.1", follow_redirects=False)
+        client.cookies.set("fleet_console", tokens.token(keys, sub=name, roles=list(roles)))
+        clients.append(client)
+        return Browser(client)
+
+    return person
+
+
+@pytest.fixture
+def nobody(application: Starlette, clients: list[TestClient]) -> TestClient:
+    clients.append(TestClient(application, base_url="http://127.0.0.1", follow_redirects=False))
+    return clients[-1]
+
+
+@pytest.fixture
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Outside the tree; pytest keeps the last three."""
+    return tmp_path_factory.mktemp("screenshots")
