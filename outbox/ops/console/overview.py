@@ -14,6 +14,8 @@ from outbox.ops.console.watching import SLICE_SECONDS, SLICES, Mark, Sample, Wat
 
 # Older than three samples: the numbers are history then, and the page says so.
 STALE_SECONDS = 15.0
+# Unit of a chart of ages, its seconds, and the longest age that it suits.
+_UNITS = (("seconds", 1, 300.0), ("minutes", 60, 18_000.0), ("hours", 3600, float("inf")))
 _ORDER_OF_STATES = (
     "succeeded",
     "authorized",
@@ -51,7 +53,7 @@ def _seen(watch: Watch) -> dict[str, Any]:
 
 
 def _per_minute(beats: list[Beat]) -> float:
-    """Settled in the last five whole slices."""
+    """Settled or declined, in the last five whole slices."""
     whole = beats[-6:-1]
     return sum(beat.settled + beat.failed for beat in whole) * 60 / (len(whole) * SLICE_SECONDS)
 
@@ -77,17 +79,20 @@ def _speed(beats: list[Beat]) -> LineChart:
 
 def _oldest(marks: list[Mark]) -> LineChart:
     """Drawn from this process's own samples: the book does not keep how old things were."""
-    span = SLICE_SECONDS * SLICES
+    span = SLICE_SECONDS * (SLICES - 1)
     now = marks[-1].at if marks else 0.0
+    recent = [mark for mark in marks if now - mark.at <= span]
+    longest = max([max(mark.oldest_moving_seconds, mark.oldest_due_seconds) for mark in recent], default=0.0)
+    unit, per = next((unit, per) for unit, per, up_to in _UNITS if longest <= up_to)
 
     def of(name: str) -> Points:
-        return [(max(0.0, 1 - (now - mark.at) / span), getattr(mark, name)) for mark in marks]
+        return [(1 - (now - mark.at) / span, getattr(mark, name) / per) for mark in recent]
 
     series = [
         ("payment not yet answered", "warn", of("oldest_moving_seconds")),
         ("outbox row due", "busy", of("oldest_due_seconds")),
     ]
-    return line_chart("Oldest waiting", "seconds", series, decimals=1)
+    return line_chart("Oldest waiting", unit, series, decimals=1)
 
 
 def _queues(sample: Sample) -> list[dict[str, Any]]:

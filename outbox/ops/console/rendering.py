@@ -16,8 +16,8 @@ from messages.money import DECIMALS, Money
 _TONES = {
     "good": "succeeded resolved done safe answered applied",
     "busy": "charging processing authorized replaying classifying previewed running appended",
-    "warn": "requires_action awaiting_approval needs_new_key open unmatched try_later unknown",
-    "bad": "failed must_not give_up gave_up tries_used_up killed_worker",
+    "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown",
+    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 
@@ -42,6 +42,11 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S}"
 
 
+def precisely(at: datetime) -> str:
+    """With milliseconds: in a timeline they tell what came first."""
+    return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S.%f}"[:-3]
+
+
 def ago(at: datetime) -> str:
     return f"{duration((datetime.now(UTC) - at).total_seconds())} ago"
 
@@ -50,7 +55,8 @@ def duration(seconds: float | None) -> str:
     """Two figures are enough for a person: 0.4 s, 12 s, 3 min, 5 h, 2 days."""
     if seconds is None:
         return "none"
-    seconds = max(seconds, 0.0)
+    if seconds < 0.05:
+        return "0 s"
     for below, per, unit in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < below:
             return f"{seconds / per:.1f} {unit}" if below == 10 else f"{seconds / per:.0f} {unit}"
@@ -91,6 +97,7 @@ def environment() -> Environment:
         "tone": tone,
         "words": words,
         "moment": moment,
+        "precisely": precisely,
         "ago": ago,
         "duration": duration,
         "pretty_json": pretty_json,

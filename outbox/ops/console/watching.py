@@ -24,8 +24,8 @@ from db.session import Database
 
 EVERY_SECONDS = 3.0
 SHARE_OF_TIME = 0.05
-SLICE_SECONDS = 30
-SLICES = 60
+SLICE_SECONDS = 60
+SLICES = 31  # half an hour of whole ones, and the one under way
 KEPT_SAMPLES = 600  # half an hour at full pace
 
 

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from db.session import Database
 from messages.settings import AppEnv
+from outbox import topology
 from outbox.ops.console.app import app
 from outbox.ops.console.auth import Gatekeeper
 from outbox.ops.console.forgery import ForgeryGuard
@@ -61,7 +62,7 @@ def room_of(db: Database, settings: ConsoleSettings, seal: tuple[str, str], door
     ops = OpsSettings(app_env=settings.app_env, replay_approval_minor=APPROVAL_ABOVE_MINOR)
     sealer = Sealer(SealSettings(app_env=settings.app_env, dead_letter_public_key=seal[0]))
     gatekeeper = Gatekeeper(settings)
-    watch = Watch(db, lambda: {"charges": 3, "webhooks": 0})
+    watch = Watch(db, lambda: dict.fromkeys([queue.name for queue in topology.queues()], 0) | {"charges": 3})
     return Room(db, ops, sealer, gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman)
 
 
@@ -89,7 +90,8 @@ class Browser:
     def post(self, path: str, fields: dict[str, Any] | None = None, *, onto: str = "/dead-letters/groups") -> Response:
         """Send a form with the CSRF token of a page that this person has open."""
         token = hidden_fields(self.get(onto).text)["csrf_token"]
-        self.last = self.client.post(path, data={"csrf_token": token, **(fields or {})}, headers={"accept": "text/html"})
+        data = {"csrf_token": token} | (fields or {})
+        self.last = self.client.post(path, data=data, headers={"accept": "text/html"})
         return self.last
 
 

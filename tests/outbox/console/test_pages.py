@@ -18,7 +18,16 @@ def scene(db: Database, owner: psycopg.Connection, seal: tuple[str, str]) -> Sce
 def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room) -> None:
     rita = as_("rita", "reader")
 
-    for path in ("/", "/live", "/dead-letters", "/dead-letters/groups", "/batches", "/approvals", "/payments", "/queues"):
+    for path in (
+        "/",
+        "/live",
+        "/dead-letters",
+        "/dead-letters/groups",
+        "/batches",
+        "/approvals",
+        "/payments",
+        "/queues",
+    ):
         assert rita.get(path).status_code == 200, path
     room.watch.look()
     assert "Settled per minute" in rita.get("/").text

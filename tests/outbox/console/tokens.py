@@ -36,6 +36,13 @@ def new_keys(folder: Path, *, bits: int = 2048) -> Keys:
 def token(keys: Keys, *, algorithm: str = "RS256", key: Any = None, without: str = "", **changes: Any) -> str:
     """A good token for a reader, unless something is changed or left out."""
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "rita", "iat": now, "exp": now + 600, "roles": ["reader"]} | changes
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "rita",
+        "iat": now,
+        "exp": now + 600,
+        "roles": ["reader"],
+    } | changes
     claims.pop(without, None)
     return jwt.encode(claims, keys.private if key is None else key, algorithm=algorithm)
