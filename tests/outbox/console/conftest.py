@@ -1,19 +1,21 @@
 """The console of one test: its keys, its people and its pages, over this test's database."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from httpx import Response
+from playwright.sync_api import Browser as Chromium
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from db.session import Database
 from messages.settings import AppEnv
 from outbox import topology
+from outbox.ops.console import forgery
 from outbox.ops.console.app import app
 from outbox.ops.console.auth import Gatekeeper
 from outbox.ops.console.forgery import ForgeryGuard
@@ -24,7 +26,7 @@ from outbox.ops.console.visit import Room
 from outbox.ops.console.watching import Watch
 from outbox.ops.desk import OpsSettings
 from outbox.sealing import Sealer, SealSettings, new_pair
-from tests.outbox.console import tokens
+from tests.outbox.console import browsing, tokens
 from tests.outbox.console.tokens import Keys
 
 APPROVAL_ABOVE_MINOR = 10_000
@@ -81,18 +83,20 @@ class Browser:
     """A client that keeps cookies, follows forms, and is somebody."""
 
     client: TestClient
-    last: Response = field(default_factory=lambda: Response(204))
+    name: str
 
     def get(self, path: str, **headers: str) -> Response:
-        self.last = self.client.get(path, headers={"accept": "text/html", **headers})
-        return self.last
+        return self.client.get(path, headers={"accept": "text/html", **headers})
 
-    def post(self, path: str, fields: dict[str, Any] | None = None, *, onto: str = "/dead-letters/groups") -> Response:
-        """Send a form with the CSRF token of a page that this person has open."""
-        token = hidden_fields(self.get(onto).text)["csrf_token"]
+    def post(self, path: str, fields: dict[str, Any] | None = None, *, onto: str | None = None) -> Response:
+        """Send a form: from this page, or as a page with a form for this person would."""
+        if onto is not None:
+            token = hidden_fields(self.get(onto).text)["csrf_token"]
+        else:
+            self.get("/live")
+            token = forgery.token_for(self.client.cookies["fleet_csrf"], self.name)
         data = {"csrf_token": token} | (fields or {})
-        self.last = self.client.post(path, data=data, headers={"accept": "text/html"})
-        return self.last
+        return self.client.post(path, data=data, headers={"accept": "text/html"})
 
 
 def hidden_fields(page: str) -> dict[str, str]:
@@ -124,7 +128,7 @@ def as_(application: Starlette, keys: Keys, clients: list[TestClient]) -> Any:
         client = TestClient(application, base_url="http://127.0.0.1", follow_redirects=False)
         client.cookies.set("fleet_console", tokens.token(keys, sub=name, roles=list(roles)))
         clients.append(client)
-        return Browser(client)
+        return Browser(client, name)
 
     return person
 
@@ -139,3 +143,17 @@ def nobody(application: Starlette, clients: list[TestClient]) -> TestClient:
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Outside the tree; pytest keeps the last three."""
     return tmp_path_factory.mktemp("screenshots")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Chromium]:
+    with browsing.chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def local_room(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Room:
+    (tmp_path / "users.json").write_text("{}")
+    files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
+    settings = console_settings(keys, app_env="local", **files)
+    return room_of(db, settings, seal, browsing.doorman(settings))

@@ -1,7 +1,6 @@
 """Every page in a real browser, wide and narrow, light and dark: nothing sticks out, and the policy holds."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,25 +14,9 @@ from outbox.ops.console.visit import Room
 from outbox.ops.console.watching import Mark
 from outbox.ops.desk import Desk
 from tests.outbox.console import browsing
-from tests.outbox.console.conftest import console_settings, room_of
 from tests.outbox.console.scene import Scene
-from tests.outbox.console.tokens import Keys
 
 pytestmark = pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.WHY_SKIPPED)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing.chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def local_room(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Room:
-    (tmp_path / "users.json").write_text("{}")
-    files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
-    settings = console_settings(keys, app_env="local", **files)
-    return room_of(db, settings, seal, browsing.doorman(settings))
 
 
 def test_every_page_fits_its_window_and_breaks_no_policy(
