@@ -123,8 +123,9 @@ class Fleet:
         empty_queues(self.stack.rabbitmq.url)
         with psycopg.connect(self.owner_url, autocommit=True) as owner:
             tenants.register(owner, list(self.tenants.values()))
-        for name in PROCFILE.keys() - NOT_NEEDED:
-            self.start(name)
+        for name in PROCFILE:
+            if name not in NOT_NEEDED:
+                self.start(name)
         self.start_emulator()
         self.control = self.emulator.control()
         self.service = OrderService(self.stack.rabbitmq.url, self._log, None, seed=1)
