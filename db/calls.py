@@ -94,6 +94,14 @@ def begin(tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any]) 
     return call
 
 
+def live(tx: Tx, *, operation: str, subject_id: UUID) -> Call | None:
+    """The live call of this operation and subject, untouched; None when nothing was ever sent."""
+    with tx.cursor(row_factory=class_row(Call)) as cursor:
+        return cursor.execute(
+            "SELECT" + _COLUMNS + _OF_LIVE_CALL, {"operation": operation, "subject_id": subject_id}
+        ).fetchone()
+
+
 def settle(tx: Tx, call: Call, *, answer: str, object_id: str | None, request_id: str | None) -> None:
     """Write the answer down; an answer that is there already stays."""
     tx.execute(

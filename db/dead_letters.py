@@ -5,50 +5,176 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`payload` is redacted text; `original` the bytes as they came, of which only the SHA-256 is kept."""
+    """`payload` is redacted text; `sealed` the bytes as they came, which only the replaying worker can open."""
 
     source: str
     reason: str
     payload: str
     original: bytes
+    sealed: bytes | None = None
+    cause: str = "gave_up"
     tenant_id: UUID | None = None
     message_id: str | None = None
     kind: str | None = None
+    queue: str | None = None
     payment_id: UUID | None = None
+    error_class: str = ""
+    top_frame: str = ""
+    trace_id: str | None = None
     headers: dict[str, Any] = field(default_factory=dict)
 
 
 def bury(tx: Tx, letter: DeadLetter) -> bool:
-    """Write the letter; False when the same bytes under the same id lie there already (a redelivery)."""
-    buried = tx.execute(
+    """Write the letter; False when the same bytes under the same id lie there already (a redelivery).
+
+    A letter that was being replayed and died again is open again, with the new reason; its replay has failed.
+    """
+    row = tx.execute(
         """
-        INSERT INTO dead_letters (
-            tenant_id, source, message_id, kind, payment_id, reason, payload, payload_sha256, headers)
+        INSERT INTO dead_letters AS d (
+            tenant_id, source, message_id, kind, queue, payment_id, reason, payload, payload_sha256, sealed, cause,
+            error_class, top_frame, trace_id, headers)
         VALUES (
-            %(tenant_id)s, %(source)s, %(message_id)s, %(kind)s, %(payment_id)s, %(reason)s, %(payload)s,
-            %(sha256)s, %(headers)s)
-        ON CONFLICT DO NOTHING
+            %(tenant_id)s, %(source)s, %(message_id)s, %(kind)s, %(queue)s, %(payment_id)s, %(reason)s, %(payload)s,
+            %(sha256)s, %(sealed)s, %(cause)s, %(error_class)s, %(top_frame)s, %(trace_id)s, %(headers)s)
+        ON CONFLICT (source, payload_sha256, (coalesce(message_id, ''))) DO UPDATE
+        SET state = 'open', reason = EXCLUDED.reason, cause = EXCLUDED.cause, error_class = EXCLUDED.error_class,
+            top_frame = EXCLUDED.top_frame, headers = EXCLUDED.headers, died_at = clock_timestamp(),
+            deaths = d.deaths + 1
+        WHERE d.state = 'replaying'
+        RETURNING d.dead_letter_id, d.deaths
         """,
-        {
-            "tenant_id": letter.tenant_id,
-            "source": letter.source,
-            "message_id": letter.message_id,
-            "kind": letter.kind,
-            "payment_id": letter.payment_id,
-            "reason": letter.reason,
-            "payload": letter.payload.replace("\x00", "\\x00"),  # PostgreSQL text cannot hold NUL
-            "sha256": sha256(letter.original).digest(),
-            "headers": Jsonb(letter.headers),
-        },
+        _values(letter),
+    ).fetchone()
+    if row is not None and row[1] > 1:
+        _end_replay(tx, row[0], "failed")
+    return row is not None
+
+
+def _values(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "tenant_id": letter.tenant_id,
+        "source": letter.source,
+        "message_id": storable(letter.message_id) if letter.message_id else None,
+        "kind": storable(letter.kind) if letter.kind else None,
+        "queue": letter.queue,
+        "payment_id": letter.payment_id,
+        "reason": storable(letter.reason),
+        "payload": storable(letter.payload),
+        "sha256": sha256(letter.original).digest(),
+        "sealed": letter.sealed,
+        "cause": letter.cause,
+        "error_class": letter.error_class,
+        "top_frame": letter.top_frame,
+        "trace_id": letter.trace_id,
+        "headers": Jsonb(letter.headers),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A letter for the worker that replays it; `sealed` is None when its original was not kept."""
+
+    dead_letter_id: UUID
+    tenant_id: UUID | None
+    source: str
+    kind: str | None
+    queue: str | None
+    message_id: str | None
+    trace_id: str | None
+    sealed: bytes | None
+
+    @property
+    def message_uuid(self) -> UUID | None:
+        """The message's id when it is one of ours."""
+        try:
+            return UUID(self.message_id or "")
+        except ValueError:
+            return None
+
+
+def sealed(tx: Tx, ids: list[UUID]) -> list[Sealed]:
+    """These letters, in the order of their ids."""
+    with tx.cursor(row_factory=class_row(Sealed)) as cursor:
+        return cursor.execute(
+            """
+            SELECT dead_letter_id, tenant_id, source, kind, queue, message_id, trace_id, sealed
+            FROM dead_letters WHERE dead_letter_id = ANY (%(ids)s) ORDER BY dead_letter_id
+            """,
+            {"ids": ids},
+        ).fetchall()
+
+
+def begin_replay(tx: Tx, dead_letter_id: UUID) -> bool:
+    """open -> replaying; True for exactly one of all who try."""
+    moved = tx.execute(
+        "UPDATE dead_letters SET state = 'replaying' WHERE dead_letter_id = %(id)s AND state = 'open'",
+        {"id": dead_letter_id},
     )
-    return buried.rowcount == 1
+    return moved.rowcount == 1
+
+
+def resolve(tx: Tx, dead_letter_id: UUID, *, by: str, because: str) -> bool:
+    """Close a letter whose goal is reached already; False when it was not open."""
+    closed = tx.execute(
+        """
+        UPDATE dead_letters
+        SET state = 'resolved', closed_at = clock_timestamp(), closed_by = %(by)s, closed_because = %(because)s
+        WHERE dead_letter_id = %(id)s AND state = 'open'
+        """,
+        {"id": dead_letter_id, "by": by, "because": because},
+    )
+    return closed.rowcount == 1
+
+
+def mark_replayed(tx: Tx, *, message_id: str | None = None, dead_letter_id: UUID | None = None) -> bool:
+    """The replay of this message, or of this letter, is done: it is resolved, and its batch shows it."""
+    row = tx.execute(
+        """
+        UPDATE dead_letters
+        SET state = 'resolved', closed_at = clock_timestamp(), closed_by = 'replay', closed_because = 'replayed, done'
+        WHERE (message_id = %(message_id)s OR dead_letter_id = %(id)s) AND state = 'replaying'
+        RETURNING dead_letter_id
+        """,
+        {"message_id": message_id, "id": dead_letter_id},
+    ).fetchone()
+    if row is not None:
+        _end_replay(tx, row[0], "succeeded")
+    return row is not None
+
+
+def reopen(tx: Tx, dead_letter_id: UUID, *, reason: str) -> bool:
+    """The replay of this letter has failed: it is open again, with the new reason."""
+    opened = tx.execute(
+        """
+        UPDATE dead_letters
+        SET state = 'open', reason = %(reason)s, died_at = clock_timestamp(), deaths = deaths + 1
+        WHERE dead_letter_id = %(id)s AND state = 'replaying'
+        """,
+        {"id": dead_letter_id, "reason": storable(reason)},
+    )
+    if opened.rowcount:
+        _end_replay(tx, dead_letter_id, "failed")
+    return opened.rowcount == 1
+
+
+def _end_replay(tx: Tx, dead_letter_id: UUID, state: str) -> None:
+    tx.execute(
+        """
+        UPDATE replay_items SET state = %(state)s, moved_at = clock_timestamp()
+        WHERE dead_letter_id = %(id)s AND state = 'appended'
+        """,
+        {"id": dead_letter_id, "state": state},
+    )
 
 
 def count_open(tx: Tx) -> int:

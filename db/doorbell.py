@@ -17,6 +17,8 @@ CHANNEL = "outbox_due"
 LISTENER = "fleet-relay-doorbell"
 _PAUSE_SECONDS = 0.005
 _COUNT_EVERY_SECONDS = 2.0
+# pg_stat_activity shows the whole server: relays of another database beside ours do not share our lanes.
+_COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
 _OPTIONS = "-c statement_timeout=5000 -c timezone=UTC"
 
 
@@ -87,11 +89,7 @@ class Doorbell:
         """How many relays are running, counted every two seconds by their doorbells; at least one."""
         if time.monotonic() >= self._count_again_at:
             self._count_again_at = time.monotonic() + _COUNT_EVERY_SECONDS
-            row = (
-                self._connected()
-                .execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [LISTENER])
-                .fetchone()
-            )
+            row = self._connected().execute(_COUNT, [LISTENER]).fetchone()
             self._count = max(1, int(str(row[0]))) if row else 1
         return self._count
 

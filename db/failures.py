@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from db.session import Tx
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Failure:
     error_class: str
     reason: str
     next_due_at: datetime | None
+    traceback: str | None = None  # redacted
 
 
 def record(tx: Tx, failure: Failure) -> bool:
@@ -28,10 +30,11 @@ def record(tx: Tx, failure: Failure) -> bool:
     recorded = tx.execute(
         """
         INSERT INTO message_failures (
-            tenant_id, message_id, run, attempt, kind, payment_id, verdict, error_class, reason, next_due_at)
+            tenant_id, message_id, run, attempt, kind, payment_id, verdict, error_class, reason,
+            traceback, next_due_at)
         VALUES (
             %(tenant_id)s, %(message_id)s, %(run)s, %(attempt)s, %(kind)s, %(payment_id)s, %(verdict)s,
-            %(error_class)s, %(reason)s, %(next_due_at)s)
+            %(error_class)s, %(reason)s, %(traceback)s, %(next_due_at)s)
         ON CONFLICT (message_id, run) DO NOTHING
         """,
         {
@@ -43,8 +46,18 @@ def record(tx: Tx, failure: Failure) -> bool:
             "payment_id": failure.payment_id,
             "verdict": failure.verdict,
             "error_class": failure.error_class,
-            "reason": failure.reason,
+            "reason": storable(failure.reason),
+            "traceback": storable(failure.traceback) if failure.traceback else None,
             "next_due_at": failure.next_due_at,
         },
     )
     return recorded.rowcount == 1
+
+
+def next_run(tx: Tx, message_id: UUID) -> int:
+    """The number of the next run of a message: one more than the last that failed."""
+    row = tx.execute(
+        "SELECT coalesce(max(run), 0) + 1 FROM message_failures WHERE message_id = %(id)s", {"id": message_id}
+    ).fetchone()
+    assert row is not None, "an aggregate without GROUP BY always returns a row"
+    return int(row[0])

@@ -115,8 +115,10 @@ def lock_lanes(tx: Tx, *, at_most: int, starting_with: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def due(tx: Tx, lanes: Sequence[int], *, not_older_than: datetime | None, limit: int) -> list[DueRow]:
-    """The oldest due rows of these lanes, in the order in which they became due.
+def due(
+    tx: Tx, lanes: Sequence[int], *, not_older_than: datetime | None, after_id: int = 0, limit: int
+) -> list[DueRow]:
+    """The oldest due rows of these lanes, in the order in which they became due; of one time, those after `after_id`.
 
     `not_older_than` lets the index scan skip entries of rows that are deleted but not yet vacuumed (an old snapshot
     somewhere forbids it): without it, such a snapshot made this statement a hundred times dearer. The relay looks from
@@ -127,14 +129,22 @@ def due(tx: Tx, lanes: Sequence[int], *, not_older_than: datetime | None, limit:
             """
             SELECT id, due_at, exchange, routing_key, message_id, body
             FROM outbox
-            WHERE due_at >= coalesce(%(floor)s, '-infinity'::timestamptz)
+            WHERE (due_at, id) > (coalesce(%(floor)s, '-infinity'::timestamptz), %(after_id)s)
               AND due_at <= clock_timestamp()
               AND lane = ANY (%(lanes)s)
             ORDER BY due_at, id
             LIMIT %(limit)s
             """,
-            {"floor": not_older_than, "lanes": list(lanes), "limit": limit},
+            {"floor": not_older_than, "after_id": after_id, "lanes": list(lanes), "limit": limit},
         ).fetchall()
+
+
+def clock(tx: Tx) -> datetime:
+    """The database's time, by which rows become due."""
+    row = tx.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None, "a SELECT without FROM always returns a row"
+    now: datetime = row[0]
+    return now
 
 
 def settle(tx: Tx, ids: Sequence[int]) -> int:

@@ -1,4 +1,5 @@
--- Run once by a superuser, before the first `fleet migrate`; the one-machine stack does it by itself.
+-- Run by a superuser before `fleet migrate`, and again whenever it has changed: it only adds what is missing. The
+-- one-machine stack does it by itself at every start.
 -- Passwords are set apart, by whoever keeps them.
 --
 --   fleet_owner   owns the schema and runs migrations; no process of the fleet logs in with it.
@@ -7,6 +8,8 @@
 --   fleet_tenant  what transaction(tenant) becomes: sees the rows of one tenant, by row-level security.
 --   fleet_system  what system_transaction() becomes: relay, scheduler, sweep, verify; may read across tenants and move
 --                 the outbox, but cannot write a payment or the ledger.
+--   fleet_ops     what ops_transaction() becomes: the ops command and console; reads everything as it is stored,
+--                 writes replay batches and the operator log, and cannot write a payment or the ledger.
 DO $$
 DECLARE
     wanted text;
@@ -15,7 +18,8 @@ BEGIN
         'fleet_owner LOGIN',
         'fleet LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_tenant NOLOGIN NOBYPASSRLS',
-        'fleet_system NOLOGIN NOBYPASSRLS'
+        'fleet_system NOLOGIN NOBYPASSRLS',
+        'fleet_ops NOLOGIN NOBYPASSRLS'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = split_part(wanted, ' ', 1)) THEN
             EXECUTE 'CREATE ROLE ' || wanted;
@@ -23,4 +27,4 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT fleet_tenant, fleet_system TO fleet;
+GRANT fleet_tenant, fleet_system, fleet_ops TO fleet;

@@ -1,8 +1,8 @@
-"""The pool, and the only two ways into the database: transaction(tenant) and system_transaction().
+"""The pool, and the only ways into the database: transaction(tenant), system_transaction() and ops_transaction().
 
-A process logs in as a role that may do nothing. Each transaction becomes a role first: fleet_tenant with one tenant
-set, or fleet_system, and both settings end with the transaction. Limits on statements, locks and idling are set for
-the connection, so that no forgotten transaction can freeze the queue tables.
+A process logs in as a role that may do nothing. Each transaction becomes a role first (fleet_tenant with one tenant
+set, fleet_system or fleet_ops), and these settings end with the transaction. Limits on statements, locks and idling are
+set for the connection, so that no forgotten transaction can freeze the queue tables.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,14 @@ LOCK_TIMEOUT_MS = 3_000
 # Longer than the relay's confirm timeout (outbox/publisher.py), the one place that waits inside a transaction (M6).
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
+# How long a caller waits for a connection of the pool before it hears that the database is away.
+POOL_PATIENCE_SECONDS = 10.0
+# The pool doubles its pause between attempts to reconnect until it gives up and begins anew with the next caller. Left
+# at its five minutes, a process stood for another minute after an outage of one.
+RECONNECT_SECONDS = 5.0
+
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
+_AS_OPS = sql.SQL("BEGIN; SET LOCAL ROLE fleet_ops")
 _AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
 
 
@@ -52,7 +59,8 @@ class Database:
             kwargs={"autocommit": True, "application_name": application, "options": options, "connect_timeout": 5},
             min_size=1,
             max_size=settings.database_pool_size,
-            timeout=10,
+            timeout=POOL_PATIENCE_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
             open=True,
         )
         self._ringer = Ringer(settings)
@@ -79,8 +87,14 @@ class Database:
             yield tx
 
     @contextmanager
-    def _begin(self, begin: sql.SQL | sql.Composed) -> Iterator[Tx]:
-        connection = self._borrow(begin)
+    def ops_transaction(self) -> Iterator[Tx]:
+        """One short transaction of an operator: reads everything as it is stored, cannot write money."""
+        with self._begin(_AS_OPS) as tx:
+            yield tx
+
+    @contextmanager
+    def _begin(self, begin: sql.SQL | sql.Composed, *, patience_seconds: float | None = None) -> Iterator[Tx]:
+        connection = self._borrow(begin, patience_seconds)
         _appended.set(False)
         try:
             with transaction_open():
@@ -95,14 +109,14 @@ class Database:
         if _appended.get():
             self._ringer.ring()
 
-    def _borrow(self, begin: sql.SQL | sql.Composed) -> Tx:
+    def _borrow(self, begin: sql.SQL | sql.Composed, patience_seconds: float | None) -> Tx:
         """A connection that is inside its transaction; BEGIN, role and tenant travel in one round trip.
 
         After a restart of the server the pool still holds connections that are dead. Nothing of the caller's was sent
         on them yet, so they are given back (the pool drops them) and the next one is tried.
         """
         for _ in range(self._pool.max_size):
-            connection = self._pool.getconn()
+            connection = self._pool.getconn(patience_seconds)
             try:
                 connection.execute(begin)
             except OperationalError:
@@ -120,5 +134,5 @@ class Database:
             reraise=True,
         )
         for attempt in reached:
-            with attempt, self.system_transaction() as tx:
+            with attempt, self._begin(_AS_SYSTEM, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
                 tx.execute("SELECT 1")

@@ -1,14 +1,15 @@
 """Where the book lies."""
 
-from typing import Self
+from typing import Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from messages.settings import FleetSettings, is_loopback_host, require_address
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+S = TypeVar("S", bound=FleetSettings)
 
 
 class DatabaseSettings(FleetSettings):
@@ -17,37 +18,31 @@ class DatabaseSettings(FleetSettings):
     )
     database_pool_size: int = Field(default=10, ge=1, le=100, description="connections of one process, 1 to 100")
 
-    @field_validator("database_url")
-    @classmethod
-    def _an_address(cls, url: SecretStr) -> SecretStr:
-        require_address(url.get_secret_value(), POSTGRES_SCHEMES)
-        return url
-
     @model_validator(mode="after")
-    def _encrypted_in_production(self) -> Self:
-        if self.in_production:
-            require_postgres_tls("DATABASE_URL", self.database_url)
-        return self
+    def _an_address(self) -> Self:
+        return _checked(self, "DATABASE_URL", self.database_url)
 
 
 class MigrationSettings(FleetSettings):
-    """Only `fleet migrate` and `fleet tenants` log in as the owner of the schema."""
+    """Only `fleet migrate`, `fleet tenants` and the doctor log in as the owner of the schema."""
 
     migration_database_url: SecretStr = Field(
         description="the PostgreSQL 18 address of role fleet_owner, postgresql://fleet_owner@host/fleet"
     )
 
-    @field_validator("migration_database_url")
-    @classmethod
-    def _an_address(cls, url: SecretStr) -> SecretStr:
-        require_address(url.get_secret_value(), POSTGRES_SCHEMES)
-        return url
-
     @model_validator(mode="after")
-    def _encrypted_in_production(self) -> Self:
-        if self.in_production:
-            require_postgres_tls("MIGRATION_DATABASE_URL", self.migration_database_url)
-        return self
+    def _an_address(self) -> Self:
+        return _checked(self, "MIGRATION_DATABASE_URL", self.migration_database_url)
+
+
+def _checked(settings: S, name: str, url: SecretStr) -> S:
+    try:
+        require_address(url.get_secret_value(), POSTGRES_SCHEMES)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}.") from None
+    if settings.in_production:
+        require_postgres_tls(name, url)
+    return settings
 
 
 def require_postgres_tls(name: str, url: SecretStr) -> None:

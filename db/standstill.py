@@ -74,6 +74,9 @@ def take_events(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standi
                 WHERE i.state IN ('pending', 'unmatched')
                   AND i.received_at < clock_timestamp() - make_interval(secs => %(age)s)
                   AND NOT EXISTS (
+                      SELECT FROM dead_letters d
+                      WHERE d.state = 'open' AND d.kind = 'webhook' AND strpos(d.payload, '"' || i.event_id || '"') > 0)
+                  AND NOT EXISTS (
                       SELECT FROM wake_ups w WHERE w.subject = i.event_id AND w.not_before > clock_timestamp())
                 LIMIT %(limit)s
             ), woken AS (

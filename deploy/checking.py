@@ -9,11 +9,10 @@ from pathlib import Path
 import orjson
 import psycopg
 from pika.exceptions import AMQPError
-from rich.console import Console
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from deploy.report import print_report
+from deploy.report import print_report, wide_console
 from messages.settings import SettingsError, load, stop_the_start
 from messages.verdicts import Verdict
 from outbox.settings import BrokerSettings
@@ -38,7 +37,7 @@ def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) ->
     if as_json:
         print(orjson.dumps(report.totals).decode())
     else:
-        print_report(Console(), report)
+        print_report(wide_console(), report)
     return 0 if report.clean else 1
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The payment fleet.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
 tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
 app.add_typer(tenants, name="tenants")
 
@@ -24,13 +24,19 @@ Faults = Annotated[bool, typer.Option(help="let the emulator lose answers, fail,
 Keep = Annotated[bool, typer.Option("--keep", help="leave the fleet running afterwards")]
 OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order service's own log, to compare with")]
 AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, unexpected, unexplained_minor as JSON")]
+Quick = Annotated[bool, typer.Option("--quick", help="two small passes instead of five")]
+Out = Annotated[Path, typer.Option(help="where the figures go")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
+# These make the one-machine stack, or take the servers that the environment names, by themselves.
+_MAKE_THE_STACK = {"up", "down", "demo", "bench"}
+
+
 @app.callback()
-def common(local: Local = False) -> None:
+def common(context: typer.Context, local: Local = False) -> None:
     """Without --local every address comes from the environment, and nothing stands in for a missing one."""
-    if local:
+    if local and context.invoked_subcommand not in _MAKE_THE_STACK:
         from deploy.local.stack import Stack
 
         os.environ.update(Stack().environment())
@@ -82,6 +88,14 @@ def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Fau
     from deploy.local.demo.run import Plan, demo
 
     raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
+
+
+@app.command()
+def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
+    """Measure the fleet on this machine against ceilings of the same run; the table is also written as JSON."""
+    from deploy.local.bench.__main__ import main
+
+    main([*(["--quick"] if quick else []), "--out", str(out)])
 
 
 @tenants.command("import")

@@ -19,6 +19,7 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
+from messages.replays import ClassifyDue, ReplayDue
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
@@ -46,10 +47,14 @@ ORDER_PLACED = OrderPlaced(
     device=Device(ip=ip_address("203.0.113.7"), user_agent="Mozilla/5.0 (X11; Linux x86_64)", fingerprint="d3v1c3"),
 )
 
+BATCH = UUID("019aa5b3-7c11-7d02-9a4e-2f6b1c0d8e77")
+
 MESSAGES: tuple[Message, ...] = (
     ChargeRequested(tenant_id=TENANT, payment_id=PAYMENT),
     PaymentLookupRequested(tenant_id=TENANT, payment_id=PAYMENT),
     WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
+    ClassifyDue(batch_id=BATCH),
+    ReplayDue(batch_id=BATCH),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
 )
 

@@ -10,11 +10,11 @@ import pika
 import psycopg
 import redis
 from pika.exceptions import AMQPError, ChannelClosedByBroker
-from rich.console import Console
 from rich.table import Table
 
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
+from deploy.report import wide_console
 from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
@@ -59,7 +59,7 @@ def doctor() -> int:
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]no[/]"
         table.add_row(mark, finding.what, finding.found, finding.advice)
-    Console().print(table)
+    wide_console().print(table)
     return 0 if all(finding.well for finding in findings) else 1
 
 

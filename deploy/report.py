@@ -1,5 +1,7 @@
 """How the checker's report looks in a terminal."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +11,11 @@ from workers.verify import Report
 _COLUMNS = ("attempted", "done", "waiting", "dead", "lost", "duplicated", "unexpected")
 _MUST_BE_ZERO = frozenset({"lost", "duplicated", "unexpected"})
 MOST_FINDINGS = 20
+
+
+def wide_console() -> Console:
+    """The terminal as it is; a pipe or a CI log gets lines of 120 characters."""
+    return Console() if sys.stdout.isatty() else Console(width=120, soft_wrap=True)
 
 
 def print_report(console: Console, report: Report) -> None:

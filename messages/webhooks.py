@@ -5,6 +5,20 @@ from typing import ClassVar
 from messages.base import Message
 from messages.ids import StripeEventId, TenantId
 
+# Events that can move a payment or complete its booking, and those the endpoint at Stripe should be subscribed to: each
+# one costs a request and a transaction. Everything else that comes is kept and answered, and nothing is done.
+WANTED = frozenset(
+    {
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.requires_action",
+        "payment_intent.processing",
+        "payment_intent.canceled",
+        "payment_intent.amount_capturable_updated",
+        "charge.updated",
+    }
+)
+
 
 class WebhookReceived(Message):
     """A verified event lies in the inbox and waits to be drained. The event itself stays in the inbox."""

@@ -5,7 +5,7 @@ holds the wire form, so that the relay only carries bytes. Our own messages trav
 services as CloudEvents 1.0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from db import outbox as table
 from db.session import Tx
 from messages import trace
 from messages.base import Message, PublicEvent, dataschema
-from messages.queues import EVENTS_EXCHANGE, ROUTES
+from messages.queues import EVENTS_EXCHANGE, ORDERS_QUEUE, ROUTES, kind_to_message
 
 EVENT_SOURCE = "/payment-fleet"
 
@@ -34,6 +34,7 @@ class Envelope:
     attempt: int
     trace_id: str
     first_appended_ms: int
+    replayed: bool = False  # brought back from the dead letters by an operator
 
 
 def append(tx: Tx, *messages: Message | PublicEvent, not_before: datetime | None = None) -> None:
@@ -51,6 +52,41 @@ def append_traced(tx: Tx, messages: list[tuple[Message, str]]) -> None:
     """Queue a batch whose messages each belong to a trace of their own."""
     if messages:
         table.insert(tx, [_as_row(message, new_envelope(trace_id), None) for message, trace_id in messages])
+
+
+def append_original(
+    tx: Tx, kind: str, payload: dict[str, Any], envelope: Envelope, *, queue: str | None = None
+) -> None:
+    """Queue a message of ours as it once was: for replays, whose payload its actor reads again.
+
+    `queue` redirects it; otherwise it goes where its kind goes today.
+    """
+    message = kind_to_message()[kind].model_validate(payload)
+    row = _as_row(message, envelope, None)
+    if queue is not None:
+        body = orjson.dumps(_dramatiq_fields(message, queue, envelope))
+        row = replace(row, routing_key=queue, body=body)
+    table.insert(tx, [row])
+
+
+def append_order_again(tx: Tx, body: bytes, dead_letter_id: UUID) -> None:
+    """Queue an order event that intake refused, to intake's own queue; the message id names its dead letter."""
+    table.insert(
+        tx,
+        [
+            table.NewRow(
+                tenant_id=None,
+                message_id=dead_letter_id,
+                kind="order.placed",
+                exchange="",
+                routing_key=ORDERS_QUEUE,
+                ordering_key=None,
+                attempt=1,
+                not_before=None,
+                body=body,
+            )
+        ],
+    )
 
 
 def new_envelope(trace_id: str | None = None) -> Envelope:
@@ -86,6 +122,7 @@ def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[s
             "attempt": envelope.attempt,
             "trace_id": envelope.trace_id,
             "first_appended_ms": envelope.first_appended_ms,
+            **({"replayed": True} if envelope.replayed else {}),
         },
         "message_id": str(envelope.message_id),
         "message_timestamp": envelope.first_appended_ms,

@@ -18,6 +18,8 @@ from pika.channel import Channel
 # Confirms of a batch of 500 take tens of milliseconds; after ten seconds the broker is in trouble and the batch is
 # given up (nothing is settled, so it is sent again). Must stay below the idle-in-transaction timeout of db/session.py.
 CONFIRM_TIMEOUT_SECONDS = 10.0
+# How long a link that is closed waits for the broker's own goodbye.
+GOODBYE_SECONDS = 1.0
 _PERSISTENT = 2
 
 
@@ -51,6 +53,7 @@ class Publisher:
     def __init__(self, url: str) -> None:
         self._url = url
         self._link: _Link | None = None
+        self._under_way: _Batch | None = None
 
     def publish(self, messages: Sequence[Outgoing]) -> set[int]:
         """Publish a batch and wait for all confirms; returns the positions the broker returned or nacked.
@@ -58,18 +61,44 @@ class Publisher:
         Raises:
             BrokerAwayError: no answer can be relied on; publish the whole batch again later.
         """
+        if not messages:  # no confirm would ever come
+            return set()
+        self.begin(messages)
+        return self.finish()
+
+    def begin(self, messages: Sequence[Outgoing]) -> None:
+        """Send a batch on its way; `finish` waits for its confirms, and the caller may do other work in between.
+
+        Raises:
+            BrokerAwayError: as `publish`.
+        """
+        assert messages, "no confirm would ever come"
+        if self._under_way is not None:  # its caller gave it up; what it still hears must not be taken for ours
+            self.close()
         if self._link is None or self._link.closed:
             self._link = _Link(self._url)
-        try:
-            return self._link.publish(messages)
-        except BrokerAwayError:
+        self._under_way = self._link.send(messages)
+
+    def finish(self) -> set[int]:
+        """Wait for the confirms of the batch under way; returns the positions the broker returned or nacked.
+
+        Raises:
+            BrokerAwayError: as `publish`.
+        """
+        batch, self._under_way = self._under_way, None
+        assert batch is not None, "begin comes first"
+        if not batch.done.wait(CONFIRM_TIMEOUT_SECONDS):
+            batch.broken = f"{len(batch.waiting)} of {len(batch.messages)} confirms are missing"
+        if batch.broken:
             self.close()
-            raise
+            raise BrokerAwayError(batch.broken)
+        return batch.refused
 
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
             self._link = None
+        self._under_way = None
 
 
 class _Link:
@@ -91,20 +120,16 @@ class _Link:
             on_close_callback=lambda _, reason: self._break(f"connection closed: {reason!r}"),
             custom_ioloop=IOLoop(),
         )
-        self._thread = threading.Thread(target=self._connection.ioloop.start, name="publisher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
         if not self._ready.wait(CONFIRM_TIMEOUT_SECONDS) or self._broken:
             self.close()
             raise BrokerAwayError(self._broken or "no connection in time")
 
-    def publish(self, messages: Sequence[Outgoing]) -> set[int]:
+    def send(self, messages: Sequence[Outgoing]) -> _Batch:
         batch = _Batch(messages)
         self._connection.ioloop.add_callback_threadsafe(lambda: self._send(batch))
-        if not batch.done.wait(CONFIRM_TIMEOUT_SECONDS):
-            raise BrokerAwayError(f"{len(batch.waiting)} of {len(messages)} confirms are missing")
-        if batch.broken:
-            raise BrokerAwayError(batch.broken)
-        return batch.refused
+        return batch
 
     def close(self) -> None:
         self.closed = True
@@ -113,10 +138,18 @@ class _Link:
 
     # Everything below runs on the connection's own thread.
 
+    def _run(self) -> None:
+        """Serve the connection until it is stopped or breaks, then give the loop's own sockets back."""
+        self._connection.ioloop.start()
+        self._connection.ioloop.close()
+
     def _stop(self) -> None:
-        if self._connection.is_open:
-            self._connection.close()
-        self._connection.ioloop.stop()
+        """Say goodbye: the broker's answer ends the loop (_break), and so does a broker that gives none."""
+        if not self._connection.is_open:
+            self._connection.ioloop.stop()
+            return
+        self._connection.ioloop.call_later(GOODBYE_SECONDS, self._connection.ioloop.stop)
+        self._connection.close()
 
     def _on_open(self, connection: SelectConnection) -> None:
         connection.channel(on_open_callback=self._on_channel)

@@ -4,7 +4,6 @@ Taking the slot and appending the message are one transaction, by the database's
 catch up on missed slots: the sweep looks at what stands now, so one run serves for all of them.
 """
 
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from messages.settings import SettingsError, load, stop_the_start
 from messages.sweeps import SweepDue
 from outbox.append import append
 from outbox.logs import configure_logs
+from outbox.stopping import stop_on_signals
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7
@@ -65,8 +65,7 @@ def main() -> None:
         stop_the_start(error)
     configure_logs(settings.app_env, "scheduler")
     stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopping.set())
+    stop_on_signals(stopping)
     db = Database(settings, application="fleet-scheduler")
     logger.info("scheduler started: {}", ", ".join(entry.name for entry in PERIODIC))
     while not stopping.wait(TICK_SECONDS):

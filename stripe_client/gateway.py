@@ -6,8 +6,8 @@ Stripe does not forbid to retry. Everything slower belongs to the queue.
 """
 
 import time
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import stripe
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
@@ -50,7 +50,7 @@ class Gateway:
     def __init__(self, settings: StripeSettings) -> None:
         stripe.enable_telemetry = False  # otherwise ids of earlier requests are sent and a file is written
         base = settings.stripe_api_base
-        self.v1 = stripe.StripeClient(
+        self._client = stripe.StripeClient(
             settings.stripe_secret_key.get_secret_value(),
             stripe_version=API_VERSION,
             max_network_retries=0,
@@ -60,8 +60,24 @@ class Gateway:
                 read_seconds=settings.stripe_read_timeout_seconds,
                 connections=CONNECTIONS,
             ),
-        ).v1
+        )
         self._breakers: dict[str, CircuitBreaker] = {}
+
+    @property
+    def v1(self) -> Any:
+        """The SDK's own services, for calls that are rare."""
+        return self._client.v1
+
+    def send(
+        self, method: str, path: str, params: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> stripe.StripeResponse:
+        """One request, whose answer stays plain JSON in `.data`; give it to `call`.
+
+        Headers, form, errors and HTTP client are the SDK's. Only its objects are left out: to build those of one
+        expanded intent took 0.9 of the 1.5 ms that a call cost us (measured with `make bench`).
+        """
+        options = {} if idempotency_key is None else {"idempotency_key": idempotency_key}
+        return cast("stripe.StripeResponse", self._client.raw_request(method, path, **params, **options))
 
     def call(self, family: str, request: Callable[[], T]) -> T:
         """Run one request of an endpoint family.
@@ -79,7 +95,7 @@ class Gateway:
             reraise=True,
         )
         try:
-            return cast("T", patience(self._breaker(family).call, _measured, family, request))
+            return cast("T", patience(_through, self._breaker(family), family, request))
         except CircuitBreakerError as error:
             STRIPE_CALLS.labels(family, "breaker_open").inc()
             raise BreakerOpenError(family, max(1.0, error._circuit_breaker.open_remaining)) from None
@@ -94,6 +110,13 @@ class Gateway:
                 name=family,
             ),
         )
+
+
+def _through(breaker: CircuitBreaker, family: str, request: Callable[[], T]) -> T:
+    """One try. The breaker's own `call` counts failures but does not look whether it is open; its decorator does."""
+    if breaker.opened:
+        raise CircuitBreakerError(breaker)
+    return cast("T", breaker.call(_measured, family, request))
 
 
 def _measured(family: str, request: Callable[[], T]) -> T:

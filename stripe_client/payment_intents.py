@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import UUID
 
 import stripe
@@ -30,8 +31,11 @@ from stripe_client.outcomes import (
     Unanswered,
 )
 
+Json = dict[str, Any]
+
 CREATE = "payment_intent.create"
 _FAMILY = "payment_intents"
+_PATH = "/v1/payment_intents"
 # The fee is known from the same answer, because we capture with capture_method=automatic and not automatic_async.
 _EXPAND = ["latest_charge.balance_transaction"]
 # Our clock and Stripe's may differ; a look-up begins this much before we first sent.
@@ -80,15 +84,16 @@ def create(gateway: Gateway, body: dict[str, Any], *, idempotency_key: str, send
         Verdict: TryAgain, TryLater or GiveUp, by the table in stripe_client/errors.py.
     """
 
-    def send() -> stripe.PaymentIntent:
+    def send() -> stripe.StripeResponse:
         if time.monotonic() >= send_before:  # a process that was frozen since it claimed the call ends here
             raise TryAgain("this process stood still for longer than the key lives; nothing was sent")
-        return gateway.v1.payment_intents.create(cast("Any", body), cast("Any", {"idempotency_key": idempotency_key}))
+        return gateway.send("post", _PATH, body, idempotency_key=idempotency_key)
 
     try:
-        return outcome_of(gateway.call(_FAMILY, send))
+        answer = gateway.call(_FAMILY, send)
     except (stripe.StripeError, BreakerOpenError) as error:
         return _answer(errors.sort(error))
+    return outcome_of(_object(answer), answer.request_id)
 
 
 def retrieve(gateway: Gateway, intent_id: str) -> Settled:
@@ -97,7 +102,8 @@ def retrieve(gateway: Gateway, intent_id: str) -> Settled:
     Raises:
         Verdict: Stripe did not answer, or there is no such intent in this account and mode.
     """
-    return outcome_of(_read(gateway, lambda: gateway.v1.payment_intents.retrieve(intent_id, {"expand": _EXPAND})))
+    answer = _read(gateway, f"{_PATH}/{quote(intent_id, safe='')}", {"expand": _EXPAND})
+    return outcome_of(_object(answer), answer.request_id)
 
 
 def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, since_epoch: float) -> Settled | Absent:
@@ -114,14 +120,14 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
         params["customer"] = customer_id
     seen = 0
     while True:
-        page = _read(gateway, lambda: gateway.v1.payment_intents.list(cast("Any", params)))
-        for intent in page.data:
+        page = _object(_read(gateway, _PATH, params))
+        for intent in page["data"]:
             if _id_in(intent, "payment_id") == payment_id:
-                return retrieve(gateway, intent.id)
-        seen += len(page.data)
-        if not page.has_more:
+                return retrieve(gateway, intent["id"])
+        seen += len(page["data"])
+        if not page["has_more"]:
             return Absent(f"none of {seen} intents since {since} carries payment_id {payment_id}")
-        params["starting_after"] = page.data[-1].id
+        params["starting_after"] = page["data"][-1]["id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,75 +152,76 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
         "expand": [f"data.{path}" for path in _EXPAND],
     }
     while True:
-        page = _read(gateway, lambda: gateway.v1.payment_intents.list(cast("Any", params)))
-        for intent in page.data:
+        page = _object(_read(gateway, _PATH, params))
+        for intent in page["data"]:
             payment_id, tenant_id = _id_in(intent, "payment_id"), _id_in(intent, "tenant_id")
             if payment_id and tenant_id:
-                yield Listed(intent.id, PaymentId(payment_id), TenantId(tenant_id), _outcome_or_none(intent))
-        if not page.has_more:
+                yield Listed(intent["id"], PaymentId(payment_id), TenantId(tenant_id), _outcome_or_none(intent))
+        if not page["has_more"]:
             return
-        params["starting_after"] = page.data[-1].id
+        params["starting_after"] = page["data"][-1]["id"]
 
 
-def _outcome_or_none(intent: stripe.PaymentIntent) -> Settled | None:
+def _outcome_or_none(intent: Json) -> Settled | None:
     try:
         return outcome_of(intent)
     except Verdict:
         return None
 
 
-def outcome_of(intent: stripe.PaymentIntent) -> Settled:
+def outcome_of(intent: Json, request_id: str | None = None) -> Settled:
     """An intent in our words.
 
     Raises:
         TryAgain: Stripe is between two steps: created and not yet confirmed.
         GiveUp: a status in which our intents cannot be, or one Stripe has added since.
     """
-    request_id = getattr(getattr(intent, "last_response", None), "request_id", None)
-    match intent.status:
+    intent_id = intent["id"]
+    match intent["status"]:
         case "succeeded":
             return _charged(intent, request_id)
         case "requires_capture":
-            return Authorized(intent.id, request_id)
+            return Authorized(intent_id, request_id)
         case "requires_action":
-            return NeedsAction(intent.id, request_id)
+            return NeedsAction(intent_id, request_id)
         case "processing":
-            return Processing(intent.id, request_id)
+            return Processing(intent_id, request_id)
         case "canceled":
-            return Canceled(intent.id, intent.cancellation_reason or "canceled", request_id)
-        case "requires_payment_method" if intent.last_payment_error is not None:
+            return Canceled(intent_id, intent["cancellation_reason"] or "canceled", request_id)
+        case "requires_payment_method" if intent["last_payment_error"] is not None:
             return _declined(intent)
         case "requires_payment_method" | "requires_confirmation":
-            raise TryAgain(f"intent {intent.id} is made but not confirmed yet")
+            raise TryAgain(f"intent {intent_id} is made but not confirmed yet")
         case other:
-            raise GiveUp(f"intent {intent.id} is {other}, in which no intent of ours can be; look at it at Stripe")
+            raise GiveUp(f"intent {intent_id} is {other}, in which no intent of ours can be; look at it at Stripe")
 
 
-def _charged(intent: stripe.PaymentIntent, request_id: str | None) -> Charged:
-    charge = intent.latest_charge
-    if not isinstance(charge, stripe.Charge):
-        raise GiveUp(f"intent {intent.id} succeeded without a charge we can read; look at it at Stripe")
-    booked = charge.balance_transaction
+def _charged(intent: Json, request_id: str | None) -> Charged:
+    charge = intent["latest_charge"]
+    if not isinstance(charge, dict):
+        raise GiveUp(f"intent {intent['id']} succeeded without a charge we can read; look at it at Stripe")
+    booked = charge["balance_transaction"]
     return Charged(
-        intent_id=intent.id,
-        charge_id=charge.id,
-        amount=Money(intent.amount_received, intent.currency),
-        balance=_balance(booked) if isinstance(booked, stripe.BalanceTransaction) else None,
+        intent_id=intent["id"],
+        charge_id=charge["id"],
+        amount=Money(intent["amount_received"], intent["currency"]),
+        balance=_balance(booked) if isinstance(booked, dict) else None,
         request_id=request_id,
     )
 
 
-def _balance(booked: stripe.BalanceTransaction) -> BalanceTransaction:
-    return BalanceTransaction(booked.id, Money(booked.amount, booked.currency), Money(booked.fee, booked.currency))
+def _balance(booked: Json) -> BalanceTransaction:
+    currency = booked["currency"]
+    return BalanceTransaction(booked["id"], Money(booked["amount"], currency), Money(booked["fee"], currency))
 
 
-def _declined(intent: stripe.PaymentIntent) -> Declined:
-    failure = intent.last_payment_error
-    return errors.declined(getattr(failure, "code", None), getattr(failure, "decline_code", None), intent.id)
+def _declined(intent: Json) -> Declined:
+    failure = intent["last_payment_error"] or {}
+    return errors.declined(failure.get("code"), failure.get("decline_code"), intent["id"])
 
 
-def _id_in(intent: stripe.PaymentIntent, key: str) -> UUID | None:
-    found = intent.metadata[key] if intent.metadata and key in intent.metadata else None
+def _id_in(intent: Json, key: str) -> UUID | None:
+    found = (intent["metadata"] or {}).get(key)
     try:
         return UUID(found) if found else None
     except ValueError:  # made by someone else
@@ -227,10 +234,14 @@ def _answer(meaning: errors.Sorted) -> PaymentOutcome:
     return meaning
 
 
-def _read(gateway: Gateway, request: Any) -> Any:
+def _object(answer: stripe.StripeResponse) -> Json:
+    return cast("Json", answer.data)
+
+
+def _read(gateway: Gateway, path: str, params: Json) -> stripe.StripeResponse:
     """A GET; it changes nothing, so every trouble is a verdict."""
     try:
-        return gateway.call(_FAMILY, request)
+        return gateway.call(_FAMILY, lambda: gateway.send("get", path, params))
     except (stripe.StripeError, BreakerOpenError) as error:
         meaning = errors.sort(error)
     if isinstance(meaning, GiveUp | TryLater | TryAgain):

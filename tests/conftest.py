@@ -3,7 +3,8 @@
 The stack lives in .local/test and is kept between runs, so that only the first run pays for making it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -38,6 +39,10 @@ def stack() -> Iterator[Stack]:
 def template(stack: Stack) -> str:
     """A migrated, empty database that no test writes to; cloning it takes a fraction of migrating."""
     with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+        # Making and dropping a database each force a checkpoint; no test pulls the plug of the machine.
+        superuser.execute("ALTER SYSTEM SET fsync = off")
+        superuser.execute("ALTER SYSTEM SET synchronous_commit = off")
+        superuser.execute("SELECT pg_reload_conf()")
         superuser.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
         superuser.execute(f"CREATE DATABASE {TEMPLATE} OWNER fleet_owner")
     migrate(stack.postgres.owner_url(TEMPLATE))
@@ -75,17 +80,61 @@ def db(book: Book) -> Iterator[Database]:
 
 
 @pytest.fixture
+def cut_connections(stack: Stack, book: Book) -> Iterator[Callable[[], None]]:
+    """End every connection the fleet has to this test's database, as a restart of the server would."""
+    with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+
+        def cut() -> None:
+            superuser.execute(
+                "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = %s AND usename = 'fleet'",
+                [book.name],
+            )
+
+        yield cut
+
+
+@pytest.fixture
+def database_away(
+    stack: Stack, book: Book, cut_connections: Callable[[], None]
+) -> Callable[[], AbstractContextManager[None]]:
+    """`with database_away():` the fleet is cut off from this test's database and let in again afterwards."""
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+            superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS false")
+            cut_connections()
+            yield
+            superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS true")
+
+    return away
+
+
+@pytest.fixture
 def owner(book: Book) -> Iterator[psycopg.Connection]:
     """The schema's owner, who sees every row: for looking, and for registering tenants."""
     with psycopg.connect(book.owner_url, autocommit=True) as connection:
         yield connection
 
 
-@pytest.fixture
-def rabbitmq_url(stack: Stack) -> str:
-    """The broker, with our topology declared and every queue empty."""
+@pytest.fixture(scope="session")
+def declared_url(stack: Stack) -> str:
+    """The broker with our topology; what an older version of the code declared there is made anew."""
     url = stack.rabbitmq.url
-    topology.declare(url)
+    try:
+        topology.declare(url)
+    except topology.TopologyDriftError:
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+            for queue in topology.queues():
+                connection.channel().queue_delete(queue.name)
+        topology.declare(url)
+    return url
+
+
+@pytest.fixture
+def rabbitmq_url(declared_url: str) -> str:
+    """The broker, with our topology declared and every queue empty."""
+    url = declared_url
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()
     for queue in topology.queues():

@@ -20,15 +20,17 @@ from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
 from outbox.logs import configure_logs
+from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers import actor as actors
-from workers import charge, lookup, sweep, webhook
-from workers.actor import ACTORS, Actor, NotWrittenDownError
+from workers import charge, classify, lookup, replay, sweep, webhook
+from workers.actor import ACTORS, Actor
+from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.settings import SweepSettings
 
-__all__ = ["charge", "lookup", "main", "start", "sweep", "webhook"]
+__all__ = ["charge", "classify", "lookup", "main", "replay", "start", "sweep", "webhook"]
 
 
 class GiveBackWhatWasNotWrittenDown(Middleware):
@@ -43,19 +45,19 @@ class GiveBackWhatWasNotWrittenDown(Middleware):
             message.fail()
 
 
-def build(broker: FleetBroker, db: Database, stripe: Gateway) -> None:
+def build(broker: FleetBroker, db: Database, stripe: Gateway, sealer: Sealer) -> None:
     """Give every registered actor to Dramatiq."""
     broker.add_middleware(CurrentMessage())
     broker.add_middleware(GiveBackWhatWasNotWrittenDown())
     for kind, entry in ACTORS.items():
-        broker.declare_actor(_dramatiq_actor(broker, kind, entry, db, stripe))
+        broker.declare_actor(_dramatiq_actor(broker, kind, entry, db, stripe, sealer))
 
 
-def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, stripe: Gateway) -> Any:
+def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, stripe: Gateway, sealer: Sealer) -> Any:
     def perform(payload: dict[str, Any]) -> None:
         message = CurrentMessage.get_current_message()
         assert message is not None, "Dramatiq calls this only while it handles a message"
-        actors.run(entry, payload, actors.envelope_of(message.message_id, message.options), db, stripe)
+        actors.run(entry, payload, actors.envelope_of(message.message_id, message.options), db, stripe, sealer)
 
     return dramatiq.Actor(
         perform,
@@ -69,16 +71,18 @@ def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, 
 
 def start() -> None:
     """Make this process a worker; called by the dramatiq command in each process it starts."""
-    database, broker_settings, stripe_settings, _ = _settings()
+    database, broker_settings, stripe_settings, seal = _settings()
     configure_logs(database.app_env, "worker")
     broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())
     dramatiq.set_broker(broker)
-    build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings))
+    build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings), Sealer(seal))
 
 
-def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SweepSettings]:
+def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
+    """All that a worker reads, so that every problem is named at once; handlers read their own classes again."""
     try:
-        return load(DatabaseSettings, BrokerSettings, StripeSettings, SweepSettings)
+        load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings, OpenSettings, SweepSettings)
+        return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:
         stop_the_start(error)
 
@@ -86,6 +90,8 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, Sweep
 def main() -> None:
     database, broker_settings, _, _ = _settings()
     configure_logs(database.app_env, "workers")
+    if problems := topology.problems_of_patience(DATABASE_PATIENCE_SECONDS):
+        stop_the_start(SettingsError(problems))
     topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
     from dramatiq import cli  # noqa: PLC0415  the command forks; load it only to become it
 

@@ -6,6 +6,7 @@ as unmatched and is tried again by the sweep. A second delivery finds the event 
 payment where they wanted it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from loguru import logger
@@ -24,6 +25,8 @@ from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.settlement import settle
 
+_KNOWN = "the book knew already"
+
 
 @actor(WebhookReceived)
 def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
@@ -33,8 +36,8 @@ def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
     if payment is None:
         _leave_unmatched(db, event)
         return
-    if _tells_nothing_new(event, payment):
-        _mark_applied(db, event, "the book knew already")
+    if _tells_nothing_new(event, payment):  # found by its intent; what we found by our own id is settled already
+        _mark_applied(db, event, _KNOWN)
         return
     outcome = payment_intents.retrieve(stripe, _intent_of(event))
     with db.transaction(payment.tenant_id) as tx:
@@ -47,12 +50,19 @@ def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
 
 
 def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | None]:
-    """The event and its payment: by our metadata, else by the intent, across tenants."""
+    """The event and its payment: by our metadata, else by the intent, across tenants.
+
+    Nearly always the book knows already; then the event is marked applied in the transaction that found it so.
+    """
     if msg.tenant_id is not None:
         with db.transaction(msg.tenant_id) as tx:
             event = inbox.read(tx, msg.event_id)
             if event is not None and event.payment_id is not None:
-                return event, payments.get(tx, event.payment_id)
+                payment = payments.get(tx, event.payment_id)
+                if payment is not None and _tells_nothing_new(event, payment):
+                    inbox.mark_applied(tx, event.event_id, note=_KNOWN)
+                    return replace(event, state="applied"), payment
+                return event, payment
     with db.system_transaction() as tx:
         event = inbox.read(tx, msg.event_id)
         if event is None:

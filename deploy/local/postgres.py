@@ -97,7 +97,8 @@ class Postgres(Server):
 
     def _spawn(self, output: int) -> subprocess.Popen[bytes]:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        command = [*unprivileged(), programs() / "postgres", "-D", self._data, "-p", str(self.port), *settings]
+        where = ["-D", str(self._data), "-p", str(self.port)]
+        command = [*unprivileged(), str(programs() / "postgres"), *where, *settings]
         return processes.spawn(command, self.stack_directory, output=output)
 
     def _answers(self) -> bool:
@@ -110,9 +111,9 @@ class Postgres(Server):
     def _settle(self) -> None:
         """Roles, their passwords and the database; every step is harmless a second time."""
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
+            connection.execute(ROLES.read_bytes())
             if database_exists(connection, DATABASE):
                 return
-            connection.execute(ROLES.read_bytes())
             for role in ("fleet_owner", "fleet"):
                 set_password(connection, role, self._password(role))
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER fleet_owner").format(sql.Identifier(DATABASE)))
@@ -147,7 +148,9 @@ def unprivileged() -> list[str]:
         )
     user = pwd.getpwnam(UNPRIVILEGED_USER)
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return [setpriv, *identity, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    capability = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    # Without it access(2), with which initdb looks for its own programs, would leave the capability out of account.
+    return [setpriv, *identity, *capability, "--securebits=+no_setuid_fixup"]
 
 
 def kill_orphans(data: Path) -> None:

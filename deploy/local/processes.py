@@ -103,14 +103,14 @@ def wait_until_gone(members: Iterable[psutil.Process], patience_seconds: float) 
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except GONE:
         return False
 
 
 def _carries(process: psutil.Process, mark: Path) -> bool:
     try:
-        return process.environ().get(MARK) == str(mark)
+        return bool(process.environ().get(MARK) == str(mark))
     except (*GONE, OSError):
         return False
 

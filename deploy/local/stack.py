@@ -24,6 +24,8 @@ from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import RabbitMQ
 from deploy.local.server import Server, ServerFailedError
 from deploy.local.valkey import Valkey
+from messages.webhooks import WANTED
+from outbox.sealing import pair_from_seed
 
 CLONE = Path(__file__).resolve().parents[2]
 TAKEN_FROM_OUTSIDE = (
@@ -67,6 +69,8 @@ class Stack:
         return {
             "STRIPE_EMULATOR_WEBHOOK_ENDPOINT": endpoint,
             "STRIPE_EMULATOR_WEBHOOK_SECRET": self.memory.secret("stripe_webhook"),
+            # As a real endpoint should be: each event costs a request and two transactions, also when nobody needs it.
+            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED)),
         }
 
     def start(self) -> None:
@@ -100,6 +104,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
+        own |= self._seal()
         return {**own, **self._outside}
 
     @property
@@ -129,6 +134,11 @@ class Stack:
             "STRIPE_EMULATOR_CONTROL_TOKEN": self.memory.secret("stripe_control"),
             "STRIPE_EMULATOR_DATABASE": str(self.directory / "stripe.sqlite3"),
         }
+
+    def _seal(self) -> dict[str, str]:
+        """The pair that seals and opens the originals of dead letters; made once, from a remembered seed."""
+        public, private = pair_from_seed(self.memory.secret("dead_letter_seed"))
+        return {"DEAD_LETTER_PUBLIC_KEY": public, "DEAD_LETTER_PRIVATE_KEY": private}
 
     def _intake(self) -> dict[str, str]:
         return {"INTAKE_HTTP_HOST": "127.0.0.1", "INTAKE_HTTP_PORT": str(self.memory.port("intake_http"))}

@@ -30,11 +30,14 @@ from messages.crash_points import crash_point
 from messages.ids import PaymentId, TenantId
 from messages.orders import OrderPlaced
 from messages.payments import ChargeRequested
-from messages.queues import LARGEST_ORDER_BYTES
+from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
 from messages.redaction import redact_text, redact_value
 from outbox.append import append_traced
+from outbox.sealing import Sealer
 
 BY = "intake"
+# A reason may quote what the event says of itself, which has no such limit.
+LONGEST_REASON = 1_000
 
 
 class Outcome(StrEnum):
@@ -49,10 +52,14 @@ class Unreadable(Exception):  # noqa: N818  it names what the event is, and beco
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One event as it came. `reference` is the transport's own id, for events too broken to have one."""
+    """One event as it came. `reference` is the transport's own id, for events too broken to have one.
+
+    `replay_of` names the dead letter that an operator brought back in this form.
+    """
 
     body: bytes
     reference: str | None = None
+    replay_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,10 @@ class Decoded:
         return self.event.traceparent.split("-")[1] if self.event.traceparent else trace.new()
 
 
-def accept(db: Database, batch: Sequence[Incoming]) -> list[Outcome]:
+def accept(db: Database, batch: Sequence[Incoming], sealer: Sealer | None = None) -> list[Outcome]:
     """Accept a batch; the outcomes stand in the order of the events. Everything is committed when this returns.
+
+    `sealer` keeps the originals of dead letters; without one only their redacted form is kept.
 
     Raises:
         psycopg.OperationalError: the database is away; nothing may be acked, and every event may be offered again.
@@ -80,13 +89,21 @@ def accept(db: Database, batch: Sequence[Incoming]) -> list[Outcome]:
         try:
             decoded = decode(incoming)
         except Unreadable as reason:
-            outcomes[position] = _bury(db, incoming, str(reason))
+            outcomes[position] = _bury(db, sealer, incoming, str(reason))
         else:
             by_tenant[decoded.order.tenant_id].append((position, decoded))
     for tenant_id, events in by_tenant.items():
-        results = _accept_of_tenant(db, tenant_id, [decoded for _, decoded in events])
+        results = _accept_of_tenant(db, sealer, tenant_id, [decoded for _, decoded in events])
         outcomes.update(zip((position for position, _ in events), results, strict=True))
+    _resolve_replays(db, [incoming for place, incoming in enumerate(batch) if outcomes[place] is not Outcome.DEAD])
     return [outcomes[position] for position in range(len(batch))]
+
+
+def _resolve_replays(db: Database, taken: list[Incoming]) -> None:
+    """Dead letters that came back and were taken this time are resolved."""
+    for replay_of in [incoming.replay_of for incoming in taken if incoming.replay_of is not None]:
+        with db.system_transaction() as tx:
+            dead_letters.mark_replayed(tx, dead_letter_id=replay_of)
 
 
 def decode(incoming: Incoming) -> Decoded:
@@ -122,31 +139,31 @@ def _first_problem(error: ValidationError) -> str:
     return said + (f" (and {more} more)" if more else "")
 
 
-def _accept_of_tenant(db: Database, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:
+def _accept_of_tenant(db: Database, sealer: Sealer | None, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:
     """All in one transaction; when one of them is bad, each in its own."""
     try:
         return _accept_together(db, tenant_id, events)
     except (psycopg.IntegrityError, psycopg.DataError, Unreadable):
-        return [_accept_alone(db, tenant_id, event) for event in events]
+        return [_accept_alone(db, sealer, tenant_id, event) for event in events]
 
 
-def _accept_alone(db: Database, tenant_id: TenantId, event: Decoded) -> Outcome:
+def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, event: Decoded) -> Outcome:
     try:
         return _accept_together(db, tenant_id, [event])[0]
     except Unreadable as reason:
-        return _bury(db, event.incoming, str(reason), event)
+        return _bury(db, sealer, event.incoming, str(reason), event)
     except errors.UniqueViolation as error:
         taken = f"the buyer's idempotency key already paid for another order ({error.diag.constraint_name})"
-        return _bury(db, event.incoming, taken, event)
+        return _bury(db, sealer, event.incoming, taken, event)
     except (psycopg.IntegrityError, psycopg.DataError) as error:
-        return _bury(db, event.incoming, f"the book refused the order: {error.diag.message_primary}", event)
+        return _bury(db, sealer, event.incoming, f"the book refused the order: {error.diag.message_primary}", event)
 
 
 def _accept_together(db: Database, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:
     with db.transaction(tenant_id) as tx:
-        _check_venues(tx, events)
+        check_venues(tx, events)
         firsts = list({event.order.order_id: event for event in reversed(events)}.values())
-        new = orders.record(tx, [_as_new_order(event) for event in firsts], by=BY)
+        new = orders.record(tx, [as_new_order(event) for event in firsts], by=BY)
         accepted = [event for event in events if event.payment_id in new]
         append_traced(tx, [(_charge(tenant_id, event), event.trace_id) for event in accepted])
         outcomes = [Outcome.ACCEPTED if event.payment_id in new else _repetition(tx, event) for event in events]
@@ -159,7 +176,7 @@ def _charge(tenant_id: TenantId, event: Decoded) -> ChargeRequested:
     return ChargeRequested(tenant_id=tenant_id, payment_id=event.payment_id)
 
 
-def _check_venues(tx: Tx, events: Iterable[Decoded]) -> None:
+def check_venues(tx: Tx, events: Iterable[Decoded]) -> None:
     """Raises Unreadable for a tenant or venue nobody knows, or a currency the venue does not sell in."""
     known = tenants.venue_currencies(tx)
     for event in events:
@@ -174,13 +191,13 @@ def _check_venues(tx: Tx, events: Iterable[Decoded]) -> None:
 
 def _repetition(tx: Tx, event: Decoded) -> Outcome:
     """A repeated event is nothing new; the same id with another body contradicts what we hold."""
-    first = orders.fingerprint_of(tx, _as_new_order(event))
+    first = orders.fingerprint_of(tx, as_new_order(event))
     if first == event.fingerprint:
         return Outcome.DUPLICATE
     raise Unreadable("this order id or event id was seen before with another body; the first one stands")
 
 
-def _as_new_order(event: Decoded) -> NewOrder:
+def as_new_order(event: Decoded) -> NewOrder:
     return NewOrder(
         order_id=event.order.order_id,
         payment_id=event.payment_id,
@@ -192,19 +209,25 @@ def _as_new_order(event: Decoded) -> NewOrder:
     )
 
 
-def _bury(db: Database, incoming: Incoming, reason: str, event: Decoded | None = None) -> Outcome:
+def _bury(
+    db: Database, sealer: Sealer | None, incoming: Incoming, reason: str, event: Decoded | None = None
+) -> Outcome:
     """Keep what nobody can use, redacted, with its reason, where a person sees it."""
     tenant_id: UUID | None = event.order.tenant_id if event else None
     letter = DeadLetter(
         source="orders",
-        reason=reason,
+        reason=redact_text(reason)[:LONGEST_REASON],
         payload=redact_text(incoming.body[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace")),
         original=incoming.body,
+        sealed=sealer.seal(incoming.body) if sealer else None,
+        cause="refused" if event else "undecodable",
+        queue=ORDERS_QUEUE,
         tenant_id=tenant_id,
         message_id=event.event.id if event else incoming.reference,
         kind=event.event.type if event else None,
     )
     with db.system_transaction() as tx:
-        dead_letters.bury(tx, letter)
+        if incoming.replay_of is None or not dead_letters.reopen(tx, incoming.replay_of, reason=letter.reason):
+            dead_letters.bury(tx, letter)
     logger.warning("order event became a dead letter: {}", reason)
     return Outcome.DEAD

@@ -5,11 +5,11 @@ before the commit, the broker delivers again; killed after it, the redelivered e
 While the database is away the batch is held, neither acked nor rejected: a rejection would count as a delivery.
 """
 
-import signal
 import time
 from dataclasses import dataclass, field
 from threading import Event
-from types import FrameType
+from typing import Any
+from uuid import UUID
 
 import pika
 import psycopg
@@ -25,7 +25,9 @@ from outbox import topology
 from outbox.intake.accept import Incoming, Outcome, accept
 from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_ORDERS
+from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.stopping import stop_on_signals
 
 BATCH = 100
 # How long the first event of a batch may wait for company.
@@ -40,6 +42,7 @@ class OrderIntake:
 
     db: Database
     url: str
+    sealer: Sealer | None = None
     stopping: Event = field(default_factory=Event)
 
     def run(self) -> None:
@@ -68,7 +71,7 @@ class OrderIntake:
         """Accept the batch, holding it while the database is away; False when asked to stop meanwhile."""
         while not self.stopping.is_set():
             try:
-                outcomes = accept(self.db, [incoming for _, incoming in deliveries])
+                outcomes = accept(self.db, [incoming for _, incoming in deliveries], self.sealer)
             except psycopg.Error as error:
                 logger.warning("database away, holding {} events: {}", len(deliveries), type(error).__name__)
                 connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
@@ -88,7 +91,7 @@ def _gather(channel: BlockingChannel) -> list[tuple[int, Incoming]]:
         method, properties, body = next(channel.consume(ORDERS_QUEUE, inactivity_timeout=timeout))
         if method is None:
             break
-        gathered.append((method.delivery_tag, Incoming(body or b"", properties.message_id)))
+        gathered.append((method.delivery_tag, _incoming(method, properties, body or b"")))
         deadline = deadline or time.monotonic() + LINGER_SECONDS
         timeout = max(0.0005, deadline - time.monotonic())
         if time.monotonic() >= deadline:
@@ -96,29 +99,34 @@ def _gather(channel: BlockingChannel) -> list[tuple[int, Incoming]]:
     return gathered
 
 
+def _incoming(method: Any, properties: Any, body: bytes) -> Incoming:
+    """The order service publishes to its exchange; what comes by the default exchange is a replayed dead letter."""
+    replay_of = _uuid(properties.message_id) if method.exchange == "" else None
+    return Incoming(body, properties.message_id, replay_of)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
 def main() -> None:
     try:
-        database, broker = load(DatabaseSettings, BrokerSettings)
+        database, broker, seal = load(DatabaseSettings, BrokerSettings, SealSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "intake-orders")
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-intake-orders")
-    intake = OrderIntake(db, url)
-    _stop_on_signals(intake.stopping)
+    intake = OrderIntake(db, url, Sealer(seal))
+    stop_on_signals(intake.stopping)
     logger.info("order intake started")
     intake.run()
     db.close()
     logger.info("order intake stopped")
-
-
-def _stop_on_signals(stopping: Event) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 if __name__ == "__main__":

@@ -13,22 +13,9 @@ from db.session import Database
 from messages import trace
 from messages.ids import PaymentId, TenantId
 from messages.redaction import redact_event
-from messages.webhooks import WebhookReceived
+from messages.webhooks import WANTED, WebhookReceived
 from outbox.append import append_traced
 from stripe_client.webhooks import VerifiedEvent
-
-# Events that can move a payment or complete its booking. Everything else is kept and answered, and nothing is done.
-WANTED = frozenset(
-    {
-        "payment_intent.succeeded",
-        "payment_intent.payment_failed",
-        "payment_intent.requires_action",
-        "payment_intent.processing",
-        "payment_intent.canceled",
-        "payment_intent.amount_capturable_updated",
-        "charge.updated",
-    }
-)
 
 
 def receive(db: Database, event: VerifiedEvent) -> bool:

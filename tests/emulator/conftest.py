@@ -1,16 +1,53 @@
 """One emulator process for all tests of this folder, emptied before each; stripe-python is the only API client."""
 
+import contextlib
+import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import stripe
 
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
+from tests.emulator.spec import Judge, load
 
 stripe.enable_telemetry = False
 NO_REDIRECTS = {"enabled": True, "allow_redirects": "never"}
+
+
+class KeepingClient(stripe.RequestsClient):
+    """Keeps one answer of each shape, for the judge at the end of the session."""
+
+    answers: ClassVar[dict[Any, Any]] = {}
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
+        content, status, answered = super().request(method, url, headers, post_data)
+        with contextlib.suppress(ValueError):
+            answer = json.loads(content)
+            self.answers[_shape(answer)] = answer
+        return content, status, answered
+
+
+def _shape(answer: Any) -> Any:
+    """The names and types of an answer, with the words that tell its kinds apart."""
+    if isinstance(answer, dict):
+        tags = [str(answer.get(name)) for name in ("object", "status", "type") if isinstance(answer.get(name), str)]
+        return repr((tags, sorted((name, _shape(value)) for name, value in answer.items() if name != "metadata")))
+    if isinstance(answer, list):
+        return repr(sorted({_shape(value) for value in answer}))
+    return type(answer).__name__
+
+
+@pytest.fixture(scope="session", autouse=True)
+def judge_of_all_answers() -> Iterator[None]:
+    """Fails the session if any answer of any test is not of Stripe's published shape (where that is to be had)."""
+    yield
+    described = load()
+    if described is not None:
+        judge = Judge(described)
+        errors = {error for answer in KeepingClient.answers.values() for error in judge.errors_of_answer(answer)}
+        assert errors == set()
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +68,8 @@ def control(emulator: EmulatorProcess) -> EmulatorControl:
 @pytest.fixture
 def make_client(emulator: EmulatorProcess, control: EmulatorControl) -> Callable[..., stripe.StripeClient]:
     def make(key: str = "sk_test_tests", **options: Any) -> stripe.StripeClient:
-        return stripe.StripeClient(key, base_addresses={"api": emulator.base_url}, **options)
+        given = {"http_client": KeepingClient()} | options
+        return stripe.StripeClient(key, base_addresses={"api": emulator.base_url}, **given)
 
     return make
 

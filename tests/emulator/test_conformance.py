@@ -1,90 +1,42 @@
 """Every kind of answer against Stripe's published OpenAPI description, where that file is to be had.
 
-The description is large and not ours to ship: STRIPE_SPEC_DIR names the folder with spec-reduced.json and
-spec-delta.json.
-Unknown fields fail, also deep inside, because a field that Stripe does not have would teach the fleet a lie.
+`spec.py` says where; `conftest.py` also puts every other answer of every test before the same judge.
 """
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import stripe
-from jsonschema import Draft202012Validator
 
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.operations import OPERATIONS
 from deploy.local.stripe.unbuilt import UNBUILT
+from tests.emulator.spec import Judge, folder, load
 
 Pay = Callable[..., stripe.PaymentIntent]
 Json = dict[str, Any]
-_BESIDE_THE_REPOSITORY = Path(__file__).parents[2].parent / "shared" / "stripe"
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("STRIPE_SPEC_DIR", _BESIDE_THE_REPOSITORY))
 
 
 @pytest.fixture(scope="module")
 def spec() -> Json:
-    file = _folder() / "spec-reduced.json"
-    if not file.exists():
-        pytest.skip(f"Stripe's OpenAPI description was not there ({file}); set STRIPE_SPEC_DIR")
-    described: Json = json.loads(file.read_text())
-    _add_delta(described, json.loads((_folder() / "spec-delta.json").read_text()))
-    for schema in described["components"]["schemas"].values():
-        _tighten(schema)
+    described = load()
+    if described is None:
+        pytest.skip(f"Stripe's OpenAPI description was not there ({folder()}); set STRIPE_SPEC_DIR")
     return described
-
-
-def _add_delta(described: Json, delta: Json) -> None:
-    """Fields that came with later API versions: their names are known, their shapes are not, so they allow anything."""
-    for lines in delta["resources"].values():
-        for line in lines:
-            if line.startswith("+ ") and line.count(".") == 1:
-                resource, name = line[2:].split(".")
-                described["components"]["schemas"][resource]["properties"][name] = {}
-
-
-def _tighten(schema: Any) -> None:
-    """From OpenAPI 3.0 to JSON Schema, and no field beside the described ones."""
-    if isinstance(schema, list):
-        for part in schema:
-            _tighten(part)
-    if not isinstance(schema, dict):
-        return
-    for part in list(schema.values()):
-        _tighten(part)
-    if "properties" in schema and isinstance(schema["properties"], dict) and schema.get("type") == "object":
-        schema.setdefault("additionalProperties", False)
-    if schema.pop("nullable", False) is True:
-        described = {name: schema.pop(name) for name in list(schema)}
-        schema["anyOf"] = [described, {"type": "null"}]
 
 
 @pytest.fixture(scope="module")
 def check(spec: Json) -> Callable[[str, Json], None]:
-    validators: dict[str, Draft202012Validator] = {}
+    judge = Judge(spec)
 
     def validate(kind: str, answer: Json) -> None:
-        if kind not in validators:
-            validators[kind] = Draft202012Validator(
-                {"$ref": f"#/components/schemas/{kind}", "components": spec["components"]}
-            )
-        errors = [f"{error.json_path}: {error.message}" for error in _deepest(validators[kind].iter_errors(answer))]
-        assert errors == [], f"{kind}: {errors}"
+        errors = judge.errors(kind, answer)
+        assert errors == [], kind
 
     return validate
-
-
-def _deepest(errors: Iterator[Any]) -> Iterator[Any]:
-    for error in errors:
-        inner = [part for part in error.context or () if part.json_path != error.json_path]
-        yield from _deepest(iter(inner)) if inner else iter([error])
 
 
 PAYMENTS: dict[str, Json] = {
@@ -154,7 +106,7 @@ def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
     client: stripe.StripeClient, pay: Pay, spec: Json
 ) -> None:
     """The differences are known: a sample's `source` is of the old API, and `refunds` is shown only when expanded."""
-    samples = json.loads((_folder() / "fixtures.json").read_text())["resources"]
+    samples = json.loads((folder() / "fixtures.json").read_text())["resources"]
     intent = pay(capture_method="automatic", expand=["latest_charge.balance_transaction", "payment_method"])
     charge = intent.latest_charge
     ours = {"payment_intent": intent, "charge": charge, "balance_transaction": charge.balance_transaction}

@@ -31,8 +31,9 @@ def test_restricted_keys_and_basic_auth_are_taken(
     assert answer.status == 200
 
 
-def test_the_async_client_is_served_too(client: stripe.StripeClient) -> None:
-    assert asyncio.run(client.v1.balance.retrieve_async()).object == "balance"
+def test_the_async_client_is_served_too(make_client: Callable[..., stripe.StripeClient]) -> None:
+    asynchronous = make_client(http_client=stripe.HTTPXClient())
+    assert asyncio.run(asynchronous.v1.balance.retrieve_async()).object == "balance"
 
 
 def test_every_answer_names_its_request_and_the_emulator(pay: Pay) -> None:

@@ -135,8 +135,8 @@ def test_a_stored_500_is_looked_up_instead_of_repeated(
 
 def balances(owner: psycopg.Connection) -> dict[str, int]:
     rows = owner.execute(
-        "SELECT code, sum(amount_minor) FROM ledger_entries "
-        "JOIN ledger_accounts USING (tenant_id, account_id) GROUP BY code"
+        "SELECT code, sum(amount_minor) "
+        "FROM ledger_entries JOIN ledger_accounts USING (tenant_id, account_id) GROUP BY code"
     )
     return {code: int(minor) for code, minor in rows}
 

@@ -25,7 +25,7 @@ from deploy.local.ownership import owner_of
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
-from deploy.report import print_report
+from deploy.report import print_report, wide_console
 from messages.settings import load
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
@@ -58,7 +58,7 @@ class Plan:
 
 
 def demo(plan: Plan) -> int:
-    console = Console()
+    console = wide_console()
     stack = Stack()
     was_up = owner_of(stack.directory) is not None
     if not was_up and (failed := up({}, detach=True)) != 0:

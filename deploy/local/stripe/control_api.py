@@ -140,7 +140,7 @@ class ControlDoor:
     def reset(self, request: Request, given: Json) -> Json:
         """Forget everything, as on the first start; the endpoint of the start options is made again."""
         world = self.world
-        self.dispatcher.results.clear()
+        self.dispatcher.forget()
         starts = world.store.setting("starts")
         with world.store.transaction():
             world.store.empty()

@@ -30,6 +30,7 @@ class Settings:
     fee_fixed_minor: int = 30
     webhook_endpoint: str | None = None
     webhook_secret: str | None = None
+    webhook_events: tuple[str, ...] = ("*",)  # the types that endpoint is subscribed to
     webhook_delay_ms: int = 0
     webhook_timeout_seconds: float = 10.0
     webhook_retry_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0)
@@ -68,6 +69,7 @@ def _reader(name: str) -> Any:
     readers: dict[str, Any] = {
         "database": Path,
         "webhook_retry_seconds": _seconds,
+        "webhook_events": _words,
         "search_lag_seconds": float,
         "bank_debit_seconds": float,
         "webhook_timeout_seconds": float,
@@ -78,3 +80,7 @@ def _reader(name: str) -> Any:
 
 def _seconds(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))

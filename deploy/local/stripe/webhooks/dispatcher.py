@@ -41,9 +41,10 @@ class Result:
 @dataclass(slots=True)
 class Dispatcher:
     world: World
-    due: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+    due: asyncio.Queue[tuple[int, int]] = field(default_factory=asyncio.Queue)
     results: list[Result] = field(default_factory=list)
     connections: Connections = field(default_factory=Connections)
+    generation: int = 0
 
     def send_fresh(self) -> None:
         """After each commit: what the transaction left in the outbox is on its way."""
@@ -52,11 +53,16 @@ class Dispatcher:
                 self._wait(due_at, delivery)
 
     def _wait(self, due_at: float, delivery: int) -> None:
-        seconds = due_at - time.time()
+        seconds, waiting = due_at - time.time(), (self.generation, delivery)
         if seconds <= 0:
-            self.due.put_nowait(delivery)
+            self.due.put_nowait(waiting)
         else:
-            asyncio.get_running_loop().call_later(seconds, self.due.put_nowait, delivery)
+            asyncio.get_running_loop().call_later(seconds, self.due.put_nowait, waiting)
+
+    def forget(self) -> None:
+        """After a reset row numbers begin again: what still waits or flies must not meet a new row of its number."""
+        self.generation += 1
+        self.results.clear()
 
     async def run(self) -> None:
         rows = self.world.store.execute(
@@ -69,7 +75,9 @@ class Dispatcher:
 
     async def _work(self) -> None:
         while True:
-            await self._attempt(await self.due.get())
+            generation, delivery = await self.due.get()
+            if generation == self.generation:
+                await self._attempt(delivery)
 
     async def _attempt(self, delivery: int) -> None:
         row = self.world.store.execute(
@@ -87,7 +95,7 @@ class Dispatcher:
             self._note(Result(delivery, event, _NEVER_AGAIN, None, gone, 0.0))
             return
         headers = _headers(endpoint, body, orjson.loads(interference) if interference else {}, attempt)
-        started = time.monotonic()
+        started, generation = time.monotonic(), self.generation
         status, error = None, None
         try:
             status = await self.connections.post(
@@ -95,7 +103,8 @@ class Dispatcher:
             )
         except (OSError, TimeoutError) as trouble:
             error = f"{type(trouble).__name__}: {trouble}"
-        self._note(Result(delivery, event, attempt, status, error, time.monotonic() - started))
+        if generation == self.generation:
+            self._note(Result(delivery, event, attempt, status, error, time.monotonic() - started))
 
     def _note(self, result: Result) -> None:
         self.results.append(result)

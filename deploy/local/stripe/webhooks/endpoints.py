@@ -47,7 +47,8 @@ def ensure(world: World, url: str, secret: str) -> None:
     for endpoint in world.outbox.endpoints.values():
         if endpoint.url == url and secret in endpoint.secrets:
             return
-    body = _new(world, {"url": url, "enabled_events": ["*"], "api_version": API_VERSION})
+    events = list(world.settings.webhook_events)
+    body = _new(world, {"url": url, "enabled_events": events, "api_version": API_VERSION})
     world.insert(PLATFORM, "webhook_endpoint", body, {"secrets": [secret], "connect": False})
     world.outbox.load_endpoints()
 

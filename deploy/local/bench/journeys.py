@@ -1,0 +1,61 @@
+"""Whole payments through the whole fleet: order event over AMQP, charged at the emulator, confirmed by its webhook.
+
+A pass publishes its orders at once and ends when every payment has succeeded, every webhook event of them is drained,
+and the outbox is empty. The emulator's CPU is Stripe's, not ours, and stands apart.
+"""
+
+import time
+
+from db.tenants import Tenant
+from deploy.local.bench import fleet, orders, webhooks
+from deploy.local.bench.cpu import Meter
+from deploy.local.bench.fleet import EMULATOR, Fleet
+from deploy.local.bench.ground import Ground, register_tenant
+from deploy.local.bench.measures import PARTS
+from messages.queues import ORDERS_EXCHANGE
+from outbox.publisher import Outgoing, Publisher
+
+SLOWEST_PER_SECOND = 10  # a pass that takes longer than at this rate is given up
+_PROGRESS = """
+    SELECT
+        (SELECT count(*) FROM payments WHERE state = 'succeeded'),
+        (SELECT count(*) FROM webhook_inbox WHERE event_type = 'payment_intent.succeeded' AND state = 'applied'),
+        (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')),
+        (SELECT count(*) FROM outbox)
+"""
+
+
+def measure(ground: Ground) -> None:
+    warm, count = (50, 150) if ground.quick else (100, 400)
+    with ground.book() as book, fleet.standing(ground, book) as standing:
+        tenant = register_tenant(book)
+        _settle(ground, standing, tenant, warm, so_far=0)
+        for position in range(ground.passes):
+            ground.settle()
+            _pass(ground, standing, tenant, count, so_far=warm + position * count)
+        webhooks.measure(ground, standing, tenant)
+
+
+def _pass(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far: int) -> None:
+    clocks = standing.clocks(ground)
+    meter = Meter(**clocks)
+    with meter.running():
+        _settle(ground, standing, tenant, count, so_far=so_far)
+    ground.results.add("payments", count / meter.seconds)
+    ours = sum(seconds for part, seconds in meter.cpu.items() if part != EMULATOR)
+    ground.results.add("payment CPU, all of ours", ours / count * 1e3)
+    for part in PARTS:
+        ground.results.add(f"payment CPU, {part}", meter.cpu[part] / count * 1e3)
+
+
+def _settle(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far: int) -> None:
+    """Publish `count` orders and wait until nothing of them is under way any more."""
+    publisher = Publisher(ground.stack.rabbitmq.url)
+    publisher.publish([Outgoing(ORDERS_EXCHANGE, "order.placed", "", body) for body in orders.events(tenant, count)])
+    publisher.close()
+    deadline = time.monotonic() + 10 + count / SLOWEST_PER_SECOND
+    with standing.book.owner() as owner:
+        while (progress := owner.execute(_PROGRESS).fetchone()) != (so_far + count, so_far + count, 0, 0):
+            standing.require_alive()
+            assert time.monotonic() < deadline, f"payments, webhooks, waiting, outbox stand at {progress}"
+            time.sleep(0.1)

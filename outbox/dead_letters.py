@@ -1,0 +1,170 @@
+"""Broker dead letters -> the table. A message that killed its worker, or that nobody could read, is set aside by
+RabbitMQ; this process brings it where a person sees it.
+
+Phases: take one from the broker's dead letter queue, write it down, ack. While the database is away it is held, and
+nothing expires at the broker. Harmless twice: the same bytes under the same id are one letter.
+"""
+
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pika
+import psycopg
+from loguru import logger
+from pika.exceptions import AMQPError
+
+from db import dead_letters
+from db.dead_letters import DeadLetter
+from db.session import Database
+from db.settings import DatabaseSettings
+from messages.crash_points import crash_point
+from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
+from messages.redaction import redact_text, redact_value
+from messages.settings import SettingsError, load, stop_the_start
+from outbox import topology
+from outbox.logs import configure_logs
+from outbox.sealing import Sealer, SealSettings
+from outbox.settings import BrokerSettings
+from outbox.stopping import stop_on_signals
+
+IDLE_SECONDS = 1.0
+AWAY_PAUSE_SECONDS = 1.0
+PREFETCH = 20
+
+
+@dataclass(slots=True)
+class DeadLetterDrain:
+    """One consumer of the broker's dead letter queue. `run` reconnects by itself until asked to stop."""
+
+    db: Database
+    url: str
+    sealer: Sealer
+    stopping: Event = field(default_factory=Event)
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._consume()
+            except (AMQPError, OSError) as error:
+                logger.warning("broker away, reconnecting: {}", type(error).__name__)
+                self.stopping.wait(AWAY_PAUSE_SECONDS)
+
+    def _consume(self) -> None:
+        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        try:
+            channel = connection.channel()
+            channel.basic_qos(prefetch_count=PREFETCH)
+            for method, properties, body in channel.consume(DEAD_LETTER_QUEUE, inactivity_timeout=IDLE_SECONDS):
+                if method is not None and self._buried(connection, as_letter(properties, body or b"", self.sealer)):
+                    channel.basic_ack(method.delivery_tag)
+                if self.stopping.is_set():
+                    return
+        finally:
+            if connection.is_open:
+                connection.close()
+
+    def _buried(self, connection: pika.BlockingConnection, letter: DeadLetter) -> bool:
+        while not self.stopping.is_set():
+            try:
+                with self.db.system_transaction() as tx:
+                    dead_letters.bury(tx, letter)
+                    crash_point("dead_letters.before_commit")
+            except psycopg.Error as error:
+                logger.warning("database away, the broker keeps its dead letter: {}", type(error).__name__)
+                connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
+                continue
+            crash_point("dead_letters.after_commit")
+            logger.error("the broker set a message aside: {}", letter.reason)
+            return True
+        return False
+
+
+def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
+    """What the broker set aside, with the cause that its headers and its bytes tell."""
+    headers = properties.headers or {}
+    death = (headers.get("x-death") or [{}])[0]
+    queue, why = str(death.get("queue", "")), str(death.get("reason", ""))
+    message = _dramatiq_fields(body)
+    kind = str(message["actor_name"]) if message else ("order.placed" if queue == ORDERS_QUEUE else None)
+    cause, reason = _cause(queue, why, message)
+    payload = message["kwargs"].get("payload") if message else None
+    original = orjson.dumps(payload) if isinstance(payload, dict) else body
+    options = message["options"] if message else {}
+    return DeadLetter(
+        source="broker",
+        cause=cause,
+        reason=reason,
+        payload=redact_text(original[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace")),
+        original=original,
+        sealed=sealer.seal(original),
+        message_id=str(message["message_id"]) if message else properties.message_id,
+        kind=kind,
+        queue=queue,
+        tenant_id=_uuid(payload, "tenant_id"),
+        payment_id=_uuid(payload, "payment_id"),
+        error_class=why,
+        trace_id=str(options["trace_id"]) if options.get("trace_id") else None,
+        headers={
+            "x-death": _told(death),
+            **{name: redact_value(options[name]) for name in ("attempt", "run") if name in options},
+        },
+    )
+
+
+def _cause(queue: str, why: str, message: dict[str, Any] | None) -> tuple[str, str]:
+    if why == "delivery_limit":
+        return "killed_worker", f"delivered again and again from {queue!r} without an end: it kills its worker"
+    if why == "expired":
+        return "expired", f"expired at the broker in {queue!r}"
+    if message is None:
+        return "undecodable", f"the bytes in {queue!r} are no message of ours"
+    if message["actor_name"] not in kind_to_message():
+        return "unknown_actor", f"no actor is called {message['actor_name']!r}"
+    return "refused", f"rejected from {queue!r} ({why or 'no reason given'})"
+
+
+def _dramatiq_fields(body: bytes) -> dict[str, Any] | None:
+    """The fields of a Dramatiq message; None when the bytes are none."""
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    wanted = {"actor_name", "message_id", "kwargs", "options"}
+    if not isinstance(fields, dict) or not wanted <= fields.keys():
+        return None
+    return fields if isinstance(fields["kwargs"], dict) and isinstance(fields["options"], dict) else None
+
+
+def _uuid(payload: object, key: str) -> UUID | None:
+    try:
+        return UUID(str(payload[key])) if isinstance(payload, dict) and payload.get(key) else None
+    except ValueError:
+        return None
+
+
+def _told(death: dict[str, Any]) -> dict[str, object]:
+    """The broker's own story of the death, as JSON can hold it."""
+    return {key: str(value) for key, value in death.items() if key in {"queue", "reason", "count", "exchange"}}
+
+
+def main() -> None:
+    try:
+        database, broker, seal = load(DatabaseSettings, BrokerSettings, SealSettings)
+    except SettingsError as error:
+        stop_the_start(error)
+    configure_logs(database.app_env, "dead-letters")
+    url = broker.rabbitmq_url.get_secret_value()
+    topology.declare_when_reachable(url)
+    db = Database(database, application="fleet-dead-letters")
+    drain = DeadLetterDrain(db, url, Sealer(seal))
+    stop_on_signals(drain.stopping)
+    logger.info("dead letter drain started")
+    drain.run()
+    db.close()
+
+
+if __name__ == "__main__":
+    main()

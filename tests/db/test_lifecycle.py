@@ -1,0 +1,170 @@
+"""The states of a payment: Python and the database hold the same table, and the database alone is enough (M7)."""
+
+import re
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from db import payments
+from db.lifecycle import PAYMENT_MOVES, PaymentState
+from db.payments import Payment
+from db.session import Database, Tx
+from db.tenants import Tenant
+from tests import factories
+
+MOVE = """
+    UPDATE payments
+    SET state = %(state)s, state_by = 'test', platform_fee_minor = 0,
+        payment_intent_id = coalesce(payment_intent_id, %(intent)s)
+    WHERE payment_id = %(payment_id)s
+"""
+ILLEGAL = [
+    (origin, target)
+    for origin in PaymentState
+    for target in PaymentState
+    if target is not origin and target not in PAYMENT_MOVES[origin]
+]
+
+
+def test_the_table_of_moves_equals_the_rows_of_legal_moves(owner: psycopg.Connection) -> None:
+    rows = owner.execute("SELECT from_state, to_state FROM legal_moves WHERE subject = 'payment'").fetchall()
+
+    ours = {(origin.value, target.value) for origin, targets in PAYMENT_MOVES.items() for target in targets}
+    assert set(rows) == ours
+
+
+def test_the_states_equal_the_states_of_the_check(owner: psycopg.Connection) -> None:
+    checks = owner.execute(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE conrelid = 'payments'::regclass AND conname = 'payments_state_check'"
+    ).fetchall()
+
+    assert len(checks) == 1
+    assert set(re.findall(r"'(\w+)'::text", checks[0][0])) == {state.value for state in PaymentState}
+
+
+def test_every_illegal_move_is_refused_to_a_tenant_by_the_database_itself(
+    db: Database, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    standing = {origin: payment_in(origin, db, tenant) for origin in PaymentState}
+
+    with db.transaction(tenant.tenant_id) as tx:
+        made = [(origin, target) for origin, target in ILLEGAL if not refused(tx, standing[origin], target)]
+
+    assert made == []
+    assert len(ILLEGAL) == 32
+
+
+def test_every_illegal_move_is_refused_to_the_owner_of_the_schema_too(
+    db: Database, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    standing = {origin: payment_in(origin, db, tenant) for origin in PaymentState}
+
+    made = [(origin, target) for origin, target in ILLEGAL if not refused(owner, standing[origin], target)]
+
+    assert made == []
+
+
+def test_a_payment_cannot_be_born_in_another_state_than_requested(
+    db: Database, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    payment = factories.requested(db, tenant)
+
+    with pytest.raises(psycopg.errors.RestrictViolation, match="starts as requested"):
+        owner.execute(
+            "INSERT INTO payments (tenant_id, payment_id, order_id, venue_id, buyer_id, amount_minor, currency, "
+            "capture, payment_method_id, state, state_by, platform_fee_minor, payment_intent_id) "
+            "SELECT tenant_id, uuidv7(), order_id, venue_id, buyer_id, amount_minor, currency, capture, "
+            "payment_method_id, 'succeeded', 'test', 0, 'pi_born' FROM payments WHERE payment_id = %s",
+            [payment.payment_id],
+        )
+
+
+@pytest.mark.parametrize("column", ["amount_minor = 1", "currency = 'usd'", "order_id = uuidv7()"])
+def test_what_was_ordered_cannot_change(db: Database, owner: psycopg.Connection, tenant: Tenant, column: str) -> None:
+    payment = factories.requested(db, tenant)
+
+    with pytest.raises(psycopg.errors.RestrictViolation, match="what was ordered"):
+        owner.execute(f"UPDATE payments SET {column} WHERE payment_id = %s", [payment.payment_id])
+
+
+def test_a_payment_keeps_its_first_intent(db: Database, owner: psycopg.Connection, tenant: Tenant) -> None:
+    payment = payment_in(PaymentState.PROCESSING, db, tenant)
+
+    with pytest.raises(psycopg.errors.RestrictViolation, match="already has intent"):
+        owner.execute("UPDATE payments SET payment_intent_id = 'pi_2' WHERE payment_id = %s", [payment.payment_id])
+
+
+def test_one_order_has_one_payment(db: Database, owner: psycopg.Connection, tenant: Tenant) -> None:
+    payment = factories.requested(db, tenant)
+
+    with pytest.raises(psycopg.errors.UniqueViolation, match="order_id"):
+        owner.execute(
+            "INSERT INTO payments (tenant_id, order_id, venue_id, buyer_id, amount_minor, currency, capture, "
+            "payment_method_id, state_by) SELECT tenant_id, order_id, venue_id, buyer_id, amount_minor, currency, "
+            "capture, payment_method_id, 'test' FROM payments WHERE payment_id = %s",
+            [payment.payment_id],
+        )
+
+
+def test_the_history_is_numbered_without_gaps_and_tells_every_move(
+    db: Database, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    payment = payment_in(PaymentState.REQUIRES_ACTION, db, tenant)
+
+    with db.transaction(tenant.tenant_id) as tx:
+        assert payments.mark_processing(tx, payment, intent_id=intent_of(payment), by="test")
+        assert not payments.mark_processing(tx, payment, intent_id=intent_of(payment), by="test")
+        assert payments.mark_failed(tx, payment, intent_id=intent_of(payment), reason="the bank said no", by="test")
+
+    rows = owner.execute("SELECT seq, from_state, to_state, reason FROM payment_history ORDER BY seq").fetchall()
+    assert rows == [
+        (1, None, "requested", None),
+        (2, "requested", "charging", None),
+        (3, "charging", "requires_action", None),
+        (4, "requires_action", "processing", None),
+        (5, "processing", "failed", "the bank said no"),
+    ]
+
+
+def test_a_number_of_the_history_cannot_be_chosen_by_hand(
+    db: Database, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    payment = factories.requested(db, tenant)
+
+    owner.execute("UPDATE payments SET history_seq = 40 WHERE payment_id = %s", [payment.payment_id])
+
+    assert owner.execute("SELECT history_seq FROM payments").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("table", ["payment_history", "payment_attempts", "message_failures"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}"])
+def test_what_happened_cannot_be_changed_not_even_by_the_owner(
+    owner: psycopg.Connection, table: str, change: str
+) -> None:
+    with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+        owner.execute(change.format(table))
+
+
+def payment_in(state: PaymentState, db: Database, tenant: Tenant) -> Payment:
+    payment = factories.requested(db, tenant)
+    way = {PaymentState.REQUESTED: [], PaymentState.CHARGING: [PaymentState.CHARGING]}
+    with db.transaction(tenant.tenant_id) as tx:
+        for step in way.get(state, [PaymentState.CHARGING, state]):
+            tx.execute(MOVE, {"state": step.value, "payment_id": payment.payment_id, "intent": intent_of(payment)})
+    return factories.reread(db, tenant.tenant_id, payment.payment_id)
+
+
+def intent_of(payment: Payment) -> str:
+    return payment.payment_intent_id or f"pi_{payment.payment_id.hex}"
+
+
+def refused(tx: Tx | psycopg.Connection, payment: Payment, target: PaymentState) -> bool:
+    """Whether a plain UPDATE to `target` is refused as illegal; nothing of it stays."""
+    try:
+        with tx.transaction():
+            tx.execute(MOVE, {"state": target.value, "payment_id": payment.payment_id, "intent": f"pi_{uuid4().hex}"})
+    except psycopg.errors.RestrictViolation as error:
+        return "is not a legal move" in str(error)
+    return False

@@ -1,0 +1,42 @@
+"""The two ways into the database: short, bounded, and back after the database was away."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from db.session import Database
+from db.tenants import Tenant
+
+
+def test_dead_connections_of_the_pool_are_replaced_before_anything_is_sent_on_them(
+    db: Database, tenant: Tenant, cut_connections: Callable[[], None]
+) -> None:
+    with db.system_transaction() as one, db.system_transaction() as two:  # so that the pool holds two
+        one.execute("SELECT 1")
+        two.execute("SELECT 1")
+    cut_connections()
+
+    with db.transaction(tenant.tenant_id) as tx:
+        assert tx.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_connection_that_dies_inside_a_transaction_writes_nothing_and_is_not_used_again(
+    db: Database, cut_connections: Callable[[], None]
+) -> None:
+    with pytest.raises(psycopg.OperationalError), db.system_transaction() as tx:
+        tx.execute("INSERT INTO wake_ups (subject, times, not_before) VALUES ('x', 1, now())")
+        cut_connections()
+        tx.execute("SELECT 1")
+
+    with db.system_transaction() as tx:
+        assert tx.execute("SELECT count(*) FROM wake_ups").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("statement_timeout", "5s"), ("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "20s")],
+)
+def test_no_statement_lock_or_forgotten_transaction_lasts_for_ever(db: Database, setting: str, value: str) -> None:
+    with db.system_transaction() as tx:
+        assert tx.execute("SELECT current_setting(%s)", [setting]).fetchone() == (value,)

@@ -1,0 +1,104 @@
+"""The drain: what RabbitMQ set aside becomes a letter that a person sees, and nothing is lost on the way."""
+
+import json
+from collections.abc import Iterator
+from threading import Thread
+from uuid import uuid4
+
+import pika
+import psycopg
+import pytest
+
+from db.session import Database
+from messages.queues import DELIVERY_LIMIT
+from messages.settings import AppEnv
+from outbox.dead_letters import DeadLetterDrain
+from outbox.sealing import Opener, OpenSettings, Sealer, SealSettings, pair_from_seed
+from tests.waiting import until
+
+PUBLIC, PRIVATE = pair_from_seed("tests")
+
+
+@pytest.fixture
+def drain(db: Database, rabbitmq_url: str) -> Iterator[DeadLetterDrain]:
+    sealer = Sealer(SealSettings(app_env=AppEnv.TEST, dead_letter_public_key=PUBLIC))
+    running = DeadLetterDrain(db, rabbitmq_url, sealer)
+    thread = Thread(target=running.run, daemon=True)
+    thread.start()
+    yield running
+    running.stopping.set()
+    thread.join(timeout=10)
+
+
+def test_a_message_that_kills_its_worker_ends_as_a_letter_with_its_original(
+    drain: DeadLetterDrain, owner: psycopg.Connection, rabbitmq_url: str
+) -> None:
+    payload = {"tenant_id": str(uuid4()), "payment_id": str(uuid4())}
+    body = {
+        "queue_name": "charges",
+        "actor_name": "charge",
+        "args": [],
+        "kwargs": {"payload": payload},
+        "options": {"attempt": 3, "trace_id": "t" * 32},
+        "message_id": str(uuid4()),
+        "message_timestamp": 0,
+    }
+
+    deliver_until_the_broker_gives_up(rabbitmq_url, "charges", json.dumps(body).encode())
+    until(lambda: letters(owner))
+
+    ((cause, kind, payment_id, message_id, sealed),) = letters(owner)
+    assert (cause, kind, str(payment_id), message_id) == (
+        "killed_worker",
+        "charge",
+        payload["payment_id"],
+        body["message_id"],
+    )
+    opener = Opener(OpenSettings(app_env=AppEnv.TEST, dead_letter_private_key=PRIVATE))  # type: ignore[arg-type]
+    assert json.loads(opener.open(bytes(sealed))) == payload
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (b"\x00\xff no message", "undecodable"),
+        (
+            b'{"actor_name": "nobody", "message_id": "m", "kwargs": {}, "options": {}, "queue_name": "charges"}',
+            "unknown_actor",
+        ),
+    ],
+)
+def test_what_nobody_can_handle_says_why(
+    drain: DeadLetterDrain, owner: psycopg.Connection, rabbitmq_url: str, body: bytes, cause: str
+) -> None:
+    reject(rabbitmq_url, "charges", body)
+
+    until(lambda: letters(owner))
+
+    assert [letter[0] for letter in letters(owner)] == [cause]
+
+
+def deliver_until_the_broker_gives_up(url: str, queue: str, body: bytes) -> None:
+    """As a worker that dies over it again and again."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.basic_publish("", queue, body)
+    for _ in range(DELIVERY_LIMIT + 1):
+        method, _, _ = next(channel.consume(queue, inactivity_timeout=5))
+        assert method is not None
+        channel.basic_nack(method.delivery_tag, requeue=True)
+    connection.close()
+
+
+def reject(url: str, queue: str, body: bytes) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.basic_publish("", queue, body)
+    method, _, _ = next(channel.consume(queue, inactivity_timeout=5))
+    assert method is not None
+    channel.basic_reject(method.delivery_tag, requeue=False)
+    connection.close()
+
+
+def letters(owner: psycopg.Connection) -> list[tuple[object, ...]]:
+    return owner.execute("SELECT cause, kind, payment_id, message_id, sealed FROM dead_letters").fetchall()

@@ -1,0 +1,126 @@
+"""Looks at the book and at Stripe for one dead letter, and has the rules judge what replaying it would mean.
+
+Reads only. No transaction is open while Stripe is asked.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from db import calls, inbox, orders, payments
+from db.dead_letters import Sealed
+from db.session import Database
+from messages.ids import PaymentId, TenantId
+from messages.money import Money
+from outbox.intake.accept import Incoming, Unreadable, as_new_order, check_venues, decode
+from outbox.sealing import Opener, UnopenableError
+from stripe_client import payment_intents
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import Absent
+from workers.rules import replay as rules
+from workers.rules.replay import ChargeFacts, Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A letter whose seal was opened. `payload` is None when the bytes are no JSON object."""
+
+    letter: Sealed
+    original: bytes
+    payload: dict[str, Any] | None
+
+
+def open_letter(letter: Sealed, opener: Opener) -> Opened | Judgement:
+    """The original of a letter, or why it cannot be had."""
+    if letter.sealed is None:
+        return Judgement("must_not", "its original was not kept")
+    try:
+        original = opener.open(letter.sealed)
+    except UnopenableError as error:
+        return Judgement("must_not", str(error))
+    return Opened(letter, original, _json_object(original))
+
+
+def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
+    """What replaying this letter would mean, now.
+
+    Raises:
+        Verdict: Stripe did not answer.
+        psycopg.OperationalError: the database is away.
+    """
+    kind = opened.letter.kind
+    if opened.letter.source == "orders" or kind == "order.placed":
+        return _judge_order(opened, db)
+    if opened.payload is None:
+        return rules.UNREADABLE
+    if kind in {"sweep", "classify", "replay"}:
+        return rules.PASSED
+    if kind == "webhook":
+        return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
+    owner = _owner(opened.payload)
+    return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
+
+
+def _judge_of_payment(
+    kind: str | None, db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId
+) -> Judgement:
+    if kind == "charge":
+        return _judge_charge(db, stripe, tenant_id, payment_id)
+    if kind != "lookup":
+        return rules.UNREADABLE
+    with db.transaction(tenant_id) as tx:
+        return rules.judge_lookup(payments.get(tx, payment_id) is not None)
+
+
+def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId) -> Judgement:
+    with db.transaction(tenant_id) as tx:
+        payment = payments.get(tx, payment_id)
+        call = calls.live(tx, operation=payment_intents.CREATE, subject_id=payment_id) if payment else None
+    facts = ChargeFacts(
+        payment_state=payment.state.value if payment else None,
+        amount=payment.amount if payment else None,
+        call_outcome=call.outcome if call else None,
+        key_must_not_be_used=call.must_look_up if call else False,
+        seconds_since_last_send=call.seconds_since_last_send if call else 0.0,
+    )
+    if payment is None or call is None or not rules.stripe_must_be_asked(facts):
+        return rules.judge_charge(facts)
+    found = payment_intents.find(stripe, payment_id, customer_id=payment.customer_id, since_epoch=call.first_sent_epoch)
+    at_stripe = "absent" if isinstance(found, Absent) else type(found).__name__
+    return rules.judge_charge(replace(facts, at_stripe=at_stripe))
+
+
+def _judge_order(opened: Opened, db: Database) -> Judgement:
+    """Read by today's rules: a tenant may have been registered since, or a version taught."""
+    try:
+        event = decode(Incoming(opened.original))
+        with db.transaction(event.order.tenant_id) as tx:
+            check_venues(tx, [event])
+            first = orders.fingerprint_of(tx, as_new_order(event))
+    except Unreadable as reason:
+        return rules.judge_order(str(reason), known=False, same=False, amount=None)
+    amount: Money = event.order.amount
+    return rules.judge_order(None, known=first is not None, same=first == event.fingerprint, amount=amount)
+
+
+def _inbox_state(db: Database, event_id: str) -> str | None:
+    with db.system_transaction() as tx:
+        event = inbox.read(tx, event_id)
+    return event.state if event else None
+
+
+def _owner(payload: dict[str, Any]) -> tuple[TenantId, PaymentId] | None:
+    try:
+        return TenantId(UUID(str(payload["tenant_id"]))), PaymentId(UUID(str(payload["payment_id"])))
+    except (KeyError, ValueError):
+        return None
+
+
+def _json_object(original: bytes) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(original)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
