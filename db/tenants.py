@@ -37,6 +37,11 @@ def all_tenants(tx: Tx) -> list[TenantId]:
     return [TenantId(row[0]) for row in tx.execute("SELECT tenant_id FROM tenants ORDER BY tenant_id").fetchall()]
 
 
+def names(tx: Tx) -> dict[UUID, str]:
+    """Every tenant's name; needs a system or an ops transaction."""
+    return dict(tx.execute("SELECT tenant_id, name FROM tenants").fetchall())
+
+
 def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:
     """Add tenants, venues and plans that are not there yet; what is there stays as it is. Needs the schema's owner."""
     for tenant in tenants:

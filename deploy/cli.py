@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from outbox.ops import cli as operators
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
 tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
 app.add_typer(tenants, name="tenants")
@@ -111,6 +113,9 @@ def _name_and_count(text: str) -> tuple[str, int]:
     if not (separator and count.isdigit() and int(count) > 0):
         raise typer.BadParameter(f"{text!r} is not NAME=COUNT, as in --scale workers=2")
     return name, int(count)
+
+
+operators.add_to(app)
 
 
 def main() -> None:

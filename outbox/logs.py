@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 4_000
 LONGEST_TRACEBACK = 16_000
 
-# The stripe library writes whole request bodies at DEBUG and one line per call at INFO, pika its frames and every
-# reconnect; uvicorn's access log names the caller's address. Our own lines and metrics say what is worth saying.
+# The stripe library writes whole request bodies at DEBUG and one line per call at INFO, pika its frames and
+# fifteen errors for each refused connection; uvicorn's access log names the caller's address. Our own lines and
+# metrics say what is worth saying.
 _LEVELS = {
-    # A refused connection is eight lines and a traceback there; we say it in one of our own.
     "pika": logging.CRITICAL,
     "urllib3": logging.WARNING,
     "stripe": logging.WARNING,

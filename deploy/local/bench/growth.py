@@ -17,6 +17,9 @@ SMALLEST, MIDDLE, LARGEST = 10_000, 100_000, 1_000_000
 QUICK_MIDDLE, QUICK_LARGEST = 20_000, 50_000
 WARM_UP = 3  # the first rows after a million reuse the pages which those have left, and clean them
 PER_PASS = relaying.ROUND
+# Behind a million the relay looks from the very beginning once in 15 s, however many rows it moves meanwhile: enough
+# rows that a pass holds one such look, and not only that.
+BEHIND_MANY = 10 * relaying.ROUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class State:
     book: Book
     relay: Relay
     session_pid: int
+    per_pass: int
 
 
 def measure(ground: Ground) -> None:
@@ -58,9 +62,10 @@ def _state(
             if old_snapshot:
                 stack.enter_context(backlog.hold_snapshot(book))
             backlog.deliver_all(book)
-        backlog.fill(book, backlog_rows)
+        per_pass = BEHIND_MANY if delivered and not ground.quick else PER_PASS
+        backlog.fill(book, backlog_rows + per_pass)
         one = stack.enter_context(relaying.relay(ground, book))
-        yield State(book, one, _session_pid(one))
+        yield State(book, one, _session_pid(one), per_pass)
 
 
 def _session_pid(one: Relay) -> int:
@@ -73,11 +78,11 @@ def _relay(state: State, queue: Queue) -> tuple[float, float]:
     """Relay a few batches; returns rows/s and the session's CPU ms a row. The backlog is filled up again."""
     meter = Meter(session=lambda: cpu.process_seconds(state.session_pid))
     with meter.running():
-        relaying.drain(state.relay, PER_PASS)
-    backlog.fill(state.book, PER_PASS, analyze=False)
+        relaying.drain(state.relay, state.per_pass)
+    backlog.fill(state.book, state.per_pass, analyze=False)
     queue.empty()
     assert _session_pid(state.relay) == state.session_pid, "the relay worked on another session than was measured"
-    return PER_PASS / meter.seconds, meter.cpu["session"] / PER_PASS * 1e3
+    return state.per_pass / meter.seconds, meter.cpu["session"] / state.per_pass * 1e3
 
 
 def _idle_look(ground: Ground, state: State, queue: Queue) -> float:
@@ -91,7 +96,7 @@ def _idle_look(ground: Ground, state: State, queue: Queue) -> float:
         meter = Meter(session=lambda: cpu.process_seconds(session_pid))
         with meter.running():
             assert not one.run_once(), "nobody appends while the bench looks"
-    backlog.fill(state.book, SMALLEST, analyze=False)
+    backlog.fill(state.book, SMALLEST + state.per_pass, analyze=False)
     queue.empty()
     return meter.cpu["session"] * 1e3
 

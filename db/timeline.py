@@ -1,0 +1,210 @@
+"""Everything the book knows about one payment, in the order in which it happened.
+
+One SELECT a part of the book, all of the same shape: when, which part, what, by whom, and the details as JSON. Each is
+bounded by the payment, and needs an ops transaction: the parts belong to several roles.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from db.session import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The payment as it stands. `platform_fee_minor` is None until charging begins."""
+
+    tenant_id: UUID
+    tenant: str
+    payment_id: UUID
+    order_id: UUID
+    venue: str
+    buyer_id: str
+    amount_minor: int
+    currency: str
+    platform_fee_minor: int | None
+    capture: str
+    payment_intent_id: str | None
+    charge_id: str | None
+    stripe_fee_minor: int | None
+    balance_currency: str | None
+    state: str
+    state_reason: str | None
+    state_since: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the timeline. `part` is a key of PARTS; what `detail` holds is said by the part's SELECT."""
+
+    at: datetime
+    part: str
+    what: str
+    by: str | None
+    detail: dict[str, Any]
+
+
+def find(tx: Tx, name: str) -> list[Heading]:
+    """Payments of that name: a payment id, an order id, a payment intent id or a charge id.
+
+    Two tenants may have given the same order id; then both are returned.
+    """
+    with tx.cursor(row_factory=class_row(Heading)) as cursor:
+        return cursor.execute(_FIND, {"name": name, "id": _uuid_or_none(name)}).fetchall()
+
+
+def happenings(tx: Tx, payment: Heading) -> list[Happening]:
+    """The whole timeline, the oldest first."""
+    with tx.cursor(row_factory=class_row(Happening)) as cursor:
+        return cursor.execute(_ALL, _names(payment)).fetchall()
+
+
+def explain(tx: Tx, payment: Heading) -> list[str]:
+    """The plan of `happenings`, line by line: it must stay bounded by the payment, however large the book grows."""
+    return [row[0] for row in tx.execute("EXPLAIN " + _ALL, _names(payment)).fetchall()]
+
+
+def _names(payment: Heading) -> dict[str, object]:
+    return {
+        "tenant_id": payment.tenant_id,
+        "payment_id": payment.payment_id,
+        "order_id": payment.order_id,
+        "intent_id": payment.payment_intent_id,
+        "charge_id": payment.charge_id,
+    }
+
+
+def _uuid_or_none(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
+
+
+# The two ids are looked up apart, each by its own index; an OR over two tables would read both.
+_FIND: LiteralString = """
+    WITH named AS (
+        SELECT tenant_id, payment_id FROM payments WHERE payment_id = %(id)s
+        UNION SELECT tenant_id, payment_id FROM payments WHERE order_id = %(id)s
+        UNION SELECT tenant_id, payment_id FROM payments WHERE payment_intent_id = %(name)s
+        UNION SELECT tenant_id, payment_id FROM charges WHERE charge_id = %(name)s
+    )
+    SELECT
+        p.tenant_id, t.name AS tenant, p.payment_id, p.order_id, v.name AS venue, p.buyer_id, p.amount_minor,
+        p.currency, p.platform_fee_minor, p.capture, p.payment_intent_id, c.charge_id, c.stripe_fee_minor,
+        c.balance_currency, p.state, p.state_reason, p.state_since, p.created_at
+    FROM named
+    JOIN payments p USING (tenant_id, payment_id)
+    JOIN tenants t USING (tenant_id)
+    JOIN venues v USING (tenant_id, venue_id)
+    LEFT JOIN charges c USING (tenant_id, payment_id)
+    ORDER BY p.created_at
+"""
+
+# Of one moment, the part that stands higher here came first.
+PARTS: dict[str, LiteralString] = {
+    "intake": """
+        SELECT received_at AS at, 'received' AS what, event_source AS by, jsonb_build_object(
+            'order_id', order_id, 'event_id', event_id,
+            'tickets', jsonb_array_length(coalesce(order_data -> 'tickets', '[]'))) AS detail
+        FROM orders WHERE tenant_id = %(tenant_id)s AND order_id = %(order_id)s
+    """,
+    "state": """
+        SELECT at, to_state, by, jsonb_build_object('seq', seq, 'from_state', from_state, 'reason', reason)
+        FROM payment_history WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
+    """,
+    "call": """
+        SELECT moment.at, moment.what, NULL, jsonb_build_object(
+            'operation', operation, 'generation', generation, 'idempotency_key', idempotency_key, 'sends', sends,
+            'outcome', outcome, 'needs_lookup', needs_lookup, 'answer', answer, 'object_id', stripe_object_id,
+            'request_id', stripe_request_id)
+        FROM calls
+        CROSS JOIN LATERAL (VALUES
+            (first_sent_at, 'sent', true), (last_sent_at, 'sent_again', sends > 1),
+            (settled_at, outcome, settled_at IS NOT NULL)) AS moment (at, what, happened)
+        WHERE tenant_id = %(tenant_id)s AND subject_id = %(payment_id)s AND happened
+    """,
+    "attempt": """
+        SELECT at, outcome, NULL, jsonb_build_object(
+            'attempt', attempt, 'payment_method_id', payment_method_id, 'decline_code', decline_code)
+        FROM payment_attempts WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
+    """,
+    "charge": """
+        SELECT recorded_at, 'recorded', NULL, jsonb_build_object(
+            'charge_id', charge_id, 'amount_minor', amount_minor, 'currency', currency,
+            'balance_transaction_id', balance_transaction_id, 'stripe_fee_minor', stripe_fee_minor,
+            'balance_currency', balance_currency)
+        FROM charges WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
+    """,
+    "ledger": """
+        SELECT j.posted_at, j.kind, NULL, jsonb_build_object('source_id', j.source_id, 'entries', (
+            SELECT jsonb_agg(jsonb_build_object(
+                'account', a.code, 'amount_minor', e.amount_minor, 'currency', e.currency) ORDER BY e.line)
+            FROM ledger_entries e JOIN ledger_accounts a USING (tenant_id, account_id)
+            WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id))
+        FROM ledger_journals j WHERE j.tenant_id = %(tenant_id)s AND j.payment_id = %(payment_id)s
+    """,
+    "webhook": """
+        SELECT moment.at, moment.what, 'stripe', jsonb_build_object(
+            'event_id', event_id, 'event_type', event_type, 'object_id', object_id, 'state', state, 'note', note,
+            'occurred_at', occurred_at)
+        FROM webhook_inbox
+        CROSS JOIN LATERAL (VALUES (received_at, 'received'), (settled_at, state)) AS moment (at, what)
+        WHERE (payment_id = %(payment_id)s OR object_id IN (%(intent_id)s::text, %(charge_id)s::text))
+          AND moment.at IS NOT NULL
+    """,
+    "failure": """
+        SELECT failed_at, verdict, kind, jsonb_build_object(
+            'message_id', message_id, 'run', run, 'attempt', attempt, 'error_class', error_class, 'reason', reason,
+            'traceback', traceback, 'next_due_at', next_due_at)
+        FROM message_failures WHERE payment_id = %(payment_id)s
+    """,
+    "outbox": """
+        SELECT created_at, 'waiting', kind, jsonb_build_object(
+            'message_id', message_id, 'to', concat_ws(' ', nullif(exchange, ''), routing_key), 'attempt', attempt,
+            'due_at', due_at, 'refusals', refusals)
+        FROM outbox WHERE ordering_key = %(payment_id)s
+    """,
+    "dead letter": """
+        SELECT moment.at, moment.what, moment.by, jsonb_build_object(
+            'dead_letter_id', dead_letter_id, 'kind', kind, 'queue', queue, 'cause', cause, 'state', state,
+            'reason', moment.reason, 'successor_of', successor_of)
+        FROM dead_letters
+        CROSS JOIN LATERAL (VALUES
+            (died_at, 'died', source, reason), (closed_at, state, closed_by, closed_because))
+            AS moment (at, what, by, reason)
+        WHERE payment_id = %(payment_id)s AND moment.at IS NOT NULL
+    """,
+    "replay": """
+        SELECT i.moved_at, i.state, b.started_by, jsonb_build_object(
+            'batch_id', b.batch_id, 'batch_state', b.state, 'dead_letter_id', i.dead_letter_id, 'class', i.class,
+            'proof', i.proof)
+        FROM replay_items i JOIN replay_batches b USING (batch_id) JOIN dead_letters d USING (dead_letter_id)
+        WHERE d.payment_id = %(payment_id)s
+    """,
+    "operator": """
+        SELECT at, action, operator, jsonb_build_object('seq', seq, 'reason', reason, 'subject', subject)
+        FROM operator_log l
+        WHERE subject ->> 'payment_id' = %(payment_id)s::text
+           OR EXISTS (
+               SELECT FROM dead_letters d
+               WHERE d.payment_id = %(payment_id)s AND l.subject -> 'letters' ? d.dead_letter_id::text)
+           OR EXISTS (
+               SELECT FROM replay_items i JOIN dead_letters d USING (dead_letter_id)
+               WHERE d.payment_id = %(payment_id)s AND l.subject ->> 'batch_id' = i.batch_id::text)
+    """,
+}
+
+_ALL: LiteralString = (
+    "SELECT at, part, what, by, detail FROM ("
+    + " UNION ALL ".join(
+        f"SELECT {rank} AS rank, '{part}' AS part, one.* FROM ({select}) AS one (at, what, by, detail)"
+        for rank, (part, select) in enumerate(PARTS.items())
+    )
+    + ") AS every ORDER BY at, rank, (detail ->> 'seq')::integer"
+)

@@ -1,0 +1,229 @@
+"""The operators' part of the `fleet` command: dead letters, payments, outbox, queues and the operator log.
+
+Only the words of the commands stand here; each imports its room when it is used. Exit codes: outbox/ops/room.py.
+"""
+
+# ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from outbox.ops.options import (
+    STATES,
+    AsJson,
+    BatchId,
+    Chosen,
+    Everything,
+    LetterId,
+    Limit,
+    Operator,
+    Patience,
+    Rate,
+    Reason,
+    State,
+    Yes,
+    choosing,
+    one_of,
+)
+
+dlq = typer.Typer(no_args_is_help=True, help="Dead letters: find, understand, preview, replay, edit, discard.")
+payment = typer.Typer(no_args_is_help=True, help="One payment, from intake to ledger.")
+outbox = typer.Typer(no_args_is_help=True, help="What waits to be published.")
+ops = typer.Typer(no_args_is_help=True, help="What operators did.")
+
+Batch = Annotated[UUID | None, typer.Option("--batch", metavar="BATCH", help="a batch that was previewed")]
+OneBatch = Annotated[UUID | None, typer.Argument(metavar="[BATCH]", help="only this one, letter by letter")]
+Queue = Annotated[str, typer.Option("--to", metavar="QUEUE", help="the queue to publish to instead")]
+PayloadFile = Annotated[str, typer.Option("--payload", metavar="FILE", help="the whole new payload, JSON; - reads it")]
+PayloadOnly = Annotated[bool, typer.Option("--payload", help="print the payload alone, to be edited")]
+PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment, order, payment intent or charge id")]
+
+
+@dlq.command("list")
+@choosing
+def list_letters(chosen: Chosen, state: State = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List dead letters, the newest first."""
+    from outbox.ops.reading import list_letters
+
+    list_letters(chosen, one_of("--state", state, STATES), limit=limit, as_json=as_json)
+
+
+@dlq.command("group")
+@choosing
+def group(chosen: Chosen, state: State = "open", as_json: AsJson = False) -> None:
+    """Group letters that died of the same thing at the same place."""
+    from outbox.ops.reading import show_groups
+
+    show_groups(chosen, one_of("--state", state, STATES), as_json=as_json)
+
+
+@dlq.command("show")
+def show(letter: LetterId, payload_only: PayloadOnly = False, as_json: AsJson = False) -> None:
+    """Show one letter: payload, history, replays, and what can be done next."""
+    from outbox.ops.reading import show_letter
+
+    show_letter(letter, payload_only=payload_only, as_json=as_json)
+
+
+@dlq.command("preview")
+@choosing
+def preview(
+    chosen: Chosen,
+    everything: Everything = False,
+    rate: Rate = 20,
+    operator: Operator = None,
+    reason: Reason = None,
+    wait: Patience = 120,
+    as_json: AsJson = False,
+) -> None:
+    """Have a worker judge what a replay would mean for money; replays nothing."""
+    from outbox.ops.deciding import Manner, Wish, preview
+
+    how = Manner(operator, reason, as_json=as_json, patience_seconds=wait)
+    preview(Wish(chosen, everything, rate), how)
+
+
+@dlq.command("replay")
+@choosing
+def replay(
+    chosen: Chosen,
+    batch: Batch = None,
+    everything: Everything = False,
+    rate: Rate = 20,
+    operator: Operator = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    wait: Patience = 120,
+    as_json: AsJson = False,
+) -> None:
+    """Preview, ask, and bring letters back; each is judged again before it runs. Exit code 3: waits for approval."""
+    from outbox.ops.deciding import Manner, Wish, replay
+
+    replay(Wish(chosen, everything, rate), batch, Manner(operator, reason, yes, as_json, wait))
+
+
+@dlq.command("redirect")
+@choosing
+def redirect(
+    chosen: Chosen,
+    to: Queue,
+    everything: Everything = False,
+    rate: Rate = 20,
+    operator: Operator = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    wait: Patience = 120,
+    as_json: AsJson = False,
+) -> None:
+    """Replay to another queue than the message's own."""
+    from outbox.ops.deciding import Manner, Wish, replay
+
+    replay(Wish(chosen, everything, rate, to), None, Manner(operator, reason, yes, as_json, wait))
+
+
+@dlq.command("approve")
+def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Let a batch run that somebody else started and that moves more than one person may decide."""
+    from outbox.ops.deciding import Manner, approve
+
+    approve(batch, Manner(operator, None, yes, as_json))
+
+
+@dlq.command("cancel")
+def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Stop a batch; what was appended already runs on, the other letters stay open."""
+    from outbox.ops.deciding import Manner, cancel
+
+    cancel(batch, Manner(operator, reason, as_json=as_json))
+
+
+@dlq.command("batches")
+def batches(batch: OneBatch = None, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List batches and how far they are, or one batch letter by letter."""
+    from outbox.ops.reading import list_batches
+
+    list_batches(batch, limit=limit, as_json=as_json)
+
+
+@dlq.command("discard")
+@choosing
+def discard(
+    chosen: Chosen,
+    everything: Everything = False,
+    operator: Operator = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Close open letters undone. What they asked for is never done."""
+    from outbox.ops.deciding import Manner, discard
+
+    discard(chosen, Manner(operator, reason, yes, as_json), everything=everything)
+
+
+@dlq.command("edit")
+def edit(
+    letter: LetterId, payload: PayloadFile, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
+) -> None:
+    """Make a successor with another payload, linked to the letter, which is closed."""
+    from outbox.ops.deciding import Manner, edit
+
+    edit(letter, payload, Manner(operator, reason, as_json=as_json))
+
+
+@payment.command("show")
+def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
+    """Show the whole timeline of a payment, in order."""
+    from outbox.ops.timeline import show_payment
+
+    show_payment(name, as_json=as_json)
+
+
+@outbox.command("status")
+def outbox_status(limit: Limit = 10, as_json: AsJson = False) -> None:
+    """Show what is due, what waits, what the broker refused, and the retries that come next."""
+    from outbox.ops.status import show_outbox
+
+    show_outbox(limit=limit, as_json=as_json)
+
+
+def queues(as_json: AsJson = False) -> None:
+    """Show every queue: depth, consumers, patience, and drift; exit code 1 when one is missing or differs."""
+    from outbox.ops.status import show_queues
+
+    show_queues(as_json=as_json)
+
+
+def keys(as_json: AsJson = False) -> None:
+    """Print a fresh pair of keys for the originals of dead letters."""
+    from outbox.ops.status import show_keys
+
+    show_keys(as_json=as_json)
+
+
+@ops.command("log")
+def log(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Show what operators did, the newest first."""
+    from outbox.ops.reading import show_log
+
+    show_log(limit=limit, as_json=as_json)
+
+
+@ops.command("verify-log")
+def verify_log(as_json: AsJson = False) -> None:
+    """Walk the chain of the operator log; exit code 1 names the first broken link."""
+    from outbox.ops.reading import verify_log
+
+    verify_log(as_json=as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang everything of this room into the `fleet` command."""
+    app.add_typer(dlq, name="dlq")
+    app.add_typer(payment, name="payment")
+    app.add_typer(outbox, name="outbox")
+    app.add_typer(ops, name="ops")
+    app.command()(queues)
+    app.command()(keys)

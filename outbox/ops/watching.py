@@ -1,0 +1,111 @@
+"""Watch a batch until workers have judged or replayed it, with a bar on a terminal.
+
+Watching changes nothing: whoever stops (Ctrl-C, a closed terminal) leaves the batch to go on, and can come back to it.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from db import replays
+from db.session import Database
+from outbox.ops.room import INTERRUPTED, LeaveError
+from outbox.ops.screen import said
+from outbox.topology import EX_UNAVAILABLE
+
+LOOK_EVERY_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A batch at one moment."""
+
+    batch: replays.Batch
+    progress: replays.Progress
+
+    @property
+    def is_judged(self) -> bool:
+        return self.batch.state != "classifying"
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing of it is under way any more."""
+        return self.batch.state in {"done", "cancelled"} and not self.progress.appended
+
+    @property
+    def judged(self) -> int:
+        return self.progress.total - self.progress.unclassified
+
+    @property
+    def settled(self) -> int:
+        of = self.progress
+        return of.closed + of.skipped + of.succeeded + of.failed
+
+
+def standing(db: Database, batch_id: UUID) -> Standing:
+    with db.ops_transaction() as tx:
+        batch = replays.get(tx, batch_id)
+        if batch is None:
+            raise LeaveError(1, f"There is no batch {batch_id}.")
+        return Standing(batch, replays.progress(tx, batch_id))
+
+
+def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> Standing:
+    return _watch(db, batch_id, "judging", lambda at: at.is_judged, lambda at: at.judged, patience_seconds)
+
+
+def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> Standing:
+    return _watch(db, batch_id, "replaying", lambda at: at.is_settled, lambda at: at.settled, patience_seconds)
+
+
+def _watch(
+    db: Database,
+    batch_id: UUID,
+    title: str,
+    ended: Callable[[Standing], bool],
+    count: Callable[[Standing], int],
+    patience_seconds: float,
+) -> Standing:
+    """Look again and again.
+
+    Raises:
+        LeaveError: nothing moved for `patience_seconds`, or the operator stopped watching.
+    """
+    seen, since = -1, time.monotonic()
+    try:
+        with _bar(title) as (bar, task):
+            while True:
+                at = standing(db, batch_id)
+                bar.update(task, completed=count(at), total=at.progress.total)
+                if ended(at):
+                    return at
+                if count(at) + at.progress.appended != seen:
+                    seen, since = count(at) + at.progress.appended, time.monotonic()
+                elif time.monotonic() - since >= patience_seconds:
+                    raise LeaveError(EX_UNAVAILABLE, _standing_still(at, patience_seconds))
+                time.sleep(LOOK_EVERY_SECONDS)
+    except KeyboardInterrupt:
+        raise LeaveError(INTERRUPTED, f"You stopped watching; {_goes_on(batch_id)}.") from None
+
+
+def _standing_still(at: Standing, seconds: float) -> str:
+    return (
+        f"Batch {at.batch.batch_id} is {at.batch.state} and did not move for {seconds:.0f} s: is a worker running? "
+        f"`fleet queues` shows who listens to `replays`. Nothing is lost; {_goes_on(at.batch.batch_id)}."
+    )
+
+
+def _goes_on(batch_id: UUID) -> str:
+    return f"the batch goes on by itself: `fleet dlq batches {batch_id}` shows it, `fleet dlq cancel` stops it"
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[tuple[Progress, TaskID]]:
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=said(), transient=True, disable=not sys.stderr.isatty()) as bar:
+        yield bar, bar.add_task(title, total=None)
