@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from deploy.local.chaos.cases import Scene, case
 from deploy.local.stack import CLONE
@@ -61,7 +62,13 @@ def stand_still(scene: Scene) -> Iterator[None]:
 @case("19", "killed when the retry is written and the ack is not sent")
 def retry_without_ack(scene: Scene) -> Iterator[None]:
     deaths = scene.chance.randint(2, 4)
-    failing = {"method": "POST", "path": "/v1/payment_intents", "status": 503, "stored": False, "probability": 0.8}
+    failing: dict[str, Any] = {
+        "method": "POST",
+        "path": "/v1/payment_intents",
+        "status": 503,
+        "stored": False,
+        "probability": 0.8,
+    }
     scene.control.add_fault("error", **failing)
     try:
         scene.fleet.arm("worker.before_ack", deaths)

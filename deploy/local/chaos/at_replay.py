@@ -26,12 +26,12 @@ def bulk_replay(scene: Scene) -> Iterator[None]:
     for point in points:
         scene.fleet.arm(point)
     for operator, batch in zip(OPERATORS, batches, strict=True):
-        scene.until(lambda batch=batch: _state(scene, batch) == "previewed", "the batch is classified")
+        _wait_for(scene, batch, "previewed")
         _desk(scene, operator).start(batch)
     scene.until(lambda: not scene.fleet.armed(), f"workers died at {', '.join(points)}", 120)
     scene.fleet.kill("workers")
     for batch in batches:
-        scene.until(lambda batch=batch: _state(scene, batch) == "done", "the batch is replayed", 120)
+        _wait_for(scene, batch, "done")
     yield
     scene.require(not _open(scene), "letters of charges are still open")
     scene.require(not _preview(scene, OPERATORS[0], LETTERS), "a third replay found something to do")
@@ -66,6 +66,10 @@ def _desk(scene: Scene, operator: str) -> Desk:
 
 def _open(scene: Scene) -> int:
     return scene.truth.count("dead_letters WHERE source = 'worker' AND kind = 'charge' AND state = 'open'")
+
+
+def _wait_for(scene: Scene, batch: UUID, state: str) -> None:
+    scene.until(lambda: _state(scene, batch) == state, f"the batch is {state}", 120)
 
 
 def _state(scene: Scene, batch: UUID) -> str | None:

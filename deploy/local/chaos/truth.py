@@ -80,19 +80,19 @@ class Truth:
     def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """Read the book as its owner, who sees every tenant."""
         with psycopg.connect(self._owner_url, autocommit=True, row_factory=dict_row) as owner:
-            return owner.execute(statement, values).fetchall()  # type: ignore[call-overload,no-any-return]
+            return owner.execute(statement, values).fetchall()
 
     def change(self, statement: str, **values: Any) -> int:
         """Let time pass in the book, as its owner; returns how many rows."""
         with psycopg.connect(self._owner_url, autocommit=True) as owner:
-            return owner.execute(statement, values).rowcount  # type: ignore[call-overload,no-any-return]
+            return owner.execute(statement, values).rowcount
 
     def count(self, statement: str, **values: Any) -> int:
         return int(self.rows(f"SELECT count(*) AS n FROM {statement}", **values)[0]["n"])
 
     def as_superuser(self, statement: str, **values: Any) -> int:
         with psycopg.connect(self._superuser_url, autocommit=True) as superuser:
-            return superuser.execute(statement, values).rowcount  # type: ignore[call-overload,no-any-return]
+            return superuser.execute(statement, values).rowcount
 
     def depths(self) -> dict[str, int]:
         return topology.depths(self._broker_url)

@@ -38,15 +38,28 @@ class Wire:
         self._application, self.commits_to_lose = application.encode(), times
 
     def cut(self) -> None:
-        self._loop.call_soon_threadsafe(lambda: [link.cut() for link in list(self._links)])
+        self._loop.call_soon_threadsafe(self._cut)
 
     def silence(self) -> None:
-        self._loop.call_soon_threadsafe(lambda: [link.silence() for link in list(self._links)])
+        self._loop.call_soon_threadsafe(self._silence)
 
     def mend(self) -> None:
         """As before every fault; what was silenced is cut, as the kernels would in the end."""
         self.delay_seconds, self.answers_pass, self.commits_to_lose = 0.0, True, 0
-        self._loop.call_soon_threadsafe(lambda: [link.cut() for link in list(self._links) if link.disturbed])
+        self._loop.call_soon_threadsafe(self._cut_disturbed)
+
+    def _cut(self) -> None:
+        for link in list(self._links):
+            link.cut()
+
+    def _cut_disturbed(self) -> None:
+        for link in list(self._links):
+            if link.disturbed:
+                link.cut()
+
+    def _silence(self) -> None:
+        for link in list(self._links):
+            link.silence()
 
     def wants_to_lose(self, application: bytes) -> bool:
         if self.commits_to_lose and application == self._application:
@@ -60,6 +73,10 @@ class Wire:
         started.set()
         self._loop.run_forever()
         server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
 
     def stop(self) -> None:
         self.cut()
