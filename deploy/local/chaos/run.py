@@ -7,6 +7,7 @@ the bank's recorder look. At the end the rest of the sale is published without f
 once more. The exit code is 0 only when that is clean and quiet.
 """
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ EX_CANNOT_START = 2
 def chaos(plan: Plan, *, as_json: bool) -> int:
     """Returns the exit code: 0 clean and quiet, 1 not, 2 it could not start."""
     console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
-    logger.remove()  # the processes write their own logs; ours would tell of every server that a case has ended
+    _be_quiet()
     try:
         plan.cases()
         outcome = _run(plan, console)
@@ -48,6 +49,13 @@ def chaos(plan: Plan, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(orjson.dumps(outcome.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")
     return 0 if outcome.clean else 1
+
+
+def _be_quiet() -> None:
+    """The processes write their own logs; ours would only tell of every connection that a case has ended."""
+    logger.remove()
+    for library in ("psycopg.pool", "pika", "asyncio"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def list_cases() -> int:
