@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench up down docs setup rabbitmq chromium clean
+.PHONY: demo test lint bench chaos up down docs setup rabbitmq chromium clean
 
 demo: setup rabbitmq
 	$(BIN)/fleet demo
@@ -22,6 +22,9 @@ lint: setup
 
 bench: setup rabbitmq
 	$(BIN)/fleet bench
+
+chaos: setup rabbitmq
+	$(BIN)/fleet chaos $(CHAOS)
 
 up: setup rabbitmq
 	$(BIN)/fleet up --detach
