@@ -6,12 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench chaos up down docs setup rabbitmq clean
+.PHONY: demo test lint bench chaos up down docs setup rabbitmq chromium clean
 
 demo: setup rabbitmq
 	$(BIN)/fleet demo
 
-test: setup rabbitmq
+test: setup rabbitmq chromium
 	$(BIN)/python -m pytest
 
 lint: setup
@@ -43,6 +43,9 @@ $(READY):
 
 rabbitmq:
 	@sh deploy/local/setup.sh rabbitmq
+
+chromium:
+	@sh deploy/local/setup.sh chromium
 
 clean:
 	@if [ -x $(BIN)/fleet ]; then $(BIN)/fleet down; fi

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
+from db.text import storable_json
 from messages.ids import PaymentId, TenantId
 
 
@@ -55,7 +56,7 @@ def receive(tx: Tx, event: InboxEvent) -> bool:
             "account": event.account,
             "api_version": event.api_version,
             "livemode": event.livemode,
-            "payload": Jsonb(event.payload),
+            "payload": Jsonb(storable_json(event.payload)),
             "state": event.state,
             "occurred_at": event.occurred_at,
         },

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from psycopg import Connection, OperationalError, sql
+from psycopg import Error as PsycopgError
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -121,6 +122,9 @@ class Database:
                 connection.execute(begin)
             except OperationalError:
                 self._pool.putconn(connection)
+            except PsycopgError:  # a role that was not granted: no other connection would fare better
+                self._pool.putconn(connection)
+                raise
             else:
                 return connection
         raise OperationalError("the database is away: no connection of the pool could begin a transaction")

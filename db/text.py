@@ -1,6 +1,17 @@
 """Text from outside, made fit for PostgreSQL: its text type holds every character but NUL."""
 
+from typing import Any
+
 
 def storable(text: str) -> str:
     r"""The same text with each NUL written as `\x00`."""
     return text.replace("\x00", "\\x00")
+
+
+def storable_json(value: Any) -> Any:
+    """The same JSON value with storable texts and keys; jsonb refuses NUL as text does."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): storable_json(item) for key, item in value.items()}
+    return [storable_json(item) for item in value] if isinstance(value, list) else value

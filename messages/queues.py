@@ -42,8 +42,8 @@ ROUTES: dict[type[Message], Route] = {
     ChargeRequested: Route("charges", 12, 1.0, 300.0, 90, 7 * 86_400),
     PaymentLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
-    ClassifyDue: Route("replays", 20, 1.0, 60.0, 300, 86_400),
-    ReplayDue: Route("replays", 20, 1.0, 60.0, 300, 7 * 86_400),
+    ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
+    ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
 }
 

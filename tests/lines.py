@@ -14,8 +14,13 @@ class Cut:
         self._broker = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lines: list[socket.socket] = []
+        self._muted = False
         self.url = f"{credentials}@127.0.0.1:{self._listener.getsockname()[1]}/" + "/".join(address.split("/")[1:])
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def mute(self) -> None:
+        """From here on the server's answers are swallowed; what is sent to it still arrives."""
+        self._muted = True
 
     def now(self) -> None:
         for line in self._lines:
@@ -38,14 +43,14 @@ class Cut:
                 return
             far = socket.create_connection(self._broker)
             self._lines += [near, far]
-            for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+            for way in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pump, args=way, daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         try:
             while chunk := source.recv(65536):
-                target.sendall(chunk)
+                if not (answers and self._muted):
+                    target.sendall(chunk)
             target.shutdown(socket.SHUT_RDWR)
         except OSError:
             return

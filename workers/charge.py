@@ -19,7 +19,7 @@ from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp, TryAgain, TryLater
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Absent, PaymentOutcome, Unanswered
+from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Unanswered
 from workers.actor import actor
 from workers.rules import fees
 from workers.settlement import settle
@@ -51,7 +51,9 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
             object_id=getattr(outcome, "intent_id", None),
             request_id=outcome.request_id,
         )
-        settle(tx, current, outcome, by="charge", call_id=call.call_id)
+        # When a webhook moved the payment meanwhile, our answer is the older one; only a capture is never old.
+        if current.state is PaymentState.CHARGING or isinstance(outcome, Charged):
+            settle(tx, current, outcome, by="charge", call_id=call.call_id)
         crash_point("charge.before_commit")
     crash_point("charge.after_commit")
 

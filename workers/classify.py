@@ -17,7 +17,7 @@ from workers.judging import judge, open_letter
 from workers.rules.replay import Judgement
 
 # Judging may ask Stripe once a letter; a chunk stays far below the time limit of the queue.
-CHUNK = 50
+CHUNK = 20
 
 
 @actor(ClassifyDue)

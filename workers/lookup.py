@@ -10,7 +10,7 @@ from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.actor import actor
-from workers.settlement import settle
+from workers.settlement import settle_answer
 
 
 @actor(PaymentLookupRequested)
@@ -23,6 +23,4 @@ def lookup(msg: PaymentLookupRequested, db: Database, stripe: Gateway) -> None:
         return
     outcome = payment_intents.retrieve(stripe, payment.payment_intent_id)
     with db.transaction(msg.tenant_id) as tx:
-        current = payments.lock(tx, msg.payment_id)
-        assert current is not None, "payments are never deleted, and this one was read a moment ago"
-        settle(tx, current, outcome, by="lookup")
+        settle_answer(tx, payment, outcome, by="lookup")

@@ -14,7 +14,7 @@ from db.payments import Payment
 from db.session import Tx
 from messages.money import Money
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
-from messages.verdicts import GiveUp
+from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
 from stripe_client.outcomes import (
     Authorized,
@@ -68,6 +68,21 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
                 logger.info("canceled: {}", outcome.reason)
         case _:
             assert_never(outcome)
+
+
+def settle_answer(tx: Tx, asked_about: Payment, outcome: Settled, *, by: str) -> None:
+    """Settle what Stripe answered about a payment as it was read before asking.
+
+    Raises:
+        TryAgain: the payment has moved since, so the answer may be the older of the two; ask again. A capture is never
+            old: money that was taken stays taken.
+        GiveUp: as `settle`.
+    """
+    current = payments.lock(tx, asked_about.payment_id)
+    assert current is not None, "payments are never deleted, and this one was read a moment ago"
+    if current.state_since != asked_about.state_since and not isinstance(outcome, Charged):
+        raise TryAgain("the payment moved while Stripe was asked; ask again")
+    settle(tx, current, outcome, by=by)
 
 
 def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID | None) -> None:

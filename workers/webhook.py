@@ -23,7 +23,7 @@ from messages.webhooks import WebhookReceived
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.actor import actor
-from workers.settlement import settle
+from workers.settlement import settle_answer
 
 _KNOWN = "the book knew already"
 
@@ -41,9 +41,7 @@ def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
         return
     outcome = payment_intents.retrieve(stripe, _intent_of(event))
     with db.transaction(payment.tenant_id) as tx:
-        current = payments.lock(tx, payment.payment_id)
-        assert current is not None, "payments are never deleted, and this one was read a moment ago"
-        settle(tx, current, outcome, by="webhook")
+        settle_answer(tx, payment, outcome, by="webhook")
         crash_point("webhook.before_commit")
     crash_point("webhook.after_commit")
     _mark_applied(db, event, type(outcome).__name__)

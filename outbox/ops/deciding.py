@@ -20,6 +20,9 @@ from outbox.ops.screen import out, plain, print_json, record, said
 from outbox.ops.watching import Standing
 from outbox.sealing import Sealer, SealSettings
 
+# Enough to see what a large batch is made of; `fleet dlq batches BATCH` lists every letter.
+MOST_PROOFS = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -160,10 +163,13 @@ def _show_preview(at: Desk, judged: Standing, *, as_json: bool) -> list[ClassTot
     with at.db.ops_transaction() as tx:
         totals = replays.totals(tx, judged.batch.batch_id)
         names = tenants.names(tx)
+        items = replays.items(tx, judged.batch.batch_id, limit=MOST_PROOFS)
     console = said() if as_json else out()
     if as_json and not sys.stderr.isatty():
         return totals
     console.print(tables.classes(totals))
+    console.print()
+    console.print(tables.proofs(items))
     console.print()
     if not tables.may_move(totals):
         console.print("It moves no money.", style="bold")

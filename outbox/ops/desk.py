@@ -17,7 +17,7 @@ from db.letters import Filter, Letter
 from db.replays import Batch
 from db.session import Database
 from messages.queues import ROUTES, kind_to_message
-from messages.redaction import redact_text
+from messages.redaction import REDACTED, redact_text
 from messages.replays import ClassifyDue, ReplayDue
 from messages.settings import FleetSettings
 from outbox.append import append
@@ -139,6 +139,7 @@ class Desk:
         with self.db.ops_transaction() as tx:
             letter = self._open_letter(tx, dead_letter_id)
             body = orjson.dumps(_checked(letter, payload))
+            _require(REDACTED not in body.decode(), f"the payload still holds {REDACTED}: write the real value there")
             successor = letters.add_successor(
                 tx,
                 letter,

@@ -1,5 +1,6 @@
 """Dead letters, groups and batches as tables: wide terminals get more columns, narrow ones more lines."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -113,6 +114,17 @@ def may_move(totals: Sequence[ClassTotal]) -> dict[tuple[UUID | None, str], tupl
             count, minor = sums.get((total.tenant_id, total.currency), (0, 0))
             sums[total.tenant_id, total.currency] = (count + total.items, minor + total.amount_minor)
     return sums
+
+
+def proofs(found: Sequence[Item], *, at_most: int = 8) -> Table:
+    """What was seen, and of how many letters; what must not be replayed comes first."""
+    seen = Counter((item.class_, item.proof or "-") for item in found)
+    order = ["must_not", "needs_new_key", "safe", "already_done", None]
+    shown = table("class", "letters", "what was seen", right=("letters",))
+    for (name, proof), count in sorted(seen.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1]))[:at_most]:
+        label = Text((name or "not judged").replace("_", " "), style=CLASS_STYLES.get(name or "", "dim"))
+        shown.add_row(label, str(count), plain(proof))
+    return shown
 
 
 def items(found: Sequence[Item]) -> Table:

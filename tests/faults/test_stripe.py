@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deploy.local.demo.sale import Publication
-from tests.journeys.fleet import Fleet
+from tests.journeys.fleet import Fleet, meanwhile
 from tests.journeys.truth import assert_clean, assert_told_in_order
 
 CREATE = {"method": "POST", "path": "/v1/payment_intents"}
@@ -86,6 +86,19 @@ def test_what_the_bank_decides_is_found_by_the_sweep_when_webhooks_never_come(fl
 
     fleet.wait_until(found, "the sweep has asked Stripe", poll=0.3)
 
+    assert_clean(fleet)
+
+
+def test_a_stripe_that_is_killed_under_load_is_asked_again_when_it_is_back(fleet: Fleet) -> None:
+    before = fleet.service.published
+
+    with fleet.publish_meanwhile(*fleet.orders(40), rate=40):
+        fleet.wait_until(lambda: fleet.service.published - before >= 10, "orders are on their way")
+        fleet.emulator.kill()
+        with meanwhile(fleet.start_emulator):
+            effects = fleet.control.effects()  # the control door is waited for, too
+
+    assert effects
     assert_clean(fleet)
 
 

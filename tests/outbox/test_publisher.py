@@ -1,6 +1,7 @@
 """The publisher: a message counts as taken only when the broker acked it and did not return it."""
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -96,10 +97,24 @@ def test_a_connection_that_breaks_between_publish_and_confirm_gives_the_batch_up
     with Cut(rabbitmq_url) as cut:
         publisher = Publisher(cut.url)
         publisher.publish([outgoing()])
+        cut.mute()
+        publisher.begin([outgoing()])
         cut.now()
 
         with pytest.raises(BrokerAwayError):
+            publisher.finish()
+        publisher.close()
+
+
+def test_a_connection_that_breaks_while_idle_is_replaced_by_the_next_batch_at_the_latest(rabbitmq_url: str) -> None:
+    with Cut(rabbitmq_url) as cut:
+        publisher = Publisher(cut.url)
+        publisher.publish([outgoing()])
+        cut.now()
+
+        with suppress(BrokerAwayError):  # unless the break was noticed before
             publisher.publish([outgoing()])
+        assert publisher.publish([outgoing()]) == set()
         publisher.close()
 
 

@@ -4,7 +4,6 @@ import itertools
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -18,11 +17,10 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp, TryAgain
 from messages.webhooks import WebhookReceived
-from outbox.intake.inbox import receive
 from stripe_client.gateway import Gateway
-from stripe_client.webhooks import VerifiedEvent
 from tests import factories
 from tests.workers.conftest import Ledgers, charged_and_fully_booked
+from tests.workers.events import drain, events_of
 from workers.charge import charge
 from workers.webhook import webhook
 
@@ -276,34 +274,6 @@ def automatic_async(
     )
     owner.execute("CREATE TRIGGER later BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION later()")
     charge(charge_it, db, gateway)
-
-
-def events_of(gateway: Gateway) -> list[dict[str, Any]]:
-    """Every event Stripe has made so far, oldest first, as it would be delivered."""
-    newest_first = gateway.v1.events.list({"limit": 100}).data
-    return [event.to_dict(for_json=True) for event in reversed(newest_first)]
-
-
-def drain(db: Database, gateway: Gateway, events: list[dict[str, Any]]) -> None:
-    for event in events:
-        receive(db, verified(event))
-        tenant_id = event["data"]["object"].get("metadata", {}).get("tenant_id")
-        webhook(WebhookReceived(tenant_id=tenant_id, event_id=event["id"]), db, gateway)
-
-
-def verified(event: dict[str, Any]) -> VerifiedEvent:
-    subject = event["data"]["object"]
-    return VerifiedEvent(
-        event_id=event["id"],
-        event_type=event["type"],
-        created=event["created"],
-        api_version=event["api_version"],
-        livemode=event["livemode"],
-        account=event.get("account"),
-        object_id=subject.get("id"),
-        metadata=subject.get("metadata") or {},
-        body=event,
-    )
 
 
 def inbox_states(book_of: Ledgers) -> set[str]:

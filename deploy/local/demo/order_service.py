@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pika
 from pika.exceptions import AMQPError
+from urllib3.exceptions import HTTPError
 
 from deploy.local.demo.sale import Publication
 from deploy.local.stripe.control import ControlRefusedError, EmulatorControl
@@ -113,7 +114,8 @@ class OrderService:
         throw = self._chance.randrange(100)
         if throw >= _AUTHENTICATE + _FAIL:
             return
-        with contextlib.suppress(ControlRefusedError):  # told twice: the buyer has acted already
+        # Refused: told twice, and the buyer has acted already. No answer: this buyer gives up, as some do.
+        with contextlib.suppress(ControlRefusedError, HTTPError):
             control.complete_authentication(intent_id, "succeed" if throw < _AUTHENTICATE else "fail")
 
     def _write(self, line: dict[str, Any]) -> None:

@@ -14,6 +14,11 @@ from urllib.parse import urlencode
 import urllib3
 
 Json = dict[str, Any]
+# An emulator that was killed is started again by its supervisor within seconds. Only what was surely not sent is sent
+# again: 40 tries at most half a second apart.
+_UNTIL_IT_IS_BACK = urllib3.Retry(
+    total=None, connect=40, read=False, other=False, status=False, redirect=False, backoff_factor=0.05, backoff_max=0.5
+)
 TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 
 
@@ -24,7 +29,7 @@ class ControlRefusedError(Exception):
 class EmulatorControl:
     def __init__(self, base_url: str, token: str) -> None:
         self._base_url = base_url.rstrip("/")
-        self._http = urllib3.PoolManager(headers={TOKEN_HEADER: token}, timeout=30.0, retries=False)
+        self._http = urllib3.PoolManager(headers={TOKEN_HEADER: token}, timeout=30.0, retries=_UNTIL_IT_IS_BACK)
 
     def add_fault(
         self,

@@ -41,7 +41,9 @@ def fleet(book: Book, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     monkeypatch.setenv("APP_ENV", "test")
     monkeypatch.setenv("DATABASE_URL", book.fleet_url)
     monkeypatch.setenv("DATABASE_POOL_SIZE", "2")
-    monkeypatch.setenv("DEAD_LETTER_PUBLIC_KEY", new_pair()[0])
+    public, private = new_pair()
+    monkeypatch.setenv("DEAD_LETTER_PUBLIC_KEY", public)
+    monkeypatch.setenv("DEAD_LETTER_PRIVATE_KEY", private)
     monkeypatch.setenv("FLEET_OPERATOR", "ada")
 
     def run(*words: object, answer: str | None = None) -> Answer:
@@ -95,19 +97,13 @@ def fail(db: Database, payment: Payment, message_id: UUID, run: int, reason: str
 def judge(db: Database, batch_id: object, class_: str, *, amount_minor: int = 4200, currency: str = "eur") -> None:
     """What the worker does that is not here: every letter of the batch gets this class, and the batch is previewed."""
     with db.system_transaction() as tx:
-        letters = tx.execute(
-            "SELECT i.dead_letter_id, d.tenant_id FROM replay_items i JOIN dead_letters d USING (dead_letter_id) "
-            "WHERE i.batch_id = %s AND i.class IS NULL",
-            [batch_id],
-        ).fetchall()
-        for letter, tenant_id in letters:
+        for letter in replays.unclassified(tx, UUID(str(batch_id)), limit=1000):
             replays.classify(
                 tx,
                 UUID(str(batch_id)),
                 letter,
                 class_=class_,
                 proof=f"seen: {class_}",
-                tenant_id=tenant_id,
                 amount_minor=amount_minor,
                 currency=currency,
             )
