@@ -123,12 +123,13 @@ def crowded(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("24", "a forgotten transaction holds rows and an old snapshot")
+@case("24", "forgotten transactions hold rows and an old snapshot")
 def holder(scene: Scene) -> Iterator[None]:
     settled = "payment_history WHERE to_state = 'succeeded'"
-    with psycopg.connect(scene.fleet.stack.postgres.migration_url) as forgotten:
-        forgotten.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        forgotten.execute("SELECT count(*) FROM outbox")
+    url = scene.fleet.stack.postgres.migration_url
+    with psycopg.connect(url) as reader, psycopg.connect(url) as forgotten:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT count(*) FROM outbox")
         held = forgotten.execute("SELECT 1 FROM payments ORDER BY created_at DESC LIMIT 3 FOR UPDATE").rowcount
         scene.note(f"{held} payments")
         before = scene.truth.count(settled)
