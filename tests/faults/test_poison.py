@@ -21,11 +21,29 @@ UNREADABLE = {
     "json-but-no-message": (b'{"hello": "world"}', "undecodable"),
     "of-an-actor-nobody-knows": (dramatiq_message(1, "refunds_of_the_future", "{}"), "unknown_actor"),
 }
+_WELL = dramatiq_message(9, "charge", "{}")
+HOSTILE = {
+    "options-are-a-number": _WELL.replace(b'"options": {}', b'"options": 5'),
+    "options-hold-no-numbers": _WELL.replace(
+        b'"options": {}', b'"options": {"run": "x", "attempt": [], "trace_id": 1}'
+    ),
+    "an-eta-that-is-no-time": _WELL.replace(b'"options": {}', b'"options": {"eta": "soon"}'),
+    "a-time-limit-of-words": _WELL.replace(b'"options": {}', b'"options": {"time_limit": "long"}'),
+    "arguments-are-a-number": _WELL.replace(b'"args": []', b'"args": 5'),
+    "named-arguments-are-a-list": _WELL.replace(b'"kwargs": {}', b'"kwargs": []'),
+    "no-actor": _WELL.replace(b'"charge"', b"null"),
+    "an-actor-that-is-a-list": _WELL.replace(b'"charge"', b"[1]"),
+    "another-queue": _WELL.replace(b'"charges"', b'"nowhere"'),
+    "a-number-for-an-id": _WELL.replace(b'"%s"' % (_ID % 9).encode(), b"42"),
+    "a-field-too-many": _WELL.replace(b'{"queue_name"', b'{"more": 1, "queue_name"'),
+    "a-null": b"null",
+    "a-list": b"[]",
+}
 UNUSABLE = {
-    "without-its-payload": (dramatiq_message(2, "charge", "{}"), "?"),
+    "without-its-payload": (dramatiq_message(2, "charge", "{}"), "the payload is no"),
     "with-an-id-that-is-none": (
         dramatiq_message(3, "charge", '{"payload": {}}').replace(b"0199d3c0", b"nonsense"),
-        "?",
+        "the payload is no",
     ),
     "with-another-payload": (dramatiq_message(4, "charge", '{"payload": {"answer": 42}}'), "the payload is no"),
     "of-no-payment-we-know": (
@@ -48,6 +66,18 @@ def test_a_message_nobody_can_read_ends_as_a_dead_letter_and_the_queue_moves_on(
     (letter,) = [letter for letter in fleet.letters("") if letter not in before]
     assert (letter["source"], letter["cause"], letter["queue"]) == ("broker", cause, "charges")
     assert fleet.verify().kinds["messages under way"].dead == len(before) + 1
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_message_however_odd_stops_its_queue_or_is_lost(fleet: Fleet, name: str) -> None:
+    before = len(fleet.letters(""))
+
+    fleet.put("charges", HOSTILE[name])
+    fleet.publish(*fleet.orders(3))
+
+    fleet.wait_until(lambda: len(fleet.letters("")) == before + 1, "a dead letter")
+    assert_clean(fleet)
+    assert fleet.letters("kills its worker") == [], "nothing was killed"
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
