@@ -6,12 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench up down docs setup rabbitmq clean
+.PHONY: demo test lint bench chaos up down docs setup rabbitmq chromium clean
 
 demo: setup rabbitmq
 	$(BIN)/fleet demo
 
-test: setup rabbitmq
+test: setup rabbitmq chromium
 	$(BIN)/python -m pytest
 
 lint: setup
@@ -22,6 +22,9 @@ lint: setup
 
 bench: setup rabbitmq
 	$(BIN)/fleet bench
+
+chaos: setup rabbitmq
+	$(BIN)/fleet chaos $(CHAOS)
 
 up: setup rabbitmq
 	$(BIN)/fleet up --detach
@@ -40,6 +43,9 @@ $(READY):
 
 rabbitmq:
 	@sh deploy/local/setup.sh rabbitmq
+
+chromium:
+	@sh deploy/local/setup.sh chromium
 
 clean:
 	@if [ -x $(BIN)/fleet ]; then $(BIN)/fleet down; fi

@@ -120,6 +120,12 @@ def latest(tx: Tx, *, limit: int) -> list[Batch]:
         return cursor.execute(_BATCH + "ORDER BY created_at DESC LIMIT %(limit)s", {"limit": limit}).fetchall()
 
 
+def in_state(tx: Tx, state: str) -> list[Batch]:
+    """All batches that stand there, the oldest first."""
+    with tx.cursor(row_factory=class_row(Batch)) as cursor:
+        return cursor.execute(_BATCH + "WHERE state = %(state)s ORDER BY created_at", {"state": state}).fetchall()
+
+
 def totals(tx: Tx, batch_id: UUID) -> list[ClassTotal]:
     """What the preview shows."""
     with tx.cursor(row_factory=class_row(ClassTotal)) as cursor:

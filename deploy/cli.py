@@ -28,11 +28,14 @@ OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order servi
 AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, unexpected, unexplained_minor as JSON")]
 Quick = Annotated[bool, typer.Option("--quick", help="two small passes instead of five")]
 Out = Annotated[Path, typer.Option(help="where the figures go")]
+Minutes = Annotated[float, typer.Option(min=0.5, max=600, help="no new fault is begun after so long")]
+Only = Annotated[str, typer.Option(metavar="CASE,CASE", help="play these once, by key or number")]
+ListCases = Annotated[bool, typer.Option("--list", help="show all cases and do nothing")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "bench"}
+_MAKE_THE_STACK = {"up", "down", "demo", "bench", "chaos"}
 
 
 @app.callback()
@@ -98,6 +101,23 @@ def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
     from deploy.local.bench.__main__ import main
 
     main([*(["--quick"] if quick else []), "--out", str(out)])
+
+
+@app.command()
+def chaos(
+    seed: Seed = 1,
+    minutes: Minutes = 10,
+    orders: Orders = 2000,
+    only: Only = "",
+    as_json: AsJson = False,
+    show_list: ListCases = False,
+) -> None:
+    """Break the fleet in every way we know, one after another by a seed, under load, and verify after each."""
+    from deploy.local.chaos.plan import Plan
+    from deploy.local.chaos.run import chaos, list_cases
+
+    keys = tuple(key.strip() for key in only.split(",") if key.strip())
+    raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
 
 
 @tenants.command("import")

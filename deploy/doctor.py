@@ -19,6 +19,7 @@ from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
+from outbox.ops.console.settings import ConsoleSettings
 from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
@@ -32,6 +33,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     BrokerSettings,
     CacheSettings,
     HttpSettings,
+    ConsoleSettings,
     StripeSettings,
     WebhookSettings,
     SweepSettings,

@@ -21,7 +21,18 @@ GIVE_BACK = "give_back"
 
 
 class FleetConsumer(_RabbitmqConsumer):
-    """Rejects to the dead letter queue, except what a worker gives back: that is delivered again."""
+    """Rejects to the dead letter queue, except what a worker gives back: that is delivered again.
+
+    Dramatiq settles a message at the consumer of the queue that its body names. A body that names another queue than
+    the one it came from would be settled on a channel where its delivery tag is somebody else's (whose message would
+    then be lost), and one that names no queue of ours would end the worker's thread. So the queue it came from counts.
+    """
+
+    def __next__(self) -> Any:
+        message = super().__next__()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
+        if message is not None and message.queue_name != self.queue_name:
+            message._message = message._message.copy(queue_name=self.queue_name)
+        return message
 
     def _nack(self, tag: int, *, requeue: bool = False) -> None:
         self.connection.add_callback_threadsafe(partial(self.channel.basic_nack, tag, requeue=requeue))

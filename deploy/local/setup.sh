@@ -3,12 +3,14 @@
 #
 #   setup.sh environment PYTHON VENV   the virtual environment with the locked packages and the `fleet` command
 #   setup.sh rabbitmq                  rabbitmq-server, through apt when we may
+#   setup.sh chromium                  the browser for tests of the console, through apt when we may; else they are skipped
 set -eu
 
 main() {
     case "$1" in
     environment) make_environment "$2" "$3" ;;
     rabbitmq) have_rabbitmq || install_rabbitmq ;;
+    chromium) have_chromium || install_chromium ;;
     esac
 }
 
@@ -47,6 +49,20 @@ install_rabbitmq() {
     may_install || stop "RabbitMQ is missing. Install it (Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq), or set RABBITMQ_URL to a broker that runs elsewhere."
     echo "Installing rabbitmq-server (the machine's own service is not started) ..."
     install_packages rabbitmq-server
+}
+
+have_chromium() {
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null
+}
+
+# Without it the tests in a browser say that they are skipped, and why. Ubuntu's package is only a door to a snap.
+install_chromium() {
+    if may_install && grep -qs '^ID=debian' /etc/os-release; then
+        echo "Installing chromium, for the tests of the console ..."
+        install_packages chromium || echo "chromium could not be installed: the tests in a browser will be skipped."
+    else
+        echo "No chromium here: the tests of the console in a browser will be skipped."
+    fi
 }
 
 may_install() {

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deploy.local.console import Console
 from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
 from deploy.local.postgres import Postgres
@@ -43,6 +44,7 @@ class Stack:
         self.postgres = Postgres(self.directory, self.memory)
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
+        self.console = Console(self.directory, self.memory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
         self._ownership = Ownership(self.directory)
 
@@ -80,6 +82,7 @@ class Stack:
         try:
             self.memory.forget_taken_ports()
             self._empty_metrics()
+            self.console.make_files()
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Server.start, self.servers))
         except BaseException:
@@ -104,7 +107,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
-        own |= self._seal()
+        own |= self._seal() | self.console.environment()
         return {**own, **self._outside}
 
     @property

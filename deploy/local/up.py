@@ -106,7 +106,8 @@ def procfile_programs(stack: Stack, scale: Mapping[str, int]) -> list[Program]:
 
 
 def ready_address(stack: Stack, name: str) -> str | None:
-    return f"{intake_address(stack)}/health/ready" if name == "intake-http" else None
+    addresses = {"intake-http": intake_address(stack), "console": console_address(stack)}
+    return f"{addresses[name]}/health/ready" if name in addresses else None
 
 
 def _program(stack: Stack, name: str, line: str, environment: dict[str, str], address: str | None) -> Program:
@@ -140,16 +141,31 @@ class Show:
 
 def announce(stack: Stack) -> None:
     """The addresses to look at, on the screen and in the file that `--detach` waits for."""
-    lines = ["The fleet is up.", f"  webhooks, health, metrics   {intake_address(stack)}"]
+    lines = [
+        "The fleet is up.",
+        f"  webhooks, health, metrics   {intake_address(stack)}",
+        f"  ops console                 {console_address(stack)}",
+    ]
     if stack.uses_emulator:
         lines.append(f"  Stripe emulator             {stack.environment()['STRIPE_API_BASE']}")
     text = "\n".join(lines)
     print(text, flush=True)
+    if sys.stdout.isatty():  # else it is a log, and passwords stay out of logs
+        print(logins(stack), flush=True)
     ready_file(stack).write_text(text + "\n")
+
+
+def logins(stack: Stack) -> str:
+    """Who may log in at the console, for the person at this terminal."""
+    return "\n".join(f"    log in as {name:<10}      {word}" for name, word in stack.console.logins().items())
 
 
 def intake_address(stack: Stack) -> str:
     return f"http://127.0.0.1:{stack.environment()['INTAKE_HTTP_PORT']}"
+
+
+def console_address(stack: Stack) -> str:
+    return f"http://127.0.0.1:{stack.environment()['CONSOLE_PORT']}"
 
 
 def ready_file(stack: Stack) -> Path:
@@ -180,7 +196,8 @@ def _wait_until_ready(stack: Stack, fleet: subprocess.Popen[bytes], log: Path) -
             fleet.terminate()
             return fleet.wait() or 1
         time.sleep(0.05)
-    print(ready_file(stack).read_text() + f"  log                         {log}\n`make down` stops it.")
+    ready = ready_file(stack).read_text()
+    print(f"{ready}{logins(stack)}\n  log                         {log}\n`make down` stops it.")
     return 0
 
 

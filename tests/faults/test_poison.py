@@ -2,7 +2,10 @@
 
 import json
 
+import pika
 import pytest
+
+from messages.queues import DELIVERY_LIMIT
 
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
@@ -21,31 +24,35 @@ UNREADABLE = {
     "json-but-no-message": (b'{"hello": "world"}', "undecodable"),
     "of-an-actor-nobody-knows": (dramatiq_message(1, "refunds_of_the_future", "{}"), "unknown_actor"),
 }
-_WELL = dramatiq_message(9, "charge", "{}")
+
+
+def odd(number: int, sound: bytes, strange: bytes) -> bytes:
+    """A sound message of its own id in which one piece is strange."""
+    message = dramatiq_message(number, "charge", '{"payload": {}}')
+    assert sound in message
+    return message.replace(sound, strange)
+
+
+_NO_OPTIONS = b'"options": {}'
 HOSTILE = {
-    "options-are-a-number": _WELL.replace(b'"options": {}', b'"options": 5'),
-    "options-hold-no-numbers": _WELL.replace(
-        b'"options": {}', b'"options": {"run": "x", "attempt": [], "trace_id": 1}'
-    ),
-    "an-eta-that-is-no-time": _WELL.replace(b'"options": {}', b'"options": {"eta": "soon"}'),
-    "a-time-limit-of-words": _WELL.replace(b'"options": {}', b'"options": {"time_limit": "long"}'),
-    "arguments-are-a-number": _WELL.replace(b'"args": []', b'"args": 5'),
-    "named-arguments-are-a-list": _WELL.replace(b'"kwargs": {}', b'"kwargs": []'),
-    "no-actor": _WELL.replace(b'"charge"', b"null"),
-    "an-actor-that-is-a-list": _WELL.replace(b'"charge"', b"[1]"),
-    "another-queue": _WELL.replace(b'"charges"', b'"nowhere"'),
-    "a-number-for-an-id": _WELL.replace(b'"%s"' % (_ID % 9).encode(), b"42"),
-    "a-field-too-many": _WELL.replace(b'{"queue_name"', b'{"more": 1, "queue_name"'),
-    "a-null": b"null",
+    "no-payload": odd(20, b'{"payload": {}}', b"{}"),
+    "an-id-that-is-none": odd(21, b"0199d3c0", b"nonsense"),
+    "a-number-for-an-id": odd(22, b'"0199d3c0-0000-7000-8000-000000000022"', b"42"),
+    "options-that-are-a-number": odd(23, _NO_OPTIONS, b'"options": 5'),
+    "options-of-words": odd(24, _NO_OPTIONS, b'"options": {"run": "x", "attempt": [], "trace_id": 1}'),
+    "an-eta-that-is-no-time": odd(25, _NO_OPTIONS, b'"options": {"eta": "soon"}'),
+    "a-time-limit-of-words": odd(26, _NO_OPTIONS, b'"options": {"time_limit": "long"}'),
+    "arguments-that-are-a-number": odd(27, b'"args": []', b'"args": 5'),
+    "named-arguments-that-are-a-list": odd(28, b'{"payload": {}}', b"[]"),
+    "no-actor": odd(29, b'"charge"', b"null"),
+    "an-actor-that-is-a-list": odd(30, b'"charge"', b"[1]"),
+    "another-queue": odd(31, b'"charges"', b'"nowhere"'),
+    "a-field-too-many": odd(32, b'{"queue_name"', b'{"more": 1, "queue_name"'),
+    "nothing": b"null",
     "a-list": b"[]",
 }
 UNUSABLE = {
-    "without-its-payload": (dramatiq_message(2, "charge", "{}"), "the payload is no"),
-    "with-an-id-that-is-none": (
-        dramatiq_message(3, "charge", '{"payload": {}}').replace(b"0199d3c0", b"nonsense"),
-        "the payload is no",
-    ),
-    "with-another-payload": (dramatiq_message(4, "charge", '{"payload": {"answer": 42}}'), "the payload is no"),
+    "with-another-payload": (dramatiq_message(4, "charge", '{"payload": {"answer": 42}}'), "answer"),
     "of-no-payment-we-know": (
         dramatiq_message(5, "charge", json.dumps({"payload": {"tenant_id": _ID % 6, "payment_id": _ID % 7}})),
         "has no payment",
@@ -77,7 +84,7 @@ def test_no_message_however_odd_stops_its_queue_or_is_lost(fleet: Fleet, name: s
 
     fleet.wait_until(lambda: len(fleet.letters("")) == before + 1, "a dead letter")
     assert_clean(fleet)
-    assert fleet.letters("kills its worker") == [], "nothing was killed"
+    assert [letter["cause"] for letter in fleet.letters("") if letter["cause"] == "killed_worker"] == []
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
@@ -92,10 +99,15 @@ def test_a_message_nobody_can_use_becomes_a_dead_letter_with_its_reason(fleet: F
 
 
 def test_a_message_that_kills_its_worker_every_time_is_set_aside_and_replayed_charges_once(fleet: Fleet) -> None:
-    fleet.arm("charge.before_call", times=100)
+    fleet.stop("workers")
     order = fleet.order()
     fleet.publish(order)
-    fleet.wait_until(lambda: bool(fleet.letters("kills its worker")), "the delivery limit ends it", 60)
+    for _ in range(DELIVERY_LIMIT - 2):  # most of its victims are quick ones, to spare the time of starting workers
+        fleet.wait_until(lambda: taken_by_one_who_dies(fleet), "the message is delivered")
+    fleet.arm("charge.before_call", times=10)
+    fleet.start("workers")
+    fleet.wait_until(lambda: bool(fleet.letters("kills its worker")), "the delivery limit ends it")
+    assert fleet.crashes_left("charge.before_call") < 10
     fleet.disarm()
 
     (letter,) = fleet.letters("kills its worker")
@@ -104,3 +116,10 @@ def test_a_message_that_kills_its_worker_every_time_is_set_aside_and_replayed_ch
     assert answer.returncode == 0, answer.stderr
     assert_clean(fleet)
     assert fleet.state_of(order) == "succeeded"
+
+
+def taken_by_one_who_dies(fleet: Fleet) -> bool:
+    connection = pika.BlockingConnection(pika.URLParameters(fleet.stack.rabbitmq.url))
+    method, _, _ = connection.channel().basic_get("charges")
+    connection.close()
+    return method is not None

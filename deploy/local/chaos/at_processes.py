@@ -1,0 +1,109 @@
+"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are told to stop."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deploy.local.chaos.cases import Scene, case
+from deploy.local.stack import CLONE
+
+_CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
+POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
+# Those of replay and of the broker's dead letters are only passed in cases 31 and 29, which arm them.
+ON_THE_WAY = sorted({point for point in POINTS if not point.startswith(("replay.", "dead_letters."))})
+FEW = 4
+
+
+@case("1a", "killed at each named point")
+def every_point(scene: Scene) -> Iterator[None]:
+    _die_at(scene, ON_THE_WAY)
+    yield
+
+
+@case("1b", "killed at named points chosen by the seed", short=True)
+def some_points(scene: Scene) -> Iterator[None]:
+    _die_at(scene, sorted(scene.chance.sample(ON_THE_WAY, FEW)))
+    yield
+
+
+def _die_at(scene: Scene, points: list[str]) -> None:
+    scene.note(", ".join(points))
+    for point in points:
+        scene.fleet.arm(point)
+    scene.until(lambda: not scene.fleet.armed(), "a process died at each of these points", 120)
+
+
+@case("1c", "killed at random under load", short=True)
+def random_kills(scene: Scene) -> Iterator[None]:
+    for _ in range(scene.chance.randint(4, 7)):
+        victim = scene.chance.choice([*scene.fleet.names, "one worker", "one worker"])
+        scene.note(victim)
+        if victim == "one worker":
+            scene.fleet.kill_child("workers", scene.chance.randrange(100))
+        else:
+            scene.fleet.kill(victim)
+        scene.after_orders(scene.chance.randint(2, 10))
+    yield
+
+
+@case("2", "a worker and a relay stand still, then go on", short=True)
+def stand_still(scene: Scene) -> Iterator[None]:
+    for name in scene.chance.sample(["workers", "relay.1"], 2):
+        members = scene.fleet.members(name)
+        chosen = members if name != "workers" else [scene.chance.choice(members[1:] or members)]
+        orders = scene.chance.randint(10, 30)
+        scene.note(f"{name} for {orders} events")
+        with scene.fleet.paused(chosen):
+            scene.after_orders(orders)
+    yield
+
+
+@case("19", "killed when the retry is written and the ack is not sent")
+def retry_without_ack(scene: Scene) -> Iterator[None]:
+    deaths = scene.chance.randint(2, 4)
+    failing: dict[str, Any] = {
+        "method": "POST",
+        "path": "/v1/payment_intents",
+        "status": 503,
+        "stored": False,
+        "probability": 0.8,
+    }
+    scene.control.add_fault("error", **failing)
+    try:
+        scene.fleet.arm("worker.before_ack", deaths)
+        scene.until(lambda: not scene.fleet.armed(), f"{deaths} workers died before the ack", 120)
+    finally:
+        scene.control.clear_faults()
+    yield
+
+
+@case("28", "a relay stands still, loses its claim, and comes back")
+def split_brain(scene: Scene) -> Iterator[None]:
+    name = scene.chance.choice(["relay.1", "relay.2"])
+    scene.note(name)
+    with scene.fleet.paused(scene.fleet.members(name)):
+        scene.after_orders(scene.chance.randint(5, 15))
+        # As idle_in_transaction_session_timeout would end it in twenty seconds; the other relay's go on by themselves.
+        scene.truth.as_superuser(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'fleet-relay' AND state LIKE 'idle in transaction%%' "
+            "AND state_change < clock_timestamp() - interval '1 second'"
+        )
+        before = scene.truth.count("payment_history WHERE to_state = 'succeeded'")
+        scene.until(
+            lambda: scene.truth.count("payment_history WHERE to_state = 'succeeded'") >= before + 5,
+            "the other relay serves all lanes",
+        )
+    yield
+
+
+@case("36", "told to stop under load, killed when the grace is over")
+def scale_in(scene: Scene) -> Iterator[None]:
+    for name in scene.chance.sample(["workers", "relay.1", "intake-orders", "intake-http"], 3):
+        grace = scene.chance.choice([0.2, 1.0, 15.0])
+        in_time = scene.fleet.stop(name, grace)
+        scene.note(f"{name} {'drained' if in_time else 'killed'} within {grace:g} s")
+        scene.after_orders(scene.chance.randint(2, 8))
+        scene.fleet.start(name)
+    yield

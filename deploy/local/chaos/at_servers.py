@@ -1,0 +1,206 @@
+"""Cases 14, 16, 20-22, 24, 25, 27, 29: broker, database and cache go away, are crowded, or are given nonsense."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pika
+import psycopg
+import redis
+
+from deploy.local.chaos.at_processes import POINTS
+from deploy.local.chaos.cases import Scene, case
+from deploy.local.server import Server
+from messages.queues import DEAD_LETTER_QUEUE, DELIVERY_LIMIT
+from messages.sweeps import SweepDue
+from outbox import topology
+from outbox.append import append
+
+IDLE_CONNECTIONS = 200
+
+
+def _away(scene: Scene, server: Server, *, killed: bool) -> None:
+    scene.note("killed" if killed else "restarted")
+    if killed:
+        server.kill()
+        server.start()
+    else:
+        server.restart()
+
+
+@case("14a", "the broker is killed", short=True)
+def broker_killed(scene: Scene) -> Iterator[None]:
+    _away(scene, scene.fleet.stack.rabbitmq, killed=True)
+    yield
+
+
+@case("14b", "the broker is restarted")
+def broker_restarted(scene: Scene) -> Iterator[None]:
+    _away(scene, scene.fleet.stack.rabbitmq, killed=False)
+    yield
+
+
+@case("16", "a queue is deleted, and declared again")
+def unroutable(scene: Scene) -> Iterator[None]:
+    """What lay in the queue is gone with it: the sweep must find whose turn it was."""
+    queue = scene.chance.choice(["charges", "webhooks", "lookups"])
+    scene.note(queue)
+    with _channel(scene) as channel:
+        channel.queue_delete(queue)
+    try:
+        scene.after_orders(scene.chance.randint(10, 25))
+    finally:
+        topology.declare(_broker(scene))
+    yield
+
+
+@case("20", "a message is delivered until the broker gives up", buries=True)
+def delivery_limit(scene: Scene) -> Iterator[None]:
+    """A consumer that dies with the message each time; the workers stand meanwhile."""
+    before = scene.truth.count("dead_letters WHERE cause = 'killed_worker'")
+    scene.fleet.stop("workers", grace_seconds=15)
+    try:
+        scene.until(lambda: scene.truth.depths()["charges"] > 0, "a charge waits in its queue")
+        for _ in range(DELIVERY_LIMIT + 1):
+            _take_and_die(scene)
+        scene.until(lambda: _killers(scene) > before, "the broker has set the message aside, and the drain buried it")
+    finally:
+        scene.fleet.start("workers")
+    yield
+
+
+def _killers(scene: Scene) -> int:
+    return scene.truth.count("dead_letters WHERE cause = 'killed_worker'")
+
+
+def _take_and_die(scene: Scene) -> None:
+    with _channel(scene) as channel:
+        channel.basic_get("charges")  # never acked: closing the channel counts as one more failed delivery
+
+
+@case("21", "the database is restarted again and again", short=True)
+def database_restarts(scene: Scene) -> Iterator[None]:
+    for _ in range(scene.chance.randint(2, 4)):
+        _away(scene, scene.fleet.stack.postgres, killed=scene.chance.random() < 0.5)
+        scene.after_orders(scene.chance.randint(5, 20))
+    yield
+
+
+@case("22", "sessions are ended at random, and 200 idle ones crowd the database", short=True)
+def crowded(scene: Scene) -> Iterator[None]:
+    with ExitStack() as idlers:
+        for _ in range(IDLE_CONNECTIONS):
+            idlers.enter_context(psycopg.connect(scene.fleet.stack.postgres.migration_url))
+        for _ in range(scene.chance.randint(4, 8)):
+            whose = scene.chance.choice(["fleet-worker", "fleet-relay%", "fleet-intake%", "fleet-%"])
+            ended = scene.truth.as_superuser(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %(whose)s",
+                whose=whose,
+            )
+            scene.note(f"{ended} of {whose}")
+            scene.after_orders(scene.chance.randint(2, 8))
+    yield
+
+
+@case("24", "a forgotten transaction holds rows and an old snapshot")
+def holder(scene: Scene) -> Iterator[None]:
+    settled = "payment_history WHERE to_state = 'succeeded'"
+    with psycopg.connect(scene.fleet.stack.postgres.migration_url) as forgotten:
+        forgotten.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        forgotten.execute("SELECT count(*) FROM outbox")
+        held = forgotten.execute("SELECT 1 FROM payments ORDER BY created_at DESC LIMIT 3 FOR UPDATE").rowcount
+        scene.note(f"{held} payments")
+        before = scene.truth.count(settled)
+        scene.after_orders(scene.chance.randint(20, 40))
+        after = scene.truth.count(settled)
+        forgotten.rollback()
+    scene.require(after > before, "no payment succeeded beside a forgotten transaction")
+    yield
+
+
+@case("25", "a row with an older due time is committed late")
+def late_commit(scene: Scene) -> Iterator[None]:
+    """Later than the relay looks back (outbox/relay.py), so that only its full look can find it."""
+    message = SweepDue(due_at=datetime.now(UTC))
+    with scene.truth.db.system_transaction() as tx:
+        append(tx, message)
+        row = tx.execute("SELECT max(id) FROM outbox WHERE kind = 'sweep'").fetchone()
+        scene.after_orders(scene.chance.randint(20, 40))
+    assert row is not None, "an aggregate always returns a row"
+    yield
+    scene.until(lambda: not scene.truth.count("outbox WHERE id = %(id)s", id=row[0]), "the late row is published")
+
+
+@case("27a", "the cache is emptied, then away", short=True)
+def cache_away(scene: Scene) -> Iterator[None]:
+    valkey = scene.fleet.stack.valkey
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    scene.after_orders(scene.chance.randint(3, 10))
+    valkey.stop()
+    try:
+        before = scene.truth.count("orders")
+        scene.after_orders(scene.chance.randint(5, 20))
+        scene.until(lambda: scene.truth.count("orders") > before, "orders are taken without the cache")
+    finally:
+        valkey.start()
+    yield
+
+
+@case("29", "poison straight onto the queues", short=True, buries=True)
+def poison(scene: Scene) -> Iterator[None]:
+    """What nobody can read is set aside by the broker; what nobody can use becomes a dead letter with its reason."""
+    points = [point for point in POINTS if point.startswith("dead_letters.")]
+    for point in points:
+        scene.fleet.arm(point)
+    before = scene.truth.count("dead_letters WHERE source IN ('broker', 'worker')")
+    bodies = _poison(scene)
+    scene.note(f"{len(bodies)} bodies, {', '.join(points)}")
+    with _channel(scene) as channel:
+        for body in bodies:
+            channel.basic_publish("", scene.chance.choice(["charges", "webhooks", "lookups"]), body)
+    scene.until(
+        lambda: scene.truth.count("dead_letters WHERE source IN ('broker', 'worker')") >= before + len(bodies),
+        f"{len(bodies)} poisonous messages are dead letters",
+    )
+    scene.until(lambda: not scene.fleet.armed(), f"the drain died at {', '.join(points)}")
+    yield
+    scene.require(not scene.truth.depths()[DEAD_LETTER_QUEUE], "the broker still holds dead letters")
+
+
+def _poison(scene: Scene) -> list[bytes]:
+    unknown = {"tenant_id": _id(scene), "payment_id": _id(scene)}
+    return [
+        b"\x00\xff no message " + scene.chance.randbytes(16),
+        scene.chance.randbytes(1 << 20),
+        json.dumps({"hello": _id(scene)}).encode(),
+        _message(scene, "refunds_of_the_future", {}),
+        _message(scene, "charge", {}),
+        _message(scene, "charge", {"payload": {"answer": 42}}),
+        _message(scene, "charge", {"payload": unknown}),
+    ]
+
+
+def _message(scene: Scene, actor: str, kwargs: dict[str, Any]) -> bytes:
+    fields = {"queue_name": "charges", "actor_name": actor, "args": [], "kwargs": kwargs, "options": {}}
+    return json.dumps({**fields, "message_id": _id(scene), "message_timestamp": 1}).encode()
+
+
+def _id(scene: Scene) -> str:
+    return str(UUID(bytes=scene.chance.randbytes(16), version=4))
+
+
+def _broker(scene: Scene) -> str:
+    return scene.fleet.stack.rabbitmq.url
+
+
+@contextmanager
+def _channel(scene: Scene) -> Iterator[Any]:
+    connection = pika.BlockingConnection(pika.URLParameters(_broker(scene)))
+    try:
+        yield connection.channel()
+    finally:
+        connection.close()

@@ -1,0 +1,157 @@
+"""Cases 3-7, 9-13, 30: what Stripe's side may do to a call or to a webhook."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import urllib3
+
+from deploy.local.chaos.cases import Scene, case
+from deploy.local.chaos.fleet import STRIPE_READ_TIMEOUT_SECONDS
+
+CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payment_intents"}
+TOO_LONG_SECONDS = STRIPE_READ_TIMEOUT_SECONDS + 1.5
+HANGS_SECONDS = 30
+A_DAY_AND_AN_HOUR = 25 * 3_600
+
+
+def _often(probability: float, **details: Any) -> dict[str, Any]:
+    return {**CREATE, "probability": probability, **details}
+
+
+@case("3", "Stripe executes and never answers", short=True)
+def no_answer(scene: Scene) -> Iterator[None]:
+    firings = scene.chance.randint(6, 15)
+    rules = [
+        ("drop_after", _often(0.3)),
+        ("truncate_body", _often(0.2)),
+        ("slow_execution", _often(0.2, seconds=TOO_LONG_SECONDS)),
+    ]
+    scene.note(f"{firings} calls")
+    scene.at_stripe(*rules, firings=firings)
+    yield
+
+
+@case("4", "Stripe executes, answers 500 and keeps that answer", short=True)
+def kept_500(scene: Scene) -> Iterator[None]:
+    firings = scene.chance.randint(6, 15)
+    scene.note(f"{firings} calls")
+    scene.at_stripe(("error_with_effect", _often(0.4)), ("non_json_body", _often(0.2)), firings=firings)
+    yield
+
+
+@case("5", "the key is forgotten at Stripe before the retry")
+def pruned_key(scene: Scene) -> Iterator[None]:
+    """The workers stand while a day and an hour pass, on Stripe's clock and for every call without an answer."""
+    effect = scene.chance.choice(["drop_after", "drop_before"])
+    scene.note(effect)
+    scene.control.add_fault("webhook_drop")
+    scene.control.add_fault(effect, **CREATE)
+    try:
+        scene.until(lambda: _unanswered(scene) >= 2, "two calls without an answer")
+        scene.fleet.stop("workers", grace_seconds=15)
+        scene.control.advance_clock(A_DAY_AND_AN_HOUR)
+        old = scene.truth.change(
+            "UPDATE calls SET first_sent_at = first_sent_at - make_interval(secs => %(age)s), "
+            "last_sent_at = last_sent_at - make_interval(secs => %(age)s) WHERE outcome = 'unknown'",
+            age=A_DAY_AND_AN_HOUR,
+        )
+        scene.truth.change("UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'charge'")
+        scene.note(f"{old} calls")
+    finally:
+        scene.control.clear_faults()
+        scene.fleet.start("workers")
+    yield
+    scene.control.set_clock()
+
+
+def _unanswered(scene: Scene) -> int:
+    return scene.truth.count(
+        "calls c JOIN message_failures f ON f.payment_id = c.subject_id "
+        "WHERE c.outcome = 'unknown' AND f.failed_at > clock_timestamp() - interval '1 minute'"
+    )
+
+
+@case("6", "409 and 429 in bursts", short=True)
+def bursts(scene: Scene) -> Iterator[None]:
+    firings = scene.chance.randint(15, 40)
+    reason = scene.chance.choice(["global-rate", "endpoint-rate", "global-concurrency"])
+    scene.note(f"{firings} calls, {reason}")
+    scene.at_stripe(
+        ("key_in_use", _often(0.3)),
+        ("lock_timeout", _often(0.3)),
+        ("rate_limit", _often(0.4, reason=reason)),
+        firings=firings,
+    )
+    yield
+
+
+@case("7", "Stripe hangs")
+def hangs(scene: Scene) -> Iterator[None]:
+    taken = scene.truth.count("orders")
+    scene.at_stripe(("latency", _often(0.7, seconds=HANGS_SECONDS)), firings=scene.chance.randint(8, 20))
+    scene.require(scene.truth.count("orders") > taken, "no order was taken while Stripe hung")
+    yield
+
+
+@case("9", "every webhook five times", short=True)
+def duplicates(scene: Scene) -> Iterator[None]:
+    scene.at_stripe(("webhook_duplicate", {"copies": 5}), ("webhook_twin", {"probability": 0.2}), firings=25)
+    yield
+
+
+@case("10", "webhooks shuffled")
+def shuffled(scene: Scene) -> Iterator[None]:
+    seconds = scene.chance.randint(2, 6)
+    scene.note(f"over {seconds} s")
+    scene.at_stripe(("webhook_shuffle", {"seconds": seconds}), firings=40)
+    yield
+
+
+@case("11", "the webhook comes before our commit")
+def webhook_first(scene: Scene) -> Iterator[None]:
+    """The intent exists and its events are sent at once; the answer to the call comes two seconds later."""
+    scene.at_stripe(("slow_body", _often(0.8, seconds=2)), firings=scene.chance.randint(10, 20))
+    yield
+
+
+@case("12", "webhooks never come")
+def dropped(scene: Scene) -> Iterator[None]:
+    scene.at_stripe(("webhook_drop", {}), firings=scene.chance.randint(30, 60))
+    yield
+
+
+@case("13", "webhooks signed wrongly, too late, or by somebody else")
+def bad_signatures(scene: Scene) -> Iterator[None]:
+    forged = f"evt_forged_{scene.chance.randrange(10**9)}"
+    body = f'{{"id": "{forged}", "object": "event", "type": "payment_intent.succeeded"}}'.encode()
+    for signature in ("", "t=1,v1=00", f"t=4102444800,v1={'0' * 64}"):
+        answer = urllib3.request(
+            "POST",
+            f"{scene.fleet.intake}/webhooks/stripe",
+            body=body,
+            headers={"Stripe-Signature": signature},
+            retries=False,
+        )
+        scene.require(answer.status == 400, f"a forged webhook was answered with {answer.status}")
+    scene.at_stripe(
+        ("webhook_wrong_signature", {"attempts": 2, "probability": 0.5}),
+        ("webhook_old_timestamp", {"attempts": 1, "age_seconds": 600, "probability": 0.5}),
+        firings=30,
+    )
+    yield
+    known = scene.truth.count("webhook_inbox WHERE event_id = %(forged)s", forged=forged)
+    scene.require(not known, "a forged event is in the inbox")
+
+
+@case("30", "a share of all calls fails at random")
+def failing(scene: Scene) -> Iterator[None]:
+    share = scene.chance.choice([0.1, 0.5])
+    scene.note(f"{share:.0%}")
+    fails = {"method": "*", "path": "/v1/*", "probability": share}
+    firings = 12 if share < 0.5 else 40
+    scene.at_stripe(
+        ("error", {**fails, "status": scene.chance.choice([500, 502, 503]), "stored": False}),
+        ("drop_before", {**fails, "probability": share / 5}),
+        firings=firings,
+    )
+    yield

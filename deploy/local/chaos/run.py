@@ -1,0 +1,91 @@
+"""`fleet chaos`: one fault after another against the whole fleet, under a steady on-sale, each followed by the checker.
+
+The order of the cases and all that a case chooses come from the seed alone; what the machine makes of it (which line
+runs when) does not, so a seed replays the story and not the instruction. Each case: the sale goes on, the fault is
+injected and healed, the next success is waited for; then the sale pauses until the fleet is quiet, and the checker and
+the bank's recorder look. At the end the rest of the sale is published without faults, everything drains, and they look
+once more. The exit code is 0 only when that is clean and quiet.
+"""
+
+import logging
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import orjson
+from loguru import logger
+from rich.console import Console
+
+from deploy.local.chaos.cases import all_cases
+from deploy.local.chaos.fleet import DIRECTORY, Fleet
+from deploy.local.chaos.load import Load
+from deploy.local.chaos.plan import Plan
+from deploy.local.chaos.play import Play
+from deploy.local.chaos.report import Outcome, print_outcome
+from deploy.local.chaos.truth import Truth
+from deploy.local.demo import sale
+from deploy.local.demo.order_service import OrderService
+from deploy.local.ownership import AlreadyRunningError, owner_of
+from deploy.local.server import ServerFailedError
+from deploy.local.stack import Stack
+from deploy.report import wide_console
+
+EX_CANNOT_START = 2
+
+
+def chaos(plan: Plan, *, as_json: bool) -> int:
+    """Returns the exit code: 0 clean and quiet, 1 not, 2 it could not start."""
+    console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
+    _be_quiet()
+    try:
+        plan.cases()
+        outcome = _run(plan, console)
+    except (ValueError, AlreadyRunningError, ServerFailedError, TimeoutError) as error:
+        console.print(f"Chaos cannot start: {error}", style="red")
+        return EX_CANNOT_START
+    print_outcome(console, outcome)
+    if as_json:
+        sys.stdout.write(orjson.dumps(outcome.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")
+    return 0 if outcome.clean else 1
+
+
+def _be_quiet() -> None:
+    """The processes write their own logs; ours would only tell of every connection that a case has ended."""
+    logger.remove()
+    for library in ("psycopg.pool", "pika", "asyncio"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+def list_cases() -> int:
+    for case in all_cases():
+        print(f"{case.key:>4}  {case.title}{'  [short]' if case.short else ''}")
+    return 0
+
+
+def _run(plan: Plan, console: Console) -> Outcome:
+    if (owner := owner_of(DIRECTORY)) is not None:
+        raise AlreadyRunningError(f"chaos is already under way (process {owner})")
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    outcome = Outcome(plan.seed, plan.minutes, plan.orders, plan.only)
+    console.print(f"Starting servers and fleet; data and logs lie in {DIRECTORY} ...")
+    with Fleet(Stack(DIRECTORY, outside={})) as fleet, _stage(plan, fleet) as (truth, load):
+        Play(plan, console, fleet, truth, load, outcome).run()
+    reached = {result.key for result in outcome.results}
+    outcome.not_reached = [case.key for case in plan.cases() if case.key not in reached]
+    return outcome
+
+
+@contextmanager
+def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
+    """The order service and its sale, spread over the minutes; and those who look."""
+    stack = fleet.stack
+    truth = Truth(stack, fleet.control(), stack.order_log)
+    service = OrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed)
+    story = sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex)
+    try:
+        with service:
+            yield truth, Load(service, story, rate=max(1.0, plan.orders / (plan.minutes * 60)))
+    finally:
+        truth.close()

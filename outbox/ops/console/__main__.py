@@ -1,0 +1,66 @@
+"""The process `console`: settings, then pages until it is told to stop."""
+
+import functools
+
+import uvicorn
+
+from db.session import Database
+from db.settings import DatabaseSettings
+from messages.settings import AppEnv, SettingsError, load, stop_the_start
+from outbox import topology
+from outbox.logs import configure_logs
+from outbox.ops.console.app import app
+from outbox.ops.console.auth import Gatekeeper
+from outbox.ops.console.forgery import ForgeryGuard
+from outbox.ops.console.login import Doorman, read_users
+from outbox.ops.console.rendering import environment
+from outbox.ops.console.settings import ConsoleSettings
+from outbox.ops.console.visit import Room
+from outbox.ops.console.watching import Watch
+from outbox.ops.desk import OpsSettings
+from outbox.sealing import Sealer, SealSettings
+from outbox.settings import BrokerSettings
+
+
+def main() -> None:
+    try:
+        console, database, broker, ops, seal = load(
+            ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings
+        )
+        doorman = doorman_of(console)
+    except SettingsError as error:
+        stop_the_start(error)
+    configure_logs(console.app_env, "console")
+    db = Database(database, application="fleet-console")
+    watch = Watch(db, functools.partial(topology.depths, broker.rabbitmq_url.get_secret_value()))
+    gatekeeper = Gatekeeper(console)
+    room = Room(db, ops, Sealer(seal), gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman)
+    watch.start()
+    uvicorn.run(
+        app(room, console.app_env),
+        host=console.console_host,
+        port=console.console_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    watch.stop()
+    db.close()
+
+
+def doorman_of(settings: ConsoleSettings) -> Doorman | None:
+    """The login form's people, where there is one.
+
+    Raises:
+        SettingsError: the users file cannot be read.
+    """
+    if settings.app_env is not AppEnv.LOCAL or settings.console_users_file is None:
+        return None
+    try:
+        return Doorman(read_users(settings.console_users_file), settings)
+    except ValueError as error:
+        raise SettingsError([f"CONSOLE_USERS_FILE: {error}."]) from None
+
+
+if __name__ == "__main__":
+    main()

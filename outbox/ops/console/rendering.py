@@ -1,0 +1,107 @@
+"""Pages from templates: everything is escaped, nothing undefined is quietly empty, and money, times and states look the
+same everywhere.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.resources import files
+from uuid import UUID
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from messages.money import DECIMALS, Money
+
+_TONES = {
+    "good": "succeeded resolved done safe answered applied",
+    "busy": "charging processing authorized replaying classifying previewed running appended",
+    "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown",
+    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker",
+}
+_TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
+
+
+def tone(state: str | None) -> str:
+    """The colour family of a state: good, busy, warn, bad, or calm for all that needs no eye."""
+    return _TONE_OF.get(state or "", "calm")
+
+
+def words(text: str | None) -> str:
+    return (text or "").replace("_", " ")
+
+
+def money(minor: int | None, currency: str | None) -> str:
+    if minor is None or currency is None:
+        return ""
+    return str(Money(minor, currency)) if currency in DECIMALS else f"{minor:,} {currency.upper()} (minor units)"
+
+
+def moment(at: datetime) -> str:
+    """A point in time, always in UTC: operators of one incident sit in several time zones."""
+    return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S}"
+
+
+def precisely(at: datetime) -> str:
+    """With milliseconds: in a timeline they tell what came first."""
+    return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S.%f}"[:-3]
+
+
+def ago(at: datetime) -> str:
+    return f"{duration((datetime.now(UTC) - at).total_seconds())} ago"
+
+
+def duration(seconds: float | None) -> str:
+    """Two figures are enough for a person: 0.4 s, 12 s, 3 min, 5 h, 2 days."""
+    if seconds is None:
+        return "none"
+    if seconds < 0.05:
+        return "0 s"
+    for below, per, unit in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < below:
+            return f"{seconds / per:.1f} {unit}" if below == 10 else f"{seconds / per:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def pretty_json(text: str) -> str:
+    """A payload as people read it; text that is no JSON stays as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def short(identifier: UUID | str) -> str:
+    """The end of an id: with UUIDv7 the beginning is only the time, and neighbours share it."""
+    text = str(identifier)
+    return f"…{text[-8:]}" if len(text) > 12 else text
+
+
+def fingerprint(names: Sequence[str]) -> str:
+    """Changes when a file of static/ does, so that browsers may keep them."""
+    digest = sha256()
+    for name in names:
+        digest.update((files("outbox.ops.console") / "static" / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("outbox.ops.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "tone": tone,
+        "words": words,
+        "moment": moment,
+        "precisely": precisely,
+        "ago": ago,
+        "duration": duration,
+        "pretty_json": pretty_json,
+        "short": short,
+    }
+    made.globals |= {"money": money, "version": fingerprint(("console.css", "console.js", "htmx.min.js"))}
+    return made

@@ -1,0 +1,94 @@
+"""Where the console listens and whose word it takes for who somebody is. It knows no Stripe key."""
+
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from pydantic import Field, field_validator, model_validator
+
+from messages.settings import AppEnv, FleetSettings
+
+# NIST SP 800-131A: RSA keys below this many bits no longer sign anything.
+SMALLEST_KEY_BITS = 2048
+
+
+class ConsoleSettings(FleetSettings):
+    """The public key is read once at the start; a rolled key needs a restart. Files, because a PEM has many lines."""
+
+    console_host: str = Field(default="127.0.0.1", description="the address the console binds")
+    console_port: int = Field(ge=1, le=65535, description="the port the console binds")
+    console_jwt_public_key_file: Path = Field(
+        description="a PEM file with the RSA public key that tokens are checked with"
+    )
+    console_jwt_issuer: str = Field(min_length=1, description="the `iss` that tokens must carry")
+    console_jwt_audience: str = Field(
+        min_length=1, description="the `aud` that tokens must carry, such as fleet-console"
+    )
+    console_users_file: Path | None = Field(
+        default=None, description="people who may log in by form; APP_ENV=local only"
+    )
+    console_signing_key_file: Path | None = Field(
+        default=None, description="the private half, for tokens of the login form; APP_ENV=local only"
+    )
+
+    @field_validator("console_jwt_public_key_file")
+    @classmethod
+    def _a_public_key(cls, file: Path) -> Path:
+        read_public_key(file)
+        return file
+
+    @model_validator(mode="after")
+    def _forms_are_local(self) -> Self:
+        files = {
+            "CONSOLE_USERS_FILE": self.console_users_file,
+            "CONSOLE_SIGNING_KEY_FILE": self.console_signing_key_file,
+        }
+        if self.app_env is not AppEnv.LOCAL:
+            if given := [name for name, file in files.items() if file is not None]:
+                raise ValueError(f"{' and '.join(given)}: only for APP_ENV=local; elsewhere people come with a token.")
+        elif missing := [name for name, file in files.items() if file is None]:
+            raise ValueError(
+                f"{' and '.join(missing)}: APP_ENV=local needs it for the login form; `fleet up` makes it."
+            )
+        elif self.console_signing_key_file is not None:
+            read_private_key(self.console_signing_key_file)
+        return self
+
+
+def read_public_key(file: Path) -> RSAPublicKey:
+    """The key that tokens are checked with.
+
+    Raises:
+        ValueError: no such file, no PEM of an RSA public key, or one that is too short.
+    """
+    try:
+        key = load_pem_public_key(_content(file))
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"{file} holds no PEM public key (-----BEGIN PUBLIC KEY-----)") from None
+    if not isinstance(key, RSAPublicKey) or key.key_size < SMALLEST_KEY_BITS:
+        raise ValueError(f"{file} must hold an RSA key of {SMALLEST_KEY_BITS} bits or more: tokens are RS256")
+    return key
+
+
+def read_private_key(file: Path) -> RSAPrivateKey:
+    """The key that the local login form signs with.
+
+    Raises:
+        ValueError: no such file, or no PEM of an RSA private key.
+    """
+    try:
+        key = load_pem_private_key(_content(file), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError(f"{file} holds no PEM private key") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError(f"{file} must hold an RSA key: tokens are RS256")  # noqa: TRY004  pydantic wants ValueError
+    return key
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None

@@ -1,0 +1,24 @@
+"""The short form of `fleet chaos`: a handful of the most important cases, as a person would start it."""
+
+import json
+import subprocess
+import sys
+
+from deploy.local.stack import CLONE
+
+CASES = "1b,3,14a,21,23,29,31"
+STRUCK = ["1b", "14a", "21", "23", "29", "3", "31"]
+
+
+def test_a_few_faults_under_load_end_clean_and_quiet() -> None:
+    command = [sys.executable, "-m", "deploy.cli", "chaos", "--seed", "1", "--minutes", "2", "--orders", "500"]
+    ended = subprocess.run(
+        [*command, "--only", CASES, "--json"], cwd=CLONE, capture_output=True, text=True, check=False, timeout=600
+    )
+
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    outcome = json.loads(ended.stdout)
+    assert outcome["clean"]
+    assert outcome["quiet"]
+    assert sorted(result["key"] for result in outcome["results"]) == STRUCK
+    assert all(result["published"] for result in outcome["results"])

@@ -1,0 +1,102 @@
+"""Every page in a real browser, wide and narrow, light and dark: nothing sticks out, and the policy holds."""
+
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser
+
+from db import replays
+from db.letters import Filter
+from db.session import Database
+from outbox.ops.console.visit import Room
+from outbox.ops.console.watching import Mark
+from outbox.ops.desk import Desk
+from tests.outbox.console import browsing
+from tests.outbox.console.scene import Scene
+
+pytestmark = pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.WHY_SKIPPED)
+
+
+def test_every_page_fits_its_window_and_breaks_no_policy(
+    browser: Browser,
+    db: Database,
+    owner: psycopg.Connection,
+    seal: tuple[str, str],
+    local_room: Room,
+    screenshots: Path,
+) -> None:
+    paths = a_bad_day(Scene.set(db, owner, seal[0]), local_room)
+    complaints: list[str] = []
+    wide: list[str] = []
+
+    with browsing.served(local_room) as address:
+        for name, width, scheme in (("light", 1280, "light"), ("dark", 1280, "dark"), ("phone", 390, "light")):
+            with browsing.page_of(browser, address, width=width, scheme=scheme, complaints=complaints) as page:
+                page.goto("/login")
+                browsing.shoot(page, screenshots, f"login-{name}")
+                browsing.log_in(page, "oda")
+                for title, path in paths.items():
+                    page.goto(path)
+                    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+                        wide.append(f"{title} at {width}")
+                    browsing.shoot(page, screenshots, f"{title}-{name}")
+
+    assert complaints == []
+    assert wide == []
+
+
+def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
+    """A scene with everything in it; the pages to look at."""
+    scene.sale(120)
+    scene.aftermath()
+    letter = scene.dead_charge(with_history=True)
+    oda = Desk(scene.db, room.ops, "oda")
+    charges, _ = oda.preview(Filter(kind="charge"), reason="Stripe is back since 14:05", rate_per_second=5)
+    judge(scene.db, charges)
+    oda.start(charges)
+    mine, _ = oda.preview(Filter(ids=(letter,)), reason="try one first")
+    judge(scene.db, mine)
+    orders, _ = oda.preview(Filter(source="orders"), reason="the order service is fixed")
+    oda.cancel(orders, reason="it is not fixed after all")
+    room.watch.look()
+    for seconds in range(0, 1500, 30):  # as if it had watched for a while
+        older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
+        room.watch.marks.appendleft(older)
+    with scene.db.ops_transaction() as tx:
+        row = tx.execute("SELECT payment_id FROM dead_letters WHERE dead_letter_id = %s", [letter]).fetchone()
+    assert row is not None
+    return {
+        "overview": "/",
+        "letters": "/dead-letters",
+        "groups": "/dead-letters/groups",
+        "letter": f"/dead-letters/{letter}",
+        "edit": f"/dead-letters/{letter}/edit",
+        "batches": "/batches",
+        "batch": f"/batches/{mine}",
+        "batch-waiting": f"/batches/{charges}",
+        "approvals": "/approvals",
+        "payments": "/payments",
+        "payment": f"/payments/{row[0]}",
+        "queues": "/queues",
+        "log": "/operator-log",
+    }
+
+
+def judge(db: Database, batch_id: object) -> None:
+    """What the worker does, without asking Stripe: most are safe, some are not."""
+    classes = ["safe"] * 6 + ["already_done", "needs_new_key", "must_not"]
+    with db.system_transaction() as tx:
+        for number, item in enumerate(replays.items(tx, batch_id)):  # type: ignore[arg-type]
+            class_ = classes[number % len(classes)]
+            replays.classify(
+                tx,
+                item.batch_id,
+                item.dead_letter_id,
+                class_=class_,
+                proof="nothing was ever sent to Stripe for this payment" if class_ == "safe" else "Stripe was asked",
+                amount_minor=4200,
+                currency="eur",
+            )
+        replays.move(tx, batch_id, leaving=("classifying",), to="previewed")  # type: ignore[arg-type]
