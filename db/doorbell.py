@@ -7,11 +7,12 @@ A notification that is lost costs one poll interval, never a message.
 
 import threading
 import time
+from typing import Any
 
 import psycopg
 from loguru import logger
 
-from db.settings import DatabaseSettings
+from db.settings import NOTICE_SILENCE, DatabaseSettings
 
 CHANNEL = "outbox_due"
 LISTENER = "fleet-relay-doorbell"
@@ -59,7 +60,7 @@ class Ringer:
                 time.sleep(0.2)
 
     def _ring_until_closed(self) -> None:
-        with psycopg.connect(self._url, autocommit=True, application_name="fleet-ringer", options=_OPTIONS) as line:
+        with _connect(self._url, "fleet-ringer") as line:
             while self._wanted.wait() and not self._closing:
                 self._wanted.clear()
                 line.execute("NOTIFY outbox_due")
@@ -100,6 +101,11 @@ class Doorbell:
 
     def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._line is None or self._line.closed:
-            self._line = psycopg.connect(self._url, autocommit=True, application_name=LISTENER, options=_OPTIONS)
+            self._line = _connect(self._url, LISTENER)
             self._line.execute("LISTEN outbox_due")
         return self._line
+
+
+def _connect(url: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
+    options: dict[str, Any] = {"application_name": application, "options": _OPTIONS, **NOTICE_SILENCE}
+    return psycopg.connect(url, autocommit=True, **options)

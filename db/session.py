@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from db.doorbell import Ringer
-from db.settings import DatabaseSettings
+from db.settings import NOTICE_SILENCE, DatabaseSettings
 from messages.ids import TenantId
 from messages.phases import transaction_open
 
@@ -57,7 +57,7 @@ class Database:
         )
         self._pool: ConnectionPool[Tx] = ConnectionPool(
             settings.database_url.get_secret_value(),
-            kwargs={"autocommit": True, "application_name": application, "options": options, "connect_timeout": 5},
+            kwargs={"autocommit": True, "application_name": application, "options": options, **NOTICE_SILENCE},
             min_size=1,
             max_size=settings.database_pool_size,
             timeout=POOL_PATIENCE_SECONDS,

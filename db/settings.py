@@ -8,6 +8,16 @@ from pydantic import Field, SecretStr, model_validator
 
 from messages.settings import FleetSettings, is_loopback_host, require_address
 
+# A server that vanished without a word (a pulled cable, a failed-over host) would be waited for until the kernel gives
+# its retransmissions up, after a quarter of an hour. No timeout of the server's can help: it is not there.
+NOTICE_SILENCE: dict[str, int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
+
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 S = TypeVar("S", bound=FleetSettings)
 

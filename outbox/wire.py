@@ -37,7 +37,7 @@ class _Wire(BaseModel):
     queue_name: StrictStr
     actor_name: StrictStr
     args: Annotated[list[Any], Field(max_length=0)]
-    kwargs: Annotated[dict[Literal["payload"], dict[str, Any]], Field(min_length=1)]
+    kwargs: Annotated[dict[Literal["payload"], dict[str, Any]], Field(min_length=1)]  # type: ignore[no-redef]  # mypy's plugin has one of its own
     options: _Options
     message_id: UUID
     message_timestamp: StrictInt

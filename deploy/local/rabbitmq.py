@@ -112,6 +112,17 @@ class RabbitMQ(Server):
     def _port_mapper_port(self) -> int:
         return self.memory.port("rabbitmq_port_mapper")
 
+    def control(self, *words: str) -> None:
+        """`rabbitmqctl` for this node.
+
+        Raises:
+            subprocess.CalledProcessError: the node said no.
+        """
+        script = installed_script()
+        command = [str(script.with_name("rabbitmqctl")), "-n", NODE_NAME, *words]
+        environment = {**os.environ, **self._environment(script)}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
     def _environment(self, script: Path) -> dict[str, str]:
         own = self.directory
         return {

@@ -6,19 +6,23 @@ import sys
 
 from deploy.local.stack import CLONE
 
-CASES = "1b,3,14a,21,23,29,31"
-STRUCK = ["1b", "14a", "21", "23", "29", "3", "31"]
+CASES = {"1b", "3", "14a", "21", "23", "29", "31"}
 
 
 def test_a_few_faults_under_load_end_clean_and_quiet() -> None:
     command = [sys.executable, "-m", "deploy.cli", "chaos", "--seed", "1", "--minutes", "2", "--orders", "500"]
     ended = subprocess.run(
-        [*command, "--only", CASES, "--json"], cwd=CLONE, capture_output=True, text=True, check=False, timeout=600
+        [*command, "--only", ",".join(CASES), "--json"],
+        cwd=CLONE,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
 
     assert ended.returncode == 0, ended.stderr[-4000:]
     outcome = json.loads(ended.stdout)
     assert outcome["clean"]
     assert outcome["quiet"]
-    assert sorted(result["key"] for result in outcome["results"]) == STRUCK
+    assert {result["key"] for result in outcome["results"]} == CASES
     assert all(result["published"] for result in outcome["results"])

@@ -1,5 +1,7 @@
 """The two ways into the database: short, bounded, and back after the database was away."""
 
+import os
+import socket
 from collections.abc import Callable
 
 import psycopg
@@ -31,6 +33,14 @@ def test_a_connection_that_dies_inside_a_transaction_writes_nothing_and_is_not_u
 
     with db.system_transaction() as tx:
         assert tx.execute("SELECT count(*) FROM wake_ups").fetchone() == (0,)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux names these options")
+def test_a_server_that_vanished_without_a_word_is_noticed_within_seconds(db: Database) -> None:
+    with db.system_transaction() as tx, socket.socket(fileno=os.dup(tx.fileno())) as line:
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 15
+        assert 0 < line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 20_000
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pika
 import pytest
 
 from messages.queues import DELIVERY_LIMIT
-
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 

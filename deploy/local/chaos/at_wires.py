@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from deploy.local.chaos.cases import Scene, case
 
+UNCONFIRMED = "outbox WHERE due_at < clock_timestamp() - interval '1 second'"
+
 
 @case("15", "relay and broker are parted between publish and confirm", short=True)
 def parted(scene: Scene) -> Iterator[None]:
@@ -12,6 +14,7 @@ def parted(scene: Scene) -> Iterator[None]:
         wire.answers_pass = False
         try:
             scene.after_orders(scene.chance.randint(5, 20))
+            scene.until(lambda: scene.truth.count(UNCONFIRMED) > 0, "rows wait for their confirms")
         finally:
             wire.answers_pass = True
             wire.cut()

@@ -153,3 +153,5 @@ def _collecting(result: Result) -> Iterator[None]:
         yield
     except UnmetError as error:
         result.unmet.append(str(error))
+    except Exception as error:  # noqa: BLE001  a case that breaks is told like one that fails, and the night goes on
+        result.unmet.append(f"the case itself broke: {type(error).__name__}: {error}")

@@ -9,6 +9,7 @@ once more. The exit code is 0 only when that is clean and quiet.
 
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,18 +34,23 @@ from deploy.local.stack import Stack
 from deploy.report import wide_console
 
 EX_CANNOT_START = 2
+EX_INTERRUPTED = 130
 
 
 def chaos(plan: Plan, *, as_json: bool) -> int:
-    """Returns the exit code: 0 clean and quiet, 1 not, 2 it could not start."""
+    """Returns the exit code: 0 clean and quiet, 1 not, 2 it could not start, 130 stopped half way."""
     console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
     _be_quiet()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop: everything it started ends first
     try:
         plan.cases()
         outcome = _run(plan, console)
     except (ValueError, AlreadyRunningError, ServerFailedError, TimeoutError) as error:
         console.print(f"Chaos cannot start: {error}", style="red")
         return EX_CANNOT_START
+    except KeyboardInterrupt:
+        console.print("Stopped half way: this run says nothing.", style="red")
+        return EX_INTERRUPTED
     print_outcome(console, outcome)
     if as_json:
         sys.stdout.write(orjson.dumps(outcome.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")
