@@ -37,7 +37,7 @@ class _Wire(BaseModel):
     queue_name: StrictStr
     actor_name: StrictStr
     args: Annotated[list[Any], Field(max_length=0)]
-    kwargs: Annotated[dict[Literal["payload"], dict[str, Any]], Field(min_length=1)]  # type: ignore[no-redef]  # mypy's plugin has one of its own
+    named_args: Annotated[dict[Literal["payload"], dict[str, Any]], Field(alias="kwargs", min_length=1)]
     options: _Options
     message_id: UUID
     message_timestamp: StrictInt
@@ -52,4 +52,4 @@ class StrictEncoder(JSONEncoder):
         Raises:
             pydantic.ValidationError: the bytes are no message of ours (Dramatiq turns it into its DecodeError).
         """
-        return _Wire.model_validate_json(data).model_dump(mode="json", exclude_unset=True)
+        return _Wire.model_validate_json(data).model_dump(mode="json", exclude_unset=True, by_alias=True)

@@ -1,6 +1,7 @@
 """FAULTS 29: what nobody can handle ends where a person sees it, and the queue moves on."""
 
 import json
+from random import Random
 
 import pika
 import pytest
@@ -10,7 +11,7 @@ from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 
 _FIELDS = '"args": [], "kwargs": %s, "options": {}, "message_id": "%s", "message_timestamp": 1'
-_ID = "0199d3c0-0000-7000-8000-00000000000%d"
+_ID = "0199d3c0-0000-7000-8000-%012d"
 
 
 def dramatiq_message(number: int, actor: str, kwargs: str, queue: str = "charges") -> bytes:
@@ -33,6 +34,7 @@ def odd(number: int, sound: bytes, strange: bytes) -> bytes:
 
 
 _NO_OPTIONS = b'"options": {}'
+_ENDLESS = Random(1).randbytes(5_000).hex().encode()  # noqa: S311  nothing an index could compress
 HOSTILE = {
     "no-payload": odd(20, b'{"payload": {}}', b"{}"),
     "an-id-that-is-none": odd(21, b"0199d3c0", b"nonsense"),
@@ -45,6 +47,12 @@ HOSTILE = {
     "named-arguments-that-are-a-list": odd(28, b'{"payload": {}}', b"[]"),
     "no-actor": odd(29, b'"charge"', b"null"),
     "an-actor-that-is-a-list": odd(30, b'"charge"', b"[1]"),
+    "an-actor-with-a-nul": odd(33, b'"charge"', rb'"charge\u0000"'),
+    "an-actor-of-endless-name": odd(34, b'"charge"', b'"%s"' % _ENDLESS),
+    "an-endless-id": odd(35, b'"0199d3c0-0000-7000-8000-000000000035"', b'"%s"' % _ENDLESS),
+    "an-id-with-a-nul": odd(36, b'"0199d3c0', rb'"\u00000199d3c0'),
+    "a-trace-with-a-nul": odd(37, _NO_OPTIONS, rb'"options": {"trace_id": "\u0000"}'),
+    "an-attempt-of-secrets": odd(38, _NO_OPTIONS, b'"options": {"attempt": {"card": "4242 4242 4242 4242"}}'),
     "another-queue": odd(31, b'"charges"', b'"nowhere"'),
     "a-field-too-many": odd(32, b'{"queue_name"', b'{"more": 1, "queue_name"'),
     "nothing": b"null",
