@@ -106,7 +106,7 @@ def test_a_message_nobody_can_use_becomes_a_dead_letter_with_its_reason(fleet: F
 
 
 def test_a_message_that_kills_its_worker_every_time_is_set_aside_and_replayed_charges_once(fleet: Fleet) -> None:
-    fleet.stop("workers")
+    fleet.kill("workers", for_good=True)
     order = fleet.order()
     fleet.publish(order)
     for _ in range(DELIVERY_LIMIT - 2):  # most of its victims are quick ones, to spare the time of starting workers

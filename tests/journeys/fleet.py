@@ -140,8 +140,8 @@ class Fleet:
         self._leaving.set()
         self._watcher.join()
         self.service.__exit__()
-        processes.end_marked(self.directory)
-        self.emulator.stop()
+        processes.kill(processes.marked(self.directory))  # how they stop in good order is a test of its own
+        self.emulator.kill()
         self.db.close()
 
     # ------------------------------------------------------------------------------------------------- processes
@@ -162,10 +162,12 @@ class Fleet:
         assert not left, f"{name} left {left} behind"
         return code
 
-    def kill(self, name: str) -> None:
-        """SIGKILL to the process and all its children at once; the supervisor brings it back."""
+    def kill(self, name: str, *, for_good: bool = False) -> None:
+        """SIGKILL to the process and all its children at once; the supervisor brings it back, unless `for_good`."""
         with self._lock:
             processes.kill(processes.session_of(self._running[name].pid))
+            if for_good:
+                self._running.pop(name).wait()
 
     def kill_child(self, name: str, which: int) -> None:
         """SIGKILL to one of its children alone."""
@@ -326,6 +328,10 @@ class Fleet:
         with psycopg.connect(self.owner_url, autocommit=True, row_factory=dict_row) as owner:
             return owner.execute(statement, values).fetchall()  # type: ignore[call-overload,no-any-return]
 
+    def hurry(self) -> None:
+        """What is due later is due now: the pauses between tries pass."""
+        self.change("UPDATE outbox SET due_at = clock_timestamp() WHERE due_at > clock_timestamp()")
+
     def change(self, statement: str, *values: Any) -> None:
         """Let time pass in the book, as its owner."""
         with psycopg.connect(self.owner_url, autocommit=True) as owner:
@@ -381,11 +387,16 @@ class Fleet:
             assert time.monotonic() < deadline, f"after {timeout:.0f} s still not: {what}"
             time.sleep(poll)
 
-    def wait_until_quiet(self, timeout: float = 60.0) -> None:
-        """Every order is in the book and at rest, told, and nothing is queued or on its way."""
+    def wait_until_quiet(self, timeout: float = 60.0, *, hurry: bool = False) -> None:
+        """Every order is in the book and at rest, told, and nothing is queued or on its way.
+
+        `hurry`: the pauses between tries, minutes long when a row says so, pass at once.
+        """
         moving: list[str] = ["nothing was looked at yet"]
 
         def quiet() -> bool:
+            if hurry:
+                self.hurry()
             moving[:] = self._moving()
             return not moving
 

@@ -5,9 +5,9 @@ from collections import Counter
 from tests.journeys.fleet import Fleet
 
 
-def assert_clean(fleet: Fleet, *, timeout: float = 60.0) -> None:
+def assert_clean(fleet: Fleet, *, hurry: bool = False) -> None:
     """Run to quiet, then compare everything with everything; the recorder is the truth nobody of ours has written."""
-    fleet.wait_until_quiet(timeout)
+    fleet.wait_until_quiet(hurry=hurry)
     report = fleet.verify()
     assert report.clean, (report.totals, report.findings)
     assert_recorder_agrees(fleet)
