@@ -109,7 +109,7 @@ def settle(tx: Tx, call: Call, *, answer: str, object_id: str | None, request_id
         UPDATE calls
         SET outcome = 'answered', answer = %(answer)s, stripe_object_id = %(object_id)s,
             stripe_request_id = %(request_id)s, settled_at = clock_timestamp()
-        WHERE call_id = %(call_id)s AND outcome = 'unknown'
+        WHERE call_id = %(call_id)s AND outcome || '' = 'unknown'
         """,
         {"call_id": call.call_id, "answer": answer, "object_id": object_id, "request_id": request_id},
     )
@@ -121,7 +121,7 @@ def settle_by_subject(tx: Tx, *, operation: str, subject_id: UUID, answer: str, 
         """
         UPDATE calls
         SET outcome = 'answered', answer = %(answer)s, stripe_object_id = %(object_id)s, settled_at = clock_timestamp()
-        WHERE operation = %(operation)s AND subject_id = %(subject_id)s AND outcome = 'unknown'
+        WHERE operation = %(operation)s AND subject_id = %(subject_id)s AND outcome || '' = 'unknown'
         """,
         {"operation": operation, "subject_id": subject_id, "answer": answer, "object_id": object_id},
     )
@@ -132,7 +132,7 @@ def require_lookup(tx: Tx, call: Call, *, answer: str) -> None:
     tx.execute(
         """
         UPDATE calls SET needs_lookup = true, answer = %(answer)s
-        WHERE call_id = %(call_id)s AND outcome = 'unknown'
+        WHERE call_id = %(call_id)s AND outcome || '' = 'unknown'
         """,
         {"call_id": call.call_id, "answer": answer},
     )
@@ -143,7 +143,7 @@ def prove_absent(tx: Tx, call: Call, *, proof: str) -> None:
     tx.execute(
         """
         UPDATE calls SET outcome = 'absent', answer = %(proof)s, settled_at = clock_timestamp()
-        WHERE call_id = %(call_id)s AND outcome = 'unknown'
+        WHERE call_id = %(call_id)s AND outcome || '' = 'unknown'
         """,
         {"call_id": call.call_id, "proof": proof},
     )

@@ -1,6 +1,6 @@
 """The webhook inbox: verified events of Stripe, each stored once, redacted; drained by workers/webhook.py.
 
-pending -> applied      the book agrees with what the event tells
+pending -> applied      the book agrees with what the event tells; often it does on arrival, and then nothing is drained
         -> unmatched    no payment of ours yet; waits, is tried again by the sweep, and is never dropped
 kept                    a type we do not act on
 """
@@ -33,19 +33,44 @@ class InboxEvent:
     state: str
     occurred_at: datetime
 
+    @property
+    def payment_intent_id(self) -> str | None:
+        """The intent an event is about: the object itself, or the intent of a charge; None when it has none."""
+        subject: dict[str, Any] = self.payload.get("data", {}).get("object", {})
+        found = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
+        return found if isinstance(found, str) else None
 
-def receive(tx: Tx, event: InboxEvent) -> bool:
-    """Store an event; False when it is there already (Stripe delivers at least once)."""
+
+KNOWN = "the book knew already"
+
+
+def receive(tx: Tx, event: InboxEvent) -> str | None:
+    """Store an event; returns its state, or None when it is there already (Stripe delivers at least once).
+
+    A pending event of a payment that has succeeded with this intent, and whose fee is booked, is stored as applied.
+    Nothing leaves that state (legal_moves) and a charge is booked once, so whoever drained the event later could only
+    find what we see now. In any other state, or when our transaction is not committed yet, it is drained as ever.
+    """
     stored = tx.execute(
         """
+        WITH book AS (
+            SELECT %(state)s = 'pending' AND EXISTS (
+                SELECT FROM payments JOIN charges USING (tenant_id, payment_id)
+                WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s AND state = 'succeeded'
+                  AND payments.payment_intent_id = %(intent_id)s AND balance_transaction_id IS NOT NULL) AS knows
+        )
         INSERT INTO webhook_inbox (
-            event_id, tenant_id, payment_id, event_type, object_id, account, api_version, livemode, payload, state,
-            occurred_at, settled_at)
-        VALUES (
+            event_id, tenant_id, payment_id, event_type, object_id, account, api_version, livemode, payload,
+            occurred_at, state, note, settled_at)
+        SELECT
             %(event_id)s, %(tenant_id)s, %(payment_id)s, %(event_type)s, %(object_id)s, %(account)s, %(api_version)s,
-            %(livemode)s, %(payload)s, %(state)s, %(occurred_at)s,
-            CASE WHEN %(state)s = 'kept' THEN clock_timestamp() END)
+            %(livemode)s, %(payload)s, %(occurred_at)s,
+            CASE WHEN knows THEN 'applied' ELSE %(state)s END,
+            CASE WHEN knows THEN %(known)s END,
+            CASE WHEN knows OR %(state)s = 'kept' THEN clock_timestamp() END
+        FROM book
         ON CONFLICT (event_id) DO NOTHING
+        RETURNING state
         """,
         {
             "event_id": event.event_id,
@@ -59,9 +84,11 @@ def receive(tx: Tx, event: InboxEvent) -> bool:
             "payload": Jsonb(storable_json(event.payload)),
             "state": event.state,
             "occurred_at": event.occurred_at,
+            "intent_id": event.payment_intent_id,
+            "known": KNOWN,
         },
-    )
-    return stored.rowcount == 1
+    ).fetchone()
+    return stored[0] if stored else None
 
 
 def read(tx: Tx, event_id: str) -> InboxEvent | None:
@@ -94,7 +121,7 @@ def _settle(tx: Tx, event_id: str, state: str, note: str) -> bool:
         UPDATE webhook_inbox
         SET state = %(state)s, note = %(note)s,
             settled_at = CASE WHEN %(state)s <> 'unmatched' THEN clock_timestamp() END
-        WHERE event_id = %(event_id)s AND state IN ('pending', 'unmatched')
+        WHERE event_id = %(event_id)s AND state || '' IN ('pending', 'unmatched')
         """,
         {"event_id": event_id, "state": state, "note": note},
     )

@@ -1,7 +1,7 @@
 """The ledger: append-only double entry. Debit is positive, credit negative, every journal sums to zero per currency.
 
-The database checks the sum at commit and refuses UPDATE and DELETE; a correction is a reverse entry. `source_id` names
-the one Stripe object a journal books, so that the same fact can never be booked twice (M2).
+The database checks the sum of what each statement adds and refuses UPDATE and DELETE; a correction is a reverse entry.
+`source_id` names the one Stripe object a journal books, so that the same fact can never be booked twice (M2).
 
     charge       Dr stripe_balance amount / Cr venue_payable amount - fee / Cr platform_fees fee
     stripe_fee   Dr stripe_fees fee       / Cr stripe_balance fee
@@ -9,9 +9,9 @@ the one Stripe object a journal books, so that the same fact can never be booked
                  Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -57,26 +57,41 @@ def conversion_entries(charged: Money, settled: Money) -> list[Entry]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One fact to book: `source_id` is the Stripe object, or the journal, that it books."""
+
+    kind: str
+    source_id: str
+    entries: list[Entry]
+
+
 def post(tx: Tx, *, kind: str, source_id: str, payment_id: PaymentId | None, entries: list[Entry]) -> bool:
     """Append one journal; False when this fact is booked already.
 
     Raises:
         UnbalancedError: the entries do not sum to zero (the database would refuse the commit as well).
     """
-    _require_balance(entries)
-    row = tx.execute(
-        """
-        INSERT INTO ledger_journals (tenant_id, kind, source_id, payment_id)
-        VALUES (current_tenant(), %(kind)s, %(source_id)s, %(payment_id)s)
-        ON CONFLICT (tenant_id, kind, source_id) DO NOTHING
-        RETURNING journal_id
-        """,
-        {"kind": kind, "source_id": source_id, "payment_id": payment_id},
-    ).fetchone()
-    if row is None:
-        return False
-    _write_entries(tx, row[0], entries)
-    return True
+    return post_together(tx, payment_id, [Journal(kind, source_id, entries)]) == 1
+
+
+def post_together(tx: Tx, payment_id: PaymentId | None, journals: Sequence[Journal]) -> int:
+    """Append journals in one statement; returns how many were new, the others being booked already.
+
+    Accounts are opened when they are first needed; a look, DO NOTHING and a second look keep the hot rows unlocked.
+
+    Raises:
+        UnbalancedError: as `post`; nothing is written.
+    """
+    for journal in journals:
+        _require_balance(journal.entries)
+    lines = Jsonb([_as_line(journal, number, entry) for journal in journals for number, entry in _numbered(journal)])
+    posted, unopened = _write(tx, payment_id, lines)
+    if unopened:
+        tx.execute(_OPEN_ACCOUNTS, {"lines": lines})
+        posted, unopened = _write(tx, payment_id, lines)
+    assert not unopened, "each account was opened by us, or by someone who committed before our second look"
+    return posted
 
 
 def _require_balance(entries: list[Entry]) -> None:
@@ -88,17 +103,14 @@ def _require_balance(entries: list[Entry]) -> None:
         raise UnbalancedError(f"a journal needs two entries that sum to zero, not {off or entries}")
 
 
-def _write_entries(tx: Tx, journal_id: UUID, entries: list[Entry]) -> None:
-    """Accounts are opened when they are first needed; DO NOTHING and a second look keep the hot row unlocked."""
-    lines = Jsonb([_as_line(number, entry) for number, entry in enumerate(entries, 1)])
-    written = tx.execute(_WRITE, {"journal_id": journal_id, "lines": lines}).rowcount
-    if written != len(entries):
-        tx.execute(_OPEN_ACCOUNTS, {"lines": lines})
-        tx.execute(_WRITE, {"journal_id": journal_id, "lines": lines})
+def _numbered(journal: Journal) -> Iterable[tuple[int, Entry]]:
+    return enumerate(journal.entries, 1)
 
 
-def _as_line(number: int, entry: Entry) -> dict[str, Any]:
+def _as_line(journal: Journal, number: int, entry: Entry) -> dict[str, Any]:
     return {
+        "kind": journal.kind,
+        "source_id": journal.source_id,
         "line": number,
         "code": entry.account,
         "venue_id": str(entry.venue_id) if entry.venue_id else None,
@@ -107,21 +119,42 @@ def _as_line(number: int, entry: Entry) -> dict[str, Any]:
     }
 
 
+def _write(tx: Tx, payment_id: PaymentId | None, lines: Jsonb) -> tuple[int, int]:
+    """Journals with their entries, all or none; returns how many were new, and how many lines lack their account."""
+    row = tx.execute(
+        """
+        WITH lines AS MATERIALIZED (
+            SELECT l.kind, l.source_id, l.line, a.account_id, l.amount_minor, l.currency
+            FROM jsonb_to_recordset(%(lines)s) AS l (
+                kind text, source_id text, line integer, code text, venue_id uuid, amount_minor bigint, currency text)
+            LEFT JOIN ledger_accounts a
+                ON a.code = l.code AND a.currency = l.currency AND a.venue_id IS NOT DISTINCT FROM l.venue_id
+        ), journals AS (
+            INSERT INTO ledger_journals (tenant_id, kind, source_id, payment_id)
+            SELECT current_tenant(), kind, source_id, %(payment_id)s
+            FROM lines
+            WHERE line = 1 AND NOT EXISTS (SELECT FROM lines WHERE account_id IS NULL)
+            ON CONFLICT (tenant_id, kind, source_id) DO NOTHING
+            RETURNING journal_id, kind, source_id
+        ), entries AS (
+            INSERT INTO ledger_entries (tenant_id, journal_id, line, account_id, amount_minor, currency)
+            SELECT current_tenant(), journal_id, line, account_id, amount_minor, currency
+            FROM lines JOIN journals USING (kind, source_id)
+        )
+        SELECT
+            (SELECT count(*) FROM journals) AS posted,
+            (SELECT count(*) FROM lines WHERE account_id IS NULL) AS unopened
+        """,
+        {"lines": lines, "payment_id": payment_id},
+    ).fetchone()
+    assert row is not None, "a SELECT without FROM always returns a row"
+    return row[0], row[1]
+
+
 _OPEN_ACCOUNTS = """
     INSERT INTO ledger_accounts (tenant_id, code, venue_id, currency)
-    SELECT current_tenant(), code, venue_id, currency
+    SELECT DISTINCT current_tenant(), code, venue_id, currency
     FROM jsonb_to_recordset(%(lines)s) AS line (code text, venue_id uuid, currency text)
     ORDER BY code
     ON CONFLICT DO NOTHING
-"""
-
-_WRITE = """
-    INSERT INTO ledger_entries (tenant_id, journal_id, line, account_id, amount_minor, currency)
-    SELECT current_tenant(), %(journal_id)s, l.line, a.account_id, l.amount_minor, l.currency
-    FROM jsonb_to_recordset(%(lines)s)
-        AS l (line integer, code text, venue_id uuid, amount_minor bigint, currency text)
-    JOIN ledger_accounts a
-        ON a.code = l.code AND a.currency = l.currency AND a.venue_id IS NOT DISTINCT FROM l.venue_id
-    WHERE NOT EXISTS (
-        SELECT FROM ledger_entries e WHERE e.journal_id = %(journal_id)s AND e.line = l.line)
 """

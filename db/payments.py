@@ -2,10 +2,15 @@
 
 A move is an UPDATE that names the states it may leave. True means this call made the move; False means somebody was
 first, which is never an error: the caller appends what follows only after True. The database writes the history.
+
+`state || ''` is the state, in a form that no partial index can answer. With the bare column PostgreSQL saw that the
+index of moving payments would do, took it for nearly empty, and walked through everything that waited in order to claim
+one payment; its key finds it at once. db/calls.py, db/charges.py and db/inbox.py do the same for the same reason.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from psycopg.rows import class_row
 
@@ -93,15 +98,26 @@ def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by
         """
         UPDATE payments
         SET state = 'charging', state_reason = NULL, state_by = %(by)s, platform_fee_minor = %(fee)s
-        WHERE payment_id = %(payment_id)s AND state = 'requested'
+        WHERE payment_id = %(payment_id)s AND state || '' = 'requested'
         """,
         {"payment_id": payment_id, "fee": platform_fee_minor, "by": by},
     )
     return moved.rowcount == 1
 
 
-def mark_succeeded(tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, by: str) -> bool:
-    return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor)
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of paying, as it ended; it is written together with the move that it caused."""
+
+    call_id: UUID | None
+    outcome: str
+    decline_code: str | None = None
+
+
+def mark_succeeded(
+    tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, attempt: Attempt, by: str
+) -> bool:
+    return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor, attempt)
 
 
 def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
@@ -116,8 +132,8 @@ def mark_processing(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> boo
     return _move(tx, payment, PaymentState.PROCESSING, intent_id, None, by)
 
 
-def mark_failed(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, by: str) -> bool:
-    return _move(tx, payment, PaymentState.FAILED, intent_id, reason, by)
+def mark_failed(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, attempt: Attempt, by: str) -> bool:
+    return _move(tx, payment, PaymentState.FAILED, intent_id, reason, by, None, attempt)
 
 
 def mark_canceled(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, by: str) -> bool:
@@ -132,14 +148,29 @@ def _move(
     reason: str | None,
     by: str,
     platform_fee_minor: int | None = None,
+    attempt: Attempt | None = None,
 ) -> bool:
+    """An attempt is numbered after the last one: its caller holds the payment's row locked."""
     moved = tx.execute(
         """
-        UPDATE payments
-        SET state = %(state)s, state_reason = %(reason)s, state_by = %(by)s,
-            payment_intent_id = coalesce(%(intent_id)s, payment_intent_id),
-            platform_fee_minor = coalesce(%(fee)s, platform_fee_minor)
-        WHERE payment_id = %(payment_id)s AND state = ANY (%(leaving)s)
+        WITH moved AS (
+            UPDATE payments
+            SET state = %(state)s, state_reason = %(reason)s, state_by = %(by)s,
+                payment_intent_id = coalesce(%(intent_id)s, payment_intent_id),
+                platform_fee_minor = coalesce(%(fee)s, platform_fee_minor)
+            WHERE payment_id = %(payment_id)s AND state || '' = ANY (%(leaving)s)
+            RETURNING tenant_id, payment_id, payment_method_id
+        ), tried AS (
+            INSERT INTO payment_attempts (
+                tenant_id, payment_id, attempt, payment_method_id, call_id, outcome, decline_code)
+            SELECT
+                tenant_id, payment_id,
+                (SELECT coalesce(max(attempt), 0) + 1 FROM payment_attempts WHERE payment_id = %(payment_id)s),
+                payment_method_id, %(call_id)s, %(outcome)s, %(decline_code)s
+            FROM moved
+            WHERE %(outcome)s::text IS NOT NULL
+        )
+        SELECT FROM moved
         """,
         {
             "payment_id": payment.payment_id,
@@ -149,28 +180,9 @@ def _move(
             "intent_id": intent_id,
             "fee": platform_fee_minor,
             "leaving": states_that_may_become(state),
+            "call_id": attempt and attempt.call_id,
+            "outcome": attempt and attempt.outcome,
+            "decline_code": attempt and attempt.decline_code,
         },
     )
     return moved.rowcount == 1
-
-
-def add_attempt(
-    tx: Tx, payment: Payment, *, call_id: object, outcome: str, decline_code: str | None, payment_method_id: str | None
-) -> None:
-    """Append one try of paying, as it ended; the number follows the last one (the payment's row is locked)."""
-    tx.execute(
-        """
-        INSERT INTO payment_attempts (
-            tenant_id, payment_id, attempt, payment_method_id, call_id, outcome, decline_code)
-        SELECT current_tenant(), %(payment_id)s, coalesce(max(attempt), 0) + 1, %(method)s, %(call_id)s,
-               %(outcome)s, %(decline_code)s
-        FROM payment_attempts WHERE payment_id = %(payment_id)s
-        """,
-        {
-            "payment_id": payment.payment_id,
-            "method": payment_method_id or payment.payment_method_id,
-            "call_id": call_id,
-            "outcome": outcome,
-            "decline_code": decline_code,
-        },
-    )

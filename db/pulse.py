@@ -9,7 +9,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One slice of time. `slices_ago` 0 is the slice under way; seconds are from order to settled, None without any."""
+    """One slice of time, counted back from now; seconds are from order to settled, None when nothing settled."""
 
     slices_ago: int
     accepted: int

@@ -55,8 +55,10 @@ def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Stan
                 ON CONFLICT (subject) DO UPDATE
                 SET times = w.times + 1,
                     not_before = clock_timestamp() + make_interval(secs => least(%(age)s * 2 ^ w.times, 21600))
+                WHERE w.not_before <= clock_timestamp()            -- else another sweep was first, after our look
+                RETURNING subject
             )
-            SELECT tenant_id, payment_id, state FROM alone
+            SELECT tenant_id, payment_id, state FROM alone JOIN woken ON subject = payment_id::text
             """,
             {"age": older_than_seconds, "limit": limit},
         ).fetchall()
@@ -85,8 +87,10 @@ def take_events(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standi
                 ON CONFLICT (subject) DO UPDATE
                 SET times = w.times + 1,
                     not_before = clock_timestamp() + make_interval(secs => least(%(age)s * 2 ^ w.times, 21600))
+                WHERE w.not_before <= clock_timestamp()
+                RETURNING subject
             )
-            SELECT tenant_id, payment_id, event_id, age_seconds, state FROM alone
+            SELECT tenant_id, payment_id, event_id, age_seconds, state FROM alone JOIN woken ON subject = event_id
             """,
             {"age": older_than_seconds, "limit": limit},
         ).fetchall()

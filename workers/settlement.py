@@ -10,15 +10,15 @@ from uuid import UUID
 from loguru import logger
 
 from db import calls, charges, ledger, payments
-from db.payments import Payment
+from db.charges import Fee
+from db.ledger import Journal
+from db.payments import Attempt, Payment
 from db.session import Tx
-from messages.money import Money
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
 from stripe_client.outcomes import (
     Authorized,
-    BalanceTransaction,
     Canceled,
     Charged,
     Declined,
@@ -89,68 +89,60 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
     if outcome.amount.currency != payment.currency or outcome.amount.minor > payment.amount_minor:
         raise GiveUp(f"Stripe captured {outcome.amount} for an order of {payment.amount}; nothing was booked")
     fee = platform_fee(outcome.amount, payment.plan)
-    if payments.mark_succeeded(tx, payment, intent_id=outcome.intent_id, platform_fee_minor=fee.minor, by=by):
+    kept = Fee(outcome.balance.balance_transaction_id, outcome.balance.fee) if outcome.balance else None
+    if payments.mark_succeeded(
+        tx,
+        payment,
+        intent_id=outcome.intent_id,
+        platform_fee_minor=fee.minor,
+        attempt=Attempt(call_id, "charged"),
+        by=by,
+    ):
         charges.record(
-            tx, payment, charge_id=outcome.charge_id, intent_id=outcome.intent_id, amount_minor=outcome.amount.minor
+            tx,
+            payment,
+            charge_id=outcome.charge_id,
+            intent_id=outcome.intent_id,
+            amount_minor=outcome.amount.minor,
+            fee=kept,
         )
-        _book_charge(tx, payment, outcome, fee)
-        payments.add_attempt(tx, payment, call_id=call_id, outcome="charged", decline_code=None, payment_method_id=None)
+        entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
+        journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
+        ledger.post_together(tx, payment.payment_id, journals)
         facts = _facts(payment) | {"amount": outcome.amount}
         append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
         logger.info("charged {}", outcome.amount)
-    if outcome.balance is not None:
-        _book_balance(tx, payment, outcome, outcome.balance)
+    elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
+        ledger.post_together(tx, payment.payment_id, _balance_journals(outcome))
 
 
-def _book_charge(tx: Tx, payment: Payment, outcome: Charged, fee: Money) -> None:
-    ledger.post(
-        tx,
-        kind="charge",
-        source_id=outcome.charge_id,
-        payment_id=payment.payment_id,
-        entries=ledger.charge_entries(outcome.amount, fee, payment.venue_id),
-    )
-
-
-def _book_balance(tx: Tx, payment: Payment, outcome: Charged, balance: BalanceTransaction) -> None:
-    """What the charge did to Stripe's balance, once per charge: its fee, and its conversion when there was one."""
-    noted = charges.record_fee(
-        tx, outcome.charge_id, balance_transaction_id=balance.balance_transaction_id, stripe_fee=balance.fee
-    )
-    if not noted:
-        return
-    journals = {
+def _balance_journals(outcome: Charged) -> list[Journal]:
+    """What the charge did to Stripe's balance, once that is known: its conversion, when there was one, and its fee."""
+    balance = outcome.balance
+    if balance is None:
+        return []
+    entries = {
         "conversion": ledger.conversion_entries(outcome.amount, balance.amount)
         if balance.amount.currency != outcome.amount.currency
         else [],
         "stripe_fee": ledger.stripe_fee_entries(balance.fee) if balance.fee.minor else [],
     }
-    for kind, entries in journals.items():
-        if entries:
-            ledger.post(
-                tx,
-                kind=kind,
-                source_id=balance.balance_transaction_id,
-                payment_id=payment.payment_id,
-                entries=entries,
-            )
+    return [Journal(kind, balance.balance_transaction_id, lines) for kind, lines in entries.items() if lines]
 
 
 def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:
     reason = outcome.decline_code or outcome.code
-    if payments.mark_failed(tx, payment, intent_id=outcome.intent_id, reason=f"declined: {reason}", by=by):
-        payments.add_attempt(
-            tx, payment, call_id=call_id, outcome="declined", decline_code=reason, payment_method_id=None
-        )
+    attempt = Attempt(call_id, "declined", reason)
+    if payments.mark_failed(
+        tx, payment, intent_id=outcome.intent_id, reason=f"declined: {reason}", attempt=attempt, by=by
+    ):
         append(tx, _failed(payment, outcome.public_reason, may_try_another_card=outcome.may_try_another_card))
         logger.info("card declined: {}", reason)
 
 
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:
-    if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", by=by):
-        payments.add_attempt(
-            tx, payment, call_id=call_id, outcome="refused", decline_code=outcome.code, payment_method_id=None
-        )
+    attempt = Attempt(call_id, "refused", outcome.code)
+    if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", attempt=attempt, by=by):
         append(tx, _failed(payment, outcome.code, may_try_another_card=True))
         logger.info("Stripe refused the order: {}", outcome.sentence)
 

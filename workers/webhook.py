@@ -7,12 +7,11 @@ payment where they wanted it.
 """
 
 from dataclasses import replace
-from typing import Any
 
 from loguru import logger
 
 from db import inbox, payments
-from db.inbox import InboxEvent
+from db.inbox import KNOWN, InboxEvent
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database
@@ -25,8 +24,6 @@ from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.settlement import settle_answer
 
-_KNOWN = "the book knew already"
-
 
 @actor(WebhookReceived)
 def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
@@ -37,9 +34,11 @@ def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
         _leave_unmatched(db, event)
         return
     if _tells_nothing_new(event, payment):  # found by its intent; what we found by our own id is settled already
-        _mark_applied(db, event, _KNOWN)
+        _mark_applied(db, event, KNOWN)
         return
-    outcome = payment_intents.retrieve(stripe, _intent_of(event))
+    if event.payment_intent_id is None:
+        raise GiveUp(f"event {event.event_id} carries our metadata and names no intent; look at it at Stripe")
+    outcome = payment_intents.retrieve(stripe, event.payment_intent_id)
     with db.transaction(payment.tenant_id) as tx:
         settle_answer(tx, payment, outcome, by="webhook")
         crash_point("webhook.before_commit")
@@ -58,27 +57,20 @@ def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | No
             if event is not None and event.payment_id is not None:
                 payment = payments.get(tx, event.payment_id)
                 if payment is not None and _tells_nothing_new(event, payment):
-                    inbox.mark_applied(tx, event.event_id, note=_KNOWN)
+                    inbox.mark_applied(tx, event.event_id, note=KNOWN)
                     return replace(event, state="applied"), payment
                 return event, payment
     with db.system_transaction() as tx:
         event = inbox.read(tx, msg.event_id)
         if event is None:
             raise GiveUp(f"the inbox holds no event {msg.event_id}")
-        owner = payments.find_by_intent(tx, _intent_of(event)) if _intent_of(event) else None
+        owner = payments.find_by_intent(tx, event.payment_intent_id) if event.payment_intent_id else None
     return event, _payment(db, *owner) if owner else None
 
 
 def _payment(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> Payment | None:
     with db.transaction(tenant_id) as tx:
         return payments.get(tx, payment_id)
-
-
-def _intent_of(event: InboxEvent) -> str:
-    """The intent an event is about: the object itself, or the intent of a charge; empty when it has none."""
-    subject: dict[str, Any] = event.payload.get("data", {}).get("object", {})
-    found = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
-    return found if isinstance(found, str) else ""
 
 
 def _tells_nothing_new(event: InboxEvent, payment: Payment) -> bool:

@@ -27,10 +27,11 @@ class Console:
         self._memory = memory
 
     def environment(self) -> dict[str, str]:
+        port = self._memory.port("console")
         return {
             "CONSOLE_HOST": "127.0.0.1",
-            "CONSOLE_PORT": str(self._memory.port("console")),
-            "CONSOLE_JWT_ISSUER": "https://fleet.local",
+            "CONSOLE_PORT": str(port),
+            "CONSOLE_JWT_ISSUER": f"http://127.0.0.1:{port}",  # its own login form
             "CONSOLE_JWT_AUDIENCE": "fleet-console",
             "CONSOLE_JWT_PUBLIC_KEY_FILE": str(self._folder / "public.pem"),
             "CONSOLE_SIGNING_KEY_FILE": str(self._folder / "private.pem"),

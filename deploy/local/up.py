@@ -196,7 +196,8 @@ def _wait_until_ready(stack: Stack, fleet: subprocess.Popen[bytes], log: Path) -
             fleet.terminate()
             return fleet.wait() or 1
         time.sleep(0.05)
-    print(ready_file(stack).read_text() + logins(stack) + f"\n  log                         {log}\n`make down` stops it.")
+    ready = ready_file(stack).read_text()
+    print(f"{ready}{logins(stack)}\n  log                         {log}\n`make down` stops it.")
     return 0
 
 

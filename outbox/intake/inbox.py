@@ -19,7 +19,7 @@ from stripe_client.webhooks import VerifiedEvent
 
 
 def receive(db: Database, event: VerifiedEvent) -> bool:
-    """Store the event, and queue its draining when we act on its type; False when it was here before."""
+    """Store the event, and queue its draining when the book must act on it; False when it was here before."""
     wanted = event.event_type in WANTED
     tenant_id = _uuid(event.metadata.get("tenant_id"))
     entry = InboxEvent(
@@ -36,10 +36,10 @@ def receive(db: Database, event: VerifiedEvent) -> bool:
         occurred_at=datetime.fromtimestamp(event.created, UTC),
     )
     with db.system_transaction() as tx:
-        new = inbox.receive(tx, entry)
-        if new and wanted:
+        stored_as = inbox.receive(tx, entry)
+        if stored_as == "pending":
             append_traced(tx, [(_drain_of(entry), _trace_id(event))])
-    return new
+    return stored_as is not None
 
 
 def _drain_of(entry: InboxEvent) -> WebhookReceived:

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db import ledger
-from db.ledger import Entry, UnbalancedError
+from db.ledger import Entry, Journal, UnbalancedError
 from db.session import Database
 from db.tenants import Tenant
+from messages.ids import VenueId
 from messages.money import LARGEST_MINOR, Money
 
 JOURNAL = "INSERT INTO ledger_journals (tenant_id, kind, source_id) VALUES (%s, 'charge', %s) RETURNING journal_id"
@@ -69,7 +70,7 @@ def test_only_journals_that_sum_to_zero_in_each_currency_are_posted(
         assert post(db, tenant, pairs)
 
 
-def test_entries_that_do_not_sum_to_zero_are_refused_at_commit_even_when_written_by_hand(
+def test_entries_that_do_not_sum_to_zero_are_refused_even_when_written_by_hand(
     owner: psycopg.Connection, tenant: Tenant
 ) -> None:
     balance, fees = account(owner, tenant, "stripe_balance"), account(owner, tenant, "stripe_fees")
@@ -78,6 +79,31 @@ def test_entries_that_do_not_sum_to_zero_are_refused_at_commit_even_when_written
         journal = new_journal(owner, tenant)
         owner.execute(ENTRY, [tenant.tenant_id, journal, 1, balance, 100, "eur"])
         owner.execute(ENTRY, [tenant.tenant_id, journal, 2, fees, -99, "eur"])
+
+
+def test_entries_that_end_at_zero_are_refused_when_one_statement_leaves_the_journal_off(
+    owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    """Each statement must add zero, so that none has to read the whole journal."""
+    balance, fees = account(owner, tenant, "stripe_balance"), account(owner, tenant, "stripe_fees")
+
+    with pytest.raises(psycopg.errors.CheckViolation, match="does not sum to zero in eur"), owner.transaction():
+        journal = new_journal(owner, tenant)
+        owner.execute(ENTRY, [tenant.tenant_id, journal, 1, balance, 100, "eur"])
+        owner.execute(ENTRY, [tenant.tenant_id, journal, 2, fees, -100, "eur"])
+
+
+def test_journals_posted_together_are_each_booked_once(db: Database, owner: psycopg.Connection, tenant: Tenant) -> None:
+    charge = Journal("charge", "ch_1", ledger.charge_entries(Money(4200, "eur"), Money(260, "eur"), venue_of(tenant)))
+    fee = Journal("stripe_fee", "txn_1", ledger.stripe_fee_entries(Money(30, "eur")))
+
+    with db.transaction(tenant.tenant_id) as tx:
+        first = ledger.post_together(tx, None, [charge])
+        both = ledger.post_together(tx, None, [charge, fee])
+
+    assert (first, both) == (1, 1)
+    assert owner.execute("SELECT kind, count(*) FROM ledger_journals JOIN ledger_entries USING (tenant_id, journal_id) "
+                         "GROUP BY kind ORDER BY kind").fetchall() == [("charge", 3), ("stripe_fee", 2)]  # fmt: skip
 
 
 def test_two_currencies_cannot_balance_one_another(owner: psycopg.Connection, tenant: Tenant) -> None:
@@ -128,6 +154,10 @@ def post(db: Database, tenant: Tenant, amounts: list[tuple[int, str]]) -> bool:
     entries = [Entry("stripe_balance", Money(minor, currency)) for minor, currency in amounts]
     with db.transaction(tenant.tenant_id) as tx:
         return ledger.post(tx, kind="charge", source_id=f"ch_{uuid4().hex}", payment_id=None, entries=entries)
+
+
+def venue_of(tenant: Tenant) -> VenueId:
+    return tenant.venues[0].venue_id
 
 
 def new_journal(owner: psycopg.Connection, tenant: Tenant) -> object:

@@ -8,7 +8,7 @@ import pytest
 
 from db import payments
 from db.lifecycle import PAYMENT_MOVES, PaymentState
-from db.payments import Payment
+from db.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants import Tenant
 from tests import factories
@@ -116,7 +116,8 @@ def test_the_history_is_numbered_without_gaps_and_tells_every_move(
     with db.transaction(tenant.tenant_id) as tx:
         assert payments.mark_processing(tx, payment, intent_id=intent_of(payment), by="test")
         assert not payments.mark_processing(tx, payment, intent_id=intent_of(payment), by="test")
-        assert payments.mark_failed(tx, payment, intent_id=intent_of(payment), reason="the bank said no", by="test")
+        said_no = {"reason": "the bank said no", "attempt": Attempt(None, "declined")}
+        assert payments.mark_failed(tx, payment, intent_id=intent_of(payment), **said_no, by="test")
 
     rows = owner.execute("SELECT seq, from_state, to_state, reason FROM payment_history ORDER BY seq").fetchall()
     assert rows == [

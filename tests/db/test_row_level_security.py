@@ -13,6 +13,7 @@ from db import calls, charges, dead_letters, failures, inbox, ledger, payments
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
+from db.payments import Attempt
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from db.tenants import Tenant
@@ -229,10 +230,8 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     with db.transaction(tenant.tenant_id) as tx:
         payments.begin_charging(tx, payment.payment_id, platform_fee_minor=0, by="test")
         call = calls.begin(tx, operation="test", subject_id=payment.payment_id, request={})
-        payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=0, by="test")
-        payments.add_attempt(
-            tx, payment, call_id=call.call_id, outcome="charged", decline_code=None, payment_method_id=None
-        )
+        attempt = Attempt(call.call_id, "charged")
+        payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=0, attempt=attempt, by="test")
         charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=payment.amount_minor)
         entries = ledger.stripe_fee_entries(payment.amount)
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)

@@ -7,20 +7,25 @@ order.
 import re
 from pathlib import Path
 from random import Random
+from uuid import uuid4
 
 import pytest
 
+from db.tenants import Tenant, Venue
 from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from deploy.local.stack import CLONE
-from tests.journeys.fleet import Fleet
+from messages.fees import FeePlan
+from messages.ids import TenantId, VenueId
+from tests.journeys.fleet import PROCFILE, Fleet
 from tests.journeys.truth import assert_clean, assert_told_in_order
 
 SEEDS = (1, 2)
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
-CRASH_POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
+CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())}
+AFTER_DEATH = {point for point in CRASH_POINTS if point.startswith(("dead_letters.", "replay."))}
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS)
+@pytest.mark.parametrize("point", sorted(CRASH_POINTS - AFTER_DEATH))
 def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, point: str) -> None:
     waiting = fleet.orders(2, payment_method_id="pm_card_threeDSecure2Required")
     fleet.publish(*waiting)
@@ -34,6 +39,26 @@ def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, 
 
     assert_clean(fleet)
     assert [fleet.state_of(order) for order in waiting] == ["succeeded", "succeeded"]
+
+
+@pytest.mark.parametrize("point", sorted(AFTER_DEATH))
+def test_a_replay_killed_at_this_point_brings_each_order_back_once(fleet: Fleet, point: str) -> None:
+    """FAULTS 31: orders of a tenant that was registered too late, and beside them messages that nobody can read."""
+    late = Tenant(TenantId(uuid4()), "Late", (Venue(VenueId(uuid4()), "Hall", "eur", FeePlan(500, 50, "eur")),))
+    orders = fleet.orders(6, late)
+    fleet.arm(point, times=2)
+    fleet.publish(*orders)
+    fleet.put("charges", f"unreadable at {point}".encode(), f"once more at {point}".encode())
+    fleet.wait_until(lambda: len(fleet.letters(f"at {point}")) == 2, "both messages are dead letters")
+    fleet.wait_until(lambda: len(fleet.letters(str(late.tenant_id))) == 6, "all orders are dead letters")
+    fleet.register(late)
+
+    answer = fleet.command("dlq", "replay", "--tenant", str(late.tenant_id), "--reason", "registered", "--yes")
+
+    assert answer.returncode == 0, answer.stderr
+    fleet.wait_until(lambda: not fleet.crashes_left(point), f"two processes died at {point}")
+    assert_clean(fleet)
+    assert {fleet.state_of(order) for order in orders} == {"succeeded"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -51,7 +76,9 @@ def test_processes_killed_at_random_under_load_lose_and_double_nothing(fleet: Fl
 
 
 def _kill_somebody(fleet: Fleet, chance: Random) -> None:
-    victim = chance.choice(["workers", "one worker", "relay", "intake-orders", "intake-http", "scheduler"])
+    victim = chance.choice(
+        ["workers", "one worker", "relay", "intake-orders", "intake-http", "dead-letters", "scheduler"]
+    )
     if victim == "one worker":
         fleet.kill_child("workers", chance.randrange(100))
     else:
@@ -72,7 +99,7 @@ def test_one_killed_worker_is_no_failure_of_the_start(fleet: Fleet) -> None:
     assert_clean(fleet)
 
 
-@pytest.mark.parametrize("name", ["workers", "relay", "intake-orders", "intake-http", "scheduler"])
+@pytest.mark.parametrize("name", sorted(PROCFILE))
 def test_a_process_asked_to_stop_under_load_drains_and_leaves_nothing_behind(fleet: Fleet, name: str) -> None:
     before = fleet.service.published
 

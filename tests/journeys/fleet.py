@@ -37,13 +37,14 @@ from pydantic import SecretStr
 from db import tenants
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import Tenant
 from deploy.local import processes
 from deploy.local.demo import sale
 from deploy.local.demo.order_service import OrderService
 from deploy.local.demo.sale import Publication
 from deploy.local.stack import CLONE, Stack
 from deploy.local.stripe.process import EmulatorProcess, free_port
-from messages.queues import DEAD_LETTER_QUEUE
+from messages.settings import EX_CONFIG
 from messages.sweeps import SweepDue
 from outbox import topology
 from outbox.append import append
@@ -108,6 +109,8 @@ class Fleet:
         name = f"fleet_{uuid4().hex[:12]}"
         with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
             superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner STRATEGY file_copy")  # type: ignore[call-overload]
+            # Here servers are killed: a commit must have reached the disk, whatever the other tests make do with.
+            superuser.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # type: ignore[call-overload]
         fleet = cls(stack, name, directory, settings or {}, database_port or stack.postgres.port)
         try:
             with fleet:
@@ -121,10 +124,10 @@ class Fleet:
         for folder in (self._crashes, self.directory / "metrics", self.directory / "log"):
             folder.mkdir()
         empty_queues(self.stack.rabbitmq.url)
-        with psycopg.connect(self.owner_url, autocommit=True) as owner:
-            tenants.register(owner, list(self.tenants.values()))
-        for name in PROCFILE.keys() - NOT_NEEDED:
-            self.start(name)
+        self.register(*self.tenants.values())
+        for name in PROCFILE:
+            if name not in NOT_NEEDED:
+                self.start(name)
         self.start_emulator()
         self.control = self.emulator.control()
         self.service = OrderService(self.stack.rabbitmq.url, self._log, None, seed=1)
@@ -200,6 +203,12 @@ class Fleet:
     def crashes_left(self, point: str) -> int:
         return len(list(self._crashes.glob(f"{point}.*")))
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `fleet ...` as an operator would."""
+        command = [sys.executable, "-m", "deploy.cli", *words]
+        environment = {**os.environ, **self.environment()}
+        return subprocess.run(command, env=environment, cwd=CLONE, capture_output=True, text=True, check=False)
+
     def log_lines(self) -> Iterator[str]:
         """What all processes said, in no order."""
         for log in sorted((self.directory / "log").iterdir()):
@@ -221,11 +230,15 @@ class Fleet:
                     if (code := process.poll()) is not None:
                         processes.kill(processes.session_of(process.pid))
                         self.ends.append((name, code))
+                        if code == EX_CONFIG:  # no start will ever succeed; wait_until tells
+                            self._leaving.set()
+                            return
                         self._running[name] = self._launch(name)
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         return {
+            **self.stack.environment(),
             "PATH": path,
             "APP_ENV": "staging",  # writes JSON lines, as production does
             "DATABASE_URL": self.stack.postgres.fleet_url(self._database).replace(
@@ -264,14 +277,16 @@ class Fleet:
 
     # ---------------------------------------------------------------------------------------------------- orders
 
-    def order(self, tenant: str = "Rhine Arena", *, trace_id: str | None = None, **changes: Any) -> Publication:
+    def order(
+        self, tenant: str | Tenant = "Rhine Arena", *, trace_id: str | None = None, **changes: Any
+    ) -> Publication:
         """One order event; what matters is passed in. Its id is in `.log["order_id"]`."""
-        data = factories.order(self.tenants[tenant], **changes)
+        data = factories.order(self.tenants[tenant] if isinstance(tenant, str) else tenant, **changes)
         envelope = {"traceparent": f"00-{trace_id}-{trace_id[:16]}-01"} if trace_id else {}
         return Publication(factories.event(data, **envelope), {"published": "order", "order_id": data["order_id"]})
 
-    def orders(self, count: int, **changes: Any) -> list[Publication]:
-        return [self.order(**changes) for _ in range(count)]
+    def orders(self, count: int, tenant: str | Tenant = "Rhine Arena", **changes: Any) -> list[Publication]:
+        return [self.order(tenant, **changes) for _ in range(count)]
 
     def publish(self, *events: Publication, rate: float = AS_FAST_AS_IT_GOES) -> None:
         """Publish over AMQP; returns when the broker has confirmed all of them."""
@@ -281,6 +296,18 @@ class Fleet:
     def publish_meanwhile(self, *events: Publication, rate: float) -> AbstractContextManager[None]:
         """Publish from another thread; leaving the block waits for the last of them."""
         return meanwhile(lambda: self.publish(*events, rate=rate))
+
+    def put(self, queue: str, *bodies: bytes) -> None:
+        """Put bytes straight on a queue, past the outbox, as nobody should."""
+        connection = pika.BlockingConnection(pika.URLParameters(self.stack.rabbitmq.url))
+        channel = connection.channel()
+        for body in bodies:
+            channel.basic_publish("", queue, body)
+        connection.close()
+
+    def register(self, *sellers: Tenant) -> None:
+        with psycopg.connect(self.owner_url, autocommit=True) as owner:
+            tenants.register(owner, list(sellers))
 
     def sweep(self) -> None:
         """What the scheduler does every half minute, now."""
@@ -313,6 +340,10 @@ class Fleet:
         """What waits anywhere: order events, outbox rows, messages."""
         depths = topology.depths(self.stack.rabbitmq.url)
         return int(self.rows("SELECT count(*) FROM outbox")[0]["count"]) + sum(max(0, n) for n in depths.values())
+
+    def letters(self, words: str) -> list[dict[str, Any]]:
+        """Dead letters that hold these words in their payload or their reason."""
+        return self.rows("SELECT * FROM dead_letters WHERE concat(payload, reason) LIKE %s", f"%{words}%")
 
     def settled(self) -> int:
         return int(self.rows("SELECT count(*) FROM payments WHERE state NOT IN ('requested', 'charging')")[0]["count"])
@@ -347,6 +378,7 @@ class Fleet:
             with contextlib.suppress(psycopg.OperationalError, AMQPError, OSError):
                 if holds():
                     return
+            assert not self._leaving.is_set(), f"{self.ends[-1][0]} cannot start; see {self.directory / 'log'}"
             assert time.monotonic() < deadline, f"after {timeout:.0f} s still not: {what}"
             time.sleep(poll)
 
@@ -389,7 +421,7 @@ class Fleet:
         moving = [f"{count} {what}" for what, count in found.items() if count]
         if not moving:
             depths = topology.depths(self.stack.rabbitmq.url)
-            moving = [f"{depth} in {name}" for name, depth in depths.items() if depth > 0 and name != DEAD_LETTER_QUEUE]
+            moving = [f"{depth} in {name}" for name, depth in depths.items() if depth > 0]
         return moving
 
     def _database_settings(self) -> DatabaseSettings:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from db.inbox import KNOWN
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database
@@ -17,10 +18,11 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp, TryAgain
 from messages.webhooks import WebhookReceived
+from outbox.intake.inbox import receive
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers, charged_and_fully_booked
-from tests.workers.events import drain, events_of
+from tests.workers.events import drain, events_of, verified
 from workers.charge import charge
 from workers.webhook import webhook
 
@@ -105,6 +107,49 @@ def test_a_twin_event_of_one_fact_changes_nothing(
 
     assert book_of.balances() == SUCCEEDED
     assert inbox_states(book_of) <= {"applied", "kept"}
+
+
+def test_an_event_of_a_payment_that_is_settled_and_fully_booked_is_applied_on_arrival(
+    db: Database, gateway: Gateway, pay: Pay, book_of: Ledgers
+) -> None:
+    pay(amount_minor=4200)
+    [event] = [event for event in events_of(gateway) if event["type"] == "payment_intent.succeeded"]
+
+    receive(db, verified(event))
+
+    assert book_of.owner.execute("SELECT state, note FROM webhook_inbox").fetchall() == [("applied", KNOWN)]
+    assert not [message for message in book_of.messages() if message["kind"] == "webhook"]
+
+
+@pytest.mark.parametrize("stranger", ["payment_intent", "payment", "tenant"])
+def test_an_event_that_names_something_else_is_never_applied_on_arrival(
+    db: Database, gateway: Gateway, pay: Pay, book_of: Ledgers, stranger: str
+) -> None:
+    pay(amount_minor=4200)
+    [event] = [event for event in events_of(gateway) if event["type"] == "payment_intent.succeeded"]
+    subject = event["data"]["object"]
+    if stranger == "payment_intent":
+        subject["id"] = "pi_another"
+    else:
+        subject["metadata"][f"{stranger}_id"] = str(uuid4())
+
+    receive(db, verified(event))
+
+    assert inbox_states(book_of) == {"pending"}
+
+
+def test_an_event_before_stripes_fee_is_booked_is_drained(
+    db: Database, owner: psycopg.Connection, tenant: Tenant, gateway: Gateway, stripe_control: EmulatorControl,
+    book_of: Ledgers,
+) -> None:  # fmt: skip
+    payment = factories.requested(db, tenant, amount_minor=4200)
+    stripe_control.set_clock(datetime.now(UTC).timestamp())
+    automatic_async(db, owner, tenant, payment, gateway)
+
+    for event in events_of(gateway):
+        receive(db, verified(event))
+
+    assert "pending" in inbox_states(book_of)
 
 
 def test_a_late_success_after_a_decline_is_booked(db: Database, gateway: Gateway, pay: Pay, book_of: Ledgers) -> None:

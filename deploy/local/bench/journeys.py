@@ -6,6 +6,8 @@ and the outbox is empty. The emulator's CPU is Stripe's, not ours, and stands ap
 
 import time
 
+import psycopg
+
 from db.tenants import Tenant
 from deploy.local.bench import fleet, orders, webhooks
 from deploy.local.bench.cpu import Meter
@@ -16,12 +18,17 @@ from messages.queues import ORDERS_EXCHANGE
 from outbox.publisher import Outgoing, Publisher
 
 SLOWEST_PER_SECOND = 10  # a pass that takes longer than at this rate is given up
-_PROGRESS = """
+# Asked ten times a second, so it reads only what is left; counting what is done cost 0.4 ms of PostgreSQL a payment.
+_LEFT = """
     SELECT
-        (SELECT count(*) FROM payments WHERE state = 'succeeded'),
-        (SELECT count(*) FROM webhook_inbox WHERE event_type = 'payment_intent.succeeded' AND state = 'applied'),
+        (SELECT count(*) FROM payments WHERE state IN ('requested', 'charging', 'requires_action', 'processing')),
         (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')),
         (SELECT count(*) FROM outbox)
+"""
+_DONE = """
+    SELECT
+        (SELECT count(*) FROM payments WHERE state = 'succeeded'),
+        (SELECT count(*) FROM webhook_inbox WHERE event_type = 'payment_intent.succeeded' AND state = 'applied')
 """
 
 
@@ -33,7 +40,7 @@ def measure(ground: Ground) -> None:
         for position in range(ground.passes):
             ground.settle()
             _pass(ground, standing, tenant, count, so_far=warm + position * count)
-        webhooks.measure(ground, standing, tenant)
+        webhooks.measure(ground, standing)
 
 
 def _pass(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far: int) -> None:
@@ -55,7 +62,11 @@ def _settle(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_f
     publisher.close()
     deadline = time.monotonic() + 10 + count / SLOWEST_PER_SECOND
     with standing.book.owner() as owner:
-        while (progress := owner.execute(_PROGRESS).fetchone()) != (so_far + count, so_far + count, 0, 0):
+        while (left := owner.execute(_LEFT).fetchone()) != (0, 0, 0) or not _all_done(owner, so_far + count):
             standing.require_alive()
-            assert time.monotonic() < deadline, f"payments, webhooks, waiting, outbox stand at {progress}"
+            assert time.monotonic() < deadline, f"payments, webhooks and outbox rows that are left: {left}"
             time.sleep(0.1)
+
+
+def _all_done(owner: psycopg.Connection[tuple[object, ...]], count: int) -> bool:
+    return owner.execute(_DONE).fetchone() == (count, count)

@@ -62,15 +62,13 @@ class Sender:
 
 
 def _bodies(job: dict[str, Any]) -> list[bytes]:
-    """One event for each due time, made before the clock starts; the payments take turns."""
+    """One event for each due time, made before the clock starts; the intents take turns."""
     bodies = []
-    payments = itertools.cycle(job["payments"])
+    intents = itertools.cycle(job["intents"])
     for number in range(job["per_second"] * job["seconds"]):
         event = json.loads(job["template"])
-        payment_id, intent_id = next(payments)
         subject = event["data"]["object"]
-        event["id"], subject["id"] = f"{job['run']}{number}", intent_id
-        subject["metadata"] = {"tenant_id": job["tenant_id"], "payment_id": payment_id}
+        event["id"], subject["id"], subject["metadata"] = f"{job['run']}{number}", next(intents), {}
         bodies.append(json.dumps(event).encode())
     return bodies
 

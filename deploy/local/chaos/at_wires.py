@@ -1,9 +1,13 @@
 """Cases 15, 17, 23: the network between the fleet and its servers is cut, silent, slow, or loses one answer."""
 
+import time
 from collections.abc import Iterator
 
 from deploy.local.chaos.cases import Scene, case
+from deploy.local.chaos.fleet import HEARTBEAT_SECONDS
 
+# Two missed heartbeats, and one more for a machine that is busy.
+NOTICED = 3.0 * HEARTBEAT_SECONDS
 UNCONFIRMED = "outbox WHERE due_at < clock_timestamp() - interval '1 second'"
 
 
@@ -24,9 +28,15 @@ def parted(scene: Scene) -> Iterator[None]:
 
 @case("17a", "connections to the broker are half open", short=True)
 def half_open_broker(scene: Scene) -> Iterator[None]:
-    """Nobody is told; only missed heartbeats can tell. New connections pass, so healing is noticing."""
-    scene.fleet.rabbitmq_wire.silence()
-    scene.fleet.relay_wire.silence()
+    """Nobody is told: only missed heartbeats can tell, to every process. New connections pass."""
+    wires = (scene.fleet.rabbitmq_wire, scene.fleet.relay_wire)
+    for wire in wires:
+        wire.silence()
+    silent, started = sum(wire.unnoticed for wire in wires), time.monotonic()
+    scene.until(
+        lambda: not sum(wire.unnoticed for wire in wires), "every process gave its silent connection up", NOTICED
+    )
+    scene.note(f"{silent} connections given up within {time.monotonic() - started:.1f} s")
     yield
 
 

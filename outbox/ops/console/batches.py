@@ -19,7 +19,7 @@ MEANINGS = {
     "safe": "the replay repeats the same operation under the same key",
     "needs_new_key": "proved never to have happened; it is sent under a new key",
     "already_done": "done meanwhile; the letter is closed and nothing is sent",
-    "must_not": "refunded, disputed, expired or cancelled; it is left alone",
+    "must_not": "a replay could do harm or cannot work (refunded, cancelled, refused again); it is left alone",
 }
 MOVING = frozenset({"classifying", "running"})
 MAY_MOVE_MONEY = frozenset({"safe", "needs_new_key"})
@@ -94,7 +94,8 @@ def progress(visit: Visit) -> Response:
         view, names = _view(tx, _found(tx, visit)), tenants.names(tx)
     response = visit.page("batch_live.html", **_shown(view, names))
     if not view.is_moving:
-        response.headers["HX-Refresh"] = "true"  # once more the whole page: the letters below have moved too
+        # Once more the whole page: the letters below have moved too.
+        response.headers["HX-Redirect"] = f"/batches/{view.batch.batch_id}"
     return response
 
 

@@ -45,25 +45,18 @@ def _seen(watch: Watch) -> dict[str, Any]:
     return {
         "sample": sample,
         "stale_seconds": age if age > STALE_SECONDS else None,
-        "pace_per_minute": _per_minute(sample.beats),
+        "last_minute": sample.beats[-1],
         "charts": [_pace(sample.beats), _speed(sample.beats), _oldest(list(watch.marks))],
         "queues": _queues(sample),
         "currencies": _by_currency(sample.totals),
     }
 
 
-def _per_minute(beats: list[Beat]) -> float:
-    """Settled or declined, in the last five whole slices."""
-    whole = beats[-6:-1]
-    return sum(beat.settled + beat.failed for beat in whole) * 60 / (len(whole) * SLICE_SECONDS)
-
-
 def _pace(beats: list[Beat]) -> LineChart:
-    whole = beats[:-1]  # the slice under way would always look like a fall
     each = 60 / SLICE_SECONDS
 
     def of(name: str) -> Points:
-        return [(place / (SLICES - 2), getattr(beat, name) * each) for place, beat in enumerate(whole)]
+        return [(place / (SLICES - 1), getattr(beat, name) * each) for place, beat in enumerate(beats)]
 
     series = [("accepted", "calm", of("accepted")), ("settled", "good", of("settled")), ("failed", "bad", of("failed"))]
     return line_chart("Payments", "per minute", series)
@@ -71,7 +64,7 @@ def _pace(beats: list[Beat]) -> LineChart:
 
 def _speed(beats: list[Beat]) -> LineChart:
     def of(name: str) -> Points:
-        return [(place / (SLICES - 2), getattr(beat, name)) for place, beat in enumerate(beats[:-1])]
+        return [(place / (SLICES - 1), getattr(beat, name)) for place, beat in enumerate(beats)]
 
     series = [("p95", "busy", of("p95_seconds")), ("p50", "calm", of("p50_seconds"))]
     return line_chart("Order to settled", "seconds", series, decimals=1)
@@ -79,7 +72,7 @@ def _speed(beats: list[Beat]) -> LineChart:
 
 def _oldest(marks: list[Mark]) -> LineChart:
     """Drawn from this process's own samples: the book does not keep how old things were."""
-    span = SLICE_SECONDS * (SLICES - 1)
+    span = SLICE_SECONDS * SLICES
     now = marks[-1].at if marks else 0.0
     recent = [mark for mark in marks if now - mark.at <= span]
     longest = max([max(mark.oldest_moving_seconds, mark.oldest_due_seconds) for mark in recent], default=0.0)

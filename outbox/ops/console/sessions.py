@@ -1,5 +1,6 @@
 """Coming and going by the login form; only where APP_ENV=local."""
 
+from loguru import logger
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +19,9 @@ def log_in(visit: Visit) -> Response:
     name, onward = visit.form.text("name"), _onward(visit.form.text("next"))
     token = doorman.token_for(name, visit.form.text("password"))
     if token is None:
+        logger.warning("login refused: name and password do not fit")
         return visit.page("login.html", status=401, wrong=True, name=name, onward=onward)
+    logger.info("{} logged in", name)
     response = visit.go(onward)
     set_cookie(visit.room, visit.request, response, visit.room.gatekeeper.cookie_name(COOKIE, visit.request), token)
     return response

@@ -47,7 +47,11 @@ class Fields:
     """What a form or a query said; a field that is missing is an empty text."""
 
     def __init__(self, encoded: str) -> None:
-        self._fields = parse_qs(encoded, keep_blank_values=True, max_num_fields=2000)
+        try:
+            fields = parse_qs(encoded.replace("%00", ""), keep_blank_values=True, max_num_fields=2000)
+        except ValueError:
+            raise Trouble(413, "there are more fields than any of our forms has") from None
+        self._fields = fields
 
     def text(self, name: str) -> str:
         return self._fields.get(name, [""])[0].strip()

@@ -25,7 +25,7 @@ from db.session import Database
 EVERY_SECONDS = 3.0
 SHARE_OF_TIME = 0.05
 SLICE_SECONDS = 60
-SLICES = 31  # half an hour of whole ones, and the one under way
+SLICES = 30
 KEPT_SAMPLES = 600  # half an hour at full pace
 
 

@@ -94,7 +94,7 @@ def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, sc
     oda.post(f"{page}/cancel", {"reason": "not yet"}, onto=page)
 
     assert [entry[1:] for entry in logged(db)] == [("preview", "back"), ("start", "back"), ("cancel", "not yet")]
-    assert oda.get(f"{page}/live").headers["hx-refresh"] == "true"
+    assert oda.get(f"{page}/live").headers["hx-redirect"] == page
 
 
 def test_a_dear_batch_waits_for_a_second_person(as_: Any, db: Database, scene: Scene) -> None:
