@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from deploy.local.chaos.cases import Scene, case
 from deploy.local.chaos.fleet import HEARTBEAT_SECONDS
 
-# Two missed heartbeats, and one more for a machine that is busy.
-NOTICED = 3.0 * HEARTBEAT_SECONDS
+# pika looks once in a heartbeat and five seconds; the second look at the latest finds nothing, and says goodbye.
+NOTICED = 2.0 * (HEARTBEAT_SECONDS + 5) + 5
 UNCONFIRMED = "outbox WHERE due_at < clock_timestamp() - interval '1 second'"
 
 
