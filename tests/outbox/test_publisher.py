@@ -117,11 +117,11 @@ def test_a_broker_that_answers_no_goodbye_keeps_no_connection_of_ours(rabbitmq_u
         )
         publisher.publish([outgoing()])
         passing.silence()
-        assert passing.unnoticed == 1
+        assert passing.held == 1
 
         publisher.close()
 
-        until(lambda: passing.unnoticed == 0)
+        until(lambda: passing.held == 0)
 
 
 def test_a_connection_that_breaks_while_idle_is_replaced_by_the_next_batch_at_the_latest(rabbitmq_url: str) -> None:

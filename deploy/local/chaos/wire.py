@@ -44,8 +44,8 @@ class Wire:
         self._do(self._silence)
 
     @property
-    def unnoticed(self) -> int:
-        """Silent links that their client still takes for good."""
+    def held(self) -> int:
+        """Disturbed links that their client has not closed."""
         return sum(1 for link in list(self._links) if link.disturbed and not link.client_left)
 
     def mend(self) -> None:
