@@ -22,7 +22,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from messages.crash_points import crash_point
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
-from messages.redaction import redact_text, redact_value
+from messages.redaction import redact_text
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.logs import configure_logs
@@ -33,6 +33,10 @@ from outbox.stopping import stop_on_signals
 IDLE_SECONDS = 1.0
 AWAY_PAUSE_SECONDS = 1.0
 PREFETCH = 20
+# Ids and names of ours have at most 36 characters; an entry of an index holds some 2,700 bytes.
+LONGEST_WORD = 200
+_FIELDS = {"actor_name": str, "message_id": object, "kwargs": dict, "options": dict}
+_COUNTERS = {"attempt", "run"}
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
     death = (headers.get("x-death") or [{}])[0]
     queue, why = str(death.get("queue", "")), str(death.get("reason", ""))
     message = _dramatiq_fields(body)
-    kind = str(message["actor_name"]) if message else ("order.placed" if queue == ORDERS_QUEUE else None)
+    kind = _word(message["actor_name"]) if message else ("order.placed" if queue == ORDERS_QUEUE else None)
     cause, reason = _cause(queue, why, message)
     payload = message["kwargs"].get("payload") if message else None
     original = orjson.dumps(payload) if isinstance(payload, dict) else body
@@ -100,17 +104,14 @@ def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
         payload=redact_text(original[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace")),
         original=original,
         sealed=sealer.seal(original),
-        message_id=str(message["message_id"]) if message else properties.message_id,
+        message_id=_word(message["message_id"] if message else properties.message_id),
         kind=kind,
         queue=queue,
         tenant_id=_uuid(payload, "tenant_id"),
         payment_id=_uuid(payload, "payment_id"),
         error_class=why,
-        trace_id=str(options["trace_id"]) if options.get("trace_id") else None,
-        headers={
-            "x-death": _told(death),
-            **{name: redact_value(options[name]) for name in ("attempt", "run") if name in options},
-        },
+        trace_id=_word(options.get("trace_id")),
+        headers={"x-death": _told(death), **{name: _counter(options[name]) for name in _COUNTERS & options.keys()}},
     )
 
 
@@ -122,7 +123,7 @@ def _cause(queue: str, why: str, message: dict[str, Any] | None) -> tuple[str, s
     if message is None:
         return "undecodable", f"the bytes in {queue!r} are no message of ours"
     if message["actor_name"] not in kind_to_message():
-        return "unknown_actor", f"no actor is called {message['actor_name']!r}"
+        return "unknown_actor", f"no actor is called {_word(message['actor_name'])!r}"
     return "refused", f"rejected from {queue!r} ({why or 'no reason given'})"
 
 
@@ -132,10 +133,18 @@ def _dramatiq_fields(body: bytes) -> dict[str, Any] | None:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    wanted = {"actor_name", "message_id", "kwargs", "options"}
-    if not isinstance(fields, dict) or not wanted <= fields.keys():
+    if not isinstance(fields, dict) or not _FIELDS.keys() <= fields.keys():
         return None
-    return fields if isinstance(fields["kwargs"], dict) and isinstance(fields["options"], dict) else None
+    return fields if all(isinstance(fields[name], kind) for name, kind in _FIELDS.items()) else None
+
+
+def _word(value: object) -> str | None:
+    """A name or id as a row and its index can hold it: whoever wrote the message was not bound by ours."""
+    return None if value is None else redact_text(str(value)).replace("\x00", "\\x00")[:LONGEST_WORD]
+
+
+def _counter(value: object) -> int | str | None:
+    return value if type(value) is int and abs(value) < 2**31 else _word(value)
 
 
 def _uuid(payload: object, key: str) -> UUID | None:

@@ -70,6 +70,8 @@ class Relay:
     doorbell: Doorbell
     stopping: Event = field(default_factory=Event)
     _start_lane: int = 0
+    _seen: set[int] = field(default_factory=set)  # lanes looked at since the last sleep
+    _may_sleep: bool = False
     _floors: dict[int, datetime] = field(default_factory=dict)
     _full_look_at: float = 0.0
 
@@ -86,14 +88,16 @@ class Relay:
                 logger.warning("database away: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
-            if published < BATCH and not self.stopping.is_set():
+            if published < BATCH and self._may_sleep and not self.stopping.is_set():
                 self.doorbell.wait(POLL_SECONDS)
+                self._seen.clear()
 
     def run_once(self) -> int:
         """One round; the transaction commits only after every confirm is in."""
         with self.db.system_transaction() as tx:
             one = self._round(tx)
         self._floors.update(dict.fromkeys(one.lanes, one.floor) if one.floor else {})
+        self._note_seen(one.lanes)
         if not one.rows:
             return 0
         crash_point("relay.after_commit")
@@ -101,6 +105,14 @@ class Relay:
         RELAY_REFUSED.inc(one.refused)
         RELAY_BATCH_SECONDS.observe(time.perf_counter() - one.started)
         return one.rows
+
+    def _note_seen(self, lanes: list[int]) -> None:
+        """With other relays beside us a round has a part of the lanes; the bell may have rung for any of the rest.
+
+        We may sleep once we have looked into each of them, or when all that are left are in the hands of others.
+        """
+        self._may_sleep = self._seen.issuperset(lanes) or len(self._seen.union(lanes)) == table.LANES
+        self._seen.update(lanes)
 
     def _round(self, tx: Tx) -> _Round:
         """Batch after batch: while one waits for its confirms, the next is read and the one before is settled."""

@@ -22,6 +22,7 @@ from outbox.broker import GIVE_BACK, FleetBroker
 from outbox.logs import configure_logs
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers import actor as actors
@@ -75,6 +76,7 @@ def start() -> None:
     configure_logs(database.app_env, "worker")
     broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())
     dramatiq.set_broker(broker)
+    dramatiq.set_encoder(StrictEncoder())
     build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings), Sealer(seal))
 
 

@@ -16,7 +16,7 @@ from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from deploy.local.stack import CLONE
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-from tests.journeys.fleet import PROCFILE, Fleet
+from tests.journeys.fleet import NEEDED, Fleet
 from tests.journeys.truth import assert_clean, assert_told_in_order
 
 SEEDS = (1, 2)
@@ -99,7 +99,7 @@ def test_one_killed_worker_is_no_failure_of_the_start(fleet: Fleet) -> None:
     assert_clean(fleet)
 
 
-@pytest.mark.parametrize("name", sorted(PROCFILE))
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_process_asked_to_stop_under_load_drains_and_leaves_nothing_behind(fleet: Fleet, name: str) -> None:
     before = fleet.service.published
 

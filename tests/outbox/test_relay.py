@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from db.doorbell import Doorbell
 from db.session import Database
 from db.tenants import Tenant
 from messages.ids import OrderId, PaymentId, TenantId
@@ -133,6 +134,20 @@ def test_one_payments_messages_keep_their_order_with_two_relays_at_work(
     for one in payment_ids:
         ours = [UUID(m["message_id"]) for m in arrived if m["kwargs"]["payload"]["payment_id"] == str(one)]
         assert ours == appended[one]
+
+
+@pytest.mark.parametrize("beside", [1, 2, 3, 8])
+def test_a_relay_looks_into_every_lane_before_it_sleeps_however_many_share_them(
+    db: Database, owner: psycopg.Connection, tenant: Tenant, relay: Relay, monkeypatch: pytest.MonkeyPatch, beside: int
+) -> None:
+    for _ in range(30):
+        ask(db, tenant)
+    monkeypatch.setattr(Doorbell, "relays", lambda _: beside)
+    monkeypatch.setattr(Doorbell, "wait", lambda _, _seconds: relay.stopping.set())
+
+    relay.run()
+
+    assert waiting(owner) == 0
 
 
 def test_an_old_row_that_commits_after_a_full_batch_is_found_by_the_next_full_look(
