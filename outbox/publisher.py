@@ -144,11 +144,13 @@ class _Link:
         self._connection.ioloop.close()
 
     def _stop(self) -> None:
-        """Say goodbye: the broker's answer ends the loop (_break), and so does a broker that gives none."""
+        """Say goodbye: the broker's answer ends the loop (_break). From one that gives none we part by force, which
+        ends the loop in the same way; stopping the loop alone would leave the socket open.
+        """
         if not self._connection.is_open:
             self._connection.ioloop.stop()
             return
-        self._connection.ioloop.call_later(GOODBYE_SECONDS, self._connection.ioloop.stop)
+        self._connection.ioloop.call_later(GOODBYE_SECONDS, self._connection._adapter_disconnect_stream)
         self._connection.close()
 
     def _on_open(self, connection: SelectConnection) -> None:

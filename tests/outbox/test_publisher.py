@@ -3,15 +3,18 @@
 import threading
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from deploy.local.chaos.wire import wire
 from deploy.local.stripe.process import free_port
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
 from tests import queues
 from tests.lines import Cut
+from tests.waiting import until
 
 QUEUE = "charges"
 
@@ -104,6 +107,21 @@ def test_a_connection_that_breaks_between_publish_and_confirm_gives_the_batch_up
         with pytest.raises(BrokerAwayError):
             publisher.finish()
         publisher.close()
+
+
+def test_a_broker_that_answers_no_goodbye_keeps_no_connection_of_ours(rabbitmq_url: str) -> None:
+    with wire(urlsplit(rabbitmq_url).port or 5672, free_port()) as passing:
+        parts = urlsplit(rabbitmq_url)
+        publisher = Publisher(
+            parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{passing.port}")).geturl()
+        )
+        publisher.publish([outgoing()])
+        passing.silence()
+        assert passing.held == 1
+
+        publisher.close()
+
+        until(lambda: passing.held == 0)
 
 
 def test_a_connection_that_breaks_while_idle_is_replaced_by_the_next_batch_at_the_latest(rabbitmq_url: str) -> None:

@@ -1,9 +1,20 @@
 """Cases 15, 17, 23: the network between the fleet and its servers is cut, silent, slow, or loses one answer."""
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from deploy.local.chaos.cases import Scene, case
+from deploy.local.chaos.fleet import HEARTBEAT_SECONDS
 
+# pika looks once in a heartbeat and five seconds; the second look at the latest finds nothing, and the work follows.
+NOTICED = 2.0 * (HEARTBEAT_SECONDS + 5) + 10
+ENOUGH = 10
+SUCCEEDED_SINCE = "payments WHERE created_at > %(since)s AND state = 'succeeded'"
+STUCK = (
+    "payments WHERE state IN ('requested', 'charging') AND created_at < clock_timestamp() - interval '3 seconds' "
+    "AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = payments.payment_id)"
+)
 UNCONFIRMED = "outbox WHERE due_at < clock_timestamp() - interval '1 second'"
 
 
@@ -24,9 +35,16 @@ def parted(scene: Scene) -> Iterator[None]:
 
 @case("17a", "connections to the broker are half open", short=True)
 def half_open_broker(scene: Scene) -> Iterator[None]:
-    """Nobody is told; only missed heartbeats can tell. New connections pass, so healing is noticing."""
+    """Nobody is told: only missed heartbeats can tell. New connections pass; the silent ones stay until it is over."""
+    silent_since, started = datetime.now(UTC), time.monotonic()
     scene.fleet.rabbitmq_wire.silence()
     scene.fleet.relay_wire.silence()
+    scene.until(
+        lambda: scene.truth.count(SUCCEEDED_SINCE, since=silent_since) >= ENOUGH and not scene.truth.count(STUCK),
+        "payments succeed on new connections, and none hangs on a silent one",
+        NOTICED,
+    )
+    scene.note(f"after {time.monotonic() - started:.1f} s")
     yield
 
 

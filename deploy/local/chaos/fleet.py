@@ -32,7 +32,7 @@ from messages import crash_points
 
 DIRECTORY = CLONE / ".local" / "chaos"
 STRIPE_READ_TIMEOUT_SECONDS = 3
-_HEARTBEAT = "?heartbeat=5"  # what is half open is noticed after two of them
+HEARTBEAT_SECONDS = 5  # what is half open is noticed after two of them
 IMPATIENT = {
     "SWEEP_AFTER_SECONDS": "5",
     "STRIPE_READ_TIMEOUT_SECONDS": str(STRIPE_READ_TIMEOUT_SECONDS),
@@ -194,7 +194,8 @@ class Fleet:
             **own,
             **IMPATIENT,
             "DATABASE_URL": _over(own["DATABASE_URL"], self.stack.postgres.port, self.postgres_wire),
-            "RABBITMQ_URL": _over(own["RABBITMQ_URL"], self.stack.rabbitmq.port, broker) + _HEARTBEAT,
+            "RABBITMQ_URL": _over(own["RABBITMQ_URL"], self.stack.rabbitmq.port, broker)
+            + f"?heartbeat={HEARTBEAT_SECONDS}",
             crash_points.VARIABLE: str(self._crashes),
         }
 

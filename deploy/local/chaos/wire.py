@@ -38,15 +38,31 @@ class Wire:
         self._application, self.commits_to_lose = application.encode(), times
 
     def cut(self) -> None:
-        self._loop.call_soon_threadsafe(self._cut)
+        self._do(self._cut)
 
     def silence(self) -> None:
-        self._loop.call_soon_threadsafe(self._silence)
+        self._do(self._silence)
+
+    @property
+    def held(self) -> int:
+        """Disturbed links that their client has not closed."""
+        return sum(1 for link in list(self._links) if link.disturbed and not link.client_left)
 
     def mend(self) -> None:
         """As before every fault; what was silenced is cut, as the kernels would in the end."""
         self.delay_seconds, self.answers_pass, self.commits_to_lose = 0.0, True, 0
-        self._loop.call_soon_threadsafe(self._cut_disturbed)
+        self._do(self._cut_disturbed)
+
+    def _do(self, what: Callable[[], None]) -> None:
+        """In the wire's own thread; returns when it is done."""
+        done = threading.Event()
+
+        def do() -> None:
+            what()
+            done.set()
+
+        self._loop.call_soon_threadsafe(do)
+        done.wait()
 
     def _cut(self) -> None:
         for link in list(self._links):
@@ -73,9 +89,9 @@ class Wire:
         started.set()
         self._loop.run_forever()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
+        for task in (left := asyncio.all_tasks(self._loop)):
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
     def stop(self) -> None:
@@ -90,7 +106,8 @@ class Wire:
             return
         link = _Link(self, writer, server_writer)
         self._links.add(link)
-        asking = link.pass_on(reader, server_writer, link.may_ask)
+        asking = asyncio.ensure_future(link.pass_on(reader, server_writer, link.may_ask))
+        asking.add_done_callback(link.note_that_client_left)
         answering = link.pass_on(server_reader, writer, link.may_answer)
         await asyncio.gather(asking, answering)
         self._links.discard(link)
@@ -101,6 +118,7 @@ class _Link:
 
     def __init__(self, wire: Wire, *ends: asyncio.StreamWriter) -> None:
         self.disturbed = False
+        self.client_left = False
         self._wire = wire
         self._ends = ends
         self._application = b""
@@ -113,6 +131,9 @@ class _Link:
 
     def silence(self) -> None:
         self._silent = self.disturbed = True
+
+    def note_that_client_left(self, _: object) -> None:
+        self.client_left = True
 
     async def pass_on(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, may_pass: Callable[[bytes], bool]
