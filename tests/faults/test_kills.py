@@ -39,6 +39,7 @@ def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, 
 
     assert_clean(fleet)
     assert [fleet.state_of(order) for order in waiting] == ["succeeded", "succeeded"]
+    fleet.wait_until(lambda: bool(fleet.ends), "the end of the process was noticed")
     # As a kill: a supervisor that took it for a start that failed would give the whole fleet up after a few of them.
     assert {RestartPolicy(4).delay_seconds(code, lived_seconds=1.0) for _, code in fleet.ends} == {FIRST_DELAY_SECONDS}
 
