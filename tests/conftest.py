@@ -39,10 +39,6 @@ def stack() -> Iterator[Stack]:
 def template(stack: Stack) -> str:
     """A migrated, empty database that no test writes to; cloning it takes a fraction of migrating."""
     with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
-        # Making and dropping a database each force a checkpoint; no test pulls the plug of the machine.
-        superuser.execute("ALTER SYSTEM SET fsync = off")
-        superuser.execute("ALTER SYSTEM SET synchronous_commit = off")
-        superuser.execute("SELECT pg_reload_conf()")
         superuser.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
         superuser.execute(f"CREATE DATABASE {TEMPLATE} OWNER fleet_owner")
     migrate(stack.postgres.owner_url(TEMPLATE))
