@@ -53,7 +53,8 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
     kind = opened.letter.kind
     if opened.letter.source == "orders" or kind == "order.placed":
         return _judge_order(opened, db)
-    if opened.payload is None:
+    # Without an id of ours its end could not be told to the letter; an edit gives the successor a fresh one.
+    if opened.payload is None or opened.letter.message_uuid is None:
         return rules.UNREADABLE
     if kind in {"sweep", "classify", "replay"}:
         return rules.PASSED

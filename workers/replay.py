@@ -78,8 +78,7 @@ def _bring_back(tx: Tx, batch: Batch, opened: Opened, judgement: Judgement) -> N
 def _envelope(tx: Tx, letter: Sealed) -> Envelope:
     """The same message id and trace, a fresh set of tries, and the number of the run that follows the last one."""
     fresh = new_envelope(letter.trace_id)
-    if letter.message_uuid is None:
-        return Envelope(fresh.message_id, 1, 1, fresh.trace_id, fresh.first_appended_ms, replayed=True)
+    assert letter.message_uuid is not None, "a message without an id of ours is never judged replayable"
     run = failures.next_run(tx, letter.message_uuid)
     return Envelope(letter.message_uuid, run, 1, fresh.trace_id, fresh.first_appended_ms, replayed=True)
 

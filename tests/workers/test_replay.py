@@ -208,6 +208,19 @@ def test_a_replay_that_dies_again_opens_its_letter_again(
     assert detail.history[0].traceback
 
 
+def test_a_message_whose_id_is_none_of_ours_is_left_to_an_edit_and_never_stuck(
+    db: Database, owner: psycopg.Connection, gateway: Gateway, sealer: Sealer, desk: Desk
+) -> None:
+    payment = factories.requested(db, factories.tenant(owner))
+    letter = dead_charge(db, payment, sealer)
+    owner.execute("UPDATE dead_letters SET message_id = 'no-uuid'")
+
+    batch = run_batch(db, gateway, desk)
+
+    assert items_of(db, batch) == [("must_not", "skipped")]
+    assert state_of(db, letter) == "open"
+
+
 def test_a_dear_batch_waits_for_a_second_person(
     db: Database, owner: psycopg.Connection, gateway: Gateway, sealer: Sealer
 ) -> None:
