@@ -87,6 +87,30 @@ def test_canceled_and_captured_intents_have_stripe_s_shape(
     check("charge", client.v1.charges.retrieve(str(captured.latest_charge)).to_dict(for_json=True))
 
 
+@pytest.mark.parametrize("method", ["pm_card_pendingRefund", "pm_card_refundFail", "pm_usBankAccount_success"])
+def test_refunds_have_stripe_s_shape_all_their_life(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, check: Callable[[str, Json], None], method: str
+) -> None:
+    intent = pay(payment_method=method)
+    control.advance_clock(200)
+    made = client.v1.refunds.create(params={"payment_intent": intent.id, "amount": 400})
+    control.set_refunds_beyond_balance("overdraw")
+    asked = client.v1.refunds.create(params={"payment_intent": intent.id})
+    told = [made.to_dict(for_json=True), asked.to_dict(for_json=True)]
+    if asked.status == "pending":
+        told.append(control.finish_refund(asked.id, "ask_buyer"))
+    control.advance_clock(3 * 24 * 3600)
+    told += [found.to_dict(for_json=True) for found in client.v1.refunds.list().data]
+    events = [event.to_dict(for_json=True) for event in client.v1.events.list(params={"limit": 100}).data]
+    for shown in told:
+        check("refund", shown)
+    for event in events:
+        check("event", event)
+        check(event["data"]["object"]["object"], event["data"]["object"])
+    for booked in client.v1.balance_transactions.list().data:
+        check("balance_transaction", booked.to_dict(for_json=True))
+
+
 def test_customers_methods_and_endpoints_have_stripe_s_shape(
     client: stripe.StripeClient, check: Callable[[str, Json], None]
 ) -> None:
@@ -111,6 +135,7 @@ def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
     charge = intent.latest_charge
     ours = {"payment_intent": intent, "charge": charge, "balance_transaction": charge.balance_transaction}
     ours |= {"payment_method": intent.payment_method, "customer": client.v1.customers.create(params={})}
+    ours |= {"refund": client.v1.refunds.create(params={"payment_intent": intent.id})}
     missing = {kind: set(samples[kind]) - set(made.to_dict()) for kind, made in ours.items()}
     assert missing == {
         "payment_intent": {"source", "managed_payments"},
@@ -118,6 +143,7 @@ def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
         "balance_transaction": set(),
         "payment_method": set(),
         "customer": set(),
+        "refund": set(),
     }
 
 

@@ -131,6 +131,19 @@ UPDATE_CHARGE = Parameters(
     {name: INTENT_LABELS[name] for name in ("description", "receipt_email", "shipping", "transfer_group", "metadata")}
     | {"customer": text, "fraud_details": nested({"user_report": one_of("fraudulent", "safe")})}
 )
+CREATE_REFUND = Parameters(
+    {
+        "amount": integer,
+        "charge": text,
+        "payment_intent": text,
+        "reason": one_of("duplicate", "fraudulent", "requested_by_customer"),
+        "metadata": metadata,
+    },
+    without_effect=without_effect(
+        "currency customer instructions_email origin refund_application_fee reverse_transfer"
+    ),
+)
+LABELS_ONLY = Parameters({"metadata": metadata})
 WINDOW = Parameters(dict(PAGE) | {"created": CREATED})
 NOTHING = Parameters()
 

@@ -16,6 +16,7 @@ NOT_MODELLED = (
     "A limit on confirm attempts and on updates of one intent, and the single use of an unattached PaymentMethod.",
     "Retrieving a pm_card_* name by itself: using or attaching it makes a PaymentMethod.",
     "The charge of a bank debit gets its balance transaction when it succeeds, not while it is pending.",
+    "Card and e-mail block lists, which `reason=fraudulent` of a refund feeds at Stripe.",
     "A partial capture books the captured amount alone; the released rest is in amount_refunded, without a refund.",
     "Signature timestamps and webhook retries follow the machine's clock, everything else the emulator's.",
     "Search serves metadata, status, currency and customer, exact matches joined by AND.",
@@ -47,7 +48,8 @@ def capabilities(settings: Settings) -> Json:
 def _shown(settings: Settings) -> Json:
     names = (
         "latency_ms", "async_capture_delay_ms", "search_lag_seconds", "bank_debit_seconds", "funds_delay_seconds",
-        "authorization_seconds", "fee_basis_points", "fee_fixed_minor", "webhook_delay_ms", "webhook_timeout_seconds",
+        "authorization_seconds", "refund_seconds", "refunds_beyond_balance", "fee_basis_points", "fee_fixed_minor",
+        "webhook_delay_ms", "webhook_timeout_seconds",
         "webhook_retry_seconds", "webhook_concurrency",
     )  # fmt: skip
     return {name: getattr(settings, name) for name in names}

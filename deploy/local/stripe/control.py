@@ -109,6 +109,17 @@ class EmulatorControl:
         given = {"outcome": outcome, "account": account}
         return self._call("POST", f"/_control/payment_intents/{intent}/settlement", given)
 
+    def finish_refund(
+        self, refund: str, outcome: str = "succeed", *, reason: str | None = None, account: str | None = None
+    ) -> Json:
+        """`outcome` is succeed, fail (also long after it succeeded) or ask_buyer (a pending one: requires_action)."""
+        given = {"outcome": outcome, "reason": reason, "account": account}
+        return self._call("POST", f"/_control/refunds/{refund}/outcome", given)
+
+    def set_refunds_beyond_balance(self, policy: str) -> None:
+        """wait: a card refund larger than the available balance is pending until there is money; or overdraw."""
+        self._call("POST", "/_control/refunds_beyond_balance", {"policy": policy})
+
     def roll_webhook_secret(self, endpoint: str, account: str | None = None) -> str:
         """Returns the new secret; the old one goes on signing beside it until the next roll."""
         path = f"/_control/webhook_endpoints/{endpoint}/secret"

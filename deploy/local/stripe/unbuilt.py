@@ -36,11 +36,6 @@ POST /v1/payouts/*/cancel
 POST /v1/payouts/*/reverse
 GET /v1/radar/early_fraud_warnings
 GET /v1/radar/early_fraud_warnings/*
-GET /v1/refunds
-POST /v1/refunds
-GET /v1/refunds/*
-POST /v1/refunds/*
-POST /v1/refunds/*/cancel
 GET /v1/reporting/report_runs
 POST /v1/reporting/report_runs
 GET /v1/reporting/report_runs/*

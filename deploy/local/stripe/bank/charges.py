@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from deploy.local.stripe.bank import balance
 from deploy.local.stripe.bank.customers import check_exists
 from deploy.local.stripe.bank.payment_methods import behaviour_of
@@ -151,6 +153,16 @@ def list_all(call: Call) -> Json:
     if "customer" in call.parameters:
         wanted["customer"] = call.parameters["customer"]
     return list_objects(call, "charge", wanted)
+
+
+def refunds_of(call: Call, charge_id: str) -> Json:
+    """The `refunds` of a charge, shown only when expanded: the ten newest."""
+    rows = call.world.store.execute(
+        "SELECT body FROM objects WHERE parent = ? AND kind = 'refund' AND account = ? ORDER BY sequence DESC LIMIT 11",
+        (charge_id, call.account),
+    ).fetchall()
+    data = [orjson.loads(body) for (body,) in rows[:10]]
+    return {"object": "list", "data": data, "has_more": len(rows) > 10, "url": f"/v1/charges/{charge_id}/refunds"}
 
 
 def update(call: Call) -> Json:

@@ -18,7 +18,7 @@ from deploy.local.stripe.wire.errors import Json
 
 # Which field of an object fills which column, so that lists can filter without opening the JSON.
 _CUSTOMER = frozenset({"payment_intent", "charge", "payment_method"})
-_PARENT = {"charge": "payment_intent", "balance_transaction": "source"}
+_PARENT = {"charge": "payment_intent", "balance_transaction": "source", "refund": "charge"}
 _TYPED = frozenset({"balance_transaction", "payment_method"})
 _SEARCHED = frozenset({"payment_intent"})
 
