@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import stripe
 
+from messages.declines import public_reason
 from messages.verdicts import GiveUp, TryAgain, TryLater, Verdict
 from stripe_client.gateway import BreakerOpenError, advice, error_code, is_replay
 from stripe_client.outcomes import Declined, Refused, Unanswered
@@ -41,16 +42,6 @@ REFUSED_PARAMETERS = frozenset({"payment_method", "customer"})
 
 # With these the buyer, not the card, is the reason: no other card should be offered.
 _NOT_WITH_ANY_CARD = frozenset({"fraudulent", "merchant_blacklist"})
-# What a buyer may hear; lost, stolen and fraudulent are said as a plain decline (docs.stripe.com/declines/codes).
-_PUBLIC_REASONS = {
-    "insufficient_funds": "insufficient_funds",
-    "expired_card": "expired_card",
-    "incorrect_cvc": "incorrect_cvc",
-    "incorrect_number": "incorrect_number",
-    "processing_error": "processing_error",
-    "authentication_required": "authentication_required",
-    "card_velocity_exceeded": "card_limit_exceeded",
-}
 
 
 def sort(error: stripe.StripeError | BreakerOpenError) -> Sorted:
@@ -76,7 +67,7 @@ def declined(code: str | None, decline_code: str | None, intent_id: str | None) 
         intent_id=intent_id,
         code=code or "card_declined",
         decline_code=decline_code,
-        public_reason=_PUBLIC_REASONS.get(reason, "card_declined"),
+        public_reason=public_reason(reason),
         may_try_another_card=reason not in _NOT_WITH_ANY_CARD,
     )
 

@@ -13,13 +13,13 @@ from db.payments import Payment
 from db.session import Database
 from messages import trace
 from messages.crash_points import crash_point
+from messages.fees import platform_fee
 from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Unanswered
 from workers.actor import actor
-from workers.rules import fees
 from workers.settlement import settle
 from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
 
@@ -61,7 +61,7 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
         if payment.state not in {PaymentState.REQUESTED, PaymentState.CHARGING}:
             return None
         if payment.state is PaymentState.REQUESTED:
-            fee = fees.platform_fee(payment.amount, payment.plan)
+            fee = platform_fee(payment.amount, payment.plan)
             payments.begin_charging(tx, payment.payment_id, platform_fee_minor=fee.minor, by="charge")
         return payment, calls.begin(
             tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request=_body(payment)

@@ -14,6 +14,7 @@ from db.charges import Fee
 from db.ledger import Journal
 from db.payments import Attempt, Payment
 from db.session import Tx
+from messages.fees import platform_fee
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
@@ -30,7 +31,6 @@ from stripe_client.outcomes import (
     Settled,
 )
 from stripe_client.payment_intents import CREATE
-from workers.rules.fees import platform_fee
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
