@@ -1,0 +1,71 @@
+-- Reconciliation: cases, the sweep over Stripe's events, the bank's lines beside the book's, the chain over journals,
+-- and the one way in which old rows may go.
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Cases: what does not fit, one open case for each thing and way. A case closes when the next look finds nothing wrong,
+-- or when a person says why it may stay as it is; then the same finding is not opened again.
+
+CREATE TABLE reconciliation_cases (
+    case_id          uuid PRIMARY KEY DEFAULT uuidv7(),
+    type             text NOT NULL CHECK (type IN (
+                         'missing_in_book', 'missing_at_stripe', 'amount_differs', 'unknown_tenant',
+                         'payout_unexplained', 'event_unmatched', 'refund_failed', 'refund_stuck',
+                         'dispute_evidence_due', 'authorization_expiring')),
+    subject          text NOT NULL CHECK (subject <> ''),           -- Stripe's object, or our id of what it is about
+    tenant_id        uuid REFERENCES tenants,                       -- NULL: nobody knows whose it is
+    payment_id       uuid,
+    amount_minor     bigint,                                        -- what is not explained, signed as at the bank
+    currency         currency,
+    details          text NOT NULL,
+    suggested_action text NOT NULL,
+    state            text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'closed')),
+    opened_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    times_seen       integer NOT NULL DEFAULT 1 CHECK (times_seen >= 1),
+    auto_fix_after   timestamptz,                                   -- when a worker may ask Stripe again by itself
+    auto_fixed_at    timestamptz,
+    closed_at        timestamptz,
+    closed_by        text,
+    closed_because   text,
+    accepted         boolean NOT NULL DEFAULT false,                -- closed by a person, although nothing changed
+    FOREIGN KEY (tenant_id, payment_id) REFERENCES payments,
+    CHECK ((amount_minor IS NULL) = (currency IS NULL)),
+    CHECK ((state = 'closed') = (closed_at IS NOT NULL)),
+    CHECK ((closed_at IS NULL) = (closed_by IS NULL) AND (closed_by IS NULL) = (closed_because IS NULL)),
+    CHECK (closed_because <> ''),
+    CHECK (state = 'closed' OR NOT accepted)
+);
+CREATE UNIQUE INDEX reconciliation_cases_open ON reconciliation_cases (type, subject) WHERE state = 'open';
+CREATE INDEX reconciliation_cases_of_subject ON reconciliation_cases (subject);
+CREATE INDEX reconciliation_cases_of_payment ON reconciliation_cases (payment_id) WHERE payment_id IS NOT NULL;
+
+CREATE FUNCTION guard_case() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.state = 'closed' THEN
+        RAISE EXCEPTION 'case % is closed; what is found again is a new case', OLD.case_id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF (NEW.case_id, NEW.type, NEW.subject, NEW.opened_at) <> (OLD.case_id, OLD.type, OLD.subject, OLD.opened_at) THEN
+        RAISE EXCEPTION 'case %: what it is about cannot change', OLD.case_id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER a_case_closes_once BEFORE UPDATE ON reconciliation_cases
+    FOR EACH ROW EXECUTE FUNCTION guard_case();
+CREATE TRIGGER reconciliation_cases_are_kept BEFORE DELETE OR TRUNCATE ON reconciliation_cases
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+ALTER TABLE reconciliation_cases ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON reconciliation_cases TO fleet_tenant
+    USING (tenant_id = current_tenant()) WITH CHECK (tenant_id = current_tenant());
+CREATE POLICY platform_finds ON reconciliation_cases TO fleet_system USING (true) WITH CHECK (true);
+CREATE POLICY ops_read ON reconciliation_cases FOR SELECT TO fleet_ops USING (true);
+CREATE POLICY ops_close ON reconciliation_cases FOR UPDATE TO fleet_ops USING (true) WITH CHECK (state = 'closed');
+GRANT SELECT ON reconciliation_cases TO fleet_tenant, fleet_system, fleet_ops;
+GRANT INSERT ON reconciliation_cases TO fleet_tenant, fleet_system;
+GRANT UPDATE (tenant_id, payment_id, amount_minor, currency, details, seen_at, times_seen, auto_fixed_at, state, closed_at,
+              closed_by, closed_because)
+    ON reconciliation_cases TO fleet_tenant, fleet_system;
+GRANT UPDATE (state, closed_at, closed_by, closed_because, accepted) ON reconciliation_cases TO fleet_ops;
