@@ -69,3 +69,28 @@ GRANT UPDATE (tenant_id, payment_id, amount_minor, currency, details, seen_at, t
               closed_by, closed_because)
     ON reconciliation_cases TO fleet_tenant, fleet_system;
 GRANT UPDATE (state, closed_at, closed_by, closed_because, accepted) ON reconciliation_cases TO fleet_ops;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The sweep over Stripe's list of events: how far it is, and by which road each event came here first.
+
+CREATE TABLE event_sweep (
+    singleton   boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    swept_until timestamptz NOT NULL,                               -- every event created before is listed and stored
+    moved_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+ALTER TABLE webhook_inbox
+    ADD COLUMN came_by text NOT NULL DEFAULT 'webhook' CHECK (came_by IN ('webhook', 'sweep')),
+    ADD COLUMN listed_at timestamptz;                               -- when the sweep saw it in Stripe's list, and counted it
+
+CREATE TABLE event_coverage (
+    hour          timestamptz PRIMARY KEY,                          -- of the event, not of its arrival
+    by_webhook    bigint NOT NULL CHECK (by_webhook >= 0),
+    only_by_sweep bigint NOT NULL CHECK (only_by_sweep >= 0),
+    listed        bigint NOT NULL GENERATED ALWAYS AS (by_webhook + only_by_sweep) STORED,
+    counted_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+GRANT SELECT ON event_sweep, event_coverage TO fleet_system, fleet_ops;
+GRANT INSERT, UPDATE ON event_sweep, event_coverage TO fleet_system;
+GRANT UPDATE (listed_at) ON webhook_inbox TO fleet_system;
