@@ -16,7 +16,7 @@ from db import schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
-from messages.reconciliation import EventSweepDue
+from messages.reconciliation import EventSweepDue, SealDue
 from messages.settings import SettingsError, load, stop_the_start
 from messages.sweeps import SweepDue
 from outbox.append import append
@@ -39,6 +39,7 @@ class Periodic:
 PERIODIC = (
     Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),
     Periodic("event_sweep", 180, lambda due_at: EventSweepDue(due_at=due_at)),
+    Periodic("seal_ledger", 60, lambda due_at: SealDue(due_at=due_at)),
 )
 
 

@@ -94,3 +94,76 @@ CREATE TABLE event_coverage (
 GRANT SELECT ON event_sweep, event_coverage TO fleet_system, fleet_ops;
 GRANT INSERT, UPDATE ON event_sweep, event_coverage TO fleet_system;
 GRANT UPDATE (listed_at) ON webhook_inbox TO fleet_system;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- The chain over the ledger: one link for each journal with its entries, made off the hot path (workers/seal_ledger.py).
+-- Whoever changes, removes or slips in a journal or an entry later breaks it; db/ledger_chain.py walks it.
+
+-- What both chains (this and the operator log) hash: the hash before, and the content.
+CREATE FUNCTION chain_hash(previous_hash bytea, content jsonb) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN sha256(previous_hash || convert_to(content::text, 'UTF8'));
+
+CREATE OR REPLACE FUNCTION operator_log_hash(
+    seq bigint, at timestamptz, operator text, action text, subject jsonb, reason text, previous_hash bytea
+) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN chain_hash(previous_hash, jsonb_build_array(
+    seq, floor(extract(epoch FROM at) * 1000000)::bigint, operator, action, subject, reason));
+
+-- The transaction that posted a journal. Journals become visible in the order of their commits, not of their ids, so
+-- "everything after the last one" would skip a late commit. A transaction below the xmin of a snapshot has ended: its
+-- journals are visible or never will be (PAINS: outbox by sequence number).
+ALTER TABLE ledger_journals ADD COLUMN posted_by xid8 NOT NULL DEFAULT pg_current_xact_id();
+CREATE INDEX ledger_journals_by_transaction ON ledger_journals (posted_by);
+
+CREATE TABLE ledger_chain (
+    seq           bigint PRIMARY KEY,
+    tenant_id     uuid NOT NULL,
+    journal_id    uuid NOT NULL,
+    sealed_at     timestamptz NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash          bytea NOT NULL,
+    UNIQUE (tenant_id, journal_id),
+    FOREIGN KEY (tenant_id, journal_id) REFERENCES ledger_journals
+);
+
+-- Every journal posted by a transaction below the horizon is sealed.
+CREATE TABLE ledger_horizon (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    horizon   xid8 NOT NULL
+);
+INSERT INTO ledger_horizon (horizon) VALUES ('0');
+
+CREATE FUNCTION ledger_journal_content(seq bigint, tenant uuid, journal uuid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (
+    SELECT jsonb_build_array(
+        seq, j.tenant_id, j.journal_id, j.kind, j.source_id, j.payment_id,
+        floor(extract(epoch FROM j.posted_at) * 1000000)::bigint,
+        (SELECT jsonb_agg(jsonb_build_array(e.line, a.code, a.venue_id, e.amount_minor, e.currency) ORDER BY e.line)
+         FROM ledger_entries e JOIN ledger_accounts a USING (tenant_id, account_id)
+         WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id))
+    FROM ledger_journals j WHERE j.tenant_id = tenant AND j.journal_id = journal);
+
+CREATE FUNCTION chain_ledger() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    last ledger_chain;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1818584946);
+    SELECT * INTO last FROM ledger_chain ORDER BY seq DESC LIMIT 1;
+    NEW.seq := coalesce(last.seq, 0) + 1;
+    NEW.sealed_at := clock_timestamp();
+    NEW.previous_hash := coalesce(last.hash, decode(repeat('00', 32), 'hex'));
+    NEW.hash := chain_hash(NEW.previous_hash, ledger_journal_content(NEW.seq, NEW.tenant_id, NEW.journal_id));
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER the_ledger_is_a_chain BEFORE INSERT ON ledger_chain FOR EACH ROW EXECUTE FUNCTION chain_ledger();
+CREATE TRIGGER the_ledger_chain_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_chain
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+GRANT SELECT ON ledger_chain, ledger_horizon TO fleet_system, fleet_ops;
+GRANT INSERT (tenant_id, journal_id) ON ledger_chain TO fleet_system;
+GRANT UPDATE (horizon) ON ledger_horizon TO fleet_system;
