@@ -1,4 +1,4 @@
-"""The words of the commands about the books: `fleet ledger`, `fleet cases` and `fleet events`; see outbox/ops/cli.py."""
+"""The commands about the books: `fleet ledger`, `fleet cases` and `fleet events`; see outbox/ops/cli.py."""
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
