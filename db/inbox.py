@@ -32,6 +32,7 @@ class InboxEvent:
     payload: dict[str, Any]
     state: str
     occurred_at: datetime
+    came_by: str = "webhook"  # or "sweep": the road by which it was here first
 
     @property
     def payment_intent_id(self) -> str | None:
@@ -61,10 +62,10 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
         )
         INSERT INTO webhook_inbox (
             event_id, tenant_id, payment_id, event_type, object_id, account, api_version, livemode, payload,
-            occurred_at, state, note, settled_at)
+            occurred_at, came_by, state, note, settled_at)
         SELECT
             %(event_id)s, %(tenant_id)s, %(payment_id)s, %(event_type)s, %(object_id)s, %(account)s, %(api_version)s,
-            %(livemode)s, %(payload)s, %(occurred_at)s,
+            %(livemode)s, %(payload)s, %(occurred_at)s, %(came_by)s,
             CASE WHEN knows THEN 'applied' ELSE %(state)s END,
             CASE WHEN knows THEN %(known)s END,
             CASE WHEN knows OR %(state)s = 'kept' THEN clock_timestamp() END
@@ -84,6 +85,7 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
             "payload": Jsonb(storable_json(event.payload)),
             "state": event.state,
             "occurred_at": event.occurred_at,
+            "came_by": event.came_by,
             "intent_id": event.payment_intent_id,
             "of_intent": event.event_type.startswith(("payment_intent.", "charge.updated", "charge.succeeded")),
             "known": KNOWN,

@@ -15,6 +15,7 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
+from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -59,6 +60,11 @@ ROUTES: dict[type[Message], Route] = {
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
+    EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
+    SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
+    ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.

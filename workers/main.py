@@ -26,7 +26,20 @@ from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers import actor as actors
-from workers import cancel, capture, charge, classify, lookup, refund, refund_lookup, replay, sweep, webhook
+from workers import (
+    cancel,
+    capture,
+    charge,
+    classify,
+    event_sweep,
+    lookup,
+    refund,
+    refund_lookup,
+    replay,
+    seal_ledger,
+    sweep,
+    webhook,
+)
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.settings import SweepSettings
@@ -36,11 +49,13 @@ __all__ = [
     "capture",
     "charge",
     "classify",
+    "event_sweep",
     "lookup",
     "main",
     "refund",
     "refund_lookup",
     "replay",
+    "seal_ledger",
     "start",
     "sweep",
     "webhook",

@@ -9,7 +9,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from db import calls, charges, dead_letters, failures, inbox, ledger, payments, refunds
+from db import calls, cases, charges, dead_letters, failures, inbox, ledger, payments, refunds
+from db.cases import CaseType
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
@@ -244,6 +245,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
+        cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,

@@ -28,6 +28,8 @@ _ALWAYS_NULL = frozenset(
         "transfer_reversal",
     )
 )
+# Expandable by the specification although an object without it leaves it out.
+_LEFT_OUT_WHEN_NULL = frozenset({("refund", "failure_balance_transaction")})
 _NOT_BUILT = frozenset(("transfer", "sources", "tax_ids", "subscriptions"))
 _LEVELS = 4
 
@@ -56,6 +58,8 @@ def _expand(call: Call, holder: Json, names: list[str], path: str) -> None:
         return
     if name in _NOT_BUILT:
         raise not_implemented(f"expanding {path}", "expand")
+    if name not in holder and (holder.get("object"), name) in _LEFT_OUT_WHEN_NULL:
+        return
     if name not in holder or name not in _KIND_OF.keys() | _ALWAYS_NULL | {"source"}:
         raise _not_expandable(path)
     value = holder[name]
