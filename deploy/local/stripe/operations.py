@@ -19,6 +19,7 @@ from deploy.local.stripe.accepted import (
     METHOD_LIST,
     NOTHING,
     UPDATE_CHARGE,
+    UPDATE_DISPUTE,
     UPDATE_INTENT,
     listing,
     without_effect,
@@ -28,6 +29,8 @@ from deploy.local.stripe.bank import (
     capturing,
     charges,
     customers,
+    disputes,
+    early_warnings,
     payment_intents,
     payment_methods,
     refunds,
@@ -76,6 +79,17 @@ OPERATIONS = (
     Operation("GET", "/v1/refunds/*", NOTHING, refunds.retrieve),
     Operation("POST", "/v1/refunds/*", LABELS_ONLY, refunds.update),
     Operation("POST", "/v1/refunds/*/cancel", NOTHING, refunds.cancel),
+    Operation("GET", "/v1/disputes", listing(charge=text, payment_intent=text), disputes.list_all),
+    Operation("GET", "/v1/disputes/*", NOTHING, disputes.retrieve),
+    Operation("POST", "/v1/disputes/*", UPDATE_DISPUTE, disputes.update, disputes.check),
+    Operation("POST", "/v1/disputes/*/close", NOTHING, disputes.close),
+    Operation(
+        "GET",
+        "/v1/radar/early_fraud_warnings",
+        listing(charge=text, payment_intent=text),
+        early_warnings.list_all,
+    ),
+    Operation("GET", "/v1/radar/early_fraud_warnings/*", NOTHING, early_warnings.retrieve),
     Operation("POST", "/v1/customers", Parameters(CUSTOMER, without_effect=CUSTOMER_EXTRAS), customers.create),
     Operation("GET", "/v1/customers", listing("email test_clock"), customers.list_all),
     Operation("GET", "/v1/customers/*", NOTHING, customers.retrieve),
@@ -151,10 +165,12 @@ def route(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
 
 
 def _shapes(parts: list[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The path itself, then with its third part as an id, then with its third and fifth."""
+    """The path itself, then with its third part as an id, then its fourth (/v1/radar/...), then its third and fifth."""
     shapes: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(tuple(parts), ())]
     if len(parts) >= 3:
         shapes.append(((*parts[:2], "*", *parts[3:]), (parts[2],)))
+    if len(parts) >= 4:
+        shapes.append(((*parts[:3], "*", *parts[4:]), (parts[3],)))
     if len(parts) >= 5:
         shapes.append(((*parts[:2], "*", parts[3], "*"), (parts[2], parts[4])))
     return shapes

@@ -28,6 +28,9 @@ class Settings:
     funds_delay_seconds: int = 2 * 24 * 3600  # until a charge's money is available
     authorization_seconds: int = 7 * 24 * 3600  # until an uncaptured intent is canceled
     refund_seconds: float = 60.0  # until a pending refund arrives, or one that is to fail has failed
+    dispute_seconds: float = 2.0  # until the bank of a disputing or warning test card acts, and until evidence decides
+    dispute_response_seconds: int = 9 * 24 * 3600  # how long evidence is awaited; Stripe: about 7 to 21 days
+    dispute_fee_minor: int = 1500
     refunds_beyond_balance: str = "wait"  # a card refund larger than the available balance: wait, or overdraw it
     fee_basis_points: int = 290
     fee_fixed_minor: int = 30
@@ -78,6 +81,7 @@ def _reader(name: str) -> Any:
         "search_lag_seconds": float,
         "bank_debit_seconds": float,
         "refund_seconds": float,
+        "dispute_seconds": float,
         "webhook_timeout_seconds": float,
     }
     strings = ("control_token", "webhook_endpoint", "webhook_secret", "refunds_beyond_balance")

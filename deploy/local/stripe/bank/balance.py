@@ -45,10 +45,11 @@ def book(
     currency: str,
     available_on: int,
     description: str | None = None,
+    fee_words: str = "Stripe processing fees",
 ) -> Json:
     fee_details: list[Json] = []
     if fee_minor:
-        fee_details = [_stripe_fee(fee_minor, currency)]
+        fee_details = [_stripe_fee(fee_minor, currency, fee_words)]
     body: Json = {
         "id": world.identifiers.new("txn"),
         "object": "balance_transaction",
@@ -74,12 +75,12 @@ def book(
     return body
 
 
-def _stripe_fee(fee_minor: int, currency: str) -> Json:
+def _stripe_fee(fee_minor: int, currency: str, words: str) -> Json:
     return {
         "amount": fee_minor,
         "application": None,
         "currency": currency,
-        "description": "Stripe processing fees",
+        "description": words,
         "type": "stripe_fee",
     }
 

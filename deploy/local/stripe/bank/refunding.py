@@ -10,7 +10,7 @@ weeks later, and then the money is in our balance again and the buyer has none.
 
 from dataclasses import dataclass
 
-from deploy.local.stripe.bank import balance
+from deploy.local.stripe.bank import balance, early_warnings
 from deploy.local.stripe.bank.payment_methods import behaviour_of
 from deploy.local.stripe.bank.test_methods import Behaviour
 from deploy.local.stripe.state.recorder import Origin
@@ -53,6 +53,7 @@ def start(world: World, refund: Record, charge: Record, origin: Origin) -> None:
     _reserve(world, charge, _amount(refund))
     world.outbox.emit(refund.account, "refund.created", refund.body, origin)
     world.outbox.emit(refund.account, "charge.refunded", charge.body, origin)
+    early_warnings.review(world, charge, origin)
 
 
 def behaviour(world: World, refund: Record) -> Behaviour:
@@ -173,6 +174,13 @@ def ask_buyer(world: World, account: str, refund_id: str) -> bool:
     world.save(refund)
     tell(world, refund, Origin(), {"status": "pending"})
     return True
+
+
+def give_up_pending(world: World, charge: Record) -> None:
+    """The buyer's bank has taken the money already: what is still on its way to the buyer comes back."""
+    for refund in world.store.children(charge, "refund"):
+        if refund.body["status"] == "pending":
+            end(world, refund, Ending("failed", "charge_for_pending_refund_disputed"), Origin())
 
 
 def fail(world: World, account: str, refund_id: str, reason: str = "expired_or_canceled_card") -> bool:

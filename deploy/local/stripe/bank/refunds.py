@@ -5,9 +5,7 @@ of the charge, where a partial capture's released rest counts as refunded; reque
 transaction, so no number of parallel requests passes it.
 """
 
-from typing import Any
-
-from deploy.local.stripe.bank import charges, refunding
+from deploy.local.stripe.bank import charges, disputing, refunding
 from deploy.local.stripe.bank.refunding import Ending
 from deploy.local.stripe.state.store import Record
 from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missing_reference, refused, unexpected_state
@@ -28,6 +26,8 @@ def check(given: Json) -> None:
 
 def create(call: Call) -> Json:
     given, charge = call.parameters, _charge_to_refund(call)
+    if disputing.forbids_refund(call.world, charge):
+        raise refused(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
     amount = _amount(charge, given.get("amount"))
     refund = call.world.insert(call.account, "refund", _new(call, charge, amount))
     refunding.start(call.world, refund, charge, call.origin)
@@ -107,18 +107,7 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    return list_objects(call, "refund", of_charge(call))
-
-
-def of_charge(call: Call) -> dict[str, Any]:
-    """The filters `charge` and `payment_intent` of what hangs on a charge: both come down to one charge, or none."""
-    given = call.parameters
-    wanted: dict[str, Any] = {"parent": given["charge"]} if "charge" in given else {}
-    if "payment_intent" in given:
-        intent = call.world.store.find(call.account, "payment_intent", given["payment_intent"])
-        charge = intent.body["latest_charge"] if intent else None
-        wanted["parent"] = charge if given.get("charge", charge) == charge else None
-    return wanted
+    return list_objects(call, "refund", charges.wanted_of_charge(call))
 
 
 def update(call: Call) -> Json:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from deploy.local.stripe.bank.balance import by_clock
 from deploy.local.stripe.bank.charges import refunds_of
+from deploy.local.stripe.bank.disputes import shown
 from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_implemented
 from deploy.local.stripe.world import Call
 
@@ -16,7 +17,7 @@ _KIND_OF = {
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
 }
-_SOURCES = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund"}
+_SOURCES = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund", "dp": "dispute"}
 _ALWAYS_NULL = frozenset(
     (
         "application",
@@ -77,7 +78,8 @@ def _as_is(call: Call, body: Json) -> Json:
 
 
 _RENDER: dict[str, Callable[[Call, Json], Json]] = {
-    "balance_transaction": lambda call, body: by_clock(call.world, body)
+    "balance_transaction": lambda call, body: by_clock(call.world, body),
+    "dispute": lambda call, body: shown(call.world, body),
 }
 
 
