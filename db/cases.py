@@ -147,6 +147,37 @@ def close_case(
     return closed.rowcount == 1
 
 
+def known_subjects(
+    tx: Tx,
+    type: CaseType,  # noqa: A002  the field's own word
+) -> set[str]:
+    """Subjects of this type whose case is open, or was accepted by a person."""
+    rows = tx.execute(
+        "SELECT subject FROM reconciliation_cases WHERE type = %(type)s AND (state = 'open' OR accepted)",
+        {"type": str(type)},
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def close_others(
+    tx: Tx,
+    *,
+    type: CaseType,  # noqa: A002  the field's own word
+    still_open: Sequence[str],
+    by: str,
+    because: str,
+) -> int:
+    """Close the open cases of this type whose subject is not among `still_open`; returns how many."""
+    return tx.execute(
+        """
+        UPDATE reconciliation_cases
+        SET state = 'closed', closed_at = clock_timestamp(), closed_by = %(by)s, closed_because = %(because)s
+        WHERE type = %(type)s AND state = 'open' AND subject <> ALL (%(still_open)s)
+        """,
+        {"type": str(type), "still_open": list(still_open), "by": by, "because": because},
+    ).rowcount
+
+
 def accept_case(tx: Tx, case_id: UUID, *, operator: str, reason: str) -> Case | None:
     """A person closes an open case as it is; None when there is none such. The same finding stays closed."""
     with tx.cursor(row_factory=class_row(Case)) as cursor:
