@@ -2,7 +2,6 @@
 
 import psycopg
 import pytest
-from tests.workers.ledger import balances, events_told
 
 from db import refunds
 from db.lifecycle import RefundState
@@ -19,6 +18,7 @@ from messages.verdicts import TryAgain, TryLater
 from outbox.refunding import request_refund
 from stripe_client.gateway import Gateway
 from tests import factories
+from tests.workers.ledger import balances, events_told
 from workers.charge import charge
 from workers.refund import refund
 from workers.refund_lookup import refund_lookup
