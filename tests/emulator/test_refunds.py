@@ -285,6 +285,35 @@ def test_an_emulator_waits_for_money_unless_told_otherwise(pay: Pay, client: str
     assert client.v1.refunds.create(params={"payment_intent": pay().id}).pending_reason == "insufficient_funds"
 
 
+def test_a_refund_whose_answer_is_lost_is_found_by_list_and_not_made_again(
+    pay: Pay, refund: Refund, client: stripe.StripeClient, control: EmulatorControl
+) -> None:
+    intent = pay()
+    control.add_fault("drop_after", method="POST", path="/v1/refunds", nth=1)
+    with pytest.raises(stripe.APIConnectionError):
+        refund(intent.id, key="lost", metadata={"refund_id": "r-1"})
+    (found,) = client.v1.refunds.list(params={"payment_intent": intent.id}).data
+    assert found.metadata is not None
+    assert found.metadata["refund_id"] == "r-1"
+    assert refund(intent.id, key="lost", metadata={"refund_id": "r-1"}).id == found.id
+
+
+def test_a_refund_rolled_forward_after_a_500_is_told_by_events_alone(
+    pay: Pay, refund: Refund, client: stripe.StripeClient, control: EmulatorControl
+) -> None:
+    intent = pay()
+    control.add_fault("error_rolled_forward", method="POST", path="/v1/refunds", nth=1, seconds=5)
+    with pytest.raises(stripe.APIError):
+        refund(intent.id, key="lost")
+    with pytest.raises(stripe.APIError):
+        refund(intent.id, key="lost")
+    control.advance_clock(5)
+    (told,) = client.v1.events.list(params={"type": "refund.created"}).data
+    assert told.request is not None
+    assert told.request.idempotency_key == "lost"
+    assert client.v1.charges.retrieve(str(intent.latest_charge)).refunded is True
+
+
 def test_an_authorisation_says_until_when_it_can_be_captured(
     pay: Pay, client: stripe.StripeClient, control: EmulatorControl
 ) -> None:
