@@ -28,11 +28,13 @@ from stripe_client.settings import StripeSettings
 from workers import actor as actors
 from workers import (
     cancel,
+    cancel_event,
     capture,
     charge,
     classify,
     event_sweep,
     lookup,
+    ops_refund,
     refund,
     refund_lookup,
     replay,
@@ -46,12 +48,14 @@ from workers.settings import SweepSettings
 
 __all__ = [
     "cancel",
+    "cancel_event",
     "capture",
     "charge",
     "classify",
     "event_sweep",
     "lookup",
     "main",
+    "ops_refund",
     "refund",
     "refund_lookup",
     "replay",
