@@ -18,3 +18,18 @@ class EventSweepSettings(FleetSettings):
     event_sweep_settle_seconds: float = Field(
         default=60.0, ge=0, description="how young an event may be and still be on its way by webhook"
     )
+
+
+class ReconcileSettings(FleetSettings):
+    reconcile_rolling_hours: float = Field(
+        default=2.0, gt=0, description="how many hours back the rolling reconciliation looks every five minutes"
+    )
+    reconcile_daily_days: float = Field(
+        default=3.0, ge=1, description="how many days back the daily reconciliation looks"
+    )
+    reconcile_grace_seconds: float = Field(
+        default=180.0, ge=0, description="how young a movement may be and still be on its way into the book"
+    )
+    reconcile_auto_fix_seconds: float = Field(
+        default=600.0, ge=0, description="how long a case stands before its payment is looked up again by itself"
+    )
