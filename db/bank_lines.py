@@ -5,7 +5,7 @@ stripe_balance (view book_lines), not from the columns beside them: a wrong jour
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from db.session import Tx
 from messages.bank import BankLine
-from messages.ids import PaymentId, TenantId
+from messages.ids import PaymentId, RefundId, TenantId
 
 # Payouts move what the other lines brought; they are explained by what they contained (workers/payouts.py).
 PAYOUT_TYPES = ("payout", "payout_failure", "payout_cancel")
@@ -23,7 +23,6 @@ PAYOUT_TYPES = ("payout", "payout_failure", "payout_cancel")
 
 def store(tx: Tx, lines: Sequence[BankLine]) -> int:
     """Keep lines; those that are here already stay as they are. Returns how many were new."""
-    rows = [asdict(line) | _times(line) for line in lines]
     return tx.execute(
         """
         INSERT INTO bank_lines (
@@ -37,12 +36,24 @@ def store(tx: Tx, lines: Sequence[BankLine]) -> int:
             fee_minor bigint, net_minor bigint, currency text, created_at timestamptz, available_at timestamptz)
         ON CONFLICT (balance_transaction_id) DO NOTHING
         """,
-        {"lines": Jsonb(rows)},
+        {"lines": Jsonb([_as_row(line) for line in lines])},
     ).rowcount
 
 
-def _times(line: BankLine) -> dict[str, Any]:
-    return {"created_at": line.created_at.isoformat(), "available_at": line.available_at.isoformat()}
+def _as_row(line: BankLine) -> dict[str, Any]:
+    """By hand: dataclasses.asdict copies deeply, and took three quarters of the time of a page."""
+    return {
+        "balance_transaction_id": line.balance_transaction_id,
+        "type": line.type,
+        "reporting_category": line.reporting_category,
+        "source_id": line.source_id,
+        "amount_minor": line.amount_minor,
+        "fee_minor": line.fee_minor,
+        "net_minor": line.net_minor,
+        "currency": line.currency,
+        "created_at": line.created_at.isoformat(),
+        "available_at": line.available_at.isoformat(),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +166,15 @@ def owner_of(
         {"intent_id": intent_id, "tenant_id": tenant_id, "payment_id": payment_id},
     ).fetchone()
     return (TenantId(row[0]), PaymentId(row[1]) if row[1] else None) if row else None
+
+
+def refund_behind(tx: Tx, balance_transaction_id: str) -> RefundId | None:
+    """The refund of ours that a line of the bank moved; None when it moved something else."""
+    row = tx.execute(
+        """
+        SELECT refund_id FROM bank_lines l JOIN refunds r ON r.stripe_refund_id = l.source_id
+        WHERE l.balance_transaction_id = %(id)s
+        """,
+        {"id": balance_transaction_id},
+    ).fetchone()
+    return RefundId(row[0]) if row else None

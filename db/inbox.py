@@ -48,14 +48,14 @@ KNOWN = "the book knew already"
 def receive(tx: Tx, event: InboxEvent) -> str | None:
     """Store an event; returns its state, or None when it is there already (Stripe delivers at least once).
 
-    A pending event of a payment that has succeeded with this intent, and whose fee is booked, is stored as applied.
+    An event of the intent of a payment that has succeeded, and whose fee is booked, is stored as applied.
     Nothing leaves that state (legal_moves) and a charge is booked once, so whoever drained the event later could only
     find what we see now. In any other state, or when our transaction is not committed yet, it is drained as ever.
     """
     stored = tx.execute(
         """
         WITH book AS (
-            SELECT %(state)s = 'pending' AND EXISTS (
+            SELECT %(state)s = 'pending' AND %(of_intent)s AND EXISTS (
                 SELECT FROM payments JOIN charges USING (tenant_id, payment_id)
                 WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s AND state = 'succeeded'
                   AND payments.payment_intent_id = %(intent_id)s AND balance_transaction_id IS NOT NULL) AS knows
@@ -87,6 +87,7 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
             "occurred_at": event.occurred_at,
             "came_by": event.came_by,
             "intent_id": event.payment_intent_id,
+            "of_intent": event.event_type.startswith(("payment_intent.", "charge.updated", "charge.succeeded")),
             "known": KNOWN,
         },
     ).fetchone()

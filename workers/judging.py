@@ -14,7 +14,8 @@ from db.dead_letters import Sealed
 from db.session import Database
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
-from outbox.intake.accept import Incoming, Unreadable, as_new_order, check_venues, decode
+from outbox.intake.accept import Incoming, decode
+from outbox.intake.offers import Unreadable, as_new_order, check_venues
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
@@ -96,14 +97,14 @@ def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id
 def _judge_order(opened: Opened, db: Database) -> Judgement:
     """Read by today's rules: a tenant may have been registered since, or a version taught."""
     try:
-        event = decode(Incoming(opened.original))
-        with db.transaction(event.order.tenant_id) as tx:
-            check_venues(tx, [event])
-            first = orders.fingerprint_of(tx, as_new_order(event))
+        offer = decode(Incoming(opened.original)).offer
+        with db.transaction(offer.order.tenant_id) as tx:
+            check_venues(tx, [offer])
+            first = orders.fingerprint_of(tx, as_new_order(offer))
     except Unreadable as reason:
         return rules.judge_order(str(reason), known=False, same=False, amount=None)
-    amount: Money = event.order.amount
-    return rules.judge_order(None, known=first is not None, same=first == event.fingerprint, amount=amount)
+    amount: Money = offer.order.amount
+    return rules.judge_order(None, known=first is not None, same=first == offer.fingerprint, amount=amount)
 
 
 def _inbox_state(db: Database, event_id: str) -> str | None:

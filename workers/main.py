@@ -26,20 +26,36 @@ from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers import actor as actors
-from workers import charge, classify, event_sweep, lookup, reconcile, replay, seal_ledger, sweep, webhook
+from workers import (
+    cancel,
+    capture,
+    charge,
+    classify,
+    event_sweep,
+    lookup,
+    reconcile,
+    refund,
+    refund_lookup,
+    replay,
+    seal_ledger,
+    sweep,
+    webhook,
+)
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.settings import SweepSettings
 
 __all__ = [
-    ,
-]
+    "cancel",
+    "capture",
     "charge",
     "classify",
     "event_sweep",
     "lookup",
     "main",
     "reconcile",
+    "refund",
+    "refund_lookup",
     "replay",
     "seal_ledger",
     "start",

@@ -15,15 +15,17 @@ from loguru import logger
 
 from db import bank_lines, case_lists, cases, reconciliation_runs
 from db.bank_lines import Compared
-from db.cases import CaseType
+from db.cases import CaseType, Fixable
 from db.reconciliation_runs import Progress, Run
 from db.session import Database, Tx
 from messages.bank import BankLine
+from messages.base import Message
 from messages.crash_points import crash_point
 from messages.ids import PaymentId, TenantId
 from messages.money import DECIMALS, Money
 from messages.payments import PaymentLookupRequested
 from messages.reconciliation import ReconcileDue
+from messages.refunds import RefundLookupRequested
 from outbox.append import append
 from outbox.metrics import CASES_OPEN, RECONCILED_AT, RECONCILED_LINES
 from stripe_client import balance_transactions, sources
@@ -218,7 +220,7 @@ def _finish(db: Database, run: Run) -> None:
     """Queue a lookup for what stood long enough, and say how things are."""
     with db.system_transaction() as tx:
         due = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
-        append(tx, *[PaymentLookupRequested(tenant_id=case.tenant_id, payment_id=case.payment_id) for case in due])
+        append(tx, *[_lookup(tx, case) for case in due])
         counts = {count.type: count.open for count in case_lists.open_counts(tx)}
     for type_ in CaseType:
         CASES_OPEN.labels(type_).set(counts.get(type_, 0))
@@ -232,3 +234,11 @@ def _finish(db: Database, run: Run) -> None:
         run.cases_closed,
         len(due),
     )
+
+
+def _lookup(tx: Tx, case: Fixable) -> Message:
+    """The question that may put a case right: only asks, and books what Stripe answers."""
+    refund_id = bank_lines.refund_behind(tx, case.subject)
+    if refund_id is not None:
+        return RefundLookupRequested(tenant_id=case.tenant_id, payment_id=case.payment_id, refund_id=refund_id)
+    return PaymentLookupRequested(tenant_id=case.tenant_id, payment_id=case.payment_id)

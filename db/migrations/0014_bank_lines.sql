@@ -51,16 +51,32 @@ CREATE INDEX charges_of_balance_transaction ON charges (balance_transaction_id) 
 CREATE INDEX ledger_journals_by_time ON ledger_journals USING brin (posted_at)
     WITH (pages_per_range = 32, autosummarize = on);
 
--- Which fact of the book belongs to which balance transaction. Whoever books another kind of movement adds its branch.
-CREATE VIEW book_facts WITH (security_invoker = true) AS
+CREATE INDEX refunds_of_balance_transaction ON refunds (balance_transaction_id)
+    WHERE balance_transaction_id IS NOT NULL;
+CREATE INDEX refunds_of_failure_balance_transaction ON refunds (failure_balance_transaction_id)
+    WHERE failure_balance_transaction_id IS NOT NULL;
+CREATE INDEX ledger_journals_of_disputes ON ledger_journals (source_id) WHERE kind IN ('dispute', 'dispute_reversal');
+
+-- Which object of Stripe belongs to which balance transaction, and as what the ledger books it.
+CREATE VIEW book_movements WITH (security_invoker = true) AS
     SELECT tenant_id, payment_id, balance_transaction_id, 'charge' AS kind, charge_id AS source_id
     FROM charges WHERE balance_transaction_id IS NOT NULL
     UNION ALL
-    SELECT tenant_id, payment_id, balance_transaction_id, 'stripe_fee', balance_transaction_id
-    FROM charges WHERE balance_transaction_id IS NOT NULL
+    SELECT tenant_id, payment_id, balance_transaction_id, 'refund', stripe_refund_id
+    FROM refunds WHERE balance_transaction_id IS NOT NULL
     UNION ALL
-    SELECT tenant_id, payment_id, balance_transaction_id, 'conversion', balance_transaction_id
-    FROM charges WHERE balance_transaction_id IS NOT NULL;
+    SELECT tenant_id, payment_id, failure_balance_transaction_id, 'refund_failure', stripe_refund_id
+    FROM refunds WHERE failure_balance_transaction_id IS NOT NULL
+    UNION ALL
+    SELECT tenant_id, payment_id, source_id, kind, source_id
+    FROM ledger_journals WHERE kind IN ('dispute', 'dispute_reversal');
+
+-- The movement itself, and beside it the fee and the conversion that Stripe booked in the same balance transaction.
+CREATE VIEW book_facts WITH (security_invoker = true) AS
+    SELECT tenant_id, payment_id, balance_transaction_id, kind, source_id FROM book_movements
+    UNION ALL
+    SELECT m.tenant_id, m.payment_id, m.balance_transaction_id, beside.kind, m.balance_transaction_id
+    FROM book_movements m CROSS JOIN (VALUES ('stripe_fee'), ('conversion')) AS beside (kind);
 
 CREATE VIEW book_journals WITH (security_invoker = true) AS
     SELECT f.balance_transaction_id, f.tenant_id, f.payment_id, j.journal_id, j.posted_at
@@ -82,7 +98,8 @@ CREATE VIEW book_lines WITH (security_invoker = true) AS
     JOIN ledger_accounts a ON a.tenant_id = e.tenant_id AND a.account_id = e.account_id AND a.code = 'stripe_balance'
     GROUP BY b.balance_transaction_id, b.tenant_id, b.payment_id, a.currency;
 
-GRANT SELECT ON bank_lines, reconciliation_runs, book_facts, book_journals, book_lines TO fleet_system, fleet_ops;
+GRANT SELECT ON bank_lines, reconciliation_runs, book_movements, book_facts, book_journals, book_lines
+    TO fleet_system, fleet_ops;
 GRANT INSERT ON bank_lines, reconciliation_runs TO fleet_system;
 GRANT UPDATE (payout_id) ON bank_lines TO fleet_system;
 GRANT UPDATE (state, phase, listed_to, searched_until, rechecked_to, lines, mismatches, cases_opened, cases_closed,

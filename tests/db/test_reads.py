@@ -9,7 +9,8 @@ from db import calls, payments
 from db.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants import Tenant
-from outbox.intake.accept import Incoming, Outcome, accept
+from outbox.intake.accept import Incoming, accept
+from outbox.intake.offers import Outcome
 from tests import factories
 
 SETTLED, WAITING = 400, 40

@@ -115,7 +115,7 @@ def test_the_capabilities_page_says_what_it_is(emulator: EmulatorProcess) -> Non
     page = urllib3.request("GET", f"{emulator.base_url}/_emulator/capabilities").json()
     assert page["emulator"] is True
     assert "POST /v1/payment_intents" in page["operations"]
-    assert "pm_card_createDispute" in page["plain_success_for_now"]
+    assert "POST /v1/refunds" not in page["answered_501"]
 
 
 def test_the_control_door_is_shut_without_the_token(emulator: EmulatorProcess) -> None:

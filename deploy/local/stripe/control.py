@@ -109,6 +109,34 @@ class EmulatorControl:
         given = {"outcome": outcome, "account": account}
         return self._call("POST", f"/_control/payment_intents/{intent}/settlement", given)
 
+    def finish_refund(
+        self, refund: str, outcome: str = "succeed", *, reason: str | None = None, account: str | None = None
+    ) -> Json:
+        """`outcome` is succeed, fail (also long after it succeeded) or ask_buyer (a pending one: requires_action)."""
+        given = {"outcome": outcome, "reason": reason, "account": account}
+        return self._call("POST", f"/_control/refunds/{refund}/outcome", given)
+
+    def set_refunds_beyond_balance(self, policy: str) -> None:
+        """wait: a card refund larger than the available balance is pending until there is money; or overdraw."""
+        self._call("POST", "/_control/refunds_beyond_balance", {"policy": policy})
+
+    def dispute(self, charge: str, *, account: str | None = None, **complaint: Any) -> Json:
+        """Of a charge or its intent; `amount` (all that is not refunded), `reason` (fraudulent), `inquiry` (False)."""
+        return self._call("POST", f"/_control/charges/{charge}/dispute", complaint | {"account": account})
+
+    def decide_dispute(
+        self, dispute: str, outcome: str, *, fee_comes_back: bool = False, account: str | None = None
+    ) -> Json:
+        """`outcome` is won (also of a lost one), lost, warning_closed, needs_response (an inquiry escalates),
+        appeal_needs_response or appeal_under_review."""
+        given = {"outcome": outcome, "fee_comes_back": fee_comes_back, "account": account}
+        return self._call("POST", f"/_control/disputes/{dispute}/outcome", given)
+
+    def warn_of_fraud(self, charge: str, fraud_type: str = "misc", account: str | None = None) -> Json:
+        """An early fraud warning for a charge, or for the charge of an intent."""
+        given = {"fraud_type": fraud_type, "account": account}
+        return self._call("POST", f"/_control/charges/{charge}/early_fraud_warning", given)
+
     def roll_webhook_secret(self, endpoint: str, account: str | None = None) -> str:
         """Returns the new secret; the old one goes on signing beside it until the next roll."""
         path = f"/_control/webhook_endpoints/{endpoint}/secret"

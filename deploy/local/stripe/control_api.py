@@ -1,5 +1,7 @@
 """The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
 
+What the bank decides about money later (refunds) is in `control_bank.py`.
+
 Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
 """
 
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deploy.local.stripe import PLATFORM
 from deploy.local.stripe.bank import attempts
 from deploy.local.stripe.bank.balance import check_totals
+from deploy.local.stripe.control_bank import BankDoor, RefusedError
 from deploy.local.stripe.limits import Limiter
 from deploy.local.stripe.webhooks import endpoints
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -27,15 +30,10 @@ TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 _PAGED = {"requests", "effects", "firings", "deliveries", "attempts"}
 
 
-class RefusedError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class ControlDoor:
     def __init__(self, world: World, dispatcher: Dispatcher, limiter: Limiter) -> None:
         self.world, self.dispatcher, self.limiter = world, dispatcher, limiter
+        self.bank = BankDoor(world, dispatcher)
 
     def application(self) -> ASGIApp:
         routes = [
@@ -45,6 +43,7 @@ class ControlDoor:
             Route("/_control/limits", _json(self.limits), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/authentication", _json(self.authentication), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/settlement", _json(self.settlement), methods=["POST"]),
+            *(Route(path, _json(handle), methods=["POST"]) for path, handle in self.bank.routes().items()),
             Route("/_control/webhook_endpoints/{endpoint}/secret", _json(self.roll_secret), methods=["POST"]),
             Route("/_control/summary", _json(self.summary), methods=["GET"]),
             Route("/_control/reset", _json(self.reset), methods=["POST"]),
@@ -150,6 +149,7 @@ class ControlDoor:
                 endpoints.ensure(world, world.settings.webhook_endpoint, world.settings.webhook_secret)
         world.clock.run_real()
         world.faults.clear()
+        world.overdraws = world.settings.refunds_beyond_balance == "overdraw"
         self.limiter.set_rate(None)
         return {"reset": True}
 

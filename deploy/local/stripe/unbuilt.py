@@ -23,10 +23,6 @@ POST /v1/charges
 POST /v1/charges/*/capture
 GET /v1/charges/search
 GET /v1/customers/search
-GET /v1/disputes
-GET /v1/disputes/*
-POST /v1/disputes/*
-POST /v1/disputes/*/close
 POST /v1/payment_intents/*/increment_authorization
 GET /v1/payouts
 POST /v1/payouts
@@ -34,13 +30,6 @@ GET /v1/payouts/*
 POST /v1/payouts/*
 POST /v1/payouts/*/cancel
 POST /v1/payouts/*/reverse
-GET /v1/radar/early_fraud_warnings
-GET /v1/radar/early_fraud_warnings/*
-GET /v1/refunds
-POST /v1/refunds
-GET /v1/refunds/*
-POST /v1/refunds/*
-POST /v1/refunds/*/cancel
 GET /v1/reporting/report_runs
 POST /v1/reporting/report_runs
 GET /v1/reporting/report_runs/*

@@ -1,6 +1,7 @@
 """The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
 
 `totals` is kept beside the rows; `check_totals` compares the two, so that a write past this file would be noticed.
+Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
 """
 
 from typing import Any
@@ -44,10 +45,11 @@ def book(
     currency: str,
     available_on: int,
     description: str | None = None,
+    fee_words: str = "Stripe processing fees",
 ) -> Json:
     fee_details: list[Json] = []
     if fee_minor:
-        fee_details = [_stripe_fee(fee_minor, currency)]
+        fee_details = [_stripe_fee(fee_minor, currency, fee_words)]
     body: Json = {
         "id": world.identifiers.new("txn"),
         "object": "balance_transaction",
@@ -68,15 +70,17 @@ def book(
     }
     world.insert(account, "balance_transaction", body)
     _move(world, account, currency, available_on, body["net"])
+    if body["net"] > 0:
+        _announce(world, account, available_on)
     return body
 
 
-def _stripe_fee(fee_minor: int, currency: str) -> Json:
+def _stripe_fee(fee_minor: int, currency: str, words: str) -> Json:
     return {
         "amount": fee_minor,
         "application": None,
         "currency": currency,
-        "description": "Stripe processing fees",
+        "description": words,
         "type": "stripe_fee",
     }
 
@@ -93,11 +97,34 @@ def _move(world: World, account: str, currency: str, available_on: int, net: int
     )
 
 
+def _announce(world: World, account: str, available_on: int) -> None:
+    """One task for all money of an account that becomes available in the same second."""
+    known = world.store.execute(
+        "SELECT 1 FROM tasks WHERE due_at = ? AND kind = 'funds_available' AND account = ?", (available_on, account)
+    ).fetchone()
+    if known is None:
+        world.schedule.add_at("funds_available", available_on, account, account)
+
+
+def available(world: World, account: str, currency: str) -> int:
+    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was."""
+    row = world.store.execute(
+        "SELECT COALESCE(SUM(net), 0) FROM movements WHERE account = ? AND currency = ? AND available_on <= ?",
+        (account, currency, world.clock.now()),
+    ).fetchone()
+    amount: int = row[0]
+    return amount
+
+
 def retrieve(call: Call) -> Json:
-    rows = call.world.store.execute(
+    return current(call.world, call.account)
+
+
+def current(world: World, account: str) -> Json:
+    rows = world.store.execute(
         "SELECT currency, SUM(CASE WHEN available_on <= ? THEN net ELSE 0 END), SUM(net)"
         " FROM movements WHERE account = ? GROUP BY currency ORDER BY currency",
-        (call.world.clock.now(), call.account),
+        (world.clock.now(), account),
     ).fetchall()
     sums = rows or [("usd", 0, 0)]
     return {
