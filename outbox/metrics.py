@@ -63,6 +63,8 @@ CASES_OPEN = Gauge(
     "fleet_cases_open", "Open reconciliation cases by type; alarm above zero", ["type"], multiprocess_mode="mostrecent"
 )
 
+FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
+
 
 def exposition() -> tuple[bytes, str]:
     """The metrics page and its content type."""

@@ -33,3 +33,12 @@ class ReconcileSettings(FleetSettings):
     reconcile_auto_fix_seconds: float = Field(
         default=600.0, ge=0, description="how long a case stands before its payment is looked up again by itself"
     )
+
+
+class RetentionSettings(FleetSettings):
+    """The database refuses ages below its own floors (migration 0015)."""
+
+    retain_inbox_days: int = Field(default=90, ge=90, description="how long settled webhook events are kept")
+    retain_failures_days: int = Field(default=400, ge=90, description="how long failed runs of messages are kept")
+    retain_calls_days: int = Field(default=400, ge=90, description="how long settled calls to Stripe are kept")
+    retain_runs_days: int = Field(default=90, ge=30, description="how long finished rolling reconciliations are kept")
