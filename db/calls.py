@@ -147,3 +147,13 @@ def prove_absent(tx: Tx, call: Call, *, proof: str) -> None:
         """,
         {"call_id": call.call_id, "proof": proof},
     )
+
+
+def is_under_way(tx: Tx, subject_ids: list[UUID]) -> bool:
+    """True when something was sent for one of these subjects and its answer is not known yet."""
+    row = tx.execute(
+        "SELECT EXISTS (SELECT FROM calls WHERE outcome = 'unknown' AND subject_id = ANY (%(subject_ids)s))",
+        {"subject_ids": subject_ids},
+    ).fetchone()
+    assert row is not None, "SELECT EXISTS always returns a row"
+    return bool(row[0])

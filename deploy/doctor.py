@@ -23,7 +23,7 @@ from outbox.ops.console.settings import ConsoleSettings
 from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
-from stripe_client.settings import StripeSettings
+from stripe_client.settings import BudgetSettings, StripeSettings
 from stripe_client.webhooks import WebhookSettings
 from workers.settings import SweepSettings
 
@@ -35,6 +35,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     HttpSettings,
     ConsoleSettings,
     StripeSettings,
+    BudgetSettings,
     WebhookSettings,
     SweepSettings,
 )
@@ -153,11 +154,11 @@ def _cache() -> Iterator[Finding]:
         (settings,) = load(CacheSettings)
     except SettingsError:
         return
-    yield _tried("cache", lambda: _ping(settings.redis_url.get_secret_value()))
+    yield _tried("cache", lambda: _ping(settings.client_url))
 
 
 def _ping(url: str) -> Finding:
-    with redis.Redis.from_url(url.replace("valkey", "redis", 1), socket_timeout=3) as client:
+    with redis.Redis.from_url(url, socket_timeout=3) as client:
         client.ping()
     return Finding("cache", "reachable")
 

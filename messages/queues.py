@@ -6,6 +6,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 
 from dataclasses import dataclass
 
+from messages.asking import Urgency
 from messages.base import Message, PublicEvent
 from messages.payments import (
     ChargeRequested,
@@ -46,6 +47,24 @@ ROUTES: dict[type[Message], Route] = {
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
 }
+
+# By kind, for the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
+# compares goes last. Everything else is NORMAL.
+_FIRST = frozenset({"refund", "cancel", "capture"})
+_LAST = frozenset({"classify", "sweep", "reconcile"})
+
+
+# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe goes
+# on in either.
+HELD_BY_ANY_PAUSE = frozenset({"charge"})
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | _FIRST
+
+
+def urgency_of(message: Message) -> Urgency:
+    if message.kind in _FIRST:
+        return Urgency.FIRST
+    return Urgency.LAST if message.kind in _LAST else Urgency.NORMAL
+
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"

@@ -34,7 +34,7 @@ from stripe_client.outcomes import (
 Json = dict[str, Any]
 
 CREATE = "payment_intent.create"
-_FAMILY = "payment_intents"
+FAMILY = "payment_intents"
 _PATH = "/v1/payment_intents"
 # The fee is known from the same answer, because we capture with capture_method=automatic and not automatic_async.
 _EXPAND = ["latest_charge.balance_transaction"]
@@ -90,7 +90,7 @@ def create(gateway: Gateway, body: dict[str, Any], *, idempotency_key: str, send
         return gateway.send("post", _PATH, body, idempotency_key=idempotency_key)
 
     try:
-        answer = gateway.call(_FAMILY, send)
+        answer = gateway.call(FAMILY, send)
     except (stripe.StripeError, BreakerOpenError) as error:
         return _answer(errors.sort(error))
     return outcome_of(_object(answer), answer.request_id)
@@ -241,7 +241,7 @@ def _object(answer: stripe.StripeResponse) -> Json:
 def _read(gateway: Gateway, path: str, params: Json) -> stripe.StripeResponse:
     """A GET; it changes nothing, so every trouble is a verdict."""
     try:
-        return gateway.call(_FAMILY, lambda: gateway.send("get", path, params))
+        return gateway.call(FAMILY, lambda: gateway.send("get", path, params))
     except (stripe.StripeError, BreakerOpenError) as error:
         meaning = errors.sort(error)
     if isinstance(meaning, GiveUp | TryLater | TryAgain):

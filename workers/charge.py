@@ -31,6 +31,7 @@ LOOK_AGAIN_SECONDS = 3_600
 
 @actor(ChargeRequested)
 def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(payment_intents.FAMILY)  # a charge that must wait its turn waits before it is claimed
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return
