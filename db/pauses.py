@@ -15,7 +15,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`venue_id` is None for a whole tenant; `ends_at` is None until it is lifted by hand. Ages by the database's clock."""
+    """`venue_id` None: the whole tenant. `ends_at` None: until it is lifted. Ages by the database's clock."""
 
     pause_id: UUID
     tenant_id: UUID

@@ -28,7 +28,8 @@ class Asker:
     urgency: Urgency = Urgency.NORMAL
 
 
-_current: ContextVar[Asker] = ContextVar("asker", default=Asker())
+PLATFORM = Asker()
+_current: ContextVar[Asker] = ContextVar("asker", default=PLATFORM)
 
 
 def current() -> Asker:

@@ -48,14 +48,14 @@ ROUTES: dict[type[Message], Route] = {
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
 }
 
-# By kind, for the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
-# compares goes last. Everything else is NORMAL.
+# By kind, for the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what
+# only compares goes last. Everything else is NORMAL.
 _FIRST = frozenset({"refund", "cancel", "capture"})
 _LAST = frozenset({"classify", "sweep", "reconcile"})
 
 
-# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe goes
-# on in either.
+# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
+# goes on in either.
 HELD_BY_ANY_PAUSE = frozenset({"charge"})
 HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | _FIRST
 

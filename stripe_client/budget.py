@@ -48,7 +48,7 @@ def learned(base: float, cut_rate: float | None, age_seconds: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`granted` permits, or none and a time to come back. `processes` share the budget; None when they were not counted."""
+    """`granted` permits, or none and a time to come back. `processes` share the budget; None: not counted."""
 
     granted: int
     wait_seconds: float

@@ -118,7 +118,7 @@ class Gateway:
             self._governor.reserve(family)
 
     def _through(self, breaker: CircuitBreaker, family: str, request: Callable[[], T]) -> T:
-        """One try. The breaker's own `call` counts failures but does not look whether it is open; its decorator does."""
+        """One try. The breaker's own `call` counts failures, and does not look if it is open; its decorator does."""
         if breaker.opened:
             raise CircuitBreakerError(breaker)
         if self._governor is not None:

@@ -1,4 +1,4 @@
-"""A permit before each request to Stripe: from the budget that all workers share, or from this process's own part of it.
+"""A permit before each request to Stripe, from the budget that all workers share or from this process's own part of it.
 
 Asked for by the gateway, once for each request that is really sent. The way of a permit:
 
@@ -96,6 +96,11 @@ class Governor:
         self._count_at = 0.0
         self._is_shared = True
         SHARED.set(1)
+
+    @property
+    def is_shared(self) -> bool:
+        """False while this process goes by its own share."""
+        return self._is_shared
 
     def acquire(self, family: str) -> None:
         """Return with a permit for one request.
