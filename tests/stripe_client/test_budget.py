@@ -1,4 +1,4 @@
-"""The arithmetic of the shared budget, in the real Valkey: who gets the next token, and how a rate falls and returns."""
+"""The arithmetic of the shared budget, in the real Valkey: who gets the next token, how a rate falls and returns."""
 
 import time
 from collections import Counter

@@ -28,7 +28,7 @@ from stripe_client import governor as governors
 from stripe_client import payment_intents
 from stripe_client.budget import ACCOUNT, SharedBudget
 from stripe_client.gateway import Gateway
-from stripe_client.governor import Governor, NoPermitError
+from stripe_client.governor import NoPermitError
 from stripe_client.outcomes import Charged
 from tests.conftest import stripe_settings
 from tests.stripe_client.conftest import MakeGovernor
