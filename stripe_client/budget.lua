@@ -95,7 +95,11 @@ local function take(tenant, urgency, count, process)
     local buckets = {}
     for place = 3, #KEYS, 3 do
         local b = open(place, tonumber(ARGV[6 + (place - 3) / 3]), tenant, urgency)
-        if b.is_new then redis.call('SADD', KEYS[2], b.state) end
+        if b.is_new then  -- written down also when nothing is granted, or it would never fill
+            redis.call('SADD', KEYS[2], b.state)
+            redis.call('HSET', b.state, 'tokens', b.tokens, 'at', now, 'base', b.base)
+            redis.call('EXPIRE', b.state, 86400)
+        end
         buckets[#buckets + 1] = b
         count = math.min(count, b.spare)
     end

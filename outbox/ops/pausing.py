@@ -66,4 +66,4 @@ def place(held: Pause) -> str:
 def end(held: Pause) -> str:
     if held.lifted_at is not None:
         return f"lifted {held.lifted_at:%Y-%m-%d %H:%M:%S} by {held.lifted_by}"
-    return f"{held.ends_at:%Y-%m-%d %H:%M:%S}" if held.ends_at else "lifted"
+    return f"{held.ends_at:%Y-%m-%d %H:%M:%S}" if held.ends_at else "it is lifted"

@@ -9,6 +9,7 @@ import pytest
 from messages.asking import Asker, Urgency
 from messages.ids import TenantId
 from stripe_client.budget import ACCOUNT, RECOVERY_SECONDS, SharedBudget, learned
+from tests.waiting import until
 
 CHARGES, REFUNDS = "payment_intents", "refunds"
 RATES = (50.0, 50.0)
@@ -142,6 +143,13 @@ def test_a_wiped_server_begins_anew_and_knows_the_script_again(budget: SharedBud
     budget._client.script_flush()
 
     assert budget.take(CHARGES, who, 1, RATES).granted == 1
+
+
+def test_a_fresh_bucket_fills_also_for_who_may_not_draw_it_low(budget: SharedBudget) -> None:
+    last = asker(Urgency.LAST)
+    assert budget.take(CHARGES, last, 1, RATES).granted == 0
+
+    until(lambda: budget.take(CHARGES, last, 1, RATES).granted == 1, seconds=2)
 
 
 def test_processes_that_share_are_counted(budget: SharedBudget) -> None:

@@ -30,8 +30,8 @@ from stripe_client.budget import ACCOUNT, SharedBudget
 from stripe_client.gateway import Gateway
 from stripe_client.governor import NoPermitError
 from stripe_client.outcomes import Charged
+from tests.budgets import MakeGovernor
 from tests.conftest import stripe_settings
-from tests.stripe_client.conftest import MakeGovernor
 from tests.waiting import until
 
 THREADS = 8
