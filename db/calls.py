@@ -149,11 +149,11 @@ def prove_absent(tx: Tx, call: Call, *, proof: str) -> None:
     )
 
 
-def is_under_way(tx: Tx, subject_ids: list[UUID]) -> bool:
-    """True when something was sent for one of these subjects and its answer is not known yet."""
+def is_under_way(tx: Tx, subject_id: UUID | None) -> bool:
+    """True when something may have been sent for this subject, and its answer is not known yet."""
     row = tx.execute(
-        "SELECT EXISTS (SELECT FROM calls WHERE outcome = 'unknown' AND subject_id = ANY (%(subject_ids)s))",
-        {"subject_ids": subject_ids},
+        "SELECT EXISTS (SELECT FROM calls WHERE outcome = 'unknown' AND subject_id = %(subject_id)s)",
+        {"subject_id": subject_id},
     ).fetchone()
     assert row is not None, "SELECT EXISTS always returns a row"
     return bool(row[0])

@@ -57,7 +57,7 @@ def refuse_while_paused(db: Database, message: Message) -> None:
     Raises:
         TryLater: an operator holds it back.
     """
-    if message.tenant_id is None or message.kind not in HELD_BY_FULL_PAUSE:
+    if message.tenant_id is None or type(message) not in HELD_BY_FULL_PAUSE:
         return
     held = [pause for pause in _boards.setdefault(db, _Board()).of(db, message.tenant_id) if _holds(pause, message)]
     if held and (pause := _first_of_its_place(db, held, message)) is not None:
@@ -67,18 +67,18 @@ def refuse_while_paused(db: Database, message: Message) -> None:
 
 
 def _holds(pause: Pause, message: Message) -> bool:
-    return pause.what == "all" or message.kind in HELD_BY_ANY_PAUSE
+    return pause.what == "all" or type(message) in HELD_BY_ANY_PAUSE
 
 
 def _first_of_its_place(db: Database, held: list[Pause], message: Message) -> Pause | None:
     """The first pause that names the tenant, or the payment's venue; None also when the call is under way already."""
     assert message.tenant_id is not None, "the caller has looked"
-    named = [value for name, value in message if isinstance(value, UUID) and name != "tenant_id"]
+    subject = getattr(message, "refund_id", message.payment_id)
     with db.transaction(message.tenant_id) as tx:
         payment = payments.get(tx, message.payment_id) if message.payment_id else None
         venue_id = payment.venue_id if payment else None
         placed = next((pause for pause in held if pause.venue_id in (None, venue_id)), None)
-        return None if placed is None or calls.is_under_way(tx, named) else placed
+        return None if placed is None or calls.is_under_way(tx, subject) else placed
 
 
 def _until_next_look(pause: Pause) -> float:

@@ -1,7 +1,6 @@
 """A paused tenant or venue: its charges wait with the reason, its refunds do not, and nothing dies of it."""
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
 from uuid import uuid4
 
 import psycopg
@@ -12,8 +11,9 @@ from db.payments import Payment
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
-from messages.ids import PaymentId
+from messages.ids import PaymentId, RefundId
 from messages.payments import ChargeRequested, PaymentLookupRequested
+from messages.refunds import RefundRequested
 from messages.verdicts import TryLater
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
@@ -22,12 +22,6 @@ from tests.workers.conftest import Ledgers
 from workers import pausing
 from workers.actor import ACTORS, envelope_of, run
 from workers.pausing import refuse_while_paused
-
-
-class Refund(ChargeRequested):
-    """As the refund actor's message names itself."""
-
-    kind: ClassVar[str] = "refund"
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +50,8 @@ def charge_of(payment: Payment) -> ChargeRequested:
     return ChargeRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id)
 
 
-def refund_of(payment: Payment) -> Refund:
-    return Refund(tenant_id=payment.tenant_id, payment_id=payment.payment_id)
+def refund_of(payment: Payment) -> RefundRequested:
+    return RefundRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id, refund_id=RefundId(uuid4()))
 
 
 @pytest.mark.parametrize("venue", [True, False])
