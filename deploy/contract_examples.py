@@ -20,6 +20,7 @@ from messages.payments import (
     PaymentSucceeded,
 )
 from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
+from messages.refunds import EventCancellationDue, OpsRefundDue
 from messages.replays import ClassifyDue, ReplayDue
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived

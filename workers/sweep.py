@@ -8,13 +8,20 @@ It moves no money itself, and waking something twice is harmless, because the me
 
 from loguru import logger
 
-from db import cases, standstill, watch
+from db import cases, event_cancellations, standstill, watch
 from db.cases import CaseType
+from db.event_cancellations import StandingRun
 from db.session import Database, Tx
 from db.standstill import Standing, StandingEvent
 from messages.base import Message
 from messages.payments import ChargeRequested, PaymentLookupRequested
-from messages.refunds import CancelRequested, CaptureRequested, RefundLookupRequested, RefundRequested
+from messages.refunds import (
+    CancelRequested,
+    CaptureRequested,
+    EventCancellationDue,
+    RefundLookupRequested,
+    RefundRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
@@ -35,6 +42,8 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
         standing = standstill.take_payments(tx, older_than_seconds=patience, limit=LIMIT)
         waiting = standstill.take_events(tx, older_than_seconds=patience, limit=LIMIT)
         append(tx, *[_for_payment(found) for found in standing], *[_for_event(found) for found in waiting])
+        runs = event_cancellations.standing_still(tx, older_than_seconds=patience)
+        append(tx, *[_for_cancellation(found) for found in runs])
     if standing or waiting:
         logger.info("woke {} payments and {} events that stood still", len(standing), len(waiting))
     _alarm_unmatched(waiting)
@@ -57,6 +66,10 @@ def _for_payment(found: Standing) -> Message:
     return _OF_PAYMENT[found.wake_as](tenant_id=found.tenant_id, payment_id=found.payment_id)
 
 
+def _for_cancellation(found: StandingRun) -> Message:
+    return EventCancellationDue(tenant_id=found.tenant_id, cancellation_id=found.cancellation_id, step=found.step)
+
+
 def _keep_cases(tx: Tx, settings: SweepSettings) -> None:
     """Open a case for each thing a person must see, once, and close those that are well again."""
     found = {
@@ -77,8 +90,8 @@ def _keep_cases(tx: Tx, settings: SweepSettings) -> None:
                 amount=finding.amount,
             )
             logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
-        still_open = [finding.subject for finding in findings]
-        cases.close_others(tx, type=kind, still_open=still_open, by="sweep", because="it is well again")
+        gone = known - {finding.subject for finding in findings}
+        cases.close_all(tx, types=[kind], subjects=sorted(gone), by="sweep", because="it is well again")
 
 
 def _for_event(found: StandingEvent) -> Message:
