@@ -8,9 +8,9 @@ It moves no money itself, and waking something twice is harmless, because the me
 
 from loguru import logger
 
-from db import cases, event_cancellations, standstill, watch
+from db import cancellation_steps, cases, standstill, watch
+from db.cancellation_steps import StandingRun
 from db.cases import CaseType
-from db.event_cancellations import StandingRun
 from db.session import Database, Tx
 from db.standstill import Standing, StandingEvent
 from messages.base import Message
@@ -42,7 +42,7 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
         standing = standstill.take_payments(tx, older_than_seconds=patience, limit=LIMIT)
         waiting = standstill.take_events(tx, older_than_seconds=patience, limit=LIMIT)
         append(tx, *[_for_payment(found) for found in standing], *[_for_event(found) for found in waiting])
-        runs = event_cancellations.standing_still(tx, older_than_seconds=patience)
+        runs = cancellation_steps.standing_still(tx, older_than_seconds=patience)
         append(tx, *[_for_cancellation(found) for found in runs])
     if standing or waiting:
         logger.info("woke {} payments and {} events that stood still", len(standing), len(waiting))
