@@ -60,6 +60,7 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
     judge(scene.db, mine)
     orders, _ = oda.preview(Filter(source="orders"), reason="the order service is fixed")
     oda.cancel(orders, reason="it is not fixed after all")
+    case = scene.differences()
     room.watch.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
         older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
@@ -80,6 +81,8 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "payments": "/payments",
         "payment": f"/payments/{row[0]}",
         "queues": "/queues",
+        "reconciliation": "/reconciliation",
+        "case": f"/reconciliation/cases/{case}",
         "log": "/operator-log",
     }
 
