@@ -13,7 +13,7 @@ from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 
 PER_PAGE = 50
-SHOWN_RUNS = 10
+SHOWN_RUNS = 6
 SHOWN_HOURS = 12
 STATES = ("open", "closed", "all")
 
