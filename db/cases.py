@@ -148,6 +148,18 @@ def close_case(
     return closed.rowcount == 1
 
 
+def known_subjects(
+    tx: Tx,
+    type: CaseType,  # noqa: A002  the field's own word
+) -> set[str]:
+    """Subjects of this type whose case is open, or was accepted by a person."""
+    rows = tx.execute(
+        "SELECT subject FROM reconciliation_cases WHERE type = %(type)s AND (state = 'open' OR accepted)",
+        {"type": str(type)},
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 def close_all(tx: Tx, *, types: Sequence[CaseType], subjects: Sequence[str], by: str, because: str) -> int:
     """The same for many subjects; returns how many cases were open."""
     if not subjects:

@@ -28,6 +28,19 @@ WEBHOOK_SECONDS = Histogram(
     "Webhook received to answered",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
 )
+API_REQUESTS = Counter("fleet_api_requests", "Requests of the API by operation and status", ["operation", "status"])
+API_SECONDS = Histogram(
+    "fleet_api_seconds",
+    "API request received to answered",
+    ["operation"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+API_ANSWERS = Counter(
+    "fleet_api_answers",
+    "Requests with an Idempotency-Key: new, replayed (from Valkey: fast, else book), mismatch or in_progress",
+    ["outcome"],
+)
+API_LIMITED = Counter("fleet_api_limited", "Requests refused because a caller's window was full", ["limit"])
 MESSAGES = Counter("fleet_messages", "Handled messages by actor and verdict", ["actor", "verdict"])
 MESSAGE_SECONDS = Histogram(
     "fleet_message_seconds",

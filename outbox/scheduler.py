@@ -12,7 +12,7 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import schedule, standstill
+from db import api_requests, schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
@@ -25,6 +25,7 @@ from outbox.stopping import stop_on_signals
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7
+ANSWERS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,15 @@ def forget_old(db: Database) -> None:
     with db.system_transaction() as tx:
         schedule.forget(tx, older_than_days=REMEMBER_DAYS)
         standstill.forget(tx, older_than_days=REMEMBER_DAYS)
+    forget_answers(db)
+
+
+def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
+    """Answers of the API whose time is over, in transactions that hold few locks and end soon."""
+    forgotten = at_once
+    while forgotten == at_once:
+        with db.system_transaction() as tx:
+            forgotten = api_requests.forget_expired(tx, limit=at_once)
 
 
 def main() -> None:

@@ -9,6 +9,15 @@ class SweepSettings(FleetSettings):
     sweep_after_seconds: float = Field(
         default=300.0, gt=0, description="how long a payment may stand between two phases before the sweep looks"
     )
+    authentication_timeout_seconds: float = Field(
+        default=3_600.0, gt=0, description="how long a buyer may leave 3-D Secure alone before the payment is cancelled"
+    )
+    hold_alarm_seconds: float = Field(
+        default=86_400.0, gt=0, description="how long before the end of an authorisation a person is told"
+    )
+    refund_alarm_seconds: float = Field(
+        default=3 * 86_400.0, gt=0, description="how long a refund may be under way before a person is told"
+    )
 
 
 class EventSweepSettings(FleetSettings):

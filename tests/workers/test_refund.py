@@ -3,23 +3,15 @@
 import psycopg
 import pytest
 
-from db import refunds
 from db.lifecycle import RefundState
-from db.payments import Payment
-from db.refunds import Refund
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
-from messages.ids import RefundId
-from messages.money import Money
-from messages.payments import ChargeRequested
-from messages.refunds import RefundLookupRequested, RefundRequested
 from messages.verdicts import TryAgain, TryLater
-from outbox.refunding import request_refund
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger import balances, events_told
-from workers.charge import charge
+from tests.workers.refunding import asked, charged, given_back, lookup, message, reread
 from workers.refund import refund
 from workers.refund_lookup import refund_lookup
 
@@ -27,42 +19,6 @@ from workers.refund_lookup import refund_lookup
 @pytest.fixture
 def tenant(owner: psycopg.Connection) -> Tenant:
     return factories.tenant(owner)
-
-
-def charged(db: Database, gateway: Gateway, tenant: Tenant, **order: object) -> Payment:
-    payment = factories.requested(db, tenant, **order)
-    charge(ChargeRequested(tenant_id=tenant.tenant_id, payment_id=payment.payment_id), db, gateway)
-    return factories.reread(db, tenant.tenant_id, payment.payment_id)
-
-
-def asked(db: Database, payment: Payment, minor: int | None = None, key: str = "key-1") -> Refund:
-    with db.transaction(payment.tenant_id) as tx:
-        wish = request_refund(
-            tx,
-            payment_id=payment.payment_id,
-            amount=None if minor is None else Money(minor, payment.currency),
-            reason="requested_by_customer",
-            source="api",
-            request_key=key,
-            by="test",
-        )
-    assert wish.refund is not None
-    return wish.refund
-
-
-def message(wanted: Refund) -> RefundRequested:
-    return RefundRequested(tenant_id=wanted.tenant_id, payment_id=wanted.payment_id, refund_id=wanted.refund_id)
-
-
-def reread(db: Database, wanted: Refund) -> Refund:
-    with db.transaction(wanted.tenant_id) as tx:
-        found = refunds.get(tx, RefundId(wanted.refund_id))
-    assert found is not None
-    return found
-
-
-def given_back(control: EmulatorControl) -> list[int]:
-    return [effect["amount"] for effect in control.effects() if effect["kind"] == "refund"]
 
 
 def test_a_full_refund_moves_the_money_and_brings_venue_and_platform_to_zero(
@@ -96,8 +52,8 @@ def test_parts_add_up_to_the_whole_fee_whatever_their_sizes(
 ) -> None:
     payment = charged(db, gateway, tenant, amount_minor=4201)
 
-    for number, minor in enumerate([1, 33, 1000, 1, 3166]):
-        refund(message(asked(db, payment, minor, key=f"part-{number}")), db, gateway)
+    for minor in [1, 33, 1000, 1, 3166]:
+        refund(message(asked(db, payment, minor)), db, gateway)
 
     assert balances(owner)["venue_payable"] == 0
     assert balances(owner)["platform_fees"] == 0
@@ -179,17 +135,16 @@ def test_a_refund_that_the_bank_sends_back_reopens_the_obligation_and_the_next_o
     refund(message(wanted), db, gateway)
     assert reread(db, wanted).state is RefundState.SUCCEEDED
     stripe_control.advance_clock(40 * 86_400)
-    lookup = RefundLookupRequested(tenant_id=wanted.tenant_id, payment_id=wanted.payment_id, refund_id=wanted.refund_id)
 
-    refund_lookup(lookup, db, gateway)
-    refund_lookup(lookup, db, gateway)
+    refund_lookup(lookup(wanted), db, gateway)
+    refund_lookup(lookup(wanted), db, gateway)
 
     assert reread(db, wanted).state is RefundState.FAILED
     assert balances(owner)["refunds_payable"] == -4200
     assert balances(owner)["venue_payable"] == 0
     assert events_told(owner)[-1] == "refund.failed"
 
-    again = asked(db, payment, key="key-2")
+    again = asked(db, payment)
     refund(message(again), db, gateway)
 
     assert balances(owner)["refunds_payable"] == 0
@@ -205,11 +160,7 @@ def test_a_pending_refund_succeeds_later(
     assert reread(db, wanted).state is RefundState.PENDING
     stripe_control.advance_clock(40 * 86_400)
 
-    refund_lookup(
-        RefundLookupRequested(tenant_id=wanted.tenant_id, payment_id=wanted.payment_id, refund_id=wanted.refund_id),
-        db,
-        gateway,
-    )
+    refund_lookup(lookup(wanted), db, gateway)
 
     assert reread(db, wanted).state is RefundState.SUCCEEDED
     assert balances(owner)["venue_payable"] == 0
