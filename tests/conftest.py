@@ -81,7 +81,7 @@ class Book:
 def book(stack: Stack, template: str) -> Iterator[Book]:
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
-        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner STRATEGY file_copy")
+        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner")
         yield Book(name, stack.postgres.fleet_url(name), stack.postgres.owner_url(name))
         superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
