@@ -41,6 +41,7 @@ class Payment:
     payment_intent_id: str | None
     state: PaymentState
     state_since: datetime
+    seconds_in_state: float
     basis_points: int
     fixed_minor: int
     plan_currency: str
@@ -65,6 +66,7 @@ _SELECT = """
     SELECT
         p.tenant_id, p.payment_id, p.order_id, p.venue_id, p.amount_minor, p.currency, p.platform_fee_minor, p.capture,
         p.payment_method_id, p.customer_id, p.payment_intent_id, p.state, p.state_since,
+        extract(epoch FROM clock_timestamp() - p.state_since)::float8 AS seconds_in_state,
         f.basis_points, f.fixed_minor, f.currency AS plan_currency,
         p.cancel_reason, p.capture_requested_minor, p.capture_before,
         EXISTS (

@@ -32,6 +32,19 @@ def venue_currencies(tx: Tx) -> dict[VenueId, str]:
     return {VenueId(row[0]): row[1] for row in rows}
 
 
+def fee_plan(tx: Tx, venue_id: VenueId) -> FeePlan | None:
+    """What the platform charges for a sale at this venue; None when the transaction's tenant has no such venue."""
+    row = tx.execute(
+        """
+        SELECT f.basis_points, f.fixed_minor, f.currency
+        FROM venues v JOIN fee_plans f USING (tenant_id, fee_plan_id)
+        WHERE v.venue_id = %(venue_id)s
+        """,
+        {"venue_id": venue_id},
+    ).fetchone()
+    return FeePlan(*row) if row else None
+
+
 def all_tenants(tx: Tx) -> list[TenantId]:
     """Every tenant's id; needs a system transaction."""
     return [TenantId(row[0]) for row in tx.execute("SELECT tenant_id FROM tenants ORDER BY tenant_id").fetchall()]

@@ -19,6 +19,8 @@ from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
+from outbox.intake.api.jwks import IssuerAwayError, PublishedKeys
+from outbox.intake.api.settings import ApiSettings
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
 from stripe_client.balance import read_balance
@@ -34,6 +36,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     CacheSettings,
     HttpSettings,
     ConsoleSettings,
+    ApiSettings,
     StripeSettings,
     WebhookSettings,
     SweepSettings,
@@ -54,7 +57,7 @@ class Finding:
 
 
 def doctor() -> int:
-    findings = [*_settings(), *_database(), *_broker(), *_cache(), *_stripe()]
+    findings = [*_settings(), *_database(), *_broker(), *_cache(), *_api(), *_stripe()]
     table = Table(title="fleet doctor", title_justify="left")
     for column in ("", "what", "found", "what to do"):
         table.add_column(column, overflow="fold")
@@ -153,13 +156,26 @@ def _cache() -> Iterator[Finding]:
         (settings,) = load(CacheSettings)
     except SettingsError:
         return
-    yield _tried("cache", lambda: _ping(settings.redis_url.get_secret_value()))
+    yield _tried("cache", lambda: _ping(settings.address))
 
 
 def _ping(url: str) -> Finding:
-    with redis.Redis.from_url(url.replace("valkey", "redis", 1), socket_timeout=3) as client:
+    with redis.Redis.from_url(url, socket_timeout=3) as client:
         client.ping()
     return Finding("cache", "reachable")
+
+
+def _api() -> Iterator[Finding]:
+    """Whose tokens the API takes; a key file was read with the settings already."""
+    try:
+        (settings,) = load(ApiSettings)
+    except SettingsError:
+        return
+    if settings.api_jwks_url is None:
+        yield Finding("API tokens", f"key of {settings.api_jwt_public_key_file}")
+        return
+    url = settings.api_jwks_url
+    yield _tried("API tokens", lambda: Finding("API tokens", f"{PublishedKeys(url).fetch()} keys at {url}"))
 
 
 def _stripe() -> Iterator[Finding]:
@@ -182,6 +198,6 @@ def _ask_stripe(settings: StripeSettings, where: str) -> Finding:
 def _tried(what: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
-    except (psycopg.Error, AMQPError, redis.RedisError, Verdict, OSError) as error:
+    except (psycopg.Error, AMQPError, redis.RedisError, IssuerAwayError, Verdict, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         return Finding(what, "no answer", f"is it running, and is its address right? {reason}")

@@ -28,27 +28,21 @@ class Device(Word):
     fingerprint: str | None = Field(default=None, max_length=200)
 
 
-class OrderPlaced(Word):
-    """`order.placed`: charge `amount` for these tickets, once.
+class Order(Word):
+    """What is bought and with which card.
 
     The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
-    not explain is refused at the door rather than charged. `idempotency_key` is the buyer's: one click, one key.
+    not explain is refused at the door rather than charged.
     """
 
-    event_type: ClassVar[str] = "order.placed"
-    version: ClassVar[int] = 1
-
     order_id: OrderId
-    tenant_id: TenantId
     venue_id: VenueId
     event_id: UUID
-    buyer_id: ShortText
     tickets: tuple[Ticket, ...] = Field(min_length=1, max_length=100)
     amount: Money
     payment_method_id: PaymentMethodId
     customer_id: CustomerId | None = None
     capture: Literal["automatic", "manual"] = "automatic"
-    idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
     device: Device = Device()
 
     @field_validator("amount")
@@ -66,6 +60,17 @@ class OrderPlaced(Word):
         if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
             raise ValueError("a ticket is listed twice")
         return self
+
+
+class OrderPlaced(Order):
+    """`order.placed`: charge `amount` for these tickets, once. `idempotency_key` is the buyer's: one click, one key."""
+
+    event_type: ClassVar[str] = "order.placed"
+    version: ClassVar[int] = 1
+
+    tenant_id: TenantId
+    buyer_id: ShortText
+    idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
 
 
 class RefundOfOrderRequested(Word):

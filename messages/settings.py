@@ -49,6 +49,7 @@ B = TypeVar("B", bound=FleetSettings)
 C = TypeVar("C", bound=FleetSettings)
 D = TypeVar("D", bound=FleetSettings)
 E = TypeVar("E", bound=FleetSettings)
+F = TypeVar("F", bound=FleetSettings)
 
 
 @overload
@@ -61,6 +62,8 @@ def load(a: type[A], b: type[B], c: type[C], /) -> tuple[A, B, C]: ...
 def load(a: type[A], b: type[B], c: type[C], d: type[D], /) -> tuple[A, B, C, D]: ...
 @overload
 def load(a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], /) -> tuple[A, B, C, D, E]: ...
+@overload
+def load(a: type[A], b: type[B], c: type[C], d: type[D], e: type[E], f: type[F], /) -> tuple[A, B, C, D, E, F]: ...
 @overload
 def load(*classes: type[FleetSettings]) -> tuple[FleetSettings, ...]: ...
 def load(*classes: type[FleetSettings]) -> tuple[Any, ...]:

@@ -32,6 +32,11 @@ class CacheSettings(FleetSettings):
 
     redis_url: SecretStr = Field(description="the Valkey or Redis address, redis://host:6379/0 or rediss://")
 
+    @property
+    def address(self) -> str:
+        """As the client library reads it, which knows Valkey by Redis' name."""
+        return self.redis_url.get_secret_value().replace("valkey", "redis", 1)
+
     @field_validator("redis_url")
     @classmethod
     def _an_address(cls, url: SecretStr) -> SecretStr:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deploy.local.api import Api
 from deploy.local.console import Console
 from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
@@ -45,6 +46,7 @@ class Stack:
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
         self.console = Console(self.directory, self.memory)
+        self._api = Api(self.directory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
         self._ownership = Ownership(self.directory)
 
@@ -83,6 +85,7 @@ class Stack:
             self.memory.forget_taken_ports()
             self._empty_metrics()
             self.console.make_files()
+            self._api.make_files()
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Server.start, self.servers))
         except BaseException:
@@ -107,7 +110,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
-        own |= self._seal() | self.console.environment()
+        own |= self._seal() | self.console.environment() | self._api.environment()
         return {**own, **self._outside}
 
     @property

@@ -133,6 +133,24 @@ def test_disputes_and_warnings_have_stripe_s_shape_all_their_life(
         check("balance_transaction", booked.to_dict(for_json=True))
 
 
+def test_payouts_have_stripe_s_shape_all_their_life(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, check: Callable[[str, Json], None]
+) -> None:
+    pay(payment_method="pm_card_bypassPending", capture_method="automatic")
+    made = [client.v1.payouts.create(params={"amount": 100, "currency": "usd"}) for _ in range(2)]
+    client.v1.payouts.cancel(made[0].id)
+    (automatic,) = control.pay_out()
+    control.advance_clock(3 * 24 * 3600)
+    check("payout", control.finish_payout(automatic["id"], "failed"))
+    for payout in client.v1.payouts.list().data:
+        check("payout", payout.to_dict(for_json=True))
+    for event in client.v1.events.list(params={"limit": 100}).data:
+        snapshot = event.to_dict(for_json=True)["data"]["object"]
+        check(snapshot["object"], snapshot)
+    for booked in client.v1.balance_transactions.list(params={"expand": ["data.source"]}).data:
+        check("balance_transaction", booked.to_dict(for_json=True))
+
+
 def test_customers_methods_and_endpoints_have_stripe_s_shape(
     client: stripe.StripeClient, check: Callable[[str, Json], None]
 ) -> None:
@@ -161,6 +179,8 @@ def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
     fields = {kind: set(made.to_dict()) for kind, made in ours.items()}
     fields["radar.early_fraud_warning"] = set(control.warn_of_fraud(pay().id))
     fields["dispute"] = set(control.dispute(pay().id))
+    pay(payment_method="pm_card_bypassPending", capture_method="automatic", currency="eur")
+    fields["payout"] = set(control.pay_out()[0])
     missing = {kind: set(samples[kind]) - names for kind, names in fields.items()}
     assert missing == {
         "payment_intent": {"source", "managed_payments"},
@@ -170,6 +190,7 @@ def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
         "customer": set(),
         "refund": set(),
         "dispute": set(),
+        "payout": set(),
         "radar.early_fraud_warning": set(),
     }
 

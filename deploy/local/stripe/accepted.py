@@ -172,6 +172,18 @@ def listing(known: str = "", **filters: Field) -> Parameters:
     return Parameters(dict(WINDOW.fields) | filters, without_effect=without_effect(known))
 
 
+TRANSACTION_LIST = listing(source=text, type=text, currency=text, payout=text)
+CREATE_PAYOUT = Parameters(
+    {
+        "amount": integer,
+        "currency": text,
+        "description": text,
+        "metadata": metadata,
+        "statement_descriptor": text,
+    },
+    required=("amount", "currency"),
+    without_effect=without_effect("destination method payout_method source_type"),
+)
 METHOD_LIST = Parameters(
     dict(PAGE) | {"customer": text, "type": text}, without_effect=without_effect("allow_redisplay customer_account")
 )

@@ -17,6 +17,7 @@ NOT_MODELLED = (
     "Retrieving a pm_card_* name by itself: using or attaching it makes a PaymentMethod.",
     "The charge of a bank debit gets its balance transaction when it succeeds, not while it is pending.",
     "Card and e-mail block lists, which `reason=fraudulent` of a refund feeds at Stripe.",
+    "Bank accounts: every payout goes to the same unnamed one, and only the control door makes it fail.",
     "Files as evidence of a dispute, networks' evidence programmes, prevented disputes, and sending an appeal by API.",
     "A partial capture books the captured amount alone; the released rest is in amount_refunded, without a refund.",
     "Signature timestamps and webhook retries follow the machine's clock, everything else the emulator's.",
@@ -49,7 +50,9 @@ def _shown(settings: Settings) -> Json:
     names = (
         "latency_ms", "async_capture_delay_ms", "search_lag_seconds", "bank_debit_seconds", "funds_delay_seconds",
         "authorization_seconds", "refund_seconds", "refunds_beyond_balance", "dispute_seconds",
-        "dispute_response_seconds", "dispute_fee_minor", "fee_basis_points", "fee_fixed_minor", "webhook_delay_ms",
-        "webhook_timeout_seconds", "webhook_retry_seconds", "webhook_concurrency",
+        "dispute_response_seconds", "dispute_fee_minor", "payout_pending_seconds", "payout_seconds",
+        "payout_reconciliation_seconds", "fee_basis_points", "fee_fixed_minor", "limit_per_second",
+        "endpoint_limit_per_second", "webhook_delay_ms", "webhook_timeout_seconds", "webhook_retry_seconds",
+        "webhook_concurrency",
     )  # fmt: skip
     return {name: getattr(settings, name) for name in names}

@@ -1,6 +1,6 @@
 """The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
 
-What the bank decides about money later (refunds) is in `control_bank.py`.
+What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`.
 
 Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
 """
@@ -73,9 +73,9 @@ class ControlDoor:
         return {"data": [rule.describe() for rule in rules.rules.values()]}
 
     def limits(self, request: Request, given: Json) -> Json:
-        """{"per_second": 25}, or null to switch the limiter off again."""
-        self.limiter.set_rate(given.get("per_second"))
-        return {"per_second": self.limiter.per_second}
+        """{"per_second": 100, "endpoint_per_second": 25}; null or nothing switches that limiter off."""
+        self.limiter.set_rates(given.get("per_second"), given.get("endpoint_per_second"))
+        return {"per_second": self.limiter.per_second, "endpoint_per_second": self.limiter.endpoint_per_second}
 
     def authentication(self, request: Request, given: Json) -> Json:
         return self._finish(attempts.finish_authentication, request, given, "waiting for authentication")
@@ -150,7 +150,7 @@ class ControlDoor:
         world.clock.run_real()
         world.faults.clear()
         world.overdraws = world.settings.refunds_beyond_balance == "overdraw"
-        self.limiter.set_rate(None)
+        self.limiter.set_rates(world.settings.limit_per_second, world.settings.endpoint_limit_per_second)
         return {"reset": True}
 
 

@@ -1,11 +1,11 @@
-"""What the banks decide, through the control door: refunds that arrive or fail, disputes, warnings, missing money."""
+"""What the banks decide, through the control door: refunds that arrive or fail, disputes, warnings, payouts."""
 
 from collections.abc import Callable
 
 from starlette.requests import Request
 
 from deploy.local.stripe import PLATFORM
-from deploy.local.stripe.bank import disputing, early_warnings, refunding
+from deploy.local.stripe.bank import disputing, early_warnings, paying_out, refunding
 from deploy.local.stripe.bank.disputing import Complaint
 from deploy.local.stripe.settings import BEYOND_BALANCE
 from deploy.local.stripe.state.recorder import Origin
@@ -32,6 +32,8 @@ class BankDoor:
             "/_control/charges/{charge}/dispute": self.dispute,
             "/_control/disputes/{dispute}/outcome": self.decide,
             "/_control/charges/{charge}/early_fraud_warning": self.warning,
+            "/_control/payouts": self.pay_out,
+            "/_control/payouts/{payout}/outcome": self.payout,
         }
 
     def refund(self, request: Request, given: Json) -> Json:
@@ -96,6 +98,24 @@ class BankDoor:
         if fraud_type not in early_warnings.FRAUD_TYPES:
             raise RefusedError(400, f"a fraud type is one of {', '.join(sorted(early_warnings.FRAUD_TYPES))}")
         return self._do(lambda: early_warnings.issue(self.world, charge, fraud_type).body)
+
+    def pay_out(self, request: Request, given: Json) -> Json:
+        """The schedule's automatic payouts of everything available, one a currency; none where nothing is."""
+        account = given.get("account") or PLATFORM
+        return self._do(lambda: {"data": [made.body for made in paying_out.pay_out_everything(self.world, account)]})
+
+    def payout(self, request: Request, given: Json) -> Json:
+        """{"outcome": "paid" | "failed", "code": why it failed}: returns the payout."""
+        account, payout = given.get("account") or PLATFORM, request.path_params["payout"]
+        code = given.get("code") or "account_closed"
+        if code not in paying_out.FAILURES:
+            raise RefusedError(400, f"a failure code is one of {', '.join(paying_out.FAILURES)}")
+        match given.get("outcome"):
+            case "paid":
+                return self._change(paying_out.arrive, account, "payout", payout)
+            case "failed":
+                return self._change(paying_out.fail, account, "payout", payout, code)
+        raise RefusedError(400, "outcome is paid or failed")
 
     def _charge(self, request: Request, given: Json) -> Record:
         """The charge of the path, which may also be named by its intent; only a paid one interests the bank."""

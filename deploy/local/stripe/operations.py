@@ -1,5 +1,6 @@
 """The list of operations: method, URL, what it takes, who answers. What Stripe has and this list has not is a 501."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from deploy.local.stripe.accepted import (
     CONFIRM_INTENT,
     CREATE_ENDPOINT,
     CREATE_INTENT,
+    CREATE_PAYOUT,
     CREATE_REFUND,
     CUSTOMER,
     CUSTOMER_EXTRAS,
@@ -18,6 +20,7 @@ from deploy.local.stripe.accepted import (
     METHOD_EXTRAS,
     METHOD_LIST,
     NOTHING,
+    TRANSACTION_LIST,
     UPDATE_CHARGE,
     UPDATE_DISPUTE,
     UPDATE_INTENT,
@@ -33,6 +36,7 @@ from deploy.local.stripe.bank import (
     early_warnings,
     payment_intents,
     payment_methods,
+    payouts,
     refunds,
     searching,
 )
@@ -79,6 +83,11 @@ OPERATIONS = (
     Operation("GET", "/v1/refunds/*", NOTHING, refunds.retrieve),
     Operation("POST", "/v1/refunds/*", LABELS_ONLY, refunds.update),
     Operation("POST", "/v1/refunds/*/cancel", NOTHING, refunds.cancel),
+    Operation("POST", "/v1/payouts", CREATE_PAYOUT, payouts.create, payouts.check),
+    Operation("GET", "/v1/payouts", listing("arrival_date destination", status=text), payouts.list_all),
+    Operation("GET", "/v1/payouts/*", NOTHING, payouts.retrieve),
+    Operation("POST", "/v1/payouts/*", LABELS_ONLY, payouts.update),
+    Operation("POST", "/v1/payouts/*/cancel", NOTHING, payouts.cancel),
     Operation("GET", "/v1/disputes", listing(charge=text, payment_intent=text), disputes.list_all),
     Operation("GET", "/v1/disputes/*", NOTHING, disputes.retrieve),
     Operation("POST", "/v1/disputes/*", UPDATE_DISPUTE, disputes.update, disputes.check),
@@ -125,12 +134,7 @@ OPERATIONS = (
     ),
     Operation("POST", "/v1/payment_methods/*/detach", NOTHING, payment_methods.detach),
     Operation("GET", "/v1/balance", NOTHING, balance.retrieve),
-    Operation(
-        "GET",
-        "/v1/balance_transactions",
-        listing("currency payout", source=text, type=text),
-        balance.list_transactions,
-    ),
+    Operation("GET", "/v1/balance_transactions", TRANSACTION_LIST, balance.list_transactions),
     Operation("GET", "/v1/balance_transactions/*", NOTHING, balance.retrieve_transaction),
     Operation(
         "GET",
@@ -162,6 +166,13 @@ def route(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
             raise not_implemented(f"{method} /{'/'.join(shape)}")
     message = f"Unrecognized request URL ({method}: {path})."
     raise StripeError(404, "invalid_request_error", message)
+
+
+def endpoint_of(method: str, path: str) -> str:
+    """What Stripe's limiter counts together: one operation, whatever object it is about."""
+    with contextlib.suppress(StripeError):
+        path = route(method, path)[0].template
+    return f"{method} {path}"
 
 
 def _shapes(parts: list[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -32,8 +32,13 @@ class Settings:
     dispute_response_seconds: int = 9 * 24 * 3600  # how long evidence is awaited; Stripe: about 7 to 21 days
     dispute_fee_minor: int = 1500
     refunds_beyond_balance: str = "wait"  # a card refund larger than the available balance: wait, or overdraw it
+    payout_pending_seconds: float = 3600.0  # until a payout is handed to the bank and can no longer be canceled
+    payout_seconds: int = 2 * 24 * 3600  # until it arrives there
+    payout_reconciliation_seconds: float = 60.0  # until an automatic payout's contents can be listed
     fee_basis_points: int = 290
     fee_fixed_minor: int = 30
+    limit_per_second: float | None = None  # requests of one account; Stripe: 100 live, 25 in a sandbox
+    endpoint_limit_per_second: float | None = None  # and of one endpoint of it; Stripe: 25
     webhook_endpoint: str | None = None
     webhook_secret: str | None = None
     webhook_events: tuple[str, ...] = ("*",)  # the types that endpoint is subscribed to
@@ -82,6 +87,10 @@ def _reader(name: str) -> Any:
         "bank_debit_seconds": float,
         "refund_seconds": float,
         "dispute_seconds": float,
+        "payout_pending_seconds": float,
+        "payout_reconciliation_seconds": float,
+        "limit_per_second": float,
+        "endpoint_limit_per_second": float,
         "webhook_timeout_seconds": float,
     }
     strings = ("control_token", "webhook_endpoint", "webhook_secret", "refunds_beyond_balance")

@@ -24,11 +24,6 @@ POST /v1/charges/*/capture
 GET /v1/charges/search
 GET /v1/customers/search
 POST /v1/payment_intents/*/increment_authorization
-GET /v1/payouts
-POST /v1/payouts
-GET /v1/payouts/*
-POST /v1/payouts/*
-POST /v1/payouts/*/cancel
 POST /v1/payouts/*/reverse
 GET /v1/reporting/report_runs
 POST /v1/reporting/report_runs

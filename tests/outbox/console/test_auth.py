@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from db.session import Database
 from outbox.ops.console.app import DECISIONS, PAGES
-from tests.outbox.console import tokens
+from tests import tokens
 from tests.outbox.console.scene import Scene
-from tests.outbox.console.tokens import Keys
+from tests.tokens import Keys
 
 NO_ID = "01a2066c-d866-75d2-acea-a1254c0933ad"
 

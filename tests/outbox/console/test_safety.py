@@ -17,10 +17,10 @@ from db.letters import Filter
 from db.session import Database
 from outbox.ops.console.visit import Room
 from outbox.ops.desk import Desk
-from tests.outbox.console import tokens
+from tests import tokens
 from tests.outbox.console.conftest import hidden_fields
 from tests.outbox.console.scene import Scene
-from tests.outbox.console.tokens import Keys
+from tests.tokens import Keys
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7*7 }}"
 

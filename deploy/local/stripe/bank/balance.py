@@ -4,13 +4,18 @@
 Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
 """
 
-from typing import Any
-
 from deploy.local.stripe.bank.currencies import processing_fee
 from deploy.local.stripe.state.store import Record
-from deploy.local.stripe.wire.errors import Json, missing_object
-from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missing_reference
+from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.world import Call, World
+
+_FILTERS = {
+    "source": "parent = ?",
+    "type": "type = ?",
+    "currency": "json_extract(body, '$.currency') = ?",
+    "payout": "sequence IN (SELECT sequence FROM payout_contents WHERE payout = ?)",
+}
 
 
 def book_charge(world: World, charge: Record, amount_minor: int, available_at_once: bool) -> Json:
@@ -148,14 +153,24 @@ def retrieve_transaction(call: Call) -> Json:
 
 def list_transactions(call: Call) -> Json:
     given = call.parameters
-    wanted: dict[str, Any] = {}
-    if "source" in given:
-        wanted["parent"] = given["source"]
-    if "type" in given:
-        wanted["type"] = given["type"]
-    page = list_objects(call, "balance_transaction", wanted)
+    filters = {name: condition for name, condition in _FILTERS.items() if name in given}
+    values = [given[name] for name in filters]
+    if "payout" in given:
+        values[list(filters).index("payout")] = _reconciled(call, given["payout"])
+    conditions = ["account = ?", "kind = 'balance_transaction'", *filters.values()]
+    page = list_rows(call, "objects", conditions, [call.account, *values], read_body, columns="body")
     page["data"] = [by_clock(call.world, body) for body in page["data"]]
     return page
+
+
+def _reconciled(call: Call, payout_id: str) -> str | None:
+    """The payout whose contents can be listed: an automatic one, and nothing of it before it has been reconciled."""
+    payout = call.world.store.find(call.account, "payout", payout_id)
+    if payout is None:
+        raise missing_reference("payout", payout_id, "payout")
+    if not payout.body["automatic"]:
+        raise invalid("Balance transactions can only be filtered on automatic payouts, not manual.", param="payout")
+    return payout_id if payout.body["reconciliation_status"] == "completed" else None
 
 
 def by_clock(world: World, body: Json) -> Json:

@@ -17,7 +17,7 @@ _KIND_OF = {
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
 }
-_SOURCES = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund", "dp": "dispute"}
+_SOURCES = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund", "dp": "dispute", "po": "payout"}
 _ALWAYS_NULL = frozenset(
     (
         "application",
@@ -31,7 +31,7 @@ _ALWAYS_NULL = frozenset(
 )
 # Expandable by the specification although an object without it leaves it out.
 _LEFT_OUT_WHEN_NULL = frozenset({("refund", "failure_balance_transaction")})
-_NOT_BUILT = frozenset(("transfer", "sources", "tax_ids", "subscriptions"))
+_NOT_BUILT = frozenset(("destination", "transfer", "sources", "tax_ids", "subscriptions"))
 _LEVELS = 4
 
 
