@@ -30,6 +30,7 @@ from stripe_client.settings import BudgetSettings, StripeSettings
 from workers import actor as actors
 from workers import (
     cancel,
+    cancel_event,
     capture,
     charge,
     classify,
@@ -38,6 +39,7 @@ from workers import (
     dispute_lookup,
     event_sweep,
     lookup,
+    ops_refund,
     reconcile,
     refund,
     refund_lookup,
@@ -53,6 +55,7 @@ from workers.settings import SweepSettings
 
 __all__ = [
     "cancel",
+    "cancel_event",
     "capture",
     "charge",
     "classify",
@@ -62,6 +65,7 @@ __all__ = [
     "event_sweep",
     "lookup",
     "main",
+    "ops_refund",
     "reconcile",
     "refund",
     "refund_lookup",
