@@ -223,11 +223,14 @@ def test_metrics_count_deliveries_by_what_became_of_them(door: TestClient) -> No
     assert after == tuple(number + 1 for number in before)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/webhooks/stripe"), ("POST", "/nothing"), ("GET", "/docs")])
-def test_everything_else_is_a_problem_in_json(door: TestClient, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/webhooks/stripe", 405), ("POST", "/nothing", 404), ("GET", "/docs", 404)]
+)
+def test_everything_else_is_a_problem_in_json(door: TestClient, method: str, path: str, status: int) -> None:
     answer = door.request(method, path)
 
-    assert answer.status_code == 404
+    assert answer.status_code == status
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
     assert_problem(answer)
 
 
