@@ -90,9 +90,16 @@ class Database:
             yield tx
 
     @contextmanager
-    def ops_transaction(self) -> Iterator[Tx]:
-        """One short transaction of an operator: reads everything as it is stored, cannot write money."""
+    def ops_transaction(self, *, statement_seconds: int | None = None) -> Iterator[Tx]:
+        """One short transaction of an operator: reads everything as it is stored, cannot write money.
+
+        `statement_seconds` is for a report over everything, which may take longer than a statement of the hot path.
+        """
         with self._begin(_AS_OPS) as tx:
+            if statement_seconds is not None:
+                tx.execute(
+                    "SELECT set_config('statement_timeout', %(limit)s, true)", {"limit": f"{statement_seconds}s"}
+                )
             yield tx
 
     @contextmanager

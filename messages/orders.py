@@ -1,4 +1,4 @@
-"""What the order service tells us: an order was placed and wants to be paid."""
+"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back."""
 
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
@@ -71,3 +71,48 @@ class OrderPlaced(Order):
     tenant_id: TenantId
     buyer_id: ShortText
     idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
+
+
+class Refundable(Word):
+    """How much comes back, and why: at most one of `amount` and `ticket_ids` (a ticket comes back at its face price);
+    neither means whatever is left.
+    """
+
+    amount: Money | None = None
+    ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
+    reason: Literal["requested_by_customer", "duplicate", "fraudulent"] = "requested_by_customer"
+    note: str = Field(default="", max_length=500)
+
+    @model_validator(mode="after")
+    def _one_way_to_say_how_much(self) -> Self:
+        if self.amount is not None and self.ticket_ids:
+            raise ValueError("say an amount or tickets, not both")
+        if self.amount is not None and not 0 < self.amount.minor <= LARGEST_MINOR:
+            raise ValueError(f"a refund gives back between 1 and {LARGEST_MINOR} minor units, not {self.amount.minor}")
+        if len(set(self.ticket_ids)) != len(self.ticket_ids):
+            raise ValueError("a ticket is listed twice")
+        return self
+
+
+class RefundOfOrderRequested(Refundable):
+    """`order.refund_requested`: give money of this order back, once per event id.
+
+    An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+    """
+
+    event_type: ClassVar[str] = "order.refund_requested"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
+
+
+class OrderCancelled(Word):
+    """`order.cancelled`: the buyer gets everything back; what was not taken yet is never taken."""
+
+    event_type: ClassVar[str] = "order.cancelled"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
+    note: str = Field(default="", max_length=500)

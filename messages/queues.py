@@ -15,6 +15,16 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
+from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
+from messages.refunds import (
+    CancelRequested,
+    CaptureRequested,
+    PaymentSucceededLate,
+    RefundFailed,
+    RefundLookupRequested,
+    RefundRequested,
+    RefundSucceeded,
+)
 from messages.replays import ClassifyDue, ReplayDue
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
@@ -41,10 +51,20 @@ class Route:
 ROUTES: dict[type[Message], Route] = {
     ChargeRequested: Route("charges", 12, 1.0, 300.0, 90, 7 * 86_400),
     PaymentLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    # A refund waits as long as it takes: the buyer is owed it. TryLater spends no try.
+    RefundRequested: Route("refunds", 12, 1.0, 300.0, 90, 30 * 86_400),
+    RefundLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    CaptureRequested: Route("captures", 12, 1.0, 300.0, 90, 7 * 86_400),
+    CancelRequested: Route("captures", 12, 1.0, 300.0, 90, 30 * 86_400),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
+    EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
+    SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
+    ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
@@ -54,6 +74,9 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     PaymentFailed,
     PaymentRequiresAction,
     PaymentAuthorized,
+    PaymentSucceededLate,
+    RefundSucceeded,
+    RefundFailed,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"

@@ -54,6 +54,15 @@ OLDEST_UNMATCHED = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+EVENTS_LISTED = Counter(
+    "fleet_events_listed", "Events that Stripe lists, by the road on which they came first: webhook or sweep", ["road"]
+)
+EVENT_SWEEP_BEHIND = Gauge(
+    "fleet_event_sweep_behind_seconds",
+    "How far behind now the event sweep's cursor is; alarm above half an hour",
+    multiprocess_mode="mostrecent",
+)
+
 
 def exposition() -> tuple[bytes, str]:
     """The metrics page and its content type."""

@@ -16,6 +16,7 @@ from db import api_requests, schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
+from messages.reconciliation import EventSweepDue, SealDue
 from messages.settings import SettingsError, load, stop_the_start
 from messages.sweeps import SweepDue
 from outbox.append import append
@@ -36,7 +37,11 @@ class Periodic:
     message: Callable[[datetime], Message]
 
 
-PERIODIC = (Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),)
+PERIODIC = (
+    Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),
+    Periodic("event_sweep", 180, lambda due_at: EventSweepDue(due_at=due_at)),
+    Periodic("seal_ledger", 60, lambda due_at: SealDue(due_at=due_at)),
+)
 
 
 def run_once(db: Database, periodic: tuple[Periodic, ...] = PERIODIC) -> list[str]:

@@ -32,6 +32,10 @@ REFUSALS: dict[str, str] = {
     "payment_method_customer_decline": "the payment method belongs to another customer",
     "payment_method_unexpected_state": "the payment method cannot be used any more",
     "payment_method_provider_decline": "the payment method was refused by its provider",
+    # Answers to a refund.
+    "charge_already_refunded": "everything was given back already",
+    "charge_disputed": "the buyer's bank has taken the money back by a dispute",
+    "charge_not_refundable": "this charge cannot be refunded",
 }
 # resource_missing means the order's fault only when what is missing came with the order.
 REFUSED_PARAMETERS = frozenset({"payment_method", "customer"})
@@ -90,7 +94,11 @@ def _invalid_request(error: stripe.StripeError) -> Sorted:
     parameter = getattr(error.error, "param", None)
     if code == "resource_missing" and parameter in REFUSED_PARAMETERS:
         return Refused(code, f"Stripe knows no such {parameter.replace('_', ' ')}", error.request_id)
-    if code == "payment_intent_unexpected_state":
+    if code is None and parameter == "amount":  # so Stripe refuses a refund above what is left of its charge
+        return Refused(
+            "amount_exceeds_charge", "less is left of the charge than this refund gives back", error.request_id
+        )
+    if code in {"payment_intent_unexpected_state", "charge_expired_for_capture", "charge_already_captured"}:
         return Unanswered("the intent is not in the state we thought; read it first", key_is_spent=True)
     return GiveUp(f"Stripe refused the request as wrong, mend it before a replay: {describe(error)}")
 

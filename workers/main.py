@@ -26,12 +26,40 @@ from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers import actor as actors
-from workers import charge, classify, lookup, replay, sweep, webhook
+from workers import (
+    cancel,
+    capture,
+    charge,
+    classify,
+    event_sweep,
+    lookup,
+    refund,
+    refund_lookup,
+    replay,
+    seal_ledger,
+    sweep,
+    webhook,
+)
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.settings import SweepSettings
 
-__all__ = ["charge", "classify", "lookup", "main", "replay", "start", "sweep", "webhook"]
+__all__ = [
+    "cancel",
+    "capture",
+    "charge",
+    "classify",
+    "event_sweep",
+    "lookup",
+    "main",
+    "refund",
+    "refund_lookup",
+    "replay",
+    "seal_ledger",
+    "start",
+    "sweep",
+    "webhook",
+]
 
 
 class GiveBackWhatWasNotWrittenDown(Middleware):

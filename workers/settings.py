@@ -1,4 +1,4 @@
-"""How patient the sweep is."""
+"""How patient the sweeps are, how far reconciliation looks back, and how long old rows are kept."""
 
 from pydantic import Field
 
@@ -8,4 +8,22 @@ from messages.settings import FleetSettings
 class SweepSettings(FleetSettings):
     sweep_after_seconds: float = Field(
         default=300.0, gt=0, description="how long a payment may stand between two phases before the sweep looks"
+    )
+    authentication_timeout_seconds: float = Field(
+        default=3_600.0, gt=0, description="how long a buyer may leave 3-D Secure alone before the payment is cancelled"
+    )
+    hold_alarm_seconds: float = Field(
+        default=86_400.0, gt=0, description="how long before the end of an authorisation a person is told"
+    )
+    refund_alarm_seconds: float = Field(
+        default=3 * 86_400.0, gt=0, description="how long a refund may be under way before a person is told"
+    )
+
+
+class EventSweepSettings(FleetSettings):
+    event_sweep_overlap_seconds: float = Field(
+        default=600.0, ge=0, description="how far before its cursor the event sweep begins, for clocks that differ"
+    )
+    event_sweep_settle_seconds: float = Field(
+        default=60.0, ge=0, description="how young an event may be and still be on its way by webhook"
     )

@@ -139,6 +139,8 @@ class Stack:
             "STRIPE_EMULATOR_CONTROL_PORT": str(self.memory.port("stripe_control")),
             "STRIPE_EMULATOR_CONTROL_TOKEN": self.memory.secret("stripe_control"),
             "STRIPE_EMULATOR_DATABASE": str(self.directory / "stripe.sqlite3"),
+            # A young shop: what its balance does not cover Stripe takes from its bank account.
+            "STRIPE_EMULATOR_REFUNDS_BEYOND_BALANCE": "overdraw",
         }
 
     def _seal(self) -> dict[str, str]:

@@ -35,7 +35,8 @@ from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
 from outbox.problems import problem
 from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
-from stripe_client.webhooks import BadSignatureError, UnreadableEventError, WebhookSettings, verify
+from stripe_client.snapshots import UnreadableEventError
+from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
 
 # Stripe's events are a few kilobytes; nothing larger than this is read.
 LARGEST_WEBHOOK_BYTES = 512 * 1024

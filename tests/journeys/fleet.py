@@ -271,6 +271,7 @@ class Fleet:
             "--webhook-endpoint": f"http://127.0.0.1:{self._http_port}/webhooks/stripe",
             "--webhook-secret": _WEBHOOK_SECRET,
             "--webhook-retry-seconds": _WEBHOOK_RETRIES,
+            "--refunds-beyond-balance": "overdraw",
         }
         flags = [word for option in options.items() for word in option]
         database = self.directory / "stripe.sqlite3"
