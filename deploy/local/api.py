@@ -17,7 +17,7 @@ class Api:
 
     def environment(self) -> dict[str, str]:
         return {
-            "API_JWT_ISSUER": f"http://127.0.0.1:{self._memory.port('intake_http')}/local",  # the `fleet` command itself
+            "API_JWT_ISSUER": f"http://127.0.0.1:{self._memory.port('intake_http')}/local",  # the `fleet` command
             "API_JWT_AUDIENCE": "fleet-api",
             "API_JWT_PUBLIC_KEY_FILE": str(self._keys.public_file),
             "API_SIGNING_KEY_FILE": str(self._keys.private_file),

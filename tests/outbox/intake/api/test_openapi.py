@@ -22,6 +22,7 @@ from outbox.intake.api.callers import Permission
 from outbox.intake.api.operations import OPERATIONS, Operation
 from tests import factories
 from tests.outbox.intake.api import server
+from tests.outbox.intake.api.conftest import captured_payment, held_payment
 from tests.outbox.intake.api.server import Server
 from tests.tokens import Keys
 
@@ -30,9 +31,18 @@ EXAMPLES = "30"
 # positive_data_acceptance: that tickets add up to the total, and what a venue sells in, is in no schema.
 # not_a_server_error takes the 501 of taxes for one; that nothing failed is asked of the metrics instead.
 NOT_FOR_US = "positive_data_acceptance,not_a_server_error"
+# A payment in which each operation finds something to do.
 CONFIGURATION = """
 [parameters]
-payment_id = "{payment_id}"
+payment_id = "{captured}"
+
+[[operations]]
+include-operation-id = "capturePayment"
+parameters = {{ payment_id = "{held}" }}
+
+[[operations]]
+include-operation-id = "cancelPayment"
+parameters = {{ payment_id = "{requested}" }}
 """
 
 
@@ -48,8 +58,10 @@ def tenant(owner: psycopg.Connection) -> Tenant:
 def test_the_running_process_keeps_every_word_of_its_document(
     environment: dict[str, str], keys: Keys, db: Database, owner: psycopg.Connection, tenant: Tenant, tmp_path: Path
 ) -> None:
-    payment = factories.requested(db, tenant)
-    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.format(payment_id=payment.payment_id))
+    made = {"captured": captured_payment(db, tenant), "held": held_payment(db, tenant)}
+    made["requested"] = factories.requested(db, tenant)
+    ids = {state: payment.payment_id for state, payment in made.items()}
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.format(**ids))
     roles = ("service", "finance", "venue_staff")
     anything = server.token(keys, tenant.tenant_id, *roles, scope=" ".join(Permission))
     with Server.of(environment, tmp_path) as running:
@@ -61,7 +73,7 @@ def test_the_running_process_keeps_every_word_of_its_document(
     for operation in OPERATIONS:
         answered = f'operation="{operation.name}",status="{operation.status}"'
         assert answered in metrics, f"nothing was tried that {operation.name} grants"
-    assert owner.execute("SELECT count(*) FROM payments").fetchone() == (2,)  # ours, and the example's
+    assert owner.execute("SELECT count(*) FROM payments").fetchone() == (len(made) + 1,)  # the example's
 
 
 def try_everything(document: str, token: str, folder: Path) -> "subprocess.CompletedProcess[str]":
