@@ -2,7 +2,8 @@
 
 One open case for each (type, subject). Whoever finds a thing says so again and again (`open_case`); the first time
 makes the case, every later time only renews what is known of it. Whoever sees that it is well closes it (`close_case`).
-What a person has closed with a reason is accepted: the same finding with the same amount is not opened again.
+What a person has closed with a reason is accepted: the same finding with the same amount is not opened again. Reading
+them is in db/case_lists.py.
 """
 
 from collections.abc import Sequence
@@ -159,22 +160,17 @@ def known_subjects(
     return {row[0] for row in rows}
 
 
-def close_others(
-    tx: Tx,
-    *,
-    type: CaseType,  # noqa: A002  the field's own word
-    still_open: Sequence[str],
-    by: str,
-    because: str,
-) -> int:
-    """Close the open cases of this type whose subject is not among `still_open`; returns how many."""
+def close_all(tx: Tx, *, types: Sequence[CaseType], subjects: Sequence[str], by: str, because: str) -> int:
+    """The same for many subjects; returns how many cases were open."""
+    if not subjects:
+        return 0
     return tx.execute(
         """
         UPDATE reconciliation_cases
         SET state = 'closed', closed_at = clock_timestamp(), closed_by = %(by)s, closed_because = %(because)s
-        WHERE type = %(type)s AND state = 'open' AND subject <> ALL (%(still_open)s)
+        WHERE type = ANY (%(types)s) AND subject = ANY (%(subjects)s) AND state = 'open'
         """,
-        {"type": str(type), "still_open": list(still_open), "by": by, "because": because},
+        {"types": [str(type_) for type_ in types], "subjects": list(subjects), "by": by, "because": because},
     ).rowcount
 
 
@@ -193,66 +189,6 @@ def accept_case(tx: Tx, case_id: UUID, *, operator: str, reason: str) -> Case | 
             """,
             {"case_id": case_id, "operator": operator, "reason": reason},
         ).fetchone()
-
-
-def get(tx: Tx, case_id: UUID) -> Case | None:
-    with tx.cursor(row_factory=class_row(Case)) as cursor:
-        return cursor.execute(
-            """
-            SELECT case_id, type, subject, tenant_id, payment_id, amount_minor, currency, details, suggested_action,
-                   state, opened_at, seen_at, times_seen, auto_fix_after, auto_fixed_at, closed_at, closed_by,
-                   closed_because, accepted
-            FROM reconciliation_cases WHERE case_id = %(case_id)s
-            """,
-            {"case_id": case_id},
-        ).fetchone()
-
-
-def find(
-    tx: Tx,
-    *,
-    state: str | None = "open",
-    type: str | None = None,  # noqa: A002  the field's own word
-    tenant_id: UUID | None = None,
-    payment_id: UUID | None = None,
-    limit: int = 50,
-) -> list[Case]:
-    """Cases of any or one state, type, tenant and payment; the newest first."""
-    with tx.cursor(row_factory=class_row(Case)) as cursor:
-        return cursor.execute(
-            """
-            SELECT case_id, type, subject, tenant_id, payment_id, amount_minor, currency, details, suggested_action,
-                   state, opened_at, seen_at, times_seen, auto_fix_after, auto_fixed_at, closed_at, closed_by,
-                   closed_because, accepted
-            FROM reconciliation_cases
-            WHERE (%(state)s::text IS NULL OR state = %(state)s)
-              AND (%(type)s::text IS NULL OR type = %(type)s)
-              AND (%(tenant_id)s::uuid IS NULL OR tenant_id = %(tenant_id)s)
-              AND (%(payment_id)s::uuid IS NULL OR payment_id = %(payment_id)s)
-            ORDER BY opened_at DESC, case_id DESC
-            LIMIT %(limit)s
-            """,
-            {"state": state, "type": type, "tenant_id": tenant_id, "payment_id": payment_id, "limit": limit},
-        ).fetchall()
-
-
-@dataclass(frozen=True, slots=True)
-class TypeCount:
-    """Open cases of one type; the oldest by the database's clock."""
-
-    type: str
-    open: int
-    oldest_opened_at: datetime
-
-
-def open_counts(tx: Tx) -> list[TypeCount]:
-    with tx.cursor(row_factory=class_row(TypeCount)) as cursor:
-        return cursor.execute(
-            """
-            SELECT type, count(*) AS open, min(opened_at) AS oldest_opened_at
-            FROM reconciliation_cases WHERE state = 'open' GROUP BY type ORDER BY type
-            """
-        ).fetchall()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,21 @@ EVENT_SWEEP_BEHIND = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+RECONCILED_LINES = Counter(
+    "fleet_reconciled_lines", "Balance transactions compared with the book: matched or differing", ["result"]
+)
+RECONCILED_AT = Gauge(
+    "fleet_reconciled_at_seconds",
+    "When a reconciliation of this span was last finished, as a Unix time; alarm when a daily one is over 36 hours old",
+    ["span"],
+    multiprocess_mode="mostrecent",
+)
+CASES_OPEN = Gauge(
+    "fleet_cases_open", "Open reconciliation cases by type; alarm above zero", ["type"], multiprocess_mode="mostrecent"
+)
+
+FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
+
 
 def exposition() -> tuple[bytes, str]:
     """The metrics page and its content type."""

@@ -7,7 +7,7 @@ import stripe
 
 from messages.verdicts import GiveUp, TryAgain, Verdict
 from stripe_client import errors
-from stripe_client.gateway import BreakerOpenError, Gateway
+from stripe_client.gateway import BreakerOpenError, Gateway, error_code
 from stripe_client.outcomes import Unanswered
 
 Json = dict[str, Any]
@@ -22,16 +22,30 @@ def read(gateway: Gateway, family: str, path: str, params: Json) -> Json:
         Verdict: Stripe did not answer, or refused.
     """
     try:
-        answer = gateway.call(family, lambda: gateway.send("get", path, params))
+        return cast("Json", gateway.call(family, lambda: gateway.send("get", path, params)).data)
     except (stripe.StripeError, BreakerOpenError) as error:
-        meaning = errors.sort(error)
-    else:
-        return cast("Json", answer.data)
-    if isinstance(meaning, Verdict):
-        raise meaning
-    if isinstance(meaning, Unanswered):
-        raise TryAgain(meaning.reason)
-    raise GiveUp(f"reading {path} was answered with {meaning}")
+        raise _verdict(error, path) from None
+
+
+def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
+    """One object; None when Stripe has no such one in this account and mode.
+
+    Raises:
+        Verdict: as `read`.
+    """
+
+    def ask() -> Json | None:
+        try:
+            return cast("Json", gateway.send("get", path, {}).data)
+        except stripe.InvalidRequestError as error:
+            if error_code(error) != "resource_missing":
+                raise
+            return None
+
+    try:
+        return gateway.call(family, ask)
+    except (stripe.StripeError, BreakerOpenError) as error:
+        raise _verdict(error, path) from None
 
 
 def pages(
@@ -51,3 +65,12 @@ def pages(
         if not page["has_more"]:
             return
         cursor = page["data"][-1]["id"]
+
+
+def _verdict(error: stripe.StripeError | BreakerOpenError, path: str) -> Verdict:
+    meaning = errors.sort(error)
+    if isinstance(meaning, Verdict):
+        return meaning
+    if isinstance(meaning, Unanswered):
+        return TryAgain(meaning.reason)
+    return GiveUp(f"reading {path} was answered with {meaning}")

@@ -27,3 +27,27 @@ class EventSweepSettings(FleetSettings):
     event_sweep_settle_seconds: float = Field(
         default=60.0, ge=0, description="how young an event may be and still be on its way by webhook"
     )
+
+
+class ReconcileSettings(FleetSettings):
+    reconcile_rolling_hours: float = Field(
+        default=2.0, gt=0, description="how many hours back the rolling reconciliation looks every five minutes"
+    )
+    reconcile_daily_days: float = Field(
+        default=3.0, ge=1, description="how many days back the daily reconciliation looks"
+    )
+    reconcile_grace_seconds: float = Field(
+        default=180.0, ge=0, description="how young a movement may be and still be on its way into the book"
+    )
+    reconcile_auto_fix_seconds: float = Field(
+        default=600.0, ge=0, description="how long a case stands before its payment is looked up again by itself"
+    )
+
+
+class RetentionSettings(FleetSettings):
+    """The database refuses ages below its own floors (migration 0015)."""
+
+    retain_inbox_days: int = Field(default=90, ge=90, description="how long settled webhook events are kept")
+    retain_failures_days: int = Field(default=400, ge=90, description="how long failed runs of messages are kept")
+    retain_calls_days: int = Field(default=400, ge=90, description="how long settled calls to Stripe are kept")
+    retain_runs_days: int = Field(default=90, ge=30, description="how long finished rolling reconciliations are kept")

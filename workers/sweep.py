@@ -77,8 +77,8 @@ def _keep_cases(tx: Tx, settings: SweepSettings) -> None:
                 amount=finding.amount,
             )
             logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
-        still_open = [finding.subject for finding in findings]
-        cases.close_others(tx, type=kind, still_open=still_open, by="sweep", because="it is well again")
+        gone = known - {finding.subject for finding in findings}
+        cases.close_all(tx, types=[kind], subjects=sorted(gone), by="sweep", because="it is well again")
 
 
 def _for_event(found: StandingEvent) -> Message:

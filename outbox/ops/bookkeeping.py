@@ -6,7 +6,7 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db import cases, event_sweep, ledger_chain, ledger_reports
+from db import case_lists, event_sweep, ledger_chain, ledger_reports
 from db.cases import Case
 from db.ledger_reports import AccountTotal, Receivable, VenueBalance
 from outbox.ops import tables
@@ -138,7 +138,7 @@ def list_cases(
 ) -> None:
     wanted = None if state == "all" else state
     with desk() as at, at.db.ops_transaction() as tx:
-        found = cases.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
+        found = case_lists.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
     if as_json:
         print_json({"cases": [record(case) for case in found]})
         return
@@ -160,7 +160,7 @@ def _cases(found: Sequence[Case]) -> Table:
 @troubles()
 def show_case(case_id: UUID, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        case = cases.get(tx, case_id)
+        case = case_lists.get(tx, case_id)
     if case is None:
         raise LeaveError(REFUSED, f"There is no case {case_id}.")
     if as_json:

@@ -1,5 +1,6 @@
 """Who may come in, with which token, and what each role may do."""
 
+import re
 import time
 from typing import Any
 
@@ -109,4 +110,4 @@ def test_a_program_is_told_in_problem_json_and_a_browser_in_a_page(nobody: TestC
 
 
 def concrete(path: str) -> str:
-    return path.replace("{letter:uuid}", NO_ID).replace("{batch:uuid}", NO_ID).replace("{payment:uuid}", NO_ID)
+    return re.sub(r"{\w+:uuid}", NO_ID, path)
