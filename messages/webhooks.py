@@ -20,6 +20,10 @@ WANTED = frozenset(
         "refund.created",
         "refund.updated",
         "refund.failed",
+        "payout.paid",
+        "payout.failed",
+        "payout.canceled",
+        "payout.reconciliation_completed",
     }
 )
 

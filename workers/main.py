@@ -33,6 +33,7 @@ from workers import (
     classify,
     event_sweep,
     lookup,
+    payouts,
     reconcile,
     refund,
     refund_lookup,
@@ -44,7 +45,7 @@ from workers import (
 )
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.settings import SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
     "cancel",
@@ -54,6 +55,7 @@ __all__ = [
     "event_sweep",
     "lookup",
     "main",
+    "payouts",
     "reconcile",
     "refund",
     "refund_lookup",
@@ -115,7 +117,7 @@ def start() -> None:
 def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
     """All that a worker reads, so that every problem is named at once; handlers read their own classes again."""
     try:
-        load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings, OpenSettings, SweepSettings)
+        load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings, OpenSettings, *PERIODIC_SETTINGS)
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:
         stop_the_start(error)
