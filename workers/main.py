@@ -47,7 +47,7 @@ from workers import (
 )
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.settings import SweepSettings
+from workers.settings import DisputeSettings, SweepSettings
 
 __all__ = [
     "cancel",
@@ -121,7 +121,8 @@ def start() -> None:
 def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
     """All that a worker reads, so that every problem is named at once; handlers read their own classes again."""
     try:
-        load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings, OpenSettings, SweepSettings)
+        of_handlers = (OpenSettings, SweepSettings, DisputeSettings)
+        load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings, *of_handlers)
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:
         stop_the_start(error)
