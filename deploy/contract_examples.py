@@ -23,6 +23,8 @@ from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, S
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
+    EventCancellationDue,
+    OpsRefundDue,
     PaymentSucceededLate,
     RefundFailed,
     RefundLookupRequested,
@@ -70,6 +72,8 @@ MESSAGES: tuple[Message, ...] = (
     WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     ClassifyDue(batch_id=BATCH),
     ReplayDue(batch_id=BATCH),
+    EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
+    OpsRefundDue(tenant_id=TENANT, payment_id=PAYMENT, request_id=BATCH),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),

@@ -1,4 +1,6 @@
-"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back."""
+"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back; or a
+whole event is off.
+"""
 
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
@@ -114,5 +116,20 @@ class OrderCancelled(Word):
     version: ClassVar[int] = 1
 
     order_id: OrderId
+    tenant_id: TenantId
+    note: str = Field(default="", max_length=500)
+
+
+class EventCancelled(Word):
+    """`order.event_cancelled`: every order of the event gets everything back, at the fleet's own pace.
+
+    Orders of the event that come later are taken and cancelled at once: nothing is charged, and `payment.failed` says
+    so. Cancelling an event again changes nothing.
+    """
+
+    event_type: ClassVar[str] = "order.event_cancelled"
+    version: ClassVar[int] = 1
+
+    event_id: UUID
     tenant_id: TenantId
     note: str = Field(default="", max_length=500)

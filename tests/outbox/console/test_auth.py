@@ -110,4 +110,4 @@ def test_a_program_is_told_in_problem_json_and_a_browser_in_a_page(nobody: TestC
 
 
 def concrete(path: str) -> str:
-    return re.sub(r"{\w+:uuid}", NO_ID, path)
+    return re.sub(r"\{\w+:uuid\}", NO_ID, path)
