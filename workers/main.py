@@ -40,6 +40,7 @@ from workers import (
     event_sweep,
     lookup,
     ops_refund,
+    payouts,
     reconcile,
     refund,
     refund_lookup,
@@ -51,7 +52,7 @@ from workers import (
 )
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.settings import SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
     "cancel",
@@ -66,6 +67,7 @@ __all__ = [
     "lookup",
     "main",
     "ops_refund",
+    "payouts",
     "reconcile",
     "refund",
     "refund_lookup",
@@ -130,7 +132,7 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealS
     try:
         load(
             *(DatabaseSettings, BrokerSettings, CacheSettings, StripeSettings, BudgetSettings),
-            *(SealSettings, OpenSettings, SweepSettings),
+            *(SealSettings, OpenSettings, *PERIODIC_SETTINGS),
         )
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:

@@ -61,3 +61,12 @@ class RetentionSettings(FleetSettings):
     retain_failures_days: int = Field(default=400, ge=90, description="how long failed runs of messages are kept")
     retain_calls_days: int = Field(default=400, ge=90, description="how long settled calls to Stripe are kept")
     retain_runs_days: int = Field(default=90, ge=30, description="how long finished rolling reconciliations are kept")
+
+
+# What the periodic work reads; all of it is checked at the start of a worker.
+PERIODIC_SETTINGS: tuple[type[FleetSettings], ...] = (
+    SweepSettings,
+    EventSweepSettings,
+    ReconcileSettings,
+    RetentionSettings,
+)
