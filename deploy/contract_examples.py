@@ -3,11 +3,20 @@
 They are built by the models themselves, so an example can never break its own contract.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID
 
 from messages.base import CloudEvent, Message, PublicEvent, dataschema
+from messages.disputes import (
+    DisputeCloseRequested,
+    DisputeClosed,
+    DisputeEvidenceDue,
+    DisputeLookupRequested,
+    DisputeOpened,
+    EvidenceSubmissionRequested,
+)
 from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
 from messages.money import Money
 from messages.orders import Device, OrderPlaced, Ticket
@@ -40,7 +49,15 @@ TENANT = TenantId(UUID("019aa5b0-0c00-7a3e-9f1d-5b8c2f6e0a11"))
 PAYMENT = PaymentId(UUID("019aa5b2-7d1f-7c42-8e6a-3f9b1d2c4e58"))
 ORDER = OrderId(UUID("019aa5b2-7c80-7b11-a2d4-6e8f0c1b3a59"))
 REFUND = RefundId(UUID("019aa5b9-1f40-7e21-b3c5-7d9e0f1a2b3c"))
+DISPUTE = "dp_1SVbT4LkdIwHu7ixQ2wE8rTy"
 AMOUNT = Money(17_000, "eur")
+DISPUTED: dict[str, Any] = {
+    "tenant_id": TENANT,
+    "payment_id": PAYMENT,
+    "order_id": ORDER,
+    "dispute_id": DISPUTE,
+    "amount": AMOUNT,
+}
 
 # TEST-NET-3 (RFC 5737) and Stripe's own test payment method: they belong to nobody.
 ORDER_PLACED = OrderPlaced(
@@ -69,6 +86,9 @@ MESSAGES: tuple[Message, ...] = (
     RefundLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
     CaptureRequested(tenant_id=TENANT, payment_id=PAYMENT),
     CancelRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    DisputeLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
+    EvidenceSubmissionRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
+    DisputeCloseRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     ClassifyDue(batch_id=BATCH),
     ReplayDue(batch_id=BATCH),
@@ -101,6 +121,11 @@ PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
     ),
     PaymentAuthorized(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
     PaymentSucceededLate(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
+    DisputeOpened(
+        **DISPUTED, reason="product_not_received", track="chargeback", evidence_due_at=AT + timedelta(days=9)
+    ),
+    DisputeEvidenceDue(**DISPUTED, evidence_due_at=AT + timedelta(days=9)),
+    DisputeClosed(**DISPUTED, outcome="won"),
     RefundSucceeded(
         tenant_id=TENANT,
         payment_id=PAYMENT,
