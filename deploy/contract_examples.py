@@ -10,8 +10,8 @@ from uuid import UUID
 
 from messages.base import CloudEvent, Message, PublicEvent, dataschema
 from messages.disputes import (
-    DisputeCloseRequested,
     DisputeClosed,
+    DisputeCloseRequested,
     DisputeEvidenceDue,
     DisputeLookupRequested,
     DisputeOpened,
