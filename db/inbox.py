@@ -32,6 +32,7 @@ class InboxEvent:
     payload: dict[str, Any]
     state: str
     occurred_at: datetime
+    came_by: str = "webhook"  # or "sweep": the road by which it was here first
 
     @property
     def payment_intent_id(self) -> str | None:
@@ -47,24 +48,24 @@ KNOWN = "the book knew already"
 def receive(tx: Tx, event: InboxEvent) -> str | None:
     """Store an event; returns its state, or None when it is there already (Stripe delivers at least once).
 
-    A pending event of a payment that has succeeded with this intent, and whose fee is booked, is stored as applied.
+    An event of the intent of a payment that has succeeded, and whose fee is booked, is stored as applied.
     Nothing leaves that state (legal_moves) and a charge is booked once, so whoever drained the event later could only
     find what we see now. In any other state, or when our transaction is not committed yet, it is drained as ever.
     """
     stored = tx.execute(
         """
         WITH book AS (
-            SELECT %(state)s = 'pending' AND EXISTS (
+            SELECT %(state)s = 'pending' AND %(of_intent)s AND EXISTS (
                 SELECT FROM payments JOIN charges USING (tenant_id, payment_id)
                 WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s AND state = 'succeeded'
                   AND payments.payment_intent_id = %(intent_id)s AND balance_transaction_id IS NOT NULL) AS knows
         )
         INSERT INTO webhook_inbox (
             event_id, tenant_id, payment_id, event_type, object_id, account, api_version, livemode, payload,
-            occurred_at, state, note, settled_at)
+            occurred_at, came_by, state, note, settled_at)
         SELECT
             %(event_id)s, %(tenant_id)s, %(payment_id)s, %(event_type)s, %(object_id)s, %(account)s, %(api_version)s,
-            %(livemode)s, %(payload)s, %(occurred_at)s,
+            %(livemode)s, %(payload)s, %(occurred_at)s, %(came_by)s,
             CASE WHEN knows THEN 'applied' ELSE %(state)s END,
             CASE WHEN knows THEN %(known)s END,
             CASE WHEN knows OR %(state)s = 'kept' THEN clock_timestamp() END
@@ -84,7 +85,9 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
             "payload": Jsonb(storable_json(event.payload)),
             "state": event.state,
             "occurred_at": event.occurred_at,
+            "came_by": event.came_by,
             "intent_id": event.payment_intent_id,
+            "of_intent": event.event_type.startswith(("payment_intent.", "charge.updated", "charge.succeeded")),
             "known": KNOWN,
         },
     ).fetchone()

@@ -7,6 +7,8 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
     stripe_fee   Dr stripe_fees fee       / Cr stripe_balance fee
     conversion   Dr currency_exchange / Cr stripe_balance, what was charged
                  Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
+    refund       Dr venue_payable, platform_fees, refunds_payable / Cr stripe_balance (workers/rules/refunds.py cuts it)
+    refund_failure  Dr stripe_balance / Cr refunds_payable: the money is back with us, and still owed to the buyer
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,6 +42,21 @@ def charge_entries(amount: Money, platform_fee: Money, venue_id: VenueId) -> lis
         Entry("venue_payable", platform_fee - amount, venue_id),
         Entry("platform_fees", -platform_fee),
     ]
+
+
+def refund_entries(*, obligation: Money, platform: Money, venue: Money, venue_id: VenueId) -> list[Entry]:
+    """What went back to the buyer, and whose it was; parts of zero have no line."""
+    parts = [
+        Entry("refunds_payable", obligation),
+        Entry("venue_payable", venue, venue_id),
+        Entry("platform_fees", platform),
+    ]
+    return [*(part for part in parts if part.amount.minor), Entry("stripe_balance", -(obligation + platform + venue))]
+
+
+def refund_failure_entries(amount: Money) -> list[Entry]:
+    """A refund came back: Stripe holds the money again, and the buyer is owed it."""
+    return [Entry("stripe_balance", amount), Entry("refunds_payable", -amount)]
 
 
 def stripe_fee_entries(fee: Money) -> list[Entry]:

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
-from messages.ids import OrderId, PaymentId
+from messages.ids import OrderId, PaymentId, TicketId
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,25 @@ def fingerprint_of(tx: Tx, order: NewOrder) -> bytes | None:
         {"order_id": order.order_id, "source": order.event_source, "event_id": order.event_id},
     ).fetchone()
     return bytes(row[0]) if row else None
+
+
+def face_prices(tx: Tx, order_id: OrderId) -> dict[TicketId, int]:
+    """Ticket -> face price in minor units of the order's currency."""
+    rows = tx.execute(
+        """
+        SELECT (ticket ->> 'ticket_id')::uuid, (ticket ->> 'face_price_minor')::bigint
+        FROM orders, jsonb_array_elements(order_data -> 'tickets') AS ticket
+        WHERE order_id = %(order_id)s
+        """,
+        {"order_id": order_id},
+    ).fetchall()
+    return {TicketId(row[0]): row[1] for row in rows}
+
+
+def payment_of(tx: Tx, order_id: OrderId) -> PaymentId | None:
+    """The payment of an order; None when the tenant has no such order."""
+    row = tx.execute("SELECT payment_id FROM payments WHERE order_id = %(id)s", {"id": order_id}).fetchone()
+    return PaymentId(row[0]) if row else None
 
 
 def _as_row(order: NewOrder) -> dict[str, Any]:

@@ -23,7 +23,10 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins."""
+    """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins.
+
+    cancel_reason and capture_requested_minor are wishes: set once asked for, and carried out by a worker.
+    """
 
     tenant_id: TenantId
     payment_id: PaymentId
@@ -38,9 +41,13 @@ class Payment:
     payment_intent_id: str | None
     state: PaymentState
     state_since: datetime
+    seconds_in_state: float
     basis_points: int
     fixed_minor: int
     plan_currency: str
+    cancel_reason: str | None
+    capture_requested_minor: int | None
+    capture_before: datetime | None
     fully_booked: bool
 
     def __post_init__(self) -> None:
@@ -59,7 +66,9 @@ _SELECT = """
     SELECT
         p.tenant_id, p.payment_id, p.order_id, p.venue_id, p.amount_minor, p.currency, p.platform_fee_minor, p.capture,
         p.payment_method_id, p.customer_id, p.payment_intent_id, p.state, p.state_since,
+        extract(epoch FROM clock_timestamp() - p.state_since)::float8 AS seconds_in_state,
         f.basis_points, f.fixed_minor, f.currency AS plan_currency,
+        p.cancel_reason, p.capture_requested_minor, p.capture_before,
         EXISTS (
             SELECT FROM charges c
             WHERE c.tenant_id = p.tenant_id AND c.payment_id = p.payment_id AND c.balance_transaction_id IS NOT NULL
@@ -105,6 +114,30 @@ def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by
     return moved.rowcount == 1
 
 
+def wish_to_cancel(tx: Tx, payment_id: PaymentId, *, reason: str, by: str) -> bool:
+    """Keep the wish to cancel; the first one stays."""
+    kept = tx.execute(
+        """
+        UPDATE payments
+        SET cancel_requested_at = clock_timestamp(), cancel_reason = %(reason)s, cancel_requested_by = %(by)s
+        WHERE payment_id = %(payment_id)s AND cancel_requested_at IS NULL
+        """,
+        {"payment_id": payment_id, "reason": reason, "by": by},
+    )
+    return kept.rowcount == 1
+
+
+def wish_to_capture(tx: Tx, payment_id: PaymentId, *, amount_minor: int) -> None:
+    """Keep what is to be captured; a wish that is there stays."""
+    tx.execute(
+        """
+        UPDATE payments SET capture_requested_minor = %(amount)s
+        WHERE payment_id = %(payment_id)s AND capture_requested_minor IS NULL
+        """,
+        {"payment_id": payment_id, "amount": amount_minor},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try of paying, as it ended; it is written together with the move that it caused."""
@@ -120,8 +153,15 @@ def mark_succeeded(
     return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor, attempt)
 
 
-def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
-    return _move(tx, payment, PaymentState.AUTHORIZED, intent_id, None, by)
+def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, capture_before: datetime | None, by: str) -> bool:
+    """The hold ends at `capture_before`, which Stripe tells with the authorisation."""
+    moved = _move(tx, payment, PaymentState.AUTHORIZED, intent_id, None, by)
+    if moved and capture_before is not None:
+        tx.execute(
+            "UPDATE payments SET capture_before = %(before)s WHERE payment_id = %(payment_id)s",
+            {"payment_id": payment.payment_id, "before": capture_before},
+        )
+    return moved
 
 
 def mark_requires_action(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:

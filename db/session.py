@@ -48,9 +48,11 @@ def ring_after_commit() -> None:
 
 
 class Database:
-    """One pool per process. Make it after a fork, never before."""
+    """One pool per process. Make it after a fork, never before. `patience_seconds` is how long a caller waits for a
+    connection; without it, POOL_PATIENCE_SECONDS.
+    """
 
-    def __init__(self, settings: DatabaseSettings, *, application: str) -> None:
+    def __init__(self, settings: DatabaseSettings, *, application: str, patience_seconds: float | None = None) -> None:
         options = (
             f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
             f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS} -c timezone=UTC"
@@ -60,7 +62,7 @@ class Database:
             kwargs={"autocommit": True, "application_name": application, "options": options, **NOTICE_SILENCE},
             min_size=1,
             max_size=settings.database_pool_size,
-            timeout=POOL_PATIENCE_SECONDS,
+            timeout=patience_seconds or POOL_PATIENCE_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
             open=True,
         )
@@ -88,9 +90,16 @@ class Database:
             yield tx
 
     @contextmanager
-    def ops_transaction(self) -> Iterator[Tx]:
-        """One short transaction of an operator: reads everything as it is stored, cannot write money."""
+    def ops_transaction(self, *, statement_seconds: int | None = None) -> Iterator[Tx]:
+        """One short transaction of an operator: reads everything as it is stored, cannot write money.
+
+        `statement_seconds` is for a report over everything, which may take longer than a statement of the hot path.
+        """
         with self._begin(_AS_OPS) as tx:
+            if statement_seconds is not None:
+                tx.execute(
+                    "SELECT set_config('statement_timeout', %(limit)s, true)", {"limit": f"{statement_seconds}s"}
+                )
             yield tx
 
     @contextmanager

@@ -1,23 +1,27 @@
-"""What stands too long, for the sweep: payments between two phases, calls without an answer, events without a payment.
+"""What stands too long, for the sweep: payments and refunds between two phases, wishes, events without a payment.
 
 A subject that was woken is left alone for a while, each time twice as long, so that a long queue is not made longer by
 the sweep that looks at it. What has an open dead letter waits for a person instead.
 """
 
 from dataclasses import dataclass
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
 
 from db.session import Tx
-from messages.ids import PaymentId, TenantId
+from messages.ids import PaymentId, RefundId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class StandingPayment:
+class Standing:
+    """A payment, or one of its refunds, and the kind of the message that moves it on."""
+
     tenant_id: TenantId
     payment_id: PaymentId
-    state: str
+    refund_id: RefundId | None
+    wake_as: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +33,73 @@ class StandingEvent:
     state: str
 
 
-def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StandingPayment]:
-    """Payments that should have moved, each marked as woken in the same transaction."""
-    with tx.cursor(row_factory=class_row(StandingPayment)) as cursor:
+# What should have moved by now. A wish to cancel is left to the charge, or to the bank, while those are at work.
+_STANDING: LiteralString = """
+    SELECT tenant_id, payment_id, NULL::uuid AS refund_id,
+           CASE WHEN state IN ('charging', 'requested') AND cancel_requested_at IS NULL OR state = 'charging'
+                THEN 'charge'
+                WHEN cancel_requested_at IS NULL OR state = 'processing' THEN 'lookup'
+                ELSE 'cancel' END AS wake_as
+    FROM payments
+    WHERE state IN ('requested', 'charging', 'requires_action', 'processing')
+      AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
+    UNION ALL
+    SELECT tenant_id, payment_id, NULL, 'cancel' FROM payments
+    WHERE cancel_requested_at < clock_timestamp() - make_interval(secs => %(age)s)
+      AND state NOT IN ('succeeded', 'canceled', 'requested', 'charging', 'requires_action', 'processing')
+    UNION ALL
+    SELECT tenant_id, payment_id, NULL, CASE WHEN capture_requested_minor IS NULL THEN 'lookup' ELSE 'capture' END
+    FROM payments
+    WHERE state = 'authorized' AND cancel_requested_at IS NULL
+      AND (capture_before < clock_timestamp() OR capture_requested_minor IS NOT NULL)
+      AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
+    UNION ALL
+    SELECT tenant_id, payment_id, NULL, 'lookup' FROM charges
+    WHERE balance_transaction_id IS NULL
+      AND recorded_at < clock_timestamp() - make_interval(secs => %(age)s)
+    UNION ALL
+    SELECT tenant_id, payment_id, refund_id,
+           CASE WHEN state IN ('requested', 'sending') THEN 'refund' ELSE 'refund_lookup' END
+    FROM refunds
+    WHERE state IN ('requested', 'sending', 'pending', 'requires_action')
+      AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
+    UNION ALL
+    SELECT tenant_id, payment_id, refund_id, 'refund_lookup' FROM refunds
+    WHERE state = 'succeeded' AND balance_transaction_id IS NULL
+      AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
+    UNION ALL
+    SELECT tenant_id, payment_id, refund_id, 'refund_lookup' FROM refunds
+    WHERE state IN ('failed', 'refused') AND balance_transaction_id IS NOT NULL
+      AND failure_balance_transaction_id IS NULL
+      AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
+"""
+
+
+def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standing]:
+    """Payments and refunds that should have moved, each marked as woken in the same transaction."""
+    with tx.cursor(row_factory=class_row(Standing)) as cursor:
         return cursor.execute(
-            """
-            WITH standing AS (
-                SELECT tenant_id, payment_id, state FROM payments
-                WHERE state IN ('requested', 'charging', 'requires_action', 'processing')
-                  AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
-                UNION ALL
-                SELECT tenant_id, payment_id, 'unbooked' FROM charges
-                WHERE balance_transaction_id IS NULL
-                  AND recorded_at < clock_timestamp() - make_interval(secs => %(age)s)
+            "WITH standing AS ("
+            + _STANDING
+            + """
             ), alone AS (
-                SELECT s.tenant_id, s.payment_id, s.state FROM standing s
-                WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.ordering_key = s.payment_id)
+                SELECT DISTINCT ON (subject) s.*, subject
+                FROM standing s, LATERAL (SELECT coalesce(refund_id, payment_id)::text AS subject) named
+                WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.ordering_key = s.payment_id AND o.exchange = '')
                   AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = s.payment_id AND d.state = 'open')
                   AND NOT EXISTS (
-                      SELECT FROM wake_ups w WHERE w.subject = s.payment_id::text AND w.not_before > clock_timestamp())
+                      SELECT FROM wake_ups w WHERE w.subject = named.subject AND w.not_before > clock_timestamp())
                 LIMIT %(limit)s
             ), woken AS (
                 INSERT INTO wake_ups AS w (subject, times, not_before)
-                SELECT payment_id::text, 1, clock_timestamp() + make_interval(secs => %(age)s) FROM alone
+                SELECT subject, 1, clock_timestamp() + make_interval(secs => %(age)s) FROM alone
                 ON CONFLICT (subject) DO UPDATE
                 SET times = w.times + 1,
                     not_before = clock_timestamp() + make_interval(secs => least(%(age)s * 2 ^ w.times, 21600))
                 WHERE w.not_before <= clock_timestamp()            -- else another sweep was first, after our look
                 RETURNING subject
             )
-            SELECT tenant_id, payment_id, state FROM alone JOIN woken ON subject = payment_id::text
+            SELECT tenant_id, payment_id, refund_id, wake_as FROM alone JOIN woken USING (subject)
             """,
             {"age": older_than_seconds, "limit": limit},
         ).fetchall()

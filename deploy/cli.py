@@ -7,6 +7,7 @@ worker, and a broken room breaks its own subcommand alone.
 import os
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -15,6 +16,8 @@ from outbox.ops import cli as operators
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
 tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
 app.add_typer(tenants, name="tenants")
+api = typer.Typer(no_args_is_help=True, help="The API in front.")
+app.add_typer(api, name="api")
 
 Local = Annotated[bool, typer.Option("--local", help="use the addresses of the one-machine stack in this clone")]
 Scale = Annotated[list[str] | None, typer.Option(metavar="NAME=COUNT", help="run COUNT processes of a Procfile line")]
@@ -31,6 +34,12 @@ Out = Annotated[Path, typer.Option(help="where the figures go")]
 Minutes = Annotated[float, typer.Option(min=0.5, max=600, help="no new fault is begun after so long")]
 Only = Annotated[str, typer.Option(metavar="CASE,CASE", help="play these once, by key or number")]
 ListCases = Annotated[bool, typer.Option("--list", help="show all cases and do nothing")]
+Tenant = Annotated[UUID, typer.Option("--tenant", help="the one tenant whose rows the token reaches")]
+Roles = Annotated[list[str], typer.Option("--role", help="buyer, venue_staff, finance or service; several allowed")]
+Venues = Annotated[list[str] | None, typer.Option("--venue", help="a venue it reaches; without any, all of them")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="what a service may do, such as payments:complete")]
+Subject = Annotated[str, typer.Option("--subject", help="who it is; a buyer reaches the payments of this buyer_id")]
+ForMinutes = Annotated[int, typer.Option("--minutes", min=1, max=1440, help="how long it holds")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
@@ -126,6 +135,21 @@ def import_tenants(file: Path) -> None:
     from deploy.tenants import import_file
 
     raise typer.Exit(import_file(file))
+
+
+@api.command("token")
+def api_token(
+    tenant: Tenant,
+    role: Roles,
+    venue: Venues = None,
+    scope: Scopes = None,
+    subject: Subject = "somebody",
+    minutes: ForMinutes = 60,
+) -> None:
+    """Print a token for tries on this machine; only with APP_ENV=local."""
+    from deploy.api_token import show_token
+
+    raise typer.Exit(show_token(tenant, role, venue or [], scope or [], subject, minutes))
 
 
 def _name_and_count(text: str) -> tuple[str, int]:

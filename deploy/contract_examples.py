@@ -19,6 +19,7 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
+from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
 from messages.replays import ClassifyDue, ReplayDue
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
@@ -56,6 +57,10 @@ MESSAGES: tuple[Message, ...] = (
     ClassifyDue(batch_id=BATCH),
     ReplayDue(batch_id=BATCH),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
+    EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
+    SealDue(due_at=AT.replace(second=0, microsecond=0)),
+    ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
+    RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
 )
 
 PUBLIC_EVENTS: tuple[PublicEvent, ...] = (

@@ -1,6 +1,7 @@
 """Writes what travels as documents that other teams can read and test against; the models in messages/ are the source.
 
 deploy/docs/asyncapi.json      AsyncAPI 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0)
+deploy/docs/openapi.json       OpenAPI 3.1 of the API in front (outbox/intake/api/)
 deploy/docs/schemas/*.json     one JSON Schema (draft 2020-12) per event and message, each with an example
 
 `python -m deploy.contracts` writes them, `--check` names those that no longer tell the truth and leaves with 1.
@@ -18,6 +19,7 @@ from deploy import contract_examples
 from messages import queues
 from messages.base import CloudEvent, Message, PublicEvent, Word, dataschema
 from messages.orders import OrderPlaced
+from outbox.intake.api import openapi
 
 Document = dict[str, Any]
 Example = TypeVar("Example", bound=Word)
@@ -60,7 +62,7 @@ def documents() -> dict[str, str]:
     """Path below deploy/docs -> text."""
     contracts = all_contracts()
     texts = {f"schemas/{contract.name}.json": _text(contract.schema) for contract in contracts}
-    return {"asyncapi.json": _text(asyncapi(contracts)), **texts}
+    return {"asyncapi.json": _text(asyncapi(contracts)), "openapi.json": openapi.text(), **texts}
 
 
 def stale_files(wanted: dict[str, str], folder: Path) -> list[str]:

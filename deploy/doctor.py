@@ -15,15 +15,18 @@ from rich.table import Table
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
 from deploy.report import wide_console
+from messages.cache import CacheSettings
 from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
+from outbox.intake.api.jwks import IssuerAwayError, PublishedKeys
+from outbox.intake.api.settings import ApiSettings
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
+from outbox.settings import BrokerSettings, HttpSettings
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
-from stripe_client.settings import StripeSettings
+from stripe_client.settings import BudgetSettings, StripeSettings
 from stripe_client.webhooks import WebhookSettings
 from workers.settings import SweepSettings
 
@@ -34,7 +37,9 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     CacheSettings,
     HttpSettings,
     ConsoleSettings,
+    ApiSettings,
     StripeSettings,
+    BudgetSettings,
     WebhookSettings,
     SweepSettings,
 )
@@ -54,7 +59,7 @@ class Finding:
 
 
 def doctor() -> int:
-    findings = [*_settings(), *_database(), *_broker(), *_cache(), *_stripe()]
+    findings = [*_settings(), *_database(), *_broker(), *_cache(), *_api(), *_stripe()]
     table = Table(title="fleet doctor", title_justify="left")
     for column in ("", "what", "found", "what to do"):
         table.add_column(column, overflow="fold")
@@ -153,13 +158,26 @@ def _cache() -> Iterator[Finding]:
         (settings,) = load(CacheSettings)
     except SettingsError:
         return
-    yield _tried("cache", lambda: _ping(settings.redis_url.get_secret_value()))
+    yield _tried("cache", lambda: _ping(settings.client_url))
 
 
 def _ping(url: str) -> Finding:
-    with redis.Redis.from_url(url.replace("valkey", "redis", 1), socket_timeout=3) as client:
+    with redis.Redis.from_url(url, socket_timeout=3) as client:
         client.ping()
     return Finding("cache", "reachable")
+
+
+def _api() -> Iterator[Finding]:
+    """Whose tokens the API takes; a key file was read with the settings already."""
+    try:
+        (settings,) = load(ApiSettings)
+    except SettingsError:
+        return
+    if settings.api_jwks_url is None:
+        yield Finding("API tokens", f"key of {settings.api_jwt_public_key_file}")
+        return
+    url = settings.api_jwks_url
+    yield _tried("API tokens", lambda: Finding("API tokens", f"{PublishedKeys(url).fetch()} keys at {url}"))
 
 
 def _stripe() -> Iterator[Finding]:
@@ -182,6 +200,6 @@ def _ask_stripe(settings: StripeSettings, where: str) -> Finding:
 def _tried(what: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
-    except (psycopg.Error, AMQPError, redis.RedisError, Verdict, OSError) as error:
+    except (psycopg.Error, AMQPError, redis.RedisError, IssuerAwayError, Verdict, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         return Finding(what, "no answer", f"is it running, and is its address right? {reason}")

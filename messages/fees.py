@@ -1,6 +1,13 @@
-"""What a venue's plan charges for a sale; a value that the book stores and the fee rule reads."""
+"""What a venue's plan charges for a sale: the plan that the book stores, and the platform's fee that follows from it.
+
+Everybody who names a fee computes it here: the charge that takes it, and the quote that promises it.
+"""
 
 from dataclasses import dataclass
+
+from messages.money import CurrencyMismatchError, Money
+
+BASIS_POINTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,3 +17,15 @@ class FeePlan:
     basis_points: int
     fixed_minor: int
     currency: str
+
+
+def platform_fee(amount: Money, plan: FeePlan) -> Money:
+    """The fee on `amount`; half a minor unit rounds up, in the platform's favour, and the sale is the cap.
+
+    Raises:
+        CurrencyMismatchError: the plan's fixed part is in another currency.
+    """
+    if plan.currency != amount.currency:
+        raise CurrencyMismatchError(f"a plan in {plan.currency} cannot price a sale in {amount.currency}")
+    percent = (amount.minor * plan.basis_points + BASIS_POINTS // 2) // BASIS_POINTS
+    return Money(min(amount.minor, percent + plan.fixed_minor), amount.currency)

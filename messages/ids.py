@@ -12,6 +12,7 @@ TenantId = NewType("TenantId", UUID)
 VenueId = NewType("VenueId", UUID)
 OrderId = NewType("OrderId", UUID)
 PaymentId = NewType("PaymentId", UUID)
+RefundId = NewType("RefundId", UUID)
 TicketId = NewType("TicketId", UUID)
 MessageId = NewType("MessageId", UUID)
 

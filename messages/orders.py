@@ -1,4 +1,4 @@
-"""What the order service tells us: an order was placed and wants to be paid."""
+"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back."""
 
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
@@ -28,27 +28,21 @@ class Device(Word):
     fingerprint: str | None = Field(default=None, max_length=200)
 
 
-class OrderPlaced(Word):
-    """`order.placed`: charge `amount` for these tickets, once.
+class Order(Word):
+    """What is bought and with which card.
 
     The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
-    not explain is refused at the door rather than charged. `idempotency_key` is the buyer's: one click, one key.
+    not explain is refused at the door rather than charged.
     """
 
-    event_type: ClassVar[str] = "order.placed"
-    version: ClassVar[int] = 1
-
     order_id: OrderId
-    tenant_id: TenantId
     venue_id: VenueId
     event_id: UUID
-    buyer_id: ShortText
     tickets: tuple[Ticket, ...] = Field(min_length=1, max_length=100)
     amount: Money
     payment_method_id: PaymentMethodId
     customer_id: CustomerId | None = None
     capture: Literal["automatic", "manual"] = "automatic"
-    idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
     device: Device = Device()
 
     @field_validator("amount")
@@ -66,3 +60,53 @@ class OrderPlaced(Word):
         if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
             raise ValueError("a ticket is listed twice")
         return self
+
+
+class OrderPlaced(Order):
+    """`order.placed`: charge `amount` for these tickets, once. `idempotency_key` is the buyer's: one click, one key."""
+
+    event_type: ClassVar[str] = "order.placed"
+    version: ClassVar[int] = 1
+
+    tenant_id: TenantId
+    buyer_id: ShortText
+    idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
+
+
+class RefundOfOrderRequested(Word):
+    """`order.refund_requested`: give money of this order back, once per event id.
+
+    Exactly one of `amount` and `ticket_ids` says how much (a ticket comes back at its face price); neither means
+    whatever is left. An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+    """
+
+    event_type: ClassVar[str] = "order.refund_requested"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
+    amount: Money | None = None
+    ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
+    reason: Literal["requested_by_customer", "duplicate", "fraudulent"] = "requested_by_customer"
+    note: str = Field(default="", max_length=500)
+
+    @model_validator(mode="after")
+    def _one_way_to_say_how_much(self) -> Self:
+        if self.amount is not None and self.ticket_ids:
+            raise ValueError("say an amount or tickets, not both")
+        if self.amount is not None and not 0 < self.amount.minor <= LARGEST_MINOR:
+            raise ValueError(f"a refund gives back between 1 and {LARGEST_MINOR} minor units, not {self.amount.minor}")
+        if len(set(self.ticket_ids)) != len(self.ticket_ids):
+            raise ValueError("a ticket is listed twice")
+        return self
+
+
+class OrderCancelled(Word):
+    """`order.cancelled`: the buyer gets everything back; what was not taken yet is never taken."""
+
+    event_type: ClassVar[str] = "order.cancelled"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
+    note: str = Field(default="", max_length=500)

@@ -6,6 +6,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 
 from dataclasses import dataclass
 
+from messages.asking import Urgency
 from messages.base import Message, PublicEvent
 from messages.payments import (
     ChargeRequested,
@@ -14,6 +15,16 @@ from messages.payments import (
     PaymentLookupRequested,
     PaymentRequiresAction,
     PaymentSucceeded,
+)
+from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
+from messages.refunds import (
+    CancelRequested,
+    CaptureRequested,
+    PaymentSucceededLate,
+    RefundFailed,
+    RefundLookupRequested,
+    RefundRequested,
+    RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
 from messages.sweeps import SweepDue
@@ -41,11 +52,38 @@ class Route:
 ROUTES: dict[type[Message], Route] = {
     ChargeRequested: Route("charges", 12, 1.0, 300.0, 90, 7 * 86_400),
     PaymentLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    # A refund waits as long as it takes: the buyer is owed it. TryLater spends no try.
+    RefundRequested: Route("refunds", 12, 1.0, 300.0, 90, 30 * 86_400),
+    RefundLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    CaptureRequested: Route("captures", 12, 1.0, 300.0, 90, 7 * 86_400),
+    CancelRequested: Route("captures", 12, 1.0, 300.0, 90, 30 * 86_400),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
+    EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
+    SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
+    ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
+
+# For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
+# compares goes last. Everything else is NORMAL.
+FIRST: frozenset[type[Message]] = frozenset({RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested})
+LAST: frozenset[type[Message]] = frozenset({ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, RetentionDue})
+
+# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
+# goes on in either.
+HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+
+
+def urgency_of(message: Message) -> Urgency:
+    if type(message) in FIRST:
+        return Urgency.FIRST
+    return Urgency.LAST if type(message) in LAST else Urgency.NORMAL
+
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"
@@ -54,6 +92,9 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     PaymentFailed,
     PaymentRequiresAction,
     PaymentAuthorized,
+    PaymentSucceededLate,
+    RefundSucceeded,
+    RefundFailed,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"

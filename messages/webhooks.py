@@ -5,8 +5,9 @@ from typing import ClassVar
 from messages.base import Message
 from messages.ids import StripeEventId, TenantId
 
-# Events that can move a payment or complete its booking, and those the endpoint at Stripe should be subscribed to: each
-# one costs a request and a transaction. Everything else that comes is kept and answered, and nothing is done.
+# Events that can move a payment or a refund, or complete its booking, and those the endpoint at Stripe should be
+# subscribed to: each one costs a request and a transaction. Everything else that comes is kept and answered, and
+# nothing is done.
 WANTED = frozenset(
     {
         "payment_intent.succeeded",
@@ -16,6 +17,9 @@ WANTED = frozenset(
         "payment_intent.canceled",
         "payment_intent.amount_capturable_updated",
         "charge.updated",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
     }
 )
 

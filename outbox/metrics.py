@@ -28,6 +28,19 @@ WEBHOOK_SECONDS = Histogram(
     "Webhook received to answered",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
 )
+API_REQUESTS = Counter("fleet_api_requests", "Requests of the API by operation and status", ["operation", "status"])
+API_SECONDS = Histogram(
+    "fleet_api_seconds",
+    "API request received to answered",
+    ["operation"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+API_ANSWERS = Counter(
+    "fleet_api_answers",
+    "Requests with an Idempotency-Key: new, replayed (from Valkey: fast, else book), mismatch or in_progress",
+    ["outcome"],
+)
+API_LIMITED = Counter("fleet_api_limited", "Requests refused because a caller's window was full", ["limit"])
 MESSAGES = Counter("fleet_messages", "Handled messages by actor and verdict", ["actor", "verdict"])
 MESSAGE_SECONDS = Histogram(
     "fleet_message_seconds",
@@ -40,6 +53,30 @@ OLDEST_UNMATCHED = Gauge(
     "Age of the oldest webhook event without a payment; alarm above ten minutes",
     multiprocess_mode="mostrecent",
 )
+
+EVENTS_LISTED = Counter(
+    "fleet_events_listed", "Events that Stripe lists, by the road on which they came first: webhook or sweep", ["road"]
+)
+EVENT_SWEEP_BEHIND = Gauge(
+    "fleet_event_sweep_behind_seconds",
+    "How far behind now the event sweep's cursor is; alarm above half an hour",
+    multiprocess_mode="mostrecent",
+)
+
+RECONCILED_LINES = Counter(
+    "fleet_reconciled_lines", "Balance transactions compared with the book: matched or differing", ["result"]
+)
+RECONCILED_AT = Gauge(
+    "fleet_reconciled_at_seconds",
+    "When a reconciliation of this span was last finished, as a Unix time; alarm when a daily one is over 36 hours old",
+    ["span"],
+    multiprocess_mode="mostrecent",
+)
+CASES_OPEN = Gauge(
+    "fleet_cases_open", "Open reconciliation cases by type; alarm above zero", ["type"], multiprocess_mode="mostrecent"
+)
+
+FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 
 
 def exposition() -> tuple[bytes, str]:

@@ -12,10 +12,11 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import schedule, standstill
+from db import api_requests, schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
+from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
 from messages.settings import SettingsError, load, stop_the_start
 from messages.sweeps import SweepDue
 from outbox.append import append
@@ -24,6 +25,7 @@ from outbox.stopping import stop_on_signals
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7
+ANSWERS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,15 @@ class Periodic:
     message: Callable[[datetime], Message]
 
 
-PERIODIC = (Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),)
+PERIODIC = (
+    Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),
+    Periodic("event_sweep", 180, lambda due_at: EventSweepDue(due_at=due_at)),
+    Periodic("seal_ledger", 60, lambda due_at: SealDue(due_at=due_at)),
+    Periodic("reconcile_rolling", 300, lambda due_at: ReconcileDue(span="rolling", due_at=due_at)),
+    # Asked for every hour and begun once a day: the hour in which Stripe was away does not cost the whole day.
+    Periodic("reconcile_daily", 3_600, lambda due_at: ReconcileDue(span="daily", due_at=due_at)),
+    Periodic("retention", 6 * 3_600, lambda due_at: RetentionDue(due_at=due_at)),
+)
 
 
 def run_once(db: Database, periodic: tuple[Periodic, ...] = PERIODIC) -> list[str]:
@@ -56,6 +66,15 @@ def forget_old(db: Database) -> None:
     with db.system_transaction() as tx:
         schedule.forget(tx, older_than_days=REMEMBER_DAYS)
         standstill.forget(tx, older_than_days=REMEMBER_DAYS)
+    forget_answers(db)
+
+
+def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
+    """Answers of the API whose time is over, in transactions that hold few locks and end soon."""
+    forgotten = at_once
+    while forgotten == at_once:
+        with db.system_transaction() as tx:
+            forgotten = api_requests.forget_expired(tx, limit=at_once)
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import stripe
 
+from messages.declines import public_reason
 from messages.verdicts import GiveUp, TryAgain, TryLater, Verdict
-from stripe_client.gateway import BreakerOpenError, advice, error_code, is_replay
+from stripe_client.gateway import BreakerOpenError, advice, error_code, is_replay, limited_by
 from stripe_client.outcomes import Declined, Refused, Unanswered
 
 Sorted = Declined | Refused | Unanswered | Verdict
@@ -31,22 +32,16 @@ REFUSALS: dict[str, str] = {
     "payment_method_customer_decline": "the payment method belongs to another customer",
     "payment_method_unexpected_state": "the payment method cannot be used any more",
     "payment_method_provider_decline": "the payment method was refused by its provider",
+    # Answers to a refund.
+    "charge_already_refunded": "everything was given back already",
+    "charge_disputed": "the buyer's bank has taken the money back by a dispute",
+    "charge_not_refundable": "this charge cannot be refunded",
 }
 # resource_missing means the order's fault only when what is missing came with the order.
 REFUSED_PARAMETERS = frozenset({"payment_method", "customer"})
 
 # With these the buyer, not the card, is the reason: no other card should be offered.
 _NOT_WITH_ANY_CARD = frozenset({"fraudulent", "merchant_blacklist"})
-# What a buyer may hear; lost, stolen and fraudulent are said as a plain decline (docs.stripe.com/declines/codes).
-_PUBLIC_REASONS = {
-    "insufficient_funds": "insufficient_funds",
-    "expired_card": "expired_card",
-    "incorrect_cvc": "incorrect_cvc",
-    "incorrect_number": "incorrect_number",
-    "processing_error": "processing_error",
-    "authentication_required": "authentication_required",
-    "card_velocity_exceeded": "card_limit_exceeded",
-}
 
 
 def sort(error: stripe.StripeError | BreakerOpenError) -> Sorted:
@@ -72,7 +67,7 @@ def declined(code: str | None, decline_code: str | None, intent_id: str | None) 
         intent_id=intent_id,
         code=code or "card_declined",
         decline_code=decline_code,
-        public_reason=_PUBLIC_REASONS.get(reason, "card_declined"),
+        public_reason=public_reason(reason),
         may_try_another_card=reason not in _NOT_WITH_ANY_CARD,
     )
 
@@ -99,7 +94,11 @@ def _invalid_request(error: stripe.StripeError) -> Sorted:
     parameter = getattr(error.error, "param", None)
     if code == "resource_missing" and parameter in REFUSED_PARAMETERS:
         return Refused(code, f"Stripe knows no such {parameter.replace('_', ' ')}", error.request_id)
-    if code == "payment_intent_unexpected_state":
+    if code is None and parameter == "amount":  # so Stripe refuses a refund above what is left of its charge
+        return Refused(
+            "amount_exceeds_charge", "less is left of the charge than this refund gives back", error.request_id
+        )
+    if code in {"payment_intent_unexpected_state", "charge_expired_for_capture", "charge_already_captured"}:
         return Unanswered("the intent is not in the state we thought; read it first", key_is_spent=True)
     return GiveUp(f"Stripe refused the request as wrong, mend it before a replay: {describe(error)}")
 
@@ -111,8 +110,9 @@ def _idempotency(error: stripe.StripeError) -> Sorted:
 def _rate_limit(error: stripe.StripeError) -> Sorted:
     if error_code(error) == "lock_timeout":
         return TryAgain("the object is locked at Stripe by another request")
-    reason = {key.lower(): value for key, value in (error.headers or {}).items()}.get("stripe-rate-limited-reason")
-    return TryLater(f"rate limited by Stripe: {reason or 'no reason given'}", seconds=RATE_LIMIT_PAUSE_SECONDS)
+    return TryLater(
+        f"rate limited by Stripe: {limited_by(error) or 'no reason given'}", seconds=RATE_LIMIT_PAUSE_SECONDS
+    )
 
 
 def _api(error: stripe.StripeError) -> Sorted:

@@ -4,6 +4,8 @@
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from messages.money import Money
 
@@ -34,10 +36,11 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class Authorized:
-    """The amount is held and waits for capture."""
+    """The amount is held and waits for capture, until `capture_before` at the latest (None: Stripe does not say)."""
 
     intent_id: str
     request_id: str | None = None
+    capture_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +104,28 @@ class Absent:
 
 Settled = Charged | Authorized | Declined | NeedsAction | Processing | Canceled
 PaymentOutcome = Settled | Refused | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAnswer:
+    """A refund as it stands at Stripe. `amount` is in the charge's currency.
+
+    status        pending, requires_action, succeeded, failed or canceled; an unknown one gives up before it gets here
+    refund_id     ours, from the metadata; None when it was made without us
+    balance       what it took out of our balance (negative); None until Stripe has booked it
+    returned      what a failure put back (positive); None unless it failed after it was booked
+    """
+
+    stripe_refund_id: str
+    status: str
+    amount: Money
+    payment_intent_id: str | None
+    refund_id: UUID | None
+    tenant_id: UUID | None
+    failure_reason: str | None
+    balance: BalanceTransaction | None
+    returned: BalanceTransaction | None
+    request_id: str | None = None
+
+
+RefundOutcome = RefundAnswer | Refused | Unanswered

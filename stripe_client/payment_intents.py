@@ -3,44 +3,50 @@
 Source of the lifecycle: docs.stripe.com/payments/paymentintents/lifecycle.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
-from uuid import UUID
-
-import stripe
 
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
-from messages.verdicts import GiveUp, TryAgain, TryLater, Verdict
+from messages.verdicts import GiveUp, TryAgain, Verdict
 from stripe_client import errors
-from stripe_client.gateway import BreakerOpenError, Gateway
+from stripe_client.exchange import (
+    Json,
+    balance_transaction,
+    body_of,
+    id_in_metadata,
+    pages,
+    read,
+    since,
+    write,
+)
+from stripe_client.gateway import Gateway
 from stripe_client.outcomes import (
     Absent,
     Authorized,
-    BalanceTransaction,
     Canceled,
     Charged,
     Declined,
     NeedsAction,
     PaymentOutcome,
     Processing,
+    Refused,
     Settled,
     Unanswered,
 )
 
-Json = dict[str, Any]
-
 CREATE = "payment_intent.create"
-_FAMILY = "payment_intents"
+CANCEL = "payment_intent.cancel"
+CAPTURE = "payment_intent.capture"
+FAMILY = "payment_intents"
 _PATH = "/v1/payment_intents"
 # The fee is known from the same answer, because we capture with capture_method=automatic and not automatic_async.
 _EXPAND = ["latest_charge.balance_transaction"]
-# Our clock and Stripe's may differ; a look-up begins this much before we first sent.
-_CLOCK_MARGIN_SECONDS = 300
-_PAGE = 100
+# Ours -> what Stripe takes as cancellation_reason; the rest is said as the buyer's wish.
+_CANCELLATION_REASONS = {"duplicate", "fraudulent", "abandoned"}
 
 
 def creation(
@@ -77,23 +83,55 @@ def creation(
     return body
 
 
-def create(gateway: Gateway, body: dict[str, Any], *, idempotency_key: str, send_before: float) -> PaymentOutcome:
+def create(gateway: Gateway, body: Json, *, idempotency_key: str, send_before: float) -> PaymentOutcome:
     """Create and confirm. `send_before` (time.monotonic) is when the key may have been forgotten: never sent after it.
 
     Raises:
         Verdict: TryAgain, TryLater or GiveUp, by the table in stripe_client/errors.py.
     """
+    return _write(gateway, _PATH, body, idempotency_key, send_before)
 
-    def send() -> stripe.StripeResponse:
-        if time.monotonic() >= send_before:  # a process that was frozen since it claimed the call ends here
-            raise TryAgain("this process stood still for longer than the key lives; nothing was sent")
-        return gateway.send("post", _PATH, body, idempotency_key=idempotency_key)
 
-    try:
-        answer = gateway.call(_FAMILY, send)
-    except (stripe.StripeError, BreakerOpenError) as error:
-        return _answer(errors.sort(error))
-    return outcome_of(_object(answer), answer.request_id)
+def cancellation(reason: str) -> Json:
+    """The body of a cancel."""
+    known = reason if reason in _CANCELLATION_REASONS else "requested_by_customer"
+    return {"cancellation_reason": known, "expand": _EXPAND}
+
+
+def cancel(gateway: Gateway, intent_id: str, body: Json, *, idempotency_key: str, send_before: float) -> PaymentOutcome:
+    """Cancel an intent that was not captured; the answer is Canceled; an intent in another state is Unanswered.
+
+    Raises:
+        Verdict: as `create`.
+    """
+    return _write(gateway, _of(intent_id, "/cancel"), body, idempotency_key, send_before)
+
+
+def capturing(amount: Money) -> Json:
+    """The body of a capture; what is not captured of the authorised amount is released."""
+    return {"amount_to_capture": amount.minor, "expand": _EXPAND}
+
+
+def capture(
+    gateway: Gateway, intent_id: str, body: Json, *, idempotency_key: str, send_before: float
+) -> PaymentOutcome:
+    """Take what is held; the answer is Charged; an intent in another state is Unanswered.
+
+    Raises:
+        Verdict: as `create`.
+    """
+    return _write(gateway, _of(intent_id, "/capture"), body, idempotency_key, send_before)
+
+
+def _write(gateway: Gateway, path: str, body: Json, idempotency_key: str, send_before: float) -> PaymentOutcome:
+    answer = write(gateway, FAMILY, path, body, idempotency_key=idempotency_key, send_before=send_before)
+    if isinstance(answer, Declined | Refused | Unanswered):
+        return answer
+    return outcome_of(body_of(answer), answer.request_id)
+
+
+def _of(intent_id: str, verb: str = "") -> str:
+    return f"{_PATH}/{quote(intent_id, safe='')}{verb}"
 
 
 def retrieve(gateway: Gateway, intent_id: str) -> Settled:
@@ -102,8 +140,8 @@ def retrieve(gateway: Gateway, intent_id: str) -> Settled:
     Raises:
         Verdict: Stripe did not answer, or there is no such intent in this account and mode.
     """
-    answer = _read(gateway, f"{_PATH}/{quote(intent_id, safe='')}", {"expand": _EXPAND})
-    return outcome_of(_object(answer), answer.request_id)
+    answer = read(gateway, FAMILY, _of(intent_id), {"expand": _EXPAND})
+    return outcome_of(body_of(answer), answer.request_id)
 
 
 def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, since_epoch: float) -> Settled | Absent:
@@ -114,20 +152,16 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
     Raises:
         Verdict: Stripe did not answer.
     """
-    since = int(since_epoch) - _CLOCK_MARGIN_SECONDS
-    params: dict[str, Any] = {"created": {"gte": since}, "limit": _PAGE}
+    params: Json = since(since_epoch)
     if customer_id is not None:
         params["customer"] = customer_id
     seen = 0
-    while True:
-        page = _object(_read(gateway, _PATH, params))
-        for intent in page["data"]:
-            if _id_in(intent, "payment_id") == payment_id:
+    for page in pages(gateway, FAMILY, _PATH, params):
+        for intent in page:
+            if id_in_metadata(intent, "payment_id") == payment_id:
                 return retrieve(gateway, intent["id"])
-        seen += len(page["data"])
-        if not page["has_more"]:
-            return Absent(f"none of {seen} intents since {since} carries payment_id {payment_id}")
-        params["starting_after"] = page["data"][-1]["id"]
+        seen += len(page)
+    return Absent(f"none of {seen} intents since {int(since_epoch)} carries payment_id {payment_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +180,12 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
     Raises:
         Verdict: Stripe did not answer.
     """
-    params: dict[str, Any] = {
-        "created": {"gte": int(since_epoch) - _CLOCK_MARGIN_SECONDS},
-        "limit": _PAGE,
-        "expand": [f"data.{path}" for path in _EXPAND],
-    }
-    while True:
-        page = _object(_read(gateway, _PATH, params))
-        for intent in page["data"]:
-            payment_id, tenant_id = _id_in(intent, "payment_id"), _id_in(intent, "tenant_id")
+    params = since(since_epoch) | {"expand": [f"data.{path}" for path in _EXPAND]}
+    for page in pages(gateway, FAMILY, _PATH, params):
+        for intent in page:
+            payment_id, tenant_id = id_in_metadata(intent, "payment_id"), id_in_metadata(intent, "tenant_id")
             if payment_id and tenant_id:
                 yield Listed(intent["id"], PaymentId(payment_id), TenantId(tenant_id), _outcome_or_none(intent))
-        if not page["has_more"]:
-            return
-        params["starting_after"] = page["data"][-1]["id"]
 
 
 def _outcome_or_none(intent: Json) -> Settled | None:
@@ -181,7 +207,7 @@ def outcome_of(intent: Json, request_id: str | None = None) -> Settled:
         case "succeeded":
             return _charged(intent, request_id)
         case "requires_capture":
-            return Authorized(intent_id, request_id)
+            return Authorized(intent_id, request_id, _capture_before(intent))
         case "requires_action":
             return NeedsAction(intent_id, request_id)
         case "processing":
@@ -200,52 +226,23 @@ def _charged(intent: Json, request_id: str | None) -> Charged:
     charge = intent["latest_charge"]
     if not isinstance(charge, dict):
         raise GiveUp(f"intent {intent['id']} succeeded without a charge we can read; look at it at Stripe")
-    booked = charge["balance_transaction"]
     return Charged(
         intent_id=intent["id"],
         charge_id=charge["id"],
         amount=Money(intent["amount_received"], intent["currency"]),
-        balance=_balance(booked) if isinstance(booked, dict) else None,
+        balance=balance_transaction(charge["balance_transaction"]),
         request_id=request_id,
     )
 
 
-def _balance(booked: Json) -> BalanceTransaction:
-    currency = booked["currency"]
-    return BalanceTransaction(booked["id"], Money(booked["amount"], currency), Money(booked["fee"], currency))
+def _capture_before(intent: Json) -> datetime | None:
+    """The deadline of an authorisation, as the card network set it; None when Stripe does not say."""
+    charge = intent["latest_charge"]
+    card = ((charge.get("payment_method_details") or {}).get("card") or {}) if isinstance(charge, dict) else {}
+    epoch = card.get("capture_before")
+    return datetime.fromtimestamp(epoch, UTC) if epoch else None
 
 
 def _declined(intent: Json) -> Declined:
     failure = intent["last_payment_error"] or {}
     return errors.declined(failure.get("code"), failure.get("decline_code"), intent["id"])
-
-
-def _id_in(intent: Json, key: str) -> UUID | None:
-    found = (intent["metadata"] or {}).get(key)
-    try:
-        return UUID(found) if found else None
-    except ValueError:  # made by someone else
-        return None
-
-
-def _answer(meaning: errors.Sorted) -> PaymentOutcome:
-    if isinstance(meaning, Verdict):
-        raise meaning
-    return meaning
-
-
-def _object(answer: stripe.StripeResponse) -> Json:
-    return cast("Json", answer.data)
-
-
-def _read(gateway: Gateway, path: str, params: Json) -> stripe.StripeResponse:
-    """A GET; it changes nothing, so every trouble is a verdict."""
-    try:
-        return gateway.call(_FAMILY, lambda: gateway.send("get", path, params))
-    except (stripe.StripeError, BreakerOpenError) as error:
-        meaning = errors.sort(error)
-    if isinstance(meaning, GiveUp | TryLater | TryAgain):
-        raise meaning
-    if isinstance(meaning, Unanswered):
-        raise TryAgain(meaning.reason)
-    raise GiveUp(f"reading an intent was answered with {meaning}")

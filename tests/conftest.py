@@ -162,6 +162,7 @@ def rabbitmq_url(declared_url: str) -> str:
 def stripe_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     directory = tmp_path_factory.mktemp("stripe")
     options = ("--seed", "1", "--async-capture-delay-ms", "100", "--webhook-retry-seconds", "0.2,0.4,0.8,1,1,1,1,1")
+    options += ("--refunds-beyond-balance", "overdraw")  # a test that means the waiting switches it on by control
     with (
         Ownership(directory),
         EmulatorProcess.start(directory / "stripe.sqlite3", "test-token", *options) as process,

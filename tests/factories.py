@@ -13,7 +13,9 @@ from db.session import Database
 from db.tenants import Tenant, Venue
 from messages.fees import FeePlan
 from messages.ids import PaymentId, TenantId, VenueId
-from outbox.intake.accept import Incoming, Outcome, accept
+from outbox.intake.accept import accept
+from outbox.intake.offers import Outcome
+from outbox.intake.reading import Incoming
 
 
 def tenant(owner: psycopg.Connection, *, currency: str = "eur", plan: FeePlan | None = None) -> Tenant:

@@ -6,31 +6,27 @@ does nothing, or finds the call unanswered and repeats it with the same key and 
 forgotten by Stripe, it looks before it sends (M1, M13).
 """
 
-import time
-
 from db import calls, payments
-from db.calls import KEY_LIFE_SECONDS, Call
+from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database
 from messages import trace
 from messages.crash_points import crash_point
+from messages.fees import platform_fee
 from messages.payments import ChargeRequested
-from messages.verdicts import GiveUp, TryAgain, TryLater
+from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Unanswered
 from workers.actor import actor
-from workers.rules import fees
 from workers.settlement import settle
-
-# An object that Stripe rolled forward late must have had time to show up in the list before we call it absent.
-SURELY_VISIBLE_SECONDS = 24 * 3_600
-LOOK_AGAIN_SECONDS = 3_600
+from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
 
 
 @actor(ChargeRequested)
 def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(payment_intents.FAMILY)  # a charge that must wait its turn waits before it is claimed
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return
@@ -39,8 +35,7 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
     outcome = _look_up(stripe, db, payment, call) if call.must_look_up else _send(stripe, call)
     crash_point("charge.after_call")
     if isinstance(outcome, Unanswered):
-        _leave_unknown(db, payment, call, outcome)
-        return
+        leave_unknown(db, payment.tenant_id, call, outcome)
     with db.transaction(payment.tenant_id) as tx:
         current = payments.lock(tx, payment.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
@@ -67,7 +62,7 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
         if payment.state not in {PaymentState.REQUESTED, PaymentState.CHARGING}:
             return None
         if payment.state is PaymentState.REQUESTED:
-            fee = fees.platform_fee(payment.amount, payment.plan)
+            fee = platform_fee(payment.amount, payment.plan)
             payments.begin_charging(tx, payment.payment_id, platform_fee_minor=fee.minor, by="charge")
         return payment, calls.begin(
             tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request=_body(payment)
@@ -92,7 +87,7 @@ def _send(stripe: Gateway, call: Call) -> PaymentOutcome:
         stripe,
         call.request,
         idempotency_key=call.idempotency_key,
-        send_before=time.monotonic() + KEY_LIFE_SECONDS - call.age_seconds,
+        send_before=key_dies_at(call),
     )
 
 
@@ -106,19 +101,6 @@ def _look_up(stripe: Gateway, db: Database, payment: Payment, call: Call) -> Pay
     found = payment_intents.find(
         stripe, payment.payment_id, customer_id=payment.customer_id, since_epoch=call.first_sent_epoch
     )
-    if not isinstance(found, Absent):
-        return found
-    if call.seconds_since_last_send < SURELY_VISIBLE_SECONDS:
-        left = SURELY_VISIBLE_SECONDS - call.seconds_since_last_send
-        raise TryLater("Stripe lists no such intent, but it may still appear", seconds=min(LOOK_AGAIN_SECONDS, left))
-    with db.transaction(payment.tenant_id) as tx:
-        calls.prove_absent(tx, call, proof=found.proof)
-    raise TryAgain(f"proved absent, the next try uses a fresh key: {found.proof}")
-
-
-def _leave_unknown(db: Database, payment: Payment, call: Call, outcome: Unanswered) -> None:
-    """Nothing is guessed: the call stays unknown, and the retry asks again (same key), or looks first (spent key)."""
-    if outcome.key_is_spent:
-        with db.transaction(payment.tenant_id) as tx:
-            calls.require_lookup(tx, call, answer=outcome.reason)
-    raise TryAgain(outcome.reason)
+    if isinstance(found, Absent):
+        wait_for_absence(db, payment.tenant_id, call, found)
+    return found

@@ -9,12 +9,14 @@ from uuid import UUID
 
 import orjson
 
-from db import calls, inbox, orders, payments
+from db import calls, inbox, orders, payments, refunds
 from db.dead_letters import Sealed
 from db.session import Database
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
-from outbox.intake.accept import Incoming, Unreadable, as_new_order, check_venues, decode
+from messages.orders import RefundOfOrderRequested
+from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
+from outbox.intake.reading import WORDS, Decoded, Incoming, Wish, decode
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
@@ -51,7 +53,7 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         psycopg.OperationalError: the database is away.
     """
     kind = opened.letter.kind
-    if opened.letter.source == "orders" or kind == "order.placed":
+    if opened.letter.source == "orders" or kind in WORDS:
         return _judge_order(opened, db)
     # Without an id of ours its end could not be told to the letter; an edit gives the successor a fresh one.
     if opened.payload is None or opened.letter.message_uuid is None:
@@ -94,16 +96,32 @@ def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id
 
 
 def _judge_order(opened: Opened, db: Database) -> Judgement:
-    """Read by today's rules: a tenant may have been registered since, or a version taught."""
+    """Read by today's rules: a tenant may have been registered since, or a version taught, or the order has come."""
     try:
         event = decode(Incoming(opened.original))
-        with db.transaction(event.order.tenant_id) as tx:
-            check_venues(tx, [event])
-            first = orders.fingerprint_of(tx, as_new_order(event))
+        if not isinstance(event.content, Offer):
+            return _judge_wish(event, event.content, db)
+        offer = event.content
+        with db.transaction(event.tenant_id) as tx:
+            check_venues(tx, [offer])
+            first = orders.fingerprint_of(tx, as_new_order(offer))
     except Unreadable as reason:
         return rules.judge_order(str(reason), known=False, same=False, amount=None)
-    amount: Money = event.order.amount
-    return rules.judge_order(None, known=first is not None, same=first == event.fingerprint, amount=amount)
+    amount: Money = offer.order.amount
+    return rules.judge_order(None, known=first is not None, same=first == offer.fingerprint, amount=amount)
+
+
+def _judge_wish(event: Decoded, wish: Wish, db: Database) -> Judgement:
+    """A refund or a cancellation that intake could not grant: its refund may have been made, or its order come."""
+    with db.transaction(event.tenant_id) as tx:
+        payment_id = orders.payment_of(tx, wish.order_id)
+        made = refunds.by_request_key(tx, event.key)
+        money = refunds.captured(tx, payment_id) if payment_id else None
+    if payment_id is None:
+        return rules.judge_order(f"order {wish.order_id} is unknown here", known=False, same=False, amount=None)
+    wanted = wish.amount if isinstance(wish, RefundOfOrderRequested) else None
+    left = money.left if money else None
+    return rules.judge_order(None, known=made is not None, same=True, amount=wanted or left)
 
 
 def _inbox_state(db: Database, event_id: str) -> str | None:

@@ -1,15 +1,20 @@
 """lookup: read -> ask Stripe -> apply. For payments that stand too long with the bank, the buyer, or half booked.
 
-Asks only, and changes nothing at Stripe. A second delivery finds the payment where Stripe has it and changes nothing.
+Asks only, and changes nothing at Stripe; but a buyer who has left 3-D Secure alone for too long is given up, and a
+cancellation is wished for. A second delivery finds the payment where Stripe has it and changes nothing.
 """
 
 from db import payments
-from db.session import Database
+from db.lifecycle import PaymentState
+from db.payments import Payment
+from db.session import Database, Tx
 from messages.payments import PaymentLookupRequested
 from messages.verdicts import GiveUp
+from outbox.refunding import request_cancellation
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.actor import actor
+from workers.settings import SweepSettings
 from workers.settlement import settle_answer
 
 
@@ -24,3 +29,13 @@ def lookup(msg: PaymentLookupRequested, db: Database, stripe: Gateway) -> None:
     outcome = payment_intents.retrieve(stripe, payment.payment_intent_id)
     with db.transaction(msg.tenant_id) as tx:
         settle_answer(tx, payment, outcome, by="lookup")
+        _give_up_a_buyer_who_left(tx, payment)
+
+
+def _give_up_a_buyer_who_left(tx: Tx, payment: Payment) -> None:
+    current = payments.lock(tx, payment.payment_id)
+    assert current is not None, "payments are never deleted, and this one was read a moment ago"
+    if current.state is not PaymentState.REQUIRES_ACTION or current.cancel_reason is not None:
+        return
+    if current.seconds_in_state > SweepSettings().authentication_timeout_seconds:
+        request_cancellation(tx, current, reason="abandoned", by="lookup")

@@ -17,6 +17,7 @@ from db.session import Database, Tx
 from messages.crash_points import crash_point
 from messages.replays import ReplayDue
 from outbox.append import Envelope, append, append_order_again, append_original, new_envelope
+from outbox.intake.reading import WORDS
 from outbox.sealing import Opener, OpenSettings
 from stripe_client.gateway import Gateway
 from workers.actor import actor
@@ -68,7 +69,7 @@ def _bring_back(tx: Tx, batch: Batch, opened: Opened, judgement: Judgement) -> N
         replays.end_item(tx, batch.batch_id, letter.dead_letter_id, state="skipped", judgement=("safe", "was not open"))
         return
     replays.end_item(tx, batch.batch_id, letter.dead_letter_id, state="appended", judgement=_words(judgement))
-    if letter.source == "orders" or letter.kind == "order.placed":
+    if letter.source == "orders" or letter.kind in WORDS:
         append_order_again(tx, opened.original, letter.dead_letter_id)
         return
     assert opened.payload is not None, "what cannot be read is never judged replayable"

@@ -14,9 +14,12 @@ from db.charges import Fee
 from db.ledger import Journal
 from db.payments import Attempt, Payment
 from db.session import Tx
+from messages.fees import platform_fee
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
+from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
+from outbox.refunding import request_refund
 from stripe_client.outcomes import (
     Authorized,
     Canceled,
@@ -28,7 +31,6 @@ from stripe_client.outcomes import (
     Settled,
 )
 from stripe_client.payment_intents import CREATE
-from workers.rules.fees import platform_fee
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
@@ -48,13 +50,17 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
         case Charged():
             _charged(tx, payment, outcome, by, call_id)
         case Authorized():
-            if payments.mark_authorized(tx, payment, intent_id=outcome.intent_id, by=by):
+            if payments.mark_authorized(
+                tx, payment, intent_id=outcome.intent_id, capture_before=outcome.capture_before, by=by
+            ):
                 append(tx, PaymentAuthorized(**_facts(payment)))
                 logger.info("authorized {}", payment.amount)
+                _cancel_if_wished(tx, payment)
         case NeedsAction():
             if payments.mark_requires_action(tx, payment, intent_id=outcome.intent_id, by=by):
                 append(tx, PaymentRequiresAction(**_facts(payment), payment_intent_id=outcome.intent_id))
                 logger.info("the buyer must authenticate")
+                _cancel_if_wished(tx, payment)
         case Processing():
             if payments.mark_processing(tx, payment, intent_id=outcome.intent_id, by=by):
                 logger.info("the bank takes its time")
@@ -110,10 +116,42 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
         ledger.post_together(tx, payment.payment_id, journals)
         facts = _facts(payment) | {"amount": outcome.amount}
-        append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
-        logger.info("charged {}", outcome.amount)
+        if payment.cancel_reason is None:
+            append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
+            logger.info("charged {}", outcome.amount)
+        else:
+            append(tx, PaymentSucceededLate(**facts))
+            _refund_late_success(tx, payment, outcome)
     elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
         ledger.post_together(tx, payment.payment_id, _balance_journals(outcome))
+
+
+def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
+    """Cancel a locked payment that has no intent at Stripe."""
+    reason = payment.cancel_reason or "canceled"
+    if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
+        append(tx, _failed(payment, reason, may_try_another_card=False))
+        logger.info("canceled before anything was sent: {}", reason)
+
+
+def _cancel_if_wished(tx: Tx, payment: Payment) -> None:
+    """The wish came while the charge was under way: now there is something at Stripe to cancel."""
+    if payment.cancel_reason is not None:
+        append(tx, CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
+
+
+def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:
+    """The money came in spite of the wish to cancel, so it goes back by itself."""
+    logger.warning("charged {} after it was cancelled ({}); refunding it", outcome.amount, payment.cancel_reason)
+    request_refund(
+        tx,
+        payment_id=payment.payment_id,
+        reason="late_success",
+        note=f"cancelled before it succeeded: {payment.cancel_reason}",
+        source="late_success",
+        request_key=f"late_success:{payment.payment_id}",
+        by="settlement",
+    )
 
 
 def _balance_journals(outcome: Charged) -> list[Journal]:
@@ -138,6 +176,7 @@ def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUI
     ):
         append(tx, _failed(payment, outcome.public_reason, may_try_another_card=outcome.may_try_another_card))
         logger.info("card declined: {}", reason)
+        _cancel_if_wished(tx, payment)
 
 
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:

@@ -1,11 +1,12 @@
 """webhook: match -> ask Stripe -> apply.
 
-An event is a hint that something moved: its snapshot may be old and events come in any order, so the intent is fetched
-and the answer drives the same moves as the call itself. An event whose payment we do not know (yet) waits in the inbox
-as unmatched and is tried again by the sweep. A second delivery finds the event applied; two events of one fact find the
-payment where they wanted it.
+An event is a hint that something moved: its snapshot may be old and events come in any order, so its object is fetched
+and the answer drives the same moves as the call itself. FAMILIES says who applies which events. An event whose payment
+we do not know (yet) waits in the inbox as unmatched and is tried again by the sweep. A second delivery finds the event
+applied; two events of one fact find the payment where they wanted it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from loguru import logger
@@ -22,6 +23,7 @@ from messages.webhooks import WebhookReceived
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.actor import actor
+from workers.refund_event import apply_refund_event
 from workers.settlement import settle_answer
 
 
@@ -33,17 +35,36 @@ def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
     if payment is None:
         _leave_unmatched(db, event)
         return
+    note = _family(event)(db, stripe, event, payment)
+    crash_point("webhook.after_commit")
+    _mark_applied(db, event, note)
+
+
+def _apply_intent_event(db: Database, stripe: Gateway, event: InboxEvent, payment: Payment) -> str:
     if _tells_nothing_new(event, payment):  # found by its intent; what we found by our own id is settled already
-        _mark_applied(db, event, KNOWN)
-        return
+        return KNOWN
     if event.payment_intent_id is None:
         raise GiveUp(f"event {event.event_id} carries our metadata and names no intent; look at it at Stripe")
     outcome = payment_intents.retrieve(stripe, event.payment_intent_id)
     with db.transaction(payment.tenant_id) as tx:
         settle_answer(tx, payment, outcome, by="webhook")
         crash_point("webhook.before_commit")
-    crash_point("webhook.after_commit")
-    _mark_applied(db, event, type(outcome).__name__)
+    return type(outcome).__name__
+
+
+# Beginning of the event's type -> who fetches its object and applies it; the returned word is the event's note.
+FAMILIES: dict[str, Callable[[Database, Gateway, InboxEvent, Payment], str]] = {
+    "payment_intent.": _apply_intent_event,
+    "charge.": _apply_intent_event,
+    "refund.": apply_refund_event,
+}
+
+
+def _family(event: InboxEvent) -> Callable[[Database, Gateway, InboxEvent, Payment], str]:
+    for beginning, apply in FAMILIES.items():
+        if event.event_type.startswith(beginning):
+            return apply
+    raise GiveUp(f"events of type {event.event_type} are wanted, and nobody here applies them")
 
 
 def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | None]:
@@ -74,7 +95,9 @@ def _payment(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> Paymen
 
 
 def _tells_nothing_new(event: InboxEvent, payment: Payment) -> bool:
-    """True when no answer of Stripe could change the book, so it is not asked."""
+    """True when no answer of Stripe about the intent could change the book, so it is not asked."""
+    if FAMILIES.get("payment_intent.") is not _family(event):
+        return False
     if payment.state is PaymentState.CANCELED:
         return event.event_type == "payment_intent.canceled"
     if payment.state is PaymentState.SUCCEEDED:

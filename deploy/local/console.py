@@ -9,14 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
+from deploy.local.key_pair import KeyPair, write_privately
 from deploy.local.memory import Memory
 from outbox.ops.console.auth import Role
 from outbox.ops.console.login import hashed
-
-KEY_BITS = 3072
 
 
 class Console:
@@ -24,6 +21,7 @@ class Console:
 
     def __init__(self, directory: Path, memory: Memory) -> None:
         self._folder = directory / "console"
+        self._keys = KeyPair(self._folder)
         self._memory = memory
 
     def environment(self) -> dict[str, str]:
@@ -33,8 +31,8 @@ class Console:
             "CONSOLE_PORT": str(port),
             "CONSOLE_JWT_ISSUER": f"http://127.0.0.1:{port}",  # its own login form
             "CONSOLE_JWT_AUDIENCE": "fleet-console",
-            "CONSOLE_JWT_PUBLIC_KEY_FILE": str(self._folder / "public.pem"),
-            "CONSOLE_SIGNING_KEY_FILE": str(self._folder / "private.pem"),
+            "CONSOLE_JWT_PUBLIC_KEY_FILE": str(self._keys.public_file),
+            "CONSOLE_SIGNING_KEY_FILE": str(self._keys.private_file),
             "CONSOLE_USERS_FILE": str(self._folder / "users.json"),
         }
 
@@ -44,27 +42,7 @@ class Console:
 
     def make_files(self) -> None:
         """Whatever is missing; what is there stays."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (self._folder / "public.pem").exists():
-            self._make_pair()
+        self._keys.make()
         if not (self._folder / "users.json").exists():
             people = {name: {"roles": [name], "password": hashed(word)} for name, word in self.logins().items()}
-            self._write("users.json", orjson.dumps(people, option=orjson.OPT_INDENT_2))
-
-    def _make_pair(self) -> None:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        self._write("private.pem", private)
-        self._write("public.pem", public)  # last: its being there says that the pair is whole
-
-    def _write(self, name: str, content: bytes) -> None:
-        fresh = self._folder / f"{name}.new"
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(content)
-        fresh.replace(self._folder / name)
+            write_privately(self._folder / "users.json", orjson.dumps(people, option=orjson.OPT_INDENT_2))

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deploy.local.api import Api
 from deploy.local.console import Console
 from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
@@ -45,6 +46,7 @@ class Stack:
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
         self.console = Console(self.directory, self.memory)
+        self._api = Api(self.directory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
         self._ownership = Ownership(self.directory)
 
@@ -83,6 +85,7 @@ class Stack:
             self.memory.forget_taken_ports()
             self._empty_metrics()
             self.console.make_files()
+            self._api.make_files()
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Server.start, self.servers))
         except BaseException:
@@ -107,7 +110,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
-        own |= self._seal() | self.console.environment()
+        own |= self._seal() | self.console.environment() | self._api.environment()
         return {**own, **self._outside}
 
     @property
@@ -132,10 +135,15 @@ class Stack:
             "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
             "STRIPE_WEBHOOK_SECRETS": self.memory.secret("stripe_webhook", prefix="whsec_"),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+            # The emulator limits nobody until it is told to; Stripe's own figures would make a bench measure our brake.
+            "STRIPE_REQUESTS_PER_SECOND": "2000",
+            "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": "2000",
             "STRIPE_EMULATOR_PORT": str(port),
             "STRIPE_EMULATOR_CONTROL_PORT": str(self.memory.port("stripe_control")),
             "STRIPE_EMULATOR_CONTROL_TOKEN": self.memory.secret("stripe_control"),
             "STRIPE_EMULATOR_DATABASE": str(self.directory / "stripe.sqlite3"),
+            # A young shop: what its balance does not cover Stripe takes from its bank account.
+            "STRIPE_EMULATOR_REFUNDS_BEYOND_BALANCE": "overdraw",
         }
 
     def _seal(self) -> dict[str, str]:

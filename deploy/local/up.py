@@ -144,6 +144,7 @@ def announce(stack: Stack) -> None:
     lines = [
         "The fleet is up.",
         f"  webhooks, health, metrics   {intake_address(stack)}",
+        f"  API                         {intake_address(stack)}/openapi.json",
         f"  ops console                 {console_address(stack)}",
     ]
     if stack.uses_emulator:

@@ -14,7 +14,9 @@ from messages.queues import ORDERS_QUEUE
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.consuming import Consumer, Delivered
-from outbox.intake.accept import Incoming, Outcome, accept
+from outbox.intake.accept import accept
+from outbox.intake.offers import Outcome
+from outbox.intake.reading import Incoming
 from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_ORDERS
 from outbox.sealing import Sealer, SealSettings

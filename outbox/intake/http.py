@@ -1,15 +1,17 @@
-"""The public door: Stripe's webhooks, health and metrics. Verify, store, answer; the work is done by workers.
+"""The public door: Stripe's webhooks, the API, health and metrics. Verify, store, answer; the work is done by workers.
 
 POST /webhooks/stripe   2xx only after the event and its drain message are committed; 400 for a bad signature
 GET  /health/live       this process runs
 GET  /health/ready      database, broker and cache, each named; 503 when one is away
 GET  /metrics           Prometheus
+...                     the API: outbox/intake/api/
 
 Errors are application/problem+json (RFC 9457).
 """
 
 import signal
 import time
+from collections.abc import Sequence
 
 import psycopg
 import redis
@@ -17,19 +19,25 @@ import uvicorn
 from loguru import logger
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages.cache import CacheSettings
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
+from outbox.intake.api.app import Api
+from outbox.intake.api.settings import ApiSettings
 from outbox.intake.inbox import receive
 from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
-from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
-from stripe_client.webhooks import BadSignatureError, UnreadableEventError, WebhookSettings, verify
+from outbox.problems import problem
+from outbox.settings import BrokerSettings, HttpSettings
+from stripe_client.snapshots import UnreadableEventError
+from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
 
 # Stripe's events are a few kilobytes; nothing larger than this is read.
 LARGEST_WEBHOOK_BYTES = 512 * 1024
@@ -38,12 +46,20 @@ LARGEST_WEBHOOK_BYTES = 512 * 1024
 class Door:
     """The handlers, and what they need."""
 
-    def __init__(self, db: Database, secrets: WebhookSettings, broker: BrokerSettings, cache: CacheSettings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        secrets: WebhookSettings,
+        broker: BrokerSettings,
+        cache: CacheSettings,
+        api: Sequence[BaseRoute] = (),
+    ) -> None:
         self._db = db
+        self._api = api
         self._secrets = secrets.stripe_webhook_secrets
         self._livemode = secrets.in_production
         self._broker_url = broker.rabbitmq_url.get_secret_value()
-        self._cache_url = cache.redis_url.get_secret_value().replace("valkey", "redis", 1)
+        self._cache_url = cache.client_url
 
     def app(self) -> Starlette:
         return Starlette(
@@ -52,8 +68,9 @@ class Door:
                 Route("/health/live", self.live),
                 Route("/health/ready", self.ready),
                 Route("/metrics", self.metrics),
+                *self._api,
             ],
-            exception_handlers={404: _not_found, 405: _not_found},
+            exception_handlers={HTTPException: _unrouted},
         )
 
     async def stripe_webhook(self, request: Request) -> Response:
@@ -116,15 +133,10 @@ class Door:
             return False
 
 
-def problem(status: int, detail: str) -> Response:
-    """An RFC 9457 answer."""
-    titles = {400: "Bad request", 404: "Not found", 405: "Not found", 413: "Too large", 503: "Unavailable"}
-    body = {"type": "about:blank", "title": titles.get(status, "Error"), "status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
-
-
-async def _not_found(request: Request, _error: Exception) -> Response:
-    return problem(404, f"nothing answers {request.method} here")
+async def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "it is registered for this class"
+    said = {404: "nothing answers here", 405: f"nothing answers {request.method} here"}
+    return problem(error.status_code, said.get(error.status_code, error.detail), headers=error.headers)
 
 
 async def _read(request: Request) -> bytes | None:
@@ -148,18 +160,20 @@ def _word(well: bool) -> str:
 
 def main() -> None:
     try:
-        database, broker, cache, http, secrets = load(
-            DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings
+        database, broker, cache, http, secrets, api_settings = load(
+            DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings
         )
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(http.app_env, "intake-http")
     db = Database(database, application="fleet-intake-http")
-    door = Door(db, secrets, broker, cache)
+    api = Api(api_settings, database, cache)
+    door = Door(db, secrets, broker, cache, api.routes())
     _outlive_the_signals()
     uvicorn.run(door.app(), host=http.intake_http_host, port=http.intake_http_port, log_config=None, access_log=False)
+    api.close()
     db.close()
-    logger.info("webhook intake stopped, what it accepted is committed")
+    logger.info("http intake stopped, what it accepted is committed")
 
 
 def _outlive_the_signals() -> None:

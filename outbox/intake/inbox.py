@@ -1,4 +1,5 @@
-"""A verified event of Stripe enters the inbox, together with the message that drains it, in one transaction.
+"""A verified event of Stripe enters the inbox, by webhook or by the sweep over Stripe's events list, together with the
+message that drains it, in one transaction.
 
 Whose it is comes from the metadata we put on every object we create; an event without it is still kept, and the worker
 looks for its payment. Harmless twice: the event's id is the inbox's key, and a duplicate appends nothing.
@@ -15,10 +16,10 @@ from messages.ids import PaymentId, TenantId
 from messages.redaction import redact_event
 from messages.webhooks import WANTED, WebhookReceived
 from outbox.append import append_traced
-from stripe_client.webhooks import VerifiedEvent
+from stripe_client.snapshots import VerifiedEvent
 
 
-def receive(db: Database, event: VerifiedEvent) -> bool:
+def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> bool:
     """Store the event, and queue its draining when the book must act on it; False when it was here before."""
     wanted = event.event_type in WANTED
     tenant_id = _uuid(event.metadata.get("tenant_id"))
@@ -34,6 +35,7 @@ def receive(db: Database, event: VerifiedEvent) -> bool:
         payload=redact_event(event.body),
         state="pending" if wanted else "kept",
         occurred_at=datetime.fromtimestamp(event.created, UTC),
+        came_by=came_by,
     )
     with db.system_transaction() as tx:
         stored_as = inbox.receive(tx, entry)

@@ -12,7 +12,8 @@ from uuid import UUID
 import orjson
 from pydantic import Field, ValidationError
 
-from db import letters, operator_log, replays
+from db import cases, letters, operator_log, replays
+from db.cases import Case
 from db.letters import Filter, Letter
 from db.replays import Batch
 from db.session import Database
@@ -153,6 +154,23 @@ class Desk:
             letters.discard(tx, by_hand, operator=self.operator, reason=f"followed by {successor}: {reason}")
             self._log(tx, "edit", {"letters": [str(dead_letter_id)], "successor": str(successor)}, reason)
         return successor
+
+    def accept_case(self, case_id: UUID, *, reason: str) -> Case:
+        """Close a case as it is; the same finding is not opened again.
+
+        Raises:
+            RefusedError: there is no such open case, or no reason was given.
+        """
+        _require(reason.strip(), "say why: what does not fit stays as it is")
+        with self.db.ops_transaction() as tx:
+            case = cases.accept_case(tx, case_id, operator=self.operator, reason=reason)
+            if case is None:
+                raise RefusedError(f"there is no open case {case_id}")
+            subject = {"case_id": str(case_id), "type": case.type, "subject": case.subject}
+            if case.payment_id is not None:
+                subject["payment_id"] = str(case.payment_id)
+            self._log(tx, "accept case", subject, reason)
+        return case
 
     def _log(self, tx: Any, action: str, subject: dict[str, Any], reason: str) -> None:
         operator_log.write(tx, operator=self.operator, action=action, subject=subject, reason=reason)

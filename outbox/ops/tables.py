@@ -50,7 +50,7 @@ def _wide_letters(console: Console, found: Sequence[Letter]) -> Table:
     for letter in found:
         shown.add_row(
             str(letter.dead_letter_id),
-            _age(letter.died_at),
+            age(letter.died_at),
             state(letter.state),
             plain(letter.kind or "-"),
             words.cause(letter.cause),
@@ -68,7 +68,7 @@ def _narrow_letters(found: Sequence[Letter]) -> Table:
         what = plain(letter.kind or letter.source).append(f"\n{words.cause(letter.cause)}", "dim")
         where = Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim")
         reason = _first_line(letter.reason, at_most=64)
-        shown.add_row(where.append(state(letter.state)), _age(letter.died_at), what, reason)
+        shown.add_row(where.append(state(letter.state)), age(letter.died_at), what, reason)
     return shown
 
 
@@ -80,7 +80,7 @@ def groups(console: Console, found: Sequence[Group]) -> Table:
         what = plain(group.kind or "-").append(f"  {words.cause(group.cause)}", "dim")
         where = " at ".join(filter(None, [group.error_class, group.top_frame]))
         what.append("\n").append(plain(where, "dim")) if where else None
-        counts = (str(group.letters), str(group.payments), _age(group.newest))
+        counts = (str(group.letters), str(group.payments), age(group.newest))
         shown.add_row(group.group_key, *counts, what, _first_line(group.example, at_most=60 if narrow else 110))
     return shown
 
@@ -154,11 +154,11 @@ def batches(console: Console, found: Sequence[tuple[Batch, Progress]]) -> Table:
         if batch.target_queue:
             reason.append("\n").append(plain(f"redirected to {batch.target_queue}", "dim"))
         counts = (str(done.total), progress(done))
-        shown.add_row(str(batch.batch_id), _age(batch.created_at), state(batch.state), plain(people), *counts, reason)
+        shown.add_row(str(batch.batch_id), age(batch.created_at), state(batch.state), plain(people), *counts, reason)
     return shown
 
 
-def _age(moment: datetime) -> str:
+def age(moment: datetime) -> str:
     return words.age(moment, datetime.now(UTC))
 
 

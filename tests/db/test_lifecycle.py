@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db import payments
-from db.lifecycle import PAYMENT_MOVES, PaymentState
+from db.lifecycle import PAYMENT_MOVES, REFUND_MOVES, PaymentState, RefundState
 from db.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants import Tenant
@@ -34,14 +34,23 @@ def test_the_table_of_moves_equals_the_rows_of_legal_moves(owner: psycopg.Connec
     assert set(rows) == ours
 
 
-def test_the_states_equal_the_states_of_the_check(owner: psycopg.Connection) -> None:
+def test_the_table_of_a_refunds_moves_equals_the_rows_of_legal_moves(owner: psycopg.Connection) -> None:
+    rows = owner.execute("SELECT from_state, to_state FROM legal_moves WHERE subject = 'refund'").fetchall()
+
+    assert set(rows) == {(origin.value, target.value) for origin, targets in REFUND_MOVES.items() for target in targets}
+
+
+@pytest.mark.parametrize(("table", "states"), [("payments", PaymentState), ("refunds", RefundState)])
+def test_the_states_equal_the_states_of_the_check(
+    owner: psycopg.Connection, table: str, states: type[PaymentState] | type[RefundState]
+) -> None:
     checks = owner.execute(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
-        "WHERE conrelid = 'payments'::regclass AND conname = 'payments_state_check'"
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s",
+        [table, f"{table}_state_check"],
     ).fetchall()
 
     assert len(checks) == 1
-    assert set(re.findall(r"'(\w+)'::text", checks[0][0])) == {state.value for state in PaymentState}
+    assert set(re.findall(r"'(\w+)'::text", checks[0][0])) == {state.value for state in states}
 
 
 def test_every_illegal_move_is_refused_to_a_tenant_by_the_database_itself(
@@ -53,7 +62,7 @@ def test_every_illegal_move_is_refused_to_a_tenant_by_the_database_itself(
         made = [(origin, target) for origin, target in ILLEGAL if not refused(tx, standing[origin], target)]
 
     assert made == []
-    assert len(ILLEGAL) == 32
+    assert len(ILLEGAL) == 31
 
 
 def test_every_illegal_move_is_refused_to_the_owner_of_the_schema_too(

@@ -9,7 +9,9 @@ from db import calls, payments
 from db.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants import Tenant
-from outbox.intake.accept import Incoming, Outcome, accept
+from outbox.intake.accept import accept
+from outbox.intake.offers import Outcome
+from outbox.intake.reading import Incoming
 from tests import factories
 
 SETTLED, WAITING = 400, 40

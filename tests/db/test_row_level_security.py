@@ -9,24 +9,30 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from db import calls, charges, dead_letters, failures, inbox, ledger, payments
+from db import api_requests, calls, cases, charges, dead_letters, failures, inbox, ledger, payments, refunds
+from db.cases import CaseType
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
 from db.payments import Attempt
+from db.refunds import NewRefund
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from db.tenants import Tenant
+from messages.ids import TicketId
 from tests import factories
 from tests.conftest import Book
 
 MONEY = (
     "orders", "payments", "payment_history", "calls", "payment_attempts", "charges", "ledger_accounts",
-    "ledger_journals", "ledger_entries",
+    "ledger_journals", "ledger_entries", "refunds", "refund_history", "refund_tickets",
 )  # fmt: skip
 ROLES = ("fleet", "fleet_tenant", "fleet_system", "fleet_ops")
 # A row copied from another tenant must fail because of whose it is, not because of the state it is in.
-AS_NEW = {"payments": {"state": "requested", "history_seq": 1}}
+AS_NEW = {
+    "payments": {"state": "requested", "history_seq": 1},
+    "refunds": {"state": "requested", "history_seq": 1},
+}
 
 
 @pytest.fixture
@@ -103,7 +109,7 @@ def test_nobody_but_the_owner_can_delete_from_the_book(owner: psycopg.Connection
     allowed = [
         (role, table, right)
         for role in ROLES
-        for table in set(tables_with_a_tenant(owner)) - {"outbox"}
+        for table in set(tables_with_a_tenant(owner)) - {"outbox", "api_requests"}
         for right in ("DELETE", "TRUNCATE")
         if may(owner, role, table, right)
     ]
@@ -233,10 +239,15 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         attempt = Attempt(call.call_id, "charged")
         payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=0, attempt=attempt, by="test")
         charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=payment.amount_minor)
+        given = (payment.payment_id, payment.amount, [TicketId(uuid4())], "duplicate", "", "api", f"key-{message_id}")
+        refunds.request(tx, NewRefund(*given, by="test"))
         entries = ledger.stripe_fee_entries(payment.amount)
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
+        answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
+        api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
+        cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,

@@ -100,3 +100,16 @@ def pay(client: stripe.StripeClient) -> Callable[..., stripe.PaymentIntent]:
         return client.v1.payment_intents.create(params=params | changes, options=given)
 
     return create
+
+
+@pytest.fixture
+def refund(client: stripe.StripeClient, control: EmulatorControl) -> Callable[..., stripe.Refund]:
+    """Ask for one, of an intent unless a charge is named; the balance may go below zero until a test forbids it."""
+    control.set_refunds_beyond_balance("overdraw")
+
+    def create(of: str | None = None, key: str | None = None, **params: Any) -> stripe.Refund:
+        named = {} if of is None else {"payment_intent": of}
+        options: Any = {} if key is None else {"idempotency_key": key}
+        return client.v1.refunds.create(params={**named, **params}, options=options)
+
+    return create

@@ -5,8 +5,10 @@ spec-delta.json. Unknown fields fail, also deep inside, because a field that Str
 a lie. An expandable field may be an id or an object.
 """
 
+import ast
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 Json = dict[str, Any]
+_ADDED_WORDS = re.compile(r"enum \+(\[.*?\])")
 _BESIDE_THE_REPOSITORY = Path(__file__).parents[2].parent / "shared" / "stripe"
 
 
@@ -34,12 +37,17 @@ def load() -> Json | None:
 
 
 def _add_delta(described: Json, delta: Json) -> None:
-    """Fields that came with later API versions: their names are known, their shapes are not, so they allow anything."""
-    for lines in delta["resources"].values():
-        for line in lines:
-            if line.startswith("+ ") and line.count(".") == 1:
-                resource, name = line[2:].split(".")
-                described["components"]["schemas"][resource]["properties"][name] = {}
+    """What came with later API versions. Of new fields the names are known, the shapes are not: they allow anything."""
+    schemas = described["components"]["schemas"]
+    for line in (line for lines in delta["resources"].values() for line in lines):
+        place, _, change = line[2:].partition(" ")
+        if place.count(".") != 1:
+            continue
+        resource, name = place.split(".")
+        if line.startswith("+ "):
+            schemas[resource]["properties"][name] = {}
+        elif added := _ADDED_WORDS.match(change):
+            schemas[resource]["properties"][name].get("enum", []).extend(ast.literal_eval(added.group(1)))
 
 
 def _tighten(schema: Any) -> None:

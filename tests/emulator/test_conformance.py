@@ -87,6 +87,70 @@ def test_canceled_and_captured_intents_have_stripe_s_shape(
     check("charge", client.v1.charges.retrieve(str(captured.latest_charge)).to_dict(for_json=True))
 
 
+@pytest.mark.parametrize("method", ["pm_card_pendingRefund", "pm_card_refundFail", "pm_usBankAccount_success"])
+def test_refunds_have_stripe_s_shape_all_their_life(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, check: Callable[[str, Json], None], method: str
+) -> None:
+    intent = pay(payment_method=method)
+    control.advance_clock(200)
+    made = client.v1.refunds.create(params={"payment_intent": intent.id, "amount": 400})
+    control.set_refunds_beyond_balance("overdraw")
+    asked = client.v1.refunds.create(params={"payment_intent": intent.id})
+    told = [made.to_dict(for_json=True), asked.to_dict(for_json=True)]
+    if asked.status == "pending":
+        told.append(control.finish_refund(asked.id, "ask_buyer"))
+    control.advance_clock(3 * 24 * 3600)
+    told += [found.to_dict(for_json=True) for found in client.v1.refunds.list().data]
+    events = [event.to_dict(for_json=True) for event in client.v1.events.list(params={"limit": 100}).data]
+    for shown in told:
+        check("refund", shown)
+    for event in events:
+        check("event", event)
+        check(event["data"]["object"]["object"], event["data"]["object"])
+    for booked in client.v1.balance_transactions.list().data:
+        check("balance_transaction", booked.to_dict(for_json=True))
+
+
+@pytest.mark.parametrize("method", ["pm_card_createDispute", "pm_card_createDisputeInquiry"])
+def test_disputes_and_warnings_have_stripe_s_shape_all_their_life(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, check: Callable[[str, Json], None], method: str
+) -> None:
+    intent = pay(payment_method=method)
+    warning = control.warn_of_fraud(intent.id)
+    control.advance_clock(3)
+    (dispute,) = client.v1.disputes.list(params={"expand": ["data.charge"]}).data
+    told = [client.v1.disputes.retrieve(dispute.id).to_dict(for_json=True)]
+    moves = ["lost", "appeal_needs_response", "appeal_under_review", "won"]
+    way = ["needs_response", *moves] if "Inquiry" in method else moves
+    told += [control.decide_dispute(dispute.id, status) for status in way]
+    for shown in told:
+        check("dispute", shown)
+    check("radar.early_fraud_warning", warning)
+    for event in client.v1.events.list(params={"limit": 100}).data:
+        snapshot = event.to_dict(for_json=True)["data"]["object"]
+        check(snapshot["object"], snapshot)
+    for booked in client.v1.balance_transactions.list(params={"expand": ["data.source"]}).data:
+        check("balance_transaction", booked.to_dict(for_json=True))
+
+
+def test_payouts_have_stripe_s_shape_all_their_life(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, check: Callable[[str, Json], None]
+) -> None:
+    pay(payment_method="pm_card_bypassPending", capture_method="automatic")
+    made = [client.v1.payouts.create(params={"amount": 100, "currency": "usd"}) for _ in range(2)]
+    client.v1.payouts.cancel(made[0].id)
+    (automatic,) = control.pay_out()
+    control.advance_clock(3 * 24 * 3600)
+    check("payout", control.finish_payout(automatic["id"], "failed"))
+    for payout in client.v1.payouts.list().data:
+        check("payout", payout.to_dict(for_json=True))
+    for event in client.v1.events.list(params={"limit": 100}).data:
+        snapshot = event.to_dict(for_json=True)["data"]["object"]
+        check(snapshot["object"], snapshot)
+    for booked in client.v1.balance_transactions.list(params={"expand": ["data.source"]}).data:
+        check("balance_transaction", booked.to_dict(for_json=True))
+
+
 def test_customers_methods_and_endpoints_have_stripe_s_shape(
     client: stripe.StripeClient, check: Callable[[str, Json], None]
 ) -> None:
@@ -103,7 +167,7 @@ def test_customers_methods_and_endpoints_have_stripe_s_shape(
 
 
 def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
-    client: stripe.StripeClient, pay: Pay, spec: Json
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl, spec: Json
 ) -> None:
     """The differences are known: a sample's `source` is of the old API, and `refunds` is shown only when expanded."""
     samples = json.loads((folder() / "fixtures.json").read_text())["resources"]
@@ -111,13 +175,23 @@ def test_the_fields_of_the_main_objects_are_those_of_stripe_s_own_samples(
     charge = intent.latest_charge
     ours = {"payment_intent": intent, "charge": charge, "balance_transaction": charge.balance_transaction}
     ours |= {"payment_method": intent.payment_method, "customer": client.v1.customers.create(params={})}
-    missing = {kind: set(samples[kind]) - set(made.to_dict()) for kind, made in ours.items()}
+    ours |= {"refund": client.v1.refunds.create(params={"payment_intent": intent.id})}
+    fields = {kind: set(made.to_dict()) for kind, made in ours.items()}
+    fields["radar.early_fraud_warning"] = set(control.warn_of_fraud(pay().id))
+    fields["dispute"] = set(control.dispute(pay().id))
+    pay(payment_method="pm_card_bypassPending", capture_method="automatic", currency="eur")
+    fields["payout"] = set(control.pay_out()[0])
+    missing = {kind: set(samples[kind]) - names for kind, names in fields.items()}
     assert missing == {
         "payment_intent": {"source", "managed_payments"},
         "charge": {"source", "refunds"},
         "balance_transaction": set(),
         "payment_method": set(),
         "customer": set(),
+        "refund": set(),
+        "dispute": set(),
+        "payout": set(),
+        "radar.early_fraud_warning": set(),
     }
 
 

@@ -78,10 +78,26 @@ def test_events_are_filtered_by_type_and_time(client: stripe.StripeClient, pay: 
     assert client.v1.events.retrieve(wild.data[0].id).type == "charge.succeeded"
 
 
+def test_what_was_never_delivered_is_found_by_window_type_and_failure(
+    client: stripe.StripeClient, pay: Pay, control: EmulatorControl
+) -> None:
+    client.v1.webhook_endpoints.create(params={"url": "http://127.0.0.1:9", "enabled_events": ["refund.created"]})
+    control.add_fault("webhook_drop", event_type="refund.created")
+    control.set_clock(1_800_000_000)
+    early, late = pay(), pay()
+    client.v1.refunds.create(params={"payment_intent": early.id})
+    control.advance_clock(3600)
+    made = client.v1.refunds.create(params={"payment_intent": late.id})
+    window = {"created": {"gt": 1_800_000_000, "lte": 1_800_003_600}, "delivery_success": False}
+    missed = client.v1.events.list(params={**window, "types": ["refund.created", "charge.refunded"]}).data
+    assert [event.to_dict()["data"]["object"]["id"] for event in missed] == [made.id]
+    assert [delivery["state"] for delivery in control.deliveries()] == ["dropped", "dropped"]
+
+
 def test_events_are_kept_for_30_days(client: stripe.StripeClient, pay: Pay, control: EmulatorControl) -> None:
     pay(capture_method="automatic")
     control.advance_clock(31 * 24 * 3600)
-    assert client.v1.events.list().data == []
+    assert [event.type for event in client.v1.events.list().data] == ["balance.available"]  # its own moment is now
 
 
 def test_a_connected_account_tells_its_own_events(client: stripe.StripeClient, pay: Pay) -> None:

@@ -15,10 +15,12 @@ from deploy.local.stripe.process import EmulatorProcess
 from tests.emulator.conftest import NO_REDIRECTS
 
 STEPS = st.tuples(
-    st.sampled_from(["create", "confirm", "decline", "capture", "cancel", "repeat", "wait"]),
+    st.sampled_from(["create", "confirm", "decline", "capture", "cancel", "refund", "dispute", "repeat", "wait"]),
     st.integers(0, 3),  # which intent
     st.integers(50, 5000),  # how much
 )
+
+DISPUTE_FEE_MINOR = 1500
 
 
 @dataclass
@@ -27,15 +29,23 @@ class Model:
 
     statuses: dict[str, str] = field(default_factory=dict)
     amounts: dict[str, int] = field(default_factory=dict)
-    captured: list[int] = field(default_factory=list)
+    captured: dict[str, int] = field(default_factory=dict)
+    refunded: dict[str, int] = field(default_factory=dict)
+    disputed: dict[str, int] = field(default_factory=dict)
+
+    def left(self, intent: str) -> int:
+        return self.captured.get(intent, 0) - self.refunded.get(intent, 0)
 
     def expected_net(self) -> int:
-        return sum(amount - processing_fee(amount, 290, 30) for amount in self.captured)
+        charged = sum(amount - processing_fee(amount, 290, 30) for amount in self.captured.values())
+        withdrawn = sum(amount + DISPUTE_FEE_MINOR for amount in self.disputed.values())
+        return charged - sum(self.refunded.values()) - withdrawn
 
 
 class Run:
     def __init__(self, client: stripe.StripeClient, control: EmulatorControl) -> None:
-        self.intents, self.control, self.model = client.v1.payment_intents, control, Model()
+        self.intents, self.refunds, self.control = client.v1.payment_intents, client.v1.refunds, control
+        self.model = Model()
         self.keys = 0
         self.last: tuple[Any, str] | None = None
 
@@ -75,10 +85,31 @@ class Run:
         before = self.model.statuses[intent]
         self._move(intent, ("requires_capture",), "succeeded", verb="capture", amount_to_capture=amount)
         if before == "requires_capture":
-            self.model.captured.append(amount)
+            self.model.captured[intent] = amount
 
     def cancel(self, intent: str, _: int) -> None:
         self._move(intent, ("requires_payment_method", "requires_capture"), "canceled", verb="cancel")
+
+    def refund(self, intent: str, amount: int) -> None:
+        params = {"payment_intent": intent, "amount": amount}
+        if self.model.statuses[intent] == "succeeded" and intent not in self.model.disputed:
+            if amount <= self.model.left(intent):
+                assert self._call(self.refunds.create, params=params).status == "succeeded"
+                self.model.refunded[intent] = self.model.refunded.get(intent, 0) + amount
+                return
+            reason = "charge_already_refunded" if self.model.left(intent) == 0 else None
+        else:
+            disputed = intent in self.model.disputed
+            reason = "charge_disputed" if disputed else "payment_intent_unexpected_state"
+        with pytest.raises(stripe.InvalidRequestError) as refusal:
+            self._call(self.refunds.create, params=params)
+        assert refusal.value.code == reason
+
+    def dispute(self, intent: str, amount: int) -> None:
+        amount = min(amount, self.model.captured.get(intent, 0))
+        if amount and intent not in self.model.disputed:
+            self.control.dispute(intent, amount=amount)
+            self.model.disputed[intent] = amount
 
     def repeat(self) -> None:
         """The last call again with its key: the same answer, whatever it was, and nothing new."""
@@ -102,7 +133,7 @@ class Run:
                 self._call(move, intent, params=params)
             assert refusal.value.code == "payment_intent_unexpected_state"
 
-    def _call(self, call: Any, *intent: str, params: dict[str, Any]) -> stripe.PaymentIntent:
+    def _call(self, call: Any, *intent: str, params: dict[str, Any]) -> Any:
         self.keys += 1
         self.last = (partial(call, *intent, params=params), f"key-{self.keys}")
         return self.last[0](options={"idempotency_key": self.last[1]})
@@ -113,6 +144,7 @@ class Run:
 def test_any_sequence_ends_where_the_model_ends(emulator: EmulatorProcess, steps: list[tuple[str, int, int]]) -> None:
     control = emulator.control()
     control.reset()
+    control.set_refunds_beyond_balance("overdraw")
     client = stripe.StripeClient("sk_test_x", base_addresses={"api": emulator.base_url})
     run = Run(client, control)
     for step in steps:
@@ -123,5 +155,8 @@ def test_any_sequence_ends_where_the_model_ends(emulator: EmulatorProcess, steps
     assert found == run.model.statuses
     assert sum(row["net"] for row in summary["balances"]) == run.model.expected_net()
     assert summary["ledger_errors"] == []
-    charges = [effect["amount"] for effect in control.effects() if effect["kind"] == "charge"]
-    assert charges == run.model.captured
+    for kind, amounts in (("charge", run.model.captured), ("dispute", run.model.disputed)):
+        told = [(effect["payment_intent"], effect["amount"]) for effect in control.effects() if effect["kind"] == kind]
+        assert sorted(told) == sorted(amounts.items())
+    refunded = sum(effect["amount"] for effect in control.effects() if effect["kind"] == "refund")
+    assert refunded == sum(run.model.refunded.values())

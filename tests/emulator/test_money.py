@@ -109,3 +109,14 @@ def test_the_ledger_adds_up_per_account_and_currency(pay: Pay, control: Emulator
     assert summary["ledger_errors"] == []
     assert len(summary["balances"]) == 6
     assert {row["net"] for row in summary["balances"]} == {941}
+
+
+def test_an_authorisation_says_until_when_it_can_be_captured(
+    pay: Pay, client: stripe.StripeClient, control: EmulatorControl
+) -> None:
+    control.set_clock(1_800_000_000)
+    held, taken = pay(capture_method="manual", expand=["latest_charge"]), pay(expand=["latest_charge"])
+    assert held.latest_charge.payment_method_details.card.capture_before == 1_800_000_000 + WEEK_SECONDS  # type: ignore[union-attr]  # expanded
+    assert "capture_before" not in taken.latest_charge.payment_method_details.card  # type: ignore[union-attr, operator]  # expanded
+    control.advance_clock(WEEK_SECONDS)
+    assert client.v1.payment_intents.retrieve(held.id).status == "canceled"

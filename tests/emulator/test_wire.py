@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import Callable
 
 import pytest
@@ -96,7 +97,7 @@ def test_unknown_urls_are_404_and_unbuilt_ones_501(client: stripe.StripeClient) 
     with pytest.raises(stripe.InvalidRequestError) as unknown:
         client.raw_request("get", "/v1/moon_phases")
     with pytest.raises(stripe.APIError) as unbuilt:
-        client.v1.payouts.list()
+        client.v1.topups.list()
     assert unknown.value.http_status == 404
     assert (unbuilt.value.http_status, unbuilt.value.error.code) == (501, "emulator_not_implemented")
 
@@ -115,12 +116,41 @@ def test_the_capabilities_page_says_what_it_is(emulator: EmulatorProcess) -> Non
     page = urllib3.request("GET", f"{emulator.base_url}/_emulator/capabilities").json()
     assert page["emulator"] is True
     assert "POST /v1/payment_intents" in page["operations"]
-    assert "pm_card_createDispute" in page["plain_success_for_now"]
+    assert "POST /v1/refunds" not in page["answered_501"]
 
 
 def test_the_control_door_is_shut_without_the_token(emulator: EmulatorProcess) -> None:
     answer = urllib3.request("GET", f"{emulator.control_url}/_control/summary")
     assert answer.status == 401
+
+
+def test_an_endpoint_has_a_bucket_of_its_own(control: EmulatorControl, pay: Pay, client: stripe.StripeClient) -> None:
+    intents = [pay().id for _ in range(3)]
+    control.set_limit(None, endpoint_per_second=2)
+    for intent in intents[:2]:
+        client.v1.payment_intents.retrieve(intent)
+    with pytest.raises(stripe.RateLimitError) as refusal:
+        client.v1.payment_intents.retrieve(intents[2])
+    assert refusal.value.headers["Stripe-Rate-Limited-Reason"] == "endpoint-rate"
+    assert client.v1.payment_intents.list().data
+    control.set_limit(None)
+    assert client.v1.payment_intents.retrieve(intents[2]).id == intents[2]
+
+
+def test_twenty_five_a_second_of_one_endpoint_are_served(
+    control: EmulatorControl, pay: Pay, client: stripe.StripeClient
+) -> None:
+    intent = pay().id
+    control.set_limit(100, endpoint_per_second=25)
+    started, refused = time.monotonic(), 0
+    for _ in range(60):
+        try:
+            client.v1.payment_intents.retrieve(intent)
+        except stripe.RateLimitError:
+            refused += 1
+    seconds = time.monotonic() - started
+    assert 60 - refused <= 25 + 25 * seconds + 1
+    assert 60 - refused >= 25
 
 
 def test_the_limiter_says_why_and_is_not_stored(control: EmulatorControl, pay: Pay) -> None:

@@ -44,7 +44,8 @@ from tests.journeys import rest
 from tests.journeys.book import Book, new_database
 from tests.journeys.processes import PROCFILE, Processes
 from tests.meanwhile import meanwhile
-from workers.verify import Asked, Report, verify
+from workers.verify import Asked, verify
+from workers.verify_report import Report
 
 # All but people's pages, whose own tests run them (tests/outbox/console).
 NEEDED = sorted(PROCFILE.keys() - {"console"})
@@ -137,6 +138,7 @@ class Fleet(Processes, Book):
             "--webhook-endpoint": f"http://127.0.0.1:{self._http_port}/webhooks/stripe",
             "--webhook-secret": _WEBHOOK_SECRET,
             "--webhook-retry-seconds": _WEBHOOK_RETRIES,
+            "--refunds-beyond-balance": "overdraw",
         }
         flags = [word for option in options.items() for word in option]
         database, ports = self.directory / "stripe.sqlite3", (self._stripe_port, self._control_port)

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from stripe_client.webhooks import BadSignatureError, UnreadableEventError, verify
+from stripe_client.snapshots import UnreadableEventError
+from stripe_client.webhooks import BadSignatureError, verify
 from tests import signing
 
 SECRETS = [SecretStr(signing.SECRET), SecretStr(signing.ROLLED_SECRET)]

@@ -6,7 +6,7 @@ from db.session import Database
 from messages.webhooks import WebhookReceived
 from outbox.intake.inbox import receive
 from stripe_client.gateway import Gateway
-from stripe_client.webhooks import VerifiedEvent
+from stripe_client.snapshots import VerifiedEvent
 from workers.webhook import webhook
 
 

@@ -10,6 +10,7 @@ from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain, TryLater
 from stripe_client.gateway import Gateway
 from tests import factories
+from tests.workers.ledger import balances
 from workers.charge import charge
 
 
@@ -131,14 +132,6 @@ def test_a_stored_500_is_looked_up_instead_of_repeated(
 
     assert factories.reread(db, tenant.tenant_id, payment.payment_id).state is PaymentState.SUCCEEDED
     assert len(stripe_control.effects()) == 1
-
-
-def balances(owner: psycopg.Connection) -> dict[str, int]:
-    rows = owner.execute(
-        "SELECT code, sum(amount_minor) "
-        "FROM ledger_entries JOIN ledger_accounts USING (tenant_id, account_id) GROUP BY code"
-    )
-    return {code: int(minor) for code, minor in rows}
 
 
 def published(owner: psycopg.Connection) -> dict[str, str]:

@@ -249,7 +249,9 @@ def test_an_order_of_a_tenant_that_was_unknown_is_taken_when_it_comes_back(
     tenant = factories.tenant(owner)
     data = factories.order(tenant)
     owner.execute("DELETE FROM venues")
-    from outbox.intake.accept import Incoming, Outcome, accept  # noqa: PLC0415  the door, used twice below
+    from outbox.intake.accept import accept  # noqa: PLC0415  the door, used twice below
+    from outbox.intake.offers import Outcome  # noqa: PLC0415
+    from outbox.intake.reading import Incoming  # noqa: PLC0415
 
     assert accept(db, [Incoming(factories.event(data))], sealer) == [Outcome.DEAD]
     from db import tenants  # noqa: PLC0415

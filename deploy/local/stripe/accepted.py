@@ -19,6 +19,7 @@ from deploy.local.stripe.wire.parameters import (
     nested,
     one_of,
     text,
+    text_up_to,
 )
 
 NO_LONGER = {"payment_method_types": "payment_method_types_no_longer_supported"}
@@ -131,6 +132,38 @@ UPDATE_CHARGE = Parameters(
     {name: INTENT_LABELS[name] for name in ("description", "receipt_email", "shipping", "transfer_group", "metadata")}
     | {"customer": text, "fraud_details": nested({"user_report": one_of("fraudulent", "safe")})}
 )
+CREATE_REFUND = Parameters(
+    {
+        "amount": integer,
+        "charge": text,
+        "payment_intent": text,
+        "reason": one_of("duplicate", "fraudulent", "requested_by_customer"),
+        "metadata": metadata,
+    },
+    without_effect=without_effect(
+        "currency customer instructions_email origin refund_application_fee reverse_transfer"
+    ),
+)
+_WORDS = (
+    "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address"
+    " customer_name customer_purchase_ip duplicate_charge_explanation duplicate_charge_id product_description"
+    " refund_policy_disclosure refund_refusal_explanation service_date shipping_address shipping_carrier shipping_date"
+    " shipping_tracking_number uncategorized_text"
+)
+# Ids of uploaded files, and the networks' own programmes: there is no upload here.
+_FILES = without_effect(
+    "appeal cancellation_policy customer_communication customer_signature duplicate_charge_documentation"
+    " enhanced_evidence receipt refund_policy service_documentation shipping_documentation uncategorized_file"
+)
+UPDATE_DISPUTE = Parameters(
+    {
+        "evidence": nested({name: clearable(text_up_to(20_000)) for name in _WORDS.split()}, _FILES),
+        "metadata": metadata,
+        "submit": boolean,
+    },
+    without_effect=without_effect("intended_submission_method"),
+)
+LABELS_ONLY = Parameters({"metadata": metadata})
 WINDOW = Parameters(dict(PAGE) | {"created": CREATED})
 NOTHING = Parameters()
 
@@ -139,6 +172,18 @@ def listing(known: str = "", **filters: Field) -> Parameters:
     return Parameters(dict(WINDOW.fields) | filters, without_effect=without_effect(known))
 
 
+TRANSACTION_LIST = listing(source=text, type=text, currency=text, payout=text)
+CREATE_PAYOUT = Parameters(
+    {
+        "amount": integer,
+        "currency": text,
+        "description": text,
+        "metadata": metadata,
+        "statement_descriptor": text,
+    },
+    required=("amount", "currency"),
+    without_effect=without_effect("destination method payout_method source_type"),
+)
 METHOD_LIST = Parameters(
     dict(PAGE) | {"customer": text, "type": text}, without_effect=without_effect("allow_redisplay customer_account")
 )

@@ -9,7 +9,7 @@ others in.
 import asyncio
 import contextlib
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import orjson
 
@@ -30,7 +30,7 @@ from deploy.local.stripe.world import Call, World
 class Api:
     world: World
     dispatcher: Dispatcher
-    limiter: Limiter = field(default_factory=Limiter)
+    limiter: Limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(scope, receive)
@@ -59,7 +59,7 @@ class Api:
             if interference.drop_before:
                 self._record(request, None, interference)
                 return Answer(0, b""), interference
-            self.limiter.take(request.account)
+            self.limiter.take(request.account, request.method, request.path)
             if interference.refusal is not None:
                 return self._refuse(request, interference.refusal, interference), interference
             return await self._serve(request, interference), interference

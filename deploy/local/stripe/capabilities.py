@@ -1,7 +1,7 @@
 """What this emulator does and does not do, said by itself at GET /_emulator/capabilities."""
 
 from deploy.local.stripe import API_VERSION, VERSION
-from deploy.local.stripe.bank.test_methods import SIMPLIFIED, TEST_METHODS
+from deploy.local.stripe.bank.test_methods import TEST_METHODS
 from deploy.local.stripe.faults import API_EFFECTS, WEBHOOK_EFFECTS
 from deploy.local.stripe.operations import OPERATIONS
 from deploy.local.stripe.settings import Settings
@@ -16,6 +16,9 @@ NOT_MODELLED = (
     "A limit on confirm attempts and on updates of one intent, and the single use of an unattached PaymentMethod.",
     "Retrieving a pm_card_* name by itself: using or attaching it makes a PaymentMethod.",
     "The charge of a bank debit gets its balance transaction when it succeeds, not while it is pending.",
+    "Card and e-mail block lists, which `reason=fraudulent` of a refund feeds at Stripe.",
+    "Bank accounts: every payout goes to the same unnamed one, and only the control door makes it fail.",
+    "Files as evidence of a dispute, networks' evidence programmes, prevented disputes, and sending an appeal by API.",
     "A partial capture books the captured amount alone; the released rest is in amount_refunded, without a refund.",
     "Signature timestamps and webhook retries follow the machine's clock, everything else the emulator's.",
     "Search serves metadata, status, currency and customer, exact matches joined by AND.",
@@ -37,7 +40,6 @@ def capabilities(settings: Settings) -> Json:
             if operation.takes.without_effect
         },
         "test_payment_methods": list(TEST_METHODS),
-        "plain_success_for_now": list(SIMPLIFIED),
         "faults": API_EFFECTS | WEBHOOK_EFFECTS,
         "not_modelled": list(NOT_MODELLED),
         "settings": _shown(settings),
@@ -47,7 +49,10 @@ def capabilities(settings: Settings) -> Json:
 def _shown(settings: Settings) -> Json:
     names = (
         "latency_ms", "async_capture_delay_ms", "search_lag_seconds", "bank_debit_seconds", "funds_delay_seconds",
-        "authorization_seconds", "fee_basis_points", "fee_fixed_minor", "webhook_delay_ms", "webhook_timeout_seconds",
-        "webhook_retry_seconds", "webhook_concurrency",
+        "authorization_seconds", "refund_seconds", "refunds_beyond_balance", "dispute_seconds",
+        "dispute_response_seconds", "dispute_fee_minor", "payout_pending_seconds", "payout_seconds",
+        "payout_reconciliation_seconds", "fee_basis_points", "fee_fixed_minor", "limit_per_second",
+        "endpoint_limit_per_second", "webhook_delay_ms", "webhook_timeout_seconds", "webhook_retry_seconds",
+        "webhook_concurrency",
     )  # fmt: skip
     return {name: getattr(settings, name) for name in names}

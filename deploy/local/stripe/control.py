@@ -80,8 +80,10 @@ class EmulatorControl:
         """Whatever falls due on the way has happened when this returns."""
         return self._call("POST", "/_control/clock", {"advance_seconds": seconds})
 
-    def set_limit(self, per_second: float | None) -> None:
-        self._call("POST", "/_control/limits", {"per_second": per_second})
+    def set_limit(self, per_second: float | None, endpoint_per_second: float | None = None) -> None:
+        """Requests of one account (global-rate), and of one endpoint of it (endpoint-rate); None is no limit."""
+        given = {"per_second": per_second, "endpoint_per_second": endpoint_per_second}
+        self._call("POST", "/_control/limits", given)
 
     def requests(self, after: int = 0) -> list[Json]:
         return list(self._pages("requests", after))
@@ -108,6 +110,45 @@ class EmulatorControl:
         """The bank's answer for a processing intent; returns the intent."""
         given = {"outcome": outcome, "account": account}
         return self._call("POST", f"/_control/payment_intents/{intent}/settlement", given)
+
+    def finish_refund(
+        self, refund: str, outcome: str = "succeed", *, reason: str | None = None, account: str | None = None
+    ) -> Json:
+        """`outcome` is succeed, fail (also long after it succeeded) or ask_buyer (a pending one: requires_action)."""
+        given = {"outcome": outcome, "reason": reason, "account": account}
+        return self._call("POST", f"/_control/refunds/{refund}/outcome", given)
+
+    def set_refunds_beyond_balance(self, policy: str) -> None:
+        """wait: a card refund larger than the available balance is pending until there is money; or overdraw."""
+        self._call("POST", "/_control/refunds_beyond_balance", {"policy": policy})
+
+    def dispute(self, charge: str, *, account: str | None = None, **complaint: Any) -> Json:
+        """Of a charge or its intent; `amount` (all that is not refunded), `reason` (fraudulent), `inquiry` (False)."""
+        return self._call("POST", f"/_control/charges/{charge}/dispute", complaint | {"account": account})
+
+    def decide_dispute(
+        self, dispute: str, outcome: str, *, fee_comes_back: bool = False, account: str | None = None
+    ) -> Json:
+        """`outcome` is won (also of a lost one), lost, warning_closed, needs_response (an inquiry escalates),
+        appeal_needs_response or appeal_under_review."""
+        given = {"outcome": outcome, "fee_comes_back": fee_comes_back, "account": account}
+        return self._call("POST", f"/_control/disputes/{dispute}/outcome", given)
+
+    def warn_of_fraud(self, charge: str, fraud_type: str = "misc", account: str | None = None) -> Json:
+        """An early fraud warning for a charge, or for the charge of an intent."""
+        given = {"fraud_type": fraud_type, "account": account}
+        return self._call("POST", f"/_control/charges/{charge}/early_fraud_warning", given)
+
+    def pay_out(self, account: str | None = None) -> list[Json]:
+        """The automatic payouts of everything available, one a currency."""
+        return list(self._call("POST", "/_control/payouts", {"account": account})["data"])
+
+    def finish_payout(
+        self, payout: str, outcome: str = "paid", *, code: str | None = None, account: str | None = None
+    ) -> Json:
+        """`outcome` is paid or failed (also of one that was paid); `code` says why it failed (account_closed)."""
+        given = {"outcome": outcome, "code": code, "account": account}
+        return self._call("POST", f"/_control/payouts/{payout}/outcome", given)
 
     def roll_webhook_secret(self, endpoint: str, account: str | None = None) -> str:
         """Returns the new secret; the old one goes on signing beside it until the next roll."""

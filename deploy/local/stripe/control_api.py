@@ -1,5 +1,7 @@
 """The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
 
+What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`.
+
 Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
 """
 
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deploy.local.stripe import PLATFORM
 from deploy.local.stripe.bank import attempts
 from deploy.local.stripe.bank.balance import check_totals
+from deploy.local.stripe.control_bank import BankDoor, RefusedError
 from deploy.local.stripe.limits import Limiter
 from deploy.local.stripe.webhooks import endpoints
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -27,15 +30,10 @@ TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 _PAGED = {"requests", "effects", "firings", "deliveries", "attempts"}
 
 
-class RefusedError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class ControlDoor:
     def __init__(self, world: World, dispatcher: Dispatcher, limiter: Limiter) -> None:
         self.world, self.dispatcher, self.limiter = world, dispatcher, limiter
+        self.bank = BankDoor(world, dispatcher)
 
     def application(self) -> ASGIApp:
         routes = [
@@ -45,6 +43,7 @@ class ControlDoor:
             Route("/_control/limits", _json(self.limits), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/authentication", _json(self.authentication), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/settlement", _json(self.settlement), methods=["POST"]),
+            *(Route(path, _json(handle), methods=["POST"]) for path, handle in self.bank.routes().items()),
             Route("/_control/webhook_endpoints/{endpoint}/secret", _json(self.roll_secret), methods=["POST"]),
             Route("/_control/summary", _json(self.summary), methods=["GET"]),
             Route("/_control/reset", _json(self.reset), methods=["POST"]),
@@ -74,9 +73,9 @@ class ControlDoor:
         return {"data": [rule.describe() for rule in rules.rules.values()]}
 
     def limits(self, request: Request, given: Json) -> Json:
-        """{"per_second": 25}, or null to switch the limiter off again."""
-        self.limiter.set_rate(given.get("per_second"))
-        return {"per_second": self.limiter.per_second}
+        """{"per_second": 100, "endpoint_per_second": 25}; null or nothing switches that limiter off."""
+        self.limiter.set_rates(given.get("per_second"), given.get("endpoint_per_second"))
+        return {"per_second": self.limiter.per_second, "endpoint_per_second": self.limiter.endpoint_per_second}
 
     def authentication(self, request: Request, given: Json) -> Json:
         return self._finish(attempts.finish_authentication, request, given, "waiting for authentication")
@@ -150,7 +149,8 @@ class ControlDoor:
                 endpoints.ensure(world, world.settings.webhook_endpoint, world.settings.webhook_secret)
         world.clock.run_real()
         world.faults.clear()
-        self.limiter.set_rate(None)
+        world.overdraws = world.settings.refunds_beyond_balance == "overdraw"
+        self.limiter.set_rates(world.settings.limit_per_second, world.settings.endpoint_limit_per_second)
         return {"reset": True}
 
 

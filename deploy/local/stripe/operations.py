@@ -1,5 +1,6 @@
 """The list of operations: method, URL, what it takes, who answers. What Stripe has and this list has not is a 501."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,13 +11,18 @@ from deploy.local.stripe.accepted import (
     CONFIRM_INTENT,
     CREATE_ENDPOINT,
     CREATE_INTENT,
+    CREATE_PAYOUT,
+    CREATE_REFUND,
     CUSTOMER,
     CUSTOMER_EXTRAS,
     ENDPOINT,
+    LABELS_ONLY,
     METHOD_EXTRAS,
     METHOD_LIST,
     NOTHING,
+    TRANSACTION_LIST,
     UPDATE_CHARGE,
+    UPDATE_DISPUTE,
     UPDATE_INTENT,
     listing,
     without_effect,
@@ -26,8 +32,12 @@ from deploy.local.stripe.bank import (
     capturing,
     charges,
     customers,
+    disputes,
+    early_warnings,
     payment_intents,
     payment_methods,
+    payouts,
+    refunds,
     searching,
 )
 from deploy.local.stripe.unbuilt import UNBUILT
@@ -68,6 +78,27 @@ OPERATIONS = (
     Operation("GET", "/v1/charges", listing("transfer_group", customer=text, payment_intent=text), charges.list_all),
     Operation("GET", "/v1/charges/*", NOTHING, charges.retrieve),
     Operation("POST", "/v1/charges/*", UPDATE_CHARGE, charges.update),
+    Operation("POST", "/v1/refunds", CREATE_REFUND, refunds.create, refunds.check),
+    Operation("GET", "/v1/refunds", listing(charge=text, payment_intent=text), refunds.list_all),
+    Operation("GET", "/v1/refunds/*", NOTHING, refunds.retrieve),
+    Operation("POST", "/v1/refunds/*", LABELS_ONLY, refunds.update),
+    Operation("POST", "/v1/refunds/*/cancel", NOTHING, refunds.cancel),
+    Operation("POST", "/v1/payouts", CREATE_PAYOUT, payouts.create, payouts.check),
+    Operation("GET", "/v1/payouts", listing("arrival_date destination", status=text), payouts.list_all),
+    Operation("GET", "/v1/payouts/*", NOTHING, payouts.retrieve),
+    Operation("POST", "/v1/payouts/*", LABELS_ONLY, payouts.update),
+    Operation("POST", "/v1/payouts/*/cancel", NOTHING, payouts.cancel),
+    Operation("GET", "/v1/disputes", listing(charge=text, payment_intent=text), disputes.list_all),
+    Operation("GET", "/v1/disputes/*", NOTHING, disputes.retrieve),
+    Operation("POST", "/v1/disputes/*", UPDATE_DISPUTE, disputes.update, disputes.check),
+    Operation("POST", "/v1/disputes/*/close", NOTHING, disputes.close),
+    Operation(
+        "GET",
+        "/v1/radar/early_fraud_warnings",
+        listing(charge=text, payment_intent=text),
+        early_warnings.list_all,
+    ),
+    Operation("GET", "/v1/radar/early_fraud_warnings/*", NOTHING, early_warnings.retrieve),
     Operation("POST", "/v1/customers", Parameters(CUSTOMER, without_effect=CUSTOMER_EXTRAS), customers.create),
     Operation("GET", "/v1/customers", listing("email test_clock"), customers.list_all),
     Operation("GET", "/v1/customers/*", NOTHING, customers.retrieve),
@@ -103,12 +134,7 @@ OPERATIONS = (
     ),
     Operation("POST", "/v1/payment_methods/*/detach", NOTHING, payment_methods.detach),
     Operation("GET", "/v1/balance", NOTHING, balance.retrieve),
-    Operation(
-        "GET",
-        "/v1/balance_transactions",
-        listing("currency payout", source=text, type=text),
-        balance.list_transactions,
-    ),
+    Operation("GET", "/v1/balance_transactions", TRANSACTION_LIST, balance.list_transactions),
     Operation("GET", "/v1/balance_transactions/*", NOTHING, balance.retrieve_transaction),
     Operation(
         "GET",
@@ -142,11 +168,20 @@ def route(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
     raise StripeError(404, "invalid_request_error", message)
 
 
+def endpoint_of(method: str, path: str) -> str:
+    """What Stripe's limiter counts together: one operation, whatever object it is about."""
+    with contextlib.suppress(StripeError):
+        path = route(method, path)[0].template
+    return f"{method} {path}"
+
+
 def _shapes(parts: list[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The path itself, then with its third part as an id, then with its third and fifth."""
+    """The path itself, then with its third part as an id, then its fourth (/v1/radar/...), then its third and fifth."""
     shapes: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(tuple(parts), ())]
     if len(parts) >= 3:
         shapes.append(((*parts[:2], "*", *parts[3:]), (parts[2],)))
+    if len(parts) >= 4:
+        shapes.append(((*parts[:3], "*", *parts[4:]), (parts[3],)))
     if len(parts) >= 5:
         shapes.append(((*parts[:2], "*", parts[3], "*"), (parts[2], parts[4])))
     return shapes

@@ -17,8 +17,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deploy.local.stripe import API_VERSION, VERSION
 from deploy.local.stripe.api import Api, roll_forward
-from deploy.local.stripe.bank import attempts, capturing, charges
+from deploy.local.stripe.bank import (
+    attempts,
+    capturing,
+    charges,
+    disputing,
+    early_warnings,
+    funds,
+    paying_out,
+    refunding,
+)
 from deploy.local.stripe.control_api import ControlDoor
+from deploy.local.stripe.limits import Limiter
 from deploy.local.stripe.settings import Settings
 from deploy.local.stripe.webhooks import endpoints
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -52,8 +62,8 @@ async def serve(settings: Settings) -> None:
     dispatcher = Dispatcher(world)
     if settings.webhook_endpoint and settings.webhook_secret:
         endpoints.ensure(world, settings.webhook_endpoint, settings.webhook_secret)
-    api = Api(world, dispatcher)
-    door = ControlDoor(world, dispatcher, api.limiter)
+    limiter = Limiter(settings.limit_per_second, settings.endpoint_limit_per_second)
+    api, door = Api(world, dispatcher, limiter), ControlDoor(world, dispatcher, limiter)
     servers = [_server(api), _server(door.application())]
     sockets = [_listen(settings.port), _listen(settings.control_port)]
     _print_banner(settings, *(listening.getsockname()[1] for listening in sockets))
@@ -73,12 +83,22 @@ def name_tasks(world: World) -> None:
         "book_charge": lambda account, subject, details: charges.fill(world, account, subject),
         "settle_debit": lambda account, subject, details: _ignore(attempts.settle(world, account, subject)),
         "expire_authorization": lambda account, subject, details: capturing.expire(world, account, subject),
+        "settle_refund": lambda account, subject, details: refunding.arrive(world, account, subject),
+        "fail_refund": lambda account, subject, details: _ignore(refunding.fail(world, account, subject)),
+        "raise_dispute": lambda account, subject, details: disputing.raise_by_clock(world, account, subject, details),
+        "dispute_due": lambda account, subject, details: disputing.pass_due(world, account, subject, details),
+        "decide_dispute": lambda account, subject, details: disputing.decide_by_evidence(world, account, subject),
+        "warn_of_fraud": lambda account, subject, details: early_warnings.issue_by_clock(world, account, subject),
+        "send_payout": lambda account, subject, details: paying_out.hand_to_bank(world, account, subject),
+        "payout_arrives": lambda account, subject, details: _ignore(paying_out.arrive(world, account, subject)),
+        "reconcile_payout": lambda account, subject, details: paying_out.reconcile(world, account, subject),
+        "funds_available": lambda account, subject, details: funds.arrive(world, account),
         "roll_forward": lambda account, subject, details: roll_forward(world, account, details),
     }
 
 
 def _ignore(done: bool) -> None:
-    """An intent that has moved on needs no settling."""
+    """What has moved on needs no settling."""
 
 
 async def _tick(world: World, dispatcher: Dispatcher) -> None:

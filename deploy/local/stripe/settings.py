@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _PREFIX = "STRIPE_EMULATOR_"
+BEYOND_BALANCE = ("wait", "overdraw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,18 @@ class Settings:
     bank_debit_seconds: float = 180.0  # until a us_bank_account debit settles
     funds_delay_seconds: int = 2 * 24 * 3600  # until a charge's money is available
     authorization_seconds: int = 7 * 24 * 3600  # until an uncaptured intent is canceled
+    refund_seconds: float = 60.0  # until a pending refund arrives, or one that is to fail has failed
+    dispute_seconds: float = 2.0  # until the bank of a disputing or warning test card acts, and until evidence decides
+    dispute_response_seconds: int = 9 * 24 * 3600  # how long evidence is awaited; Stripe: about 7 to 21 days
+    dispute_fee_minor: int = 1500
+    refunds_beyond_balance: str = "wait"  # a card refund larger than the available balance: wait, or overdraw it
+    payout_pending_seconds: float = 3600.0  # until a payout is handed to the bank and can no longer be canceled
+    payout_seconds: int = 2 * 24 * 3600  # until it arrives there
+    payout_reconciliation_seconds: float = 60.0  # until an automatic payout's contents can be listed
     fee_basis_points: int = 290
     fee_fixed_minor: int = 30
+    limit_per_second: float | None = None  # requests of one account; Stripe: 100 live, 25 in a sandbox
+    endpoint_limit_per_second: float | None = None  # and of one endpoint of it; Stripe: 25
     webhook_endpoint: str | None = None
     webhook_secret: str | None = None
     webhook_events: tuple[str, ...] = ("*",)  # the types that endpoint is subscribed to
@@ -37,6 +48,8 @@ class Settings:
     webhook_concurrency: int = 16
 
     def __post_init__(self) -> None:
+        if self.refunds_beyond_balance not in BEYOND_BALANCE:
+            raise ValueError(f"--refunds-beyond-balance is one of {', '.join(BEYOND_BALANCE)}")
         if (self.webhook_endpoint is None) != (self.webhook_secret is None):
             raise ValueError("--webhook-endpoint and --webhook-secret are given together or not at all")
         if self.webhook_secret is not None and not self.webhook_secret.startswith("whsec_"):
@@ -72,9 +85,15 @@ def _reader(name: str) -> Any:
         "webhook_events": _words,
         "search_lag_seconds": float,
         "bank_debit_seconds": float,
+        "refund_seconds": float,
+        "dispute_seconds": float,
+        "payout_pending_seconds": float,
+        "payout_reconciliation_seconds": float,
+        "limit_per_second": float,
+        "endpoint_limit_per_second": float,
         "webhook_timeout_seconds": float,
     }
-    strings = ("control_token", "webhook_endpoint", "webhook_secret")
+    strings = ("control_token", "webhook_endpoint", "webhook_secret", "refunds_beyond_balance")
     return readers.get(name, str if name in strings else int)
 
 

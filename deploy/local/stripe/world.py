@@ -26,6 +26,7 @@ class World:
     schedule: Schedule
     faults: FaultRules
     outbox: Outbox
+    overdraws: bool  # card refunds beyond the available balance: settings say how it starts, the control door switches
 
     @classmethod
     def open(cls, settings: Settings) -> "World":
@@ -38,7 +39,8 @@ class World:
         faults = FaultRules(recorder, identifiers.random)
         outbox = Outbox(settings, store, clock, identifiers, faults)
         keys, schedule = IdempotencyKeys(store, clock), Schedule(store, clock)
-        return cls(settings, store, clock, identifiers, keys, recorder, schedule, faults, outbox)
+        overdraws = settings.refunds_beyond_balance == "overdraw"
+        return cls(settings, store, clock, identifiers, keys, recorder, schedule, faults, outbox, overdraws)
 
     def insert(self, account: str, kind: str, body: Json, private: Json | None = None) -> Record:
         return self.store.insert(Record(account, kind, body, private or {}), self.clock.precise())

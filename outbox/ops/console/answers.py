@@ -7,8 +7,10 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from outbox import problems
 
 _POLICY = "; ".join(
     [
@@ -83,6 +85,5 @@ def wants_json(request: Request) -> bool:
 
 
 def problem(trouble: Trouble) -> Response:
-    body = {"type": "about:blank", "title": trouble.title, "status": trouble.status, "detail": trouble.detail}
     headers = {"WWW-Authenticate": "Bearer"} if trouble.status == 401 else None
-    return JSONResponse(body, status_code=trouble.status, headers=headers, media_type="application/problem+json")
+    return problems.problem(trouble.status, trouble.detail, headers=headers)

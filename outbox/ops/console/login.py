@@ -6,16 +6,15 @@ Passwords are hashed with scrypt (RFC 7914). An unknown name costs the same time
 
 import hmac
 import secrets
-import time
 from dataclasses import dataclass
 from hashlib import scrypt
 from pathlib import Path
 
-import jwt
 import orjson
 
-from outbox.ops.console.auth import ALGORITHM, Role
-from outbox.ops.console.settings import ConsoleSettings, read_private_key
+from outbox.ops.console.auth import Role
+from outbox.ops.console.settings import ConsoleSettings
+from outbox.tokens import read_private_key, sign
 
 # A working day; then the password is asked for again.
 SESSION_SECONDS = 8 * 3600
@@ -73,16 +72,8 @@ class Doorman:
         return self._sign(user) if user is not None and fits else None
 
     def _sign(self, user: User) -> str:
-        now = int(time.time())
-        claims = {
-            "iss": self._issuer,
-            "aud": self._audience,
-            "sub": user.name,
-            "iat": now,
-            "exp": now + SESSION_SECONDS,
-            "roles": [role.value for role in user.roles],
-        }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        claims = {"sub": user.name, "roles": [role.value for role in user.roles]}
+        return sign(claims, self._key, issuer=self._issuer, audience=self._audience, seconds=SESSION_SECONDS)
 
 
 def _hash(password: str, salt: bytes) -> bytes:

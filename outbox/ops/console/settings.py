@@ -3,15 +3,10 @@
 from pathlib import Path
 from typing import Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from pydantic import Field, field_validator, model_validator
 
 from messages.settings import AppEnv, FleetSettings
-
-# NIST SP 800-131A: RSA keys below this many bits no longer sign anything.
-SMALLEST_KEY_BITS = 2048
+from outbox.tokens import read_private_key, read_public_key
 
 
 class ConsoleSettings(FleetSettings):
@@ -55,40 +50,3 @@ class ConsoleSettings(FleetSettings):
         elif self.console_signing_key_file is not None:
             read_private_key(self.console_signing_key_file)
         return self
-
-
-def read_public_key(file: Path) -> RSAPublicKey:
-    """The key that tokens are checked with.
-
-    Raises:
-        ValueError: no such file, no PEM of an RSA public key, or one that is too short.
-    """
-    try:
-        key = load_pem_public_key(_content(file))
-    except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"{file} holds no PEM public key (-----BEGIN PUBLIC KEY-----)") from None
-    if not isinstance(key, RSAPublicKey) or key.key_size < SMALLEST_KEY_BITS:
-        raise ValueError(f"{file} must hold an RSA key of {SMALLEST_KEY_BITS} bits or more: tokens are RS256")
-    return key
-
-
-def read_private_key(file: Path) -> RSAPrivateKey:
-    """The key that the local login form signs with.
-
-    Raises:
-        ValueError: no such file, or no PEM of an RSA private key.
-    """
-    try:
-        key = load_pem_private_key(_content(file), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError(f"{file} holds no PEM private key") from None
-    if not isinstance(key, RSAPrivateKey):
-        raise ValueError(f"{file} must hold an RSA key: tokens are RS256")  # noqa: TRY004  pydantic wants ValueError
-    return key
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from None

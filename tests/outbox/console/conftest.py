@@ -26,8 +26,9 @@ from outbox.ops.console.visit import Room
 from outbox.ops.console.watching import Watch
 from outbox.ops.desk import OpsSettings
 from outbox.sealing import Sealer, SealSettings, new_pair
-from tests.outbox.console import browsing, tokens
-from tests.outbox.console.tokens import Keys
+from tests import tokens
+from tests.outbox.console import browsing
+from tests.tokens import Keys
 
 APPROVAL_ABOVE_MINOR = 10_000
 

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import re
 import time
 from typing import Any
 
@@ -11,9 +12,9 @@ from starlette.testclient import TestClient
 
 from db.session import Database
 from outbox.ops.console.app import DECISIONS, PAGES
-from tests.outbox.console import tokens
+from tests import tokens
 from tests.outbox.console.scene import Scene
-from tests.outbox.console.tokens import Keys
+from tests.tokens import Keys
 
 NO_ID = "01a2066c-d866-75d2-acea-a1254c0933ad"
 
@@ -111,7 +112,7 @@ def test_a_program_is_told_in_problem_json_and_a_browser_in_a_page(nobody: TestC
 
 
 def concrete(path: str) -> str:
-    return path.replace("{letter:uuid}", NO_ID).replace("{batch:uuid}", NO_ID).replace("{payment:uuid}", NO_ID)
+    return re.sub(r"{\w+:uuid}", NO_ID, path)
 
 
 def hs256_by_hand(token: str, key: bytes) -> str:

@@ -16,9 +16,9 @@ from messages.settings import EX_CONFIG, AppEnv
 from outbox.ops.console.__main__ import doorman_of
 from outbox.ops.console.app import app
 from outbox.ops.console.login import hashed
-from tests.outbox.console import tokens
+from tests import tokens
 from tests.outbox.console.conftest import console_settings, hidden_fields, room_of
-from tests.outbox.console.tokens import Keys
+from tests.tokens import Keys
 
 
 @pytest.mark.parametrize("content", [None, "", "no key at all", "private"])

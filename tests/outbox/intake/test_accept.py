@@ -11,7 +11,9 @@ import pytest
 from db.session import Database
 from db.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
-from outbox.intake.accept import Incoming, Outcome, accept
+from outbox.intake.accept import accept
+from outbox.intake.offers import Outcome
+from outbox.intake.reading import Incoming
 from tests import factories
 
 CARD = "4242424242424242"

@@ -126,6 +126,7 @@ def _succeed(world: World, intent: Record, method: Record, charge: Record, origi
     world.outbox.emit(intent.account, "charge.succeeded", charge.body, origin)
     world.outbox.emit(intent.account, "payment_intent.succeeded", intent.body, origin)
     world.recorder.effect("charge", intent.account, charge.body, amount, origin)
+    charges.await_bank(world, charge, behaviour_of(method))
 
 
 def _attach_for_later(world: World, intent: Record, method: Record) -> None:

@@ -1,15 +1,21 @@
 """The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
 
 `totals` is kept beside the rows; `check_totals` compares the two, so that a write past this file would be noticed.
+Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
 """
-
-from typing import Any
 
 from deploy.local.stripe.bank.currencies import processing_fee
 from deploy.local.stripe.state.store import Record
-from deploy.local.stripe.wire.errors import Json, missing_object
-from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missing_reference
+from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.world import Call, World
+
+_FILTERS = {
+    "source": "parent = ?",
+    "type": "type = ?",
+    "currency": "json_extract(body, '$.currency') = ?",
+    "payout": "sequence IN (SELECT sequence FROM payout_contents WHERE payout = ?)",
+}
 
 
 def book_charge(world: World, charge: Record, amount_minor: int, available_at_once: bool) -> Json:
@@ -44,10 +50,11 @@ def book(
     currency: str,
     available_on: int,
     description: str | None = None,
+    fee_words: str = "Stripe processing fees",
 ) -> Json:
     fee_details: list[Json] = []
     if fee_minor:
-        fee_details = [_stripe_fee(fee_minor, currency)]
+        fee_details = [_stripe_fee(fee_minor, currency, fee_words)]
     body: Json = {
         "id": world.identifiers.new("txn"),
         "object": "balance_transaction",
@@ -68,15 +75,17 @@ def book(
     }
     world.insert(account, "balance_transaction", body)
     _move(world, account, currency, available_on, body["net"])
+    if body["net"] > 0:
+        _announce(world, account, available_on)
     return body
 
 
-def _stripe_fee(fee_minor: int, currency: str) -> Json:
+def _stripe_fee(fee_minor: int, currency: str, words: str) -> Json:
     return {
         "amount": fee_minor,
         "application": None,
         "currency": currency,
-        "description": "Stripe processing fees",
+        "description": words,
         "type": "stripe_fee",
     }
 
@@ -93,11 +102,34 @@ def _move(world: World, account: str, currency: str, available_on: int, net: int
     )
 
 
+def _announce(world: World, account: str, available_on: int) -> None:
+    """One task for all money of an account that becomes available in the same second."""
+    known = world.store.execute(
+        "SELECT 1 FROM tasks WHERE due_at = ? AND kind = 'funds_available' AND account = ?", (available_on, account)
+    ).fetchone()
+    if known is None:
+        world.schedule.add_at("funds_available", available_on, account, account)
+
+
+def available(world: World, account: str, currency: str) -> int:
+    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was."""
+    row = world.store.execute(
+        "SELECT COALESCE(SUM(net), 0) FROM movements WHERE account = ? AND currency = ? AND available_on <= ?",
+        (account, currency, world.clock.now()),
+    ).fetchone()
+    amount: int = row[0]
+    return amount
+
+
 def retrieve(call: Call) -> Json:
-    rows = call.world.store.execute(
+    return current(call.world, call.account)
+
+
+def current(world: World, account: str) -> Json:
+    rows = world.store.execute(
         "SELECT currency, SUM(CASE WHEN available_on <= ? THEN net ELSE 0 END), SUM(net)"
         " FROM movements WHERE account = ? GROUP BY currency ORDER BY currency",
-        (call.world.clock.now(), call.account),
+        (world.clock.now(), account),
     ).fetchall()
     sums = rows or [("usd", 0, 0)]
     return {
@@ -121,14 +153,24 @@ def retrieve_transaction(call: Call) -> Json:
 
 def list_transactions(call: Call) -> Json:
     given = call.parameters
-    wanted: dict[str, Any] = {}
-    if "source" in given:
-        wanted["parent"] = given["source"]
-    if "type" in given:
-        wanted["type"] = given["type"]
-    page = list_objects(call, "balance_transaction", wanted)
+    filters = {name: condition for name, condition in _FILTERS.items() if name in given}
+    values = [given[name] for name in filters]
+    if "payout" in given:
+        values[list(filters).index("payout")] = _reconciled(call, given["payout"])
+    conditions = ["account = ?", "kind = 'balance_transaction'", *filters.values()]
+    page = list_rows(call, "objects", conditions, [call.account, *values], read_body, columns="body")
     page["data"] = [by_clock(call.world, body) for body in page["data"]]
     return page
+
+
+def _reconciled(call: Call, payout_id: str) -> str | None:
+    """The payout whose contents can be listed: an automatic one, and nothing of it before it has been reconciled."""
+    payout = call.world.store.find(call.account, "payout", payout_id)
+    if payout is None:
+        raise missing_reference("payout", payout_id, "payout")
+    if not payout.body["automatic"]:
+        raise invalid("Balance transactions can only be filtered on automatic payouts, not manual.", param="payout")
+    return payout_id if payout.body["reconciliation_status"] == "completed" else None
 
 
 def by_clock(world: World, body: Json) -> Json:

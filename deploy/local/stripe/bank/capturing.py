@@ -2,6 +2,7 @@
 
 from deploy.local.stripe.bank import charges
 from deploy.local.stripe.bank.payment_intents import find, require
+from deploy.local.stripe.bank.payment_methods import behaviour_of
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.state.store import Record
 from deploy.local.stripe.wire.errors import Json, invalid, not_implemented
@@ -50,6 +51,9 @@ def _take(world: World, intent: Record, charge: Record, amount_minor: int, origi
     world.outbox.emit(intent.account, "charge.captured", charge.body, origin)
     world.outbox.emit(intent.account, "payment_intent.succeeded", intent.body, origin)
     world.recorder.effect("charge", intent.account, charge.body, amount_minor, origin)
+    method = world.store.find(charge.account, "payment_method", charge.body["payment_method"])
+    assert method is not None, "a charge names its method, and methods are never deleted"
+    charges.await_bank(world, charge, behaviour_of(method))
 
 
 def cancel(call: Call) -> Json:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from deploy.local.stripe.bank import balance
 from deploy.local.stripe.bank.customers import check_exists
 from deploy.local.stripe.bank.payment_methods import behaviour_of
@@ -134,6 +136,15 @@ def fill(world: World, account: str, charge_id: str) -> None:
     world.outbox.emit(account, "charge.updated", charge.body, Origin(), {"balance_transaction": None})
 
 
+def await_bank(world: World, charge: Record, behaviour: Behaviour) -> None:
+    """Of some test cards the bank disputes the charge, or warns of fraud, a little later."""
+    after, details = world.settings.dispute_seconds, {"reason": behaviour.disputed_as, "inquiry": behaviour.inquiry}
+    if behaviour.disputed_as is not None:
+        world.schedule.add("raise_dispute", after, charge.account, charge.id, details)
+    if behaviour.fraud_warning:
+        world.schedule.add("warn_of_fraud", after, charge.account, charge.id)
+
+
 def of_intent(world: World, intent: Record) -> Record:
     charge = world.store.find(intent.account, "charge", intent.body["latest_charge"])
     assert charge is not None, "latest_charge is written in the transaction that makes the charge"
@@ -151,6 +162,27 @@ def list_all(call: Call) -> Json:
     if "customer" in call.parameters:
         wanted["customer"] = call.parameters["customer"]
     return list_objects(call, "charge", wanted)
+
+
+def wanted_of_charge(call: Call) -> dict[str, Any]:
+    """The filters `charge` and `payment_intent` of what hangs on a charge: both come down to one charge, or none."""
+    given = call.parameters
+    wanted: dict[str, Any] = {"parent": given["charge"]} if "charge" in given else {}
+    if "payment_intent" in given:
+        intent = call.world.store.find(call.account, "payment_intent", given["payment_intent"])
+        charge = intent.body["latest_charge"] if intent else None
+        wanted["parent"] = charge if given.get("charge", charge) == charge else None
+    return wanted
+
+
+def refunds_of(call: Call, charge_id: str) -> Json:
+    """The `refunds` of a charge, shown only when expanded: the ten newest."""
+    rows = call.world.store.execute(
+        "SELECT body FROM objects WHERE parent = ? AND kind = 'refund' AND account = ? ORDER BY sequence DESC LIMIT 11",
+        (charge_id, call.account),
+    ).fetchall()
+    data = [orjson.loads(body) for (body,) in rows[:10]]
+    return {"object": "list", "data": data, "has_more": len(rows) > 10, "url": f"/v1/charges/{charge_id}/refunds"}
 
 
 def update(call: Call) -> Json:

@@ -1,8 +1,6 @@
 """Stripe's test payment methods and what each of them does. Source: docs.stripe.com/testing.
 
-Only these names are methods here: an unknown `pm_card_*` is refused, never a success. `SIMPLIFIED` names those whose
-later life (disputes, pending refunds, early warnings) is not built: they are plain successes, and the capabilities
-page says so.
+Only these names are methods here: an unknown `pm_card_*` is refused, never a success.
 """
 
 from dataclasses import dataclass
@@ -28,6 +26,10 @@ class Behaviour:
     settles: str = "at_once"  # at_once, later (by the clock), when_told (by the control door)
     available_at_once: bool = False
     risk_level: str = "normal"
+    disputed_as: str | None = None  # the reason the bank will give, a little later
+    inquiry: bool = False  # the dispute starts as an inquiry
+    fraud_warning: bool = False
+    refund: str = "succeeds"  # succeeds, pending (arrives by the clock), fails_later (after it has succeeded)
 
 
 def _declined(
@@ -83,21 +85,20 @@ TEST_METHODS: dict[str, Behaviour] = {
         last4="1629", needs_authentication=True, decline=GENERIC_DECLINE
     ),
     "pm_card_threeDSecureOptional": Behaviour(last4="3055"),
-    "pm_card_pendingRefund": Behaviour(last4="7726"),
-    "pm_card_refundFail": Behaviour(last4="5126"),
-    "pm_card_createDispute": Behaviour(last4="0259"),
-    "pm_card_createDisputeProductNotReceived": Behaviour(last4="2685"),
-    "pm_card_createDisputeInquiry": Behaviour(last4="1976"),
-    "pm_card_createIssuerFraudRecord": Behaviour(last4="5423"),
+    "pm_card_pendingRefund": Behaviour(last4="7726", refund="pending"),
+    "pm_card_refundFail": Behaviour(last4="5126", refund="fails_later"),
+    "pm_card_createDispute": Behaviour(last4="0259", disputed_as="fraudulent"),
+    "pm_card_createDisputeProductNotReceived": Behaviour(last4="2685", disputed_as="product_not_received"),
+    "pm_card_createDisputeInquiry": Behaviour(last4="1976", disputed_as="general", inquiry=True),
+    "pm_card_createIssuerFraudRecord": Behaviour(last4="5423", fraud_warning=True),
     "pm_card_riskLevelElevated": Behaviour(last4="9235", risk_level="elevated"),
     "pm_card_riskLevelHighest": Behaviour(last4="4954", risk_level="highest", decline=_BLOCKED),
     "pm_card_radarBlock": Behaviour(last4="0019", risk_level="highest", decline=_BLOCKED),
-    "pm_usBankAccount_success": Behaviour("us_bank_account", "", "6789", settles="later"),
+    "pm_usBankAccount_success": Behaviour("us_bank_account", "", "6789", settles="later", refund="pending"),
     "pm_usBankAccount_insufficientFunds": Behaviour("us_bank_account", "", "2227", _NO_FUNDS, settles="later"),
-    "pm_usBankAccount_processing": Behaviour("us_bank_account", "", "0009", settles="when_told"),
+    "pm_usBankAccount_processing": Behaviour("us_bank_account", "", "0009", settles="when_told", refund="pending"),
 }
 BLOCKED_BY_RADAR = frozenset(("pm_card_riskLevelHighest", "pm_card_radarBlock"))
-SIMPLIFIED = tuple(name for name in TEST_METHODS if "Dispute" in name or "efund" in name or "IssuerFraud" in name)
 
 
 def card_face(behaviour: Behaviour) -> Json:

@@ -24,9 +24,12 @@ class Schedule:
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def add(self, kind: str, after_seconds: float, account: str, subject: str, details: Json | None = None) -> None:
+        self.add_at(kind, self.clock.precise() + after_seconds, account, subject, details)
+
+    def add_at(self, kind: str, due_at: float, account: str, subject: str, details: Json | None = None) -> None:
         self.store.execute(
             "INSERT INTO tasks (due_at, kind, account, subject, details) VALUES (?, ?, ?, ?, ?)",
-            (self.clock.precise() + after_seconds, kind, account, subject, orjson.dumps(details or {})),
+            (due_at, kind, account, subject, orjson.dumps(details or {})),
         )
 
     def run_due(self) -> int:

@@ -2,6 +2,7 @@
 
 `searchable` is the last version that search has had time to index: search answers lag behind writes, as at Stripe.
 `movements` repeats the money columns of balance transactions, so that a balance is one sum over an index.
+`payout_contents` says which automatic payout has taken a balance transaction, by its sequence in `objects`.
 """
 
 TABLES = """
@@ -42,6 +43,9 @@ CREATE INDEX IF NOT EXISTS movements_by_currency ON movements (account, currency
 CREATE TABLE IF NOT EXISTS totals (
     account TEXT NOT NULL, currency TEXT NOT NULL, net INTEGER NOT NULL, PRIMARY KEY (account, currency)
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS payout_contents (sequence INTEGER PRIMARY KEY, payout TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS payout_contents_by_payout ON payout_contents (payout);
 
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     account TEXT NOT NULL,
@@ -141,6 +145,6 @@ CREATE TABLE IF NOT EXISTS firings (
 """
 
 NAMES = (
-    "settings", "objects", "search_terms", "movements", "totals", "idempotency_keys", "tasks", "events",
-    "deliveries", "attempts", "requests", "effects", "firings",
+    "settings", "objects", "search_terms", "movements", "totals", "payout_contents", "idempotency_keys", "tasks",
+    "events", "deliveries", "attempts", "requests", "effects", "firings",
 )  # fmt: skip

@@ -18,7 +18,13 @@ from deploy.local.stripe.wire.errors import Json
 
 # Which field of an object fills which column, so that lists can filter without opening the JSON.
 _CUSTOMER = frozenset({"payment_intent", "charge", "payment_method"})
-_PARENT = {"charge": "payment_intent", "balance_transaction": "source"}
+_PARENT = {
+    "charge": "payment_intent",
+    "balance_transaction": "source",
+    "refund": "charge",
+    "dispute": "charge",
+    "early_fraud_warning": "charge",
+}
 _TYPED = frozenset({"balance_transaction", "payment_method"})
 _SEARCHED = frozenset({"payment_intent"})
 
@@ -137,6 +143,18 @@ class Store:
         if row is None or row[0] != kind:
             return None
         return Record(account, kind, orjson.loads(row[1]), orjson.loads(row[2]) if row[2] else {}, row[3])
+
+    def children(self, parent: Record, kind: str) -> list[Record]:
+        """The refunds, disputes or warnings of a charge, oldest first."""
+        rows = self.execute(
+            "SELECT body, private, sequence FROM objects WHERE parent = ? AND kind = ? AND account = ?"
+            " ORDER BY sequence",
+            (parent.id, kind, parent.account),
+        ).fetchall()
+        return [
+            Record(parent.account, kind, orjson.loads(body), orjson.loads(private) if private else {}, sequence)
+            for body, private, sequence in rows
+        ]
 
     def delete(self, record: Record) -> None:
         self.execute("DELETE FROM objects WHERE sequence = ?", (record.sequence,))

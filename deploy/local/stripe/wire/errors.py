@@ -37,6 +37,11 @@ def invalid(message: str, *, code: str | None = None, param: str | None = None) 
     return StripeError(400, "invalid_request_error", message, code=code, param=param)
 
 
+def refused(message: str, *, code: str | None = None, param: str | None = None) -> StripeError:
+    """What the object's state forbids: the endpoint had begun to execute, so the key keeps this answer."""
+    return StripeError(400, "invalid_request_error", message, executed=True, code=code, param=param)
+
+
 def unauthenticated(message: str) -> StripeError:
     return StripeError(401, "invalid_request_error", message)
 

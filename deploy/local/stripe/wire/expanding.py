@@ -3,20 +3,35 @@
 from collections.abc import Callable
 
 from deploy.local.stripe.bank.balance import by_clock
+from deploy.local.stripe.bank.charges import refunds_of
+from deploy.local.stripe.bank.disputes import shown
 from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_implemented
 from deploy.local.stripe.world import Call
 
 _KIND_OF = {
     "balance_transaction": "balance_transaction",
+    "charge": "charge",
     "customer": "customer",
     "failure_balance_transaction": "balance_transaction",
     "latest_charge": "charge",
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
-    "source": "charge",
 }
-_ALWAYS_NULL = frozenset(("application", "application_fee", "on_behalf_of", "review", "source_transfer"))
-_NOT_BUILT = frozenset(("refunds", "transfer", "sources", "tax_ids", "subscriptions"))
+_SOURCES = {"ch": "charge", "py": "charge", "re": "refund", "pyr": "refund", "dp": "dispute", "po": "payout"}
+_ALWAYS_NULL = frozenset(
+    (
+        "application",
+        "application_fee",
+        "on_behalf_of",
+        "review",
+        "source_transfer",
+        "source_transfer_reversal",
+        "transfer_reversal",
+    )
+)
+# Expandable by the specification although an object without it leaves it out.
+_LEFT_OUT_WHEN_NULL = frozenset({("refund", "failure_balance_transaction")})
+_NOT_BUILT = frozenset(("destination", "transfer", "sources", "tax_ids", "subscriptions"))
 _LEVELS = 4
 
 
@@ -37,15 +52,23 @@ def _expand(call: Call, holder: Json, names: list[str], path: str) -> None:
         for item in holder["data"]:
             _expand(call, item, rest, path)
         return
+    if name == "refunds" and holder.get("object") == "charge":
+        holder[name] = refunds_of(call, holder["id"])
+        if rest:
+            _expand(call, holder[name], rest, path)
+        return
     if name in _NOT_BUILT:
         raise not_implemented(f"expanding {path}", "expand")
-    if name not in holder or name not in _KIND_OF.keys() | _ALWAYS_NULL:
+    if name not in holder and (holder.get("object"), name) in _LEFT_OUT_WHEN_NULL:
+        return
+    if name not in holder or name not in _KIND_OF.keys() | _ALWAYS_NULL | {"source"}:
         raise _not_expandable(path)
     value = holder[name]
     if isinstance(value, str):
-        record = call.world.store.find(call.account, _KIND_OF[name], value)
+        kind = _SOURCES[value.partition("_")[0]] if name == "source" else _KIND_OF[name]
+        record = call.world.store.find(call.account, kind, value)
         assert record is not None, "an id inside an object names an object of the same account"
-        value = holder[name] = _RENDER.get(_KIND_OF[name], _as_is)(call, record.body)
+        value = holder[name] = _RENDER.get(kind, _as_is)(call, record.body)
     if rest and isinstance(value, dict):
         _expand(call, value, rest, path)
 
@@ -55,7 +78,8 @@ def _as_is(call: Call, body: Json) -> Json:
 
 
 _RENDER: dict[str, Callable[[Call, Json], Json]] = {
-    "balance_transaction": lambda call, body: by_clock(call.world, body)
+    "balance_transaction": lambda call, body: by_clock(call.world, body),
+    "dispute": lambda call, body: shown(call.world, body),
 }
 
 

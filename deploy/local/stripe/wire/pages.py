@@ -15,7 +15,12 @@ def list_objects(call: Call, kind: str, wanted: dict[str, Any]) -> Json:
     """`wanted` maps columns of `objects` to values; the created window and the cursors come from the call."""
     conditions = ["account = ?", "kind = ?"] + [f"{column} = ?" for column in wanted]
     values = [call.account, kind, *wanted.values()]
-    return list_rows(call, "objects", conditions, values, lambda row: orjson.loads(row[0]), columns="body")
+    return list_rows(call, "objects", conditions, values, read_body, columns="body")
+
+
+def read_body(row: tuple[Any, ...]) -> Json:
+    body: Json = orjson.loads(row[0])
+    return body
 
 
 def list_rows(call: Call, table: str, conditions: list[str], values: list[Any], render: Any, *, columns: str) -> Json:

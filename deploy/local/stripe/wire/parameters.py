@@ -14,14 +14,25 @@ from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_impl
 Field = Callable[[str, Any], Any]
 
 
+def text_up_to(most: int) -> Field:
+    def read(name: str, raw: Any) -> str:
+        return _text(name, raw, most)
+
+    return read
+
+
 def text(name: str, raw: Any) -> str:
+    return _text(name, raw, 5000)
+
+
+def _text(name: str, raw: Any, most: int) -> str:
     if not isinstance(raw, str):
         raise invalid(f"Invalid string: {name}", param=name)
     if raw == "":
         message = f"You passed an empty string for '{name}', but '{name}' cannot be unset."
         raise invalid(message, code="parameter_invalid_empty", param=name)
-    if len(raw) > 5000:
-        raise invalid(f"Invalid string: {name} is longer than 5000 characters", param=name)
+    if len(raw) > most:
+        raise invalid(f"Invalid string: {name} is longer than {most} characters", param=name)
     return raw
 
 

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messages.fees import FeePlan
+from messages.fees import BASIS_POINTS, FeePlan, platform_fee
 from messages.money import LARGEST_MINOR, CurrencyMismatchError, Money
-from workers.rules.fees import BASIS_POINTS, platform_fee
 
 AMOUNTS = st.integers(0, LARGEST_MINOR)
 PLANS = st.builds(FeePlan, st.integers(0, BASIS_POINTS), st.integers(0, 10_000), st.just("eur"))

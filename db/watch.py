@@ -1,0 +1,79 @@
+"""What costs money, or leaves a buyer without it, if nobody looks: holds about to end, refunds that stand or failed."""
+
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from db.session import Tx
+from messages.ids import PaymentId, TenantId
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at; `subject` names it for as long as it lasts."""
+
+    subject: str
+    tenant_id: TenantId
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+    details: str
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+def authorizations_expiring(tx: Tx, *, within_seconds: float) -> list[Finding]:
+    """Held amounts that nobody has asked to capture or to cancel, and whose hold ends soon."""
+    with tx.cursor(row_factory=class_row(Finding)) as cursor:
+        return cursor.execute(
+            """
+            SELECT payment_id::text AS subject, tenant_id, payment_id, amount_minor, currency,
+                   'the hold ends ' || to_char(capture_before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'
+                       AS details
+            FROM payments
+            WHERE state = 'authorized' AND capture_before < clock_timestamp() + make_interval(secs => %(within)s)
+              AND cancel_requested_at IS NULL
+            """,
+            {"within": within_seconds},
+        ).fetchall()
+
+
+def refunds_stuck(tx: Tx, *, older_than_seconds: float) -> list[Finding]:
+    """Refunds whose end is not known after all this time."""
+    with tx.cursor(row_factory=class_row(Finding)) as cursor:
+        return cursor.execute(
+            """
+            SELECT refund_id::text AS subject, tenant_id, payment_id, amount_minor, currency,
+                   'refund is ' || state || ' since ' || to_char(state_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
+                       || ' UTC' AS details
+            FROM refunds
+            WHERE state IN ('requested', 'sending', 'pending', 'requires_action')
+              AND created_at < clock_timestamp() - make_interval(secs => %(age)s)
+            """,
+            {"age": older_than_seconds},
+        ).fetchall()
+
+
+def obligations(tx: Tx) -> list[Finding]:
+    """Refunds that came to nothing and that no later refund of the payment has made good: the buyer is owed them.
+
+    What was refused because the buyer has the money by another road (the dashboard, or a dispute) is not owed.
+    """
+    with tx.cursor(row_factory=class_row(Finding)) as cursor:
+        return cursor.execute(
+            """
+            SELECT r.refund_id::text AS subject, r.tenant_id, r.payment_id, r.amount_minor, r.currency,
+                   'refund ' || r.state || ': ' || coalesce(r.state_reason, 'no reason given') AS details
+            FROM refunds r
+            WHERE r.state IN ('failed', 'refused')
+              AND coalesce(r.state_reason, '') NOT IN ('charge_already_refunded', 'charge_disputed')
+              AND NOT EXISTS (
+                  SELECT FROM refunds later
+                  WHERE (later.tenant_id, later.payment_id) = (r.tenant_id, r.payment_id)
+                    AND later.created_at > r.state_since AND later.amount_minor >= r.amount_minor
+                    AND later.state NOT IN ('failed', 'refused', 'canceled'))
+            """
+        ).fetchall()

@@ -1,0 +1,25 @@
+"""What the API needs on one machine: a key pair for its tokens. `fleet --local api token` signs with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.local.key_pair import KeyPair
+
+
+class Api:
+    """Files in `directory`/api."""
+
+    def __init__(self, directory: Path) -> None:
+        self._keys = KeyPair(directory / "api")
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "API_JWT_ISSUER": "urn:payment-fleet:local",
+            "API_JWT_AUDIENCE": "fleet-api",
+            "API_JWT_PUBLIC_KEY_FILE": str(self._keys.public_file),
+            "API_SIGNING_KEY_FILE": str(self._keys.private_file),
+        }
+
+    def make_files(self) -> None:
+        self._keys.make()

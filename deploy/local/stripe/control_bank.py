@@ -1,0 +1,147 @@
+"""What the banks decide, through the control door: refunds that arrive or fail, disputes, warnings, payouts."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+
+from deploy.local.stripe import PLATFORM
+from deploy.local.stripe.bank import disputing, early_warnings, paying_out, refunding
+from deploy.local.stripe.bank.disputing import Complaint
+from deploy.local.stripe.settings import BEYOND_BALANCE
+from deploy.local.stripe.state.recorder import Origin
+from deploy.local.stripe.state.store import Record
+from deploy.local.stripe.webhooks.dispatcher import Dispatcher
+from deploy.local.stripe.wire.errors import Json
+from deploy.local.stripe.world import World
+
+
+class RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BankDoor:
+    def __init__(self, world: World, dispatcher: Dispatcher) -> None:
+        self.world, self.dispatcher = world, dispatcher
+
+    def routes(self) -> dict[str, Callable[[Request, Json], Json]]:
+        return {
+            "/_control/refunds/{refund}/outcome": self.refund,
+            "/_control/refunds_beyond_balance": self.beyond_balance,
+            "/_control/charges/{charge}/dispute": self.dispute,
+            "/_control/disputes/{dispute}/outcome": self.decide,
+            "/_control/charges/{charge}/early_fraud_warning": self.warning,
+            "/_control/payouts": self.pay_out,
+            "/_control/payouts/{payout}/outcome": self.payout,
+        }
+
+    def refund(self, request: Request, given: Json) -> Json:
+        """{"outcome": "succeed" | "fail" | "ask_buyer", "reason": why it failed}: returns the refund."""
+        account, refund = given.get("account") or PLATFORM, request.path_params["refund"]
+        outcome, reason = given.get("outcome"), given.get("reason") or "expired_or_canceled_card"
+        if reason not in refunding.FAILURE_REASONS:
+            raise RefusedError(400, f"a failure reason is one of {', '.join(sorted(refunding.FAILURE_REASONS))}")
+        match outcome:
+            case "succeed":
+                return self._change(refunding.settle, account, "refund", refund)
+            case "fail":
+                return self._change(refunding.fail, account, "refund", refund, reason)
+            case "ask_buyer":
+                return self._change(refunding.ask_buyer, account, "refund", refund)
+        raise RefusedError(400, "outcome is succeed, fail or ask_buyer")
+
+    def beyond_balance(self, request: Request, given: Json) -> Json:
+        """{"policy": "wait" | "overdraw"}: what a card refund larger than the available balance does."""
+        policy = given.get("policy")
+        if policy not in BEYOND_BALANCE:
+            raise RefusedError(400, f"policy is one of {', '.join(BEYOND_BALANCE)}")
+        self.world.overdraws = policy == "overdraw"
+        if self.world.overdraws:
+            with self.world.store.transaction():
+                for (account,) in self.world.store.execute("SELECT DISTINCT account FROM objects").fetchall():
+                    refunding.fund_waiting(self.world, account)
+            self.dispatcher.send_fresh()
+        return {"policy": policy}
+
+    def dispute(self, request: Request, given: Json) -> Json:
+        """{"reason": ..., "amount": minor units, "inquiry": bool}: the buyer's bank disputes a charge."""
+        charge, amount = self._charge(request, given), given.get("amount")
+        if given.get("reason", "fraudulent") not in disputing.REASONS:
+            raise RefusedError(400, f"a reason is one of {', '.join(sorted(disputing.REASONS))}")
+        if amount is not None and not 1 <= amount <= charge.body["amount_captured"]:
+            raise RefusedError(400, f"an amount is 1 to {charge.body['amount_captured']}")
+        if amount is None and charge.body["refunded"]:
+            raise RefusedError(409, f"{charge.id} has been refunded; name an amount to dispute it all the same")
+        if disputing.forbids_refund(self.world, charge):
+            raise RefusedError(409, f"{charge.id} has been charged back already")
+        complaint = Complaint(given.get("reason", "fraudulent"), bool(given.get("inquiry")), amount)
+        return self._do(lambda: disputing.raise_against(self.world, charge, complaint).body)
+
+    def decide(self, request: Request, given: Json) -> Json:
+        """{"outcome": a status, "fee_comes_back": bool}: one of the moves that a dispute may make."""
+        account, dispute = given.get("account") or PLATFORM, request.path_params["dispute"]
+        outcome = given.get("outcome")
+        if outcome not in disputing.MOVES:
+            raise RefusedError(400, f"outcome is one of {', '.join(disputing.MOVES)}")
+
+        def step(world: World, account: str, dispute_id: str) -> bool:
+            found = world.store.find(account, "dispute", dispute_id)
+            back = bool(given.get("fee_comes_back"))
+            return found is not None and disputing.decide(world, found, outcome, Origin(), fee_comes_back=back)
+
+        return self._change(step, account, "dispute", dispute)
+
+    def warning(self, request: Request, given: Json) -> Json:
+        """{"fraud_type": ...}: the card's bank warns of fraud."""
+        charge, fraud_type = self._charge(request, given), given.get("fraud_type", "misc")
+        if fraud_type not in early_warnings.FRAUD_TYPES:
+            raise RefusedError(400, f"a fraud type is one of {', '.join(sorted(early_warnings.FRAUD_TYPES))}")
+        return self._do(lambda: early_warnings.issue(self.world, charge, fraud_type).body)
+
+    def pay_out(self, request: Request, given: Json) -> Json:
+        """The schedule's automatic payouts of everything available, one a currency; none where nothing is."""
+        account = given.get("account") or PLATFORM
+        return self._do(lambda: {"data": [made.body for made in paying_out.pay_out_everything(self.world, account)]})
+
+    def payout(self, request: Request, given: Json) -> Json:
+        """{"outcome": "paid" | "failed", "code": why it failed}: returns the payout."""
+        account, payout = given.get("account") or PLATFORM, request.path_params["payout"]
+        code = given.get("code") or "account_closed"
+        if code not in paying_out.FAILURES:
+            raise RefusedError(400, f"a failure code is one of {', '.join(paying_out.FAILURES)}")
+        match given.get("outcome"):
+            case "paid":
+                return self._change(paying_out.arrive, account, "payout", payout)
+            case "failed":
+                return self._change(paying_out.fail, account, "payout", payout, code)
+        raise RefusedError(400, "outcome is paid or failed")
+
+    def _charge(self, request: Request, given: Json) -> Record:
+        """The charge of the path, which may also be named by its intent; only a paid one interests the bank."""
+        account, name = given.get("account") or PLATFORM, request.path_params["charge"]
+        intent = self.world.store.find(account, "payment_intent", name)
+        if intent is not None:
+            name = intent.body["latest_charge"] or name
+        charge = self.world.store.find(account, "charge", name)
+        if charge is None or not (charge.body["captured"] and charge.body["paid"]):
+            raise RefusedError(404, f"no such paid charge: {name}")
+        return charge
+
+    def _do(self, step: Callable[[], Json]) -> Json:
+        with self.world.store.transaction():
+            made = step()
+        self.dispatcher.send_fresh()
+        return made
+
+    def _change(self, step: Callable[..., bool], account: str, kind: str, subject: str, *more: object) -> Json:
+        """One step of the bank in one transaction; returns the object as it is now."""
+        with self.world.store.transaction():
+            done = step(self.world, account, subject, *more)
+        self.dispatcher.send_fresh()
+        found = self.world.store.find(account, kind, subject)
+        if found is None:
+            raise RefusedError(404, f"no such {kind}: {subject}")
+        if not done:
+            raise RefusedError(409, f"{subject} has a status of {found.body['status']}")
+        return found.body

@@ -1,0 +1,24 @@
+"""A line of the bank's statement, as both sides of the comparison speak of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BankLine:
+    """One balance transaction of Stripe (docs.stripe.com/api/balance_transactions/object): one movement of money.
+
+    net = amount - fee, signed as Stripe signs (money out is negative). The currency is the balance's and may be one the
+    fleet does not charge in, so the amounts are no `Money`.
+    """
+
+    balance_transaction_id: str
+    type: str
+    reporting_category: str
+    source_id: str | None
+    amount_minor: int
+    fee_minor: int
+    net_minor: int
+    currency: str
+    created_at: datetime
+    available_at: datetime

@@ -1,0 +1,40 @@
+"""Words of the comparison between the book and the bank. All of them are work of the whole platform."""
+
+from typing import ClassVar, Literal
+
+from pydantic import AwareDatetime
+
+from messages.base import Message
+
+
+class EventSweepDue(Message):
+    """Read Stripe's own list of events since the last time, and take in what no webhook brought."""
+
+    kind: ClassVar[str] = "event_sweep"
+    tenant_id: None = None
+    due_at: AwareDatetime
+
+
+class SealDue(Message):
+    """Append the journals that are new to the chain over the ledger."""
+
+    kind: ClassVar[str] = "seal_ledger"
+    tenant_id: None = None
+    due_at: AwareDatetime
+
+
+class ReconcileDue(Message):
+    """Compare the book with Stripe's balance transactions: of the last hours (rolling) or the last days (daily)."""
+
+    kind: ClassVar[str] = "reconcile"
+    tenant_id: None = None
+    span: Literal["rolling", "daily"]
+    due_at: AwareDatetime
+
+
+class RetentionDue(Message):
+    """Clean away what is old enough, if the book and the bank agree."""
+
+    kind: ClassVar[str] = "retention"
+    tenant_id: None = None
+    due_at: AwareDatetime

@@ -1,0 +1,99 @@
+"""Who calls, and how far that reaches: the claims of an RS256 token (outbox/tokens.py).
+
+    sub         who it is; requests, limits and idempotency keys are counted by tenant and sub
+    tenant_id   the one tenant whose rows this caller sees
+    roles       a list of: buyer, venue_staff, finance, service
+    venues      a list of venue ids, or "*" for all of the tenant's; without the claim, none
+    scope       for the role service alone: permissions by name, separated by spaces (RFC 8693)
+
+A buyer reaches its own payments (their buyer_id is its sub), the others those of their venues. What a caller may not
+see does not exist for it: the answer is 404, as for another tenant's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from messages.ids import TenantId, VenueId
+from outbox.tokens import BadTokenError, name_in, words_in
+
+
+class Permission(StrEnum):
+    """What an operation asks for. A service has those that its `scope` names."""
+
+    CREATE = "payments:create"
+    READ = "payments:read"
+    REFUND = "payments:refund"
+    CAPTURE = "payments:capture"
+    CANCEL = "payments:cancel"
+    COMPLETE = "payments:complete"
+    QUOTE_FEES = "fees:quote"
+    QUOTE_TAX = "tax:quote"
+
+
+class Role(StrEnum):
+    BUYER = "buyer"
+    VENUE_STAFF = "venue_staff"
+    FINANCE = "finance"
+    SERVICE = "service"
+
+
+_P = Permission
+GRANTED: Mapping[Role, frozenset[Permission]] = {
+    Role.BUYER: frozenset({_P.CREATE, _P.READ, _P.QUOTE_FEES}),
+    Role.VENUE_STAFF: frozenset({_P.CREATE, _P.READ, _P.QUOTE_FEES, _P.CAPTURE, _P.CANCEL}),
+    Role.FINANCE: frozenset({_P.READ, _P.QUOTE_FEES, _P.REFUND, _P.CAPTURE, _P.CANCEL}),
+    Role.SERVICE: frozenset(),
+}
+EVERY_VENUE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`venues` is None for all of the tenant's."""
+
+    tenant_id: TenantId
+    subject: str
+    roles: frozenset[Role]
+    venues: frozenset[VenueId] | None
+    scopes: frozenset[str]
+
+    def may(self, permission: Permission) -> bool:
+        """Whether any role grants this at all; how far it reaches is another question."""
+        return any(self._grants(role, permission) for role in self.roles)
+
+    def reaches(self, permission: Permission, *, venue_id: VenueId, buyer_id: str) -> bool:
+        """Whether a role that grants this reaches that venue, or that buyer."""
+        granting = {role for role in self.roles if self._grants(role, permission)}
+        own = Role.BUYER in granting and buyer_id == self.subject
+        return own or (bool(granting - {Role.BUYER}) and (self.venues is None or venue_id in self.venues))
+
+    def _grants(self, role: Role, permission: Permission) -> bool:
+        return permission in self.scopes if role is Role.SERVICE else permission in GRANTED[role]
+
+
+def caller_in(claims: Mapping[str, Any]) -> Caller:
+    """Raises BadTokenError: a claim is missing or has another form."""
+    known = {role.value for role in Role}
+    roles = frozenset(Role(word) for word in words_in(claims, "roles") if word in known)
+    scope = claims.get("scope")
+    scopes = frozenset(scope.split()) if isinstance(scope, str) else frozenset()
+    return Caller(
+        TenantId(_uuid(claims.get("tenant_id"), "tenant_id")), name_in(claims), roles, _venues(claims), scopes
+    )
+
+
+def _venues(claims: Mapping[str, Any]) -> frozenset[VenueId] | None:
+    if claims.get("venues") == EVERY_VENUE:
+        return None
+    words = words_in(claims, "venues")
+    return None if EVERY_VENUE in words else frozenset(VenueId(_uuid(word, "venues")) for word in words)
+
+
+def _uuid(given: object, claim: str) -> UUID:
+    try:
+        return UUID(given if isinstance(given, str) else "")
+    except ValueError:
+        raise BadTokenError(f"the token's claim {claim} is missing, or no UUID") from None

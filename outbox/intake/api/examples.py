@@ -1,0 +1,61 @@
+"""One typical request and answer of each operation, for the OpenAPI document; a test holds them to their models."""
+
+from typing import Any
+
+_PAYMENT = "01a2066c-d866-75d2-acea-a1254c0933ad"
+_ORDER = "01a2066c-d100-7c44-9a1e-6f1b8f1f6a10"
+_VENUE = "01a2066c-0000-7000-8000-000000000001"
+_TICKETS = ("01a2066c-d101-7000-8000-00000000000a", "01a2066c-d101-7000-8000-00000000000b")
+_AMOUNT = {"minor": 4200, "currency": "eur"}
+
+REQUESTS: dict[str, Any] = {
+    "createPayment": {
+        "order_id": _ORDER,
+        "venue_id": _VENUE,
+        "event_id": "01a2066c-1111-7000-8000-000000000002",
+        "tickets": [
+            {"ticket_id": _TICKETS[0], "face_price_minor": 2100, "seat": "A1"},
+            {"ticket_id": _TICKETS[1], "face_price_minor": 2100, "seat": "A2"},
+        ],
+        "amount": _AMOUNT,
+        "payment_method_id": "pm_card_visa",
+        "capture": "automatic",
+    },
+    "quoteFees": {"venue_id": _VENUE, "amount": _AMOUNT},
+    "completePayment": {},
+    "quoteTax": {"venue_id": _VENUE, "amount": _AMOUNT},
+}
+
+ANSWERS: dict[str, Any] = {
+    "createPayment": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
+    "quoteFees": {
+        "venue_id": _VENUE,
+        "amount": _AMOUNT,
+        "platform_fee": {"minor": 260, "currency": "eur"},
+        "venue_share": {"minor": 3940, "currency": "eur"},
+    },
+    "getPayment": {
+        "payment_id": _PAYMENT,
+        "order_id": _ORDER,
+        "venue_id": _VENUE,
+        "state": "succeeded",
+        "reason": None,
+        "capture": "automatic",
+        "amount": _AMOUNT,
+        "platform_fee": {"minor": 260, "currency": "eur"},
+        "captured": _AMOUNT,
+        "created_at": "2026-11-23T10:00:00.000000Z",
+        "history": [
+            {"at": "2026-11-23T10:00:00.000000Z", "state": "requested", "reason": None},
+            {"at": "2026-11-23T10:00:00.120000Z", "state": "charging", "reason": None},
+            {"at": "2026-11-23T10:00:00.850000Z", "state": "succeeded", "reason": None},
+        ],
+    },
+    "completePayment": {"payment_id": _PAYMENT, "state": "requires_action"},
+    "quoteTax": {
+        "type": "urn:payment-fleet:problem:tax-not-built",
+        "title": "Not Implemented",
+        "status": 501,
+        "detail": "tax is not computed here yet; nothing was quoted",
+    },
+}

@@ -1,0 +1,101 @@
+"""ONE table of what the API can do: path, who may, how often, what is read and answered.
+
+Routes and the OpenAPI document are made of it (app.py, openapi.py), so neither can say what the other does not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from db.session import Tx
+from messages.base import Word
+from outbox.intake.api import payments, words
+from outbox.intake.api.answers import Answer
+from outbox.intake.api.callers import Permission
+from outbox.intake.api.limits import Limit
+from outbox.intake.api.payments import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`reads` is None without a body; `problems` are the statuses this one adds to those that each may answer."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    permission: Permission
+    work: Callable[[Tx, Asked], Answer]
+    answers: type[Word]
+    status: int
+    reads: type[Word] | None = None
+    limit: Limit | None = None
+    problems: tuple[int, ...] = ()
+
+    @property
+    def needs_body(self) -> bool:
+        return self.reads is not None and any(field.is_required() for field in self.reads.model_fields.values())
+
+    @property
+    def names_payment(self) -> bool:
+        return "{payment_id}" in self.path
+
+
+OPERATIONS = (
+    Operation(
+        name="createPayment",
+        method="POST",
+        path="/payments",
+        summary="Have an order charged; the same order again is the same payment",
+        permission=Permission.CREATE,
+        work=payments.create,
+        reads=words.PaymentRequest,
+        answers=words.PaymentAccepted,
+        status=202,
+        limit=Limit.PAYMENTS,
+    ),
+    Operation(
+        name="quoteFees",
+        method="POST",
+        path="/fees/quote",
+        summary="What the platform keeps of a sale",
+        permission=Permission.QUOTE_FEES,
+        work=payments.quote_fees,
+        reads=words.QuoteRequest,
+        answers=words.FeeQuote,
+        status=200,
+    ),
+    Operation(
+        name="getPayment",
+        method="GET",
+        path="/payments/{payment_id}",
+        summary="How a payment stands, and how it came there",
+        permission=Permission.READ,
+        work=payments.show,
+        answers=words.PaymentView,
+        status=200,
+        problems=(404,),
+    ),
+    Operation(
+        name="completePayment",
+        method="POST",
+        path="/internal/payments/{payment_id}/complete",
+        summary="The buyer has finished 3-D Secure: ask Stripe now",
+        permission=Permission.COMPLETE,
+        work=payments.complete,
+        reads=words.Nothing,
+        answers=words.PaymentAsked,
+        status=202,
+        problems=(404,),
+    ),
+    Operation(
+        name="quoteTax",
+        method="POST",
+        path="/internal/tax/quote",
+        summary="Not built yet: always 501",
+        permission=Permission.QUOTE_TAX,
+        work=payments.quote_tax,
+        reads=words.QuoteRequest,
+        answers=words.ProblemDocument,
+        status=501,
+    ),
+)

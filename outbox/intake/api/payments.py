@@ -1,0 +1,140 @@
+"""The operations of the API. Thin: each says what it wants in the transaction it is given, and queues a message.
+
+What moves money is done by the same code as for every other door; nothing here talks to Stripe.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from db import standing, tenants
+from db.session import Tx
+from db.standing import Standing
+from messages import trace
+from messages.base import Word
+from messages.declines import public_reason
+from messages.fees import platform_fee
+from messages.ids import PaymentId
+from messages.orders import OrderPlaced
+from messages.payments import PaymentLookupRequested
+from outbox.append import append
+from outbox.intake.api import words
+from outbox.intake.api.answers import Answer
+from outbox.intake.api.callers import Caller, Permission
+from outbox.intake.offers import Contradiction, Offer, Unreadable, take
+from outbox.problems import Problem
+
+SOURCE = "/payment-fleet/api"
+BY = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that was let in and read. `payment_id` is from the path, `body` a model of words.py."""
+
+    caller: Caller
+    permission: Permission
+    payment_id: PaymentId | None = None
+    body: Any = None
+
+
+def create(tx: Tx, asked: Asked) -> Answer:
+    """Write the order down and have it charged; the same order again is the same payment."""
+    request: words.PaymentRequest = asked.body
+    buyer_id = request.buyer_id or asked.caller.subject
+    if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=buyer_id):
+        raise Problem(403, "this token reaches neither that venue nor that buyer", code="out-of-reach")
+    offer = _offer(asked.caller, request, buyer_id)
+    try:
+        take(tx, asked.caller.tenant_id, [offer], by=BY)
+    except Contradiction:
+        said = "another order is known by this order_id; the first one stands"
+        raise Problem(409, said, code="order-contradicted") from None
+    except Unreadable as error:
+        raise Problem(422, str(error), code="order-refused") from None
+    payment = standing.of_order(tx, request.order_id)
+    assert payment is not None, "an order is taken together with its payment"
+    accepted = words.PaymentAccepted(payment_id=payment.payment_id, order_id=payment.order_id, state=payment.state)
+    return _answer(202, accepted, location=f"/payments/{payment.payment_id}")
+
+
+def _offer(caller: Caller, request: words.PaymentRequest, buyer_id: str) -> Offer:
+    """The order as the event intake would have it. Its own key for the click is the order: a header may be reused."""
+    order = OrderPlaced(
+        **dict(request) | {"buyer_id": buyer_id},
+        tenant_id=caller.tenant_id,
+        idempotency_key=f"api:{request.order_id}",
+    )
+    return Offer.of(order, source=SOURCE, source_id=str(request.order_id), trace_id=trace.current())
+
+
+def quote_fees(tx: Tx, asked: Asked) -> Answer:
+    """What the platform would keep, by the same rule that the charge uses."""
+    request: words.QuoteRequest = asked.body
+    if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=asked.caller.subject):
+        raise Problem(403, "this token does not reach that venue", code="out-of-reach")
+    plan = tenants.fee_plan(tx, request.venue_id)
+    if plan is None:
+        raise Problem(422, f"venue {request.venue_id} is unknown to this tenant", code="venue-unknown")
+    if plan.currency != request.amount.currency:
+        said = f"the venue sells in {plan.currency}, not in {request.amount.currency}"
+        raise Problem(422, said, code="wrong-currency")
+    fee = platform_fee(request.amount, plan)
+    share = request.amount - fee
+    quote = words.FeeQuote(venue_id=request.venue_id, amount=request.amount, platform_fee=fee, venue_share=share)
+    return _answer(200, quote)
+
+
+def show(tx: Tx, asked: Asked) -> Answer:
+    """How the payment stands, and how it came there."""
+    payment = _reached(tx, asked)
+    return _answer(
+        200,
+        words.PaymentView(
+            payment_id=payment.payment_id,
+            order_id=payment.order_id,
+            venue_id=payment.venue_id,
+            state=payment.state,
+            reason=_public(payment.state_reason),
+            capture=payment.capture,
+            amount=payment.amount,
+            platform_fee=payment.platform_fee,
+            captured=payment.captured,
+            created_at=payment.created_at,
+            history=tuple(
+                words.StateChange(at=move.at, state=move.to_state, reason=_public(move.reason))
+                for move in standing.moves_of(tx, payment.payment_id)
+            ),
+        ),
+    )
+
+
+def _public(reason: str | None) -> str | None:
+    """A decline in words that a buyer may hear; every other reason is ours."""
+    kind, separator, code = (reason or "").partition(": ")
+    return f"{kind}: {public_reason(code)}" if separator and kind == "declined" else reason
+
+
+def complete(tx: Tx, asked: Asked) -> Answer:
+    """A service knows that the buyer has finished 3-D Secure: ask Stripe now, not when the webhook comes."""
+    payment = _reached(tx, asked)
+    append(tx, PaymentLookupRequested(tenant_id=asked.caller.tenant_id, payment_id=payment.payment_id))
+    return _answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+
+
+def quote_tax(_tx: Tx, _asked: Asked) -> Answer:
+    raise Problem(501, "tax is not computed here yet; nothing was quoted", code="tax-not-built")
+
+
+def _reached(tx: Tx, asked: Asked) -> Standing:
+    """Raises Problem 404 for a payment that does not exist, or does not for this caller."""
+    assert asked.payment_id is not None, "the route has it in its path"
+    payment = standing.of_payment(tx, asked.payment_id)
+    if payment is None or not asked.caller.reaches(
+        asked.permission, venue_id=payment.venue_id, buyer_id=payment.buyer_id
+    ):
+        raise Problem(404, f"there is no payment {asked.payment_id}", code="payment-unknown")
+    return payment
+
+
+def _answer(status: int, said: Word, *, location: str | None = None) -> Answer:
+    return Answer(status, said.model_dump_json().encode(), location)

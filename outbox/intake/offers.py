@@ -1,0 +1,110 @@
+"""take: what every door does with an order it has read. One statement writes order, payment and history, and the
+ChargeRequested follows in the same transaction, which is the caller's.
+
+Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
+contradicts what the book holds and is refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+import orjson
+import uuid_utils.compat as uuid_utils
+
+from db import orders, tenants
+from db.orders import NewOrder
+from db.session import Tx
+from messages.ids import PaymentId, TenantId
+from messages.orders import OrderPlaced
+from messages.payments import ChargeRequested
+from messages.redaction import redact_value
+from outbox.append import append_traced
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    DEAD = "dead"
+
+
+class Unreadable(Exception):  # noqa: N818  it names what the order is; each door tells it in its own way
+    """The order cannot be accepted, ever; the sentence says why."""
+
+
+class Contradiction(Unreadable):
+    """Another order is known by the same id; the first one stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An order that was read. `source` and `source_id` name it as its sender does, `payment_id` is for a new payment.
+
+    `fingerprint` is the SHA-256 of the order in canonical form: it tells a repetition from a contradiction.
+    """
+
+    order: OrderPlaced
+    source: str
+    source_id: str
+    trace_id: str
+    payment_id: PaymentId
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, order: OrderPlaced, *, source: str, source_id: str, trace_id: str) -> "Offer":
+        canonical = orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        return cls(order, source, source_id, trace_id, PaymentId(uuid_utils.uuid7()), sha256(canonical).digest())
+
+
+def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> list[Outcome]:
+    """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
+
+    Raises:
+        Unreadable: the tenant or venue is unknown, or the currency is not the venue's.
+        Contradiction: an order id or event id was seen before with another body.
+        psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
+        psycopg.DataError, psycopg.IntegrityError: the book refused the order.
+    """
+    check_venues(tx, offers)
+    firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
+    new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
+    append_traced(tx, [(_charge(tenant_id, offer), offer.trace_id) for offer in offers if offer.payment_id in new])
+    return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
+
+
+def _charge(tenant_id: TenantId, offer: Offer) -> ChargeRequested:
+    return ChargeRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
+
+
+def check_venues(tx: Tx, offers: Iterable[Offer]) -> None:
+    """Raises Unreadable for a tenant or venue nobody knows, or a currency the venue does not sell in."""
+    known = tenants.venue_currencies(tx)
+    for offer in offers:
+        order = offer.order
+        if not known:
+            raise Unreadable(f"tenant {order.tenant_id} is unknown")
+        if order.venue_id not in known:
+            raise Unreadable(f"venue {order.venue_id} is unknown to this tenant")
+        if known[order.venue_id] != order.amount.currency:
+            raise Unreadable(f"the venue sells in {known[order.venue_id]}, not in {order.amount.currency}")
+
+
+def _repetition(tx: Tx, offer: Offer) -> Outcome:
+    """A repeated order is nothing new; the same id with another body contradicts what we hold."""
+    if orders.fingerprint_of(tx, as_new_order(offer)) == offer.fingerprint:
+        return Outcome.DUPLICATE
+    raise Contradiction("this order id or event id was seen before with another body; the first one stands")
+
+
+def as_new_order(offer: Offer) -> NewOrder:
+    order = offer.order
+    return NewOrder(
+        order_id=order.order_id,
+        payment_id=offer.payment_id,
+        event_source=offer.source,
+        event_id=offer.source_id,
+        fingerprint=offer.fingerprint,
+        # The device's texts come from the buyer's side as they are, so they may hold what no row may (M9).
+        data=order.model_dump(mode="json") | {"device": redact_value(order.device.model_dump(mode="json"))},
+    )

@@ -1,0 +1,61 @@
+"""Wishes of the order service about an order: money back, or all of it off. Granted in the caller's transaction.
+
+Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
+cancelled changes nothing.
+"""
+
+from db import orders
+from db.session import Tx
+from messages import trace
+from messages.ids import PaymentId
+from messages.orders import OrderCancelled, RefundOfOrderRequested
+from messages.redaction import redact_text
+from outbox.intake.offers import Outcome, Unreadable
+from outbox.intake.reading import Decoded, Wish
+from outbox.refunding import Asked, NotRefundableError, give_everything_back, request_refund
+
+SOURCE = "order_event"
+
+
+def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
+    """Do what the event asks for.
+
+    Raises:
+        Unreadable: the order is unknown here, or its money cannot be given back like that.
+    """
+    payment_id = orders.payment_of(tx, wish.order_id)
+    if payment_id is None:
+        raise Unreadable(f"order {wish.order_id} is unknown here; replay this once the order has come")
+    try:
+        with trace.following(event.trace_id):
+            asked = _ask(tx, payment_id, event, wish, by)
+    except NotRefundableError as error:
+        raise Unreadable(str(error)) from None
+    return Outcome.ACCEPTED if asked.new or asked.canceling else Outcome.DUPLICATE
+
+
+def _ask(tx: Tx, payment_id: PaymentId, event: Decoded, wish: Wish, by: str) -> Asked:
+    note = redact_text(wish.note)
+    match wish:
+        case OrderCancelled():
+            return give_everything_back(
+                tx,
+                payment_id=payment_id,
+                reason="order_cancelled",
+                note=note,
+                source=SOURCE,
+                request_key=event.key,
+                by=by,
+            )
+        case RefundOfOrderRequested():
+            return request_refund(
+                tx,
+                payment_id=payment_id,
+                amount=wish.amount,
+                ticket_ids=wish.ticket_ids,
+                reason=wish.reason,
+                note=note,
+                source=SOURCE,
+                request_key=event.key,
+                by=by,
+            )

@@ -1,0 +1,47 @@
+"""Who gives a refund back: an open obligation, then the platform in proportion to its fee, and the venue the rest.
+
+Parts are cut from running totals, never refund by refund, so that however a sale is given back in pieces they add up to
+the cent: once everything is back, exactly the whole fee is.
+"""
+
+from dataclasses import dataclass
+
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What was taken for a sale, and what its refunds have taken back so far; all in the charge's currency."""
+
+    captured: Money
+    fee: Money
+    open_obligation: Money
+    debited: Money
+    fee_returned: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The parts of one refund; they add up to it."""
+
+    obligation: Money
+    platform: Money
+    venue: Money
+
+
+def shares(refund: Money, books: Books, *, fee_comes_back: bool) -> Shares:
+    """Cut a refund into its parts.
+
+    An obligation was debited from venue and platform when the refund that failed was booked, so paying it touches
+    neither again. Of the rest the platform gives its fee's share of everything debited until now, rounded down, less
+    what it has given before: the odd cent stays with the platform until the last refund.
+    """
+    zero = Money(0, refund.currency)
+    obligation = Money(min(refund.minor, max(0, books.open_obligation.minor)), refund.currency)
+    rest = refund - obligation
+    if not fee_comes_back or not rest.minor:
+        return Shares(obligation, zero, rest)
+    debited = books.debited + rest
+    due = books.fee.minor * min(debited.minor, books.captured.minor) // books.captured.minor
+    platform = Money(min(rest.minor, max(0, due - books.fee_returned.minor)), refund.currency)
+    return Shares(obligation, platform, rest - platform)
