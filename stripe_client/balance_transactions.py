@@ -24,6 +24,16 @@ def list_lines(
         yield [_line(body) for body in page]
 
 
+def list_contents(gateway: Gateway, payout_id: str, *, starting_after: str | None = None) -> Iterator[list[BankLine]]:
+    """What an automatic payout contained, newest first, page by page; the payout's own line is among it.
+
+    Raises:
+        Verdict: Stripe did not answer.
+    """
+    for page in pages(gateway, _FAMILY, _PATH, {"payout": payout_id}, starting_after=starting_after):
+        yield [_line(body) for body in page]
+
+
 def retrieve(gateway: Gateway, balance_transaction_id: str) -> BankLine | None:
     """One line; None when Stripe has no such one in this account and mode.
 

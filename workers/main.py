@@ -30,11 +30,17 @@ from stripe_client.settings import BudgetSettings, StripeSettings
 from workers import actor as actors
 from workers import (
     cancel,
+    cancel_event,
     capture,
     charge,
     classify,
+    dispute_close,
+    dispute_evidence,
+    dispute_lookup,
     event_sweep,
     lookup,
+    ops_refund,
+    payouts,
     reconcile,
     refund,
     refund_lookup,
@@ -46,16 +52,22 @@ from workers import (
 )
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.settings import SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
     "cancel",
+    "cancel_event",
     "capture",
     "charge",
     "classify",
+    "dispute_close",
+    "dispute_evidence",
+    "dispute_lookup",
     "event_sweep",
     "lookup",
     "main",
+    "ops_refund",
+    "payouts",
     "reconcile",
     "refund",
     "refund_lookup",
@@ -120,7 +132,7 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealS
     try:
         load(
             *(DatabaseSettings, BrokerSettings, CacheSettings, StripeSettings, BudgetSettings),
-            *(SealSettings, OpenSettings, SweepSettings),
+            *(SealSettings, OpenSettings, *PERIODIC_SETTINGS),
         )
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:
