@@ -6,6 +6,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 
 from dataclasses import dataclass
 
+from messages.asking import Urgency
 from messages.base import Message, PublicEvent
 from messages.payments import (
     ChargeRequested,
@@ -67,6 +68,23 @@ ROUTES: dict[type[Message], Route] = {
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
+
+# For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
+# compares goes last. Everything else is NORMAL.
+FIRST: frozenset[type[Message]] = frozenset({RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested})
+LAST: frozenset[type[Message]] = frozenset({ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, RetentionDue})
+
+# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
+# goes on in either.
+HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+
+
+def urgency_of(message: Message) -> Urgency:
+    if type(message) in FIRST:
+        return Urgency.FIRST
+    return Urgency.LAST if type(message) in LAST else Urgency.NORMAL
+
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"

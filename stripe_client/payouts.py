@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from messages.bank import BankPayout
+from stripe_client.exchange import Json, body_of, pages, read
 from stripe_client.gateway import Gateway
-from stripe_client.lists import Json, pages, read
 
 _FAMILY = "payouts"
 _PATH = "/v1/payouts"
@@ -27,7 +27,7 @@ def retrieve(gateway: Gateway, payout_id: str) -> BankPayout:
     Raises:
         Verdict: Stripe did not answer, or has no such payout.
     """
-    return _payout(read(gateway, _FAMILY, f"{_PATH}/{payout_id}", {}))
+    return _payout(body_of(read(gateway, _FAMILY, f"{_PATH}/{payout_id}", {})))
 
 
 def _payout(body: Json) -> BankPayout:

@@ -26,6 +26,7 @@ from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
 
 @actor(ChargeRequested)
 def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(payment_intents.FAMILY)  # a charge that must wait its turn waits before it is claimed
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return

@@ -135,6 +135,9 @@ class Stack:
             "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
             "STRIPE_WEBHOOK_SECRETS": self.memory.secret("stripe_webhook", prefix="whsec_"),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+            # The emulator limits nobody until it is told to; Stripe's own figures would make a bench measure our brake.
+            "STRIPE_REQUESTS_PER_SECOND": "2000",
+            "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": "2000",
             "STRIPE_EMULATOR_PORT": str(port),
             "STRIPE_EMULATOR_CONTROL_PORT": str(self.memory.port("stripe_control")),
             "STRIPE_EMULATOR_CONTROL_TOKEN": self.memory.secret("stripe_control"),

@@ -51,7 +51,8 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from tests import factories
-from workers.verify import Asked, Report, verify
+from workers.verify import Asked, verify
+from workers.verify_report import Report
 
 PROCFILE = parse_procfile((CLONE / "Procfile").read_text()).processes
 # All but people's pages, whose own tests run them (tests/outbox/console).

@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 
 from db.tenants import Tenant
 from deploy.local.stack import Stack
+from messages.cache import CacheSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.http import Door
-from outbox.settings import BrokerSettings, CacheSettings
+from outbox.settings import BrokerSettings
 from stripe_client.webhooks import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book
