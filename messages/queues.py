@@ -8,6 +8,14 @@ from dataclasses import dataclass
 
 from messages.asking import Urgency
 from messages.base import Message, PublicEvent
+from messages.disputes import (
+    DisputeClosed,
+    DisputeCloseRequested,
+    DisputeEvidenceDue,
+    DisputeLookupRequested,
+    DisputeOpened,
+    EvidenceSubmissionRequested,
+)
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -20,6 +28,8 @@ from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, Ret
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
+    EventCancellationDue,
+    OpsRefundDue,
     PaymentSucceededLate,
     RefundFailed,
     RefundLookupRequested,
@@ -57,9 +67,17 @@ ROUTES: dict[type[Message], Route] = {
     RefundLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     CaptureRequested: Route("captures", 12, 1.0, 300.0, 90, 7 * 86_400),
     CancelRequested: Route("captures", 12, 1.0, 300.0, 90, 30 * 86_400),
+    # Evidence is due in days: what does not go through within hours is a dead letter that a person sees in time.
+    EvidenceSubmissionRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
+    DisputeCloseRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
+    DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
+    EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
+    # A person waits for the answer.
+    OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
@@ -96,6 +114,9 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     PaymentSucceededLate,
     RefundSucceeded,
     RefundFailed,
+    DisputeOpened,
+    DisputeEvidenceDue,
+    DisputeClosed,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"

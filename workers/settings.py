@@ -20,6 +20,16 @@ class SweepSettings(FleetSettings):
     )
 
 
+class EventCancellationSettings(FleetSettings):
+    event_cancellation_despite_balance: bool = Field(
+        default=False,
+        description="go on when Stripe's balance is too small, and let the refunds wait at Stripe",
+    )
+    event_cancellation_balance_seconds: float = Field(
+        default=60.0, gt=0, description="how long a mass cancellation waits before it asks for the balance again"
+    )
+
+
 class EventSweepSettings(FleetSettings):
     event_sweep_overlap_seconds: float = Field(
         default=600.0, ge=0, description="how far before its cursor the event sweep begins, for clocks that differ"

@@ -8,7 +8,6 @@ import redis
 
 from deploy.local.server import Server
 from deploy.local.stack import Stack
-from tests.faults.conftest import IMPATIENT
 from tests.faults.proxy import CuttingWire, cutting_wire
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
@@ -23,12 +22,9 @@ def wire(stack: Stack) -> Iterator[CuttingWire]:
 
 
 @pytest.fixture(scope="module")
-def fleet(stack: Stack, template: str, wire: CuttingWire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Its way to the database leads over a wire that can be cut."""
-    with Fleet.of(stack, template, tmp_path_factory.mktemp("fleet"), IMPATIENT, wire.port) as running:
-        running.publish(running.order())
-        running.wait_until_quiet()
-        yield running
+def database_port(wire: CuttingWire) -> int:
+    """The fleet's way to the database leads over a wire that can be cut."""
+    return wire.port
 
 
 def under_load(fleet: Fleet, trouble: Callable[[], None], *, orders: int = 60) -> None:
@@ -98,4 +94,3 @@ def test_safety_does_not_depend_on_the_cache(fleet: Fleet, trouble: str) -> None
     under_load(fleet, disturb, orders=30)
 
     assert_clean(fleet)
-    fleet.stack.valkey.start()

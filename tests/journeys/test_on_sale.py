@@ -14,6 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from deploy.local.demo import sale
 from messages.queues import EVENTS_EXCHANGE, kind_to_message
 from tests.journeys.fleet import Fleet, payload_of, poison
+from tests.journeys.fresh import Fleets
 from tests.journeys.truth import assert_clean, assert_told_in_order
 
 ORDERS = 150
@@ -34,6 +35,12 @@ SECRETS = {
     "a client secret": r"_secret_\w+",
     "a password": r"://fleet\w*:[^@*]+@",
 }
+
+
+@pytest.fixture(scope="module")
+def fleet(fleets: Fleets) -> Fleet:
+    """One for the whole file: its tests look at one sale, and what one finds wrong spoils nothing for the next."""
+    return fleets.running()
 
 
 @pytest.fixture(scope="module")

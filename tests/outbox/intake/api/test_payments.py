@@ -29,7 +29,7 @@ def test_an_order_becomes_a_payment_and_its_charge_message(as_: As, owner: psyco
     assert said == {"payment_id": said["payment_id"], "order_id": body["order_id"], "state": "requested"}
     assert answer.headers["location"] == f"/payments/{said['payment_id']}"
     rows = owner.execute("SELECT payment_id::text, amount_minor, buyer_id, state, state_by FROM payments").fetchall()
-    assert rows == [(said["payment_id"], 4200, "buyer-1", "requested", "api")]
+    assert rows == [(said["payment_id"], 4200, "buyer-1", "requested", "api:fiona")]
     assert owner.execute("SELECT kind, routing_key FROM outbox").fetchall() == [("charge", "charges")]
 
 
