@@ -90,7 +90,9 @@ ROUTES: dict[type[Message], Route] = {
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
 FIRST: frozenset[type[Message]] = frozenset({RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested})
-LAST: frozenset[type[Message]] = frozenset({ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, RetentionDue})
+LAST: frozenset[type[Message]] = frozenset(
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+)
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
 # goes on in either.
