@@ -41,6 +41,12 @@ class InboxEvent:
         found = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
         return found if isinstance(found, str) else None
 
+    @property
+    def charge_id(self) -> str | None:
+        """The charge a dispute or a warning is about; None when the event is about something else."""
+        found = self.payload.get("data", {}).get("object", {}).get("charge")
+        return found if isinstance(found, str) else None
+
 
 KNOWN = "the book knew already"
 

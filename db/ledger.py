@@ -9,6 +9,10 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
                  Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
     refund       Dr venue_payable, platform_fees, refunds_payable / Cr stripe_balance (workers/rules/refunds.py cuts it)
     refund_failure  Dr stripe_balance / Cr refunds_payable: the money is back with us, and still owed to the buyer
+    dispute      Dr disputed_funds of the venue amount, Dr dispute_fees fee / Cr stripe_balance
+    dispute_reversal  the mirror of it, with the fee only when Stripe gives that back too
+    dispute_lost Dr venue_payable, platform_fees, refunds_payable (as a refund) / Cr disputed_funds
+    dispute_won  the mirror of that, when a dispute that was lost is won after all
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,17 +50,47 @@ def charge_entries(amount: Money, platform_fee: Money, venue_id: VenueId) -> lis
 
 def refund_entries(*, obligation: Money, platform: Money, venue: Money, venue_id: VenueId) -> list[Entry]:
     """What went back to the buyer, and whose it was; parts of zero have no line."""
+    whose = _whose(obligation, platform, venue, venue_id)
+    return [*whose, Entry("stripe_balance", -(obligation + platform + venue))]
+
+
+def _whose(obligation: Money, platform: Money, venue: Money, venue_id: VenueId) -> list[Entry]:
     parts = [
         Entry("refunds_payable", obligation),
         Entry("venue_payable", venue, venue_id),
         Entry("platform_fees", platform),
     ]
-    return [*(part for part in parts if part.amount.minor), Entry("stripe_balance", -(obligation + platform + venue))]
+    return [part for part in parts if part.amount.minor]
 
 
 def refund_failure_entries(amount: Money) -> list[Entry]:
     """A refund came back: Stripe holds the money again, and the buyer is owed it."""
     return [Entry("stripe_balance", amount), Entry("refunds_payable", -amount)]
+
+
+def dispute_entries(moved: Money, fee: Money, venue_id: VenueId) -> list[Entry]:
+    """What one balance transaction of a dispute did: `moved` is negative when the bank took it, else it came back.
+
+    `fee` is what Stripe kept, negative when it gave a fee back, in the balance's currency. Parts of zero have no line.
+    """
+    entries = [
+        Entry("disputed_funds", -moved, venue_id),
+        Entry("stripe_balance", moved),
+        Entry("dispute_fees", fee),
+        Entry("stripe_balance", -fee),
+    ]
+    return [entry for entry in entries if entry.amount.minor]
+
+
+def dispute_lost_entries(*, obligation: Money, platform: Money, venue: Money, venue_id: VenueId) -> list[Entry]:
+    """What the bank keeps, and whose loss it is; its mirror books a dispute that was won after all."""
+    whose = _whose(obligation, platform, venue, venue_id)
+    return [*whose, Entry("disputed_funds", -(obligation + platform + venue), venue_id)]
+
+
+def mirror(entries: list[Entry]) -> list[Entry]:
+    """The same lines the other way round."""
+    return [Entry(entry.account, -entry.amount, entry.venue_id) for entry in entries]
 
 
 def stripe_fee_entries(fee: Money) -> list[Entry]:

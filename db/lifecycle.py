@@ -1,4 +1,4 @@
-"""The states of a payment and of a refund, and ONE table of legal moves for each.
+"""The states of a payment, a refund and a dispute, and ONE table of legal moves for each.
 
     requested -> canceled (before anything was sent)
               -> charging -+-> succeeded
@@ -12,7 +12,15 @@
                           +-> succeeded -------------> failed (the buyer's bank sent the money back)
                           +-> failed | canceled | refused
 
-The database holds the same tables (legal_moves, migrations 0001 and 0008) and refuses every other move by itself; a
+    warning_needs_response -> warning_under_review -> warning_closed
+               +----------------------+-> (escalated) needs_response -> under_review -> won | lost
+    lost -> won | appeal_needs_response -> appeal_under_review -> won | lost
+    anything but a closed one -> prevented
+
+A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
+and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
+
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009) and refuses every other move by itself; a
 test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined payment open,
 and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
 """
@@ -70,6 +78,59 @@ REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
 DEAD_REFUNDS = frozenset({_R.FAILED, _R.CANCELED, _R.REFUSED})
 
 
+class DisputeStatus(StrEnum):
+    """Stripe's own words (docs.stripe.com/api/disputes/object); those of an inquiry begin with `warning_`."""
+
+    WARNING_NEEDS_RESPONSE = "warning_needs_response"
+    WARNING_UNDER_REVIEW = "warning_under_review"
+    WARNING_CLOSED = "warning_closed"
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+    APPEAL_NEEDS_RESPONSE = "appeal_needs_response"
+    APPEAL_UNDER_REVIEW = "appeal_under_review"
+    PREVENTED = "prevented"
+
+
+_D = DisputeStatus
+_DISPUTE_STEPS: dict[DisputeStatus, frozenset[DisputeStatus]] = {
+    _D.WARNING_NEEDS_RESPONSE: frozenset({_D.WARNING_UNDER_REVIEW, _D.WARNING_CLOSED, _D.NEEDS_RESPONSE, _D.PREVENTED}),
+    _D.WARNING_UNDER_REVIEW: frozenset({_D.WARNING_CLOSED, _D.NEEDS_RESPONSE, _D.PREVENTED}),
+    _D.WARNING_CLOSED: frozenset(),
+    _D.NEEDS_RESPONSE: frozenset({_D.UNDER_REVIEW, _D.WON, _D.LOST, _D.PREVENTED}),
+    _D.UNDER_REVIEW: frozenset({_D.WON, _D.LOST, _D.PREVENTED}),
+    _D.WON: frozenset(),
+    _D.LOST: frozenset({_D.WON, _D.APPEAL_NEEDS_RESPONSE}),
+    _D.APPEAL_NEEDS_RESPONSE: frozenset({_D.APPEAL_UNDER_REVIEW, _D.WON, _D.LOST}),
+    _D.APPEAL_UNDER_REVIEW: frozenset({_D.WON, _D.LOST}),
+    _D.PREVENTED: frozenset(),
+}
+
+
+def _reachable(origin: DisputeStatus) -> frozenset[DisputeStatus]:
+    seen: set[DisputeStatus] = set()
+    ahead = set(_DISPUTE_STEPS[origin])
+    while ahead:
+        status = ahead.pop()
+        seen.add(status)
+        ahead |= _DISPUTE_STEPS[status] - seen
+    return frozenset(seen - {origin})
+
+
+DISPUTE_MOVES: dict[DisputeStatus, frozenset[DisputeStatus]] = {status: _reachable(status) for status in DisputeStatus}
+# Evidence may be sent, and only then.
+ANSWERABLE = frozenset({_D.WARNING_NEEDS_RESPONSE, _D.NEEDS_RESPONSE, _D.APPEAL_NEEDS_RESPONSE})
+UNDER_REVIEW = frozenset({_D.WARNING_UNDER_REVIEW, _D.UNDER_REVIEW, _D.APPEAL_UNDER_REVIEW})
+CLOSED_DISPUTES = frozenset({_D.WON, _D.LOST, _D.WARNING_CLOSED, _D.PREVENTED})
+# The bank has the money and keeps it, for all that is known.
+LOST_DISPUTES = frozenset({_D.LOST, _D.PREVENTED})
+# The bank has taken the money, or given it to the buyer: Stripe refuses a refund beside it. An inquiry takes nothing.
+FORBIDS_REFUND = frozenset(
+    {_D.NEEDS_RESPONSE, _D.UNDER_REVIEW, _D.APPEAL_NEEDS_RESPONSE, _D.APPEAL_UNDER_REVIEW} | LOST_DISPUTES
+)
+
+
 def states_that_may_become(state: PaymentState) -> list[str]:
     """Names of the states from which `state` can be reached in one move."""
     return sorted(origin.value for origin, targets in PAYMENT_MOVES.items() if state in targets)
@@ -78,3 +139,8 @@ def states_that_may_become(state: PaymentState) -> list[str]:
 def refund_states_that_may_become(state: RefundState) -> list[str]:
     """The same for a refund."""
     return sorted(origin.value for origin, targets in REFUND_MOVES.items() if state in targets)
+
+
+def statuses_that_may_become(status: DisputeStatus) -> list[str]:
+    """The same for a dispute."""
+    return sorted(origin.value for origin, targets in DISPUTE_MOVES.items() if status in targets)

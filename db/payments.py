@@ -101,6 +101,12 @@ def find_by_intent(tx: Tx, payment_intent_id: str) -> tuple[TenantId, PaymentId]
     return (TenantId(row[0]), PaymentId(row[1])) if row else None
 
 
+def find_by_charge(tx: Tx, charge_id: str) -> tuple[TenantId, PaymentId] | None:
+    """The same for a charge, as disputes and warnings name it."""
+    row = tx.execute("SELECT tenant_id, payment_id FROM charges WHERE charge_id = %(id)s", {"id": charge_id}).fetchone()
+    return (TenantId(row[0]), PaymentId(row[1])) if row else None
+
+
 def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by: str) -> bool:
     """requested -> charging; from here on a call may be under way."""
     moved = tx.execute(

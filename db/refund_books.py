@@ -1,4 +1,5 @@
-"""What the books say of a payment's refunds, and the marks that say a refund was booked, each made once."""
+"""What the books say of the money that went back to a payment's buyer, by refunds and by lost disputes, and the marks
+that say a refund was booked, each made once."""
 
 from dataclasses import dataclass
 
@@ -10,9 +11,9 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Of one payment, in the charge's currency: what booked refunds have taken from venue and platform so far.
+    """Of one payment, in the charge's currency: what booked refunds and losses took from venue and platform so far.
 
-    open_obligation   owed to the buyer since a booked refund failed; the next refund pays it first
+    open_obligation   owed to the buyer since a booked refund failed; the next refund or loss pays it first
     debited           taken from venue and platform together
     fee               the platform's part of that
     """
@@ -25,13 +26,21 @@ class Returned:
 def returned(tx: Tx, payment_id: PaymentId, currency: str) -> Returned:
     row = tx.execute(
         """
+        WITH given_back AS (
+            SELECT amount_minor, obligation_minor, platform_fee_minor,
+                   CASE WHEN failure_balance_transaction_id IS NOT NULL THEN amount_minor ELSE 0 END AS came_back_minor
+            FROM refunds
+            WHERE payment_id = %(payment_id)s AND balance_transaction_id IS NOT NULL
+            UNION ALL
+            SELECT lost_minor, lost_obligation_minor, lost_platform_fee_minor, 0
+            FROM disputes
+            WHERE payment_id = %(payment_id)s AND lost_minor IS NOT NULL AND NOT loss_reversed
+        )
         SELECT
-            coalesce(sum(amount_minor) FILTER (WHERE failure_balance_transaction_id IS NOT NULL), 0)::bigint
-                - coalesce(sum(obligation_minor), 0)::bigint,
+            coalesce(sum(came_back_minor - obligation_minor), 0)::bigint,
             coalesce(sum(amount_minor - obligation_minor), 0)::bigint,
             coalesce(sum(platform_fee_minor), 0)::bigint
-        FROM refunds
-        WHERE payment_id = %(payment_id)s AND balance_transaction_id IS NOT NULL
+        FROM given_back
         """,
         {"payment_id": payment_id},
     ).fetchone()

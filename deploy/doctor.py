@@ -28,7 +28,7 @@ from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from stripe_client.settings import BudgetSettings, StripeSettings
 from stripe_client.webhooks import WebhookSettings
-from workers.settings import SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 _SETTINGS: tuple[type[FleetSettings], ...] = (
     DatabaseSettings,
@@ -41,7 +41,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     StripeSettings,
     BudgetSettings,
     WebhookSettings,
-    SweepSettings,
+    *PERIODIC_SETTINGS,
 )
 
 

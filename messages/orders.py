@@ -75,18 +75,11 @@ class OrderPlaced(Order):
     idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
 
 
-class RefundOfOrderRequested(Word):
-    """`order.refund_requested`: give money of this order back, once per event id.
-
-    Exactly one of `amount` and `ticket_ids` says how much (a ticket comes back at its face price); neither means
-    whatever is left. An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+class Refundable(Word):
+    """How much comes back, and why: at most one of `amount` and `ticket_ids` (a ticket comes back at its face price);
+    neither means whatever is left.
     """
 
-    event_type: ClassVar[str] = "order.refund_requested"
-    version: ClassVar[int] = 1
-
-    order_id: OrderId
-    tenant_id: TenantId
     amount: Money | None = None
     ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
     reason: Literal["requested_by_customer", "duplicate", "fraudulent"] = "requested_by_customer"
@@ -101,6 +94,19 @@ class RefundOfOrderRequested(Word):
         if len(set(self.ticket_ids)) != len(self.ticket_ids):
             raise ValueError("a ticket is listed twice")
         return self
+
+
+class RefundOfOrderRequested(Refundable):
+    """`order.refund_requested`: give money of this order back, once per event id.
+
+    An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+    """
+
+    event_type: ClassVar[str] = "order.refund_requested"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
 
 
 class OrderCancelled(Word):

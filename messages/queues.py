@@ -8,6 +8,14 @@ from dataclasses import dataclass
 
 from messages.asking import Urgency
 from messages.base import Message, PublicEvent
+from messages.disputes import (
+    DisputeClosed,
+    DisputeCloseRequested,
+    DisputeEvidenceDue,
+    DisputeLookupRequested,
+    DisputeOpened,
+    EvidenceSubmissionRequested,
+)
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -16,7 +24,7 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -59,6 +67,10 @@ ROUTES: dict[type[Message], Route] = {
     RefundLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     CaptureRequested: Route("captures", 12, 1.0, 300.0, 90, 7 * 86_400),
     CancelRequested: Route("captures", 12, 1.0, 300.0, 90, 30 * 86_400),
+    # Evidence is due in days: what does not go through within hours is a dead letter that a person sees in time.
+    EvidenceSubmissionRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
+    DisputeCloseRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
+    DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
     EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
@@ -71,13 +83,21 @@ ROUTES: dict[type[Message], Route] = {
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
     SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
-FIRST: frozenset[type[Message]] = frozenset({RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested})
-LAST: frozenset[type[Message]] = frozenset({ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, RetentionDue})
+FIRST: frozenset[type[Message]] = frozenset(
+    {
+        *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+    }
+)
+LAST: frozenset[type[Message]] = frozenset(
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+)
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
 # goes on in either.
@@ -101,6 +121,9 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     PaymentSucceededLate,
     RefundSucceeded,
     RefundFailed,
+    DisputeOpened,
+    DisputeEvidenceDue,
+    DisputeClosed,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"

@@ -5,9 +5,9 @@ from typing import ClassVar
 from messages.base import Message
 from messages.ids import StripeEventId, TenantId
 
-# Events that can move a payment or a refund, or complete its booking, and those the endpoint at Stripe should be
-# subscribed to: each one costs a request and a transaction. Everything else that comes is kept and answered, and
-# nothing is done.
+# Events that can move a payment, a refund or a dispute, or complete its booking, and those the endpoint at Stripe
+# should be subscribed to: each one costs a request and a transaction. Everything else that comes is kept and answered,
+# and nothing is done.
 WANTED = frozenset(
     {
         "payment_intent.succeeded",
@@ -20,6 +20,16 @@ WANTED = frozenset(
         "refund.created",
         "refund.updated",
         "refund.failed",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+        "radar.early_fraud_warning.created",
+        "payout.paid",
+        "payout.failed",
+        "payout.canceled",
+        "payout.reconciliation_completed",
     }
 )
 

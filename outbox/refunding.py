@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from db import orders, payments, refunds
+from db import disputes, orders, payments, refunds
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.refunds import MoreThanCapturedError, NewRefund, Refund, TicketRefundedError
@@ -59,7 +59,8 @@ def request_refund(
 
     Raises:
         NotRefundableError: unknown payment, nothing or too little left, a ticket that is not in the order or was given
-            back, another request under the same key, or a part of a payment that is not captured.
+            back, another request under the same key, a part of a payment that is not captured, or a chargeback that is
+            open or lost: the bank has the money already.
     """
     payment = _locked(tx, payment_id)
     known = refunds.by_request_key(tx, request_key)
@@ -70,6 +71,7 @@ def request_refund(
     money = refunds.captured(tx, payment_id)
     assert money is not None, "a succeeded payment has its charge, written in the same transaction"
     wanted = _amount(tx, payment, money.left, amount, ticket_ids)
+    _refuse_beside_a_dispute(tx, payment_id)
     new = NewRefund(payment_id, wanted, ticket_ids, reason, note, source, request_key, by)
     try:
         refund_id = refunds.request(tx, new)
@@ -135,6 +137,13 @@ def _locked(tx: Tx, payment_id: PaymentId) -> Payment:
     if payment is None:
         raise NotRefundableError("payment_unknown", f"there is no payment {payment_id}")
     return payment
+
+
+def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
+    dispute_id = disputes.forbids_refund(tx, payment_id)
+    if dispute_id is not None:
+        said = f"the buyer's bank has taken the money back by dispute {dispute_id}; giving it back again pays twice"
+        raise NotRefundableError("charge_disputed", said)
 
 
 def _same_request(known: Refund, payment_id: PaymentId, amount: Money | None, ticket_ids: Sequence[TicketId]) -> Asked:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from messages.money import DECIMALS, Money
+from stripe_client.exchange import body_of, read
 from stripe_client.gateway import Gateway
-from stripe_client.lists import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ def read_balance(gateway: Gateway) -> Balance:
     Raises:
         Verdict: Stripe did not answer, or refuses the key.
     """
-    answer = read(gateway, "balance", "/v1/balance", {})
+    answer = body_of(read(gateway, "balance", "/v1/balance", {}))
     return Balance(livemode=answer["livemode"], available=_by_currency(answer["available"]))
 
 

@@ -9,9 +9,9 @@ local BURST_SECONDS = 0.4       -- of the rate, at least MIN_BURST: Stripe's own
 local MIN_BURST = 5
 local ACTIVE_SECONDS = 3        -- who asked within these shares
 local MEASURED_SECONDS = 3      -- time constant of the measured use
-local RECOVERY_SECONDS = 10     -- from half of the rate back to the rate that was too much
+local RECOVERY_SECONDS = 6      -- from half of the rate back to the rate that was too much
 local CUT_EVERY_SECONDS = 1     -- one burst of 429s is one event
-local LONGEST_SLOT_SECONDS = 60
+local LONGEST_SLOT_SECONDS = 120
 local FIRST_SHARE = 0.75        -- of the rate that may go before all others; the rest of it queues like them
 -- How far down an asker may draw a bucket, in parts of its burst: what lies below is kept for those who go before.
 local FLOOR = {first = 0, first_beyond = 0.1, share = 0.25, beyond = 0.5, last = 0.6}
@@ -22,7 +22,7 @@ local now = clock[1] - 1700000000 + clock[2] / 1e6
 local function learned(base, cut_rate, cut_at)
     if not cut_rate then return base end
     local x = (now - cut_at) / RECOVERY_SECONDS - 1
-    return math.min(base, math.max(1, base / 20, cut_rate * (1 + 0.5 * x * x * x)))
+    return math.min(base, math.max(1, base / 10, cut_rate * (1 + 0.5 * x * x * x)))
 end
 
 local function clamp(value, low, high) return math.max(low, math.min(high, value)) end
@@ -75,9 +75,10 @@ local function grant(b, count)
     redis.call('EXPIRE', b.mine, 120)
 end
 
--- Each refused asker is told a time of its own, one after the other at the pace that is left for its tenant.
+-- Each refused asker is told a time of its own, one after the other at the pace that is left for its tenant. While a rate
+-- is cut, at the pace of the whole rate: it will have come back, and who comes too early is told another time.
 local function refuse(b, urgency)
-    local pace = math.max(b.rate / b.sharers, b.rate - (b.used - b.my_used) / MEASURED_SECONDS)
+    local pace = math.max(b.base / b.sharers, b.base - (b.used - b.my_used) / MEASURED_SECONDS)
     local slot = math.max(now + b.wait, b.slot + 1 / pace)
     redis.call('HSET', b.mine, urgency == 'first' and 'first_slot' or 'slot', slot)
     redis.call('EXPIRE', b.mine, 120)

@@ -32,9 +32,10 @@ PLATFORM = "platform"  # who asks for no tenant
 # Longer than any answer of a healthy server, and short enough to be waited for by every thread of a worker at once.
 TIMEOUT_SECONDS = 0.2
 # The same figures as in budget.lua.
-RECOVERY_SECONDS = 10.0
+RECOVERY_SECONDS = 6.0
 MEASURED_SECONDS = 3.0
 ACTIVE_SECONDS = 3.0
+LONGEST_SLOT_SECONDS = 120.0
 _EPOCH = 1_700_000_000
 
 
@@ -43,7 +44,7 @@ def learned(base: float, cut_rate: float | None, age_seconds: float) -> float:
     if cut_rate is None:
         return base
     x = age_seconds / RECOVERY_SECONDS - 1
-    return min(base, max(1.0, base / 20, cut_rate * (1 + 0.5 * x**3)))
+    return min(base, max(1.0, base / 10, cut_rate * (1 + 0.5 * x**3)))
 
 
 @dataclass(frozen=True, slots=True)

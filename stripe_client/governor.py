@@ -28,7 +28,7 @@ from messages import asking
 from messages.asking import Asker, Urgency
 from messages.cache import CacheSettings
 from messages.verdicts import TryLater
-from stripe_client.budget import ACCOUNT, PLATFORM, Answer, SharedBudget
+from stripe_client.budget import ACCOUNT, LONGEST_SLOT_SECONDS, PLATFORM, Answer, SharedBudget
 from stripe_client.own_share import OwnShare
 from stripe_client.settings import BudgetSettings
 
@@ -171,6 +171,8 @@ class Governor:
     def _send_back(family: str, asker: Asker, seconds: float) -> None:
         PERMITS.labels(family, "sent_back").inc()
         THROTTLED.labels(str(asker.tenant_id or PLATFORM)).inc()
+        if seconds >= LONGEST_SLOT_SECONDS:  # behind all that have a time of their own: spread, not all at once
+            seconds = random.uniform(LONGEST_SLOT_SECONDS / 2, LONGEST_SLOT_SECONDS)  # noqa: S311
         raise NoPermitError(family, max(SHORTEST_PAUSE_SECONDS, seconds))
 
     def _ask(self, line: Line) -> Answer:

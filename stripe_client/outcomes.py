@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from messages.money import Money
@@ -129,3 +130,50 @@ class RefundAnswer:
 
 
 RefundOutcome = RefundAnswer | Refused | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Stripe has done what was asked; what it led to is read afterwards."""
+
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeMovement:
+    """One balance transaction of a dispute; `category` is dispute (taken) or dispute_reversal (given back)."""
+
+    category: str
+    balance: BalanceTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeAnswer:
+    """A dispute as it stands at Stripe. `amount` is in the charge's currency.
+
+    status        Stripe's own word; an unknown one gives up before it gets here
+    movements     what it did to our balance so far, oldest first; none of an inquiry
+    card_facts    what was checked of the card when it was charged; empty when Stripe does not say
+    """
+
+    dispute_id: str
+    status: str
+    amount: Money
+    reason: str
+    charge_id: str
+    evidence_due_at: datetime | None
+    opened_at: datetime
+    movements: tuple[DisputeMovement, ...]
+    card_facts: dict[str, Any]
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WarningAnswer:
+    """An early fraud warning; it can be acted on until the charge is disputed or wholly refunded."""
+
+    warning_id: str
+    charge_id: str
+    fraud_type: str
+    actionable: bool
+    warned_at: datetime

@@ -27,6 +27,9 @@ from stripe_client.outcomes import Absent
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
+# Work that comes again by itself: the next one does what this one did not.
+PERIODIC = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "payouts", "retention"})
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -61,7 +64,7 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
     # Without an id of ours its end could not be told to the letter; an edit gives the successor a fresh one.
     if opened.payload is None or opened.letter.message_uuid is None:
         return rules.UNREADABLE
-    if kind in {"sweep", "classify", "replay"}:
+    if kind in PERIODIC:
         return rules.PASSED
     if kind in {"cancel_event", "ops_refund"}:
         return _judge_ops_work(kind, opened.payload, db)

@@ -34,9 +34,13 @@ from workers import (
     capture,
     charge,
     classify,
+    dispute_close,
+    dispute_evidence,
+    dispute_lookup,
     event_sweep,
     lookup,
     ops_refund,
+    payouts,
     reconcile,
     refund,
     refund_lookup,
@@ -48,7 +52,7 @@ from workers import (
 )
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.settings import SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
     "cancel",
@@ -56,10 +60,14 @@ __all__ = [
     "capture",
     "charge",
     "classify",
+    "dispute_close",
+    "dispute_evidence",
+    "dispute_lookup",
     "event_sweep",
     "lookup",
     "main",
     "ops_refund",
+    "payouts",
     "reconcile",
     "refund",
     "refund_lookup",
@@ -124,7 +132,7 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealS
     try:
         load(
             *(DatabaseSettings, BrokerSettings, CacheSettings, StripeSettings, BudgetSettings),
-            *(SealSettings, OpenSettings, SweepSettings),
+            *(SealSettings, OpenSettings, *PERIODIC_SETTINGS),
         )
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:

@@ -21,7 +21,8 @@ from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
-from workers.rules.refunds import Books, Shares, shares
+from workers.balance_journals import conversion, stripe_fee
+from workers.sharing import shares_of
 
 # A request of ours that holds the amount is refused by Stripe within its next try.
 ROOM_SECONDS = 60
@@ -92,7 +93,7 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
 def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> None:
     """Post what Stripe's balance shows: the refund once, and once that it came back."""
     if answer.balance is not None and refund.balance_transaction_id is None:
-        parts = _shares(tx, payment, refund)
+        parts = shares_of(tx, payment, refund.amount)
         if refund_books.mark_booked(
             tx,
             refund,
@@ -114,28 +115,7 @@ def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> Non
 
 def _of_balance(balance: BalanceTransaction, moved: Money) -> list[Journal]:
     """The conversion, when the balance is kept in another currency, and a fee, should Stripe ever take one."""
-    journals = []
-    if balance.amount.currency != moved.currency:
-        entries = ledger.conversion_entries(moved, balance.amount)
-        journals.append(Journal("conversion", balance.balance_transaction_id, entries))
-    if balance.fee.minor:
-        journals.append(Journal("stripe_fee", balance.balance_transaction_id, ledger.stripe_fee_entries(balance.fee)))
-    return journals
-
-
-def _shares(tx: Tx, payment: Payment, refund: Refund) -> Shares:
-    money = refunds.captured(tx, payment.payment_id)
-    assert money is not None, "what was refunded had been captured"
-    before = refund_books.returned(tx, payment.payment_id, payment.currency)
-    books = Books(
-        captured=money.captured,
-        fee=Money(payment.platform_fee_minor or 0, payment.currency),
-        open_obligation=before.open_obligation,
-        debited=before.debited,
-        fee_returned=before.fee,
-    )
-    comes_back = refund_books.fee_policy(tx, payment.payment_id) == "returned"
-    return shares(refund.amount, books, fee_comes_back=comes_back)
+    return [*conversion(balance, moved), *stripe_fee(balance)]
 
 
 def _tell(tx: Tx, refund: Refund, state: RefundState, reason: str) -> None:

@@ -30,6 +30,15 @@ class EventCancellationSettings(FleetSettings):
     )
 
 
+class DisputeSettings(FleetSettings):
+    dispute_alarm_hours: float = Field(
+        default=72.0, gt=0, description="how many hours before evidence is due a person is told, when none was sent"
+    )
+    dispute_unseen_seconds: float = Field(
+        default=86_400.0, gt=0, description="how long an open dispute may go unseen before Stripe is asked again"
+    )
+
+
 class EventSweepSettings(FleetSettings):
     event_sweep_overlap_seconds: float = Field(
         default=600.0, ge=0, description="how far before its cursor the event sweep begins, for clocks that differ"
@@ -61,3 +70,14 @@ class RetentionSettings(FleetSettings):
     retain_failures_days: int = Field(default=400, ge=90, description="how long failed runs of messages are kept")
     retain_calls_days: int = Field(default=400, ge=90, description="how long settled calls to Stripe are kept")
     retain_runs_days: int = Field(default=90, ge=30, description="how long finished rolling reconciliations are kept")
+
+
+# What the periodic work reads; all of it is checked at the start of a worker.
+PERIODIC_SETTINGS: tuple[type[FleetSettings], ...] = (
+    SweepSettings,
+    EventSweepSettings,
+    ReconcileSettings,
+    RetentionSettings,
+    DisputeSettings,
+    EventCancellationSettings,
+)

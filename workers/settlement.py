@@ -31,6 +31,7 @@ from stripe_client.outcomes import (
     Settled,
 )
 from stripe_client.payment_intents import CREATE
+from workers.balance_journals import conversion, stripe_fee
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
@@ -156,16 +157,9 @@ def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:
 
 def _balance_journals(outcome: Charged) -> list[Journal]:
     """What the charge did to Stripe's balance, once that is known: its conversion, when there was one, and its fee."""
-    balance = outcome.balance
-    if balance is None:
+    if outcome.balance is None:
         return []
-    entries = {
-        "conversion": ledger.conversion_entries(outcome.amount, balance.amount)
-        if balance.amount.currency != outcome.amount.currency
-        else [],
-        "stripe_fee": ledger.stripe_fee_entries(balance.fee) if balance.fee.minor else [],
-    }
-    return [Journal(kind, balance.balance_transaction_id, lines) for kind, lines in entries.items() if lines]
+    return [*conversion(outcome.balance, outcome.amount), *stripe_fee(outcome.balance)]
 
 
 def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:

@@ -23,6 +23,9 @@ from messages.webhooks import WebhookReceived
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.actor import actor
+from workers.dispute_event import apply_dispute_event
+from workers.early_warning import apply_warning_event
+from workers.payout_event import look_at_payout
 from workers.refund_event import apply_refund_event
 from workers.settlement import settle_answer
 
@@ -31,6 +34,9 @@ from workers.settlement import settle_answer
 def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
     event, payment = _match(db, msg)
     if event.state in {"applied", "kept"}:
+        return
+    if event.event_type.startswith("payout."):  # of the account, and so of no payment
+        _mark_applied(db, event, look_at_payout(db, event))
         return
     if payment is None:
         _leave_unmatched(db, event)
@@ -52,11 +58,14 @@ def _apply_intent_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
     return type(outcome).__name__
 
 
-# Beginning of the event's type -> who fetches its object and applies it; the returned word is the event's note.
+# Beginning of the event's type -> who fetches its object and applies it; the returned word is the event's note. The
+# first that fits: a longer beginning stands before a shorter one.
 FAMILIES: dict[str, Callable[[Database, Gateway, InboxEvent, Payment], str]] = {
     "payment_intent.": _apply_intent_event,
+    "charge.dispute.": apply_dispute_event,
     "charge.": _apply_intent_event,
     "refund.": apply_refund_event,
+    "radar.early_fraud_warning.": apply_warning_event,
 }
 
 
@@ -68,7 +77,7 @@ def _family(event: InboxEvent) -> Callable[[Database, Gateway, InboxEvent, Payme
 
 
 def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | None]:
-    """The event and its payment: by our metadata, else by the intent, across tenants.
+    """The event and its payment: by our metadata, else by the intent or the charge, across tenants.
 
     Nearly always the book knows already; then the event is marked applied in the transaction that found it so.
     """
@@ -86,6 +95,8 @@ def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | No
         if event is None:
             raise GiveUp(f"the inbox holds no event {msg.event_id}")
         owner = payments.find_by_intent(tx, event.payment_intent_id) if event.payment_intent_id else None
+        if owner is None and event.charge_id is not None:
+            owner = payments.find_by_charge(tx, event.charge_id)
     return event, _payment(db, *owner) if owner else None
 
 

@@ -46,7 +46,7 @@ class Stack:
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
         self.console = Console(self.directory, self.memory)
-        self._api = Api(self.directory)
+        self._api = Api(self.directory, self.memory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
         self._ownership = Ownership(self.directory)
 

@@ -26,7 +26,7 @@ def limited_fleet(stack: Stack, template: str, tmp_path_factory: pytest.TempPath
 
 def test_an_on_sale_keeps_to_the_rate_and_leaves_the_other_tenant_its_share(limited_fleet: Fleet) -> None:
     fleet = limited_fleet
-    fleet.control.set_limit(25.0)
+    fleet.control.set_limit(25.0, 25.0)
     asked = fleet.control.summary()["requests"].get("429", 0)
     sale = fleet.orders(ON_SALE, "Rhine Arena")
     modest = fleet.orders(MODEST, "Harbour Live")

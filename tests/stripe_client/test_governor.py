@@ -141,7 +141,7 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 def test_two_processes_stay_below_the_limit_of_stripe(
     gateways: Callable[..., list[Gateway]], stripe_control: EmulatorControl
 ) -> None:
-    stripe_control.set_limit(LIMIT)
+    stripe_control.set_limit(LIMIT, LIMIT)
     tenant = TenantId(uuid4())
     crowd = Crowd(gateways())
 

@@ -1,4 +1,5 @@
-"""Who gives a refund back: an open obligation, then the platform in proportion to its fee, and the venue the rest.
+"""Who gives a refund back, or bears a lost dispute: an open obligation, then the platform in proportion to its fee, and
+the venue the rest.
 
 Parts are cut from running totals, never refund by refund, so that however a sale is given back in pieces they add up to
 the cent: once everything is back, exactly the whole fee is.

@@ -114,11 +114,14 @@ class Api:
         value = reading.json_in(raw, request.headers.get("content-type", ""))
         path = operation.path.replace("{payment_id}", str(asked.payment_id))
 
+        keyed = Keyed.of(asked.caller, key, operation.method, path, value)
+
         def work(tx: Tx) -> Answer:
             assert operation.reads is not None, "a POST reads a body, if only an empty one"
-            return operation.work(tx, replace(asked, body=reading.read_as(operation.reads, value)))
+            body = reading.read_as(operation.reads, value)
+            return operation.work(tx, replace(asked, body=body, request_key=keyed.request_key))
 
-        answer, replayed = self._answers.once(Keyed.of(asked.caller, key, operation.method, path, value), work)
+        answer, replayed = self._answers.once(keyed, work)
         logger.info("answered with {}{}", answer.status, ", as before" if replayed else "")
         return answer.response(replayed=replayed)
 

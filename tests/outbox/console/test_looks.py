@@ -74,6 +74,7 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         reason="a bot buys the whole first row, the promoter asked us to wait until he has called the police",
         seconds=None,
     )
+    case = scene.differences()
     room.watch.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
         older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
@@ -95,6 +96,8 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "payment": f"/payments/{row[0]}",
         "queues": "/queues",
         "budget": "/budget",
+        "reconciliation": "/reconciliation",
+        "case": f"/reconciliation/cases/{case}",
         "log": "/operator-log",
     }
 

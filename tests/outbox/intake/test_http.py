@@ -231,6 +231,7 @@ def test_everything_else_is_a_problem_in_json(door: TestClient, method: str, pat
     answer = door.request(method, path)
 
     assert answer.status_code == status
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
     assert_problem(answer)
 
 
