@@ -21,8 +21,12 @@ from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
+from workers import judging_money
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
+
+# Due again by themselves within minutes or a day, or begun anew by an operator.
+OF_THE_CLOCK = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "retention"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,13 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
     # Without an id of ours its end could not be told to the letter; an edit gives the successor a fresh one.
     if opened.payload is None or opened.letter.message_uuid is None:
         return rules.UNREADABLE
-    if kind in {"sweep", "classify", "replay"}:
+    if kind in OF_THE_CLOCK:
         return rules.PASSED
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
     owner = _owner(opened.payload)
+    if owner is not None and kind in judging_money.BY_KIND:
+        return judging_money.BY_KIND[kind](judging_money.Letter(*owner, opened.payload), db, stripe)
     return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
 
 
