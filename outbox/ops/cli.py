@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli_bookkeeping
+from outbox.ops import cli_bookkeeping, cli_disputes
 from outbox.ops.options import (
     STATES,
     AsJson,
@@ -227,5 +227,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(outbox, name="outbox")
     app.add_typer(ops, name="ops")
     cli_bookkeeping.add_to(app)
+    cli_disputes.add_to(app)
     app.command()(queues)
     app.command()(keys)

@@ -86,7 +86,7 @@ def _start(at: Desk, judged: Standing, how: Manner) -> None:
         raise LeaveError(
             REFUSED, f"No letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` says why."
         )
-    _confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", how)
+    confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", how)
     if at.start(batch_id) == "awaiting_approval":
         if how.as_json:
             print_json({"batch_id": batch_id, "state": "awaiting_approval"})
@@ -113,46 +113,46 @@ def approve(batch_id: UUID, how: Manner) -> None:
         waiting = watching.standing(at.db, batch_id)
         said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
         _show_preview(at, waiting, as_json=how.as_json)
-        _confirm(f"Let batch {batch_id} run?", "Not approved.", how)
+        confirm(f"Let batch {batch_id} run?", "Not approved.", how)
         at.approve(batch_id)
-    _told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", how)
+    told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", how)
 
 
 @troubles()
 def cancel(batch_id: UUID, how: Manner) -> None:
     with desk(how.operator) as at:
-        at.cancel(batch_id, reason=_why(how))
-    _told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", how)
+        at.cancel(batch_id, reason=why(how))
+    told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", how)
 
 
 @troubles()
 def discard(chosen: Chosen, how: Manner, *, everything: bool) -> None:
     """Close letters undone, after saying how many and asking."""
     _require_choice(chosen, everything)
-    reason, wanted = _why(how), chosen.as_filter()
+    reason, wanted = why(how), chosen.as_filter()
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
             count = letters.count(tx, wanted)
         if count:
-            _confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
+            confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
         closed = at.discard(wanted, reason=reason)
-    _told({"discarded": closed}, f"Discarded {_letters(len(closed))}.", how)
+    told({"discarded": closed}, f"Discarded {_letters(len(closed))}.", how)
 
 
 @troubles()
 def edit(dead_letter_id: UUID, source: str, how: Manner) -> None:
     """Make the linked successor with another payload; nothing runs until that is replayed."""
-    payload, reason = _read_payload(source), _why(how)
+    payload, reason = _read_payload(source), why(how)
     with desk(how.operator) as at:
         (settings,) = load(SealSettings)
         successor = at.edit(dead_letter_id, payload, Sealer(settings), reason=reason)
     sentence = f"{dead_letter_id} goes on as {successor}. Replay it: fleet dlq replay {successor} --reason WHY"
-    _told({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, how)
+    told({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, how)
 
 
 def _make(at: Desk, wish: Wish, how: Manner) -> UUID:
     batch_id, size = at.preview(
-        wish.chosen.as_filter(), reason=_why(how), rate_per_second=wish.rate, target_queue=wish.target_queue
+        wish.chosen.as_filter(), reason=why(how), rate_per_second=wish.rate, target_queue=wish.target_queue
     )
     said().print(f"Batch {batch_id} holds {_letters(size)}.")
     return batch_id
@@ -210,7 +210,7 @@ def _require_choice(chosen: Chosen, everything: bool) -> None:
         raise typer.BadParameter("--all and a filter do not go together")
 
 
-def _why(how: Manner) -> str:
+def why(how: Manner) -> str:
     if how.reason is None and sys.stdin.isatty():
         return str(typer.prompt("Why", err=True))
     if not (how.reason or "").strip():
@@ -218,7 +218,7 @@ def _why(how: Manner) -> str:
     return str(how.reason)
 
 
-def _confirm(question: str, otherwise: str, how: Manner) -> None:
+def confirm(question: str, otherwise: str, how: Manner) -> None:
     if how.yes:
         return
     try:
@@ -229,7 +229,7 @@ def _confirm(question: str, otherwise: str, how: Manner) -> None:
         raise LeaveError(REFUSED, otherwise + ("" if sys.stdin.isatty() else " (--yes answers for a script.)"))
 
 
-def _told(document: dict[str, Any], sentence: str, how: Manner) -> None:
+def told(document: dict[str, Any], sentence: str, how: Manner) -> None:
     if how.as_json:
         print_json(document)
     else:
