@@ -92,12 +92,14 @@ def inbox(tx: Tx) -> InboxCounts:
 
 
 def stripe_balances(tx: Tx) -> dict[tuple[UUID, str], int]:
-    """What the ledger says lies at Stripe, per tenant and currency, in minor units."""
+    """What payments brought to Stripe by the ledger, per tenant and currency, in minor units; payouts are left out."""
     rows = tx.execute(
         """
         SELECT a.tenant_id, a.currency, sum(e.amount_minor)::bigint
-        FROM ledger_entries e JOIN ledger_accounts a USING (tenant_id, account_id)
-        WHERE a.code = 'stripe_balance'
+        FROM ledger_entries e
+        JOIN ledger_accounts a USING (tenant_id, account_id)
+        JOIN ledger_journals j USING (tenant_id, journal_id)
+        WHERE a.code = 'stripe_balance' AND j.kind NOT IN ('payout', 'payout_failure')
         GROUP BY a.tenant_id, a.currency
         """
     )

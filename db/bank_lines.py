@@ -168,13 +168,13 @@ def owner_of(
     return (TenantId(row[0]), PaymentId(row[1]) if row[1] else None) if row else None
 
 
-def refund_behind(tx: Tx, balance_transaction_id: str) -> RefundId | None:
-    """The refund of ours that a line of the bank moved; None when it moved something else."""
+def source_of(tx: Tx, balance_transaction_id: str) -> tuple[str | None, RefundId | None]:
+    """The object at Stripe that a line of the bank belongs to, and the refund of ours that it is, if it is one."""
     row = tx.execute(
         """
-        SELECT refund_id FROM bank_lines l JOIN refunds r ON r.stripe_refund_id = l.source_id
+        SELECT source_id, refund_id FROM bank_lines l LEFT JOIN refunds r ON r.stripe_refund_id = l.source_id
         WHERE l.balance_transaction_id = %(id)s
         """,
         {"id": balance_transaction_id},
     ).fetchone()
-    return RefundId(row[0]) if row else None
+    return (row[0], RefundId(row[1]) if row[1] else None) if row else (None, None)

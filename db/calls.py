@@ -147,3 +147,13 @@ def prove_absent(tx: Tx, call: Call, *, proof: str) -> None:
         """,
         {"call_id": call.call_id, "proof": proof},
     )
+
+
+def is_under_way(tx: Tx, subject_id: UUID | None) -> bool:
+    """True when something may have been sent for this subject, and its answer is not known yet."""
+    row = tx.execute(
+        "SELECT EXISTS (SELECT FROM calls WHERE outcome = 'unknown' AND subject_id = %(subject_id)s)",
+        {"subject_id": subject_id},
+    ).fetchone()
+    assert row is not None, "SELECT EXISTS always returns a row"
+    return bool(row[0])

@@ -191,6 +191,32 @@ def accept_case(tx: Tx, case_id: UUID, *, operator: str, reason: str) -> Case | 
         ).fetchone()
 
 
+def is_accepted(
+    tx: Tx,
+    *,
+    type: CaseType,  # noqa: A002  the field's own word
+    subject: str,
+    amount: Money | None,
+) -> bool:
+    """A person has closed this finding, with this amount, as it is."""
+    row = tx.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM reconciliation_cases
+            WHERE subject = %(subject)s AND type = %(type)s AND accepted
+              AND amount_minor IS NOT DISTINCT FROM %(minor)s::bigint
+              AND currency IS NOT DISTINCT FROM %(currency)s::currency)
+        """,
+        {
+            "type": str(type),
+            "subject": subject,
+            "minor": amount.minor if amount else None,
+            "currency": amount.currency if amount else None,
+        },
+    ).fetchone()
+    return bool(row and row[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Fixable:
     """An open case whose payment may now be looked up by itself."""

@@ -159,3 +159,16 @@ def latest(tx: Tx, *, span: str | None = None, limit: int = 20) -> list[Run]:
             """,
             {"span": span, "limit": limit},
         ).fetchall()
+
+
+def last_done(tx: Tx, span: str) -> Run | None:
+    """The run of this span that was finished last."""
+    with tx.cursor(row_factory=class_row(Run)) as cursor:
+        return cursor.execute(
+            """
+            SELECT run_id, span, state, phase, window_from, window_until, listed_to, searched_until, rechecked_to,
+                   lines, mismatches, cases_opened, cases_closed, started_at, moved_at, finished_at
+            FROM reconciliation_runs WHERE span = %(span)s AND state = 'done' ORDER BY started_at DESC LIMIT 1
+            """,
+            {"span": span},
+        ).fetchone()

@@ -21,7 +21,9 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`platform_fee_minor` is None until charging begins. `captured_minor` counts what Stripe took."""
+    """`platform_fee_minor` is None until charging begins. `captured_minor` counts what Stripe took, `refunded_minor`
+    what live refunds hold of it.
+    """
 
     payment_id: PaymentId
     order_id: OrderId
@@ -34,6 +36,7 @@ class Standing:
     state_reason: str | None
     platform_fee_minor: int | None
     captured_minor: int
+    refunded_minor: int
     created_at: datetime
 
     def __post_init__(self) -> None:
@@ -48,6 +51,10 @@ class Standing:
         return Money(self.captured_minor, self.currency)
 
     @property
+    def refunded(self) -> Money:
+        return Money(self.refunded_minor, self.currency)
+
+    @property
     def platform_fee(self) -> Money | None:
         return None if self.platform_fee_minor is None else Money(self.platform_fee_minor, self.currency)
 
@@ -55,7 +62,8 @@ class Standing:
 _SELECT: LiteralString = """
     SELECT
         p.payment_id, p.order_id, p.venue_id, p.buyer_id, p.amount_minor, p.currency, p.capture, p.state,
-        p.state_reason, p.platform_fee_minor, coalesce(c.amount_minor, 0) AS captured_minor, p.created_at
+        p.state_reason, p.platform_fee_minor, coalesce(c.amount_minor, 0) AS captured_minor,
+        coalesce(c.refunded_minor, 0) AS refunded_minor, p.created_at
     FROM payments p
     LEFT JOIN charges c USING (tenant_id, payment_id)
 """

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
@@ -53,6 +54,28 @@ def all_tenants(tx: Tx) -> list[TenantId]:
 def names(tx: Tx) -> dict[UUID, str]:
     """Every tenant's name; needs a system or an ops transaction."""
     return dict(tx.execute("SELECT tenant_id, name FROM tenants").fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A venue and whose it is, by name."""
+
+    tenant_id: UUID
+    tenant: str
+    venue_id: UUID
+    venue: str
+
+
+def places(tx: Tx) -> list[Place]:
+    """Every venue, tenant by tenant; needs a system or an ops transaction."""
+    with tx.cursor(row_factory=class_row(Place)) as cursor:
+        return cursor.execute(
+            """
+            SELECT t.tenant_id, t.name AS tenant, v.venue_id, v.name AS venue
+            FROM tenants t JOIN venues v USING (tenant_id)
+            ORDER BY t.name, t.tenant_id, v.name, v.venue_id
+            """
+        ).fetchall()
 
 
 def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:

@@ -19,7 +19,8 @@ from outbox.settings import BrokerSettings
 from outbox.topology import EX_UNAVAILABLE
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, Report, verify
+from workers.verify import Asked, verify
+from workers.verify_report import Report
 
 
 def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) -> int:

@@ -16,7 +16,7 @@ from messages.disputes import (
     DisputeOpened,
     EvidenceSubmissionRequested,
 )
-from messages.ids import OrderId, PaymentId, TenantId, TicketId, VenueId
+from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
 from messages.money import Money
 from messages.orders import Device, OrderPlaced, Ticket
 from messages.payments import (
@@ -27,7 +27,18 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.refunds import (
+    CancelRequested,
+    CaptureRequested,
+    EventCancellationDue,
+    OpsRefundDue,
+    PaymentSucceededLate,
+    RefundFailed,
+    RefundLookupRequested,
+    RefundRequested,
+    RefundSucceeded,
+)
 from messages.replays import ClassifyDue, ReplayDue
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
@@ -36,6 +47,7 @@ AT = datetime(2026, 11, 21, 10, 0, 7, 250_000, tzinfo=UTC)
 TENANT = TenantId(UUID("019aa5b0-0c00-7a3e-9f1d-5b8c2f6e0a11"))
 PAYMENT = PaymentId(UUID("019aa5b2-7d1f-7c42-8e6a-3f9b1d2c4e58"))
 ORDER = OrderId(UUID("019aa5b2-7c80-7b11-a2d4-6e8f0c1b3a59"))
+REFUND = RefundId(UUID("019aa5b9-1f40-7e21-b3c5-7d9e0f1a2b3c"))
 AMOUNT = Money(17_000, "eur")
 DISPUTE = "dp_1SVbR4LkdIwHu7ixQ2mW8yTz"
 EVIDENCE_DUE = AT.replace(month=12, day=2, hour=23, minute=59, second=59, microsecond=0)
@@ -63,16 +75,23 @@ BATCH = UUID("019aa5b3-7c11-7d02-9a4e-2f6b1c0d8e77")
 MESSAGES: tuple[Message, ...] = (
     ChargeRequested(tenant_id=TENANT, payment_id=PAYMENT),
     PaymentLookupRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    RefundRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
+    RefundLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
+    CaptureRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    CancelRequested(tenant_id=TENANT, payment_id=PAYMENT),
     WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     DisputeLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     EvidenceSubmissionRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     DisputeCloseRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     ClassifyDue(batch_id=BATCH),
     ReplayDue(batch_id=BATCH),
+    EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
+    OpsRefundDue(tenant_id=TENANT, payment_id=PAYMENT, request_id=BATCH),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),
     ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
+    PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
 )
 
@@ -94,6 +113,25 @@ PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
         payment_intent_id="pi_3SVbPzLkdIwHu7ix28a3tqPa",
     ),
     PaymentAuthorized(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
+    PaymentSucceededLate(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
+    RefundSucceeded(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        refund_id=REFUND,
+        amount=Money(8_500, "eur"),
+        reason="requested_by_customer",
+        ticket_ids=(ORDER_PLACED.tickets[0].ticket_id,),
+    ),
+    RefundFailed(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        refund_id=REFUND,
+        amount=Money(8_500, "eur"),
+        reason="expired_or_canceled_card",
+        ticket_ids=(ORDER_PLACED.tickets[0].ticket_id,),
+    ),
     DisputeOpened(
         tenant_id=TENANT,
         payment_id=PAYMENT,

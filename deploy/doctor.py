@@ -15,6 +15,7 @@ from rich.table import Table
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
 from deploy.report import wide_console
+from messages.cache import CacheSettings
 from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
@@ -22,12 +23,12 @@ from outbox import topology
 from outbox.intake.api.jwks import IssuerAwayError, PublishedKeys
 from outbox.intake.api.settings import ApiSettings
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
+from outbox.settings import BrokerSettings, HttpSettings
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
-from stripe_client.settings import StripeSettings
+from stripe_client.settings import BudgetSettings, StripeSettings
 from stripe_client.webhooks import WebhookSettings
-from workers.settings import SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 _SETTINGS: tuple[type[FleetSettings], ...] = (
     DatabaseSettings,
@@ -38,8 +39,9 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     ConsoleSettings,
     ApiSettings,
     StripeSettings,
+    BudgetSettings,
     WebhookSettings,
-    SweepSettings,
+    *PERIODIC_SETTINGS,
 )
 
 
@@ -156,7 +158,7 @@ def _cache() -> Iterator[Finding]:
         (settings,) = load(CacheSettings)
     except SettingsError:
         return
-    yield _tried("cache", lambda: _ping(settings.address))
+    yield _tried("cache", lambda: _ping(settings.client_url))
 
 
 def _ping(url: str) -> Finding:

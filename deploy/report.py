@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from workers.verify import Report
+from workers.verify_report import Report
 
 _COLUMNS = ("attempted", "done", "waiting", "dead", "lost", "duplicated", "unexpected")
 _MUST_BE_ZERO = frozenset({"lost", "duplicated", "unexpected"})

@@ -22,3 +22,23 @@ class BankLine:
     currency: str
     created_at: datetime
     available_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BankPayout:
+    """Money that left Stripe's balance for the bank account (docs.stripe.com/api/payouts/object).
+
+    Stripe tells what an automatic payout contained, once `contents_ready`; of one made by hand it never does.
+    """
+
+    payout_id: str
+    amount_minor: int
+    currency: str
+    automatic: bool
+    status: str
+    failure_code: str | None
+    balance_transaction_id: str | None
+    failure_balance_transaction_id: str | None
+    contents_ready: bool
+    created_at: datetime
+    arrives_at: datetime

@@ -1,4 +1,6 @@
-"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back."""
+"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back; or a
+whole event is off.
+"""
 
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
@@ -73,18 +75,11 @@ class OrderPlaced(Order):
     idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
 
 
-class RefundOfOrderRequested(Word):
-    """`order.refund_requested`: give money of this order back, once per event id.
-
-    Exactly one of `amount` and `ticket_ids` says how much (a ticket comes back at its face price); neither means
-    whatever is left. An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+class Refundable(Word):
+    """How much comes back, and why: at most one of `amount` and `ticket_ids` (a ticket comes back at its face price);
+    neither means whatever is left.
     """
 
-    event_type: ClassVar[str] = "order.refund_requested"
-    version: ClassVar[int] = 1
-
-    order_id: OrderId
-    tenant_id: TenantId
     amount: Money | None = None
     ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
     reason: Literal["requested_by_customer", "duplicate", "fraudulent"] = "requested_by_customer"
@@ -101,6 +96,19 @@ class RefundOfOrderRequested(Word):
         return self
 
 
+class RefundOfOrderRequested(Refundable):
+    """`order.refund_requested`: give money of this order back, once per event id.
+
+    An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+    """
+
+    event_type: ClassVar[str] = "order.refund_requested"
+    version: ClassVar[int] = 1
+
+    order_id: OrderId
+    tenant_id: TenantId
+
+
 class OrderCancelled(Word):
     """`order.cancelled`: the buyer gets everything back; what was not taken yet is never taken."""
 
@@ -108,5 +116,20 @@ class OrderCancelled(Word):
     version: ClassVar[int] = 1
 
     order_id: OrderId
+    tenant_id: TenantId
+    note: str = Field(default="", max_length=500)
+
+
+class EventCancelled(Word):
+    """`order.event_cancelled`: every order of the event gets everything back, at the fleet's own pace.
+
+    Orders of the event that come later are taken and cancelled at once: nothing is charged, and `payment.failed` says
+    so. Cancelling an event again changes nothing.
+    """
+
+    event_type: ClassVar[str] = "order.event_cancelled"
+    version: ClassVar[int] = 1
+
+    event_id: UUID
     tenant_id: TenantId
     note: str = Field(default="", max_length=500)

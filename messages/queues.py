@@ -6,6 +6,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 
 from dataclasses import dataclass
 
+from messages.asking import Urgency
 from messages.base import Message, PublicEvent
 from messages.disputes import (
     DisputeClosed,
@@ -23,10 +24,12 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
+    EventCancellationDue,
+    OpsRefundDue,
     PaymentSucceededLate,
     RefundFailed,
     RefundLookupRequested,
@@ -68,16 +71,45 @@ ROUTES: dict[type[Message], Route] = {
     EvidenceSubmissionRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
     DisputeCloseRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
     DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
+    EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
+    # A person waits for the answer.
+    OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
     SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
+
+# For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
+# compares goes last. Everything else is NORMAL.
+FIRST: frozenset[type[Message]] = frozenset(
+    {
+        *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+    }
+)
+LAST: frozenset[type[Message]] = frozenset(
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+)
+
+# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
+# goes on in either.
+HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+
+
+def urgency_of(message: Message) -> Urgency:
+    if type(message) in FIRST:
+        return Urgency.FIRST
+    return Urgency.LAST if type(message) in LAST else Urgency.NORMAL
+
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"

@@ -38,3 +38,12 @@ class RetentionDue(Message):
     kind: ClassVar[str] = "retention"
     tenant_id: None = None
     due_at: AwareDatetime
+
+
+class PayoutsDue(Message):
+    """Look at the payouts of the last weeks, or at one: mark what it contained, and book each tenant's part."""
+
+    kind: ClassVar[str] = "payouts"
+    tenant_id: None = None
+    due_at: AwareDatetime
+    payout_id: str | None = None

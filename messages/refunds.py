@@ -3,6 +3,8 @@
 from typing import ClassVar, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from messages.base import Message, PublicEvent
 from messages.ids import OrderId, PaymentId, RefundId, TenantId
 from messages.money import Money
@@ -52,6 +54,28 @@ class CaptureRequested(Message):
     kind: ClassVar[str] = "capture"
     tenant_id: TenantId
     payment_id: PaymentId
+
+
+class EventCancellationDue(Message):
+    """Take the next slice of a cancelled event's orders. `step` names which: a second delivery finds it taken."""
+
+    kind: ClassVar[str] = "cancel_event"
+    tenant_id: TenantId
+    cancellation_id: UUID
+    step: int = Field(ge=1)
+
+    @property
+    def ordering_key(self) -> UUID:
+        return self.cancellation_id
+
+
+class OpsRefundDue(Message):
+    """Carry out a refund that an operator asked for. A second delivery finds it granted or refused."""
+
+    kind: ClassVar[str] = "ops_refund"
+    tenant_id: TenantId
+    payment_id: PaymentId
+    request_id: UUID
 
 
 class RefundSucceeded(PublicEvent):

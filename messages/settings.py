@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EX_CONFIG = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
@@ -140,3 +140,15 @@ def require_tls(url: str, schemes: Sequence[str]) -> None:
     if parts.scheme not in schemes and not is_loopback_host(parts.hostname or ""):
         ways = " or ".join(f"{scheme}://" for scheme in schemes)
         raise ValueError(f"production needs TLS for an address that is not loopback: use {ways}")
+
+
+def require_tls_of(name: str, url: SecretStr, *schemes: str) -> None:
+    """The same for a setting, whose name then begins the sentence.
+
+    Raises:
+        ValueError: the address is not loopback and its scheme does not encrypt.
+    """
+    try:
+        require_tls(url.get_secret_value(), schemes)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}.") from None

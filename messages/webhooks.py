@@ -26,7 +26,10 @@ WANTED = frozenset(
         "charge.dispute.funds_withdrawn",
         "charge.dispute.funds_reinstated",
         "radar.early_fraud_warning.created",
-        "radar.early_fraud_warning.updated",
+        "payout.paid",
+        "payout.failed",
+        "payout.canceled",
+        "payout.reconciliation_completed",
     }
 )
 

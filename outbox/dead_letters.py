@@ -1,20 +1,15 @@
 """Broker dead letters -> the table. A message that killed its worker, or that nobody could read, is set aside by
 RabbitMQ; this process brings it where a person sees it.
 
-Phases: take one from the broker's dead letter queue, write it down, ack. While the database is away it is held, and
-nothing expires at the broker. Harmless twice: the same bytes under the same id are one letter.
+Phases: take one from the broker's dead letter queue, write it down, ack (outbox/consuming.py). Nothing expires at the
+broker. Harmless twice: the same bytes under the same id are one letter.
 """
 
-from dataclasses import dataclass, field
-from threading import Event
 from typing import Any
 from uuid import UUID
 
 import orjson
-import pika
-import psycopg
 from loguru import logger
-from pika.exceptions import AMQPError
 
 from db import dead_letters
 from db.dead_letters import DeadLetter
@@ -25,13 +20,12 @@ from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE
 from messages.redaction import redact_text
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
+from outbox.consuming import Consumer, Delivered
 from outbox.logs import configure_logs
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
 from outbox.stopping import stop_on_signals
 
-IDLE_SECONDS = 1.0
-AWAY_PAUSE_SECONDS = 1.0
 PREFETCH = 20
 # Ids and names of ours have at most 36 characters; an entry of an index holds some 2,700 bytes.
 LONGEST_WORD = 200
@@ -39,51 +33,22 @@ _FIELDS = {"actor_name": str, "message_id": object, "kwargs": dict, "options": d
 _COUNTERS = {"attempt", "run"}
 
 
-@dataclass(slots=True)
-class DeadLetterDrain:
-    """One consumer of the broker's dead letter queue. `run` reconnects by itself until asked to stop."""
+def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
+    """A consumer of the broker's dead letter queue, one letter at a time."""
 
-    db: Database
-    url: str
-    sealer: Sealer
-    stopping: Event = field(default_factory=Event)
+    def bury(delivered: list[Delivered]) -> None:
+        for each in delivered:
+            _bury(db, as_letter(each.properties, each.body, sealer))
 
-    def run(self) -> None:
-        while not self.stopping.is_set():
-            try:
-                self._consume()
-            except (AMQPError, OSError) as error:
-                logger.warning("broker away, reconnecting: {}", type(error).__name__)
-                self.stopping.wait(AWAY_PAUSE_SECONDS)
+    return Consumer(url, DEAD_LETTER_QUEUE, bury, batch=1, prefetch=PREFETCH)
 
-    def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
-        try:
-            channel = connection.channel()
-            channel.basic_qos(prefetch_count=PREFETCH)
-            for method, properties, body in channel.consume(DEAD_LETTER_QUEUE, inactivity_timeout=IDLE_SECONDS):
-                if method is not None and self._buried(connection, as_letter(properties, body or b"", self.sealer)):
-                    channel.basic_ack(method.delivery_tag)
-                if self.stopping.is_set():
-                    return
-        finally:
-            if connection.is_open:
-                connection.close()
 
-    def _buried(self, connection: pika.BlockingConnection, letter: DeadLetter) -> bool:
-        while not self.stopping.is_set():
-            try:
-                with self.db.system_transaction() as tx:
-                    dead_letters.bury(tx, letter)
-                    crash_point("dead_letters.before_commit")
-            except psycopg.Error as error:
-                logger.warning("database away, the broker keeps its dead letter: {}", type(error).__name__)
-                connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
-                continue
-            crash_point("dead_letters.after_commit")
-            logger.error("the broker set a message aside: {}", letter.reason)
-            return True
-        return False
+def _bury(db: Database, letter: DeadLetter) -> None:
+    with db.system_transaction() as tx:
+        dead_letters.bury(tx, letter)
+        crash_point("dead_letters.before_commit")
+    crash_point("dead_letters.after_commit")
+    logger.error("the broker set a message aside: {}", letter.reason)
 
 
 def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
@@ -168,10 +133,10 @@ def main() -> None:
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-dead-letters")
-    drain = DeadLetterDrain(db, url, Sealer(seal))
-    stop_on_signals(drain.stopping)
+    consumer = drain(db, url, Sealer(seal))
+    stop_on_signals(consumer.stopping)
     logger.info("dead letter drain started")
-    drain.run()
+    consumer.run()
     db.close()
 
 

@@ -1,30 +1,32 @@
-"""Our balance at Stripe: the cheapest call that proves key, mode and connection at once."""
+"""Our balance at Stripe: the cheapest call that proves key, mode and connection at once, and what refunds may take."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import stripe
-
-from messages.verdicts import TryAgain, Verdict
-from stripe_client import errors
-from stripe_client.gateway import BreakerOpenError, Gateway
-from stripe_client.outcomes import Unanswered
+from messages.money import DECIMALS, Money
+from stripe_client.exchange import body_of, read
+from stripe_client.gateway import Gateway
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
+    """`available` by currency, below zero when more went out than there was. Funds that are pending are not in it."""
+
     livemode: bool
+    available: Mapping[str, Money]
 
 
 def read_balance(gateway: Gateway) -> Balance:
-    """Ask Stripe for our balance.
+    """Ask Stripe for our balance (docs.stripe.com/api/balance/balance_object).
 
     Raises:
         Verdict: Stripe did not answer, or refuses the key.
     """
-    try:
-        return Balance(livemode=gateway.call("balance", gateway.v1.balance.retrieve).livemode)
-    except (stripe.StripeError, BreakerOpenError) as error:
-        meaning = errors.sort(error)
-    if isinstance(meaning, Verdict):
-        raise meaning
-    raise TryAgain(meaning.reason if isinstance(meaning, Unanswered) else f"Stripe did not tell the balance: {meaning}")
+    answer = body_of(read(gateway, "balance", "/v1/balance", {}))
+    return Balance(livemode=answer["livemode"], available=_by_currency(answer["available"]))
+
+
+def _by_currency(amounts: list[dict[str, Any]]) -> dict[str, Money]:
+    """Currencies that we never charge in cannot be refunded either, and are left out."""
+    return {one["currency"]: Money(one["amount"], one["currency"]) for one in amounts if one["currency"] in DECIMALS}

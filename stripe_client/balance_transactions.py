@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from messages.bank import BankLine
+from stripe_client.exchange import Json, pages, read_or_none
 from stripe_client.gateway import Gateway
-from stripe_client.lists import Json, pages, read_or_none
 
 _FAMILY = "balance_transactions"
 _PATH = "/v1/balance_transactions"
@@ -21,6 +21,16 @@ def list_lines(
     """
     params = {"created": {"gte": since_epoch, "lt": before_epoch}}
     for page in pages(gateway, _FAMILY, _PATH, params, starting_after=starting_after):
+        yield [_line(body) for body in page]
+
+
+def list_contents(gateway: Gateway, payout_id: str, *, starting_after: str | None = None) -> Iterator[list[BankLine]]:
+    """What an automatic payout contained, newest first, page by page; the payout's own line is among it.
+
+    Raises:
+        Verdict: Stripe did not answer.
+    """
+    for page in pages(gateway, _FAMILY, _PATH, {"payout": payout_id}, starting_after=starting_after):
         yield [_line(body) for body in page]
 
 

@@ -14,7 +14,7 @@ import stripe
 
 from messages.declines import public_reason
 from messages.verdicts import GiveUp, TryAgain, TryLater, Verdict
-from stripe_client.gateway import BreakerOpenError, advice, error_code, is_replay
+from stripe_client.gateway import BreakerOpenError, advice, error_code, is_replay, limited_by
 from stripe_client.outcomes import Declined, Refused, Unanswered
 
 Sorted = Declined | Refused | Unanswered | Verdict
@@ -110,8 +110,9 @@ def _idempotency(error: stripe.StripeError) -> Sorted:
 def _rate_limit(error: stripe.StripeError) -> Sorted:
     if error_code(error) == "lock_timeout":
         return TryAgain("the object is locked at Stripe by another request")
-    reason = {key.lower(): value for key, value in (error.headers or {}).items()}.get("stripe-rate-limited-reason")
-    return TryLater(f"rate limited by Stripe: {reason or 'no reason given'}", seconds=RATE_LIMIT_PAUSE_SECONDS)
+    return TryLater(
+        f"rate limited by Stripe: {limited_by(error) or 'no reason given'}", seconds=RATE_LIMIT_PAUSE_SECONDS
+    )
 
 
 def _api(error: stripe.StripeError) -> Sorted:

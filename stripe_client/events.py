@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from messages.ids import StripeEventId
+from stripe_client.exchange import pages
 from stripe_client.gateway import Gateway
-from stripe_client.lists import pages
 from stripe_client.snapshots import UnreadableEventError, VerifiedEvent, read
 
 KEPT_DAYS = 30

@@ -13,14 +13,14 @@ import stripe
 from messages.money import Money
 from messages.verdicts import GiveUp, TryAgain, Verdict
 from stripe_client import errors
-from stripe_client.gateway import BreakerOpenError, Gateway
+from stripe_client.gateway import BreakerOpenError, Gateway, error_code
 from stripe_client.outcomes import BalanceTransaction, Declined, Refused, Unanswered
 
 Json = dict[str, Any]
 
 # Our clock and Stripe's may differ; a look-up begins this much before we first sent.
 CLOCK_MARGIN_SECONDS = 300
-PAGE = 100
+PAGE = 100  # the most that Stripe gives at once (docs.stripe.com/api/pagination)
 
 
 def write(
@@ -51,27 +51,52 @@ def read(gateway: Gateway, family: str, path: str, params: Json) -> stripe.Strip
     try:
         return gateway.call(family, lambda: gateway.send("get", path, params))
     except (stripe.StripeError, BreakerOpenError) as error:
-        meaning = errors.sort(error)
-    if isinstance(meaning, Verdict):
-        raise meaning
-    if isinstance(meaning, Unanswered):
-        raise TryAgain(meaning.reason)
-    raise GiveUp(f"reading {path} was answered with {meaning}")
+        raise _verdict(error, path) from None
 
 
-def pages(gateway: Gateway, family: str, path: str, params: Json) -> Iterator[list[Json]]:
-    """Every page of a list, newest first.
+def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
+    """One object; None when Stripe has no such one in this account and mode. Raises as `read`."""
+
+    def ask() -> Json | None:
+        try:
+            return body_of(gateway.send("get", path, {}))
+        except stripe.InvalidRequestError as error:
+            if error_code(error) != "resource_missing":
+                raise
+            return None
+
+    try:
+        return gateway.call(family, ask)
+    except (stripe.StripeError, BreakerOpenError) as error:
+        raise _verdict(error, path) from None
+
+
+def pages(
+    gateway: Gateway, family: str, path: str, params: Json, *, starting_after: str | None = None
+) -> Iterator[list[Json]]:
+    """Every page of a list, newest first, each fetched when it is asked for; `starting_after` goes on behind an object.
 
     Raises:
         Verdict: Stripe did not answer.
     """
-    params = {"limit": PAGE, **params}
+    cursor = starting_after
     while True:
-        page = body_of(read(gateway, family, path, params))
-        yield page["data"]
+        here = {"limit": PAGE} | params | ({"starting_after": cursor} if cursor else {})
+        page = body_of(read(gateway, family, path, here))
+        if page["data"]:
+            yield page["data"]
         if not page["has_more"]:
             return
-        params = params | {"starting_after": page["data"][-1]["id"]}
+        cursor = page["data"][-1]["id"]
+
+
+def _verdict(error: stripe.StripeError | BreakerOpenError, path: str) -> Verdict:
+    meaning = errors.sort(error)
+    if isinstance(meaning, Verdict):
+        return meaning
+    if isinstance(meaning, Unanswered):
+        return TryAgain(meaning.reason)
+    return GiveUp(f"reading {path} was answered with {meaning}")
 
 
 def since(epoch: float) -> Json:

@@ -1,4 +1,5 @@
-"""One call to Stripe: never inside a transaction, bounded in time, retried for a second at most, counted, breakable.
+"""One call to Stripe: never inside a transaction, within the budget, bounded in time, retried for a second at most,
+counted, breakable.
 
 The innermost ring of patience. What is tried again here is only what is safe with the same key and likely to pass in
 under a second: a connection that was refused, a key still in use, a locked object, a 5xx that is not a replay and that
@@ -15,6 +16,7 @@ from prometheus_client import Counter, Histogram
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
 from messages.phases import refuse_inside_transaction
+from stripe_client.governor import Governor
 from stripe_client.settings import StripeSettings
 from stripe_client.transport import PooledClient
 
@@ -45,9 +47,12 @@ class BreakerOpenError(Exception):
 
 
 class Gateway:
-    """The process's Stripe client. Make it after a fork; it is shared by all threads."""
+    """The process's Stripe client. Make it after a fork; it is shared by all threads.
 
-    def __init__(self, settings: StripeSettings) -> None:
+    Without a governor nothing is held back: so do the tools that an operator runs once.
+    """
+
+    def __init__(self, settings: StripeSettings, governor: Governor | None = None) -> None:
         stripe.enable_telemetry = False  # otherwise ids of earlier requests are sent and a file is written
         base = settings.stripe_api_base
         self._client = stripe.StripeClient(
@@ -62,6 +67,7 @@ class Gateway:
             ),
         )
         self._breakers: dict[str, CircuitBreaker] = {}
+        self._governor = governor
 
     @property
     def v1(self) -> Any:
@@ -85,6 +91,7 @@ class Gateway:
         Raises:
             stripe.StripeError: sort it with stripe_client/errors.py.
             BreakerOpenError: nothing was sent.
+            NoPermitError: a TryLater; nothing was sent by this try, and the budget has nothing to spare soon.
             OutsideCallInTransactionError: a transaction is open (M6).
         """
         refuse_inside_transaction(f"a call to Stripe's {family}")
@@ -95,10 +102,33 @@ class Gateway:
             reraise=True,
         )
         try:
-            return cast("T", patience(_through, self._breaker(family), family, request))
+            return cast("T", patience(self._through, self._breaker(family), family, request))
         except CircuitBreakerError as error:
             STRIPE_CALLS.labels(family, "breaker_open").inc()
             raise BreakerOpenError(family, max(1.0, error._circuit_breaker.open_remaining)) from None
+
+    def reserve(self, family: str) -> None:
+        """Have a permit for the next call ready, before the book says that we are about to make it.
+
+        Raises:
+            NoPermitError: a TryLater; the budget has nothing to spare soon.
+        """
+        refuse_inside_transaction(f"asking the budget of Stripe's {family}")
+        if self._governor is not None:
+            self._governor.reserve(family)
+
+    def _through(self, breaker: CircuitBreaker, family: str, request: Callable[[], T]) -> T:
+        """One try. The breaker's own `call` counts failures, and does not look if it is open; its decorator does."""
+        if breaker.opened:
+            raise CircuitBreakerError(breaker)
+        if self._governor is not None:
+            self._governor.acquire(family)
+        try:
+            return cast("T", breaker.call(_measured, family, request))
+        except stripe.RateLimitError as error:
+            if self._governor is not None and error_code(error) != "lock_timeout":  # the object's, and not a rate
+                self._governor.limited(family, limited_by(error))
+            raise
 
     def _breaker(self, family: str) -> CircuitBreaker:
         return self._breakers.setdefault(
@@ -110,13 +140,6 @@ class Gateway:
                 name=family,
             ),
         )
-
-
-def _through(breaker: CircuitBreaker, family: str, request: Callable[[], T]) -> T:
-    """One try. The breaker's own `call` counts failures but does not look whether it is open; its decorator does."""
-    if breaker.opened:
-        raise CircuitBreakerError(breaker)
-    return cast("T", breaker.call(_measured, family, request))
 
 
 def _measured(family: str, request: Callable[[], T]) -> T:
@@ -166,6 +189,11 @@ def advice(error: stripe.StripeError) -> str | None:
 def error_code(error: stripe.StripeError) -> str | None:
     """The error's code; stripe-python sets `.code` on two classes only, so read the body's."""
     return getattr(error.error, "code", None) if error.error else error.code
+
+
+def limited_by(error: stripe.StripeError) -> str | None:
+    """Stripe-Rate-Limited-Reason: which of Stripe's limiters answered 429."""
+    return _header(error, "Stripe-Rate-Limited-Reason")
 
 
 def _header(error: stripe.StripeError, name: str) -> str | None:

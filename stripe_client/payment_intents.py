@@ -41,7 +41,7 @@ from stripe_client.outcomes import (
 CREATE = "payment_intent.create"
 CANCEL = "payment_intent.cancel"
 CAPTURE = "payment_intent.capture"
-_FAMILY = "payment_intents"
+FAMILY = "payment_intents"
 _PATH = "/v1/payment_intents"
 # The fee is known from the same answer, because we capture with capture_method=automatic and not automatic_async.
 _EXPAND = ["latest_charge.balance_transaction"]
@@ -124,7 +124,7 @@ def capture(
 
 
 def _write(gateway: Gateway, path: str, body: Json, idempotency_key: str, send_before: float) -> PaymentOutcome:
-    answer = write(gateway, _FAMILY, path, body, idempotency_key=idempotency_key, send_before=send_before)
+    answer = write(gateway, FAMILY, path, body, idempotency_key=idempotency_key, send_before=send_before)
     if isinstance(answer, Declined | Refused | Unanswered):
         return answer
     return outcome_of(body_of(answer), answer.request_id)
@@ -140,7 +140,7 @@ def retrieve(gateway: Gateway, intent_id: str) -> Settled:
     Raises:
         Verdict: Stripe did not answer, or there is no such intent in this account and mode.
     """
-    answer = read(gateway, _FAMILY, _of(intent_id), {"expand": _EXPAND})
+    answer = read(gateway, FAMILY, _of(intent_id), {"expand": _EXPAND})
     return outcome_of(body_of(answer), answer.request_id)
 
 
@@ -156,7 +156,7 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
     if customer_id is not None:
         params["customer"] = customer_id
     seen = 0
-    for page in pages(gateway, _FAMILY, _PATH, params):
+    for page in pages(gateway, FAMILY, _PATH, params):
         for intent in page:
             if id_in_metadata(intent, "payment_id") == payment_id:
                 return retrieve(gateway, intent["id"])
@@ -181,7 +181,7 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
         Verdict: Stripe did not answer.
     """
     params = since(since_epoch) | {"expand": [f"data.{path}" for path in _EXPAND]}
-    for page in pages(gateway, _FAMILY, _PATH, params):
+    for page in pages(gateway, FAMILY, _PATH, params):
         for intent in page:
             payment_id, tenant_id = id_in_metadata(intent, "payment_id"), id_in_metadata(intent, "tenant_id")
             if payment_id and tenant_id:

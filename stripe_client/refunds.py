@@ -14,7 +14,7 @@ from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Declined, RefundAnswer, RefundOutcome, Refused, Unanswered
 
 CREATE = "refund.create"
-_FAMILY = "refunds"
+FAMILY = "refunds"
 _PATH = "/v1/refunds"
 _EXPAND = ["balance_transaction", "failure_balance_transaction"]
 # Stripe takes three reasons. `fraudulent` also puts card and address on its block lists, so only a plain fraud says it.
@@ -51,7 +51,7 @@ def create(gateway: Gateway, body: Json, *, idempotency_key: str, send_before: f
     Raises:
         Verdict: TryAgain, TryLater or GiveUp, by the table in stripe_client/errors.py.
     """
-    answer = write(gateway, _FAMILY, _PATH, body, idempotency_key=idempotency_key, send_before=send_before)
+    answer = write(gateway, FAMILY, _PATH, body, idempotency_key=idempotency_key, send_before=send_before)
     if isinstance(answer, Refused | Unanswered):
         return answer
     if isinstance(answer, Declined):
@@ -65,7 +65,7 @@ def retrieve(gateway: Gateway, stripe_refund_id: str) -> RefundAnswer:
     Raises:
         Verdict: Stripe did not answer, or there is no such refund in this account and mode.
     """
-    answer = read(gateway, _FAMILY, f"{_PATH}/{quote(stripe_refund_id, safe='')}", {"expand": _EXPAND})
+    answer = read(gateway, FAMILY, f"{_PATH}/{quote(stripe_refund_id, safe='')}", {"expand": _EXPAND})
     return answer_of(body_of(answer), answer.request_id)
 
 
@@ -76,7 +76,7 @@ def find(gateway: Gateway, refund_id: RefundId, *, payment_intent_id: str) -> Re
         Verdict: Stripe did not answer.
     """
     seen = 0
-    for page in pages(gateway, _FAMILY, _PATH, {"payment_intent": payment_intent_id, **_expanded()}):
+    for page in pages(gateway, FAMILY, _PATH, {"payment_intent": payment_intent_id, **_expanded()}):
         for refund in page:
             if id_in_metadata(refund, "refund_id") == refund_id:
                 return answer_of(refund)
@@ -90,7 +90,7 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[RefundAnswer]:
     Raises:
         Verdict: Stripe did not answer.
     """
-    for page in pages(gateway, _FAMILY, _PATH, since(since_epoch) | _expanded()):
+    for page in pages(gateway, FAMILY, _PATH, since(since_epoch) | _expanded()):
         yield from map(answer_of, page)
 
 

@@ -1,4 +1,4 @@
-"""The Stripe key, and the one way to talk to another server than Stripe's: say its address.
+"""The Stripe key, the budget of requests, and the one way to talk to another server than Stripe's: say its address.
 
 There is no default key and no default stand-in (M10). Production takes live keys only and never another address; every
 other environment refuses a live key.
@@ -52,3 +52,28 @@ class StripeSettings(FleetSettings):
             require_address(self.stripe_api_base, ("http", "https"))
         except ValueError as error:
             yield f"STRIPE_API_BASE: {error}."
+
+
+# What Stripe grants an account a second (docs.stripe.com/rate-limits): live mode, sandbox, and any single endpoint.
+LIVE_PER_SECOND, SANDBOX_PER_SECOND, ENDPOINT_PER_SECOND = 100.0, 25.0, 25.0
+
+
+class BudgetSettings(FleetSettings):
+    """What all workers together may ask of Stripe. Raise it when Stripe has raised yours."""
+
+    stripe_requests_per_second: float | None = Field(
+        default=None, ge=1, le=10_000, description="requests a second to Stripe, of all workers together; 100 or 25"
+    )
+    stripe_endpoint_requests_per_second: float = Field(
+        default=ENDPOINT_PER_SECOND, ge=1, le=10_000, description="requests a second to any one endpoint of Stripe"
+    )
+    stripe_budget_processes: int = Field(
+        default=4,
+        ge=1,
+        le=10_000,
+        description="worker processes that share the budget until the cache has counted them",
+    )
+
+    @property
+    def per_second(self) -> float:
+        return self.stripe_requests_per_second or (LIVE_PER_SECOND if self.in_production else SANDBOX_PER_SECOND)

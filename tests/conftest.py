@@ -3,7 +3,8 @@
 The stack lives in .local/test and is kept between runs, so that only the first run pays for making it.
 """
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,33 @@ from pydantic import SecretStr
 from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
+from deploy.local.ownership import Ownership
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from outbox import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
+from tests import outcomes
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fleet_template"
+
+
+def pytest_configure() -> None:
+    """Asked to stop, by either signal: fixtures are torn down, so that every process they started ends.
+
+    A shell gives its background jobs a SIGINT that is ignored, and Python leaves it so; hence both.
+    """
+    for asked_to_stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked_to_stop, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    outcomes.write_down(item, report)
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +81,7 @@ class Book:
 def book(stack: Stack, template: str) -> Iterator[Book]:
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
-        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner STRATEGY file_copy")
+        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner")
         yield Book(name, stack.postgres.fleet_url(name), stack.postgres.owner_url(name))
         superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -141,10 +160,13 @@ def rabbitmq_url(declared_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def stripe_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    database = tmp_path_factory.mktemp("stripe") / "stripe.sqlite3"
+    directory = tmp_path_factory.mktemp("stripe")
     options = ("--seed", "1", "--async-capture-delay-ms", "100", "--webhook-retry-seconds", "0.2,0.4,0.8,1,1,1,1,1")
     options += ("--refunds-beyond-balance", "overdraw")  # a test that means the waiting switches it on by control
-    with EmulatorProcess.start(database, "test-token", *options) as process:
+    with (
+        Ownership(directory),
+        EmulatorProcess.start(directory / "stripe.sqlite3", "test-token", *options) as process,
+    ):
         yield process
 
 

@@ -17,15 +17,17 @@ from pydantic import ValidationError
 from db import dead_letters
 from db.session import Database
 from messages import trace
+from messages.asking import asking_for
 from messages.base import Message
 from messages.crash_points import crash_point
-from messages.queues import ROUTES, Route
+from messages.queues import ROUTES, Route, urgency_of
 from messages.verdicts import TryAgain
 from outbox.append import Envelope
 from outbox.metrics import MESSAGE_SECONDS, MESSAGES
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
 from workers.afterwards import Delivery, after_failure, bury_unreadable, write_down
+from workers.pausing import refuse_while_paused
 
 M = TypeVar("M", bound=Message)
 Handler = Callable[[M, Database, Gateway], None]
@@ -101,8 +103,11 @@ def _context(delivery: Delivery) -> dict[str, object]:
 
 def _handle(entry: Actor, delivery: Delivery, db: Database, stripe: Gateway, sealer: Sealer | None) -> str:
     """Run the handler; returns the word for what became of the message."""
+    message = delivery.message
     try:
-        entry.handler(delivery.message, db, stripe)
+        refuse_while_paused(db, message)
+        with asking_for(message.tenant_id, urgency_of(message)):
+            entry.handler(message, db, stripe)
     except TimeLimitExceeded:
         slow = TryAgain(f"ran longer than {entry.route.time_limit_seconds} s and was interrupted")
         return after_failure(db, delivery, slow, sealer)

@@ -23,6 +23,7 @@ from workers.unanswered import key_dies_at, leave_unknown
 
 @actor(CaptureRequested)
 def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(payment_intents.FAMILY)
     claimed = _claim(db, msg)
     if claimed is None:
         return

@@ -20,12 +20,13 @@ from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Unanswered
 from workers.actor import actor
-from workers.settlement import settle
+from workers.settlement import cancel_unsent, settle
 from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
 
 
 @actor(ChargeRequested)
 def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(payment_intents.FAMILY)  # a charge that must wait its turn waits before it is claimed
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return
@@ -59,6 +60,9 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
         if payment is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no payment {msg.payment_id}")
         if payment.state not in {PaymentState.REQUESTED, PaymentState.CHARGING}:
+            return None
+        if payment.state is PaymentState.REQUESTED and payment.cancel_reason is not None:
+            cancel_unsent(tx, payment, by="charge")
             return None
         if payment.state is PaymentState.REQUESTED:
             fee = platform_fee(payment.amount, payment.plan)

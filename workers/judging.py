@@ -8,13 +8,16 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from pydantic import ValidationError
 
-from db import calls, inbox, orders, payments, refunds
+from db import calls, event_cancellations, inbox, ops_refunds, orders, payments, refunds
 from db.dead_letters import Sealed
 from db.session import Database
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
-from messages.orders import RefundOfOrderRequested
+from messages.orders import EventCancelled, RefundOfOrderRequested
+from messages.queues import kind_to_message
+from messages.refunds import EventCancellationDue, OpsRefundDue
 from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
 from outbox.intake.reading import WORDS, Decoded, Incoming, Wish, decode
 from outbox.sealing import Opener, UnopenableError
@@ -25,8 +28,8 @@ from workers import judging_money
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
-# Due again by themselves within minutes or a day, or begun anew by an operator.
-OF_THE_CLOCK = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "retention"})
+# Work that comes again by itself: the next one does what this one did not.
+PERIODIC = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "payouts", "retention"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,31 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
     # Without an id of ours its end could not be told to the letter; an edit gives the successor a fresh one.
     if opened.payload is None or opened.letter.message_uuid is None:
         return rules.UNREADABLE
-    if kind in OF_THE_CLOCK:
+    if kind in PERIODIC:
         return rules.PASSED
+    if kind in {"cancel_event", "ops_refund"}:
+        return _judge_ops_work(kind, opened.payload, db)
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
     owner = _owner(opened.payload)
     if owner is not None and kind in judging_money.BY_KIND:
         return judging_money.BY_KIND[kind](judging_money.Letter(*owner, opened.payload), db, stripe)
     return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
+
+
+def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
+    """A step of a mass cancellation, or a refund that an operator asked for: each knows whether it was taken."""
+    try:
+        message = kind_to_message()[kind].model_validate(payload)
+    except ValidationError:
+        return rules.UNREADABLE
+    with db.system_transaction() as tx:
+        if isinstance(message, EventCancellationDue):
+            run = event_cancellations.get(tx, message.cancellation_id)
+            return rules.judge_step(known=run is not None, open_=run is not None and run.takes(message.step))
+        assert isinstance(message, OpsRefundDue), "the two kinds that come here"
+        wish = ops_refunds.get(tx, message.request_id)
+    return rules.judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
 
 
 def _judge_of_payment(
@@ -119,6 +139,10 @@ def _judge_order(opened: Opened, db: Database) -> Judgement:
 
 def _judge_wish(event: Decoded, wish: Wish, db: Database) -> Judgement:
     """A refund or a cancellation that intake could not grant: its refund may have been made, or its order come."""
+    if isinstance(wish, EventCancelled):
+        with db.transaction(event.tenant_id) as tx:
+            off = event_cancellations.of_event(tx, event.tenant_id, wish.event_id)
+        return rules.judge_order(None, known=off is not None, same=True, amount=None)
     with db.transaction(event.tenant_id) as tx:
         payment_id = orders.payment_of(tx, wish.order_id)
         made = refunds.by_request_key(tx, event.key)

@@ -16,6 +16,7 @@ from dramatiq.middleware import CurrentMessage, Middleware
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages.cache import CacheSettings
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
@@ -24,10 +25,12 @@ from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
 from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
-from stripe_client.settings import StripeSettings
+from stripe_client.governor import Governor
+from stripe_client.settings import BudgetSettings, StripeSettings
 from workers import actor as actors
 from workers import (
     cancel,
+    cancel_event,
     capture,
     charge,
     classify,
@@ -36,6 +39,8 @@ from workers import (
     dispute_lookup,
     event_sweep,
     lookup,
+    ops_refund,
+    payouts,
     reconcile,
     refund,
     refund_lookup,
@@ -47,10 +52,11 @@ from workers import (
 )
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.settings import DisputeSettings, SweepSettings
+from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
     "cancel",
+    "cancel_event",
     "capture",
     "charge",
     "classify",
@@ -60,6 +66,8 @@ __all__ = [
     "event_sweep",
     "lookup",
     "main",
+    "ops_refund",
+    "payouts",
     "reconcile",
     "refund",
     "refund_lookup",
@@ -111,18 +119,21 @@ def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, 
 def start() -> None:
     """Make this process a worker; called by the dramatiq command in each process it starts."""
     database, broker_settings, stripe_settings, seal = _settings()
+    governor = Governor(*load(BudgetSettings, CacheSettings))
     configure_logs(database.app_env, "worker")
     broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())
     dramatiq.set_broker(broker)
     dramatiq.set_encoder(StrictEncoder())
-    build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings), Sealer(seal))
+    build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings, governor), Sealer(seal))
 
 
 def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
     """All that a worker reads, so that every problem is named at once; handlers read their own classes again."""
     try:
-        of_handlers = (OpenSettings, SweepSettings, DisputeSettings)
-        load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings, *of_handlers)
+        load(
+            *(DatabaseSettings, BrokerSettings, CacheSettings, StripeSettings, BudgetSettings),
+            *(SealSettings, OpenSettings, *PERIODIC_SETTINGS),
+        )
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:
         stop_the_start(error)

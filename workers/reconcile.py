@@ -21,6 +21,7 @@ from db.session import Database, Tx
 from messages.bank import BankLine
 from messages.base import Message
 from messages.crash_points import crash_point
+from messages.disputes import DisputeLookupRequested
 from messages.ids import PaymentId, TenantId
 from messages.money import DECIMALS, Money
 from messages.payments import PaymentLookupRequested
@@ -238,7 +239,10 @@ def _finish(db: Database, run: Run) -> None:
 
 def _lookup(tx: Tx, case: Fixable) -> Message:
     """The question that may put a case right: only asks, and books what Stripe answers."""
-    refund_id = bank_lines.refund_behind(tx, case.subject)
+    source_id, refund_id = bank_lines.source_of(tx, case.subject)
+    owner = {"tenant_id": case.tenant_id, "payment_id": case.payment_id}
     if refund_id is not None:
-        return RefundLookupRequested(tenant_id=case.tenant_id, payment_id=case.payment_id, refund_id=refund_id)
-    return PaymentLookupRequested(tenant_id=case.tenant_id, payment_id=case.payment_id)
+        return RefundLookupRequested.model_validate(owner | {"refund_id": refund_id})
+    if source_id is not None and source_id.startswith(("dp_", "du_")):
+        return DisputeLookupRequested.model_validate(owner | {"dispute_id": source_id})
+    return PaymentLookupRequested.model_validate(owner)

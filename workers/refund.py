@@ -24,6 +24,7 @@ from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
 
 @actor(RefundRequested)
 def refund(msg: RefundRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(stripe_refunds.FAMILY)
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return

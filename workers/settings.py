@@ -20,6 +20,16 @@ class SweepSettings(FleetSettings):
     )
 
 
+class EventCancellationSettings(FleetSettings):
+    event_cancellation_despite_balance: bool = Field(
+        default=False,
+        description="go on when Stripe's balance is too small, and let the refunds wait at Stripe",
+    )
+    event_cancellation_balance_seconds: float = Field(
+        default=60.0, gt=0, description="how long a mass cancellation waits before it asks for the balance again"
+    )
+
+
 class DisputeSettings(FleetSettings):
     dispute_alarm_hours: float = Field(
         default=72.0, gt=0, description="how many hours before evidence is due a person is told, when none was sent"
@@ -60,3 +70,14 @@ class RetentionSettings(FleetSettings):
     retain_failures_days: int = Field(default=400, ge=90, description="how long failed runs of messages are kept")
     retain_calls_days: int = Field(default=400, ge=90, description="how long settled calls to Stripe are kept")
     retain_runs_days: int = Field(default=90, ge=30, description="how long finished rolling reconciliations are kept")
+
+
+# What the periodic work reads; all of it is checked at the start of a worker.
+PERIODIC_SETTINGS: tuple[type[FleetSettings], ...] = (
+    SweepSettings,
+    EventSweepSettings,
+    ReconcileSettings,
+    RetentionSettings,
+    DisputeSettings,
+    EventCancellationSettings,
+)

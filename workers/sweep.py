@@ -9,8 +9,9 @@ It moves no money itself, and waking something twice is harmless, because the me
 
 from loguru import logger
 
-from db import cases, disputes, standstill, watch
+from db import cases, disputes, event_cancellations, standstill, watch
 from db.cases import CaseType
+from db.event_cancellations import StandingRun
 from db.session import Database, Tx
 from db.standstill import Standing, StandingDispute, StandingEvent
 from db.watch import Finding
@@ -22,7 +23,13 @@ from messages.disputes import (
     EvidenceSubmissionRequested,
 )
 from messages.payments import ChargeRequested, PaymentLookupRequested
-from messages.refunds import CancelRequested, CaptureRequested, RefundLookupRequested, RefundRequested
+from messages.refunds import (
+    CancelRequested,
+    CaptureRequested,
+    EventCancellationDue,
+    RefundLookupRequested,
+    RefundRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
@@ -46,6 +53,7 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
             tx, older_than_seconds=patience, unseen_seconds=of_disputes.dispute_unseen_seconds, limit=LIMIT
         )
         append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
+        append(tx, *map(_for_cancellation, event_cancellations.standing_still(tx, older_than_seconds=patience)))
     if standing or waiting or unseen:
         logger.info(
             "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
@@ -78,6 +86,10 @@ _OF_DISPUTE: dict[str, type[DisputeLookupRequested | EvidenceSubmissionRequested
 def _for_dispute(found: StandingDispute) -> Message:
     kind = _OF_DISPUTE[found.wake_as]
     return kind(tenant_id=found.tenant_id, payment_id=found.payment_id, dispute_id=found.dispute_id)
+
+
+def _for_cancellation(found: StandingRun) -> Message:
+    return EventCancellationDue(tenant_id=found.tenant_id, cancellation_id=found.cancellation_id, step=found.step)
 
 
 def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> None:

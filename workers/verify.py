@@ -6,84 +6,30 @@ there twice is duplicated, what nobody asked for is unexpected; and per tenant a
 must equal the sum of Stripe's balance transactions, else the difference is unexplained.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import orjson
 
-from db import audit, dead_letters
+from db import audit, audit_refunds, dead_letters
 from db import outbox as outbox_table
 from db.audit import BookedPayment
 from db.session import Database
 from messages.queues import DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
+from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Charged
-from stripe_client.payment_intents import Listed, listed
+from stripe_client.payment_intents import listed
+from stripe_client.refunds import listed as listed_refunds
+from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
+from workers.verify_report import Report
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
 # With the buyer, the bank or the venue: nothing of ours is due.
 RESTING = frozenset({"requires_action", "processing", "authorized"})
-# A payment that moved this recently is being worked on, even when its message is with a worker and no queue shows it.
-IN_HAND_SECONDS = 60.0
-
-Balances = dict[tuple[UUID, str], int]
-
-
-@dataclass(slots=True)
-class Count:
-    """One kind of thing; every attempted one is done, waiting, dead or lost."""
-
-    attempted: int = 0
-    done: int = 0
-    waiting: int = 0
-    dead: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    unexpected: int = 0
-
-
-@dataclass(slots=True)
-class Report:
-    """The result. `findings` says in words what each lost, duplicated, unexpected or unexplained thing is."""
-
-    kinds: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
-    unexplained: Balances = field(default_factory=dict)
-    states: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """The four numbers that must be zero."""
-        counts = list(self.kinds.values())
-        return {
-            "lost": sum(count.lost for count in counts),
-            "duplicated": sum(count.duplicated for count in counts),
-            "unexpected": sum(count.unexpected for count in counts),
-            "unexplained_minor": sum(abs(minor) for minor in self.unexplained.values()),
-        }
-
-    @property
-    def clean(self) -> bool:
-        return not any(self.totals.values())
-
-    @property
-    def quiet(self) -> bool:
-        """Nothing waits for us any more."""
-        return not any(count.waiting for kind, count in self.kinds.items() if kind != "payments with buyer or bank")
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            **self.totals,
-            "kinds": {kind: asdict(count) for kind, count in self.kinds.items()},
-            "unexplained": {f"{tenant}/{currency}": minor for (tenant, currency), minor in self.unexplained.items()},
-            "states": dict(self.states),
-            "findings": self.findings,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +37,13 @@ class Asked:
     """The order service's own log: one JSON object a line, written by whoever publishes.
 
     {"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}
+    {"published": "wish", "key": source#id of the event, "order_id": ...}  an order cancelled, or money wanted back
     {"told": "payment.succeeded", "event_id": ..., "payment_id": ...}      what came back to the order service
     """
 
     orders: frozenset[UUID]
     poison: frozenset[bytes]
+    wishes: frozenset[tuple[str, UUID]]
     told: tuple[tuple[str, UUID, str], ...]
     listens: bool
 
@@ -105,6 +53,9 @@ class Asked:
         return cls(
             orders=frozenset(UUID(line["order_id"]) for line in lines if line.get("published") == "order"),
             poison=frozenset(bytes.fromhex(line["sha256"]) for line in lines if line.get("published") == "poison"),
+            wishes=frozenset(
+                (line["key"], UUID(line["order_id"])) for line in lines if line.get("published") == "wish"
+            ),
             told=tuple((line["told"], UUID(line["payment_id"]), line["event_id"]) for line in lines if "told" in line),
             listens=any("told" in line or line.get("listening") for line in lines),
         )
@@ -120,23 +71,29 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     report = Report()
     with db.system_transaction() as tx:
         since = audit.first_order_epoch(tx)
+    # The youngest first: a refund or dispute that is made meanwhile then has its charge among those listed later.
+    disputes_at_stripe = list(listed_disputes(stripe, since_epoch=since))
+    refunds_at_stripe = list(listed_refunds(stripe, since_epoch=since))
     at_stripe = list(listed(stripe, since_epoch=since))
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
         book = {payment.payment_id: payment for payment in audit.payments(tx)}
+        refunds = audit_refunds.refunds(tx)
+        disputes = audit_refunds.disputes(tx)
         _check_orders(
             report, asked, audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison)), depths
         )
+        _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), depths)
         _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
         _check_events(report, audit.inbox(tx))
         ledger = audit.stripe_balances(tx)
         _check_journals(report, *audit.journals(tx))
     _check_payments(report, book.values())
-    _check_charges(report, book, at_stripe)
+    check_charges(report, book, at_stripe)
+    check_refunds(report, book, refunds, refunds_at_stripe, at_stripe)
+    check_disputes(report, book, disputes, disputes_at_stripe)
     _check_facts(report, asked, book.values(), depths)
-    report.unexplained = _difference(ledger, _balances_at_stripe(at_stripe))
-    for (tenant, currency), minor in report.unexplained.items():
-        report.findings.append(f"tenant {tenant}: the ledger and Stripe differ by {minor} {currency} minor units")
+    check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe)
     return report
 
 
@@ -152,6 +109,16 @@ def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[byt
     poison.lost = poison.attempted - poison.dead - poison.waiting
     for missing in (sorted(asked.orders - seen) if orders.lost else [])[:20]:
         report.findings.append(f"order {missing} was published and is nowhere")
+
+
+def _check_wishes(report: Report, asked: Asked, granted: set[str], depths: dict[str, int]) -> None:
+    """Each refund or cancellation the order service asked for was granted, or is a dead letter."""
+    wishes = report.kinds["refunds and cancellations asked for"]
+    wishes.attempted, wishes.done = len(asked.wishes), len(granted)
+    wishes.waiting = min(max(0, depths[ORDERS_QUEUE]), wishes.attempted - wishes.done)
+    wishes.lost = wishes.attempted - wishes.done - wishes.waiting
+    lost = sorted(key for key, _ in asked.wishes if key not in granted) if wishes.lost else []
+    report.findings.extend(f"event {key} was published and nothing came of it" for key in lost[:20])
 
 
 def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str, int], open_dead_letters: int) -> None:
@@ -184,57 +151,11 @@ def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
             count.done += 1
         elif payment.has_dead_letter:
             count.dead += 1
-        elif _is_in_hand(payment) or payment.state in RESTING:
+        elif is_in_hand(payment) or payment.state in RESTING:
             count.waiting += 1
         else:
             count.lost += 1
             report.findings.append(f"payment {payment.payment_id} stands as {payment.state} and nothing works on it")
-
-
-def _is_in_hand(payment: BookedPayment) -> bool:
-    return payment.has_outbox_row or payment.event_waits or payment.seconds_since_move < IN_HAND_SECONDS
-
-
-def _check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: list[Listed]) -> None:
-    """Each charge at Stripe has one charge, and one journal, of the same amount in the book; and back (M1, M2)."""
-    count = report.kinds["charges"]
-    charged: dict[UUID, list[Charged]] = defaultdict(list)
-    for intent in at_stripe:
-        if isinstance(intent.outcome, Charged):
-            charged[intent.payment_id].append(intent.outcome)
-    for payment_id, outcomes in charged.items():
-        count.attempted += 1
-        payment = book.get(payment_id)
-        if len(outcomes) > 1:
-            count.duplicated += len(outcomes) - 1
-            report.findings.append(f"payment {payment_id} was charged {len(outcomes)} times")
-        if payment is None:
-            count.unexpected += 1
-            report.findings.append(f"Stripe holds a charge for payment {payment_id}, which the book does not know")
-        else:
-            _compare_charge(report, count, payment, outcomes)
-    for payment in book.values():
-        if payment.charge_id is not None and payment.payment_id not in charged:
-            count.unexpected += 1
-            report.findings.append(f"the book holds charge {payment.charge_id}, which Stripe does not list")
-
-
-def _compare_charge(report: Report, count: Count, payment: BookedPayment, outcomes: list[Charged]) -> None:
-    match = next((outcome for outcome in outcomes if outcome.charge_id == payment.charge_id), None)
-    if match is None:
-        if _is_in_hand(payment) or payment.has_dead_letter:
-            count.waiting += 1
-            return
-        count.lost += 1
-        report.findings.append(f"payment {payment.payment_id} was charged at Stripe, but the book says {payment.state}")
-        return
-    count.done += 1
-    if not (match.amount.minor == payment.charged_minor == payment.journal_minor):
-        count.unexpected += 1
-        report.findings.append(
-            f"charge {payment.charge_id}: Stripe {match.amount.minor}, book {payment.charged_minor}, "
-            f"journal {payment.journal_minor}"
-        )
 
 
 def _check_facts(report: Report, asked: Asked, book: Iterable[BookedPayment], depths: dict[str, int]) -> None:
@@ -244,7 +165,7 @@ def _check_facts(report: Report, asked: Asked, book: Iterable[BookedPayment], de
     count = report.kinds["payment.succeeded told"]
     told: dict[UUID, set[str]] = defaultdict(set)
     for kind, payment_id, event_id in asked.told:
-        if kind == "payment.succeeded":
+        if kind in {"payment.succeeded", "payment.succeeded_late"}:
             told[payment_id].add(event_id)
     succeeded = [payment.payment_id for payment in book if payment.state == "succeeded"]
     count.attempted = len(succeeded)
@@ -253,20 +174,3 @@ def _check_facts(report: Report, asked: Asked, book: Iterable[BookedPayment], de
     count.waiting = min(under_way, count.attempted - count.done)
     count.lost = count.attempted - count.done - count.waiting
     count.duplicated = sum(len(events) - 1 for events in told.values() if len(events) > 1)
-
-
-def _balances_at_stripe(at_stripe: list[Listed]) -> Balances:
-    """Net of the balance transactions of our charges, per tenant and the balance's currency."""
-    sums: Balances = defaultdict(int)
-    for intent in at_stripe:
-        if isinstance(intent.outcome, Charged):
-            balance = intent.outcome.balance
-            gross = balance.amount if balance else intent.outcome.amount
-            sums[intent.tenant_id, gross.currency] += gross.minor - (balance.fee.minor if balance else 0)
-    return sums
-
-
-def _difference(ledger: Balances, stripe: Balances) -> Balances:
-    keys = ledger.keys() | stripe.keys()
-    differences = {key: ledger.get(key, 0) - stripe.get(key, 0) for key in sorted(keys, key=str)}
-    return {key: minor for key, minor in differences.items() if minor}

@@ -25,6 +25,7 @@ from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.dispute_event import apply_dispute_event
 from workers.early_warning import apply_warning_event
+from workers.payout_event import look_at_payout
 from workers.refund_event import apply_refund_event
 from workers.settlement import settle_answer
 
@@ -33,6 +34,9 @@ from workers.settlement import settle_answer
 def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
     event, payment = _match(db, msg)
     if event.state in {"applied", "kept"}:
+        return
+    if event.event_type.startswith("payout."):  # of the account, and so of no payment
+        _mark_applied(db, event, look_at_payout(db, event))
         return
     if payment is None:
         _leave_unmatched(db, event)

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from types import TracebackType
+from typing import Self, TextIO
 
 import psutil
 
@@ -28,7 +29,7 @@ class AlreadyRunningError(Exception):
 
 
 class Ownership:
-    """Held from `take` until `release`."""
+    """Held from `take` until `release`, or during a `with` block."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,6 +55,15 @@ class Ownership:
         if self._lock is not None:
             self._lock.close()
         self._guard = self._lock = None
+
+    def __enter__(self) -> Self:
+        self.take()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
     def _wait_for_lock(self, lock: TextIO) -> None:
         deadline = time.monotonic() + GUARD_SECONDS

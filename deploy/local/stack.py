@@ -46,7 +46,7 @@ class Stack:
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
         self.console = Console(self.directory, self.memory)
-        self._api = Api(self.directory)
+        self._api = Api(self.directory, self.memory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
         self._ownership = Ownership(self.directory)
 
@@ -135,6 +135,9 @@ class Stack:
             "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
             "STRIPE_WEBHOOK_SECRETS": self.memory.secret("stripe_webhook", prefix="whsec_"),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+            # The emulator limits nobody until it is told to; Stripe's own figures would make a bench measure our brake.
+            "STRIPE_REQUESTS_PER_SECOND": "2000",
+            "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": "2000",
             "STRIPE_EMULATOR_PORT": str(port),
             "STRIPE_EMULATOR_CONTROL_PORT": str(self.memory.port("stripe_control")),
             "STRIPE_EMULATOR_CONTROL_TOKEN": self.memory.secret("stripe_control"),

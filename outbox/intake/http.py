@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages.cache import CacheSettings
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.intake.api.app import Api
@@ -34,7 +35,7 @@ from outbox.intake.inbox import receive
 from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
 from outbox.problems import problem
-from outbox.settings import BrokerSettings, CacheSettings, HttpSettings
+from outbox.settings import BrokerSettings, HttpSettings
 from stripe_client.snapshots import UnreadableEventError
 from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
 
@@ -58,10 +59,10 @@ class Door:
         self._secrets = secrets.stripe_webhook_secrets
         self._livemode = secrets.in_production
         self._broker_url = broker.rabbitmq_url.get_secret_value()
-        self._cache_url = cache.address
+        self._cache_url = cache.client_url
 
     def app(self) -> Starlette:
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/webhooks/stripe", self.stripe_webhook, methods=["POST"]),
                 Route("/health/live", self.live),
@@ -71,6 +72,8 @@ class Door:
             ],
             exception_handlers={HTTPException: _unrouted},
         )
+        app.router.redirect_slashes = False  # it would send a POST, and its caller, to whatever Host was named
+        return app
 
     async def stripe_webhook(self, request: Request) -> Response:
         started = time.perf_counter()

@@ -1,5 +1,5 @@
 """take: what every door does with an order it has read. One statement writes order, payment and history, and the
-ChargeRequested follows in the same transaction, which is the caller's.
+ChargeRequested follows in the same transaction, which is the caller's. An order of a cancelled event is never charged.
 
 Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
 contradicts what the book holds and is refused.
@@ -9,17 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuid_utils
+from loguru import logger
 
-from db import orders, tenants
+from db import event_cancellations, orders, payments, tenants
 from db.orders import NewOrder
 from db.session import Tx
+from messages.base import Message
 from messages.ids import PaymentId, TenantId
 from messages.orders import OrderPlaced
 from messages.payments import ChargeRequested
 from messages.redaction import redact_value
+from messages.refunds import CancelRequested
 from outbox.append import append_traced
 
 
@@ -68,13 +72,25 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> li
     """
     check_venues(tx, offers)
     firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
+    off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in firsts})
     new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
-    append_traced(tx, [(_charge(tenant_id, offer), offer.trace_id) for offer in offers if offer.payment_id in new])
+    accepted = [offer for offer in offers if offer.payment_id in new]
+    append_traced(tx, [(_first_message(tx, tenant_id, offer, off, by), offer.trace_id) for offer in accepted])
     return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
 
 
-def _charge(tenant_id: TenantId, offer: Offer) -> ChargeRequested:
-    return ChargeRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
+def _first_message(tx: Tx, tenant_id: TenantId, offer: Offer, off: set[UUID], by: str) -> Message:
+    """An order of a cancelled event is never charged.
+
+    It is taken and cancelled at once rather than refused: `payment.failed` then tells the order service, and so the
+    buyer, by itself. As a dead letter it would wait for a person who has nothing to decide, at the end of a large sale
+    some hundred times.
+    """
+    if offer.order.event_id not in off:
+        return ChargeRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
+    payments.wish_to_cancel(tx, offer.payment_id, reason="event_cancelled", by=by)
+    logger.info("order {} is of a cancelled event; it is cancelled", offer.order.order_id)
+    return CancelRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
 
 
 def check_venues(tx: Tx, offers: Iterable[Offer]) -> None:

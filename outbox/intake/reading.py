@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from messages import trace
 from messages.base import CloudEvent, dataschema
 from messages.ids import TenantId
-from messages.orders import OrderCancelled, OrderPlaced, RefundOfOrderRequested
+from messages.orders import EventCancelled, OrderCancelled, OrderPlaced, RefundOfOrderRequested
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.intake.offers import Offer, Unreadable
 
-Wish = RefundOfOrderRequested | OrderCancelled
-WORDS: dict[str, type[OrderPlaced] | type[RefundOfOrderRequested] | type[OrderCancelled]] = {
-    word.event_type: word for word in (OrderPlaced, RefundOfOrderRequested, OrderCancelled)
+Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled
+WORDS: dict[str, type[OrderPlaced] | type[RefundOfOrderRequested] | type[OrderCancelled] | type[EventCancelled]] = {
+    word.event_type: word for word in (OrderPlaced, RefundOfOrderRequested, OrderCancelled, EventCancelled)
 }
 
 
@@ -32,7 +32,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An event that was read: `content` is a new order, or a wish about one that should be in the book."""
+    """An event that was read: `content` is a new order, or a wish about what should be in the book."""
 
     incoming: Incoming
     event: CloudEvent

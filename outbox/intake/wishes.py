@@ -1,4 +1,5 @@
-"""Wishes of the order service about an order: money back, or all of it off. Granted in the caller's transaction.
+"""Wishes of the order service: money of an order back, all of it off, or a whole event off. Granted in the caller's
+transaction.
 
 Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
 cancelled changes nothing.
@@ -8,8 +9,9 @@ from db import orders
 from db.session import Tx
 from messages import trace
 from messages.ids import PaymentId
-from messages.orders import OrderCancelled, RefundOfOrderRequested
+from messages.orders import EventCancelled, OrderCancelled, RefundOfOrderRequested
 from messages.redaction import redact_text
+from outbox.cancelling_events import cancel_event
 from outbox.intake.offers import Outcome, Unreadable
 from outbox.intake.reading import Decoded, Wish
 from outbox.refunding import Asked, NotRefundableError, give_everything_back, request_refund
@@ -23,6 +25,8 @@ def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
     Raises:
         Unreadable: the order is unknown here, or its money cannot be given back like that.
     """
+    if isinstance(wish, EventCancelled):
+        return _call_off(tx, event, wish, by)
     payment_id = orders.payment_of(tx, wish.order_id)
     if payment_id is None:
         raise Unreadable(f"order {wish.order_id} is unknown here; replay this once the order has come")
@@ -34,7 +38,16 @@ def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
     return Outcome.ACCEPTED if asked.new or asked.canceling else Outcome.DUPLICATE
 
 
-def _ask(tx: Tx, payment_id: PaymentId, event: Decoded, wish: Wish, by: str) -> Asked:
+def _call_off(tx: Tx, event: Decoded, wish: EventCancelled, by: str) -> Outcome:
+    """An event without a single order is called off as well: its orders may be on their way."""
+    with trace.following(event.trace_id):
+        _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
+    return Outcome.ACCEPTED if new else Outcome.DUPLICATE
+
+
+def _ask(
+    tx: Tx, payment_id: PaymentId, event: Decoded, wish: OrderCancelled | RefundOfOrderRequested, by: str
+) -> Asked:
     note = redact_text(wish.note)
     match wish:
         case OrderCancelled():

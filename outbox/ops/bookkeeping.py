@@ -6,7 +6,7 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db import case_lists, event_sweep, ledger_chain, ledger_reports
+from db import case_lists, event_sweep, ledger_chain, ledger_reports, reconciliation_runs
 from db.cases import Case
 from db.ledger_reports import AccountTotal, Receivable, VenueBalance
 from outbox.ops import tables
@@ -197,6 +197,23 @@ def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_js
         print_json(record(case))
         return
     out().print(plain(f"Closed: {case.type.replace('_', ' ')} {case.subject}. The same finding is not opened again."))
+
+
+@troubles()
+def list_runs(*, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = reconciliation_runs.latest(tx, limit=limit)
+    if as_json:
+        print_json({"runs": [record(run) for run in found]})
+        return
+    columns = ("lines", "differing", "opened", "closed")
+    shown = table("began (UTC)", "span", "from", "until", *columns, "state", right=columns)
+    for run in found:
+        window = (f"{run.window_from:%m-%d %H:%M}", f"{run.window_until:%m-%d %H:%M}")
+        numbers = [str(n) for n in (run.lines, run.mismatches, run.cases_opened, run.cases_closed)]
+        word = tables.state(run.state if run.state != "running" else f"running_{run.phase}")
+        shown.add_row(f"{run.started_at:%Y-%m-%d %H:%M:%S}", run.span, *window, *numbers, word)
+    out().print(shown if found else "The book and the bank were never compared.")
 
 
 @troubles()

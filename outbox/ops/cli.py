@@ -28,6 +28,7 @@ from outbox.ops.options import (
     choosing,
     one_of,
 )
+from outbox.ops.pause_commands import pause
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: find, understand, preview, replay, edit, discard.")
 payment = typer.Typer(no_args_is_help=True, help="One payment, from intake to ledger.")
@@ -226,6 +227,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(payment, name="payment")
     app.add_typer(outbox, name="outbox")
     app.add_typer(ops, name="ops")
+    app.add_typer(pause, name="pause")
     cli_bookkeeping.add_to(app)
     cli_disputes.add_to(app)
     app.command()(queues)

@@ -89,6 +89,14 @@ def close_case(case: CaseId, operator: Operator = None, reason: Reason = None, a
     close_case(case, operator, reason, as_json=as_json)
 
 
+@cases.command("runs")
+def list_runs(limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List the comparisons with Stripe's balance transactions, the newest first."""
+    from outbox.ops.bookkeeping import list_runs
+
+    list_runs(limit=limit, as_json=as_json)
+
+
 @events.command("coverage")
 def coverage(hours: Hours = 24, as_json: AsJson = False) -> None:
     """Show for each hour how many events Stripe lists, and by which road they came; exit code 1: nobody sweeps."""

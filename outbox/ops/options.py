@@ -35,6 +35,8 @@ BatchId = Annotated[UUID, typer.Argument(metavar="BATCH", help="the batch's id")
 STATES = ("open", "replaying", "resolved", "discarded", "all")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _PANEL = "Which letters"
+# What a person picks from a list, as the console offers it; seconds.
+SPANS = {"15 minutes": 900.0, "1 hour": 3_600.0, "4 hours": 14_400.0, "1 day": 86_400.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def _choose(
         str | None, typer.Option(metavar="AGE", help="90s, 30m, 2h, 7d", rich_help_panel=_PANEL)
     ] = None,
 ) -> Chosen:
-    older_than_seconds = _seconds(older_than) if older_than is not None else None
+    older_than_seconds = seconds_of(older_than, "--older-than") if older_than is not None else None
     return Chosen(tuple(letters or ()), group, kind, cause, source, tenant, payment, text, older_than_seconds)
 
 
@@ -124,8 +126,9 @@ def one_of(name: str, given: str, known: tuple[str, ...]) -> str:
     return given
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str, option: str) -> float:
+    """90s, 30m, 2h or 7d."""
     matched = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if matched is None:
-        raise typer.BadParameter(f"{text!r} is no age; write 90s, 30m, 2h or 7d", param_hint="--older-than")
+        raise typer.BadParameter(f"{text!r} is no length of time; write 90s, 30m, 2h or 7d", param_hint=option)
     return float(matched[1]) * _UNITS[matched[2] or "s"]

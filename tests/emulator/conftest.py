@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 import stripe
 
+from deploy.local.ownership import Ownership
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from tests.emulator.spec import Judge, load
@@ -52,9 +53,12 @@ def judge_of_all_answers() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    database = tmp_path_factory.mktemp("emulator") / "stripe.sqlite3"
+    directory = tmp_path_factory.mktemp("emulator")
     options = ("--seed", "1", "--async-capture-delay-ms", "100", "--webhook-retry-seconds", "0.2,0.4,0.8")
-    with EmulatorProcess.start(database, "test-token", *options) as process:
+    with (
+        Ownership(directory),
+        EmulatorProcess.start(directory / "stripe.sqlite3", "test-token", *options) as process,
+    ):
         yield process
 
 

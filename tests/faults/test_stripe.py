@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from deploy.local.demo.sale import Publication
-from tests.journeys.fleet import Fleet, meanwhile
+from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean, assert_told_in_order
+from tests.meanwhile import meanwhile
 
 CREATE = {"method": "POST", "path": "/v1/payment_intents"}
 NEEDS_3DS = "pm_card_threeDSecure2Required"
 ORDERS = 12
 A_DAY_AND_AN_HOUR = 25 * 3_600
+ABSENT_SO_FAR = "Stripe lists no such intent%"
 
 
 @pytest.mark.parametrize(
@@ -37,14 +39,14 @@ def test_a_call_that_goes_wrong_at_stripe_charges_once(fleet: Fleet, effect: str
     fleet.control.add_fault(effect, **CREATE, **details)
     if effect != "error_rolled_forward":
         fleet.control.add_fault("webhook_drop")  # which would settle the payment before it is tried again
-    orders = fleet.orders(ORDERS)
+    orders, before = fleet.orders(ORDERS), firings(fleet, effect)
 
     fleet.publish(*orders)
     if effect == "error" and details["stored"]:
         the_day_passes(fleet, orders)
 
     assert_clean(fleet, hurry=True)
-    assert fleet.control.summary()["firings"][effect] >= details["max_firings"]
+    assert firings(fleet, effect) - before >= details["max_firings"]
     assert {fleet.state_of(order) for order in orders} == {"succeeded"}
 
 
@@ -119,8 +121,10 @@ def test_a_call_older_than_its_key_is_looked_up_before_anything_is_sent(
     fleet.control.add_fault(effect, **CREATE)
     order = fleet.order()
     fleet.publish(order)
-    fleet.wait_until(lambda: bool(calls_of(fleet, order)) and failures_of(fleet, order) > 0, "an unanswered call")
-    fleet.kill("workers", for_good=True)
+    fleet.wait_until(lambda: failures_of(fleet, order) > 0, "an unanswered call")
+    if effect == "drop_after":  # a busy machine may lose a call before Stripe has seen it
+        fleet.wait_until(lambda: was_charged(fleet, order), "the call that was executed")
+    fleet.stop("workers")  # in good order: a call still under way would come to a Stripe that has forgotten its key
 
     fleet.control.advance_clock(A_DAY_AND_AN_HOUR)
     fleet.change(
@@ -151,16 +155,38 @@ def failures_of(fleet: Fleet, order: Publication) -> int:
     return int(found[0]["count"])
 
 
+def was_charged(fleet: Fleet, order: Publication) -> bool:
+    payment_id = str(fleet.payment_of(order)["payment_id"])
+    return any(effect["metadata"].get("payment_id") == payment_id for effect in fleet.control.effects())
+
+
+def firings(fleet: Fleet, effect: str) -> int:
+    return int(fleet.control.summary()["firings"].get(effect, 0))
+
+
 def the_day_passes(fleet: Fleet, orders: list[Publication]) -> None:
-    """A key that replays a failure proves nothing, and absence is believed only a day later; that day passes now."""
-    fleet.wait_until(lambda: waiting(fleet) == len(orders) // 2, "six payments wait for a proof of absence")
+    """A key that replays a failure proves nothing, and absence is believed only a day later; that day passes now.
+
+    For how many of the orders is chance: a quick retry may use up a fault that would have met another order's first
+    try. What holds for each: it is charged, or was looked up at Stripe and put off with its first key, never sent anew.
+    """
+
+    def looked_at() -> list[dict[str, Any]]:
+        return fleet.rows(_LOOKED_AT, ABSENT_SO_FAR, [order.log["order_id"] for order in orders])
+
+    def decided() -> bool:
+        fleet.hurry()  # however often it is looked up, a day has not passed
+        found = looked_at()
+        return len(found) == len(orders) and all(each["put_off"] or each["state"] == "succeeded" for each in found)
+
+    fleet.wait_until(decided, "each order is charged or waits for a proof of absence", poll=0.3)
+    assert any(each["put_off"] for each in looked_at())
+    assert {call["generation"] for order in orders for call in calls_of(fleet, order)} == {1}
     fleet.change("UPDATE calls SET last_sent_at = last_sent_at - interval '25 hours' WHERE needs_lookup")
 
 
-def waiting(fleet: Fleet) -> int:
-    return int(
-        fleet.rows(
-            "SELECT count(*) FROM message_failures f JOIN payments p USING (payment_id) "
-            "WHERE verdict = 'try_later' AND state = 'charging'"
-        )[0]["count"]
-    )
+_LOOKED_AT = """
+    SELECT state, EXISTS (
+        SELECT FROM message_failures f WHERE f.payment_id = p.payment_id AND reason LIKE %s) AS put_off
+    FROM payments p WHERE order_id = ANY(%s::uuid[])
+"""

@@ -12,7 +12,8 @@ import pytest
 from db.session import Database
 from messages.queues import DELIVERY_LIMIT
 from messages.settings import AppEnv
-from outbox.dead_letters import DeadLetterDrain
+from outbox.consuming import Consumer
+from outbox.dead_letters import drain as drain_of
 from outbox.sealing import Opener, OpenSettings, Sealer, SealSettings, pair_from_seed
 from tests.waiting import until
 
@@ -20,9 +21,9 @@ PUBLIC, PRIVATE = pair_from_seed("tests")
 
 
 @pytest.fixture
-def drain(db: Database, rabbitmq_url: str) -> Iterator[DeadLetterDrain]:
+def drain(db: Database, rabbitmq_url: str) -> Iterator[Consumer]:
     sealer = Sealer(SealSettings(app_env=AppEnv.TEST, dead_letter_public_key=PUBLIC))
-    running = DeadLetterDrain(db, rabbitmq_url, sealer)
+    running = drain_of(db, rabbitmq_url, sealer)
     thread = Thread(target=running.run, daemon=True)
     thread.start()
     yield running
@@ -31,7 +32,7 @@ def drain(db: Database, rabbitmq_url: str) -> Iterator[DeadLetterDrain]:
 
 
 def test_a_message_that_kills_its_worker_ends_as_a_letter_with_its_original(
-    drain: DeadLetterDrain, owner: psycopg.Connection, rabbitmq_url: str
+    drain: Consumer, owner: psycopg.Connection, rabbitmq_url: str
 ) -> None:
     payload = {"tenant_id": str(uuid4()), "payment_id": str(uuid4())}
     body = {
@@ -69,7 +70,7 @@ def test_a_message_that_kills_its_worker_ends_as_a_letter_with_its_original(
     ],
 )
 def test_what_nobody_can_handle_says_why(
-    drain: DeadLetterDrain, owner: psycopg.Connection, rabbitmq_url: str, body: bytes, cause: str
+    drain: Consumer, owner: psycopg.Connection, rabbitmq_url: str, body: bytes, cause: str
 ) -> None:
     reject(rabbitmq_url, "charges", body)
 

@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from db.settings import DatabaseSettings
+from messages.cache import CacheSettings
 from messages.settings import FleetSettings, SettingsError, load
-from outbox.settings import BrokerSettings, CacheSettings
+from outbox.settings import BrokerSettings
 from stripe_client.settings import StripeSettings
 from stripe_client.webhooks import WebhookSettings
 

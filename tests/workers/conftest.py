@@ -16,7 +16,10 @@ from db.tenants import Tenant
 from messages.payments import ChargeRequested
 from stripe_client.gateway import Gateway
 from tests import factories
+from tests.budgets import budget, budget_name, governor_of
 from workers.charge import charge
+
+__all__ = ["budget", "budget_name", "governor_of"]  # fixtures
 
 
 @pytest.fixture

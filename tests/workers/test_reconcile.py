@@ -7,47 +7,31 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import case_lists, ledger
-from db.cases import Case
+from db import ledger
 from db.ledger import Entry
 from db.payments import Payment
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.reconciliation import ReconcileDue
-from messages.refunds import RefundLookupRequested, RefundRequested
 from messages.verdicts import TryAgain
-from outbox.refunding import request_refund
 from stripe_client.gateway import Gateway
 from tests.workers.conftest import Ledgers
+from tests.workers.reconciling import at_once, cases_of, reconcile_now
 from workers.reconcile import reconcile
-from workers.refund import refund
-from workers.refund_lookup import refund_lookup
 
 Pay = Callable[..., Payment]
-Run = Callable[..., None]
+Run = Callable[[], None]
 
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APP_ENV", "test")
-    monkeypatch.setenv("RECONCILE_GRACE_SECONDS", "0")
-    monkeypatch.setenv("RECONCILE_AUTO_FIX_SECONDS", "0")
+    at_once(monkeypatch)
 
 
 @pytest.fixture
 def run(db: Database, gateway: Gateway, owner: psycopg.Connection, settings: None) -> Run:
-    """One run up to this very second, its end rounded up: Stripe's times are whole seconds."""
-
-    def once(span: str = "rolling") -> None:
-        owner.execute(
-            "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) "
-            "VALUES (%s, now() - interval '1 hour', now() + interval '2 seconds', now() - interval '1 hour')",
-            [span],
-        )
-        reconcile(ReconcileDue(span=span, due_at=datetime.now(UTC)), db, gateway)  # type: ignore[arg-type]
-
-    return once
+    return lambda: reconcile_now(db, gateway, owner)
 
 
 def test_a_book_that_agrees_with_the_bank_opens_no_case(pay: Pay, run: Run, db: Database, book_of: Ledgers) -> None:
@@ -184,73 +168,6 @@ def test_a_daily_run_is_done_once_a_day_and_a_rolling_one_as_often_as_asked(
 
     spans = [span for (span,) in book_of.owner.execute("SELECT span FROM reconciliation_runs ORDER BY started_at")]
     assert sorted(spans) == ["daily", "rolling", "rolling", "rolling"]
-
-
-@pytest.mark.parametrize("method", ["pm_card_visa", "pm_card_refundFail", "pm_card_pendingRefund"])
-def test_refunds_of_ours_agree_with_the_bank_however_they_end(
-    db: Database, gateway: Gateway, stripe_control: EmulatorControl, pay: Pay, run: Run, method: str
-) -> None:
-    payment = pay(amount_minor=4200, payment_method_id=method)
-    refunded = give_back(db, gateway, payment, Money(1000, "eur"))
-    stripe_control.advance_clock(3600)
-    refund_lookup(refunded, db, gateway)
-    stripe_control.set_clock()
-
-    run()
-
-    assert cases_of(db) == []
-
-
-def test_a_refund_made_at_stripe_is_a_case_of_its_payment_until_the_book_knows_it(
-    db: Database, gateway: Gateway, pay: Pay, run: Run, book_of: Ledgers
-) -> None:
-    payment = pay(amount_minor=4200)
-    gateway.v1.refunds.create({"payment_intent": payment.payment_intent_id, "amount": 1000})
-
-    run()
-
-    (case,) = cases_of(db)
-    assert (case.type, case.amount_minor, case.payment_id) == ("missing_in_book", -1000, payment.payment_id)
-
-
-def test_the_automatic_look_for_a_refund_asks_for_the_refund(
-    db: Database, gateway: Gateway, owner: psycopg.Connection, pay: Pay, run: Run, book_of: Ledgers
-) -> None:
-    payment = pay(amount_minor=4200)
-    refunded = give_back(db, gateway, payment, Money(1000, "eur"))
-    owner.execute(
-        "UPDATE refunds SET balance_transaction_id = NULL, obligation_minor = NULL, platform_fee_minor = NULL"
-    )
-    owner.execute("DELETE FROM outbox")
-
-    run()
-
-    assert [(one["kind"], one["refund_id"]) for one in book_of.messages()] == [
-        ("refund_lookup", str(refunded.refund_id))
-    ]
-
-
-def give_back(db: Database, gateway: Gateway, payment: Payment, amount: Money) -> RefundLookupRequested:
-    """A refund that the worker has carried out; returns the question for it."""
-    with db.transaction(payment.tenant_id) as tx:
-        asked = request_refund(
-            tx,
-            payment_id=payment.payment_id,
-            amount=amount,
-            reason="requested_by_customer",
-            source="api",
-            request_key="key-1",
-            by="test",
-        ).refund
-    assert asked is not None
-    names: dict[str, Any] = {"tenant_id": asked.tenant_id, "payment_id": asked.payment_id, "refund_id": asked.refund_id}
-    refund(RefundRequested(**names), db, gateway)
-    return RefundLookupRequested(**names)
-
-
-def cases_of(db: Database) -> list[Case]:
-    with db.ops_transaction() as tx:
-        return case_lists.find(tx, state=None)
 
 
 def last_run(book_of: Ledgers) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ from tests.workers.refunding import asked, charged, message, wish_to_cancel, wis
 from tests.workers.refunding import lookup as refund_lookup_of
 from workers.capture import capture
 from workers.dispute_evidence import dispute_evidence
-from workers.judging import OF_THE_CLOCK, Opened, judge
+from workers.judging import PERIODIC, Opened, judge
 from workers.judging_money import BY_KIND
 from workers.refund import refund
 from workers.rules.replay import Judgement
@@ -68,7 +68,7 @@ def age_calls(owner: psycopg.Connection, hours: float) -> None:
 def test_every_kind_of_message_is_judged_by_somebody() -> None:
     kinds = {kind.kind for kind in ROUTES}
 
-    assert kinds - OF_THE_CLOCK - set(BY_KIND) == {"charge", "lookup", "webhook"}
+    assert kinds - PERIODIC - set(BY_KIND) == {"charge", "lookup", "webhook", "cancel_event", "ops_refund"}
 
 
 def test_a_refund_that_was_never_sent_is_safe_and_one_that_succeeded_is_done(

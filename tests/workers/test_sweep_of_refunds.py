@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import cases
+from db import case_lists
 from db.lifecycle import PaymentState
 from db.session import Database
 from db.tenants import Tenant
@@ -49,7 +49,7 @@ def swept(db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch
 
 def open_cases(db: Database) -> list[str]:
     with db.system_transaction() as tx:
-        return [case.type for case in cases.find(tx)]
+        return [case.type for case in case_lists.find(tx)]
 
 
 def test_a_refund_whose_message_was_lost_is_sent_after_all(

@@ -92,6 +92,15 @@ def judge_lookup(payment_known: bool) -> Judgement:
     return Judgement("safe", "a lookup reads Stripe and moves no money")
 
 
+def judge_step(*, known: bool, open_: bool) -> Judgement:
+    """A step of a mass cancellation or a refund asked for by an operator; each is taken once, under its own lock."""
+    if not known:
+        return Judgement("must_not", "the book has nothing that this message names")
+    if not open_:
+        return Judgement("already_done", "it was taken, paused or stopped meanwhile")
+    return Judgement("safe", "it was not taken yet, and is taken once whoever comes")
+
+
 def judge_order(refusal: str | None, *, known: bool, same: bool, amount: Money | None) -> Judgement:
     """An order event that intake refused, read again by today's rules."""
     if refusal is not None:

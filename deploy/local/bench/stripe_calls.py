@@ -15,12 +15,14 @@ from deploy.local.bench import cpu
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Ground
 from deploy.local.stripe.process import EmulatorProcess
+from messages.cache import CacheSettings
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
 from messages.settings import AppEnv
 from stripe_client import payment_intents
 from stripe_client.gateway import API_VERSION, Gateway
-from stripe_client.settings import StripeSettings
+from stripe_client.governor import Governor
+from stripe_client.settings import BudgetSettings, StripeSettings
 
 _KEY = "sk_test_bench12345"
 THREADS = 8
@@ -31,7 +33,7 @@ def measure(ground: Ground) -> None:
     database = ground.stack.directory / "bench-calls.sqlite3"
     try:
         with EmulatorProcess.start(database, "bench") as emulator:
-            gateway, plain = Gateway(_settings(emulator)), _plain(emulator)
+            gateway, plain = Gateway(_settings(emulator), _governor(ground)), _plain(emulator)
             _alone(lambda: _ours(gateway), 20)
             for _ in range(ground.passes):
                 ground.results.add("Stripe call CPU, 1 thread", _alone(lambda: _ours(gateway), count))
@@ -44,6 +46,14 @@ def measure(ground: Ground) -> None:
 
 def _settings(emulator: EmulatorProcess) -> StripeSettings:
     return StripeSettings(app_env=AppEnv.LOCAL, stripe_secret_key=SecretStr(_KEY), stripe_api_base=emulator.base_url)
+
+
+def _governor(ground: Ground) -> Governor:
+    """Asked for each call as in a worker, and never in the way."""
+    budget = BudgetSettings(
+        app_env=AppEnv.LOCAL, stripe_requests_per_second=10_000, stripe_endpoint_requests_per_second=10_000
+    )
+    return Governor(budget, CacheSettings(app_env=AppEnv.LOCAL, redis_url=SecretStr(ground.stack.valkey.url)))
 
 
 def _plain(emulator: EmulatorProcess) -> stripe.StripeClient:

@@ -1,12 +1,15 @@
 """Cases 3-7, 9-13, 30: what Stripe's side may do to a call or to a webhook."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import urllib3
 
 from deploy.local.chaos.cases import Scene, case
 from deploy.local.chaos.fleet import STRIPE_READ_TIMEOUT_SECONDS
+from stripe_client.budget import SharedBudget
+from stripe_client.settings import SANDBOX_PER_SECOND
 
 CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payment_intents"}
 TOO_LONG_SECONDS = STRIPE_READ_TIMEOUT_SECONDS + 1.5
@@ -83,6 +86,35 @@ def bursts(scene: Scene) -> Iterator[None]:
         firings=firings,
     )
     yield
+
+
+@case("6b", "Stripe grants less than we believe", short=True)
+def less_than_believed(scene: Scene) -> Iterator[None]:
+    """Its limiter grants less than the sale needs: the learned rate falls until 429s are rare, and comes back."""
+    grants = scene.chance.choice([1.5, 2.0])
+    with closing(SharedBudget.at(scene.fleet.stack.valkey.url)) as budget:
+        scene.control.set_limit(grants)
+        try:
+            scene.until(lambda: _learned(budget) <= 3 * grants, f"the learned rate falls towards {grants} a second")
+            refused, asked = _answers(scene)
+            scene.after_orders(scene.chance.randint(30, 50))
+            refused, asked = (now - then for now, then in zip(_answers(scene), (refused, asked), strict=True))
+            scene.note(f"{grants} a second; {refused} of {asked} requests refused once it was learned")
+        finally:
+            scene.control.set_limit(None)
+        yield
+        scene.require(asked > 0 and refused <= asked / 2, f"{refused} of {asked} requests were refused: never learned")
+        scene.until(lambda: _learned(budget) >= SANDBOX_PER_SECOND, "the learned rate is whole again")
+
+
+def _learned(budget: SharedBudget) -> float:
+    return min((state.learned_per_second for state in budget.look()), default=SANDBOX_PER_SECOND)
+
+
+def _answers(scene: Scene) -> tuple[int, int]:
+    """429s, and all requests."""
+    by_status: dict[str, int] = scene.control.summary()["requests"]
+    return by_status.get("429", 0), sum(by_status.values())
 
 
 @case("7", "Stripe hangs")

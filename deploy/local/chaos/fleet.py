@@ -29,6 +29,7 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.supervisor import answers
 from deploy.local.up import environment_of, migrate
 from messages import crash_points
+from stripe_client.settings import ENDPOINT_PER_SECOND, SANDBOX_PER_SECOND
 
 DIRECTORY = CLONE / ".local" / "chaos"
 STRIPE_READ_TIMEOUT_SECONDS = 3
@@ -38,6 +39,8 @@ IMPATIENT = {
     "STRIPE_READ_TIMEOUT_SECONDS": str(STRIPE_READ_TIMEOUT_SECONDS),
     "STRIPE_EMULATOR_WEBHOOK_RETRY_SECONDS": "0.5,1,2" + ",3" * 60,
     "STRIPE_EMULATOR_SEED": "1",
+    "STRIPE_REQUESTS_PER_SECOND": str(SANDBOX_PER_SECOND),
+    "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": str(ENDPOINT_PER_SECOND),
 }
 COUNTS = {"relay": 2}  # one may stand still while the other works on
 EMULATOR = "stripe-emulator"

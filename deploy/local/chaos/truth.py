@@ -21,7 +21,8 @@ from messages.verdicts import Verdict
 from outbox import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, Report, verify
+from workers.verify import Asked, verify
+from workers.verify_report import Report
 
 AWAY = (psycopg.OperationalError, AMQPError, OSError, Verdict)
 # With the buyer or the bank, or a retry whose payment is settled already: nothing of ours will come of it.

@@ -3,7 +3,8 @@
     with EmulatorProcess.start(Path("stripe.sqlite3"), token="...") as emulator:
         StripeClient(..., base_addresses={"api": emulator.base_url})
 
-A kill and a start with the same database go on where the killed one was.
+A kill and a start with the same database go on where the killed one was. It carries the mark of the database's
+directory, so that whoever guards that directory ends it too when the one who started it was killed.
 """
 
 import os
@@ -17,6 +18,7 @@ from types import TracebackType
 
 import urllib3
 
+from deploy.local.processes import MARK
 from deploy.local.stripe.control import EmulatorControl
 
 _START_SECONDS = 15.0
@@ -36,9 +38,10 @@ class EmulatorProcess:
         """`options` are further flags of `python -m deploy.local.stripe`; ports default to free ones."""
         port, control_port = port or free_port(), control_port or free_port()
         given = ["--port", str(port), "--control-port", str(control_port), "--database", str(database), *options]
-        environment = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token}
+        environment = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token, MARK: str(database.parent)}
         command = [sys.executable, "-m", "deploy.local.stripe", *given]
-        emulator = cls(port, control_port, token, subprocess.Popen(command, env=environment))
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        emulator = cls(port, control_port, token, process)
         emulator._wait_until_healthy()
         return emulator
 

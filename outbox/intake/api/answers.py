@@ -64,6 +64,11 @@ class Keyed:
         return cls(caller, key, sha256(canonical).digest())
 
     @property
+    def request_key(self) -> str:
+        """Names this very request: the same key with another body, a day later, is another one."""
+        return f"api:{sha256(self.digest.encode() + self.fingerprint).hexdigest()}"
+
+    @property
     def digest(self) -> str:
         """Names tenant, user and key together, without saying them."""
         words = f"{self.caller.tenant_id} {self.key} {self.caller.subject}"

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages import trace
+from messages.cache import CacheSettings
 from messages.ids import PaymentId
 from outbox.intake.api import openapi, reading
 from outbox.intake.api.answers import Answer, Answers, Keyed
@@ -32,7 +33,6 @@ from outbox.intake.api.settings import ApiSettings
 from outbox.logs import bound
 from outbox.metrics import API_REQUESTS, API_SECONDS
 from outbox.problems import Problem
-from outbox.settings import CacheSettings
 
 # Answers are about money and people: no cache keeps one, no browser guesses at one.
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -47,7 +47,7 @@ class Api:
     def __init__(self, settings: ApiSettings, database: DatabaseSettings, cache: CacheSettings) -> None:
         own = database.model_copy(update={"database_pool_size": settings.api_threads})
         self._db = Database(own, application="fleet-intake-api", patience_seconds=POOL_SECONDS)
-        self._fast = Fast(cache.address, connections=settings.api_threads)
+        self._fast = Fast(cache.client_url, connections=settings.api_threads)
         self._bench = Bench(settings.api_threads)
         self._entrance = Entrance(settings, RateLimits(self._fast, settings))
         self._answers = Answers(self._db, self._fast)
@@ -114,11 +114,14 @@ class Api:
         value = reading.json_in(raw, request.headers.get("content-type", ""))
         path = operation.path.replace("{payment_id}", str(asked.payment_id))
 
+        keyed = Keyed.of(asked.caller, key, operation.method, path, value)
+
         def work(tx: Tx) -> Answer:
             assert operation.reads is not None, "a POST reads a body, if only an empty one"
-            return operation.work(tx, replace(asked, body=reading.read_as(operation.reads, value)))
+            body = reading.read_as(operation.reads, value)
+            return operation.work(tx, replace(asked, body=body, request_key=keyed.request_key))
 
-        answer, replayed = self._answers.once(Keyed.of(asked.caller, key, operation.method, path, value), work)
+        answer, replayed = self._answers.once(keyed, work)
         logger.info("answered with {}{}", answer.status, ", as before" if replayed else "")
         return answer.response(replayed=replayed)
 

@@ -7,6 +7,14 @@ _ORDER = "01a2066c-d100-7c44-9a1e-6f1b8f1f6a10"
 _VENUE = "01a2066c-0000-7000-8000-000000000001"
 _TICKETS = ("01a2066c-d101-7000-8000-00000000000a", "01a2066c-d101-7000-8000-00000000000b")
 _AMOUNT = {"minor": 4200, "currency": "eur"}
+_REFUND = {
+    "refund_id": "01a2066e-2222-7000-8000-000000000003",
+    "amount": {"minor": 2100, "currency": "eur"},
+    "reason": "requested_by_customer",
+    "ticket_ids": [_TICKETS[1]],
+    "state": "succeeded",
+    "since": "2026-11-23T11:30:00.000000Z",
+}
 
 REQUESTS: dict[str, Any] = {
     "createPayment": {
@@ -22,6 +30,9 @@ REQUESTS: dict[str, Any] = {
         "capture": "automatic",
     },
     "quoteFees": {"venue_id": _VENUE, "amount": _AMOUNT},
+    "refundPayment": {"ticket_ids": [_TICKETS[1]], "reason": "requested_by_customer", "note": "cannot come"},
+    "capturePayment": {"amount": _AMOUNT},
+    "cancelPayment": {"reason": "requested_by_customer"},
     "completePayment": {},
     "quoteTax": {"venue_id": _VENUE, "amount": _AMOUNT},
 }
@@ -44,6 +55,8 @@ ANSWERS: dict[str, Any] = {
         "amount": _AMOUNT,
         "platform_fee": {"minor": 260, "currency": "eur"},
         "captured": _AMOUNT,
+        "refunded": _REFUND["amount"],
+        "refunds": [_REFUND],
         "created_at": "2026-11-23T10:00:00.000000Z",
         "history": [
             {"at": "2026-11-23T10:00:00.000000Z", "state": "requested", "reason": None},
@@ -51,6 +64,9 @@ ANSWERS: dict[str, Any] = {
             {"at": "2026-11-23T10:00:00.850000Z", "state": "succeeded", "reason": None},
         ],
     },
+    "refundPayment": {"payment_id": _PAYMENT, "refund": _REFUND | {"state": "requested"}, "canceling": False},
+    "capturePayment": {"payment_id": _PAYMENT, "state": "authorized"},
+    "cancelPayment": {"payment_id": _PAYMENT, "state": "requires_action"},
     "completePayment": {"payment_id": _PAYMENT, "state": "requires_action"},
     "quoteTax": {
         "type": "urn:payment-fleet:problem:tax-not-built",

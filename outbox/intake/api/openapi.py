@@ -65,7 +65,6 @@ def document() -> Document:
         "paths": {each.path: {each.method.lower(): _operation(each)} for each in OPERATIONS},
         "components": {
             "schemas": _schemas(),
-            "parameters": {"payment_id": _payment_id(), "idempotency_key": _idempotency_key()},
             "headers": {name: _whole_number(said) for name, said in _HEADERS.items()},
             "responses": {str(status): _problem(status) for status in _PROBLEMS},
             "securitySchemes": {
@@ -95,17 +94,16 @@ def _claims() -> str:
 
 
 def _operation(operation: Operation) -> Document:
-    parameters = ["payment_id"] if operation.names_payment else []
     described: Document = {
         "operationId": operation.name,
         "tags": ["internal" if operation.path.startswith("/internal/") else "payments"],
         "summary": operation.summary,
         "description": f"{getdoc(operation.work) or operation.summary}\n\n{_who_may(operation)}",
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in parameters],
+        "parameters": [_payment_id()] if operation.names_payment else [],
         "responses": _responses(operation),
     }
     if operation.reads is not None:
-        described["parameters"].append({"$ref": "#/components/parameters/idempotency_key"})
+        described["parameters"].append(_idempotency_key(operation))
         described["requestBody"] = {
             "required": operation.needs_body,
             "content": _content(operation.reads.__name__, examples.REQUESTS[operation.name]),
@@ -169,14 +167,15 @@ def _payment_id() -> Document:
     return {"name": "payment_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
-def _idempotency_key() -> Document:
+def _idempotency_key(operation: Operation) -> Document:
+    """The example is one of this operation: under one key there is one request."""
     return {
         "name": "Idempotency-Key",
         "in": "header",
         "required": True,
         "description": "Any text of your own, new for each new request; printable ASCII without spaces.",
         "schema": {"type": "string", "pattern": f"^[!-~]{{1,{reading.LONGEST_KEY}}}$"},
-        "example": "5b1f0a52-6d0f-4bd5-9d40-5f2c1f6d4a33",
+        "example": f"{operation.name}-5b1f0a52-6d0f-4bd5-9d40-5f2c1f6d4a33",
     }
 
 

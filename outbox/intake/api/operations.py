@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from db.session import Tx
 from messages.base import Word
-from outbox.intake.api import payments, words
+from outbox.intake.api import giving_back, payments, words
 from outbox.intake.api.answers import Answer
 from outbox.intake.api.callers import Permission
 from outbox.intake.api.limits import Limit
@@ -73,6 +73,43 @@ OPERATIONS = (
         work=payments.show,
         answers=words.PaymentView,
         status=200,
+        problems=(404,),
+    ),
+    Operation(
+        name="refundPayment",
+        method="POST",
+        path="/payments/{payment_id}/refunds",
+        summary="Give money back: an amount, tickets, or all that is left",
+        permission=Permission.REFUND,
+        work=giving_back.refund,
+        reads=words.RefundAsked,
+        answers=words.RefundAccepted,
+        status=202,
+        limit=Limit.REFUNDS,
+        problems=(404,),
+    ),
+    Operation(
+        name="capturePayment",
+        method="POST",
+        path="/payments/{payment_id}/capture",
+        summary="Take a held amount, or a part of it",
+        permission=Permission.CAPTURE,
+        work=giving_back.capture,
+        reads=words.CaptureAsked,
+        answers=words.PaymentAsked,
+        status=202,
+        problems=(404,),
+    ),
+    Operation(
+        name="cancelPayment",
+        method="POST",
+        path="/payments/{payment_id}/cancel",
+        summary="Call a payment off before its money is taken",
+        permission=Permission.CANCEL,
+        work=giving_back.cancel,
+        reads=words.CancelAsked,
+        answers=words.PaymentAsked,
+        status=202,
         problems=(404,),
     ),
     Operation(

@@ -6,7 +6,8 @@ What moves money is done by the same code as for every other door; nothing here 
 from dataclasses import dataclass
 from typing import Any
 
-from db import standing, tenants
+from db import refunds, standing, tenants
+from db.refunds import Refund
 from db.session import Tx
 from db.standing import Standing
 from messages import trace
@@ -24,17 +25,25 @@ from outbox.intake.offers import Contradiction, Offer, Unreadable, take
 from outbox.problems import Problem
 
 SOURCE = "/payment-fleet/api"
-BY = "api"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request that was let in and read. `payment_id` is from the path, `body` a model of words.py."""
+    """One request that was let in and read. `payment_id` is from the path, `body` a model of words.py.
+
+    `request_key` names this request for ever, also when its Idempotency-Key may be used again.
+    """
 
     caller: Caller
     permission: Permission
     payment_id: PaymentId | None = None
     body: Any = None
+    request_key: str = ""
+
+    @property
+    def by(self) -> str:
+        """Who is named in histories."""
+        return f"api:{self.caller.subject}"
 
 
 def create(tx: Tx, asked: Asked) -> Answer:
@@ -45,7 +54,7 @@ def create(tx: Tx, asked: Asked) -> Answer:
         raise Problem(403, "this token reaches neither that venue nor that buyer", code="out-of-reach")
     offer = _offer(asked.caller, request, buyer_id)
     try:
-        take(tx, asked.caller.tenant_id, [offer], by=BY)
+        take(tx, asked.caller.tenant_id, [offer], by=asked.by)
     except Contradiction:
         said = "another order is known by this order_id; the first one stands"
         raise Problem(409, said, code="order-contradicted") from None
@@ -54,7 +63,7 @@ def create(tx: Tx, asked: Asked) -> Answer:
     payment = standing.of_order(tx, request.order_id)
     assert payment is not None, "an order is taken together with its payment"
     accepted = words.PaymentAccepted(payment_id=payment.payment_id, order_id=payment.order_id, state=payment.state)
-    return _answer(202, accepted, location=f"/payments/{payment.payment_id}")
+    return answer(202, accepted, location=f"/payments/{payment.payment_id}")
 
 
 def _offer(caller: Caller, request: words.PaymentRequest, buyer_id: str) -> Offer:
@@ -81,13 +90,13 @@ def quote_fees(tx: Tx, asked: Asked) -> Answer:
     fee = platform_fee(request.amount, plan)
     share = request.amount - fee
     quote = words.FeeQuote(venue_id=request.venue_id, amount=request.amount, platform_fee=fee, venue_share=share)
-    return _answer(200, quote)
+    return answer(200, quote)
 
 
 def show(tx: Tx, asked: Asked) -> Answer:
     """How the payment stands, and how it came there."""
-    payment = _reached(tx, asked)
-    return _answer(
+    payment = reached(tx, asked)
+    return answer(
         200,
         words.PaymentView(
             payment_id=payment.payment_id,
@@ -99,12 +108,28 @@ def show(tx: Tx, asked: Asked) -> Answer:
             amount=payment.amount,
             platform_fee=payment.platform_fee,
             captured=payment.captured,
+            refunded=payment.refunded,
+            refunds=tuple(map(view_of, refunds.of_payment(tx, payment.payment_id))),
             created_at=payment.created_at,
             history=tuple(
                 words.StateChange(at=move.at, state=move.to_state, reason=_public(move.reason))
                 for move in standing.moves_of(tx, payment.payment_id)
             ),
         ),
+    )
+
+
+def view_of(refund: Refund) -> words.RefundView:
+    """Without its note, which is for us, and without the bank's word for a failure, which may say lost or stolen."""
+    return words.RefundView.model_validate(
+        {
+            "refund_id": refund.refund_id,
+            "amount": refund.amount,
+            "reason": refund.reason,
+            "ticket_ids": refund.ticket_ids,
+            "state": refund.state,
+            "since": refund.state_since,
+        }
     )
 
 
@@ -116,16 +141,16 @@ def _public(reason: str | None) -> str | None:
 
 def complete(tx: Tx, asked: Asked) -> Answer:
     """A service knows that the buyer has finished 3-D Secure: ask Stripe now, not when the webhook comes."""
-    payment = _reached(tx, asked)
+    payment = reached(tx, asked)
     append(tx, PaymentLookupRequested(tenant_id=asked.caller.tenant_id, payment_id=payment.payment_id))
-    return _answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
 def quote_tax(_tx: Tx, _asked: Asked) -> Answer:
     raise Problem(501, "tax is not computed here yet; nothing was quoted", code="tax-not-built")
 
 
-def _reached(tx: Tx, asked: Asked) -> Standing:
+def reached(tx: Tx, asked: Asked) -> Standing:
     """Raises Problem 404 for a payment that does not exist, or does not for this caller."""
     assert asked.payment_id is not None, "the route has it in its path"
     payment = standing.of_payment(tx, asked.payment_id)
@@ -136,5 +161,5 @@ def _reached(tx: Tx, asked: Asked) -> Standing:
     return payment
 
 
-def _answer(status: int, said: Word, *, location: str | None = None) -> Answer:
+def answer(status: int, said: Word, *, location: str | None = None) -> Answer:
     return Answer(status, said.model_dump_json().encode(), location)

@@ -4,11 +4,12 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from db.lifecycle import PaymentState
+from db.lifecycle import PaymentState, RefundState
 from messages.base import Word
-from messages.ids import OrderId, PaymentId, VenueId
+from messages.ids import OrderId, PaymentId, RefundId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
-from messages.orders import Order, ShortText
+from messages.orders import Order, Refundable, ShortText
+from messages.refunds import RefundReason
 
 
 class PaymentRequest(Order):
@@ -33,6 +34,22 @@ class QuoteRequest(Word):
         return amount
 
 
+class RefundAsked(Refundable):
+    """Money to give back; an empty object asks for all that is left."""
+
+
+class CaptureAsked(Word):
+    """What to capture of a held amount; the rest is released. Without an amount, all of it."""
+
+    amount: Money | None = None
+
+
+class CancelAsked(Word):
+    """Why the payment is called off."""
+
+    reason: Literal["requested_by_customer", "duplicate", "fraudulent", "order_cancelled"] = "requested_by_customer"
+
+
 class Nothing(Word):
     """An empty object; the body may be left out."""
 
@@ -46,10 +63,29 @@ class PaymentAccepted(Word):
 
 
 class PaymentAsked(Word):
-    """The request is written down and will be carried out."""
+    """The request is written down and will be carried out; `state` is how the payment stands until then."""
 
     payment_id: PaymentId
     state: PaymentState
+
+
+class RefundView(Word):
+    """`since` is when the refund came into its state; a succeeded one may still fail at the buyer's bank."""
+
+    refund_id: RefundId
+    amount: Money
+    reason: RefundReason
+    ticket_ids: tuple[TicketId, ...]
+    state: RefundState
+    since: AwareDatetime
+
+
+class RefundAccepted(Word):
+    """Either a refund, or (`canceling`) the payment is called off instead, because its money was not taken yet."""
+
+    payment_id: PaymentId
+    refund: RefundView | None
+    canceling: bool
 
 
 class FeeQuote(Word):
@@ -68,7 +104,7 @@ class StateChange(Word):
 
 
 class PaymentView(Word):
-    """How a payment stands. `captured` is what was taken from the card."""
+    """How a payment stands. `refunded` is spoken for by refunds that have succeeded or are under way."""
 
     payment_id: PaymentId
     order_id: OrderId
@@ -79,6 +115,8 @@ class PaymentView(Word):
     amount: Money
     platform_fee: Money | None
     captured: Money
+    refunded: Money
+    refunds: tuple[RefundView, ...]
     created_at: AwareDatetime
     history: tuple[StateChange, ...]
 

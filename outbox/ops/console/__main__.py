@@ -6,6 +6,7 @@ import uvicorn
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages.cache import CacheSettings
 from messages.settings import AppEnv, SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.logs import configure_logs
@@ -20,21 +21,24 @@ from outbox.ops.console.watching import Watch
 from outbox.ops.desk import OpsSettings
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from stripe_client.budget import SharedBudget
 
 
 def main() -> None:
     try:
+        load(ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings, CacheSettings)
         console, database, broker, ops, seal = load(
             ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings
         )
+        (cache,) = load(CacheSettings)
         doorman = doorman_of(console)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(console.app_env, "console")
     db = Database(database, application="fleet-console")
     watch = Watch(db, functools.partial(topology.depths, broker.rabbitmq_url.get_secret_value()))
-    gatekeeper = Gatekeeper(console)
-    room = Room(db, ops, Sealer(seal), gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman)
+    gatekeeper, budget = Gatekeeper(console), SharedBudget.at(cache.client_url)
+    room = Room(db, ops, Sealer(seal), gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman, budget.look)
     watch.start()
     uvicorn.run(
         app(room, console.app_env),

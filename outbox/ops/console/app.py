@@ -17,7 +17,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from messages.settings import AppEnv
-from outbox.ops.console import batches, deciding, letters, log, overview, payments, queues, sessions
+from outbox.ops.console import (
+    batches,
+    budget,
+    deciding,
+    letters,
+    log,
+    overview,
+    payments,
+    queues,
+    reconciliation,
+    sessions,
+)
 from outbox.ops.console.answers import SafeHeaders, Trouble, problem, wants_json
 from outbox.ops.console.auth import Role
 from outbox.ops.console.visit import Page, Room, guarded
@@ -37,6 +48,10 @@ PAGES: dict[str, Page] = {
     "/payments": payments.index,
     "/payments/{payment:uuid}": payments.detail,
     "/queues": queues.index,
+    "/budget": budget.index,
+    "/budget/live": budget.live,
+    "/reconciliation": reconciliation.index,
+    "/reconciliation/cases/{case:uuid}": reconciliation.case,
     "/operator-log": log.index,
 }
 DECISIONS: dict[str, tuple[Page, Role]] = {
@@ -46,6 +61,9 @@ DECISIONS: dict[str, tuple[Page, Role]] = {
     "/batches/{batch:uuid}/start": (batches.start, Role.OPERATOR),
     "/batches/{batch:uuid}/cancel": (batches.cancel, Role.OPERATOR),
     "/batches/{batch:uuid}/approve": (batches.approve, Role.APPROVER),
+    "/budget/pauses": (budget.pause, Role.OPERATOR),
+    "/budget/pauses/{pause:uuid}/lift": (budget.lift, Role.OPERATOR),
+    "/reconciliation/cases/{case:uuid}/close": (reconciliation.close, Role.OPERATOR),
 }
 
 

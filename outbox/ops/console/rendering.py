@@ -14,10 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from messages.money import DECIMALS, Money
 
 _TONES = {
-    "good": "succeeded resolved done safe answered applied",
+    "good": "succeeded resolved done safe answered applied closed",
     "busy": "charging processing authorized replaying classifying previewed running appended",
-    "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown",
-    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker",
+    "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown "
+    "unknown_tenant event_unmatched refund_stuck dispute_evidence_due authorization_expiring",
+    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker "
+    "missing_in_book missing_at_stripe amount_differs payout_unexplained refund_failed abandoned",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 

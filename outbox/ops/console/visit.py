@@ -23,6 +23,7 @@ from outbox.ops.console.login import Doorman
 from outbox.ops.console.watching import Watch
 from outbox.ops.desk import Desk, OpsSettings
 from outbox.sealing import Sealer
+from stripe_client.budget import BucketState
 
 # A form holds a selection of some hundred ids, or one payload.
 LARGEST_FORM_BYTES = 256 * 1024
@@ -31,7 +32,7 @@ NOBODY = Person("", frozenset())
 
 @dataclass(frozen=True)
 class Room:
-    """What all pages share. `doorman` is None where nobody logs in by form."""
+    """What all pages share. `doorman` is None where nobody logs in by form; `budget` looks into the cache."""
 
     db: Database
     ops: OpsSettings
@@ -41,6 +42,7 @@ class Room:
     watch: Watch
     templates: Environment
     doorman: Doorman | None
+    budget: Callable[[], list[BucketState]] | None = None
 
 
 class Fields:
@@ -94,6 +96,7 @@ class Visit:
         sample = self.room.watch.latest
         shared = {
             "open_letters": sample.glance.open_dead_letters if sample else 0,
+            "open_cases": sample.glance.open_cases if sample else 0,
             "person": self.person,
             "roles": Role,
             "csrf_field": FIELD,

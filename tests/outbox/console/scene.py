@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import dead_letters, failures
+from db import case_lists, cases, dead_letters, failures, ledger
+from db.cases import CaseType
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.payments import Payment
@@ -17,6 +18,7 @@ from db.session import Database
 from db.tenants import Tenant, Venue, register
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
+from messages.money import Money
 from messages.payments import ChargeRequested
 from outbox.append import append
 from outbox.sealing import Sealer, SealSettings
@@ -181,3 +183,45 @@ class Scene:
             message = ChargeRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id)
             append(tx, message, not_before=now + timedelta(minutes=4))
             append(tx, message)
+
+    def differences(self) -> UUID:
+        """Two days of comparisons, a morning in which webhooks were lost, and cases of several kinds; one of them."""
+        now = datetime.now(UTC)
+        self.owner.execute(
+            "INSERT INTO reconciliation_runs (span, state, window_from, window_until, searched_until, lines,"
+            " mismatches, cases_opened, cases_closed, started_at, finished_at) "
+            "SELECT CASE WHEN n % 4 = 0 THEN 'daily' ELSE 'rolling' END, 'done', t - interval '2 hours', t, t,"
+            " 4000 + n, n % 3, n % 2, n % 3, t, t + interval '7 seconds' "
+            "FROM (SELECT n, now() - n * interval '5 minutes' FROM generate_series(1, 8) AS n) AS x (n, t)"
+        )
+        self.owner.execute(
+            "INSERT INTO event_coverage (hour, by_webhook, only_by_sweep) "
+            "SELECT date_trunc('hour', now()) - n * interval '1 hour', 1200 + 7 * n, CASE n WHEN 3 THEN 411 ELSE 0 END "
+            "FROM generate_series(0, 9) AS n"
+        )
+        self.owner.execute("INSERT INTO event_sweep (swept_until) VALUES (%s)", [now - timedelta(seconds=70)])
+        payment = self.requested(0)
+        with self.db.transaction(payment.tenant_id) as tx:
+            entries = ledger.charge_entries(payment.amount, Money(260, "eur"), payment.venue_id)
+            ledger.post(tx, kind="charge", source_id="ch_1", payment_id=payment.payment_id, entries=entries)
+        bank = "Stripe moved 40.48 EUR (charge of ch_1); the book holds"
+        found = [
+            (CaseType.UNKNOWN_TENANT, "txn_3QdoorSale", f"{bank} nothing of it", 4048),
+            (CaseType.REFUND_FAILED, "re_3QbankSaidNo", "the bank sent 42.00 EUR back: account closed", 4200),
+            (CaseType.AMOUNT_DIFFERS, "txn_3QtwoCentsOff", f"{bank} 40.46 EUR", 2),
+        ]
+        with self.db.system_transaction() as tx:
+            for type_, subject, details, minor in found:
+                known = type_ is not CaseType.UNKNOWN_TENANT
+                cases.open_case(
+                    tx,
+                    type=type_,
+                    subject=subject,
+                    details=details,
+                    amount=Money(minor, "eur"),
+                    tenant_id=payment.tenant_id if known else None,
+                    payment_id=payment.payment_id if known else None,
+                    auto_fix_after_seconds=600 if known else None,
+                )
+        with self.db.ops_transaction() as tx:
+            return case_lists.find(tx)[0].case_id

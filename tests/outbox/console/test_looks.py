@@ -1,6 +1,8 @@
 """Every page in a real browser, wide and narrow, light and dark: nothing sticks out, and the policy holds."""
 
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -10,9 +12,11 @@ from playwright.sync_api import Browser
 from db import replays
 from db.letters import Filter
 from db.session import Database
+from outbox.ops import pausing
 from outbox.ops.console.visit import Room
 from outbox.ops.console.watching import Mark
 from outbox.ops.desk import Desk
+from stripe_client.budget import BucketState, TenantUse
 from tests.outbox.console import browsing
 from tests.outbox.console.scene import Scene
 
@@ -27,7 +31,9 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     local_room: Room,
     screenshots: Path,
 ) -> None:
-    paths = a_bad_day(Scene.set(db, owner, seal[0]), local_room)
+    scene = Scene.set(db, owner, seal[0])
+    paths = a_bad_day(scene, local_room)
+    local_room = replace(local_room, budget=partial(budget_of, scene))
     complaints: list[str] = []
     wide: list[str] = []
 
@@ -60,6 +66,15 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
     judge(scene.db, mine)
     orders, _ = oda.preview(Filter(source="orders"), reason="the order service is fixed")
     oda.cancel(orders, reason="it is not fixed after all")
+    pausing.pause(
+        oda,
+        tenant_id=scene.tenants[0].tenant_id,
+        venue_id=None,
+        what="charges",
+        reason="a bot buys the whole first row, the promoter asked us to wait until he has called the police",
+        seconds=None,
+    )
+    case = scene.differences()
     room.watch.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
         older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
@@ -80,8 +95,22 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "payments": "/payments",
         "payment": f"/payments/{row[0]}",
         "queues": "/queues",
+        "budget": "/budget",
+        "reconciliation": "/reconciliation",
+        "case": f"/reconciliation/cases/{case}",
         "log": "/operator-log",
     }
+
+
+def budget_of(scene: Scene) -> list[BucketState]:
+    """In the middle of an on-sale, a few seconds after Stripe has said 429."""
+    uses = (15.2, 2.1, 0.4)
+    tenants = tuple(TenantUse(tenant.tenant_id, used) for tenant, used in zip(scene.tenants, uses, strict=True))
+    return [
+        BucketState("account", 25.0, 25.0, 18.3, 0, None, (*tenants, TenantUse(None, 0.6))),
+        BucketState("payment_intents", 25.0, 17.5, 16.9, 12, 4.0, tenants),
+        BucketState("refunds", 25.0, 25.0, 1.4, 0, None, tenants[:1]),
+    ]
 
 
 def judge(db: Database, batch_id: object) -> None:

@@ -27,6 +27,9 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room)
         "/approvals",
         "/payments",
         "/queues",
+        "/budget",
+        "/budget/live",
+        "/reconciliation",
     ):
         assert rita.get(path).status_code == 200, path
     room.watch.look()

@@ -14,8 +14,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from db import session
 from db.session import Database
 from db.tenants import Tenant
-from outbox.intake import amqp
-from outbox.intake.amqp import OrderIntake
+from outbox import consuming
+from outbox.consuming import Consumer
+from outbox.intake.amqp import order_intake
 from tests import factories, queues
 from tests.conftest import Book
 from tests.lines import Cut
@@ -29,8 +30,8 @@ def tenant(owner: psycopg.Connection) -> Tenant:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(amqp, "AWAY_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(amqp, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(consuming, "AWAY_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(consuming, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(session, "POOL_PATIENCE_SECONDS", 0.1)
 
 
@@ -40,7 +41,7 @@ def test_events_of_the_exchange_become_payments_and_leave_the_queue(
     for _ in range(130):
         publish(channel, factories.event(factories.order(tenant)))
 
-    with running(OrderIntake(db, rabbitmq_url)):
+    with running(order_intake(db, rabbitmq_url)):
         until(lambda: payments(owner) == 130)
 
     assert queues.drain(channel, "fleet.orders") == []
@@ -52,7 +53,7 @@ def test_a_broken_event_is_buried_and_the_queue_moves_on(
     publish(channel, b"\x00 no event")
     publish(channel, factories.event(factories.order(tenant)))
 
-    with running(OrderIntake(db, rabbitmq_url)):
+    with running(order_intake(db, rabbitmq_url)):
         until(lambda: payments(owner) == 1)
 
     assert queues.drain(channel, "fleet.orders") == []
@@ -66,7 +67,7 @@ def test_a_redelivered_event_is_accepted_once(
     publish(channel, event)
     publish(channel, event)
 
-    with running(OrderIntake(db, rabbitmq_url)):
+    with running(order_intake(db, rabbitmq_url)):
         until(lambda: payments(owner) == 1)
 
     assert queues.drain(channel, "fleet.orders") == []
@@ -81,7 +82,7 @@ def test_while_the_database_is_away_events_stay_at_the_broker_and_none_is_set_as
     for _ in range(3):
         publish(channel, factories.event(factories.order(tenant)))
 
-    with running(OrderIntake(db, rabbitmq_url)) as intake:
+    with running(order_intake(db, rabbitmq_url)) as intake:
         until(lambda: payments(owner) == 3)
         with database_away():
             publish(channel, factories.event(factories.order(tenant)))
@@ -103,7 +104,7 @@ def test_an_intake_that_stops_while_the_database_is_away_leaves_the_events_to_th
 
     with database_away():
         publish(channel, event)
-        with running(OrderIntake(db, rabbitmq_url)):
+        with running(order_intake(db, rabbitmq_url)):
             time.sleep(0.5)
         db.close()
 
@@ -114,7 +115,7 @@ def test_an_intake_that_stops_while_the_database_is_away_leaves_the_events_to_th
 def test_a_cut_line_to_the_broker_is_mended_and_nothing_is_lost(
     db: Database, owner: psycopg.Connection, tenant: Tenant, rabbitmq_url: str, channel: BlockingChannel
 ) -> None:
-    with Cut(rabbitmq_url) as cut, running(OrderIntake(db, cut.url)):
+    with Cut(rabbitmq_url) as cut, running(order_intake(db, cut.url)):
         publish(channel, factories.event(factories.order(tenant)))
         until(lambda: payments(owner) == 1)
         cut.now()
@@ -124,7 +125,7 @@ def test_a_cut_line_to_the_broker_is_mended_and_nothing_is_lost(
 
 
 @contextmanager
-def running(intake: OrderIntake) -> Iterator[threading.Thread]:
+def running(intake: Consumer) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=intake.run, name=f"intake-{uuid4().hex[:6]}", daemon=True)
     thread.start()
     try:

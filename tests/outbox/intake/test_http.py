@@ -16,8 +16,9 @@ from db import session
 from db.session import Database
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import free_port
+from messages.cache import CacheSettings
 from outbox.intake.http import LARGEST_WEBHOOK_BYTES, Door
-from outbox.settings import BrokerSettings, CacheSettings
+from outbox.settings import BrokerSettings
 from stripe_client.webhooks import WebhookSettings
 from tests import signing
 from tests.conftest import Book
@@ -230,6 +231,7 @@ def test_everything_else_is_a_problem_in_json(door: TestClient, method: str, pat
     answer = door.request(method, path)
 
     assert answer.status_code == status
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
     assert_problem(answer)
 
 

@@ -1,20 +1,26 @@
 """The API of one test, in this process and over this test's database; and callers of it."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
 from starlette.testclient import TestClient
 
+from db import charges, payments
+from db.payments import Attempt, Payment
+from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stack import Stack
+from messages.cache import CacheSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.http import Door
-from outbox.settings import BrokerSettings, CacheSettings
+from outbox.settings import BrokerSettings
 from stripe_client.webhooks import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book
@@ -109,3 +115,22 @@ def order(of: Tenant, **changes: Any) -> dict[str, Any]:
     """The body of POST /payments."""
     body = factories.order(of, **changes)
     return {name: value for name, value in body.items() if name not in {"tenant_id", "idempotency_key"}}
+
+
+def captured_payment(db: Database, of: Tenant) -> Payment:
+    payment = factories.requested(db, of, amount_minor=4200)
+    with db.transaction(of.tenant_id) as tx:
+        payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="test")
+        charged = Attempt(None, "charged")
+        payments.mark_succeeded(tx, payment, intent_id="pi_1", platform_fee_minor=260, attempt=charged, by="test")
+        charges.record(tx, payment, charge_id="ch_1", intent_id="pi_1", amount_minor=4200)
+    return factories.reread(db, of.tenant_id, payment.payment_id)
+
+
+def held_payment(db: Database, of: Tenant) -> Payment:
+    payment = factories.requested(db, of, amount_minor=4200, capture="manual")
+    until = datetime.now(UTC) + timedelta(days=6)
+    with db.transaction(of.tenant_id) as tx:
+        payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="test")
+        payments.mark_authorized(tx, payment, intent_id=f"pi_{uuid4().hex}", capture_before=until, by="test")
+    return factories.reread(db, of.tenant_id, payment.payment_id)

@@ -29,7 +29,7 @@ def test_an_order_becomes_a_payment_and_its_charge_message(as_: As, owner: psyco
     assert said == {"payment_id": said["payment_id"], "order_id": body["order_id"], "state": "requested"}
     assert answer.headers["location"] == f"/payments/{said['payment_id']}"
     rows = owner.execute("SELECT payment_id::text, amount_minor, buyer_id, state, state_by FROM payments").fetchall()
-    assert rows == [(said["payment_id"], 4200, "buyer-1", "requested", "api")]
+    assert rows == [(said["payment_id"], 4200, "buyer-1", "requested", "api:fiona")]
     assert owner.execute("SELECT kind, routing_key FROM outbox").fetchall() == [("charge", "charges")]
 
 
@@ -218,6 +218,7 @@ def test_every_wrong_door_and_every_bad_body_is_a_problem_document(as_: As, clie
     as_json = bearer | {"Content-Type": "application/json"}
 
     assert_problem(client.get("/nowhere"), 404)
+    assert_problem(client.post("/payments/", headers=bearer, follow_redirects=False), 404)
     assert_problem(client.get("/payments/no-uuid", headers=bearer), 404)
     wrong_method = client.get("/payments", headers=bearer)
     assert_problem(wrong_method, 405)

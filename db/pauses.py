@@ -1,0 +1,113 @@
+"""What operators hold back, of a tenant or one of its venues. Written by the desk, read by every worker.
+
+Needs a system or an ops transaction; a tenant sees none of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from db.session import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`venue_id` None: the whole tenant. `ends_at` None: until it is lifted. Ages by the database's clock."""
+
+    pause_id: UUID
+    tenant_id: UUID
+    tenant: str
+    venue_id: UUID | None
+    venue: str | None
+    scope: str
+    what: str
+    reason: str
+    paused_by: str
+    paused_at: datetime
+    ends_at: datetime | None
+    lifted_at: datetime | None
+    lifted_by: str | None
+    is_in_force: bool
+    age_seconds: float
+    seconds_left: float | None
+
+
+_SELECT: LiteralString = """
+    SELECT
+        p.pause_id, p.tenant_id, t.name AS tenant, p.venue_id, v.name AS venue, p.scope, p.what, p.reason, p.paused_by,
+        p.paused_at, p.ends_at, p.lifted_at, p.lifted_by,
+        p.lifted_at IS NULL AND coalesce(p.ends_at > clock_timestamp(), true) AS is_in_force,
+        extract(epoch FROM clock_timestamp() - p.paused_at)::float8 AS age_seconds,
+        extract(epoch FROM p.ends_at - clock_timestamp())::float8 AS seconds_left
+    FROM pauses p
+    JOIN tenants t USING (tenant_id)
+    LEFT JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
+"""
+
+
+def in_force(tx: Tx) -> list[Pause]:
+    """Every pause that holds now, the oldest first."""
+    with tx.cursor(row_factory=class_row(Pause)) as cursor:
+        return cursor.execute(
+            _SELECT
+            + """
+            WHERE p.lifted_at IS NULL AND coalesce(p.ends_at > clock_timestamp(), true)
+            ORDER BY p.paused_at
+            """
+        ).fetchall()
+
+
+def latest(tx: Tx, *, limit: int) -> list[Pause]:
+    """Those in force and those that are over, the newest first."""
+    with tx.cursor(row_factory=class_row(Pause)) as cursor:
+        return cursor.execute(_SELECT + " ORDER BY p.paused_at DESC LIMIT %(limit)s", {"limit": limit}).fetchall()
+
+
+def add(
+    tx: Tx, *, tenant_id: UUID, venue_id: UUID | None, what: str, reason: str, by: str, seconds: float | None
+) -> UUID:
+    """Hold it back from now on, for so many seconds or until it is lifted.
+
+    Raises:
+        psycopg.errors.ForeignKeyViolation: there is no such tenant, or it has no such venue.
+    """
+    row = tx.execute(
+        """
+        INSERT INTO pauses (tenant_id, venue_id, what, reason, paused_by, ends_at)
+        VALUES (
+            %(tenant_id)s, %(venue_id)s, %(what)s, %(reason)s, %(by)s,
+            clock_timestamp() + make_interval(secs => %(seconds)s))
+        RETURNING pause_id
+        """,
+        {
+            "tenant_id": tenant_id,
+            "venue_id": venue_id,
+            "what": what,
+            "reason": reason,
+            "by": by,
+            "seconds": seconds,
+        },
+    ).fetchone()
+    assert row is not None, "INSERT ... RETURNING returns its row"
+    pause_id: UUID = row[0]
+    return pause_id
+
+
+def lift(tx: Tx, pause_id: UUID, *, by: str) -> bool:
+    """False when it was lifted before, or never was."""
+    lifted = tx.execute(
+        """
+        UPDATE pauses SET lifted_at = clock_timestamp(), lifted_by = %(by)s
+        WHERE pause_id = %(pause_id)s AND lifted_at IS NULL
+        """,
+        {"pause_id": pause_id, "by": by},
+    )
+    return lifted.rowcount == 1
+
+
+def tenant_of_venue(tx: Tx, venue_id: UUID) -> UUID | None:
+    row = tx.execute("SELECT tenant_id FROM venues WHERE venue_id = %(venue_id)s", {"venue_id": venue_id}).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,28 @@
+"""Where the cache is: Valkey or Redis. Only speed and rates may depend on it, never safety."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from messages.settings import FleetSettings, require_address, require_tls_of
+
+
+class CacheSettings(FleetSettings):
+    redis_url: SecretStr = Field(description="the Valkey or Redis address, redis://host:6379/0 or rediss://")
+
+    @property
+    def client_url(self) -> str:
+        """As redis-py reads it, which does not know Valkey's own schemes."""
+        return self.redis_url.get_secret_value().replace("valkey", "redis", 1)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _an_address(cls, url: SecretStr) -> SecretStr:
+        require_address(url.get_secret_value(), ("redis", "rediss", "valkey", "valkeys"))
+        return url
+
+    @model_validator(mode="after")
+    def _encrypted_in_production(self) -> Self:
+        if self.in_production:
+            require_tls_of("REDIS_URL", self.redis_url, "rediss", "valkeys")
+        return self

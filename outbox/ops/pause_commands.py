@@ -1,0 +1,57 @@
+"""The commands that hold back a noisy tenant or venue. Only their words; each imports its room when it is used."""
+
+# ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from outbox.ops.options import AsJson, Limit, Operator, Reason, one_of, seconds_of
+
+pause = typer.Typer(no_args_is_help=True, help="Hold back the charges, or everything, of a tenant or a venue.")
+
+Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="a whole tenant")]
+Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="one venue alone")]
+What = Annotated[str, typer.Option("--what", metavar="WHAT", help="charges, or all: refunds and captures as well")]
+For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="90s, 30m, 2h, 7d [default: until lifted]")]
+PauseId = Annotated[UUID, typer.Argument(metavar="PAUSE", help="the pause's id")]
+Ended = Annotated[bool, typer.Option("--all", help="those that are over as well")]
+
+
+@pause.command("add")
+def add(
+    tenant: Tenant = None,
+    venue: Venue = None,
+    what: What = "charges",
+    lasting: For = None,
+    operator: Operator = None,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold back from now on. What is at Stripe already is still brought to its end."""
+    from outbox.ops.deciding import Manner
+    from outbox.ops.pauses import add_pause
+    from outbox.ops.pausing import WHAT
+
+    if (tenant is None) == (venue is None):
+        raise typer.BadParameter("give --tenant or --venue")
+    seconds = None if lasting is None else seconds_of(lasting, "--for")
+    add_pause(tenant, venue, one_of("--what", what, WHAT), seconds, Manner(operator, reason, as_json=as_json))
+
+
+@pause.command("list")
+def list_pauses(everything: Ended = False, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List what is held back, by whom and why."""
+    from outbox.ops.pauses import list_pauses
+
+    list_pauses(everything=everything, limit=limit, as_json=as_json)
+
+
+@pause.command("lift")
+def lift(pause_id: PauseId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
+    """End a pause now."""
+    from outbox.ops.deciding import Manner
+    from outbox.ops.pauses import lift_pause
+
+    lift_pause(pause_id, Manner(operator, reason, as_json=as_json))

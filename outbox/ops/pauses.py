@@ -1,0 +1,43 @@
+"""`fleet pause add|list|lift`: the words of the commands stand in pause_commands.py, the decisions in pausing.py."""
+
+from uuid import UUID
+
+from db import pauses
+from outbox.ops import pausing
+from outbox.ops.deciding import Manner, told, why
+from outbox.ops.room import desk, troubles
+from outbox.ops.screen import out, plain, print_json, record, said, table
+
+
+@troubles()
+def add_pause(tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, how: Manner) -> None:
+    with desk(how.operator) as at:
+        pause_id = pausing.pause(
+            at, tenant_id=tenant_id, venue_id=venue_id, what=what, reason=why(how), seconds=seconds
+        )
+    told({"pause_id": pause_id}, f"Paused. Lift it: fleet pause lift {pause_id} --reason WHY", how)
+
+
+@troubles()
+def lift_pause(pause_id: UUID, how: Manner) -> None:
+    with desk(how.operator) as at:
+        pausing.lift(at, pause_id, reason=why(how))
+    told({"pause_id": pause_id}, "Lifted; what waits comes back within five minutes.", how)
+
+
+@troubles()
+def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = pauses.latest(tx, limit=limit) if everything else pauses.in_force(tx)
+    if as_json:
+        print_json({"pauses": [record(each) for each in found]})
+        return
+    shown = table("pause", "holds back", "of", "since", "until", "by", "why")
+    for each in found:
+        since = f"{each.paused_at:%Y-%m-%d %H:%M:%S}"
+        held_back = (each.what, plain(pausing.place(each)), since, plain(pausing.end(each)))
+        shown.add_row(str(each.pause_id), *held_back, plain(each.paused_by), plain(each.reason))
+    if found:
+        out().print(shown)
+    else:
+        said().print("Nothing is paused.", style="dim")

@@ -1,0 +1,48 @@
+"""A budget of each test's own in the stack's Valkey, and askers for it."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from deploy.local.stack import Stack
+from messages.cache import CacheSettings
+from stripe_client.budget import SharedBudget
+from stripe_client.governor import Governor
+from stripe_client.settings import BudgetSettings
+
+MakeGovernor = Callable[..., Governor]
+
+
+@pytest.fixture
+def budget_name() -> str:
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def budget(stack: Stack, budget_name: str) -> Iterator[SharedBudget]:
+    shared = SharedBudget.at(stack.valkey.url, name=budget_name)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def governor_of(stack: Stack, budget_name: str) -> Iterator[MakeGovernor]:
+    """`governor_of(per_second=25)`: as one worker process has it. All of one test share one budget."""
+    made: list[Governor] = []
+
+    def make(*, per_second: float = 25.0, endpoint: float | None = None, url: str | None = None) -> Governor:
+        settings = BudgetSettings(
+            app_env="test",  # type: ignore[arg-type]
+            stripe_requests_per_second=per_second,
+            stripe_endpoint_requests_per_second=endpoint or per_second,
+            stripe_budget_processes=2,
+        )
+        cache = CacheSettings(app_env="test", redis_url=SecretStr(url or stack.valkey.url))  # type: ignore[arg-type]
+        made.append(Governor(settings, cache, name=budget_name))
+        return made[-1]
+
+    yield make
+    for governor in made:
+        governor.close()

@@ -1,0 +1,65 @@
+"""Whether a fleet is at rest: every order is in the book, settled and told, and nothing is queued or on its way."""
+
+from collections import defaultdict
+from uuid import UUID
+
+import psycopg
+
+from deploy.local.stripe.control import EmulatorControl
+from outbox import topology
+from workers.verify import Asked
+
+# What the order service must have heard of a payment that stands in this state.
+FACTS = {
+    "succeeded": "payment.succeeded",
+    "failed": "payment.failed",
+    "canceled": "payment.failed",
+    "requires_action": "payment.requires_action",
+    "authorized": "payment.authorized",
+}
+_COUNTS = """
+    SELECT
+        (SELECT count(*) FROM payments WHERE state IN ('requested', 'charging')) AS "payments moving",
+        -- A retry that is due later, of a payment that is settled meanwhile, will find nothing to do.
+        (SELECT count(*) FROM outbox o WHERE due_at <= clock_timestamp() OR NOT EXISTS (
+            SELECT FROM payments p
+            WHERE p.payment_id = o.ordering_key AND p.state IN ('succeeded', 'failed', 'canceled'))) AS "outbox rows",
+        (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')) AS "events waiting",
+        (SELECT count(*) FROM charges WHERE balance_transaction_id IS NULL) AS "charges without fee"
+"""
+
+
+def told(asked: Asked) -> dict[UUID, list[str]]:
+    """What the order service heard of each payment, in order, each event once."""
+    heard: dict[UUID, dict[str, str]] = defaultdict(dict)
+    for kind, payment_id, event_id in asked.told:
+        heard[payment_id].setdefault(event_id, kind)
+    return {payment_id: list(kinds.values()) for payment_id, kinds in heard.items()}
+
+
+def moving(asked: Asked, owner_url: str, control: EmulatorControl, rabbitmq_url: str) -> list[str]:
+    """What still moves, in words; empty when all is at rest. The cheap questions come first."""
+    found = _in_the_book(asked, owner_url) | {"webhooks pending": control.summary()["deliveries"].get("pending", 0)}
+    said = [f"{count} {what}" for what, count in found.items() if count]
+    if said:
+        return said
+    return [f"{depth} in {name}" for name, depth in topology.depths(rabbitmq_url).items() if depth > 0]
+
+
+def _in_the_book(asked: Asked, owner_url: str) -> dict[str, int]:
+    with psycopg.connect(owner_url) as owner:
+        owner.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # one moment for all four questions
+        looked = owner.execute(_COUNTS)
+        counts, names = looked.fetchone(), [column.name for column in looked.description or ()]
+        states = dict(owner.execute("SELECT payment_id, state FROM payments").fetchall())
+        seen = {row[0] for row in owner.execute("SELECT order_id FROM orders").fetchall()}
+        buried = {bytes(row[0]) for row in owner.execute("SELECT payload_sha256 FROM dead_letters").fetchall()}
+    assert counts is not None, "a SELECT of scalars always returns a row"
+    heard = told(asked)
+    return dict(zip(names, counts, strict=True)) | {
+        "orders not seen": len(asked.orders - seen),
+        "poison not buried": len(asked.poison - buried),
+        "payments not told": sum(
+            FACTS[state] not in heard.get(payment, []) for payment, state in states.items() if state in FACTS
+        ),
+    }

@@ -1,0 +1,148 @@
+"""A paused tenant or venue: its charges wait with the reason, its refunds do not, and nothing dies of it."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from db import calls, pauses
+from db.payments import Payment
+from db.session import Database
+from db.tenants import Tenant
+from deploy.local.stripe.control import EmulatorControl
+from messages.ids import PaymentId, RefundId
+from messages.payments import ChargeRequested, PaymentLookupRequested
+from messages.refunds import RefundRequested
+from messages.verdicts import TryLater
+from stripe_client import payment_intents
+from stripe_client.gateway import Gateway
+from tests import factories
+from tests.workers.conftest import Ledgers
+from workers import pausing
+from workers.actor import ACTORS, envelope_of, run
+from workers.pausing import refuse_while_paused
+
+
+@pytest.fixture(autouse=True)
+def _read_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pausing, "READ_EVERY_SECONDS", 0.0)
+
+
+@pytest.fixture
+def pause(db: Database, tenant: Tenant) -> Callable[..., None]:
+    def hold(what: str = "charges", *, venue: bool = False, seconds: float | None = None) -> None:
+        with db.ops_transaction() as tx:
+            venue_id = tenant.venues[0].venue_id if venue else None
+            pauses.add(
+                tx, tenant_id=tenant.tenant_id, venue_id=venue_id, what=what, reason="a bot", by="oda", seconds=seconds
+            )
+
+    return hold
+
+
+@pytest.fixture
+def payment(db: Database, tenant: Tenant) -> Iterator[Payment]:
+    yield factories.requested(db, tenant)
+
+
+def charge_of(payment: Payment) -> ChargeRequested:
+    return ChargeRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id)
+
+
+def refund_of(payment: Payment) -> RefundRequested:
+    return RefundRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id, refund_id=RefundId(uuid4()))
+
+
+@pytest.mark.parametrize("venue", [True, False])
+def test_a_paused_charge_waits_as_a_row_with_the_reason_and_spends_no_try(
+    db: Database, gateway: Gateway, stripe_control: EmulatorControl, book_of: Ledgers, owner: psycopg.Connection,
+    pause: Callable[..., None], payment: Payment, venue: bool,
+) -> None:  # fmt: skip
+    pause(venue=venue)
+    message = charge_of(payment)
+
+    run(ACTORS["charge"], message.model_dump(mode="json"), envelope_of(str(uuid4()), {}), db, gateway)
+
+    assert stripe_control.requests() == []
+    assert book_of.states(payment.payment_id) == ["requested"]
+    assert book_of.count("dead_letters") == 0
+    row = owner.execute("SELECT verdict, reason, attempt FROM message_failures").fetchone()
+    assert row is not None
+    assert row[0] == "try_later"
+    assert "is paused (charges) by oda: a bot" in row[1]
+    assert [waiting["kind"] for waiting in book_of.messages()][-1] == "charge"
+
+
+def test_refunds_and_questions_go_on_while_charges_are_paused(
+    db: Database, pause: Callable[..., None], payment: Payment
+) -> None:
+    pause("charges")
+
+    refuse_while_paused(db, refund_of(payment))
+    refuse_while_paused(db, PaymentLookupRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
+
+
+def test_a_full_pause_holds_refunds_back_as_well(db: Database, pause: Callable[..., None], payment: Payment) -> None:
+    pause("all")
+
+    with pytest.raises(TryLater, match="paused"):
+        refuse_while_paused(db, refund_of(payment))
+    refuse_while_paused(db, PaymentLookupRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
+
+
+def test_a_charge_whose_answer_is_not_known_is_still_brought_to_its_end(
+    db: Database, pause: Callable[..., None], payment: Payment
+) -> None:
+    with db.transaction(payment.tenant_id) as tx:
+        calls.begin(tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request={})
+    pause()
+
+    refuse_while_paused(db, charge_of(payment))
+
+
+def test_another_tenant_and_another_venue_are_not_held_back(
+    db: Database, owner: psycopg.Connection, pause: Callable[..., None], payment: Payment, tenant: Tenant
+) -> None:
+    other = factories.requested(db, factories.tenant(owner))
+    pause(venue=True)
+    elsewhere = ChargeRequested(tenant_id=tenant.tenant_id, payment_id=PaymentId(uuid4()))  # of no venue that we know
+
+    refuse_while_paused(db, charge_of(other))
+    refuse_while_paused(db, elsewhere)
+    with pytest.raises(TryLater):
+        refuse_while_paused(db, charge_of(payment))
+
+
+def test_a_pause_ends_by_its_time_and_by_being_lifted(
+    db: Database, owner: psycopg.Connection, pause: Callable[..., None], payment: Payment
+) -> None:
+    pause(seconds=40)
+    with pytest.raises(TryLater) as told:
+        refuse_while_paused(db, charge_of(payment))
+    assert told.value.seconds <= 40
+    owner.execute(
+        "UPDATE pauses SET paused_at = paused_at - interval '1 hour', ends_at = ends_at - interval '50 seconds'"
+    )
+    refuse_while_paused(db, charge_of(payment))
+
+    pause()
+    with pytest.raises(TryLater):
+        refuse_while_paused(db, charge_of(payment))
+    with db.ops_transaction() as tx:
+        for held in pauses.in_force(tx):
+            assert pauses.lift(tx, held.pause_id, by="oda")
+    refuse_while_paused(db, charge_of(payment))
+
+
+def test_a_lifted_pause_stays_lifted_and_a_tenant_sees_none(
+    db: Database, pause: Callable[..., None], tenant: Tenant
+) -> None:
+    pause()
+    with db.ops_transaction() as tx:
+        (held,) = pauses.in_force(tx)
+        assert pauses.lift(tx, held.pause_id, by="oda")
+    with db.ops_transaction() as tx:
+        assert not pauses.lift(tx, held.pause_id, by="ada")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction(tenant.tenant_id) as tx:
+        tx.execute("SELECT 1 FROM pauses")
