@@ -24,6 +24,7 @@ from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
+from workers import judging_money
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
@@ -71,6 +72,8 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
     owner = _owner(opened.payload)
+    if owner is not None and kind in judging_money.BY_KIND:
+        return judging_money.BY_KIND[kind](judging_money.Letter(*owner, opened.payload), db, stripe)
     return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
 
 

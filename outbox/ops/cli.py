@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli_bookkeeping
+from outbox.ops import cli_bookkeeping, cli_disputes
 from outbox.ops.options import (
     STATES,
     AsJson,
@@ -229,5 +229,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(ops, name="ops")
     app.add_typer(pause, name="pause")
     cli_bookkeeping.add_to(app)
+    cli_disputes.add_to(app)
     app.command()(queues)
     app.command()(keys)

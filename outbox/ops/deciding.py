@@ -86,7 +86,7 @@ def _start(at: Desk, judged: Standing, how: Manner) -> None:
         raise LeaveError(
             REFUSED, f"No letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` says why."
         )
-    _confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", how)
+    confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", how)
     if at.start(batch_id) == "awaiting_approval":
         if how.as_json:
             print_json({"batch_id": batch_id, "state": "awaiting_approval"})
@@ -113,7 +113,7 @@ def approve(batch_id: UUID, how: Manner) -> None:
         waiting = watching.standing(at.db, batch_id)
         said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
         _show_preview(at, waiting, as_json=how.as_json)
-        _confirm(f"Let batch {batch_id} run?", "Not approved.", how)
+        confirm(f"Let batch {batch_id} run?", "Not approved.", how)
         at.approve(batch_id)
     told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", how)
 
@@ -134,7 +134,7 @@ def discard(chosen: Chosen, how: Manner, *, everything: bool) -> None:
         with at.db.ops_transaction() as tx:
             count = letters.count(tx, wanted)
         if count:
-            _confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
+            confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
         closed = at.discard(wanted, reason=reason)
     told({"discarded": closed}, f"Discarded {_letters(len(closed))}.", how)
 
@@ -218,7 +218,7 @@ def why(how: Manner) -> str:
     return str(how.reason)
 
 
-def _confirm(question: str, otherwise: str, how: Manner) -> None:
+def confirm(question: str, otherwise: str, how: Manner) -> None:
     if how.yes:
         return
     try:
