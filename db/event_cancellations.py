@@ -1,6 +1,6 @@
 """Mass cancellations: the row, how one begins, and the moves of a worker and of operators.
 
-    [awaiting_approval ->] running <-> waiting_for_balance, paused -> done          cancelled (stopped) from any before done
+    [awaiting_approval ->] running <-> waiting_for_balance, paused -> done     cancelled (stopped) from any before done
 
 A step is taken by whoever names its number: the row is locked, the number is compared, and it grows with the step. So a
 second delivery, and the messages that wait from before a pause, change nothing.
@@ -35,6 +35,7 @@ class EventCancellation:
     created_by: str
     created_at: datetime
     approved_by: str | None
+    off_since: datetime | None
     rate_per_second: int
     despite_balance: bool
     step: int
@@ -59,7 +60,7 @@ class EventCancellation:
 _SELECT = """
     SELECT
         tenant_id, cancellation_id, event_id, note, state, state_by, state_reason, state_since, created_by, created_at,
-        approved_by, rate_per_second, despite_balance, step, pass AS pass_, cursor_order_id, moved_at, total,
+        approved_by, off_since, rate_per_second, despite_balance, step, pass AS pass_, cursor_order_id, moved_at, total,
         refunds_asked, cancellations_asked, nothing_left, refused
     FROM event_cancellations
 """
@@ -86,7 +87,10 @@ def of_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> EventCancellation |
 
 
 def cancelled_among(tx: Tx, events: Iterable[UUID]) -> set[UUID]:
-    """Which of these events are off. Until the transaction ends, none of the others can be cancelled."""
+    """Which of these events are off, asked before their orders are written.
+
+    Until the transaction ends, none of the others can be cancelled.
+    """
     rows = tx.execute("SELECT cancelled_among(%(events)s::uuid[])", {"events": list(events)}).fetchall()
     return {row[0] for row in rows}
 
@@ -113,8 +117,9 @@ def begin(
     row = tx.execute(
         """
         INSERT INTO event_cancellations (
-            tenant_id, event_id, note, state, state_by, created_by, rate_per_second, despite_balance, total)
-        SELECT %(tenant)s, %(event)s, %(note)s, %(state)s, %(by)s, %(by)s, %(rate)s, %(despite)s, count(*)
+            tenant_id, event_id, note, state, state_by, created_by, rate_per_second, despite_balance, off_since, total)
+        SELECT %(tenant)s, %(event)s, %(note)s, %(state)s, %(by)s, %(by)s, %(rate)s, %(despite)s,
+               CASE WHEN %(state)s = 'running' THEN clock_timestamp() END, count(*)
         FROM orders WHERE tenant_id = %(tenant)s AND ticketed_event_id = %(event)s
         RETURNING cancellation_id
         """,
@@ -149,7 +154,7 @@ class Taken:
     payment_id: PaymentId
 
 
-# A payment that this cancellation has not dealt with: money of it could still be taken, or is left and was not asked for.
+# What this cancellation has not dealt with: money that could still be taken, or that is left and was not asked for.
 _LEFT_OUT = """
     NOT EXISTS (SELECT FROM event_cancellation_refusals x
                 WHERE (x.tenant_id, x.payment_id) = (p.tenant_id, p.payment_id) AND x.cancellation_id = %(id)s)
@@ -165,23 +170,24 @@ _LEFT_OUT = """
 
 
 def next_slice(tx: Tx, run: EventCancellation, *, limit: int) -> list[Taken]:
-    """The orders after the cursor: all of them in the first pass, later only those that were left out."""
+    """The orders after the cursor: in the first pass all that were there, later only those that were left out."""
     with tx.cursor(row_factory=class_row(Taken)) as cursor:
         return cursor.execute(
             """
             SELECT o.order_id, p.payment_id
             FROM orders o
             JOIN payments p ON (p.tenant_id, p.order_id) = (o.tenant_id, o.order_id)
-            WHERE o.ticketed_event_id = %(event)s 
+            WHERE o.ticketed_event_id = %(event)s
               AND o.order_id > coalesce(%(cursor)s::uuid, '00000000-0000-0000-0000-000000000000')
-              AND (%(first_pass)s OR """
+              AND (CASE WHEN %(first_pass)s THEN o.received_at < %(off_since)s ELSE """
             + _LEFT_OUT
-            + ") ORDER BY o.order_id LIMIT %(limit)s",
+            + "END) ORDER BY o.order_id LIMIT %(limit)s",
             {
                 "id": run.cancellation_id,
                 "event": run.event_id,
                 "cursor": run.cursor_order_id,
                 "first_pass": run.pass_ == 1,
+                "off_since": run.off_since,
                 "limit": limit,
             },
         ).fetchall()
@@ -281,3 +287,30 @@ def refuse(tx: Tx, run: EventCancellation, payment_id: PaymentId, *, code: str, 
         """,
         {"id": run.cancellation_id, "payment_id": payment_id, "code": code, "reason": reason},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRun:
+    """A cancellation whose next step did not come."""
+
+    tenant_id: TenantId
+    cancellation_id: UUID
+    step: int
+
+
+def standing_still(tx: Tx, *, older_than_seconds: float) -> list[StandingRun]:
+    """Those that should have moved; a step that comes twice is taken once. Needs a system transaction."""
+    with tx.cursor(row_factory=class_row(StandingRun)) as cursor:
+        return cursor.execute(
+            """
+            SELECT tenant_id, cancellation_id, step FROM event_cancellations c
+            WHERE state IN ('running', 'waiting_for_balance')
+              AND moved_at < clock_timestamp() - make_interval(secs => %(age)s)
+              AND NOT EXISTS (SELECT FROM outbox o WHERE o.ordering_key = c.cancellation_id)
+              AND NOT EXISTS (
+                  SELECT FROM dead_letters d
+                  WHERE d.state = 'open' AND d.kind = 'cancel_event'
+                    AND strpos(d.payload, c.cancellation_id::text) > 0)
+            """,
+            {"age": older_than_seconds},
+        ).fetchall()

@@ -41,7 +41,7 @@ def of_payments(tx: Tx, payment_ids: Sequence[PaymentId]) -> list[Money]:
 
 
 def on_the_way(tx: Tx) -> list[Money]:
-    """The same for every refund of any tenant that was asked for and that Stripe has not got yet; a system transaction."""
+    """The same for refunds of all tenants that were asked for and that Stripe has not got yet; a system transaction."""
     rows = tx.execute(
         "WITH owed AS (SELECT tenant_id, payment_id, amount_minor AS minor FROM refunds "
         "WHERE state IN ('requested', 'sending'))" + _FROM_BALANCE

@@ -1,4 +1,4 @@
-"""What stands too long, for the sweep: payments and refunds between two phases, wishes, events without a payment.
+"""What stands too long, for the sweep: payments and refunds between two phases, wishes, unseen disputes, lost events.
 
 A subject that was woken is left alone for a while, each time twice as long, so that a long queue is not made longer by
 the sweep that looks at it. What has an open dead letter waits for a person instead.
@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from db.session import Tx
-from messages.ids import PaymentId, RefundId, TenantId
+from messages.ids import DisputeId, PaymentId, RefundId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,16 @@ class Standing:
     tenant_id: TenantId
     payment_id: PaymentId
     refund_id: RefundId | None
+    wake_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandingDispute:
+    """A dispute, and the kind of the message that moves it on, or that looks at it."""
+
+    tenant_id: TenantId
+    payment_id: PaymentId
+    dispute_id: DisputeId
     wake_as: str
 
 
@@ -102,6 +112,53 @@ def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Stan
             SELECT tenant_id, payment_id, refund_id, wake_as FROM alone JOIN woken USING (subject)
             """,
             {"age": older_than_seconds, "limit": limit},
+        ).fetchall()
+
+
+def take_disputes(tx: Tx, *, older_than_seconds: float, unseen_seconds: float, limit: int) -> list[StandingDispute]:
+    """Decisions that nobody carried out, and disputes that are open or half booked and were not looked at for so long.
+
+    Each is marked as woken in the same transaction.
+    """
+    with tx.cursor(row_factory=class_row(StandingDispute)) as cursor:
+        return cursor.execute(
+            """
+            WITH standing AS (
+                SELECT tenant_id, payment_id, dispute_id,
+                       CASE wish WHEN 'submit' THEN 'dispute_evidence' ELSE 'dispute_close' END AS wake_as
+                FROM disputes
+                WHERE submitted_at IS NULL AND wish_at < clock_timestamp() - make_interval(secs => %(age)s)
+                  AND status IN ('warning_needs_response', 'needs_response', 'appeal_needs_response')
+                UNION ALL
+                SELECT tenant_id, payment_id, dispute_id, 'dispute_lookup'
+                FROM disputes d
+                WHERE looked_at < clock_timestamp() - make_interval(secs => %(unseen)s)
+                  AND (status NOT IN ('won', 'lost', 'warning_closed', 'prevented')
+                       OR status IN ('won', 'lost', 'prevented')
+                       AND (SELECT coalesce(-sum(m.amount_minor), 0) FROM dispute_movements m
+                            WHERE (m.tenant_id, m.dispute_id) = (d.tenant_id, d.dispute_id))
+                           <> CASE WHEN loss_reversed THEN 0 ELSE coalesce(lost_minor, 0) END)
+            ), alone AS (
+                SELECT DISTINCT ON (dispute_id) s.*
+                FROM standing s
+                WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.ordering_key = s.payment_id AND o.exchange = '')
+                  AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = s.payment_id AND d.state = 'open')
+                  AND NOT EXISTS (
+                      SELECT FROM wake_ups w WHERE w.subject = s.dispute_id AND w.not_before > clock_timestamp())
+                ORDER BY dispute_id, wake_as = 'dispute_lookup'
+                LIMIT %(limit)s
+            ), woken AS (
+                INSERT INTO wake_ups AS w (subject, times, not_before)
+                SELECT dispute_id, 1, clock_timestamp() + make_interval(secs => %(age)s) FROM alone
+                ON CONFLICT (subject) DO UPDATE
+                SET times = w.times + 1,
+                    not_before = clock_timestamp() + make_interval(secs => least(%(age)s * 2 ^ w.times, 21600))
+                WHERE w.not_before <= clock_timestamp()
+                RETURNING subject
+            )
+            SELECT tenant_id, payment_id, dispute_id, wake_as FROM alone JOIN woken ON subject = dispute_id
+            """,
+            {"age": older_than_seconds, "unseen": unseen_seconds, "limit": limit},
         ).fetchall()
 
 

@@ -13,6 +13,7 @@ def approve(tx: Tx, run: EventCancellation, *, by: str) -> bool:
         """
         UPDATE event_cancellations c
         SET state = 'running', state_by = %(by)s, approved_by = %(by)s, moved_at = clock_timestamp(),
+            off_since = clock_timestamp(),
             total = (SELECT count(*) FROM orders o
                      WHERE (o.tenant_id, o.ticketed_event_id) = (c.tenant_id, c.event_id))
         WHERE cancellation_id = %(id)s AND state = 'awaiting_approval'

@@ -1,4 +1,6 @@
-"""What costs money, or leaves a buyer without it, if nobody looks: holds about to end, refunds that stand or failed."""
+"""What costs money, or leaves a buyer without it, if nobody looks: holds about to end, refunds that
+stand or failed, disputes that wait for evidence.
+"""
 
 from dataclasses import dataclass
 
@@ -60,7 +62,8 @@ def refunds_stuck(tx: Tx, *, older_than_seconds: float) -> list[Finding]:
 def obligations(tx: Tx) -> list[Finding]:
     """Refunds that came to nothing and that no later refund of the payment has made good: the buyer is owed them.
 
-    What was refused because the buyer has the money by another road (the dashboard, or a dispute) is not owed.
+    What was refused because the buyer has the money by another road (the dashboard, or a dispute) is not owed, nor what
+    a dispute that was lost later has given the buyer.
     """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(
@@ -75,5 +78,26 @@ def obligations(tx: Tx) -> list[Finding]:
                   WHERE (later.tenant_id, later.payment_id) = (r.tenant_id, r.payment_id)
                     AND later.created_at > r.state_since AND later.amount_minor >= r.amount_minor
                     AND later.state NOT IN ('failed', 'refused', 'canceled'))
+              AND NOT EXISTS (
+                  SELECT FROM disputes d
+                  WHERE (d.tenant_id, d.payment_id) = (r.tenant_id, r.payment_id)
+                    AND d.status_since > r.state_since AND d.lost_minor >= r.amount_minor AND NOT d.loss_reversed)
             """
+        ).fetchall()
+
+
+def evidence_due(tx: Tx, *, within_seconds: float) -> list[Finding]:
+    """Disputes that nobody has answered and that are lost soon; each stage of a dispute is a subject of its own."""
+    with tx.cursor(row_factory=class_row(Finding)) as cursor:
+        return cursor.execute(
+            """
+            SELECT dispute_id || '/' || stage AS subject, tenant_id, payment_id, amount_minor, currency,
+                   track || ' (' || reason || ') must be answered by '
+                       || to_char(evidence_due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' AS details
+            FROM disputes
+            WHERE submitted_at IS NULL
+              AND status IN ('warning_needs_response', 'needs_response', 'appeal_needs_response')
+              AND evidence_due_at < clock_timestamp() + make_interval(secs => %(within)s)
+            """,
+            {"within": within_seconds},
         ).fetchall()

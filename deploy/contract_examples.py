@@ -8,6 +8,14 @@ from ipaddress import ip_address
 from uuid import UUID
 
 from messages.base import CloudEvent, Message, PublicEvent, dataschema
+from messages.disputes import (
+    DisputeClosed,
+    DisputeCloseRequested,
+    DisputeEvidenceDue,
+    DisputeLookupRequested,
+    DisputeOpened,
+    EvidenceSubmissionRequested,
+)
 from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
 from messages.money import Money
 from messages.orders import Device, OrderPlaced, Ticket
@@ -41,6 +49,8 @@ PAYMENT = PaymentId(UUID("019aa5b2-7d1f-7c42-8e6a-3f9b1d2c4e58"))
 ORDER = OrderId(UUID("019aa5b2-7c80-7b11-a2d4-6e8f0c1b3a59"))
 REFUND = RefundId(UUID("019aa5b9-1f40-7e21-b3c5-7d9e0f1a2b3c"))
 AMOUNT = Money(17_000, "eur")
+DISPUTE = "dp_1SVbR4LkdIwHu7ixQ2mW8yTz"
+EVIDENCE_DUE = AT.replace(month=12, day=2, hour=23, minute=59, second=59, microsecond=0)
 
 # TEST-NET-3 (RFC 5737) and Stripe's own test payment method: they belong to nobody.
 ORDER_PLACED = OrderPlaced(
@@ -70,6 +80,9 @@ MESSAGES: tuple[Message, ...] = (
     CaptureRequested(tenant_id=TENANT, payment_id=PAYMENT),
     CancelRequested(tenant_id=TENANT, payment_id=PAYMENT),
     WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
+    DisputeLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
+    EvidenceSubmissionRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
+    DisputeCloseRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     ClassifyDue(batch_id=BATCH),
     ReplayDue(batch_id=BATCH),
     EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
@@ -118,6 +131,27 @@ PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
         amount=Money(8_500, "eur"),
         reason="expired_or_canceled_card",
         ticket_ids=(ORDER_PLACED.tickets[0].ticket_id,),
+    ),
+    DisputeOpened(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        dispute_id=DISPUTE,
+        amount=AMOUNT,
+        reason="product_not_received",
+        track="chargeback",
+        evidence_due_at=EVIDENCE_DUE,
+    ),
+    DisputeEvidenceDue(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        dispute_id=DISPUTE,
+        amount=AMOUNT,
+        evidence_due_at=EVIDENCE_DUE,
+    ),
+    DisputeClosed(
+        tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, dispute_id=DISPUTE, amount=AMOUNT, outcome="lost"
     ),
 )
 

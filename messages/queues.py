@@ -89,7 +89,12 @@ ROUTES: dict[type[Message], Route] = {
 
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
-FIRST: frozenset[type[Message]] = frozenset({RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested})
+FIRST: frozenset[type[Message]] = frozenset(
+    {
+        *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+    }
+)
 LAST: frozenset[type[Message]] = frozenset(
     {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
 )

@@ -75,6 +75,11 @@ RECONCILED_AT = Gauge(
 CASES_OPEN = Gauge(
     "fleet_cases_open", "Open reconciliation cases by type; alarm above zero", ["type"], multiprocess_mode="mostrecent"
 )
+EVIDENCE_DUE = Gauge(
+    "fleet_disputes_evidence_due",
+    "Disputes whose evidence is due soon and was not sent; alarm above zero",
+    multiprocess_mode="mostrecent",
+)
 
 FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 

@@ -23,6 +23,7 @@ from messages.queues import (
     ORDERS_BINDING,
     ORDERS_EXCHANGE,
     ORDERS_QUEUE,
+    PUBLIC_EVENTS,
     ROUTES,
 )
 from messages.settings import EX_CONFIG
@@ -55,10 +56,11 @@ def work_queue_arguments() -> dict[str, Any]:
 def queues() -> list[Queue]:
     """Every queue of the fleet, the dead letter queue first: the others point to it."""
     work = sorted({route.queue for route in ROUTES.values()})
+    families = sorted({f"{fact.event_type.partition('.')[0]}.#" for fact in PUBLIC_EVENTS})
     return [
         Queue(DEAD_LETTER_QUEUE, {"x-queue-type": "quorum"}, ((DEAD_LETTER_EXCHANGE, "#"),)),
         Queue(ORDERS_QUEUE, work_queue_arguments(), ((ORDERS_EXCHANGE, ORDERS_BINDING),)),
-        Queue(ORDER_SERVICE_QUEUE, {"x-queue-type": "quorum"}, ((EVENTS_EXCHANGE, "payment.#"),)),
+        Queue(ORDER_SERVICE_QUEUE, {"x-queue-type": "quorum"}, tuple((EVENTS_EXCHANGE, family) for family in families)),
         *(Queue(name, work_queue_arguments()) for name in work),
     ]
 

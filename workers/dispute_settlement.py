@@ -7,8 +7,7 @@ Stripe's balance shows, the loss and the facts for others are one transaction; w
 
 from loguru import logger
 
-from db import cases, dispute_books, disputes, ledger, payments
-from db.cases import CaseType
+from db import dispute_books, disputes, ledger, payments
 from db.dispute_books import Movement
 from db.disputes import Dispute, Seen
 from db.ledger import Journal
@@ -85,7 +84,6 @@ def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) 
     now = _read(tx, answer.dispute_id)
     _book_loss(tx, payment, now)
     _draft_evidence(tx, before, now)
-    _close_alarm(tx, now)
     _tell(tx, before, now)
     return now
 
@@ -152,14 +150,6 @@ def _draft_evidence(tx: Tx, before: Dispute | None, now: Dispute) -> None:
     """A new stage can be answered: assemble what the book knows, for a person to read and send."""
     if now.is_answerable and (before is None or before.stage != now.stage):
         disputes.write_evidence(tx, now.dispute_id, evidence.draft(tx, now).evidence, by="fleet")
-
-
-def _close_alarm(tx: Tx, now: Dispute) -> None:
-    if not now.is_answerable:
-        because = f"the dispute is {now.status.value}"
-        cases.close_case(
-            tx, type=CaseType.DISPUTE_EVIDENCE_DUE, subject=now.dispute_id, by="settlement", because=because
-        )
 
 
 def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:

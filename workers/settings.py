@@ -30,6 +30,15 @@ class EventCancellationSettings(FleetSettings):
     )
 
 
+class DisputeSettings(FleetSettings):
+    dispute_alarm_hours: float = Field(
+        default=72.0, gt=0, description="how many hours before evidence is due a person is told, when none was sent"
+    )
+    dispute_unseen_seconds: float = Field(
+        default=86_400.0, gt=0, description="how long an open dispute may go unseen before Stripe is asked again"
+    )
+
+
 class EventSweepSettings(FleetSettings):
     event_sweep_overlap_seconds: float = Field(
         default=600.0, ge=0, description="how far before its cursor the event sweep begins, for clocks that differ"
@@ -69,4 +78,6 @@ PERIODIC_SETTINGS: tuple[type[FleetSettings], ...] = (
     EventSweepSettings,
     ReconcileSettings,
     RetentionSettings,
+    DisputeSettings,
+    EventCancellationSettings,
 )

@@ -1,27 +1,42 @@
 """sweep: find what stands between two phases -> append the message that moves it on, and say what a person must see.
 
 The outermost ring of patience: it restarts payments and refunds whose message was lost from every queue, asks Stripe
-about those that wait for a webhook which never came, carries out wishes that were left, and offers unmatched events
-again. Holds about to end, and refunds that stand or failed, become cases (db/cases.py), which close themselves.
+about those that wait for a webhook which never came, and about disputes too long unseen, carries out wishes that were
+left, and offers unmatched events again. Holds about to end, refunds that stand or failed, and disputes that nobody has
+answered become cases (db/cases.py), which close themselves.
 It moves no money itself, and waking something twice is harmless, because the messages it appends are.
 """
 
 from loguru import logger
 
-from db import cases, standstill, watch
+from db import cases, disputes, event_cancellations, standstill, watch
 from db.cases import CaseType
+from db.event_cancellations import StandingRun
 from db.session import Database, Tx
-from db.standstill import Standing, StandingEvent
+from db.standstill import Standing, StandingDispute, StandingEvent
+from db.watch import Finding
 from messages.base import Message
+from messages.disputes import (
+    DisputeCloseRequested,
+    DisputeEvidenceDue,
+    DisputeLookupRequested,
+    EvidenceSubmissionRequested,
+)
 from messages.payments import ChargeRequested, PaymentLookupRequested
-from messages.refunds import CancelRequested, CaptureRequested, RefundLookupRequested, RefundRequested
+from messages.refunds import (
+    CancelRequested,
+    CaptureRequested,
+    EventCancellationDue,
+    RefundLookupRequested,
+    RefundRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
-from outbox.metrics import OLDEST_UNMATCHED
+from outbox.metrics import EVIDENCE_DUE, OLDEST_UNMATCHED
 from stripe_client.gateway import Gateway
 from workers.actor import actor
-from workers.settings import SweepSettings
+from workers.settings import DisputeSettings, SweepSettings
 
 LIMIT = 500
 
@@ -29,17 +44,23 @@ LIMIT = 500
 @actor(SweepDue)
 def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
     del msg
-    settings = SweepSettings()
+    settings, of_disputes = SweepSettings(), DisputeSettings()
     patience = settings.sweep_after_seconds
     with db.system_transaction() as tx:
         standing = standstill.take_payments(tx, older_than_seconds=patience, limit=LIMIT)
         waiting = standstill.take_events(tx, older_than_seconds=patience, limit=LIMIT)
-        append(tx, *[_for_payment(found) for found in standing], *[_for_event(found) for found in waiting])
-    if standing or waiting:
-        logger.info("woke {} payments and {} events that stood still", len(standing), len(waiting))
+        unseen = standstill.take_disputes(
+            tx, older_than_seconds=patience, unseen_seconds=of_disputes.dispute_unseen_seconds, limit=LIMIT
+        )
+        append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
+        append(tx, *map(_for_cancellation, event_cancellations.standing_still(tx, older_than_seconds=patience)))
+    if standing or waiting or unseen:
+        logger.info(
+            "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
+        )
     _alarm_unmatched(waiting)
     with db.system_transaction() as tx:
-        _keep_cases(tx, settings)
+        _keep_cases(tx, settings, of_disputes)
 
 
 _OF_PAYMENT: dict[str, type[ChargeRequested | PaymentLookupRequested | CancelRequested | CaptureRequested]] = {
@@ -57,13 +78,29 @@ def _for_payment(found: Standing) -> Message:
     return _OF_PAYMENT[found.wake_as](tenant_id=found.tenant_id, payment_id=found.payment_id)
 
 
-def _keep_cases(tx: Tx, settings: SweepSettings) -> None:
+_OF_DISPUTE: dict[str, type[DisputeLookupRequested | EvidenceSubmissionRequested | DisputeCloseRequested]] = {
+    message.kind: message for message in (DisputeLookupRequested, EvidenceSubmissionRequested, DisputeCloseRequested)
+}
+
+
+def _for_dispute(found: StandingDispute) -> Message:
+    kind = _OF_DISPUTE[found.wake_as]
+    return kind(tenant_id=found.tenant_id, payment_id=found.payment_id, dispute_id=found.dispute_id)
+
+
+def _for_cancellation(found: StandingRun) -> Message:
+    return EventCancellationDue(tenant_id=found.tenant_id, cancellation_id=found.cancellation_id, step=found.step)
+
+
+def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> None:
     """Open a case for each thing a person must see, once, and close those that are well again."""
     found = {
         CaseType.AUTHORIZATION_EXPIRING: watch.authorizations_expiring(tx, within_seconds=settings.hold_alarm_seconds),
         CaseType.REFUND_STUCK: watch.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
         CaseType.REFUND_FAILED: watch.obligations(tx),
+        CaseType.DISPUTE_EVIDENCE_DUE: watch.evidence_due(tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600),
     }
+    EVIDENCE_DUE.set(len(found[CaseType.DISPUTE_EVIDENCE_DUE]))
     for kind, findings in found.items():
         known = cases.known_subjects(tx, kind)
         for finding in [finding for finding in findings if finding.subject not in known]:
@@ -76,9 +113,28 @@ def _keep_cases(tx: Tx, settings: SweepSettings) -> None:
                 payment_id=finding.payment_id,
                 amount=finding.amount,
             )
+            if kind is CaseType.DISPUTE_EVIDENCE_DUE:
+                _tell_evidence_due(tx, finding)
             logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
         gone = known - {finding.subject for finding in findings}
         cases.close_all(tx, types=[kind], subjects=sorted(gone), by="sweep", because="it is well again")
+
+
+def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
+    dispute = disputes.get(tx, finding.subject.partition("/")[0])
+    assert dispute is not None, "it was found a moment ago, and disputes are never deleted"
+    assert dispute.evidence_due_at is not None, "it was found by its deadline"
+    append(
+        tx,
+        DisputeEvidenceDue(
+            tenant_id=dispute.tenant_id,
+            payment_id=dispute.payment_id,
+            order_id=dispute.order_id,
+            dispute_id=dispute.dispute_id,
+            amount=dispute.amount,
+            evidence_due_at=dispute.evidence_due_at,
+        ),
+    )
 
 
 def _for_event(found: StandingEvent) -> Message:

@@ -28,6 +28,7 @@ CREATE TABLE event_cancellations (
     created_by          text NOT NULL,
     created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     approved_by         text,
+    off_since           timestamptz,                               -- orders of before are given back, later ones not charged
     rate_per_second     integer NOT NULL DEFAULT 20 CHECK (rate_per_second BETWEEN 1 AND 1000),
     despite_balance     boolean NOT NULL DEFAULT false,            -- go on when Stripe's balance is too small
     -- Only the message that names the present step may take it: a second delivery, and the messages of before a pause,
@@ -42,7 +43,8 @@ CREATE TABLE event_cancellations (
     nothing_left        integer NOT NULL DEFAULT 0 CHECK (nothing_left >= 0),
     refused             integer NOT NULL DEFAULT 0 CHECK (refused >= 0),
     PRIMARY KEY (tenant_id, cancellation_id),
-    CHECK (approved_by <> created_by)                              -- four eyes are two people
+    CHECK (approved_by <> created_by),                             -- four eyes are two people
+    CHECK (off_since IS NOT NULL OR state IN ('awaiting_approval', 'cancelled'))
 );
 CREATE UNIQUE INDEX event_cancellations_once ON event_cancellations (tenant_id, event_id) WHERE state <> 'cancelled';
 CREATE INDEX event_cancellations_moving ON event_cancellations (moved_at)
@@ -134,10 +136,10 @@ CREATE TRIGGER an_ops_refund_moves_legally BEFORE UPDATE ON ops_refunds
     FOR EACH ROW EXECUTE FUNCTION guard_move_of('ops_refund');
 
 -- ---------------------------------------------------------------------------------------------------------------
--- No order slips between the intake and a cancellation. The intake holds the event's lock, shared, from here to its
--- commit; whoever cancels the event takes it alone. So an order is either committed before the cancellation counts, or
--- its intake sees the cancellation: each statement of a VOLATILE function looks with a fresh snapshot, and the lock is
--- held by then.
+-- No order slips between the intake and a cancellation. The intake holds the event's lock, shared, from before it writes
+-- the order to its commit; whoever cancels the event takes it alone. So an order is either committed and received before
+-- `off_since`, or its intake sees the cancellation: each statement of a VOLATILE function looks with a fresh snapshot, and
+-- the lock is held by then.
 
 CREATE FUNCTION event_lock(tenant uuid, event uuid) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -186,7 +188,7 @@ CREATE POLICY ops_cancel ON event_cancellations FOR INSERT TO fleet_ops WITH CHE
 CREATE POLICY ops_steer ON event_cancellations FOR UPDATE TO fleet_ops USING (true)
     WITH CHECK (state IN ('running', 'paused', 'cancelled'));
 GRANT INSERT ON event_cancellations TO fleet_ops;
-GRANT UPDATE (state, state_by, state_reason, step, moved_at, total, approved_by, despite_balance, rate_per_second)
+GRANT UPDATE (state, state_by, state_reason, step, moved_at, total, off_since, approved_by, despite_balance, rate_per_second)
     ON event_cancellations TO fleet_ops;
 CREATE POLICY ops_ask ON ops_refunds FOR INSERT TO fleet_ops
     WITH CHECK (state IN ('awaiting_approval', 'asked') AND approved_by IS NULL AND refund_id IS NULL);

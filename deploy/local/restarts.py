@@ -22,17 +22,18 @@ class RestartPolicy:
     """
 
     quick_failures: int = 0
+    first_delay_seconds: float = FIRST_DELAY_SECONDS
 
     def delay_seconds(self, exit_code: int, lived_seconds: float) -> float | None:
         """How long to wait before the next start; None when it should not be tried again."""
         if exit_code == EX_CONFIG:
             return None
         if exit_code in FROM_OUTSIDE:
-            return FIRST_DELAY_SECONDS
+            return self.first_delay_seconds
         self.quick_failures = self.quick_failures + 1 if lived_seconds < QUICK_SECONDS else 1
         if self.quick_failures >= QUICK_FAILURES_ALLOWED:
             return None
-        doubled: float = FIRST_DELAY_SECONDS * 2 ** (self.quick_failures - 1)
+        doubled: float = self.first_delay_seconds * 2 ** (self.quick_failures - 1)
         return min(LONGEST_DELAY_SECONDS, doubled)
 
 

@@ -62,7 +62,7 @@ class Door:
         self._cache_url = cache.client_url
 
     def app(self) -> Starlette:
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/webhooks/stripe", self.stripe_webhook, methods=["POST"]),
                 Route("/health/live", self.live),
@@ -72,6 +72,8 @@ class Door:
             ],
             exception_handlers={HTTPException: _unrouted},
         )
+        app.router.redirect_slashes = False  # it would send a POST, and its caller, to whatever Host was named
+        return app
 
     async def stripe_webhook(self, request: Request) -> Response:
         started = time.perf_counter()

@@ -72,9 +72,9 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> li
     """
     check_venues(tx, offers)
     firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
+    off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in firsts})
     new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
     accepted = [offer for offer in offers if offer.payment_id in new]
-    off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in accepted}) if accepted else set()
     append_traced(tx, [(_first_message(tx, tenant_id, offer, off, by), offer.trace_id) for offer in accepted])
     return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db import payments
-from db.lifecycle import PAYMENT_MOVES, REFUND_MOVES, PaymentState, RefundState
+from db.lifecycle import DISPUTE_MOVES, PAYMENT_MOVES, REFUND_MOVES, DisputeStatus, PaymentState, RefundState
 from db.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants import Tenant
@@ -40,13 +40,29 @@ def test_the_table_of_a_refunds_moves_equals_the_rows_of_legal_moves(owner: psyc
     assert set(rows) == {(origin.value, target.value) for origin, targets in REFUND_MOVES.items() for target in targets}
 
 
-@pytest.mark.parametrize(("table", "states"), [("payments", PaymentState), ("refunds", RefundState)])
+def test_the_table_of_a_disputes_moves_equals_the_rows_of_legal_moves(owner: psycopg.Connection) -> None:
+    rows = owner.execute("SELECT from_state, to_state FROM legal_moves WHERE subject = 'dispute'").fetchall()
+
+    ours = {(origin.value, target.value) for origin, targets in DISPUTE_MOVES.items() for target in targets}
+    assert set(rows) == ours
+
+
+@pytest.mark.parametrize("closed", [DisputeStatus.WON, DisputeStatus.WARNING_CLOSED, DisputeStatus.PREVENTED])
+def test_nothing_leads_out_of_a_closed_dispute_but_a_late_win_of_a_lost_one(closed: DisputeStatus) -> None:
+    assert DISPUTE_MOVES[closed] == frozenset()
+    assert DisputeStatus.WON in DISPUTE_MOVES[DisputeStatus.LOST]
+    assert DisputeStatus.NEEDS_RESPONSE not in DISPUTE_MOVES[DisputeStatus.LOST]
+
+
+@pytest.mark.parametrize(
+    ("table", "states"), [("payments", PaymentState), ("refunds", RefundState), ("disputes", DisputeStatus)]
+)
 def test_the_states_equal_the_states_of_the_check(
-    owner: psycopg.Connection, table: str, states: type[PaymentState] | type[RefundState]
+    owner: psycopg.Connection, table: str, states: type[PaymentState] | type[RefundState] | type[DisputeStatus]
 ) -> None:
     checks = owner.execute(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s",
-        [table, f"{table}_state_check"],
+        [table, f"{table}_{'status' if table == 'disputes' else 'state'}_check"],
     ).fetchall()
 
     assert len(checks) == 1
@@ -148,7 +164,9 @@ def test_a_number_of_the_history_cannot_be_chosen_by_hand(
     assert owner.execute("SELECT history_seq FROM payments").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("table", ["payment_history", "payment_attempts", "message_failures"])
+@pytest.mark.parametrize(
+    "table", ["payment_history", "payment_attempts", "message_failures", "dispute_history", "dispute_movements"]
+)
 @pytest.mark.parametrize("change", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}"])
 def test_what_happened_cannot_be_changed_not_even_by_the_owner(
     owner: psycopg.Connection, table: str, change: str

@@ -9,29 +9,47 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from db import api_requests, calls, cases, charges, dead_letters, failures, inbox, ledger, payments, refunds
+from db import (
+    api_requests,
+    calls,
+    cases,
+    charges,
+    dead_letters,
+    dispute_books,
+    disputes,
+    early_warnings,
+    failures,
+    inbox,
+    ledger,
+    payments,
+    refunds,
+)
 from db.cases import CaseType
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
-from db.payments import Attempt
+from db.lifecycle import DisputeStatus
+from db.payments import Attempt, Payment
 from db.refunds import NewRefund
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from db.tenants import Tenant
 from messages.ids import TicketId
+from messages.money import Money
 from tests import factories
 from tests.conftest import Book
 
 MONEY = (
     "orders", "payments", "payment_history", "calls", "payment_attempts", "charges", "ledger_accounts",
-    "ledger_journals", "ledger_entries", "refunds", "refund_history", "refund_tickets",
+    "ledger_journals", "ledger_entries", "refunds", "refund_history", "refund_tickets", "dispute_history",
+    "dispute_movements", "early_fraud_warnings",
 )  # fmt: skip
 ROLES = ("fleet", "fleet_tenant", "fleet_system", "fleet_ops")
 # A row copied from another tenant must fail because of whose it is, not because of the state it is in.
 AS_NEW = {
     "payments": {"state": "requested", "history_seq": 1},
     "refunds": {"state": "requested", "history_seq": 1},
+    "disputes": {"history_seq": 1},
 }
 
 
@@ -245,6 +263,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
         answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
         api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
+        leave_a_dispute(tx, payment)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
         cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
@@ -264,3 +283,14 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     with db.system_transaction() as tx:
         inbox.receive(tx, event)
         dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
+
+
+def leave_a_dispute(tx: Tx, payment: Payment) -> None:
+    dispute_id, now, amount = f"dp_{uuid4().hex}", datetime.now(UTC), payment.amount
+    seen = disputes.Seen(dispute_id, "ch_1", amount, "fraudulent", DisputeStatus.NEEDS_RESPONSE, now, None, now)
+    disputes.record(tx, payment.payment_id, seen, stage="chargeback", submitted=False, by="test")
+    nothing = Money(0, amount.currency)
+    taken = dispute_books.Movement(f"txn_{uuid4().hex}", "dispute", -amount, -amount, nothing)
+    dispute_books.record(tx, dispute_id, taken)
+    of_warning = (payment.payment_id, "ch_1", "misc", True, "leave", "the venue's policy", None, now)
+    early_warnings.record(tx, early_warnings.EarlyWarning(f"issfr_{uuid4().hex}", *of_warning))

@@ -49,7 +49,7 @@ def test_a_replay_killed_at_this_point_brings_each_order_back_once(fleet: Fleet,
     """FAULTS 31: orders of a tenant that was registered too late, and beside them messages that nobody can read."""
     late = Tenant(TenantId(uuid4()), "Late", (Venue(VenueId(uuid4()), "Hall", "eur", FeePlan(500, 50, "eur")),))
     orders = fleet.orders(6, late)
-    fleet.arm(point, times=2)
+    fleet.arm(point)
     fleet.publish(*orders)
     fleet.put("charges", f"unreadable at {point}".encode(), f"once more at {point}".encode())
     fleet.wait_until(lambda: len(fleet.letters(f"at {point}")) == 2, "both messages are dead letters")
@@ -59,7 +59,7 @@ def test_a_replay_killed_at_this_point_brings_each_order_back_once(fleet: Fleet,
     answer = fleet.command("dlq", "replay", "--tenant", str(late.tenant_id), "--reason", "registered", "--yes")
 
     assert answer.returncode == 0, answer.stderr
-    fleet.wait_until(lambda: not fleet.crashes_left(point), f"two processes died at {point}")
+    fleet.wait_until(lambda: not fleet.crashes_left(point), f"a process died at {point}")
     assert_clean(fleet)
     assert {fleet.state_of(order) for order in orders} == {"succeeded"}
 
@@ -69,8 +69,8 @@ def test_processes_killed_at_random_under_load_lose_and_double_nothing(fleet: Fl
     chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
     before = fleet.service.published
 
-    with fleet.publish_meanwhile(*fleet.orders(100), rate=20):
-        for due in range(10, 100, 15):
+    with fleet.publish_meanwhile(*fleet.orders(60), rate=20):
+        for due in range(10, 60, 12):
             fleet.wait_until(lambda due=due: fleet.service.published - before >= due, "enough orders published")
             _kill_somebody(fleet, chance)
 
@@ -105,7 +105,7 @@ def test_two_relays_side_by_side_tell_each_payment_in_order(fleet: Fleet) -> Non
     fleet.start("relay.2")
     waiting = fleet.orders(10, payment_method_id="pm_card_threeDSecure2Required")
 
-    fleet.publish(*waiting, *fleet.orders(60))
+    fleet.publish(*waiting, *fleet.orders(40))
     fleet.wait_until_quiet()
     for order in waiting:
         fleet.control.complete_authentication(fleet.payment_of(order)["payment_intent_id"])
@@ -131,7 +131,7 @@ def test_a_relay_that_stood_still_and_lost_its_claim_tells_nothing_out_of_order(
     """Its open transaction is ended here at once, as the idle-in-transaction timeout would end it in twenty seconds."""
     fleet.start("relay.2")
 
-    with fleet.publish_meanwhile(*fleet.orders(60), rate=60):
+    with fleet.publish_meanwhile(*fleet.orders(40), rate=60):
         fleet.wait_until(lambda: fleet.backlog() > 0, "the relays have work")
         with fleet.paused("relay"):
             fleet.end_sessions("fleet-relay", "idle in transaction")

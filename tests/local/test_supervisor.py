@@ -22,11 +22,12 @@ import subprocess, sys
 from pathlib import Path
 from deploy.local import processes
 from deploy.local.program import Program
+from deploy.local.restarts import RestartPolicy
 from deploy.local.supervisor import Supervisor
 mark = Path(sys.argv[1])
 def program(name, code):
-    command = [sys.executable, "-u", "-c", code]
-    return Program(name, lambda: processes.spawn(command, mark, output=subprocess.PIPE))
+    command, quick = [sys.executable, "-u", "-c", code], RestartPolicy(first_delay_seconds=0.02)
+    return Program(name, lambda: processes.spawn(command, mark, output=subprocess.PIPE), policy=quick)
 names_and_codes = [argument.split("=", 1) for argument in sys.argv[2:]]
 show = lambda name, line: print(f"{name}: {line}", flush=True)
 sys.exit(Supervisor([program(*pair) for pair in names_and_codes], show).run(lambda: print("ready", flush=True)))

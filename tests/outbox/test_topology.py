@@ -8,7 +8,15 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from deploy.local.stripe.process import free_port
-from messages.queues import DEAD_LETTER_QUEUE, DELIVERY_LIMIT, ROUTES
+from messages.base import PublicEvent
+from messages.queues import (
+    DEAD_LETTER_QUEUE,
+    DELIVERY_LIMIT,
+    EVENTS_EXCHANGE,
+    ORDER_SERVICE_QUEUE,
+    PUBLIC_EVENTS,
+    ROUTES,
+)
 from outbox import topology
 from outbox.topology import TopologyDriftError
 from tests import queues
@@ -130,3 +138,11 @@ def give_back_until_gone(channel: BlockingChannel, queue: str) -> int:
         channel.basic_nack(method.delivery_tag, requeue=True)
     channel.cancel()
     return deliveries
+
+
+@pytest.mark.parametrize("fact", PUBLIC_EVENTS, ids=lambda fact: fact.event_type)
+def test_every_fact_we_tell_has_a_queue_that_keeps_it(channel: BlockingChannel, fact: type[PublicEvent]) -> None:
+    """Nobody else declares one, and an unroutable fact would stay in the outbox for ever."""
+    channel.basic_publish(EVENTS_EXCHANGE, fact.event_type, b"a fact", mandatory=True)
+
+    assert queues.wait_for(channel, ORDER_SERVICE_QUEUE, 1) == [b"a fact"]

@@ -159,6 +159,18 @@ def test_a_run_that_broke_goes_on_where_it_stood(
     assert book_of.count("reconciliation_runs") == 1
 
 
+def test_nothing_that_stripe_moved_before_the_first_tenant_is_looked_at(
+    db: Database, gateway: Gateway, owner: psycopg.Connection, settings: None, tenant: Tenant, book_of: Ledgers
+) -> None:
+    owner.execute("UPDATE tenants SET created_at = now() - interval '90 minutes'")
+
+    for span in ("daily", "rolling"):
+        reconcile(ReconcileDue(span=span, due_at=datetime.now(UTC)), db, gateway)  # type: ignore[arg-type]
+
+    rows = owner.execute("SELECT now() - window_from < interval '91 minutes' FROM reconciliation_runs").fetchall()
+    assert rows == [(True,), (True,)]
+
+
 def test_a_daily_run_is_done_once_a_day_and_a_rolling_one_as_often_as_asked(
     db: Database, gateway: Gateway, stripe_control: EmulatorControl, settings: None, book_of: Ledgers
 ) -> None:

@@ -90,7 +90,7 @@ def bursts(scene: Scene) -> Iterator[None]:
 
 @case("6b", "Stripe grants less than we believe", short=True)
 def less_than_believed(scene: Scene) -> Iterator[None]:
-    """Its limiter grants less than the sale needs: the learned rate falls until the 429s become rare, and comes back."""
+    """Its limiter grants less than the sale needs: the learned rate falls until 429s are rare, and comes back."""
     grants = scene.chance.choice([1.5, 2.0])
     with closing(SharedBudget.at(scene.fleet.stack.valkey.url)) as budget:
         scene.control.set_limit(grants)

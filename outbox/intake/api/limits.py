@@ -87,7 +87,8 @@ class RateLimits:
             item = self._items[limit]
             granted = windows.hit(item, limit.value, who)
             stats = windows.get_window_stats(item, limit.value, who)
-            reset = max(1, math.ceil(stats.reset_time - time.time()))
+            # A window that began just now is told as ending just now: the library takes the rest modulo its length.
+            reset = math.ceil(max(0.0, stats.reset_time - time.time())) or WINDOW_SECONDS
             allowances.append(Allowance(limit, item.amount, max(0, int(stats.remaining)), reset, granted))
             if not granted:
                 break

@@ -65,9 +65,15 @@ def test_the_login_form_does_not_exist_elsewhere(nobody: TestClient) -> None:
     assert nobody.post("/login", data={"name": "oda", "password": "x"}).status_code == 404
 
 
+@pytest.fixture(scope="module")
+def stored_password() -> str:
+    """Hashed once: it is made to be slow."""
+    return hashed("open sesame")
+
+
 @pytest.fixture
-def local(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Any:
-    people = {"oda": {"roles": ["operator"], "password": hashed("open sesame")}}
+def local(db: Database, keys: Keys, seal: tuple[str, str], stored_password: str, tmp_path: Path) -> Any:
+    people = {"oda": {"roles": ["operator"], "password": stored_password}}
     (tmp_path / "users.json").write_text(json.dumps(people))
     files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
     settings = console_settings(keys, app_env="local", **files)

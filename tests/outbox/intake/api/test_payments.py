@@ -218,6 +218,7 @@ def test_every_wrong_door_and_every_bad_body_is_a_problem_document(as_: As, clie
     as_json = bearer | {"Content-Type": "application/json"}
 
     assert_problem(client.get("/nowhere"), 404)
+    assert_problem(client.post("/payments/", headers=bearer, follow_redirects=False), 404)
     assert_problem(client.get("/payments/no-uuid", headers=bearer), 404)
     wrong_method = client.get("/payments", headers=bearer)
     assert_problem(wrong_method, 405)
