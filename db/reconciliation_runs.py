@@ -72,8 +72,8 @@ def begin(tx: Tx, span: str, *, reach_seconds: float, grace_seconds: float) -> R
     """Begin a run from `reach_seconds` ago until `grace_seconds` ago, when the bank and the book had time to agree.
 
     It reaches back further, to where the last run of its span that was finished ended, when that is longer ago; but
-    never to before the first tenant: what Stripe moved then is not ours. None when there is nothing to compare yet, when
-    another worker began a run at this moment, or when a daily run has begun since midnight (UTC) and was finished.
+    never to before the first tenant: what Stripe moved then is not ours. None when there is nothing to compare yet,
+    when another worker began a run at this moment, or when a daily run has begun since midnight (UTC) and was finished.
     """
     with tx.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(

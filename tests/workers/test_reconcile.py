@@ -11,6 +11,7 @@ from db import ledger
 from db.ledger import Entry
 from db.payments import Payment
 from db.session import Database
+from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.reconciliation import ReconcileDue
