@@ -1,4 +1,4 @@
-"""Every refund as the book has it, for the checker (workers/verify.py); needs a system transaction."""
+"""Every refund and dispute as the book has them, for the checker (workers/verify.py); needs a system transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +57,30 @@ def refunds(tx: Tx) -> list[BookedRefund]:
                 AND undone.kind = 'refund_failure'
             """
         ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class BookedDispute:
+    """A dispute, and the balance transactions of it that have a journal."""
+
+    status: str
+    journals: frozenset[str]
+
+
+def disputes(tx: Tx) -> dict[str, BookedDispute]:
+    """Dispute id -> how the book has it."""
+    rows = tx.execute(
+        """
+        SELECT d.dispute_id, d.status, coalesce(array_agg(j.source_id) FILTER (WHERE j.source_id IS NOT NULL), '{}')
+        FROM disputes d
+        LEFT JOIN dispute_movements m ON (m.tenant_id, m.dispute_id) = (d.tenant_id, d.dispute_id)
+        LEFT JOIN ledger_journals j
+            ON (j.tenant_id, j.source_id) = (m.tenant_id, m.balance_transaction_id)
+            AND j.kind IN ('dispute', 'dispute_reversal')
+        GROUP BY d.tenant_id, d.dispute_id, d.status
+        """
+    ).fetchall()
+    return {row[0]: BookedDispute(row[1], frozenset(row[2])) for row in rows}
 
 
 def wishes_granted(tx: Tx, wishes: Sequence[tuple[str, UUID]]) -> set[str]:

@@ -137,14 +137,16 @@ PARTS: dict[str, LiteralString] = {
             'operation', operation, 'generation', generation, 'idempotency_key', idempotency_key, 'sends', sends,
             'outcome', outcome, 'needs_lookup', needs_lookup, 'answer', answer, 'object_id', stripe_object_id,
             'request_id', stripe_request_id)
-        FROM (SELECT %(payment_id)s::uuid AS subject_id UNION ALL
-              SELECT refund_id FROM refunds
-              WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s) AS subject
-        JOIN calls USING (subject_id)
+        FROM calls
         CROSS JOIN LATERAL (VALUES
             (first_sent_at, 'sent', true), (last_sent_at, 'sent_again', sends > 1),
             (settled_at, outcome, settled_at IS NOT NULL)) AS moment (at, what, happened)
-        WHERE tenant_id = %(tenant_id)s AND happened
+        WHERE tenant_id = %(tenant_id)s AND happened AND subject_id = ANY (ARRAY(
+            SELECT %(payment_id)s::uuid
+            UNION ALL
+            SELECT refund_id FROM refunds WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
+            UNION ALL
+            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL))
     """,
     "attempt": """
         SELECT at, outcome, NULL, jsonb_build_object(
@@ -166,7 +168,8 @@ PARTS: dict[str, LiteralString] = {
             WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id))
         FROM ledger_journals j WHERE j.tenant_id = %(tenant_id)s AND j.payment_id = %(payment_id)s
     """,
-    # The outbox forgets what it has published, so this is read from the moves: each is one transaction with its event.
+    # What the order service heard of the payment and its refunds. The outbox forgets what it has published, so this is
+    # read from the moves: each is one transaction with its event.
     "event": """
         SELECT told.at, told.event_type, 'order service', jsonb_build_object(
             'waits', EXISTS (SELECT FROM outbox o
@@ -193,8 +196,24 @@ PARTS: dict[str, LiteralString] = {
             'occurred_at', occurred_at)
         FROM webhook_inbox
         CROSS JOIN LATERAL (VALUES (received_at, 'received'), (settled_at, state)) AS moment (at, what)
-        WHERE (payment_id = %(payment_id)s OR object_id IN (%(intent_id)s::text, %(charge_id)s::text))
+        WHERE (payment_id = %(payment_id)s
+               OR object_id = ANY (ARRAY[%(intent_id)s::text, %(charge_id)s::text]
+                                   || ARRAY(SELECT dispute_id FROM disputes WHERE payment_id = %(payment_id)s)
+                                   || ARRAY(SELECT warning_id FROM early_fraud_warnings
+                                            WHERE payment_id = %(payment_id)s)))
           AND moment.at IS NOT NULL
+    """,
+    "dispute": """
+        SELECT h.at, h.to_status, h.by, jsonb_build_object(
+            'seq', h.seq, 'dispute_id', h.dispute_id, 'from_status', h.from_status, 'reason', d.reason,
+            'amount_minor', d.amount_minor, 'currency', d.currency, 'evidence_due_at', d.evidence_due_at)
+        FROM disputes d JOIN dispute_history h USING (tenant_id, dispute_id)
+        WHERE d.payment_id = %(payment_id)s
+    """,
+    "warning": """
+        SELECT recorded_at, decision, NULL, jsonb_build_object(
+            'warning_id', warning_id, 'fraud_type', fraud_type, 'reason', because, 'refund_id', refund_id)
+        FROM early_fraud_warnings WHERE payment_id = %(payment_id)s
     """,
     "failure": """
         SELECT failed_at, verdict, kind, jsonb_build_object(

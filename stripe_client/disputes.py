@@ -3,6 +3,7 @@
 Source: docs.stripe.com/api/disputes, docs.stripe.com/disputes/how-disputes-work. Evidence is submitted once.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from messages.ids import DisputeId, PaymentId, TenantId
 from messages.money import Money
 from messages.verdicts import GiveUp
-from stripe_client.exchange import Json, balance_transaction, body_of, read, write
+from stripe_client.exchange import Json, balance_transaction, body_of, pages, read, since, write
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Declined, DisputeAnswer, DisputeMovement, Refused, Sent, Unanswered
 
@@ -36,6 +37,17 @@ def retrieve(gateway: Gateway, dispute_id: DisputeId) -> DisputeAnswer:
     """
     answer = read(gateway, _FAMILY, _of(dispute_id), {"expand": _EXPAND})
     return answer_of(body_of(answer), answer.request_id)
+
+
+def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[DisputeAnswer]:
+    """Every dispute opened since then, newest first, page by page.
+
+    Raises:
+        Verdict: Stripe did not answer.
+    """
+    expanded = {"expand": [f"data.{path}" for path in _EXPAND]}
+    for page in pages(gateway, _FAMILY, _PATH, since(since_epoch) | expanded):
+        yield from map(answer_of, page)
 
 
 def submission(evidence: dict[str, str], *, tenant_id: TenantId, payment_id: PaymentId) -> Json:

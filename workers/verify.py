@@ -20,10 +20,11 @@ from db.audit import BookedPayment
 from db.session import Database
 from messages.queues import DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
+from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.payment_intents import listed
 from stripe_client.refunds import listed as listed_refunds
-from workers.verify_money import check_balances, check_charges, check_refunds, is_in_hand
+from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
 from workers.verify_report import Report
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
@@ -70,13 +71,15 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     report = Report()
     with db.system_transaction() as tx:
         since = audit.first_order_epoch(tx)
-    # Refunds first: one that is made meanwhile then has its charge among those listed later.
+    # The youngest first: a refund or dispute that is made meanwhile then has its charge among those listed later.
+    disputes_at_stripe = list(listed_disputes(stripe, since_epoch=since))
     refunds_at_stripe = list(listed_refunds(stripe, since_epoch=since))
     at_stripe = list(listed(stripe, since_epoch=since))
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
         book = {payment.payment_id: payment for payment in audit.payments(tx)}
         refunds = audit_refunds.refunds(tx)
+        disputes = audit_refunds.disputes(tx)
         _check_orders(
             report, asked, audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison)), depths
         )
@@ -88,8 +91,9 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     _check_payments(report, book.values())
     check_charges(report, book, at_stripe)
     check_refunds(report, book, refunds, refunds_at_stripe, at_stripe)
+    check_disputes(report, book, disputes, disputes_at_stripe)
     _check_facts(report, asked, book.values(), depths)
-    check_balances(report, ledger, at_stripe, refunds_at_stripe)
+    check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe)
     return report
 
 

@@ -1,11 +1,11 @@
-"""The checker's look at money: charges and refunds at Stripe beside the book's, and the balance of each tenant."""
+"""The checker's look at money: charges, refunds and disputes at Stripe and in the book, and each tenant's balance."""
 
 from collections import defaultdict
 from uuid import UUID
 
 from db.audit import BookedPayment
-from db.audit_refunds import BookedRefund
-from stripe_client.outcomes import BalanceTransaction, Charged, RefundAnswer
+from db.audit_refunds import BookedDispute, BookedRefund
+from stripe_client.outcomes import BalanceTransaction, Charged, DisputeAnswer, RefundAnswer
 from stripe_client.payment_intents import Listed
 from workers.verify_report import Balances, Count, Report
 
@@ -134,14 +134,55 @@ def _check_unsent(report: Report, count: Count, booked: list[BookedRefund], at_s
             report.findings.append(f"refund {refund.refund_id} stands as {refund.state} and nothing works on it")
 
 
+def check_disputes(
+    report: Report,
+    book: dict[UUID, BookedPayment],
+    booked: dict[str, BookedDispute],
+    at_stripe: list[DisputeAnswer],
+) -> None:
+    """Each dispute of our charges is in the book as Stripe has it, with a journal for each movement of money (M2)."""
+    count = report.kinds["disputes"]
+    by_charge = {payment.charge_id: payment for payment in book.values() if payment.charge_id}
+    for answer in at_stripe:
+        payment = by_charge.get(answer.charge_id)
+        if payment is None:  # of a charge that is not ours
+            continue
+        count.attempted += 1
+        dispute = booked.get(answer.dispute_id)
+        moved = {one.balance.balance_transaction_id for one in answer.movements}
+        if dispute is not None and dispute.status == answer.status and dispute.journals == moved:
+            count.done += 1
+        elif payment.has_outbox_row or payment.event_waits:
+            count.waiting += 1
+        elif payment.has_dead_letter:
+            count.dead += 1
+        else:
+            count.lost += dispute is None
+            count.unexpected += dispute is not None
+            held = dispute and (dispute.status, sorted(dispute.journals))
+            report.findings.append(
+                f"{answer.dispute_id}: Stripe says {answer.status} {sorted(moved)}, the book {held or 'nothing'}"
+            )
+    known = {answer.dispute_id for answer in at_stripe}
+    for stranger in sorted(booked.keys() - known):
+        count.unexpected += 1
+        report.findings.append(f"the book holds {stranger}, which Stripe does not list")
+
+
 def is_in_hand(thing: BookedPayment | BookedRefund) -> bool:
     """Something of ours still works on it, or did a moment ago."""
     return thing.has_outbox_row or thing.event_waits or thing.seconds_since_move < IN_HAND_SECONDS
 
 
-def check_balances(report: Report, ledger: Balances, intents: list[Listed], refunds: list[RefundAnswer]) -> None:
-    """Per tenant and currency the ledger holds what Stripe's balance transactions add up to."""
-    at_stripe = _balances_at_stripe(intents, refunds)
+def check_balances(
+    report: Report,
+    ledger: Balances,
+    intents: list[Listed],
+    refunds: list[RefundAnswer],
+    disputes: list[DisputeAnswer],
+) -> None:
+    """Per tenant and currency the ledger holds what Stripe's balance transactions add up to, payouts left aside."""
+    at_stripe = _balances_at_stripe(intents, refunds, disputes)
     for key in sorted(ledger.keys() | at_stripe.keys(), key=str):
         if minor := ledger.get(key, 0) - at_stripe.get(key, 0):
             tenant, currency = key
@@ -149,8 +190,8 @@ def check_balances(report: Report, ledger: Balances, intents: list[Listed], refu
             report.findings.append(f"tenant {tenant}: the ledger and Stripe differ by {minor} {currency} minor units")
 
 
-def _balances_at_stripe(intents: list[Listed], refunds: list[RefundAnswer]) -> Balances:
-    """Net of the balance transactions of our charges and refunds, in the currency of the balance."""
+def _balances_at_stripe(intents: list[Listed], refunds: list[RefundAnswer], disputes: list[DisputeAnswer]) -> Balances:
+    """Net of the balance transactions of our charges, refunds and disputes, in the currency of the balance."""
     sums: Balances = defaultdict(int)
     tenant_of = {intent.intent_id: intent.tenant_id for intent in intents}
     for intent in intents:
@@ -163,6 +204,11 @@ def _balances_at_stripe(intents: list[Listed], refunds: list[RefundAnswer]) -> B
         for moved in (refund.balance, refund.returned):
             if tenant is not None and moved is not None:
                 sums[tenant, moved.amount.currency] += _net(moved)
+    of_charge = {one.outcome.charge_id: one.tenant_id for one in intents if isinstance(one.outcome, Charged)}
+    for dispute in disputes:
+        for movement in dispute.movements:
+            if dispute.charge_id in of_charge:
+                sums[of_charge[dispute.charge_id], movement.balance.amount.currency] += _net(movement.balance)
     return sums
 
 

@@ -14,7 +14,7 @@ from outbox.ops.screen import facts, out, plain, print_json, record, table
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
-    **{"refund": "bold", "wish": "yellow", "event": "cyan"},
+    **{"refund": "bold", "wish": "yellow", "event": "cyan", "dispute": "red", "warning": "red"},
     **{"webhook": "magenta", "failure": "red", "outbox": "yellow", "dead letter": "red", "replay": "yellow"},
 }
 
@@ -179,6 +179,19 @@ def _webhook(what: str, of: dict[str, Any]) -> str:
     return f"{of['event_type']} {what}" + (f": {of['note']}" if of["note"] else "")
 
 
+def _dispute(status: str, of: dict[str, Any]) -> str:
+    name = status.replace("_", " ")
+    move = f"{of['from_status'].replace('_', ' ')} -> {name}" if of["from_status"] else name
+    about = f"{tables.money(of['amount_minor'], of['currency'])}, {of['reason'].replace('_', ' ')}"
+    return f"dispute {move}\n{of['dispute_id']} over {about}"
+
+
+def _warning(decision: str, of: dict[str, Any]) -> str:
+    refund = f", refund {of['refund_id']}" if of["refund_id"] else ""
+    kind = of["fraud_type"].replace("_", " ")
+    return f"the card's bank warns of fraud ({kind}): {decision}{refund}\n{of['reason']}"
+
+
 def _failure(verdict: str, of: dict[str, Any]) -> str:
     due = of["next_due_at"]
     then = f"will run again at {datetime.fromisoformat(due):%Y-%m-%d %H:%M:%S}" if due else "given up"
@@ -218,6 +231,8 @@ _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "charge": _charge,
     "ledger": _ledger,
     "webhook": _webhook,
+    "dispute": _dispute,
+    "warning": _warning,
     "failure": _failure,
     "outbox": _outbox,
     "dead letter": _dead_letter,
