@@ -94,8 +94,8 @@ def began_at(tx: Tx) -> datetime | None:
 def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:
     """Add tenants, venues and plans that are not there yet. Needs the schema's owner.
 
-    What is there stays as it is, because payments rest on it, but for the two policies of a venue: they say how the next
-    refund or warning is handled, and change nothing that is booked.
+    What is there stays as it is, because payments rest on it, but for the two policies of a venue: they say how the
+    next refund or warning is handled, and change nothing that is booked.
 
     Raises:
         psycopg.errors.CheckViolation: a policy that is none.
