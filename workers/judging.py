@@ -3,7 +3,6 @@
 Reads only. No transaction is open while Stripe is asked.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from db.session import Database
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
 from messages.orders import EventCancelled, RefundOfOrderRequested
+from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
 from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
 from outbox.intake.reading import WORDS, Decoded, Incoming, Wish, decode
@@ -67,50 +67,35 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         return rules.UNREADABLE
     if kind in PERIODIC:
         return rules.PASSED
-    if kind in _BY_PAYLOAD:
-        return _BY_PAYLOAD[kind](opened.payload, db)
-    owner = _owner(opened.payload)
-    if owner is not None and kind in judging_money.BY_KIND:
-        return judging_money.BY_KIND[kind](judging_money.Letter(*owner, opened.payload), db, stripe)
-    return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
+    if kind in {"cancel_event", "ops_refund"}:
+        return _judge_ops_work(kind, opened.payload, db)
+    if kind == "webhook":
+        return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
+    return _judge_of_payment(kind, opened.payload, db, stripe)
 
 
-def _judge_webhook(payload: dict[str, Any], db: Database) -> Judgement:
-    return rules.judge_webhook(_inbox_state(db, str(payload.get("event_id"))))
-
-
-def _judge_step(payload: dict[str, Any], db: Database) -> Judgement:
-    """A step of a mass cancellation, which knows the number of the next one."""
+def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
+    """A step of a mass cancellation, or a refund that an operator asked for: each knows whether it was taken."""
     try:
-        message = EventCancellationDue.model_validate(payload)
+        message = kind_to_message()[kind].model_validate(payload)
     except ValidationError:
         return rules.UNREADABLE
     with db.system_transaction() as tx:
-        run = event_cancellations.get(tx, message.cancellation_id)
-    return rules.judge_step(known=run is not None, open_=run is not None and run.takes(message.step))
-
-
-def _judge_ops_refund(payload: dict[str, Any], db: Database) -> Judgement:
-    """A refund that an operator asked for, which knows whether it was granted or refused."""
-    try:
-        message = OpsRefundDue.model_validate(payload)
-    except ValidationError:
-        return rules.UNREADABLE
-    with db.system_transaction() as tx:
+        if isinstance(message, EventCancellationDue):
+            run = event_cancellations.get(tx, message.cancellation_id)
+            return rules.judge_step(known=run is not None, open_=run is not None and run.takes(message.step))
+        assert isinstance(message, OpsRefundDue), "the two kinds that come here"
         wish = ops_refunds.get(tx, message.request_id)
     return rules.judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
 
 
-_BY_PAYLOAD: dict[str | None, Callable[[dict[str, Any], Database], Judgement]] = {
-    "webhook": _judge_webhook,
-    EventCancellationDue.kind: _judge_step,
-    OpsRefundDue.kind: _judge_ops_refund,
-}
-
-
-def _judge_of_payment(
-    kind: str | None, db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId
-) -> Judgement:
+def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+    owner = _owner(payload)
+    if owner is None:
+        return rules.UNREADABLE
+    tenant_id, payment_id = owner
+    if kind in judging_money.BY_KIND:
+        return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
     if kind != "lookup":
