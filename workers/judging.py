@@ -72,9 +72,7 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
     owner = _owner(opened.payload)
-    if owner is not None and kind in judging_money.BY_KIND:
-        return judging_money.BY_KIND[kind](judging_money.Letter(*owner, opened.payload), db, stripe)
-    return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
+    return _judge_of_payment(kind, opened.payload, db, stripe, *owner) if owner else rules.UNREADABLE
 
 
 def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
@@ -93,8 +91,15 @@ def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgeme
 
 
 def _judge_of_payment(
-    kind: str | None, db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId
+    kind: str | None,
+    payload: dict[str, Any],
+    db: Database,
+    stripe: Gateway,
+    tenant_id: TenantId,
+    payment_id: PaymentId,
 ) -> Judgement:
+    if kind in judging_money.BY_KIND:
+        return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
     if kind != "lookup":
