@@ -25,7 +25,10 @@ CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("
 AFTER_DEATH = {point for point in CRASH_POINTS if point.startswith(("dead_letters.", "replay."))}
 
 
-@pytest.mark.parametrize("point", sorted(CRASH_POINTS - AFTER_DEATH))
+OF_DISPUTES = {point for point in CRASH_POINTS if point.startswith(("dispute.", "dispute_answer.", "early_warning."))}
+
+
+@pytest.mark.parametrize("point", sorted(CRASH_POINTS - AFTER_DEATH - OF_DISPUTES))
 def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, point: str) -> None:
     waiting = fleet.orders(2, payment_method_id="pm_card_threeDSecure2Required")
     fleet.publish(*waiting)
