@@ -13,6 +13,9 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
     dispute_reversal  the mirror of it, with the fee only when Stripe gives that back too
     dispute_lost Dr venue_payable, platform_fees, refunds_payable (as a refund) / Cr disputed_funds
     dispute_won  the mirror of that, when a dispute that was lost is won after all
+    payout       Dr bank / Cr stripe_balance: one tenant's net in what a payout contained; source is the payout
+    payout_failure  the mirror of it, when the payout came back
+    reversal     what puts another journal right; source is that journal
 """
 
 from collections.abc import Iterable, Sequence

@@ -71,25 +71,30 @@ def resume(tx: Tx, span: str) -> Run | None:
 def begin(tx: Tx, span: str, *, reach_seconds: float, grace_seconds: float) -> Run | None:
     """Begin a run from `reach_seconds` ago until `grace_seconds` ago, when the bank and the book had time to agree.
 
-    It reaches back further, to where the last run of its span that was finished ended, when that is longer ago. None
-    when another worker began one at this moment, or when a daily run has begun since midnight (UTC) and was finished.
+    It reaches back further, to where the last run of its span that was finished ended, when that is longer ago; but
+    never to before the first tenant: what Stripe moved then is not ours. None when there is nothing to compare yet,
+    when another worker began a run at this moment, or when a daily run has begun since midnight (UTC) and was finished.
     """
     with tx.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(
             """
             WITH span_window AS (
-                SELECT least(
-                           clock_timestamp() - make_interval(secs => %(reach)s),
-                           (SELECT max(window_until) FROM reconciliation_runs
-                            WHERE span = %(span)s AND state = 'done') - interval '10 minutes') AS since,
+                SELECT greatest(
+                           least(
+                               clock_timestamp() - make_interval(secs => %(reach)s),
+                               (SELECT max(window_until) FROM reconciliation_runs
+                                WHERE span = %(span)s AND state = 'done') - interval '10 minutes'),
+                           (SELECT min(created_at) FROM tenants)) AS since,
                        clock_timestamp() - make_interval(secs => %(grace)s) AS until
             )
             INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until)
             SELECT %(span)s, date_trunc('second', since), date_trunc('second', until), date_trunc('second', since)
             FROM span_window
-            WHERE %(span)s <> 'daily' OR NOT EXISTS (
-                SELECT FROM reconciliation_runs
-                WHERE span = 'daily' AND state = 'done' AND started_at >= date_trunc('day', clock_timestamp(), 'UTC'))
+            WHERE date_trunc('second', since) < date_trunc('second', until)
+              AND (%(span)s <> 'daily' OR NOT EXISTS (
+                  SELECT FROM reconciliation_runs
+                  WHERE span = 'daily' AND state = 'done'
+                    AND started_at >= date_trunc('day', clock_timestamp(), 'UTC')))
             ON CONFLICT (span) WHERE state = 'running' DO NOTHING
             RETURNING run_id, span, state, phase, window_from, window_until, listed_to, searched_until, rechecked_to,
                       lines, mismatches, cases_opened, cases_closed, started_at, moved_at, finished_at

@@ -1,6 +1,7 @@
 """Tenants, their venues and fee plans. Read by every process, written by `fleet tenants` as the schema's owner."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import psycopg
@@ -76,6 +77,14 @@ def places(tx: Tx) -> list[Place]:
             ORDER BY t.name, t.tenant_id, v.name, v.venue_id
             """
         ).fetchall()
+
+
+def began_at(tx: Tx) -> datetime | None:
+    """When the first tenant was registered: nothing that Stripe moved before is the fleet's. None: there is none."""
+    row = tx.execute("SELECT min(created_at) FROM tenants").fetchone()
+    assert row is not None, "an aggregate without GROUP BY always returns a row"
+    began: datetime | None = row[0]
+    return began
 
 
 def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:

@@ -1,6 +1,7 @@
 """Text from outside, made fit for PostgreSQL: its text type holds every character but NUL."""
 
 from typing import Any
+from uuid import UUID
 
 
 def storable(text: str) -> str:
@@ -15,3 +16,11 @@ def storable_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {storable(str(key)): storable_json(item) for key, item in value.items()}
     return [storable_json(item) for item in value] if isinstance(value, list) else value
+
+
+def uuid_or_none(name: str) -> UUID | None:
+    """The id that somebody wrote, or None when it is none of ours."""
+    try:
+        return UUID(name)
+    except ValueError:
+        return None

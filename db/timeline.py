@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from db.session import Tx
+from db.text import uuid_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def find(tx: Tx, name: str) -> list[Heading]:
     Two tenants may have given the same order id; then both are returned.
     """
     with tx.cursor(row_factory=class_row(Heading)) as cursor:
-        return cursor.execute(_FIND, {"name": name, "id": _uuid_or_none(name)}).fetchall()
+        return cursor.execute(_FIND, {"name": name, "id": uuid_or_none(name)}).fetchall()
 
 
 def happenings(tx: Tx, payment: Heading) -> list[Happening]:
@@ -77,13 +78,6 @@ def _names(payment: Heading) -> dict[str, object]:
         "intent_id": payment.payment_intent_id,
         "charge_id": payment.charge_id,
     }
-
-
-def _uuid_or_none(name: str) -> UUID | None:
-    try:
-        return UUID(name)
-    except ValueError:
-        return None
 
 
 # The two ids are looked up apart, each by its own index; an OR over two tables would read both.

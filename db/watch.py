@@ -3,6 +3,7 @@ stand or failed, disputes that wait for evidence.
 """
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg.rows import class_row
 
@@ -25,6 +26,22 @@ class Finding:
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+# Of a refund r: it came to nothing, no later one has made it good, and the buyer has not got the money by another road.
+OWED: LiteralString = """
+    r.state IN ('failed', 'refused')
+    AND coalesce(r.state_reason, '') NOT IN ('charge_already_refunded', 'charge_disputed')
+    AND NOT EXISTS (
+        SELECT FROM refunds later
+        WHERE (later.tenant_id, later.payment_id) = (r.tenant_id, r.payment_id)
+          AND later.created_at > r.state_since AND later.amount_minor >= r.amount_minor
+          AND later.state NOT IN ('failed', 'refused', 'canceled'))
+    AND NOT EXISTS (
+        SELECT FROM disputes d
+        WHERE (d.tenant_id, d.payment_id) = (r.tenant_id, r.payment_id)
+          AND d.status_since > r.state_since AND d.lost_minor >= r.amount_minor AND NOT d.loss_reversed)
+"""
 
 
 def authorizations_expiring(tx: Tx, *, within_seconds: float) -> list[Finding]:
@@ -71,18 +88,8 @@ def obligations(tx: Tx) -> list[Finding]:
             SELECT r.refund_id::text AS subject, r.tenant_id, r.payment_id, r.amount_minor, r.currency,
                    'refund ' || r.state || ': ' || coalesce(r.state_reason, 'no reason given') AS details
             FROM refunds r
-            WHERE r.state IN ('failed', 'refused')
-              AND coalesce(r.state_reason, '') NOT IN ('charge_already_refunded', 'charge_disputed')
-              AND NOT EXISTS (
-                  SELECT FROM refunds later
-                  WHERE (later.tenant_id, later.payment_id) = (r.tenant_id, r.payment_id)
-                    AND later.created_at > r.state_since AND later.amount_minor >= r.amount_minor
-                    AND later.state NOT IN ('failed', 'refused', 'canceled'))
-              AND NOT EXISTS (
-                  SELECT FROM disputes d
-                  WHERE (d.tenant_id, d.payment_id) = (r.tenant_id, r.payment_id)
-                    AND d.status_since > r.state_since AND d.lost_minor >= r.amount_minor AND NOT d.loss_reversed)
-            """
+            WHERE """
+            + OWED
         ).fetchall()
 
 

@@ -44,7 +44,7 @@ ReportFile = Annotated[Path | None, typer.Option("--report", help="write the who
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "bench", "chaos"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos"}
 
 
 @app.callback()
@@ -102,6 +102,14 @@ def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Fau
     from deploy.local.demo.run import Plan, demo
 
     raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
+
+
+@app.command()
+def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
+    """Live a seeded day with refunds, disputes, lost webhooks and payouts, and see whether the books close."""
+    from deploy.local.day.run import Plan, day
+
+    raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
 
 
 @app.command()

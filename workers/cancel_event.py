@@ -17,8 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import event_cancellations, refund_needs
-from db.event_cancellations import Counts, EventCancellation, Taken
+from db import cancellation_steps, event_cancellations, refund_needs
+from db.cancellation_steps import Counts, Taken
+from db.event_cancellations import EventCancellation
 from db.session import Database, Tx
 from messages.crash_points import crash_point
 from messages.money import Money
@@ -57,7 +58,7 @@ def cancel_event(msg: EventCancellationDue, db: Database, stripe: Gateway) -> No
 
 
 def _slice(tx: Tx, run: EventCancellation) -> list[Taken]:
-    return event_cancellations.next_slice(tx, run, limit=min(MOST_AT_ONCE, run.rate_per_second))
+    return cancellation_steps.next_slice(tx, run, limit=min(MOST_AT_ONCE, run.rate_per_second))
 
 
 def _require_balance(
@@ -74,7 +75,7 @@ def _require_balance(
     with db.transaction(run.tenant_id) as tx:
         current = event_cancellations.lock(tx, run.cancellation_id)
         if current is not None and current.takes(run.step):
-            event_cancellations.wait_for_balance(tx, run, reason=said, by=BY)
+            cancellation_steps.wait_for_balance(tx, run, reason=said, by=BY)
     raise TryLater(said, seconds=seconds)
 
 
@@ -86,12 +87,12 @@ def _take_step(tx: Tx, msg: EventCancellationDue, started: datetime) -> None:
     taken = _slice(tx, run)
     if taken:
         counts = Counts(**Counter(_give_back(tx, run, one) for one in taken))
-        event_cancellations.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by=BY)
-    elif event_cancellations.left_out(tx, run):
-        event_cancellations.begin_pass(tx, run, by=BY)
+        cancellation_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by=BY)
+    elif cancellation_steps.left_out(tx, run):
+        cancellation_steps.begin_pass(tx, run, by=BY)
         logger.warning("payments of event {} were left out; they are taken now", run.event_id)
     else:
-        event_cancellations.end(tx, run, by=BY)
+        cancellation_steps.end(tx, run, by=BY)
         logger.info("event {} is cancelled: {} refunds, {} cancellations", run.event_id, *_asked(run))
         return
     pause = timedelta(seconds=len(taken) / run.rate_per_second)
@@ -111,7 +112,7 @@ def _give_back(tx: Tx, run: EventCancellation, one: Taken) -> str:
             by=run.created_by,
         )
     except NotRefundableError as error:  # one payment must not hold up ten thousand
-        event_cancellations.refuse(tx, run, one.payment_id, code=error.code, reason=str(error))
+        cancellation_steps.refuse(tx, run, one.payment_id, code=error.code, reason=str(error))
         logger.error("payment {} cannot be given back: {}", one.payment_id, error)
         return "refused"
     return _name(asked)

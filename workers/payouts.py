@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import bank_lines, cases, ledger, payouts
+from db import bank_lines, cases, ledger, payouts, tenants
 from db.cases import CaseType
 from db.ledger import Entry
 from db.payouts import Payout
@@ -48,8 +48,12 @@ def _note(msg: PayoutsDue, db: Database, stripe: Gateway) -> None:
     if msg.payout_id is not None:
         found = [[stripe_payouts.retrieve(stripe, msg.payout_id)]]
     else:
-        since = int((datetime.now(UTC) - LOOK_BACK).timestamp())
-        found = list(stripe_payouts.list_payouts(stripe, since_epoch=since))  # a handful a day
+        with db.system_transaction() as tx:
+            began = tenants.began_at(tx)
+        if began is None:
+            return
+        since = max(datetime.now(UTC) - LOOK_BACK, began)
+        found = list(stripe_payouts.list_payouts(stripe, since_epoch=int(since.timestamp())))  # a handful a day
     for page in found:
         with db.system_transaction() as tx:
             payouts.note(tx, page)

@@ -9,9 +9,9 @@ It moves no money itself, and waking something twice is harmless, because the me
 
 from loguru import logger
 
-from db import cases, disputes, event_cancellations, standstill, watch
+from db import cancellation_steps, cases, disputes, standstill, watch
+from db.cancellation_steps import StandingRun
 from db.cases import CaseType
-from db.event_cancellations import StandingRun
 from db.session import Database, Tx
 from db.standstill import Standing, StandingDispute, StandingEvent
 from db.watch import Finding
@@ -53,7 +53,7 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
             tx, older_than_seconds=patience, unseen_seconds=of_disputes.dispute_unseen_seconds, limit=LIMIT
         )
         append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
-        append(tx, *map(_for_cancellation, event_cancellations.standing_still(tx, older_than_seconds=patience)))
+        append(tx, *map(_for_cancellation, cancellation_steps.standing_still(tx, older_than_seconds=patience)))
     if standing or waiting or unseen:
         logger.info(
             "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -19,6 +20,8 @@ from outbox.ops.screen import said
 from outbox.topology import EX_UNAVAILABLE
 
 LOOK_EVERY_SECONDS = 0.25
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,30 @@ def _watch(
     count: Callable[[Standing], int],
     patience_seconds: float,
 ) -> Standing:
-    """Look again and again.
+    return follow(
+        lambda: standing(db, batch_id),
+        title=title,
+        count=lambda at: (count(at), at.progress.total),
+        moves=lambda at: count(at) + at.progress.appended,
+        ended=ended,
+        patience_seconds=patience_seconds,
+        standing_still=lambda at: _standing_still(at, patience_seconds),
+        stopped=f"You stopped watching; {_goes_on(batch_id)}.",
+    )
+
+
+def follow(
+    look: Callable[[], T],
+    *,
+    title: str,
+    count: Callable[[T], tuple[int, int]],
+    ended: Callable[[T], bool],
+    patience_seconds: float,
+    standing_still: Callable[[T], str],
+    moves: Callable[[T], int] | None = None,
+    stopped: str = "You stopped watching; it goes on by itself.",
+) -> T:
+    """Look again and again until it has ended. `count` says how far of how much, `moves` what counts as moving.
 
     Raises:
         LeaveError: nothing moved for `patience_seconds`, or the operator stopped watching.
@@ -80,17 +106,19 @@ def _watch(
     try:
         with _bar(title) as (bar, task):
             while True:
-                at = standing(db, batch_id)
-                bar.update(task, completed=count(at), total=at.progress.total)
+                at = look()
+                done, total = count(at)
+                bar.update(task, completed=done, total=total)
                 if ended(at):
                     return at
-                if count(at) + at.progress.appended != seen:
-                    seen, since = count(at) + at.progress.appended, time.monotonic()
+                now = moves(at) if moves else done
+                if now != seen:
+                    seen, since = now, time.monotonic()
                 elif time.monotonic() - since >= patience_seconds:
-                    raise LeaveError(EX_UNAVAILABLE, _standing_still(at, patience_seconds))
+                    raise LeaveError(EX_UNAVAILABLE, standing_still(at))
                 time.sleep(LOOK_EVERY_SECONDS)
     except KeyboardInterrupt:
-        raise LeaveError(INTERRUPTED, f"You stopped watching; {_goes_on(batch_id)}.") from None
+        raise LeaveError(INTERRUPTED, stopped) from None
 
 
 def _standing_still(at: Standing, seconds: float) -> str:

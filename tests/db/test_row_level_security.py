@@ -12,15 +12,18 @@ from pydantic import SecretStr
 from db import (
     api_requests,
     calls,
+    cancellation_steps,
     cases,
     charges,
     dead_letters,
     dispute_books,
     disputes,
     early_warnings,
+    event_cancellations,
     failures,
     inbox,
     ledger,
+    ops_refunds,
     payments,
     refunds,
 )
@@ -29,6 +32,7 @@ from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
 from db.lifecycle import DisputeStatus
+from db.ops_refunds import NewOpsRefund
 from db.payments import Attempt, Payment
 from db.refunds import NewRefund
 from db.session import Database, Tx
@@ -145,6 +149,30 @@ def test_neither_the_platform_nor_an_operator_can_write_a_payment_or_the_ledger(
     ]
 
     assert allowed == []
+
+
+@pytest.mark.parametrize("kind", ["charge", "refund", "cancel", "payment.succeeded"])
+def test_an_operator_can_queue_no_message_that_moves_money_by_itself(db: Database, kind: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"), db.ops_transaction() as tx:
+        tx.execute(
+            "INSERT INTO outbox (message_id, kind, exchange, routing_key, lane, body) "
+            "VALUES (uuidv7(), %s, '', 'x', 0, '')",
+            [kind],
+        )
+
+
+def test_an_operator_can_neither_grant_a_refund_nor_move_the_cursor_of_a_cancellation(
+    db: Database, tenant: Tenant, neighbour: Tenant
+) -> None:
+    for forbidden in (
+        "UPDATE ops_refunds SET refund_id = uuidv7()",
+        "UPDATE ops_refunds SET state = 'granted'",
+        "UPDATE event_cancellations SET cursor_order_id = uuidv7()",
+        "UPDATE event_cancellations SET state = 'done'",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), db.ops_transaction() as tx:
+            if not tx.execute(forbidden).rowcount:  # a row that the policy hides is a row that cannot be changed
+                raise psycopg.errors.InsufficientPrivilege
 
 
 def test_the_login_alone_can_read_nothing(book: Book, owner: psycopg.Connection) -> None:
@@ -267,6 +295,11 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
         cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
+        run, _ = event_cancellations.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
+        cancellation_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
+    wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
+    with db.ops_transaction() as tx:
+        ops_refunds.ask(tx, wish, awaits_approval=False)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,

@@ -26,6 +26,8 @@ import psycopg
 from pika.exceptions import AMQPError
 from pydantic import SecretStr
 
+from db import ledger_chain
+from db.cases import Case
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.tenants import Tenant
@@ -44,6 +46,7 @@ from tests.journeys import rest
 from tests.journeys.book import Book, new_database
 from tests.journeys.processes import PROCFILE, Processes
 from tests.meanwhile import meanwhile
+from tests.workers.reconciling import cases_of, reconcile_now
 from workers.verify import Asked, verify
 from workers.verify_report import Report
 
@@ -189,6 +192,15 @@ class Fleet(Processes, Book):
 
     def verify(self) -> Report:
         return verify(self.db, self.gateway, self.stack.rabbitmq.url, Asked.read(self._log))
+
+    def reconcile(self) -> list[Case]:
+        """Compare the bank's lines up to this second with the book, seal the ledger, and return what does not fit."""
+        with psycopg.connect(self.owner_url, autocommit=True) as owner:
+            reconcile_now(self.db, self.gateway, owner)
+        with self.db.system_transaction() as tx:
+            ledger_chain.seal(tx, limit=100_000)
+            assert ledger_chain.walk(tx).broken is None
+        return cases_of(self.db)
 
     def backlog(self) -> int:
         """What waits anywhere: order events, outbox rows, messages."""

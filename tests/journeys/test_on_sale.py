@@ -16,6 +16,7 @@ from messages.queues import EVENTS_EXCHANGE, kind_to_message
 from tests.journeys.fleet import Fleet, payload_of, poison
 from tests.journeys.fresh import Fleets
 from tests.journeys.truth import assert_clean, assert_told_in_order
+from tests.workers.reconciling import at_once
 
 ORDERS = 150
 IDS = ("message_id", "payment_id", "tenant_id", "actor", "attempt", "trace_id")
@@ -59,6 +60,16 @@ def test_the_bank_the_book_and_the_order_service_agree_after_a_sale(sold: Fleet)
     assert_clean(sold)
     (count,) = sold.rows("SELECT count(*) AS payments, count(DISTINCT order_id) AS orders FROM payments")
     assert count == {"payments": ORDERS + 1, "orders": ORDERS + 1}
+
+
+def test_each_movement_at_the_bank_has_its_journal_after_a_sale(sold: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch)
+
+    assert sold.reconcile() == []
+
+    (charges,) = sold.rows("SELECT count(*) FROM charges")
+    assert sold.rows("SELECT count(*) FROM bank_lines") == [charges]
+    assert sold.rows("SELECT count(*) FROM ledger_journals WHERE kind = 'charge'") == [charges]
 
 
 def test_every_payment_tells_its_facts_once_and_in_the_order_of_its_history(sold: Fleet) -> None:

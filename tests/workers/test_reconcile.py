@@ -11,6 +11,7 @@ from db import ledger
 from db.ledger import Entry
 from db.payments import Payment
 from db.session import Database
+from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.reconciliation import ReconcileDue
@@ -157,6 +158,18 @@ def test_a_run_that_broke_goes_on_where_it_stood(
 
     assert last_run(book_of)[:3] == ("done", 3, 0)
     assert book_of.count("reconciliation_runs") == 1
+
+
+def test_nothing_that_stripe_moved_before_the_first_tenant_is_looked_at(
+    db: Database, gateway: Gateway, owner: psycopg.Connection, settings: None, tenant: Tenant, book_of: Ledgers
+) -> None:
+    owner.execute("UPDATE tenants SET created_at = now() - interval '90 minutes'")
+
+    for span in ("daily", "rolling"):
+        reconcile(ReconcileDue(span=span, due_at=datetime.now(UTC)), db, gateway)  # type: ignore[arg-type]
+
+    rows = owner.execute("SELECT now() - window_from < interval '91 minutes' FROM reconciliation_runs").fetchall()
+    assert rows == [(True,), (True,)]
 
 
 def test_a_daily_run_is_done_once_a_day_and_a_rolling_one_as_often_as_asked(

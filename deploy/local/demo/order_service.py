@@ -56,21 +56,28 @@ class OrderService:
     def publish(self, sale: Iterable[Publication], *, rate: float) -> Iterator[None]:
         """Publish at `rate` events a second; yields after each tick, so that the caller can draw."""
         publisher = Publisher(self._url)
-        started, before, waiting = time.monotonic(), self.published, iter(sale)
+        started, done, waiting = time.monotonic(), 0, iter(sale)
         more = True
         while more:
-            allowed = int((time.monotonic() - started) * rate) + 1 - (self.published - before)
+            allowed = int((time.monotonic() - started) * rate) + 1 - done
             batch = [publication for _, publication in zip(range(allowed), waiting, strict=False)]
             more = len(batch) == allowed
             self._publish(publisher, batch)
+            done += len(batch)
             yield
             time.sleep(TICK_SECONDS)
+        publisher.close()
+
+    def publish_now(self, batch: list[Publication]) -> None:
+        """Publish a few events at once."""
+        publisher = Publisher(self._url)
+        self._publish(publisher, batch)
         publisher.close()
 
     def _publish(self, publisher: Publisher, batch: list[Publication]) -> None:
         for publication in batch:
             self._write(publication.log)
-        outgoing = [Outgoing(ORDERS_EXCHANGE, "order.placed", "", publication.body) for publication in batch]
+        outgoing = [Outgoing(ORDERS_EXCHANGE, publication.routing_key, "", publication.body) for publication in batch]
         while outgoing:
             try:
                 refused = publisher.publish(outgoing)

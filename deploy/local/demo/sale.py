@@ -5,7 +5,7 @@ clicks) carry the run's own number.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,7 +30,7 @@ _VENUES = {
 }
 
 # What buyers hold in their hands, out of a thousand (test payment methods of docs.stripe.com/testing).
-_CARDS = {
+CARDS = {
     "pm_card_visa": 640,
     "pm_card_mastercard": 150,
     "pm_card_amex": 40,
@@ -53,6 +53,7 @@ class Publication:
 
     body: bytes
     log: dict[str, str]
+    routing_key: str = OrderPlaced.event_type
 
 
 def tenants() -> list[Tenant]:
@@ -70,12 +71,12 @@ def tenants() -> list[Tenant]:
     ]
 
 
-def publications(*, orders: int, seed: int, run: str) -> Iterator[Publication]:
+def publications(*, orders: int, seed: int, run: str, cards: Mapping[str, int] = CARDS) -> Iterator[Publication]:
     """`orders` good orders in their order, with duplicates and poison strewn among them."""
     chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
     earlier: list[bytes] = []
     for number in range(orders):
-        data = _order(chance, f"{run}/{number}")
+        data = _order(chance, f"{run}/{number}", cards)
         body = _event(data)
         earlier.append(body)
         yield Publication(body, {"published": "order", "order_id": data["order_id"]})
@@ -85,7 +86,7 @@ def publications(*, orders: int, seed: int, run: str) -> Iterator[Publication]:
             yield _poison(chance, data, f"{run}/poison/{number}")
 
 
-def _order(chance: Random, key: str) -> dict[str, Any]:
+def _order(chance: Random, key: str, cards: Mapping[str, int]) -> dict[str, Any]:
     tenant = chance.choice(tenants())
     place = chance.randrange(len(tenant.venues))
     venue, price = tenant.venues[place], _VENUES[tenant.name][place][4]
@@ -106,7 +107,7 @@ def _order(chance: Random, key: str) -> dict[str, Any]:
             for seat in range(size)
         ],
         "amount": {"minor": price * size, "currency": venue.currency},
-        "payment_method_id": chance.choices(list(_CARDS), list(_CARDS.values()))[0],
+        "payment_method_id": chance.choices(list(cards), list(cards.values()))[0],
         "capture": "manual" if chance.randrange(1000) < _HELD_PER_THOUSAND else "automatic",
         "idempotency_key": f"click-{uuid5(_NAMES, f'click/{key}')}",
         "device": {"ip": f"203.0.113.{chance.randrange(1, 255)}", "fingerprint": f"device-{chance.randrange(50_000)}"},
