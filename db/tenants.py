@@ -19,6 +19,7 @@ class Venue:
     name: str
     currency: str
     fee_plan: FeePlan
+    refund_policy_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             "currency": venue.currency,
             "basis_points": venue.fee_plan.basis_points,
             "fixed_minor": venue.fee_plan.fixed_minor,
+            "refund_policy_text": venue.refund_policy_text,
         }
         for venue in tenant.venues
     ]
@@ -113,14 +115,15 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
         """
         WITH wanted AS (
             SELECT * FROM jsonb_to_recordset(%(venues)s)
-            AS venue (venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint)
+            AS venue (venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint,
+                      refund_policy_text text)
         ), plans AS (
             INSERT INTO fee_plans (tenant_id, fee_plan_id, name, basis_points, fixed_minor, currency)
             SELECT %(tenant_id)s, venue_id, name, basis_points, fixed_minor, currency FROM wanted
             ON CONFLICT DO NOTHING
         )
-        INSERT INTO venues (tenant_id, venue_id, name, currency, fee_plan_id)
-        SELECT %(tenant_id)s, venue_id, name, currency, venue_id FROM wanted
+        INSERT INTO venues (tenant_id, venue_id, name, currency, fee_plan_id, refund_policy_text)
+        SELECT %(tenant_id)s, venue_id, name, currency, venue_id, refund_policy_text FROM wanted
         ON CONFLICT DO NOTHING
         """,
         {"tenant_id": tenant.tenant_id, "venues": Jsonb(venues)},
@@ -129,6 +132,8 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
 
 def tenant_from_json(value: dict[str, object]) -> Tenant:
     """Read one tenant as `fleet tenants import` takes it: tenant_id, name, venues[venue_id, name, currency, fee].
+
+    A venue may also say its `refund_policy_text`, as buyers read it: evidence in disputes.
 
     Raises:
         KeyError, ValueError, TypeError: a field is missing or has another form.
@@ -142,4 +147,6 @@ def tenant_from_json(value: dict[str, object]) -> Tenant:
 def _venue(value: dict[str, object]) -> Venue:
     currency = str(value["currency"])
     plan = FeePlan(int(str(value["basis_points"])), int(str(value["fixed_minor"])), currency)
-    return Venue(VenueId(UUID(str(value["venue_id"]))), str(value["name"]), currency, plan)
+    policy = value.get("refund_policy_text")
+    said = None if policy is None else str(policy)
+    return Venue(VenueId(UUID(str(value["venue_id"]))), str(value["name"]), currency, plan, said)

@@ -1,7 +1,10 @@
 """`fleet tenants import FILE`: register tenants, venues and fee plans from a JSON list.
 
     [{"tenant_id": UUID, "name": "...", "venues": [
-        {"venue_id": UUID, "name": "...", "currency": "eur", "basis_points": 500, "fixed_minor": 50}]}]
+        {"venue_id": UUID, "name": "...", "currency": "eur", "basis_points": 500, "fixed_minor": 50,
+         "refund_policy_text": "..."}]}]
+
+`refund_policy_text` may be left out; it is the venue's own, as buyers read it, and becomes evidence in disputes.
 
 What is registered already stays as it is, so the same file may be imported again.
 """
