@@ -15,13 +15,13 @@ from messages.money import DECIMALS, Money
 
 _TONES = {
     "good": "succeeded resolved done safe answered applied closed won warning_closed",
-    "busy": "charging processing authorized replaying classifying previewed running appended "
+    "busy": "charging processing authorized replaying classifying previewed running appended sending pending paused "
     "under_review warning_under_review appeal_under_review",
     "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown "
-    "unknown_tenant event_unmatched refund_stuck dispute_evidence_due authorization_expiring "
+    "waiting_for_balance unknown_tenant event_unmatched refund_stuck dispute_evidence_due authorization_expiring "
     "needs_response warning_needs_response appeal_needs_response",
-    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker "
-    "missing_in_book missing_at_stripe amount_differs payout_unexplained refund_failed abandoned lost prevented",
+    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker refused lost prevented "
+    "missing_in_book missing_at_stripe amount_differs payout_unexplained refund_failed abandoned",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 
