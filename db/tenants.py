@@ -21,6 +21,7 @@ class Venue:
     name: str
     currency: str
     fee_plan: FeePlan
+    refund_policy_text: str | None = None
     refund_fee_policy: str | None = None
     early_fraud_policy: str | None = None
 
@@ -116,6 +117,7 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             "currency": venue.currency,
             "basis_points": venue.fee_plan.basis_points,
             "fixed_minor": venue.fee_plan.fixed_minor,
+            "refund_policy_text": venue.refund_policy_text,
             "refund_fee_policy": venue.refund_fee_policy,
             "early_fraud_policy": venue.early_fraud_policy,
         }
@@ -128,15 +130,15 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             SELECT * FROM jsonb_to_recordset(%(venues)s)
             AS venue (
                 venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint,
-                refund_fee_policy text, early_fraud_policy text)
+                refund_policy_text text, refund_fee_policy text, early_fraud_policy text)
         ), plans AS (
             INSERT INTO fee_plans (tenant_id, fee_plan_id, name, basis_points, fixed_minor, currency)
             SELECT %(tenant_id)s, venue_id, name, basis_points, fixed_minor, currency FROM wanted
             ON CONFLICT DO NOTHING
         )
         INSERT INTO venues (
-            tenant_id, venue_id, name, currency, fee_plan_id, refund_fee_policy, early_fraud_policy)
-        SELECT %(tenant_id)s, venue_id, name, currency, venue_id,
+            tenant_id, venue_id, name, currency, fee_plan_id, refund_policy_text, refund_fee_policy, early_fraud_policy)
+        SELECT %(tenant_id)s, venue_id, name, currency, venue_id, refund_policy_text,
                coalesce(refund_fee_policy, 'returned'), coalesce(early_fraud_policy, 'leave')
         FROM wanted
         ON CONFLICT DO NOTHING
@@ -159,6 +161,8 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
 def tenant_from_json(value: dict[str, object]) -> Tenant:
     """Read one tenant as `fleet tenants import` takes it (deploy/tenants.py shows the form).
 
+    A venue may also say its `refund_policy_text`, as buyers read it: evidence in disputes.
+
     Raises:
         KeyError, ValueError, TypeError: a field is missing or has another form.
     """
@@ -174,7 +178,9 @@ def _venue(value: dict[str, object]) -> Venue:
     policies = {
         name: _one_of(name, value[name], known) for name, known in _POLICIES.items() if value.get(name) is not None
     }
-    return Venue(VenueId(UUID(str(value["venue_id"]))), str(value["name"]), currency, plan, **policies)
+    said = value.get("refund_policy_text")
+    venue_id, name = VenueId(UUID(str(value["venue_id"]))), str(value["name"])
+    return Venue(venue_id, name, currency, plan, None if said is None else str(said), **policies)
 
 
 _POLICIES = {"refund_fee_policy": ("returned", "kept"), "early_fraud_policy": ("refund", "leave")}

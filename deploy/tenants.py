@@ -2,7 +2,9 @@
 
     [{"tenant_id": UUID, "name": "...", "venues": [
         {"venue_id": UUID, "name": "...", "currency": "eur", "basis_points": 500, "fixed_minor": 50,
-         "refund_fee_policy": "returned", "early_fraud_policy": "leave"}]}]
+         "refund_fee_policy": "returned", "early_fraud_policy": "leave", "refund_policy_text": "..."}]}]
+
+`refund_policy_text` may be left out; it is the venue's own, as buyers read it, and becomes evidence in disputes.
 
 The policies may be left out. refund_fee_policy: whether the platform's fee comes back with a refund (returned, in
 proportion, unless it says kept). early_fraud_policy: whether a warning of Stripe's refunds the payment (refund) or is

@@ -27,7 +27,10 @@ AFTER_DEATH = {point for point in CRASH_POINTS if point.startswith(("dead_letter
 WHILE_GIVING_BACK = sorted(point for point in CRASH_POINTS if point.startswith(("refund.", "cancel_event.")))
 
 
-@pytest.mark.parametrize("point", sorted(CRASH_POINTS - AFTER_DEATH - set(WHILE_GIVING_BACK)))
+OF_DISPUTES = {point for point in CRASH_POINTS if point.startswith(("dispute.", "dispute_answer.", "early_warning."))}
+
+
+@pytest.mark.parametrize("point", sorted(CRASH_POINTS - AFTER_DEATH - OF_DISPUTES - set(WHILE_GIVING_BACK)))
 def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, point: str) -> None:
     waiting = fleet.orders(2, payment_method_id="pm_card_threeDSecure2Required")
     fleet.publish(*waiting)

@@ -9,17 +9,32 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import case_lists, cases, dead_letters, failures, ledger
+from db import (
+    case_lists,
+    cases,
+    charges,
+    dead_letters,
+    dispute_books,
+    disputes,
+    early_warnings,
+    failures,
+    ledger,
+    payments,
+)
 from db.cases import CaseType
 from db.dead_letters import DeadLetter
+from db.dispute_books import Movement
+from db.early_warnings import EarlyWarning
 from db.failures import Failure
-from db.payments import Payment
+from db.lifecycle import DisputeStatus
+from db.payments import Attempt, Payment
 from db.session import Database
 from db.tenants import Tenant, Venue, register
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.money import Money
 from messages.payments import ChargeRequested
+from outbox import evidence
 from outbox.append import append
 from outbox.sealing import Sealer, SealSettings
 from tests import factories
@@ -57,6 +72,47 @@ class Scene:
         payment = factories.requested(self.db, self.tenants[tenant], **changes)
         self.owner.execute("DELETE FROM outbox WHERE ordering_key = %s", [payment.payment_id])
         return payment
+
+    def disputed(self, *, hours_left: float = 30, inquiry: bool = False) -> str:
+        """A charged payment that a bank disputes, with the draft that the fleet assembles; returns the dispute's id."""
+        payment, dispute_id = self.requested(0, amount_minor=4200), f"dp_{uuid4().hex[:24]}"
+        intent, charge, now = f"pi_{uuid4().hex[:24]}", f"ch_{uuid4().hex[:24]}", datetime.now(UTC)
+        status = DisputeStatus.WARNING_NEEDS_RESPONSE if inquiry else DisputeStatus.NEEDS_RESPONSE
+        due, card = now + timedelta(hours=hours_left), {"cvc_check": "pass", "risk_level": "normal"}
+        seen = disputes.Seen(dispute_id, charge, payment.amount, "product_not_received", status, due, card, now)
+        with self.db.transaction(payment.tenant_id) as tx:
+            payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="charge")
+            attempt = Attempt(None, "charged")
+            payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=260, attempt=attempt, by="charge")
+            charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=4200)
+            disputes.record(
+                tx,
+                payment.payment_id,
+                seen,
+                stage="inquiry" if inquiry else "chargeback",
+                submitted=False,
+                by="webhook",
+            )
+            found = disputes.get(tx, dispute_id)
+            assert found is not None
+            disputes.write_evidence(tx, dispute_id, evidence.draft(tx, found).evidence, by="fleet")
+            if not inquiry:
+                taken = Movement(
+                    f"txn_{uuid4().hex[:24]}", "dispute", -payment.amount, -payment.amount, Money(1500, "eur")
+                )
+                dispute_books.record(tx, dispute_id, taken)
+            warned = (
+                payment.payment_id,
+                charge,
+                "made_with_stolen_card",
+                False,
+                "leave",
+                "the venue's policy",
+                None,
+                now,
+            )
+            early_warnings.record(tx, EarlyWarning(f"issfr_{uuid4().hex[:20]}", *warned))
+        return dispute_id
 
     def sale(self, payments: int) -> None:
         """Payments in all states, accepted over the last half hour."""

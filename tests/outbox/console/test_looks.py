@@ -79,6 +79,8 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         seconds=None,
     )
     case = scene.differences()
+    scene.disputed(hours_left=400, inquiry=True)
+    dispute = scene.disputed()
     room.watch.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
         older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
@@ -99,6 +101,8 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "approvals": "/approvals",
         "payments": "/payments",
         "payment": f"/payments/{row[0]}",
+        "disputes": "/disputes",
+        "dispute": f"/disputes/{dispute}",
         "refunds": "/refunds",
         "cancelled-event": f"/refunds/events/{cancellation}",
         "queues": "/queues",
