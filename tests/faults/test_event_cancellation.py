@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from deploy.local.demo.sale import Publication
 from tests import factories
-from tests.faults.test_kills import WHILE_GIVING_BACK
+from tests.faults.points import CANCELLED_EVENT, REFUND, points_of
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 
@@ -24,7 +24,7 @@ def test_an_event_is_cancelled_in_spite_of_kills_and_every_buyer_is_paid_once(fl
     declined = fleet.orders(DECLINED, event_id=event_id, payment_method_id="pm_card_visa_chargeDeclined")
     fleet.publish(*paid, *held, *declined, *fleet.orders(2))
     fleet.wait_until_quiet()
-    for point in WHILE_GIVING_BACK:
+    for point in points_of(REFUND | CANCELLED_EVENT):
         fleet.arm(point)
 
     fleet.publish(event_off(fleet, event_id))
@@ -37,7 +37,7 @@ def test_an_event_is_cancelled_in_spite_of_kills_and_every_buyer_is_paid_once(fl
     fleet.wait_until_quiet(timeout=120)
     fleet.wait_until(lambda: not under_way(fleet), "every refund has come to its end", timeout=120)
 
-    assert [point for point in WHILE_GIVING_BACK if fleet.crashes_left(point)] == []
+    assert [point for point in points_of(REFUND | CANCELLED_EVENT) if fleet.crashes_left(point)] == []
     (run,) = fleet.rows("SELECT * FROM event_cancellations")
     assert (run["total"], run["refunds_asked"], run["cancellations_asked"]) == (300, PAID, HELD + DECLINED)
     assert (run["nothing_left"], run["refused"], run["pass"]) == (0, 0, 1)

@@ -6,13 +6,11 @@ Each ends as if nobody had died: one submission at the bank, one refund, and eve
 import pytest
 
 from deploy.local.demo.sale import Publication
-from tests.faults.test_kills import OF_DISPUTES
+from tests.faults.points import points_of
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 
-ANSWERING = {point for point in OF_DISPUTES if point.startswith("dispute_answer.")}
-LOOKING = {point for point in OF_DISPUTES if point.startswith("dispute.")}
-WARNED = OF_DISPUTES - ANSWERING - LOOKING
+ANSWERING, LOOKING, WARNED = points_of({"dispute_answer"}), points_of({"dispute"}), points_of({"early_warning"})
 
 
 def paid(fleet: Fleet) -> tuple[Publication, str]:
