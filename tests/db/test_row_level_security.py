@@ -151,30 +151,6 @@ def test_neither_the_platform_nor_an_operator_can_write_a_payment_or_the_ledger(
     assert allowed == []
 
 
-@pytest.mark.parametrize("kind", ["charge", "refund", "cancel", "payment.succeeded"])
-def test_an_operator_can_queue_no_message_that_moves_money_by_itself(db: Database, kind: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"), db.ops_transaction() as tx:
-        tx.execute(
-            "INSERT INTO outbox (message_id, kind, exchange, routing_key, lane, body) "
-            "VALUES (uuidv7(), %s, '', 'x', 0, '')",
-            [kind],
-        )
-
-
-def test_an_operator_can_neither_grant_a_refund_nor_move_the_cursor_of_a_cancellation(
-    db: Database, tenant: Tenant, neighbour: Tenant
-) -> None:
-    for forbidden in (
-        "UPDATE ops_refunds SET refund_id = uuidv7()",
-        "UPDATE ops_refunds SET state = 'granted'",
-        "UPDATE event_cancellations SET cursor_order_id = uuidv7()",
-        "UPDATE event_cancellations SET state = 'done'",
-    ):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), db.ops_transaction() as tx:
-            if not tx.execute(forbidden).rowcount:  # a row that the policy hides is a row that cannot be changed
-                raise psycopg.errors.InsufficientPrivilege
-
-
 def test_the_login_alone_can_read_nothing(book: Book, owner: psycopg.Connection) -> None:
     with psycopg.connect(book.fleet_url, autocommit=True) as login:
         for table in [*tables_with_a_tenant(owner), "outbox_lanes", "schedule_runs", "wake_ups", "legal_moves"]:

@@ -22,6 +22,7 @@ from outbox.ops.console.watching import Mark
 from outbox.ops.desk import Desk
 from stripe_client.budget import BucketState, TenantUse
 from tests.outbox.console import browsing
+from tests.outbox.console.money_back import refunded
 from tests.outbox.console.scene import Scene
 
 pytestmark = pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.WHY_SKIPPED)
@@ -129,7 +130,7 @@ def money_back(scene: Scene) -> UUID:
     tenant = scene.tenants[0]
     event_id = uuid4()
     for number, state in enumerate(["pending", "succeeded", "failed", "refused", "requested"] * 2):
-        scene.refunded(state, days_ago=number * 3, event_id=str(event_id))
+        refunded(scene, state, days_ago=number * 3, event_id=str(event_id))
     with scene.db.transaction(tenant.tenant_id) as tx:
         cancel_event(tx, tenant.tenant_id, uuid4(), note="the singer is ill", by="intake", rate_per_second=50)
         run, _ = cancel_event(tx, tenant.tenant_id, event_id, note="storm warning", by="oda")

@@ -8,6 +8,7 @@ import pytest
 
 from db.session import Database
 from outbox.cancelling_events import cancel_event
+from tests.outbox.console.money_back import refunded
 from tests.outbox.console.scene import Scene
 
 
@@ -17,9 +18,9 @@ def scene(db: Database, owner: psycopg.Connection, seal: tuple[str, str]) -> Sce
 
 
 def test_what_waits_and_what_is_owed_is_shown_with_its_age_and_filtered_by_state(as_: Any, scene: Scene) -> None:
-    failed = scene.refunded("failed", days_ago=4)
-    pending = scene.refunded("pending")
-    scene.refunded("succeeded")
+    failed = refunded(scene, "failed", days_ago=4)
+    pending = refunded(scene, "pending")
+    refunded(scene, "succeeded")
     rita = as_("rita", "reader")
 
     page, only_pending = rita.get("/refunds").text, rita.get("/refunds?state=pending").text
@@ -34,7 +35,7 @@ def test_what_waits_and_what_is_owed_is_shown_with_its_age_and_filtered_by_state
 def test_an_operator_has_a_failed_refund_given_back_again_once(
     as_: Any, scene: Scene, owner: psycopg.Connection
 ) -> None:
-    scene.refunded("failed")
+    refunded(scene, "failed")
     (refund_id,) = owner.execute("SELECT refund_id FROM refunds").fetchone()  # type: ignore[misc]
     oda, rita = as_("oda", "operator"), as_("rita", "reader")
 
@@ -51,7 +52,7 @@ def test_an_operator_has_a_failed_refund_given_back_again_once(
 
 
 def test_a_large_refund_is_approved_by_somebody_else(as_: Any, scene: Scene, owner: psycopg.Connection) -> None:
-    scene.refunded("failed", amount_minor=20_000)
+    refunded(scene, "failed", amount_minor=20_000)
     (refund_id,) = owner.execute("SELECT refund_id FROM refunds").fetchone()  # type: ignore[misc]
     oda, ada = as_("oda", "operator", "approver"), as_("ada", "approver")
     oda.post(f"/refunds/{refund_id}/retry", {"reason": "new card"})
