@@ -12,7 +12,7 @@ demo: setup rabbitmq
 	$(BIN)/fleet demo
 
 test: setup rabbitmq chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

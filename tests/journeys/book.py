@@ -19,7 +19,7 @@ def new_database(postgres: Postgres, template: str) -> Iterator[str]:
     """A clone of `template`; dropped on leaving, whatever has become of the server meanwhile."""
     name = f"fleet_{uuid4().hex[:12]}"
     with psycopg.connect(postgres.superuser_url("postgres"), autocommit=True) as superuser:
-        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner")  # type: ignore[call-overload]
+        superuser.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER fleet_owner STRATEGY file_copy")  # type: ignore[call-overload]
         # Here servers are killed: a commit must have reached the disk, whatever the other tests make do with.
         superuser.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")  # type: ignore[call-overload]
     try:

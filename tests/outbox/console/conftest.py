@@ -146,8 +146,9 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("screenshots")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
+    """Gone with its file: while it runs, Playwright has an event loop in this thread, and asyncio allows no second."""
     with browsing.chromium() as running:
         yield running
 
