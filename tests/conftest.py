@@ -29,6 +29,7 @@ from outbox import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from tests import outcomes
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fleet_template"
@@ -152,7 +153,18 @@ def database_away(
     def away() -> Iterator[None]:
         with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
             superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS false")
-            cut_connections()
+
+            def cut_off() -> bool:
+                """Also those that were let in just before, and are not yet told by name."""
+                cut_connections()
+                left = superuser.execute(
+                    "SELECT count(*) FROM pg_stat_activity "
+                    "WHERE (datname = %s AND usename = 'fleet') OR state = 'starting'",
+                    [book.name],
+                ).fetchone()
+                return left == (0,)
+
+            until(cut_off)
             yield
             superuser.execute(f"ALTER DATABASE {book.name} ALLOW_CONNECTIONS true")
 
