@@ -16,10 +16,9 @@ _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, r
 POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
 # What the sale passes, and what comes after it; those of replay and of the broker's dead letters are armed by the
 # cases 31 and 29.
-ON_SALE = sorted(
-    {point for point in POINTS if point.startswith(("charge.", "intake.", "relay.", "webhook.", "worker."))}
-)
-AFTERWARDS = sorted({point for point in POINTS if not point.startswith(("replay.", "dead_letters."))} - {*ON_SALE})
+_OF_A_SALE = ("charge.", "intake.", "relay.", "webhook.", "worker.")
+ON_SALE = sorted({point for point in POINTS if point.startswith(_OF_A_SALE)})
+AFTERWARDS = sorted({point for point in POINTS if not point.startswith((*_OF_A_SALE, "replay.", "dead_letters."))})
 FEW = 2
 PROVOKED_AGAIN_SECONDS = 10.0
 DEATH_SECONDS = 12.0  # a worker starts again in a few; the points wait for one another
