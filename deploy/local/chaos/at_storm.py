@@ -1,4 +1,4 @@
-"""Case 26: many ask for the money of one charge at once, through every door, while the book is pulled away under them."""
+"""Case 26: many ask for the money of one charge at once, through every door, and the book is pulled away meanwhile."""
 
 import contextlib
 from collections.abc import Iterator
@@ -50,11 +50,8 @@ def _api_requests(charge: dict[str, Any]) -> list[Request]:
 def _events(charge: dict[str, Any]) -> list[Publication]:
     whose = {"order_id": charge["order_id"], "tenant_id": charge["tenant_id"]}
     part = {"minor": charge["amount_minor"] // EIGHTH, "currency": charge["currency"]}
-    storm_id = uuid4().hex
-    return [
-        wish(RefundOfOrderRequested.event_type, whose | {"amount": part}, f"storm-{storm_id}-{n}")
-        for n in range(BY_EVENT)
-    ]
+    asked, storm_id = whose | {"amount": part}, uuid4().hex
+    return [wish(RefundOfOrderRequested.event_type, asked, f"storm-{storm_id}-{n}") for n in range(BY_EVENT)]
 
 
 @contextlib.contextmanager
