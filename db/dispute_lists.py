@@ -65,18 +65,6 @@ def find(tx: Tx, *, selection: str = "open", limit: int = 50, offset: int = 0) -
         ).fetchall()
 
 
-def count_waiting(tx: Tx) -> int:
-    row = tx.execute(
-        """
-        SELECT count(*) FROM disputes
-        WHERE submitted_at IS NULL
-          AND status IN ('warning_needs_response', 'needs_response', 'appeal_needs_response')
-        """
-    ).fetchone()
-    assert row is not None, "an aggregate always returns a row"
-    return int(row[0])
-
-
 @dataclass(frozen=True, slots=True)
 class Move:
     at: datetime

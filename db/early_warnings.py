@@ -12,7 +12,10 @@ from messages.ids import PaymentId
 
 @dataclass(frozen=True, slots=True)
 class EarlyWarning:
-    """`decision` is refund (and then `refund_id` names it), leave (the venue's policy) or nothing (nothing to do)."""
+    """`decision` is refund (and then `refund_id` names it), leave (the venue's policy) or nothing (nothing to do).
+
+    `actionable` is as it was when the warning came.
+    """
 
     warning_id: str
     payment_id: PaymentId
@@ -73,14 +76,6 @@ def record(tx: Tx, warning: EarlyWarning) -> bool:
         },
     )
     return written.rowcount == 1
-
-
-def no_longer_actionable(tx: Tx, warning_id: str) -> None:
-    """Stripe says that it is too late; a warning never becomes actionable again."""
-    tx.execute(
-        "UPDATE early_fraud_warnings SET actionable = false WHERE warning_id = %(id)s AND actionable",
-        {"id": warning_id},
-    )
 
 
 def policy(tx: Tx, payment_id: PaymentId) -> str:

@@ -84,3 +84,9 @@ def first_broken_link(tx: Tx) -> tuple[int, int | None]:
     ).fetchone()
     assert row is not None, "an aggregate without GROUP BY always returns a row"
     return int(row[0]), row[1]
+
+
+def hash_at(tx: Tx, seq: int) -> str | None:
+    """The hash of one entry as hexadecimal digits; None when there is no such entry."""
+    row = tx.execute("SELECT encode(hash, 'hex') FROM operator_log WHERE seq = %(seq)s", {"seq": seq}).fetchone()
+    return row[0] if row else None

@@ -27,6 +27,7 @@ class Glance:
     orders: int
     open_dead_letters: int
     open_cases: int
+    waiting_disputes: int
     events_waiting: int
     outbox_due: int
     outbox_waiting: int
@@ -58,6 +59,10 @@ def glance(tx: Tx, *, window_seconds: float = 30) -> Glance:
                 (SELECT count(*) FROM orders) AS orders,
                 (SELECT count(*) FROM dead_letters WHERE state = 'open') AS open_dead_letters,
                 (SELECT count(*) FROM reconciliation_cases WHERE state = 'open') AS open_cases,
+                (SELECT count(*) FROM disputes
+                 WHERE submitted_at IS NULL
+                   AND status IN ('warning_needs_response', 'needs_response', 'appeal_needs_response'))
+                    AS waiting_disputes,
                 (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')) AS events_waiting,
                 (SELECT count(*) FROM outbox WHERE due_at <= clock_timestamp()) AS outbox_due,
                 (SELECT count(*) FROM outbox WHERE due_at > clock_timestamp()) AS outbox_waiting,

@@ -15,10 +15,15 @@ from messages.ids import TenantId, VenueId
 
 @dataclass(frozen=True, slots=True)
 class Venue:
+    """refund_fee_policy is returned or kept, early_fraud_policy refund or leave; None leaves it as it is, or as new."""
+
     venue_id: VenueId
     name: str
     currency: str
     fee_plan: FeePlan
+    refund_policy_text: str | None = None
+    refund_fee_policy: str | None = None
+    early_fraud_policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,14 @@ def began_at(tx: Tx) -> datetime | None:
 
 
 def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:
-    """Add tenants, venues and plans that are not there yet; what is there stays as it is. Needs the schema's owner."""
+    """Add tenants, venues and plans that are not there yet. Needs the schema's owner.
+
+    What is there stays as it is, because payments rest on it, but for the two policies of a venue: they say how the
+    next refund or warning is handled, and change nothing that is booked.
+
+    Raises:
+        psycopg.errors.CheckViolation: a policy that is none.
+    """
     for tenant in tenants:
         with owner.transaction():
             _register_one(owner, tenant)
@@ -105,6 +117,9 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             "currency": venue.currency,
             "basis_points": venue.fee_plan.basis_points,
             "fixed_minor": venue.fee_plan.fixed_minor,
+            "refund_policy_text": venue.refund_policy_text,
+            "refund_fee_policy": venue.refund_fee_policy,
+            "early_fraud_policy": venue.early_fraud_policy,
         }
         for venue in tenant.venues
     ]
@@ -113,22 +128,40 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
         """
         WITH wanted AS (
             SELECT * FROM jsonb_to_recordset(%(venues)s)
-            AS venue (venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint)
+            AS venue (
+                venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint,
+                refund_policy_text text, refund_fee_policy text, early_fraud_policy text)
         ), plans AS (
             INSERT INTO fee_plans (tenant_id, fee_plan_id, name, basis_points, fixed_minor, currency)
             SELECT %(tenant_id)s, venue_id, name, basis_points, fixed_minor, currency FROM wanted
             ON CONFLICT DO NOTHING
         )
-        INSERT INTO venues (tenant_id, venue_id, name, currency, fee_plan_id)
-        SELECT %(tenant_id)s, venue_id, name, currency, venue_id FROM wanted
+        INSERT INTO venues (
+            tenant_id, venue_id, name, currency, fee_plan_id, refund_policy_text, refund_fee_policy, early_fraud_policy)
+        SELECT %(tenant_id)s, venue_id, name, currency, venue_id, refund_policy_text,
+               coalesce(refund_fee_policy, 'returned'), coalesce(early_fraud_policy, 'leave')
+        FROM wanted
         ON CONFLICT DO NOTHING
+        """,
+        {"tenant_id": tenant.tenant_id, "venues": Jsonb(venues)},
+    )
+    owner.execute(
+        """
+        UPDATE venues v
+        SET refund_fee_policy = coalesce(wanted.refund_fee_policy, v.refund_fee_policy),
+            early_fraud_policy = coalesce(wanted.early_fraud_policy, v.early_fraud_policy)
+        FROM jsonb_to_recordset(%(venues)s) AS wanted (
+            venue_id uuid, refund_fee_policy text, early_fraud_policy text)
+        WHERE v.tenant_id = %(tenant_id)s AND v.venue_id = wanted.venue_id
         """,
         {"tenant_id": tenant.tenant_id, "venues": Jsonb(venues)},
     )
 
 
 def tenant_from_json(value: dict[str, object]) -> Tenant:
-    """Read one tenant as `fleet tenants import` takes it: tenant_id, name, venues[venue_id, name, currency, fee].
+    """Read one tenant as `fleet tenants import` takes it (deploy/tenants.py shows the form).
+
+    A venue may also say its `refund_policy_text`, as buyers read it: evidence in disputes.
 
     Raises:
         KeyError, ValueError, TypeError: a field is missing or has another form.
@@ -142,4 +175,18 @@ def tenant_from_json(value: dict[str, object]) -> Tenant:
 def _venue(value: dict[str, object]) -> Venue:
     currency = str(value["currency"])
     plan = FeePlan(int(str(value["basis_points"])), int(str(value["fixed_minor"])), currency)
-    return Venue(VenueId(UUID(str(value["venue_id"]))), str(value["name"]), currency, plan)
+    policies = {
+        name: _one_of(name, value[name], known) for name, known in _POLICIES.items() if value.get(name) is not None
+    }
+    said = value.get("refund_policy_text")
+    venue_id, name = VenueId(UUID(str(value["venue_id"]))), str(value["name"])
+    return Venue(venue_id, name, currency, plan, None if said is None else str(said), **policies)
+
+
+_POLICIES = {"refund_fee_policy": ("returned", "kept"), "early_fraud_policy": ("refund", "leave")}
+
+
+def _one_of(name: str, given: object, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise ValueError(f"{name} is {given!r}; it is one of {', '.join(known)}")
+    return str(given)

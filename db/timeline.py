@@ -17,7 +17,7 @@ from db.text import uuid_or_none
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The payment as it stands. `platform_fee_minor` is None until charging begins."""
+    """The payment as it stands, with the wishes kept on it. `platform_fee_minor` is None until charging begins."""
 
     tenant_id: UUID
     tenant: str
@@ -37,6 +37,11 @@ class Heading:
     state_reason: str | None
     state_since: datetime
     created_at: datetime
+    refunded_minor: int | None
+    cancel_reason: str | None
+    cancel_requested_by: str | None
+    capture_requested_minor: int | None
+    capture_before: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ _FIND: LiteralString = """
     SELECT
         p.tenant_id, t.name AS tenant, p.payment_id, p.order_id, v.name AS venue, p.buyer_id, p.amount_minor,
         p.currency, p.platform_fee_minor, p.capture, p.payment_intent_id, c.charge_id, c.stripe_fee_minor,
-        c.balance_currency, p.state, p.state_reason, p.state_since, p.created_at
+        c.balance_currency, p.state, p.state_reason, p.state_since, p.created_at,
+        c.refunded_minor, p.cancel_reason, p.cancel_requested_by, p.capture_requested_minor, p.capture_before
     FROM named
     JOIN payments p USING (tenant_id, payment_id)
     JOIN tenants t USING (tenant_id)
@@ -111,6 +117,20 @@ PARTS: dict[str, LiteralString] = {
     "state": """
         SELECT at, to_state, by, jsonb_build_object('seq', seq, 'from_state', from_state, 'reason', reason)
         FROM payment_history WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
+    """,
+    "wish": """
+        SELECT cancel_requested_at, 'cancel', cancel_requested_by, jsonb_build_object('reason', cancel_reason)
+        FROM payments
+        WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s AND cancel_requested_at IS NOT NULL
+    """,
+    "refund": """
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'refund_id', r.refund_id,
+            'amount_minor', r.amount_minor, 'currency', r.currency, 'why', r.reason, 'note', r.note,
+            'source', r.source, 'stripe_refund_id', r.stripe_refund_id)
+        FROM refunds r
+        JOIN refund_history h ON (h.tenant_id, h.refund_id) = (r.tenant_id, r.refund_id)
+        WHERE r.tenant_id = %(tenant_id)s AND r.payment_id = %(payment_id)s
     """,
     "call": """
         SELECT moment.at, moment.what, NULL, jsonb_build_object(
@@ -147,6 +167,28 @@ PARTS: dict[str, LiteralString] = {
             FROM ledger_entries e JOIN ledger_accounts a USING (tenant_id, account_id)
             WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id))
         FROM ledger_journals j WHERE j.tenant_id = %(tenant_id)s AND j.payment_id = %(payment_id)s
+    """,
+    # What the order service heard of the payment and its refunds. The outbox forgets what it has published, so this is
+    # read from the moves: each is one transaction with its event.
+    "event": """
+        SELECT told.at, told.event_type, 'order service', jsonb_build_object(
+            'waits', EXISTS (SELECT FROM outbox o
+                             WHERE o.ordering_key = %(payment_id)s AND o.kind = told.event_type
+                               AND o.created_at BETWEEN told.at - interval '1 s' AND told.at + interval '1 s'))
+        FROM (
+            SELECT h.at, CASE
+                WHEN h.to_state = 'succeeded' AND p.cancel_requested_at < h.at THEN 'payment.succeeded_late'
+                WHEN h.to_state = 'canceled' THEN 'payment.failed'
+                ELSE 'payment.' || h.to_state END
+            FROM payment_history h JOIN payments p USING (tenant_id, payment_id)
+            WHERE h.tenant_id = %(tenant_id)s AND h.payment_id = %(payment_id)s
+              AND h.to_state IN ('succeeded', 'failed', 'canceled', 'requires_action', 'authorized')
+            UNION ALL
+            SELECT h.at, CASE WHEN h.to_state = 'succeeded' THEN 'refund.succeeded' ELSE 'refund.failed' END
+            FROM refunds r JOIN refund_history h ON (h.tenant_id, h.refund_id) = (r.tenant_id, r.refund_id)
+            WHERE r.tenant_id = %(tenant_id)s AND r.payment_id = %(payment_id)s
+              AND h.to_state IN ('succeeded', 'failed', 'canceled', 'refused')
+        ) AS told (at, event_type)
     """,
     "webhook": """
         SELECT moment.at, moment.what, 'stripe', jsonb_build_object(
@@ -206,6 +248,8 @@ PARTS: dict[str, LiteralString] = {
         SELECT at, action, operator, jsonb_build_object('seq', seq, 'reason', reason, 'subject', subject)
         FROM operator_log l
         WHERE subject ->> 'payment_id' = %(payment_id)s::text
+           OR subject ->> 'event_id' = (SELECT ticketed_event_id::text FROM orders
+                                        WHERE tenant_id = %(tenant_id)s AND order_id = %(order_id)s)
            OR EXISTS (
                SELECT FROM dead_letters d
                WHERE d.payment_id = %(payment_id)s AND l.subject -> 'letters' ? d.dead_letter_id::text)

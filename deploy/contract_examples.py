@@ -18,7 +18,7 @@ from messages.disputes import (
 )
 from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
 from messages.money import Money
-from messages.orders import Device, OrderPlaced, Ticket
+from messages.orders import Device, EventCancelled, OrderCancelled, OrderPlaced, RefundOfOrderRequested, Ticket
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -71,6 +71,19 @@ ORDER_PLACED = OrderPlaced(
 )
 
 BATCH = UUID("019aa5b3-7c11-7d02-9a4e-2f6b1c0d8e77")
+
+OrderWord = OrderPlaced | RefundOfOrderRequested | OrderCancelled | EventCancelled
+ORDER_EVENTS: tuple[OrderWord, ...] = (
+    ORDER_PLACED,
+    RefundOfOrderRequested(
+        order_id=ORDER,
+        tenant_id=TENANT,
+        ticket_ids=(ORDER_PLACED.tickets[1].ticket_id,),
+        note="seat B-13 cannot be used",
+    ),
+    OrderCancelled(order_id=ORDER, tenant_id=TENANT, note="the buyer called"),
+    EventCancelled(event_id=ORDER_PLACED.event_id, tenant_id=TENANT, note="storm warning"),
+)
 
 MESSAGES: tuple[Message, ...] = (
     ChargeRequested(tenant_id=TENANT, payment_id=PAYMENT),
@@ -156,18 +169,18 @@ PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
 )
 
 
-def order_placed_event() -> CloudEvent:
+def order_event(word: OrderWord) -> CloudEvent:
     """As the order service publishes it."""
     return CloudEvent(
         specversion="1.0",
         id="019aa5b2-7c90-7d00-9a00-4b5c6d7e8f90",
         source="/orders",
-        type=OrderPlaced.event_type,
+        type=word.event_type,
         time=AT,
-        subject=str(ORDER),
-        dataschema=dataschema(OrderPlaced.event_type, OrderPlaced.version),
+        subject=str(word.event_id if isinstance(word, EventCancelled) else word.order_id),
+        dataschema=dataschema(word.event_type, word.version),
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        data=ORDER_PLACED.model_dump(mode="json"),
+        data=word.model_dump(mode="json"),
     )
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deploy import contract_examples
+from deploy.contract_examples import OrderWord
 from messages import queues
 from messages.base import CloudEvent, Message, PublicEvent, Word, dataschema
-from messages.orders import OrderPlaced
 from outbox.intake.api import openapi
 
 Document = dict[str, Any]
@@ -89,18 +89,19 @@ def all_contracts() -> list[Contract]:
     """
     facts = [_public_event(kind) for kind in queues.PUBLIC_EVENTS]
     work = [_internal_message(kind, route) for kind, route in queues.ROUTES.items()]
-    return [_order_placed(), *facts, *work]
+    return [*map(_order_event, contract_examples.ORDER_EVENTS), *facts, *work]
 
 
-def _order_placed() -> Contract:
-    example = _as_json(contract_examples.order_placed_event())
+def _order_event(word: OrderWord) -> Contract:
+    """What the order service tells us; each of its words has an example, and the intake knows each."""
+    example = _as_json(contract_examples.order_event(word))
     return Contract(
-        name=OrderPlaced.event_type,
-        model=OrderPlaced,
+        name=word.event_type,
+        model=type(word),
         content_type="application/cloudevents+json",
-        schema=_event_schema(OrderPlaced, OrderPlaced.event_type, OrderPlaced.version, example),
+        schema=_event_schema(type(word), word.event_type, word.version, example),
         example=example,
-        address=OrderPlaced.event_type,
+        address=word.event_type,
         action="receive",
         channel_bindings=_exchange(queues.ORDERS_EXCHANGE),
         channel_notes={

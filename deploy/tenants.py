@@ -1,9 +1,17 @@
 """`fleet tenants import FILE`: register tenants, venues and fee plans from a JSON list.
 
     [{"tenant_id": UUID, "name": "...", "venues": [
-        {"venue_id": UUID, "name": "...", "currency": "eur", "basis_points": 500, "fixed_minor": 50}]}]
+        {"venue_id": UUID, "name": "...", "currency": "eur", "basis_points": 500, "fixed_minor": 50,
+         "refund_fee_policy": "returned", "early_fraud_policy": "leave", "refund_policy_text": "..."}]}]
 
-What is registered already stays as it is, so the same file may be imported again.
+`refund_policy_text` may be left out; it is the venue's own, as buyers read it, and becomes evidence in disputes.
+
+The policies may be left out. refund_fee_policy: whether the platform's fee comes back with a refund (returned, in
+proportion, unless it says kept). early_fraud_policy: whether a warning of Stripe's refunds the payment (refund) or is
+left to people (leave, unless it says otherwise).
+
+What is registered already stays as it is, so the same file may be imported again; only policies that the file names are
+changed, for the refunds and warnings that come.
 """
 
 import sys

@@ -92,9 +92,9 @@ def _payment(facts: Facts) -> str:
     lines = [f"Charge {facts.charge_id} of {facts.charged}, payment {facts.intent_id}."]
     checks = {
         "3-D Secure": facts.card.get("three_d_secure"),
-        "security code (CVC) check": facts.card.get("cvc_check"),
-        "postal code check": facts.card.get("postal_code_check"),
-        "risk as Stripe rated it": facts.card.get("risk_level"),
+        "Security code (CVC) check": facts.card.get("cvc_check"),
+        "Postal code check": facts.card.get("postal_code_check"),
+        "Risk as Stripe rated it": facts.card.get("risk_level"),
     }
     lines += [f"{name}: {result}." for name, result in checks.items() if result]
     if _was_authenticated(facts):

@@ -14,6 +14,7 @@ from db.ledger import Journal
 from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.payments import Payment
 from db.session import Database, Tx
+from messages.crash_points import crash_point
 from messages.disputes import DisputeClosed, DisputeOpened
 from messages.ids import DisputeId
 from messages.money import Money
@@ -47,7 +48,9 @@ def look_at(db: Database, stripe: Gateway, payment: Payment, dispute_id: Dispute
             current = payments.lock(tx, payment.payment_id)
             assert current is not None, "payments are never deleted, and this one was read a moment ago"
             if _looks(tx, dispute_id) == looks:
-                return settle_dispute(tx, current, answer, by=by)
+                settled = settle_dispute(tx, current, answer, by=by)
+                crash_point("dispute.before_commit")
+                return settled
     raise TryAgain("the dispute was written by others each time while Stripe was asked")
 
 

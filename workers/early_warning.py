@@ -46,8 +46,6 @@ def apply_warning_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
 
 def _settle(tx: Tx, payment: Payment, warning: WarningAnswer) -> str:
     if early_warnings.get(tx, warning.warning_id) is not None:
-        if not warning.actionable:
-            early_warnings.no_longer_actionable(tx, warning.warning_id)
         return KNOWN
     decided = _decide(tx, payment, warning)
     early_warnings.record(tx, decided)

@@ -71,10 +71,7 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         return _judge_ops_work(kind, opened.payload, db)
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
-    owner = _owner(opened.payload)
-    if owner is not None and kind in judging_money.BY_KIND:
-        return judging_money.BY_KIND[kind](judging_money.Letter(*owner, opened.payload), db, stripe)
-    return _judge_of_payment(kind, db, stripe, *owner) if owner else rules.UNREADABLE
+    return _judge_of_payment(kind, opened.payload, db, stripe)
 
 
 def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
@@ -92,9 +89,13 @@ def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgeme
     return rules.judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
 
 
-def _judge_of_payment(
-    kind: str | None, db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId
-) -> Judgement:
+def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+    owner = _owner(payload)
+    if owner is None:
+        return rules.UNREADABLE
+    tenant_id, payment_id = owner
+    if kind in judging_money.BY_KIND:
+        return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
     if kind != "lookup":

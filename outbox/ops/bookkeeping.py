@@ -9,7 +9,7 @@ from rich.text import Text
 from db import case_lists, event_sweep, ledger_chain, ledger_reports, reconciliation_runs
 from db.cases import Case
 from db.ledger_reports import AccountTotal, Receivable, VenueBalance
-from outbox.ops import tables
+from outbox.ops import heads, tables
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, said, table
 
@@ -104,7 +104,8 @@ def verify_ledger(expected: str | None, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         walked = ledger_chain.walk(tx)
         waiting = ledger_chain.unsealed(tx)
-        is_other = expected is not None and not _passes(ledger_chain.hash_at(tx, _seq(expected)), expected)
+        noted = ledger_chain.hash_at(tx, heads.seq(expected)) if expected else None
+        is_other = expected is not None and not heads.is_in_chain(noted, expected)
     if as_json:
         print_json(record(walked) | {"unsealed": waiting})
     elif walked.broken is None and not is_other:
@@ -119,17 +120,6 @@ def verify_ledger(expected: str | None, *, as_json: bool) -> None:
         )
     if is_other:
         raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: link {expected} is not in it.")
-
-
-def _seq(expected: str) -> int:
-    seq, separator, digest = expected.partition(":")
-    if not (separator and seq.isdigit() and digest):
-        raise LeaveError(2, f"{expected!r} is not SEQ:HASH, as an earlier `fleet ledger verify` printed it.")
-    return int(seq)
-
-
-def _passes(found: str | None, expected: str) -> bool:
-    return found is not None and found == expected.partition(":")[2]
 
 
 @troubles()

@@ -17,6 +17,7 @@ from outbox.ops.options import (
     BatchId,
     Chosen,
     Everything,
+    Expected,
     LetterId,
     Limit,
     Operator,
@@ -214,11 +215,11 @@ def log(limit: Limit = 50, as_json: AsJson = False) -> None:
 
 
 @ops.command("verify-log")
-def verify_log(as_json: AsJson = False) -> None:
+def verify_log(expect: Expected = None, as_json: AsJson = False) -> None:
     """Walk the chain of the operator log; exit code 1 names the first broken link."""
     from outbox.ops.reading import verify_log
 
-    verify_log(as_json=as_json)
+    verify_log(expect, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops.options import AsJson, Limit, Operator, Reason, one_of
+from outbox.ops.options import AsJson, Expected, Limit, Operator, Reason, one_of
 
 ledger = typer.Typer(no_args_is_help=True, help="The ledger: trial balance, venues, receivables, and its chain.")
 cases = typer.Typer(no_args_is_help=True, help="What does not fit between the book and Stripe.")
@@ -18,7 +18,6 @@ Payment = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="o
 CaseState = Annotated[str, typer.Option("--state", metavar="STATE", help="open, closed or all")]
 CaseKind = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="missing_in_book, amount_differs, ...")]
 CaseId = Annotated[UUID, typer.Argument(metavar="ID", help="the case's id")]
-Expected = Annotated[str | None, typer.Option("--expect", metavar="SEQ:HASH", help="a head that you noted earlier")]
 Hours = Annotated[int, typer.Option("--hours", min=1, max=24 * 400, metavar="N", help="so many hours back")]
 
 

@@ -63,7 +63,8 @@ def _lines(found: Sequence[DisputeLine]) -> Table:
     shown.columns[0].no_wrap = True
     for line in found:
         due = countdown(line.evidence_due_at) if line.is_waiting else Text("-")
-        status = plain(line.status.replace("_", " ")) if line.wish is None else plain(f"{line.wish} is under way")
+        under_way = line.wish is not None and line.submitted_at is None
+        status = plain(f"{line.wish} is under way" if under_way else line.status.replace("_", " "))
         amount = tables.money(line.amount_minor, line.currency)
         venue = plain(f"{line.venue}, {line.tenant}")
         shown.add_row(line.dispute_id, due, status, _words(line.reason), amount, venue, str(line.payment_id))

@@ -31,6 +31,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N", h
 State = Annotated[str, typer.Option("--state", metavar="STATE", help="open, replaying, resolved, discarded or all")]
 LetterId = Annotated[UUID, typer.Argument(metavar="ID", help="the dead letter's id")]
 BatchId = Annotated[UUID, typer.Argument(metavar="BATCH", help="the batch's id")]
+Expected = Annotated[str | None, typer.Option("--expect", metavar="SEQ:HASH", help="a head that you noted earlier")]
 
 STATES = ("open", "replaying", "resolved", "discarded", "all")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

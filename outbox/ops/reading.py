@@ -8,7 +8,7 @@ from rich.text import Text
 
 from db import letters, operator_log, replays
 from db.letters import Detail, FailedRun, Letter
-from outbox.ops import tables, words
+from outbox.ops import heads, tables, words
 from outbox.ops.options import Chosen
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, said, table
@@ -180,16 +180,22 @@ def show_log(*, limit: int, as_json: bool) -> None:
 
 
 @troubles()
-def verify_log(*, as_json: bool) -> None:
-    """Exit code 1 names the first entry that does not fit."""
+def verify_log(expected: str | None = None, *, as_json: bool) -> None:
+    """Exit code 1 names the first entry that does not fit, or says that the chain is not the one expected."""
     with desk() as at, at.db.ops_transaction() as tx:
         walked, broken = operator_log.first_broken_link(tx)
+        head = operator_log.hash_at(tx, walked)
+        noted = operator_log.hash_at(tx, heads.seq(expected)) if expected else None
+        is_other = expected is not None and not heads.is_in_chain(noted, expected)
     if as_json:
-        print_json({"entries": walked, "first_broken_link": broken})
-    elif broken is None:
+        print_json({"entries": walked, "first_broken_link": broken, "head": head})
+    elif broken is None and not is_other:
         out().print(f"The chain holds: {walked} entries.", style="green")
+        out().print(facts({"head": f"{walked}:{head or ''}"}), soft_wrap=True)
     if broken is not None:
         raise LeaveError(REFUSED, f"The chain breaks at entry {broken}: it, or one before it, was changed or removed.")
+    if is_other:
+        raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: entry {expected} is not in it.")
 
 
 def _pretty(payload: str) -> str:

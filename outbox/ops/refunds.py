@@ -34,7 +34,7 @@ def list_refunds(
         return
     if found:
         out().print(_lines(found))
-    said().print(f"{len(found)} refunds." if found else "No refund matches.", style="dim")
+    said().print(f"{_counted(len(found))}." if found else "No refund matches.", style="dim")
     for wish in waiting:
         said().print(plain(f"{_request(wish)}; {_next_step(wish)}"))
 
@@ -113,7 +113,7 @@ def show_obligations(*, limit: int, as_json: bool) -> None:
     elif found:
         out().print(_obligations(found))
     if found:
-        raise LeaveError(REFUSED, f"{len(found)} refunds are owed again. Try one again: fleet refunds retry REFUND")
+        raise LeaveError(REFUSED, f"Owed again: {_counted(len(found))}. Try one again: fleet refunds retry REFUND")
     if not as_json:
         said().print("No buyer is owed anything.", style="dim")
 
@@ -226,6 +226,10 @@ def _fates(found: Sequence[Fate]) -> Table:
 
 def _refusal(refusal: Refusal) -> Text:
     return plain(f"payment {refusal.payment_id} could not be given back: {refusal.reason}", "red")
+
+
+def _counted(count: int) -> str:
+    return "1 refund" if count == 1 else f"{count} refunds"
 
 
 def _age(at: datetime) -> str:

@@ -14,15 +14,8 @@ from outbox.ops.screen import facts, out, plain, print_json, record, table
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
-    **{
-        "webhook": "magenta",
-        "dispute": "red",
-        "warning": "red",
-        "failure": "red",
-        "outbox": "yellow",
-        "dead letter": "red",
-        "replay": "yellow",
-    },
+    **{"refund": "bold", "wish": "yellow", "event": "cyan", "dispute": "red", "warning": "red"},
+    **{"webhook": "magenta", "failure": "red", "outbox": "yellow", "dead letter": "red", "replay": "yellow"},
 }
 
 
@@ -73,12 +66,22 @@ def _heading(payment: Heading) -> dict[str, object]:
         "venue": f"{payment.venue}, {payment.tenant}",
         "platform fee": _money(fee, payment) if fee is not None else None,
         "stripe fee": kept if payment.stripe_fee_minor is not None else None,
+        "given back": _money(payment.refunded_minor, payment) if payment.refunded_minor else None,
+        "to be cancelled": _to_cancel(payment),
+        "to be captured": _money(wanted, payment) if (wanted := payment.capture_requested_minor) else None,
+        "hold ends": payment.capture_before and f"{payment.capture_before:%Y-%m-%d %H:%M:%S} UTC",
         "capture": payment.capture,
         "intent": payment.payment_intent_id,
         "charge": payment.charge_id,
         "state since": f"{payment.state_since:%Y-%m-%d %H:%M:%S} UTC"
         + (f", {payment.state_reason}" if payment.state_reason else ""),
     }
+
+
+def _to_cancel(payment: Heading) -> str | None:
+    if payment.cancel_reason is None or payment.state == "canceled":
+        return None
+    return f"{payment.cancel_reason.replace('_', ' ')}, asked by {payment.cancel_requested_by}"
 
 
 def _money(minor: int | None, payment: Heading) -> str:
@@ -110,6 +113,22 @@ def _intake(_: str, of: dict[str, Any]) -> str:
 def _state(to: str, of: dict[str, Any]) -> str:
     move = f"{of['from_state']} -> {to}" if of["from_state"] else to
     return move + (f"\n{of['reason']}" if of["reason"] else "")
+
+
+def _wish(what: str, of: dict[str, Any]) -> str:
+    return f"asked to {what}: {of['reason'].replace('_', ' ')}"
+
+
+def _refund(to: str, of: dict[str, Any]) -> str:
+    much = tables.money(of["amount_minor"], of["currency"])
+    why = of["why"].replace("_", " ")
+    move = f"refund of {much} {of['from_state']} -> {to}" if of["from_state"] else f"refund of {much} {to}: {why}"
+    details = filter(None, [of["reason"], None if of["from_state"] else of["note"], f"refund {of['refund_id']}"])
+    return "\n".join([move, *details])
+
+
+def _event(what: str, of: dict[str, Any]) -> str:
+    return f"{what} {'waits to be told' if of['waits'] else 'told'}"
 
 
 def _call(what: str, of: dict[str, Any]) -> str:
@@ -204,6 +223,9 @@ def _operator(action: str, of: dict[str, Any]) -> str:
 _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "intake": _intake,
     "state": _state,
+    "wish": _wish,
+    "refund": _refund,
+    "event": _event,
     "call": _call,
     "attempt": _attempt,
     "charge": _charge,

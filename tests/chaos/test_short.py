@@ -10,7 +10,7 @@ CASES = {"1b", "3", "14a", "21", "23", "29", "31"}
 
 
 def test_a_few_faults_under_load_end_clean_and_quiet() -> None:
-    command = [sys.executable, "-m", "deploy.cli", "chaos", "--seed", "1", "--minutes", "2", "--orders", "500"]
+    command = [sys.executable, "-m", "deploy.cli", "chaos", "--seed", "1", "--minutes", "1", "--orders", "300"]
     ended = subprocess.run(
         [*command, "--only", ",".join(CASES), "--json"],
         cwd=CLONE,

@@ -4,28 +4,42 @@ After each case the fleet comes to rest by itself, verify is clean, and the bank
 order.
 """
 
-import re
-from pathlib import Path
+from collections import Counter
 from random import Random
 from uuid import uuid4
 
 import pytest
 
 from db.tenants import Tenant, Venue
+from deploy.local.demo.sale import Publication
 from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
-from deploy.local.stack import CLONE
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
+from outbox.refunding import request_capture, request_refund
+from tests.faults.points import (
+    AFTER_DEATH,
+    CANCELLED_EVENT,
+    CAPTURE,
+    CRASH_POINTS,
+    DISPUTES,
+    ELSEWHERE,
+    NOT_YET,
+    ON_SALE,
+    REFUND,
+    points_of,
+)
 from tests.journeys.fleet import NEEDED, Fleet
 from tests.journeys.truth import assert_clean, assert_told_in_order
 
 SEEDS = (1, 2)
-_CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
-CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())}
-AFTER_DEATH = {point for point in CRASH_POINTS if point.startswith(("dead_letters.", "replay."))}
 
 
-@pytest.mark.parametrize("point", sorted(CRASH_POINTS - AFTER_DEATH))
+def test_every_named_point_has_somebody_who_passes_it() -> None:
+    families = {point.partition(".")[0] for point in CRASH_POINTS}
+    assert families == ON_SALE | AFTER_DEATH | REFUND | CAPTURE | CANCELLED_EVENT | DISPUTES | ELSEWHERE | NOT_YET
+
+
+@pytest.mark.parametrize("point", points_of(ON_SALE))
 def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, point: str) -> None:
     waiting = fleet.orders(2, payment_method_id="pm_card_threeDSecure2Required")
     fleet.publish(*waiting)
@@ -44,7 +58,7 @@ def test_a_process_killed_at_this_point_loses_and_doubles_nothing(fleet: Fleet, 
     assert {RestartPolicy(4).delay_seconds(code, lived_seconds=1.0) for _, code in fleet.ends} == {FIRST_DELAY_SECONDS}
 
 
-@pytest.mark.parametrize("point", sorted(AFTER_DEATH))
+@pytest.mark.parametrize("point", points_of(AFTER_DEATH))
 def test_a_replay_killed_at_this_point_brings_each_order_back_once(fleet: Fleet, point: str) -> None:
     """FAULTS 31: orders of a tenant that was registered too late, and beside them messages that nobody can read."""
     late = Tenant(TenantId(uuid4()), "Late", (Venue(VenueId(uuid4()), "Hall", "eur", FeePlan(500, 50, "eur")),))
@@ -62,6 +76,51 @@ def test_a_replay_killed_at_this_point_brings_each_order_back_once(fleet: Fleet,
     fleet.wait_until(lambda: not fleet.crashes_left(point), f"a process died at {point}")
     assert_clean(fleet)
     assert {fleet.state_of(order) for order in orders} == {"succeeded"}
+
+
+@pytest.mark.parametrize("point", points_of(REFUND))
+def test_a_refund_killed_at_this_point_gives_its_money_back_once(fleet: Fleet, point: str) -> None:
+    sold = [fleet.payment_of(order) for order in after(fleet, fleet.orders(4))]
+    fleet.arm(point)
+
+    for payment in sold:
+        with fleet.db.transaction(payment["tenant_id"]) as tx:
+            request_refund(
+                tx,
+                payment_id=payment["payment_id"],
+                reason="requested_by_customer",
+                source="ops",
+                request_key=f"refund of {payment['order_id']}",
+                by="tests",
+            )
+    fleet.wait_until(lambda: not fleet.crashes_left(point), f"a process died at {point}")
+
+    assert_clean(fleet, hurry=True)
+    given_back = Counter(
+        effect["metadata"]["payment_id"] for effect in fleet.control.effects() if effect["kind"] == "refund"
+    )
+    assert {given_back[str(payment["payment_id"])] for payment in sold} == {1}
+
+
+@pytest.mark.parametrize("point", points_of(CAPTURE))
+def test_a_capture_killed_at_this_point_takes_its_money_once(fleet: Fleet, point: str) -> None:
+    held = after(fleet, fleet.orders(4, capture="manual"))
+    fleet.arm(point)
+
+    for payment in map(fleet.payment_of, held):
+        with fleet.db.transaction(payment["tenant_id"]) as tx:
+            request_capture(tx, payment_id=payment["payment_id"])
+    fleet.wait_until(lambda: not fleet.crashes_left(point), f"a process died at {point}")
+
+    assert_clean(fleet, hurry=True)
+    assert {fleet.state_of(order) for order in held} == {"succeeded"}
+
+
+def after(fleet: Fleet, orders: list[Publication]) -> list[Publication]:
+    """These orders, once they are published and at rest."""
+    fleet.publish(*orders)
+    fleet.wait_until_quiet()
+    return orders
 
 
 @pytest.mark.parametrize("seed", SEEDS)

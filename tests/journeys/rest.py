@@ -25,7 +25,10 @@ _COUNTS = """
             SELECT FROM payments p
             WHERE p.payment_id = o.ordering_key AND p.state IN ('succeeded', 'failed', 'canceled'))) AS "outbox rows",
         (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')) AS "events waiting",
-        (SELECT count(*) FROM charges WHERE balance_transaction_id IS NULL) AS "charges without fee"
+        (SELECT count(*) FROM charges WHERE balance_transaction_id IS NULL) AS "charges without fee",
+        (SELECT count(*) FROM refunds WHERE state IN ('requested', 'sending')) AS "refunds moving",
+        (SELECT count(*) FROM payments
+         WHERE state = 'authorized' AND capture_requested_minor IS NOT NULL) AS "captures moving"
 """
 
 
@@ -48,7 +51,7 @@ def moving(asked: Asked, owner_url: str, control: EmulatorControl, rabbitmq_url:
 
 def _in_the_book(asked: Asked, owner_url: str) -> dict[str, int]:
     with psycopg.connect(owner_url) as owner:
-        owner.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # one moment for all four questions
+        owner.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # one moment for all questions
         looked = owner.execute(_COUNTS)
         counts, names = looked.fetchone(), [column.name for column in looked.description or ()]
         states = dict(owner.execute("SELECT payment_id, state FROM payments").fetchall())

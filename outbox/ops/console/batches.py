@@ -6,7 +6,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from db import replays, tenants
+from db import event_cancellations, ops_refunds, replays, tenants
 from db.replays import Batch, ClassTotal, Progress
 from db.session import Tx
 from outbox.ops.console.answers import Trouble
@@ -75,7 +75,10 @@ def approvals(visit: Visit) -> Response:
         waiting = replays.in_state(tx, "awaiting_approval")
         views = [_view(tx, batch) for batch in waiting]
         names = tenants.names(tx)
-    return visit.page("approvals.html", views=views, tenants=names, limit_minor=visit.room.ops.replay_approval_minor)
+        refunds = [wish for wish in ops_refunds.waiting(tx, limit=SHOWN_BATCHES) if wish.state == "awaiting_approval"]
+        runs = [run for run in event_cancellations.latest(tx, limit=SHOWN_BATCHES) if run.state == "awaiting_approval"]
+    shown: dict[str, Any] = {"views": views, "refunds": refunds, "runs": runs, "tenants": names}
+    return visit.page("approvals.html", **shown, limit_minor=visit.room.ops.replay_approval_minor)
 
 
 def detail(visit: Visit) -> Response:

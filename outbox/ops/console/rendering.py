@@ -14,11 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from messages.money import DECIMALS, Money
 
 _TONES = {
-    "good": "succeeded resolved done safe answered applied closed",
-    "busy": "charging processing authorized replaying classifying previewed running appended",
+    "good": "succeeded resolved done safe answered applied closed won warning_closed",
+    "busy": "charging processing authorized replaying classifying previewed running appended sending pending paused "
+    "under_review warning_under_review appeal_under_review",
     "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown "
-    "unknown_tenant event_unmatched refund_stuck dispute_evidence_due authorization_expiring",
-    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker "
+    "waiting_for_balance unknown_tenant event_unmatched refund_stuck dispute_evidence_due authorization_expiring "
+    "needs_response warning_needs_response appeal_needs_response",
+    "bad": "died failed must_not give_up gave_up tries_used_up killed_worker refused lost prevented "
     "missing_in_book missing_at_stripe amount_differs payout_unexplained refund_failed abandoned",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
@@ -65,6 +67,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 86_400:.0f} days"
 
 
+def seconds_left(until: datetime) -> float:
+    """Until a deadline; negative when it has passed."""
+    return (until - datetime.now(UTC)).total_seconds()
+
+
 def pretty_json(text: str) -> str:
     """A payload as people read it; text that is no JSON stays as it is."""
     try:
@@ -102,6 +109,7 @@ def environment() -> Environment:
         "precisely": precisely,
         "ago": ago,
         "duration": duration,
+        "seconds_left": seconds_left,
         "pretty_json": pretty_json,
         "short": short,
     }

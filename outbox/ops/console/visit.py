@@ -96,6 +96,7 @@ class Visit:
         sample = self.room.watch.latest
         shared = {
             "open_letters": sample.glance.open_dead_letters if sample else 0,
+            "waiting_disputes": sample.glance.waiting_disputes if sample else 0,
             "open_cases": sample.glance.open_cases if sample else 0,
             "person": self.person,
             "roles": Role,

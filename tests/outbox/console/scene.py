@@ -9,17 +9,32 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import case_lists, cases, dead_letters, failures, ledger
+from db import (
+    case_lists,
+    cases,
+    charges,
+    dead_letters,
+    dispute_books,
+    disputes,
+    early_warnings,
+    failures,
+    ledger,
+    payments,
+)
 from db.cases import CaseType
 from db.dead_letters import DeadLetter
+from db.dispute_books import Movement
+from db.early_warnings import EarlyWarning
 from db.failures import Failure
-from db.payments import Payment
+from db.lifecycle import DisputeStatus
+from db.payments import Attempt, Payment
 from db.session import Database
 from db.tenants import Tenant, Venue, register
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.money import Money
 from messages.payments import ChargeRequested
+from outbox import evidence
 from outbox.append import append
 from outbox.sealing import Sealer, SealSettings
 from tests import factories
@@ -57,6 +72,47 @@ class Scene:
         payment = factories.requested(self.db, self.tenants[tenant], **changes)
         self.owner.execute("DELETE FROM outbox WHERE ordering_key = %s", [payment.payment_id])
         return payment
+
+    def disputed(self, *, hours_left: float = 30, inquiry: bool = False) -> str:
+        """A charged payment that a bank disputes, with the draft that the fleet assembles; returns the dispute's id."""
+        payment, dispute_id = self.requested(0, amount_minor=4200), f"dp_{uuid4().hex[:24]}"
+        intent, charge, now = f"pi_{uuid4().hex[:24]}", f"ch_{uuid4().hex[:24]}", datetime.now(UTC)
+        status = DisputeStatus.WARNING_NEEDS_RESPONSE if inquiry else DisputeStatus.NEEDS_RESPONSE
+        due, card = now + timedelta(hours=hours_left), {"cvc_check": "pass", "risk_level": "normal"}
+        seen = disputes.Seen(dispute_id, charge, payment.amount, "product_not_received", status, due, card, now)
+        with self.db.transaction(payment.tenant_id) as tx:
+            payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="charge")
+            attempt = Attempt(None, "charged")
+            payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=260, attempt=attempt, by="charge")
+            charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=4200)
+            disputes.record(
+                tx,
+                payment.payment_id,
+                seen,
+                stage="inquiry" if inquiry else "chargeback",
+                submitted=False,
+                by="webhook",
+            )
+            found = disputes.get(tx, dispute_id)
+            assert found is not None
+            disputes.write_evidence(tx, dispute_id, evidence.draft(tx, found).evidence, by="fleet")
+            if not inquiry:
+                taken = Movement(
+                    f"txn_{uuid4().hex[:24]}", "dispute", -payment.amount, -payment.amount, Money(1500, "eur")
+                )
+                dispute_books.record(tx, dispute_id, taken)
+            warned = (
+                payment.payment_id,
+                charge,
+                "made_with_stolen_card",
+                False,
+                "leave",
+                "the venue's policy",
+                None,
+                now,
+            )
+            early_warnings.record(tx, EarlyWarning(f"issfr_{uuid4().hex[:20]}", *warned))
+        return dispute_id
 
     def sale(self, payments: int) -> None:
         """Payments in all states, accepted over the last half hour."""
@@ -114,6 +170,49 @@ class Scene:
             headers={"attempt": 12, "run": 12},
             **changes,
         )
+
+    def refunded(self, state: str, *, days_ago: int = 0, **changes: Any) -> Payment:
+        """A payment that succeeded, and a refund of it that has come to this state; straight into the tables."""
+        payment = self.requested(**changes)
+        for step in ("charging", "succeeded"):
+            self.owner.execute(
+                "UPDATE payments SET state = %s, platform_fee_minor = 260, payment_intent_id = %s, state_by = 'charge' "
+                "WHERE payment_id = %s",
+                [step, f"pi_{payment.payment_id.hex}", payment.payment_id],
+            )
+        self.owner.execute(
+            "INSERT INTO charges (tenant_id, charge_id, payment_id, payment_intent_id, amount_minor, currency) "
+            "SELECT tenant_id, %s, payment_id, payment_intent_id, amount_minor, currency FROM payments "
+            "WHERE payment_id = %s",
+            [f"ch_{payment.payment_id.hex}", payment.payment_id],
+        )
+        row = self.owner.execute(
+            "INSERT INTO refunds (tenant_id, payment_id, amount_minor, currency, reason, source, request_key, "
+            "requested_by, state_by) "
+            "VALUES (%s, %s, %s, %s, 'event_cancelled', 'event_cancellation', %s, 'oda', 'oda') RETURNING refund_id",
+            [payment.tenant_id, payment.payment_id, payment.amount_minor, payment.currency, str(uuid4())],
+        ).fetchone()
+        assert row is not None
+        way = {"requested": [], "refused": ["sending", "refused"], "failed": ["sending", "succeeded", "failed"]}
+        for step in way.get(state, ["sending", state]):
+            self.owner.execute(
+                "UPDATE refunds SET state = %s, state_reason = %s, state_by = 'refund', stripe_refund_id = %s "
+                "WHERE refund_id = %s",
+                [
+                    step,
+                    {"failed": "expired_or_canceled_card", "refused": "charge_not_refundable"}.get(step),
+                    None if step in {"sending", "refused"} else f"re_{row[0].hex}",
+                    row[0],
+                ],
+            )
+        self.owner.execute("ALTER TABLE refunds DISABLE TRIGGER USER")
+        self.owner.execute(
+            "UPDATE refunds SET state_since = state_since - make_interval(days => %s), "
+            "created_at = created_at - make_interval(days => %s) WHERE refund_id = %s",
+            [days_ago, days_ago, row[0]],
+        )
+        self.owner.execute("ALTER TABLE refunds ENABLE TRIGGER USER")
+        return payment
 
     def bury(self, **fields: Any) -> UUID:
         sealer = Sealer(SealSettings(app_env="test", dead_letter_public_key=self.seal_public_key))  # type: ignore[arg-type]

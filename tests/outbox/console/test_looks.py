@@ -4,14 +4,18 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from db import replays
+from db import cancellation_steps, ops_refunds, replays
+from db.cancellation_steps import Counts
 from db.letters import Filter
+from db.ops_refunds import NewOpsRefund
 from db.session import Database
+from outbox.cancelling_events import cancel_event
 from outbox.ops import pausing
 from outbox.ops.console.visit import Room
 from outbox.ops.console.watching import Mark
@@ -75,10 +79,13 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         seconds=None,
     )
     case = scene.differences()
+    scene.disputed(hours_left=400, inquiry=True)
+    dispute = scene.disputed()
     room.watch.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
         older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
         room.watch.marks.appendleft(older)
+    cancellation = money_back(scene)
     with scene.db.ops_transaction() as tx:
         row = tx.execute("SELECT payment_id FROM dead_letters WHERE dead_letter_id = %s", [letter]).fetchone()
     assert row is not None
@@ -94,6 +101,10 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "approvals": "/approvals",
         "payments": "/payments",
         "payment": f"/payments/{row[0]}",
+        "disputes": "/disputes",
+        "dispute": f"/disputes/{dispute}",
+        "refunds": "/refunds",
+        "cancelled-event": f"/refunds/events/{cancellation}",
         "queues": "/queues",
         "budget": "/budget",
         "reconciliation": "/reconciliation",
@@ -111,6 +122,28 @@ def budget_of(scene: Scene) -> list[BucketState]:
         BucketState("payment_intents", 25.0, 17.5, 16.9, 12, 4.0, tenants),
         BucketState("refunds", 25.0, 25.0, 1.4, 0, None, tenants[:1]),
     ]
+
+
+def money_back(scene: Scene) -> UUID:
+    """Refunds in every state, some owed again, one that waits for a second person; events half way and at a stand."""
+    tenant = scene.tenants[0]
+    event_id = uuid4()
+    for number, state in enumerate(["pending", "succeeded", "failed", "refused", "requested"] * 2):
+        scene.refunded(state, days_ago=number * 3, event_id=str(event_id))
+    with scene.db.transaction(tenant.tenant_id) as tx:
+        cancel_event(tx, tenant.tenant_id, uuid4(), note="the singer is ill", by="intake", rate_per_second=50)
+        run, _ = cancel_event(tx, tenant.tenant_id, event_id, note="storm warning", by="oda")
+        taken = cancellation_steps.next_slice(tx, run, limit=7)
+        counts = Counts(refunds_asked=5, nothing_left=1, refused=1)
+        cancellation_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by="test")
+        said = "Stripe's balance is short by 8,400.00 EUR for the refunds that come next"
+        cancellation_steps.wait_for_balance(tx, run, reason=said, by="test")
+        given = (tx, run, taken[0].payment_id)
+        cancellation_steps.refuse(*given, code="request_key_reused", reason="made before with other contents")
+    wish = NewOpsRefund(tenant.tenant_id, taken[1].payment_id, 4200, "eur", [], "duplicate", "paid twice", "rita")
+    with scene.db.ops_transaction() as tx:
+        ops_refunds.ask(tx, wish, awaits_approval=True)
+    return run.cancellation_id
 
 
 def judge(db: Database, batch_id: object) -> None:

@@ -26,6 +26,7 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room)
         "/batches",
         "/approvals",
         "/payments",
+        "/disputes",
         "/queues",
         "/budget",
         "/budget/live",

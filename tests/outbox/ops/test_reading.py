@@ -155,9 +155,17 @@ def test_the_log_chain_holds_until_somebody_changes_an_entry(
 ) -> None:
     for _ in range(3):
         fleet("dlq", "discard", bury(db), "--reason", "a test", "--yes")
-    assert fleet("ops", "verify-log", "--json").json == {"entries": 3, "first_broken_link": None}
+    whole = fleet("ops", "verify-log", "--json").json
+    assert (whole["entries"], whole["first_broken_link"]) == (3, None)
+    head = f"3:{whole['head']}"
+    assert fleet("ops", "verify-log", "--expect", head).code == 0
+    assert fleet("ops", "verify-log", "--expect", "rubbish").code == 2
 
     owner.execute("ALTER TABLE operator_log DISABLE TRIGGER USER")
+    owner.execute("DELETE FROM operator_log WHERE seq = 3")
+    assert fleet("ops", "verify-log").code == 0  # nothing in the chain itself shows that its end was cut off
+    assert "not the one you knew" in fleet("ops", "verify-log", "--expect", head).err
+
     owner.execute("UPDATE operator_log SET operator = 'nobody' WHERE seq = 2")
 
     broken = fleet("ops", "verify-log")

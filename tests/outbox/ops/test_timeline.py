@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from db import inbox, timeline
 from db.inbox import InboxEvent
@@ -16,7 +17,11 @@ from outbox.ops.timeline import _SENTENCES
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.outbox.ops.conftest import Fleet, bury, fail
+from tests.workers.ledger import events_told
+from tests.workers.refunding import asked, message, wish_to_cancel
+from workers.cancel import cancel
 from workers.charge import charge
+from workers.refund import refund
 
 
 def charged(db: Database, owner: psycopg.Connection, gateway: Gateway) -> Payment:
@@ -135,6 +140,59 @@ def test_webhooks_and_what_waits_in_the_outbox_belong_to_the_story(
     assert story(document)[-2:] == [("webhook", "received"), ("webhook", "applied")]
     assert ("outbox", "waiting") in story(document)
     assert "waits in the outbox for charges" in str(document)
+
+
+def test_refunds_with_their_calls_wishes_and_what_the_order_service_heard_belong_to_the_story(
+    fleet: Fleet, db: Database, owner: psycopg.Connection, gateway: Gateway
+) -> None:
+    payment = charged(db, owner, gateway)
+    refund(message(asked(db, payment, 1000)), db, gateway)
+
+    document = fleet("payment", "show", payment.payment_id, "--json").json
+    shown = fleet("payment", "show", payment.payment_id).out
+
+    told = [line for line in story(document) if line[0] in {"refund", "event"}]
+    assert [what for part, what in told if part == "refund"] == ["requested", "sending", "succeeded"]
+    assert [what for part, what in told if part == "event"] == events_told(owner)
+    assert "refund.create answered: succeeded re_" in str(document)
+    assert "refund of 10.00 EUR sending -> succeeded" in shown
+    assert "refund.succeeded waits to be told" in shown
+    assert document["refunded_minor"] == 1000
+
+
+@pytest.mark.parametrize(
+    "order",
+    [{"capture": "manual"}, {"payment_method_id": "pm_card_visa_chargeDeclined"}, {}],
+    ids=["authorized", "declined", "succeeded-late"],
+)
+def test_what_the_timeline_says_was_told_is_what_was_told(
+    fleet: Fleet, db: Database, owner: psycopg.Connection, gateway: Gateway, order: dict[str, str]
+) -> None:
+    payment = factories.requested(db, factories.tenant(owner), **order)
+    late = order == {}
+    if late:
+        owner.execute("UPDATE payments SET state = 'charging', platform_fee_minor = 0, state_by = 'test'")
+        wish_to_cancel(db, factories.reread(db, payment.tenant_id, payment.payment_id))
+    charge(ChargeRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id), db, gateway)
+    if not late:
+        cancel(wish_to_cancel(db, factories.reread(db, payment.tenant_id, payment.payment_id)), db, gateway)
+
+    document = fleet("payment", "show", payment.payment_id, "--json").json
+
+    assert [what for part, what in story(document) if part == "event"] == events_told(owner)
+    assert ("wish", "cancel") in story(document)
+
+
+def test_the_cancellation_of_its_event_belongs_to_the_story(
+    fleet: Fleet, db: Database, owner: psycopg.Connection
+) -> None:
+    event_id = uuid4()
+    payment = factories.requested(db, factories.tenant(owner), event_id=str(event_id))
+    fleet("refunds", "cancel-event", event_id, "--reason", "storm", "--yes")
+
+    document = fleet("payment", "show", payment.payment_id, "--json").json
+
+    assert ("operator", "cancel event") in story(document)
 
 
 def test_every_part_of_the_timeline_has_its_words() -> None:
