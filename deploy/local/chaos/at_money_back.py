@@ -101,7 +101,7 @@ def hangs(scene: Scene) -> Iterator[None]:
 @case("8", "the key was used for another body", buries=True)
 def another_body(scene: Scene) -> Iterator[None]:
     """Somebody else has used our keys at Stripe: a bug of ours as far as we can tell, so a person must look at once."""
-    scene.until(lambda: _held(scene), "an amount is held, and nobody has asked for it")
+    scene.until(lambda: bool(_held(scene)), "an amount is held, and nobody has asked for it")
     scene.fleet.stop("workers", grace_seconds=15)
     try:
         _ask_for_more(scene)
