@@ -22,10 +22,10 @@ from outbox.tokens import read_private_key, sign
 
 ANSWER_SECONDS = 8.0  # the API waits for the database itself, and says so after three
 TOKEN_SECONDS = 3_600
-# Of a hundred payments whose amount is held: captured, captured in part, cancelled; the rest is left alone.
-_CAPTURED, _PARTLY, _CANCELLED = 60, 12, 12
-# Of a hundred paid ones: a part comes back, all of it does.
-_PART_BACK, _ALL_BACK = 6, 4
+# Of a hundred payments whose amount is held, and of a hundred that are paid: what is asked for, and whether of all or of
+# half the amount. The rest is left alone.
+_OF_HELD = ((60, "capture", "all"), (12, "capture", "half"), (12, "cancel", "all"))
+_OF_PAID = ((6, "refunds", "half"), (4, "refunds", "all"))
 # The way of the request failed, somebody is at work on it, or too many were asked: the same again.
 _AGAIN = frozenset({408, 409, 429})
 _IN_PROGRESS = "request-in-progress"
@@ -55,17 +55,13 @@ class BackOffice:
     def hear(self, told: Told) -> None:
         """Decide what is done about a payment; the same payment again is the same request."""
         throw = Random(f"{self._seed}/{told.number}/office").randrange(100)  # noqa: S311  a story from a seed
-        amount = {"amount": {"minor": max(1, told.minor // 2), "currency": told.currency}}
-        if told.held:
-            chosen = [("capture", {}), ("capture", amount), ("cancel", {})]
-            bounds = [_CAPTURED, _CAPTURED + _PARTLY, _CAPTURED + _PARTLY + _CANCELLED]
-        else:
-            chosen, bounds = [("refunds", amount), ("refunds", {})], [_PART_BACK, _PART_BACK + _ALL_BACK]
-        for (verb, body), bound in zip(chosen, bounds, strict=True):
-            if throw < bound:
-                key = f"office-{verb}-{told.payment_id}"
-                self._waiting.append(Request(told.tenant_id, f"/payments/{told.payment_id}/{verb}", body, key))
+        for share, verb, how_much in _OF_HELD if told.held else _OF_PAID:
+            if throw < share:
+                half = {"amount": {"minor": max(1, told.minor // 2), "currency": told.currency}}
+                path, key = f"/payments/{told.payment_id}/{verb}", f"office-{verb}-{told.payment_id}"
+                self._waiting.append(Request(told.tenant_id, path, half if how_much == "half" else {}, key))
                 return
+            throw -= share
 
     def work(self, pausing: threading.Event) -> None:
         """Ask each waiting request once; what was not answered waits for the next time, as does the rest on a pause."""
