@@ -22,8 +22,8 @@ from outbox.tokens import read_private_key, sign
 
 ANSWER_SECONDS = 8.0  # the API waits for the database itself, and says so after three
 TOKEN_SECONDS = 3_600
-# Of a hundred payments whose amount is held, and of a hundred that are paid: what is asked for, and whether of all or of
-# half the amount. The rest is left alone.
+# Of a hundred payments whose amount is held, and of a hundred that are paid: what is asked for, and how much of the
+# amount. The rest is left alone.
 _OF_HELD = ((60, "capture", "all"), (12, "capture", "half"), (12, "cancel", "all"))
 _OF_PAID = ((6, "refunds", "half"), (4, "refunds", "all"))
 # The way of the request failed, somebody is at work on it, or too many were asked: the same again.
