@@ -108,7 +108,17 @@ def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> 
 
 def all_cases() -> list[Case]:
     """Sorted by number."""
-    from deploy.local.chaos import at_processes, at_replay, at_servers, at_stripe, at_wires  # noqa: PLC0415  they use this file
+    from deploy.local.chaos import (  # noqa: PLC0415  they use this file
+        at_money_back,
+        at_processes,
+        at_replay,
+        at_replay_of_money,
+        at_servers,
+        at_storm,
+        at_stripe,
+        at_wires,
+    )
 
-    assert all((at_processes, at_replay, at_servers, at_stripe, at_wires)), "importing them registers their cases"
+    rooms = (at_money_back, at_processes, at_replay, at_replay_of_money, at_servers, at_storm, at_stripe, at_wires)
+    assert all(rooms), "importing them registers their cases"
     return sorted(CASES.values(), key=lambda each: (each.number, each.key))
