@@ -6,7 +6,6 @@ from typing import Any
 import urllib3
 
 from deploy.local.chaos.at_stripe import A_DAY_AND_AN_HOUR, HANGS_SECONDS, TOO_LONG_SECONDS, let_time_pass
-from deploy.local.chaos.back_office import Request
 from deploy.local.chaos.cases import Scene, case
 from stripe_client import payment_intents, refunds
 
@@ -101,7 +100,7 @@ def hangs(scene: Scene) -> Iterator[None]:
 @case("8", "the key was used for another body", buries=True)
 def another_body(scene: Scene) -> Iterator[None]:
     """Somebody else has used our keys at Stripe: a bug of ours as far as we can tell, so a person must look at once."""
-    scene.until(lambda: bool(_held(scene)), "an amount is held, and nobody has asked for it")
+    scene.until(lambda: bool(scene.truth.held_payments()), "an amount is held, and nobody has asked for it")
     scene.fleet.stop("workers", grace_seconds=15)
     try:
         _ask_for_more(scene)
@@ -121,22 +120,9 @@ def another_body(scene: Scene) -> Iterator[None]:
 def _ask_for_more(scene: Scene) -> None:
     """While the workers stand nothing succeeds, and so nobody asks by himself."""
     for charge in scene.truth.whole_charges()[:1]:
-        _insist(scene, "refunds", charge)
-    for payment in _held(scene):
-        _insist(scene, "capture", payment)
-
-
-def _insist(scene: Scene, verb: str, payment: dict[str, Any]) -> None:
-    path = f"/payments/{payment['payment_id']}/{verb}"
-    request = Request(payment["tenant_id"], path, {}, f"insist-{verb}-{payment['payment_id']}")
-    scene.until(lambda: scene.load.office.ask(request) is not None, f"an answer to {path}")
-
-
-def _held(scene: Scene) -> list[dict[str, Any]]:
-    return scene.truth.rows(
-        "SELECT tenant_id::text, payment_id::text FROM payments WHERE state = 'authorized' "
-        "AND capture_requested_minor IS NULL AND cancel_requested_at IS NULL ORDER BY state_since LIMIT 1"
-    )
+        scene.insist("refunds", charge)
+    for payment in scene.truth.held_payments()[:1]:
+        scene.insist("capture", payment)
 
 
 def _unsent(scene: Scene) -> dict[str, str]:

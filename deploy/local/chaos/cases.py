@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from deploy.local.chaos.back_office import Request
 from deploy.local.chaos.fleet import Fleet
 from deploy.local.chaos.load import Load
 from deploy.local.chaos.truth import AWAY, Truth
@@ -62,6 +63,12 @@ class Scene:
     def note(self, text: str) -> None:
         """What of the fault was chosen by the seed, for the report."""
         self.notes.append(text)
+
+    def insist(self, verb: str, payment: dict[str, Any]) -> None:
+        """Have the back office ask for it at the API until there is an answer."""
+        path, key = f"/payments/{payment['payment_id']}/{verb}", f"insist-{verb}-{payment['payment_id']}"
+        request = Request(payment["tenant_id"], path, {}, key)
+        self.until(lambda: self.load.office.ask(request) is not None, f"an answer to {path}")
 
     def at_stripe(self, *rules: tuple[str, dict[str, Any]], firings: int) -> None:
         """Faults at Stripe until they have struck so often altogether; then they end."""

@@ -51,6 +51,16 @@ def _cancel_an_event(scene: Scene) -> None:
             cancel_event(tx, TenantId(night["tenant_id"]), UUID(str(night["event_id"])), note="chaos", by=OPERATOR)
 
 
+def _cancel_held(scene: Scene) -> None:
+    for payment in scene.truth.held_payments():
+        scene.insist("cancel", payment)
+
+
+def _capture_held(scene: Scene) -> None:
+    for payment in scene.truth.held_payments():
+        scene.insist("capture", payment)
+
+
 def _dispute(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
         scene.load.bank.dispute(charge["charge_id"])
@@ -82,6 +92,8 @@ def _answerable(scene: Scene) -> list[dict[str, Any]]:
 
 
 _PROVOCATIONS: dict[str, Callable[[Scene], None]] = {
+    "cancel": _cancel_held,
+    "capture": _capture_held,
     "cancel_event": _cancel_an_event,
     "dispute": _dispute,
     "dispute_answer": _answer_disputes,

@@ -83,6 +83,13 @@ class Truth:
             """
         )
 
+    def held_payments(self) -> list[dict[str, Any]]:
+        """The oldest whose amount is held, and of which nothing was decided."""
+        return self.rows(
+            "SELECT tenant_id::text, payment_id::text FROM payments WHERE state = 'authorized' "
+            "AND capture_requested_minor IS NULL AND cancel_requested_at IS NULL ORDER BY state_since LIMIT 4"
+        )
+
     def as_superuser(self, statement: str, **values: Any) -> int:
         with psycopg.connect(self._superuser_url, autocommit=True) as superuser:
             return superuser.execute(statement, values).rowcount
