@@ -56,7 +56,7 @@ def _die_at(scene: Scene, points: list[str]) -> None:
     deadline = time.monotonic() + DEATH_SECONDS * len(points)
     while armed := scene.fleet.armed():
         scene.require(time.monotonic() < deadline, f"nobody died at {', '.join(armed)}")
-        with contextlib.suppress(*AWAY):
+        with contextlib.suppress(*AWAY, UnmetError):
             provoke(scene, armed)
         with contextlib.suppress(UnmetError):
             scene.until(lambda: not scene.fleet.armed(), "all died", PROVOKED_AGAIN_SECONDS)
