@@ -14,6 +14,7 @@ from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database, Tx
+from messages.crash_points import crash_point
 from messages.refunds import CancelRequested
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client import payment_intents
@@ -39,13 +40,17 @@ def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
     claim = _claim(db, msg)
     if claim is None:
         return
+    crash_point("cancel.before_call")
     outcome = _end_of(db, stripe, claim)
+    crash_point("cancel.after_call")
     with db.transaction(msg.tenant_id) as tx:
         current = payments.lock(tx, msg.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
         if isinstance(outcome, Canceled):
             calls.settle(tx, claim.call, answer="Canceled", object_id=outcome.intent_id, request_id=outcome.request_id)
         settle(tx, current, outcome, by="cancel")
+        crash_point("cancel.before_commit")
+    crash_point("cancel.after_commit")
 
 
 def _end_of(db: Database, stripe: Gateway, claim: _Claim) -> Settled | Refused:

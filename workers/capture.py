@@ -39,6 +39,7 @@ def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> None:
         calls.settle(tx, call, answer=type(outcome).__name__, object_id=intent_id, request_id=outcome.request_id)
         settle(tx, current, outcome, by="capture", call_id=call.call_id)
         crash_point("capture.before_commit")
+    crash_point("capture.after_commit")
 
 
 def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, Call] | None:

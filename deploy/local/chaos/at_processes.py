@@ -1,31 +1,51 @@
 """Cases 1, 2, 19, 28, 36: processes die, stand still, or are told to stop."""
 
+import contextlib
 import re
+import time
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from deploy.local.chaos.cases import Scene, case
+from deploy.local.chaos.cases import Scene, UnmetError, case
+from deploy.local.chaos.provoking import provoke
+from deploy.local.chaos.truth import AWAY
 from deploy.local.stack import CLONE
 
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
 POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
-# What a sale passes by itself; any other would be waited for in vain. Replays and the broker's dead letters are armed
-# by cases 31 and 29.
-ON_SALE = ("charge.", "intake.", "relay.", "webhook.", "worker.")
-ON_THE_WAY = sorted({point for point in POINTS if point.startswith(ON_SALE)})
-FEW = 4
+# What the sale passes, and what comes after it; those of replay and of the broker's dead letters are armed by the
+# cases 31 and 29.
+_OF_A_SALE = ("charge.", "intake.", "relay.", "webhook.", "worker.")
+ON_SALE = sorted({point for point in POINTS if point.startswith(_OF_A_SALE)})
+AFTERWARDS = sorted({point for point in POINTS if not point.startswith((*_OF_A_SALE, "replay.", "dead_letters."))})
+TO_WORK_OFF = 20  # orders meanwhile: seconds for what the dead had in hand
+FEW = 2
+PROVOKED_AGAIN_SECONDS = 10.0
+DEATH_SECONDS = 12.0  # a worker starts again in a few; the points wait for one another
 
 
-@case("1a", "killed at each named point")
+@case("1a", "killed at each named point of a sale")
 def every_point(scene: Scene) -> Iterator[None]:
-    _die_at(scene, ON_THE_WAY)
+    _die_at(scene, ON_SALE)
     yield
 
 
 @case("1b", "killed at named points chosen by the seed", short=True)
 def some_points(scene: Scene) -> Iterator[None]:
-    _die_at(scene, sorted(scene.chance.sample(ON_THE_WAY, FEW)))
+    _die_at(scene, sorted(scene.chance.sample(ON_SALE, FEW) + scene.chance.sample(AFTERWARDS, FEW)))
+    yield
+
+
+@case("1d", "killed at each named point of what comes after a sale")
+def every_point_afterwards(scene: Scene) -> Iterator[None]:
+    """One family after another. Each death gives back all that the workers hold, and the broker counts that against its
+    delivery limit: twenty deaths in a row would set aside slow messages that have never been worked on.
+    """
+    for _, family in groupby(AFTERWARDS, key=lambda point: point.partition(".")[0]):
+        _die_at(scene, list(family))
+        scene.after_orders(TO_WORK_OFF)
     yield
 
 
@@ -33,7 +53,13 @@ def _die_at(scene: Scene, points: list[str]) -> None:
     scene.note(", ".join(points))
     for point in points:
         scene.fleet.arm(point)
-    scene.until(lambda: not scene.fleet.armed(), "a process died at each of these points", 120)
+    deadline = time.monotonic() + DEATH_SECONDS * len(points)
+    while armed := scene.fleet.armed():
+        scene.require(time.monotonic() < deadline, f"nobody died at {', '.join(armed)}")
+        with contextlib.suppress(*AWAY, UnmetError):
+            provoke(scene, armed)
+        with contextlib.suppress(UnmetError):
+            scene.until(lambda: not scene.fleet.armed(), "all died", PROVOKED_AGAIN_SECONDS)
 
 
 @case("1c", "killed at random under load", short=True)

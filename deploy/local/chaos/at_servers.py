@@ -61,7 +61,7 @@ def memory_alarm(scene: Scene) -> Iterator[None]:
 @case("16", "a queue is deleted, and declared again")
 def unroutable(scene: Scene) -> Iterator[None]:
     """What lay in the queue is gone with it: the sweep must find whose turn it was."""
-    queue = scene.chance.choice(["charges", "webhooks", "lookups"])
+    queue = scene.chance.choice(["charges", "webhooks", "lookups", "refunds", "captures"])
     scene.note(queue)
     with _channel(scene) as channel:
         channel.queue_delete(queue)
@@ -113,7 +113,9 @@ def crowded(scene: Scene) -> Iterator[None]:
         for _ in range(IDLE_CONNECTIONS):
             idlers.enter_context(psycopg.connect(scene.fleet.stack.postgres.migration_url))
         for _ in range(scene.chance.randint(4, 8)):
-            whose = scene.chance.choice(["fleet-worker", "fleet-relay%", "fleet-intake%", "fleet-%"])
+            whose = scene.chance.choice(
+                ["fleet-worker", "fleet-relay%", "fleet-intake%", "fleet-intake-api", "fleet-%"]
+            )
             ended = scene.truth.as_superuser(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %(whose)s",
                 whose=whose,

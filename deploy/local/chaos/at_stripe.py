@@ -1,7 +1,7 @@
 """Cases 3-7, 9-13, 30: what Stripe's side may do to a call or to a webhook."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import urllib3
@@ -44,27 +44,13 @@ def kept_500(scene: Scene) -> Iterator[None]:
 
 @case("5", "the key is forgotten at Stripe before the retry")
 def pruned_key(scene: Scene) -> Iterator[None]:
-    """The workers stand while a day and an hour pass, on Stripe's clock and for every call without an answer."""
     effect = scene.chance.choice(["drop_after", "drop_before"])
     scene.note(effect)
     scene.control.add_fault("webhook_drop")
     scene.control.add_fault(effect, **CREATE)
-    try:
+    with let_time_pass(scene, A_DAY_AND_AN_HOUR):
         scene.until(lambda: _unanswered(scene) >= 2, "two calls without an answer")
-        scene.fleet.stop("workers", grace_seconds=15)
-        scene.control.advance_clock(A_DAY_AND_AN_HOUR)
-        old = scene.truth.change(
-            "UPDATE calls SET first_sent_at = first_sent_at - make_interval(secs => %(age)s), "
-            "last_sent_at = last_sent_at - make_interval(secs => %(age)s) WHERE outcome = 'unknown'",
-            age=A_DAY_AND_AN_HOUR,
-        )
-        scene.truth.change("UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'charge'")
-        scene.note(f"{old} calls")
-    finally:
-        scene.control.clear_faults()
-        scene.fleet.start("workers")
     yield
-    scene.control.set_clock()
 
 
 def _unanswered(scene: Scene) -> int:
@@ -72,6 +58,31 @@ def _unanswered(scene: Scene) -> int:
         "calls c JOIN message_failures f ON f.payment_id = c.subject_id "
         "WHERE c.outcome = 'unknown' AND f.failed_at > clock_timestamp() - interval '1 minute'"
     )
+
+
+@contextmanager
+def let_time_pass(scene: Scene, seconds: int) -> Iterator[None]:
+    """Once the block is done: the workers stand, the faults end, and so much time passes on Stripe's clock and for
+    every call without an answer. The clock goes right again after the case.
+    """
+    try:
+        yield
+        scene.fleet.stop("workers", grace_seconds=15)
+        # What happens on the way happens in the future of the event sweep: only its webhooks can bring it.
+        scene.control.clear_faults()
+        scene.control.advance_clock(seconds)
+        old = scene.truth.change(
+            "UPDATE calls SET first_sent_at = first_sent_at - make_interval(secs => %(age)s), "
+            "last_sent_at = last_sent_at - make_interval(secs => %(age)s) WHERE outcome = 'unknown'",
+            age=seconds,
+        )
+        scene.truth.change(
+            "UPDATE outbox SET due_at = clock_timestamp() WHERE kind IN ('charge', 'refund', 'capture', 'cancel')"
+        )
+        scene.note(f"{old} calls")
+    finally:
+        scene.control.clear_faults()
+        scene.fleet.start("workers")
 
 
 @case("6", "409 and 429 in bursts", short=True)
@@ -127,7 +138,9 @@ def hangs(scene: Scene) -> Iterator[None]:
 
 @case("9", "every webhook five times", short=True)
 def duplicates(scene: Scene) -> Iterator[None]:
-    scene.at_stripe(("webhook_duplicate", {"copies": 5}), ("webhook_twin", {"probability": 0.2}), firings=25)
+    for events, firings in (("*", 25), ("refund.*", 5)):
+        twin = ("webhook_twin", {"probability": 0.2, "event_type": events})
+        scene.at_stripe(("webhook_duplicate", {"copies": 5, "event_type": events}), twin, firings=firings)
     yield
 
 
@@ -135,21 +148,38 @@ def duplicates(scene: Scene) -> Iterator[None]:
 def shuffled(scene: Scene) -> Iterator[None]:
     seconds = scene.chance.randint(2, 6)
     scene.note(f"over {seconds} s")
-    scene.at_stripe(("webhook_shuffle", {"seconds": seconds}), firings=40)
+    for events, firings in (("*", 40), ("refund.*", 5)):
+        scene.at_stripe(("webhook_shuffle", {"seconds": seconds, "event_type": events}), firings=firings)
     yield
 
 
 @case("11", "the webhook comes before our commit")
 def webhook_first(scene: Scene) -> Iterator[None]:
     """The intent exists and its events are sent at once; the answer to the call comes two seconds later."""
-    scene.at_stripe(("slow_body", _often(0.8, seconds=2)), firings=scene.chance.randint(10, 20))
+    refunds = ("slow_body", {"method": "POST", "path": "/v1/refunds", "seconds": 2})
+    scene.at_stripe(("slow_body", _often(0.8, seconds=2)), refunds, firings=scene.chance.randint(10, 20))
+    scene.at_stripe(refunds, firings=3)
     yield
 
 
 @case("12", "webhooks never come")
 def dropped(scene: Scene) -> Iterator[None]:
-    scene.at_stripe(("webhook_drop", {}), firings=scene.chance.randint(30, 60))
+    """Also of what nobody but Stripe knows: a refund in the dashboard, a dispute. Only its list of events has them."""
+    scene.until(lambda: len(scene.truth.whole_charges()) >= 2, "two charges of which nothing was given back")
+    refunded, disputed = scene.truth.whole_charges()[:2]
+    rule = scene.control.add_fault("webhook_drop")
+    try:
+        scene.load.bank.refund_in_dashboard(refunded["charge_id"], refunded["amount_minor"] // 3)
+        scene.load.bank.dispute(disputed["charge_id"])
+        firings = scene.chance.randint(30, 60)
+        scene.until(lambda: len(scene.control.firings(rule)) >= firings, f"{firings} webhooks are dropped")
+    finally:
+        scene.control.clear_faults()
     yield
+    outside = "refunds WHERE source = 'outside' AND payment_id = %(id)s::uuid"
+    scene.require(scene.truth.count(outside, id=refunded["payment_id"]), "the dashboard's refund is not in the book")
+    known = scene.truth.count("disputes WHERE payment_id = %(id)s::uuid", id=disputed["payment_id"])
+    scene.require(known, "the dispute is not in the book")
 
 
 @case("13", "webhooks signed wrongly, too late, or by somebody else")

@@ -75,7 +75,7 @@ def slow_network(scene: Scene) -> Iterator[None]:
 @case("23", "the answer to COMMIT is lost", short=True)
 def lost_commit_answers(scene: Scene) -> Iterator[None]:
     wire = scene.fleet.postgres_wire
-    applications = ["fleet-worker", "fleet-relay", "fleet-intake-orders", "fleet-intake-http"]
+    applications = ["fleet-worker", "fleet-relay", "fleet-intake-orders", "fleet-intake-http", "fleet-intake-api"]
     for application in scene.chance.sample(applications, len(applications)):
         times = scene.chance.randint(2, 4)
         scene.note(f"{application} {times}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from deploy.local.chaos.back_office import Request
 from deploy.local.chaos.fleet import Fleet
 from deploy.local.chaos.load import Load
 from deploy.local.chaos.truth import AWAY, Truth
@@ -63,6 +64,12 @@ class Scene:
         """What of the fault was chosen by the seed, for the report."""
         self.notes.append(text)
 
+    def insist(self, verb: str, payment: dict[str, Any]) -> None:
+        """Have the back office ask for it at the API until there is an answer."""
+        path, key = f"/payments/{payment['payment_id']}/{verb}", f"insist-{verb}-{payment['payment_id']}"
+        request = Request(payment["tenant_id"], path, {}, key)
+        self.until(lambda: self.load.office.ask(request) is not None, f"an answer to {path}")
+
     def at_stripe(self, *rules: tuple[str, dict[str, Any]], firings: int) -> None:
         """Faults at Stripe until they have struck so often altogether; then they end."""
         try:
@@ -108,7 +115,17 @@ def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> 
 
 def all_cases() -> list[Case]:
     """Sorted by number."""
-    from deploy.local.chaos import at_processes, at_replay, at_servers, at_stripe, at_wires  # noqa: PLC0415  they use this file
+    from deploy.local.chaos import (  # noqa: PLC0415  they use this file
+        at_money_back,
+        at_processes,
+        at_replay,
+        at_replay_of_money,
+        at_servers,
+        at_storm,
+        at_stripe,
+        at_wires,
+    )
 
-    assert all((at_processes, at_replay, at_servers, at_stripe, at_wires)), "importing them registers their cases"
+    rooms = (at_money_back, at_processes, at_replay, at_replay_of_money, at_servers, at_storm, at_stripe, at_wires)
+    assert all(rooms), "importing them registers their cases"
     return sorted(CASES.values(), key=lambda each: (each.number, each.key))

@@ -1,59 +1,87 @@
-"""The on-sale that goes on during every fault: seeded, steady, and paused only while the checker looks."""
+"""What goes on during every fault: the on-sale, buyers who want money back, the back office on the API, and the bank.
+
+Seeded, steady, and paused only while the checker looks. Orders and wishes are published in one line from one thread;
+the back office and the bank act beside it from another, because an answer of the API may take its time.
+"""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
-from deploy.local.demo.order_service import OrderService
+from deploy.local.chaos.back_office import BackOffice
+from deploy.local.chaos.bank import Bank
+from deploy.local.chaos.order_service import ChaosOrderService
 from deploy.local.demo.sale import Publication
+
+LOOK_SECONDS = 0.2
 
 
 class Load:
-    """Publishes from a thread of its own between `begin` and `pause`; the story goes on where it was paused."""
+    """Works between `begin` and `pause`; the story goes on where it was paused."""
 
-    def __init__(self, service: OrderService, story: Iterator[Publication], rate: float) -> None:
-        self.service = service
+    def __init__(
+        self, service: ChaosOrderService, office: BackOffice, bank: Bank, story: Iterator[Publication], rate: float
+    ) -> None:
+        self.service, self.office, self.bank = service, office, bank
         self.rate = rate
         self.trouble: BaseException | None = None
         self._story = story
         self._pausing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     @property
     def published(self) -> int:
         return self.service.published
 
     def begin(self, rate: float | None = None) -> None:
-        assert self._thread is None, "it goes on already"
+        assert not self._threads, "it goes on already"
         self._pausing.clear()
-        self._thread = threading.Thread(target=self._publish, args=(rate or self.rate,), name="on-sale", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._kept, args=(lambda: self._publish(rate or self.rate),), name="on-sale"),
+            threading.Thread(target=self._kept, args=(self._give_back,), name="back-office"),
+        ]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
 
     def pause(self) -> None:
-        """Returns when everything handed out has been confirmed by the broker."""
+        """Returns when everything handed out has been confirmed by the broker, and nobody waits for an answer."""
         self._pausing.set()
         self.finish()
 
     def finish(self) -> None:
         """Go on to the end of the story."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        for number, thread in enumerate(self._threads):
+            thread.join()
+            if number == 0:  # the sale is over or paused, and so the others stop
+                self._pausing.set()
+        self._threads = []
         if self.trouble is not None:
             raise self.trouble
 
-    def _publish(self, rate: float) -> None:
+    def _kept(self, work: Callable[[], None]) -> None:
         try:
-            for _ in self.service.publish(self._until_paused(), rate=rate):
-                pass
+            work()
         except BaseException as error:  # noqa: BLE001  raised again where the thread is joined
             self.trouble = error
 
+    def _publish(self, rate: float) -> None:
+        for _ in self.service.publish(self._until_paused(), rate=rate):
+            pass
+
     def _until_paused(self) -> Iterator[Publication]:
+        """What buyers want back goes before the next order."""
         for _ in count():
             if self._pausing.is_set():
                 return
-            publication = next(self._story, None)
+            publication = self.service.next_wish() or next(self._story, None)
             if publication is None:
                 return
             yield publication
+
+    def _give_back(self) -> None:
+        while not self._pausing.wait(LOOK_SECONDS):
+            while (told := self.service.next_told()) is not None:
+                self.office.hear(told)
+            self.office.work(self._pausing)
+            self.bank.act()

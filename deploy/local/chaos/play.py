@@ -12,8 +12,10 @@ from deploy.local.chaos.cases import Case, Scene, UnmetError
 from deploy.local.chaos.fleet import Fleet
 from deploy.local.chaos.load import Load
 from deploy.local.chaos.plan import Plan
+from deploy.local.chaos.recorded import Sums
 from deploy.local.chaos.report import Outcome, Result
-from deploy.local.chaos.truth import AWAY, Sums, Truth
+from deploy.local.chaos.truth import AWAY, Truth
+from messages.reconciliation import EventSweepDue
 
 SUCCESS_SECONDS = 60.0
 DRAIN_SECONDS = 150.0
@@ -21,6 +23,7 @@ LAST_DRAIN_SECONDS = 330.0  # no backoff is longer
 LAST_RATE = 20.0
 WARM_UP_EVENTS = 3
 POLL_SECONDS = 0.1
+SWEEP_EVERY_SECONDS = 4.0
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Play:
     outcome: Outcome
     before: Sums = field(default_factory=Sums)
     buried: int = 0
+    swept: float = 0.0
 
     def run(self) -> None:
         started = time.monotonic()
@@ -104,6 +108,7 @@ class Play:
         sums, moving = Sums(), "nothing could be looked at"
         while time.monotonic() < deadline:
             with contextlib.suppress(*AWAY):
+                self._sweep_events()
                 asked_at = time.monotonic()
                 if moving := self.truth.moving():
                     time.sleep(POLL_SECONDS)
@@ -114,6 +119,12 @@ class Play:
                     return asked_at, sums, ""
             time.sleep(POLL_SECONDS)
         return (None, *self._last_look(sums, moving))
+
+    def _sweep_events(self) -> None:
+        """As the scheduler asks every three minutes: what no webhook brought must be found in Stripe's own list."""
+        if time.monotonic() - self.swept > SWEEP_EVERY_SECONDS:
+            self.swept = time.monotonic()
+            self.truth.queue(EventSweepDue(due_at=datetime.now(UTC)))
 
     def _last_look(self, sums: Sums, moving: str) -> tuple[Sums, str]:
         with contextlib.suppress(*AWAY):
@@ -144,7 +155,10 @@ class Play:
             self.outcome.troubles.append(f"never quiet: {moving}")
         self.outcome.sums = sums.beyond(Sums())
         self.outcome.published, self.outcome.deaths = self.load.published, self.fleet.deaths
-        self.outcome.charges = sums.charges
+        self.outcome.charges, self.outcome.refunds = sums.charges, sums.refunds
+        self.outcome.happened = dict(self.load.bank.happened) | {
+            f"API answers {status}": times for status, times in sorted(self.load.office.answers.items())
+        }
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local.chaos.truth import Sums
+from deploy.local.chaos.recorded import Sums
 
 
 @dataclass(slots=True)
@@ -45,6 +45,8 @@ class Outcome:
     seconds: float = 0.0
     published: int = 0
     charges: int = 0
+    refunds: int = 0
+    happened: dict[str, int] = field(default_factory=dict)  # beside the sale
     deaths: int = 0
     quiet: bool = False
     sums: Sums = field(default_factory=Sums)
@@ -75,8 +77,10 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         console.print(f"not reached in this time: {', '.join(outcome.not_reached)}", style="yellow")
     console.print(
         f"{len(outcome.results)} cases in {outcome.seconds:.0f} s, {outcome.published} events published, "
-        f"{outcome.charges} charges at Stripe, {outcome.deaths} processes died. Again: {outcome.again}"
+        f"{outcome.charges} charges and {outcome.refunds} refunds at Stripe, {outcome.deaths} processes died. "
+        f"Again: {outcome.again}"
     )
+    console.print(f"beside the sale: {', '.join(f'{times} {what}' for what, times in outcome.happened.items())}")
     verdict = "clean and quiet" if outcome.clean else "NOT CLEAN" if outcome.quiet else "NOT QUIET"
     console.print(Text(verdict, style="green" if outcome.clean else "bold red"))
 

@@ -1,4 +1,4 @@
-"""`fleet chaos`: one fault after another against the whole fleet, under a steady on-sale, each followed by the checker.
+"""`fleet chaos`: one fault after another against the whole fleet, while it sells and gives back; each is checked.
 
 The order of the cases and all that a case chooses come from the seed alone; what the machine makes of it (which line
 runs when) does not, so a seed replays the story and not the instruction. Each case: the sale goes on, the fault is
@@ -19,15 +19,18 @@ import orjson
 from loguru import logger
 from rich.console import Console
 
+from deploy.local.chaos.back_office import BackOffice
+from deploy.local.chaos.bank import Bank
 from deploy.local.chaos.cases import all_cases
 from deploy.local.chaos.fleet import DIRECTORY, Fleet
 from deploy.local.chaos.load import Load
+from deploy.local.chaos.order_service import HABITS, ChaosOrderService
 from deploy.local.chaos.plan import Plan
 from deploy.local.chaos.play import Play
 from deploy.local.chaos.report import Outcome, print_outcome
 from deploy.local.chaos.truth import Truth
+from deploy.local.day.order_service import tickets_of
 from deploy.local.demo import sale
-from deploy.local.demo.order_service import OrderService
 from deploy.local.ownership import AlreadyRunningError, owner_of
 from deploy.local.server import ServerFailedError
 from deploy.local.stack import Stack
@@ -85,13 +88,17 @@ def _run(plan: Plan, console: Console) -> Outcome:
 
 @contextmanager
 def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
-    """The order service and its sale, spread over the minutes; and those who look."""
+    """The order service and its sale, spread over the minutes; those who give back; and those who look."""
     stack = fleet.stack
-    truth = Truth(stack, fleet.control(), stack.order_log)
-    service = OrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed)
-    story = sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex)
+    environment = stack.environment()
+    office = BackOffice(fleet.intake, environment, plan.seed)
+    bank = Bank(fleet.control(), environment["STRIPE_API_BASE"], environment["STRIPE_SECRET_KEY"], plan.seed)
+    truth = Truth(stack, fleet.control(), office)
+    story = list(sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex, habits=HABITS))
+    tickets = tickets_of(story)
+    service = ChaosOrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, tickets)
     try:
         with service:
-            yield truth, Load(service, story, rate=max(1.0, plan.orders / (plan.minutes * 60)))
+            yield truth, Load(service, office, bank, iter(story), rate=max(1.0, plan.orders / (plan.minutes * 60)))
     finally:
         truth.close()

@@ -1,10 +1,7 @@
 """What is true after a fault: has everything come to rest, does the checker agree, and does the bank's own recorder?"""
 
 import contextlib
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,11 +11,15 @@ from pydantic import SecretStr
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from deploy.local.chaos.back_office import BackOffice
+from deploy.local.chaos.recorded import BOOKED_CHARGES, BOOKED_REFUNDS, Sums, compare
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
+from messages.base import Message
 from messages.settings import AppEnv
 from messages.verdicts import Verdict
 from outbox import topology
+from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify import Asked, verify
@@ -29,43 +30,17 @@ AWAY = (psycopg.OperationalError, AMQPError, OSError, Verdict)
 _MAY_WAIT = frozenset({"payments with buyer or bank", "messages under way"})
 
 
-@dataclass(slots=True)
-class Sums:
-    """What must be zero, as found at one moment; `findings` says it in words."""
-
-    lost: int = 0
-    duplicated: int = 0
-    unexpected: int = 0
-    unexplained_minor: int = 0
-    charges: int = 0  # at the bank; the only number that need not be zero
-    findings: list[str] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        return not (self.lost or self.duplicated or self.unexpected or self.unexplained_minor)
-
-    def beyond(self, before: "Sums") -> "Sums":
-        """What is new since `before`."""
-        return Sums(
-            max(0, self.lost - before.lost),
-            max(0, self.duplicated - before.duplicated),
-            max(0, self.unexpected - before.unexpected),
-            max(0, self.unexplained_minor - before.unexplained_minor),
-            self.charges - before.charges,
-            [finding for finding in self.findings if finding not in before.findings],
-        )
-
-
 class Truth:
     """Looks at everything directly, past the wires."""
 
-    def __init__(self, stack: Stack, control: EmulatorControl, log: Path) -> None:
+    def __init__(self, stack: Stack, control: EmulatorControl, office: BackOffice) -> None:
         environment = stack.environment()
         self._owner_url = environment["MIGRATION_DATABASE_URL"]
         self._superuser_url = stack.postgres.superuser_url()
         self._broker_url = environment["RABBITMQ_URL"]
         self._control = control
-        self._log = log
+        self._log = stack.order_log
+        self._office = office
         self.db = Database(
             DatabaseSettings(app_env=AppEnv.LOCAL, database_url=SecretStr(environment["DATABASE_URL"])),
             application="chaos",
@@ -88,8 +63,32 @@ class Truth:
         with psycopg.connect(self._owner_url, autocommit=True) as owner:
             return owner.execute(statement, values).rowcount
 
+    def queue(self, *messages: Message) -> None:
+        """Append messages as the platform's own work."""
+        with self.db.system_transaction() as tx:
+            append(tx, *messages)
+
     def count(self, statement: str, **values: Any) -> int:
         return int(self.rows(f"SELECT count(*) AS n FROM {statement}", **values)[0]["n"])
+
+    def whole_charges(self) -> list[dict[str, Any]]:
+        """The latest charges of which nothing was given back, and which nobody disputes."""
+        return self.rows(
+            """
+            SELECT c.tenant_id::text, c.payment_id::text, c.charge_id, c.amount_minor, c.currency, p.order_id::text
+            FROM charges c JOIN payments p USING (tenant_id, payment_id)
+            WHERE c.refunded_minor = 0 AND c.amount_minor >= 1000
+              AND NOT EXISTS (SELECT FROM disputes d WHERE d.payment_id = c.payment_id)
+            ORDER BY c.recorded_at DESC LIMIT 10
+            """
+        )
+
+    def held_payments(self) -> list[dict[str, Any]]:
+        """The oldest whose amount is held, and of which nothing was decided."""
+        return self.rows(
+            "SELECT tenant_id::text, payment_id::text FROM payments WHERE state = 'authorized' "
+            "AND capture_requested_minor IS NULL AND cancel_requested_at IS NULL ORDER BY state_since LIMIT 4"
+        )
 
     def as_superuser(self, statement: str, **values: Any) -> int:
         with psycopg.connect(self._superuser_url, autocommit=True) as superuser:
@@ -124,11 +123,19 @@ class Truth:
             totals["duplicated"],
             totals["unexpected"],
             totals["unexplained_minor"],
-            0,
-            list(report.findings),
+            findings=list(report.findings),
         )
-        self._compare_recorder(sums)
+        compare(sums, self._control.effects(), self.rows(BOOKED_CHARGES), self.rows(BOOKED_REFUNDS))
+        self._require_promises(sums)
         return sums, report
+
+    def _require_promises(self, sums: Sums) -> None:
+        """What the API has accepted is in the book, whatever became of it then (M5)."""
+        promised = self._office.promised.copy()
+        known = {row["refund_id"] for row in self.rows("SELECT refund_id::text FROM refunds")}
+        for refund_id in sorted(promised - known):
+            sums.lost += 1
+            sums.findings.append(f"refund {refund_id} was promised by the API and is nowhere")
 
     @staticmethod
     def unsettled(report: Report, *, to_the_last: bool) -> str:
@@ -140,37 +147,25 @@ class Truth:
         }
         return ", ".join(f"{count} {kind}" for kind, count in waiting.items())
 
-    def _compare_recorder(self, sums: Sums) -> None:
-        """Each charge the bank made is in the book with its amount, once; the checker did not write this list (M1)."""
-        effects = [effect for effect in self._control.effects() if effect["kind"] == "charge"]
-        sums.charges = len(effects)
-        made = Counter(effect["metadata"]["payment_id"] for effect in effects)
-        twice = {payment: times - 1 for payment, times in made.items() if times > 1}
-        sums.duplicated = max(sums.duplicated, sum(twice.values()))
-        sums.findings += [
-            f"the recorder has {extra + 1} charges of payment {payment}" for payment, extra in twice.items()
-        ]
-        booked = {row["payment_id"]: (row["amount_minor"], row["currency"]) for row in self.rows(_BOOKED)}
-        for effect in effects:
-            payment, money = effect["metadata"]["payment_id"], (effect["amount"], effect["currency"])
-            if payment in booked and booked[payment] != money:
-                sums.unexpected += 1
-                sums.findings.append(f"payment {payment}: the recorder has {money}, the book {booked[payment]}")
-        for payment in booked.keys() - made.keys():
-            sums.unexpected += 1
-            sums.findings.append(f"payment {payment} is charged in the book, and the recorder knows nothing of it")
-
     def close(self) -> None:
         self.db.close()
 
 
-_BOOKED = """
-    SELECT p.payment_id::text, c.amount_minor, c.currency FROM payments p JOIN charges c USING (tenant_id, payment_id)
-"""
-_MOVING = """
+_DEAD = "EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = {}.payment_id AND d.state = 'open')"
+_MOVING = f"""
     SELECT
-        (SELECT count(*) FROM payments p WHERE state IN ('requested', 'charging') AND NOT EXISTS (
-            SELECT FROM dead_letters d WHERE d.payment_id = p.payment_id AND d.state = 'open')) AS payments,
+        (SELECT count(*) FROM payments p
+            WHERE state IN ('requested', 'charging') AND NOT {_DEAD.format("p")}) AS payments,
+        (SELECT count(*) FROM payments p WHERE NOT {_DEAD.format("p")} AND (
+            cancel_requested_at IS NOT NULL AND state NOT IN ('succeeded', 'canceled')
+            OR capture_requested_minor IS NOT NULL AND state = 'authorized')) AS "captures and cancellations",
+        (SELECT count(*) FROM refunds r
+            WHERE state IN ('requested', 'sending') AND NOT {_DEAD.format("r")}) AS refunds,
+        (SELECT count(*) FROM disputes s
+            WHERE wish IS NOT NULL AND wish_refused IS NULL AND submitted_at IS NULL
+            AND status IN ('warning_needs_response', 'needs_response') AND NOT {_DEAD.format("s")}) AS answers,
+        (SELECT count(*) FROM event_cancellations
+            WHERE state IN ('running', 'waiting_for_balance')) AS "mass cancellations",
         (SELECT count(*) FROM outbox o WHERE due_at <= clock_timestamp()
             OR o.ordering_key IS NULL OR NOT EXISTS (
             SELECT FROM payments p WHERE p.payment_id = o.ordering_key

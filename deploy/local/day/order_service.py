@@ -5,6 +5,7 @@ What it asks for is decided by the seed and the order's number, not by when its 
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,9 +18,17 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.base import dataschema
 from messages.orders import OrderCancelled, RefundOfOrderRequested
 
-# Of a thousand paid orders: wholly back, one ticket back, a part of the amount back (twice, for some), cancelled.
-_WHOLE, _TICKET, _PART, _CANCELLED = 50, 50, 40, 30
 SOURCE = "/order-service"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Of a thousand paid orders: wholly back, one ticket back, a part back (twice, for some), cancelled."""
+
+    whole: int = 50
+    ticket: int = 50
+    part: int = 40
+    cancelled: int = 30
 
 
 class DayOrderService(OrderService):
@@ -32,26 +41,30 @@ class DayOrderService(OrderService):
         control: EmulatorControl,
         seed: int,
         tickets: Mapping[str, tuple[int, list[str]]],
+        wishes: Wishes = Wishes(),
     ) -> None:
         super().__init__(url, log, control, seed)
+        self._often = wishes
         self._day_seed = seed
         self._tickets = tickets
         self._wanted: SimpleQueue[Publication] = SimpleQueue()
 
+    def next_wish(self) -> Publication | None:
+        """What was asked for and not handed out yet; publish it."""
+        try:
+            return self._wanted.get_nowait()
+        except Empty:
+            return None
+
     def wishes(self) -> list[Publication]:
-        """What was asked for since the last time; publish it."""
-        asked: list[Publication] = []
-        while True:
-            try:
-                asked.append(self._wanted.get_nowait())
-            except Empty:
-                return asked
+        """All that was asked for since the last time."""
+        return list(iter(self.next_wish, None))
 
     def _hear(self, event: dict[str, Any]) -> None:
         super()._hear(event)
         if event["type"] == "payment.succeeded":
-            for wish in self._wishes_of(event["data"]):
-                self._wanted.put(wish)
+            for wanted in self._wishes_of(event["data"]):
+                self._wanted.put(wanted)
 
     def _wishes_of(self, paid: dict[str, Any]) -> list[Publication]:
         order_id = paid["order_id"]
@@ -61,23 +74,32 @@ class DayOrderService(OrderService):
         chance = Random(f"{self._day_seed}/{number}")  # noqa: S311  a story from a seed, not a secret
         throw = chance.randrange(1000)
         whose = {"order_id": order_id, "tenant_id": paid["tenant_id"]}
-        if throw < _WHOLE:
-            return [_wish(RefundOfOrderRequested.event_type, whose, number)]
-        if throw < _WHOLE + _TICKET:
-            return [_wish(RefundOfOrderRequested.event_type, whose | {"ticket_ids": tickets[:1]}, number)]
-        if throw < _WHOLE + _TICKET + _PART:
+        often = self._often
+        if throw < often.whole:
+            return [wish(RefundOfOrderRequested.event_type, whose, number)]
+        if throw < often.whole + often.ticket:
+            return [wish(RefundOfOrderRequested.event_type, whose | {"ticket_ids": tickets[:1]}, number)]
+        if throw < often.whole + often.ticket + often.part:
             part = {"minor": max(1, paid["amount"]["minor"] // 7), "currency": paid["amount"]["currency"]}
             times = 1 + chance.randrange(2)
             return [
-                _wish(RefundOfOrderRequested.event_type, whose | {"amount": part}, f"{number}.{n}")
-                for n in range(times)
+                wish(RefundOfOrderRequested.event_type, whose | {"amount": part}, f"{number}.{n}") for n in range(times)
             ]
-        if throw < _WHOLE + _TICKET + _PART + _CANCELLED:
-            return [_wish(OrderCancelled.event_type, whose, number)]
+        if throw < often.whole + often.ticket + often.part + often.cancelled:
+            return [wish(OrderCancelled.event_type, whose, number)]
         return []
 
 
-def _wish(kind: str, data: dict[str, Any], name: object) -> Publication:
+def tickets_of(story: list[Publication]) -> dict[str, tuple[int, list[str]]]:
+    """Order id -> its number in the story, and its tickets."""
+    placed = [json.loads(one.body)["data"] for one in story if one.log.get("published") == "order"]
+    return {
+        data["order_id"]: (number, [ticket["ticket_id"] for ticket in data["tickets"]])
+        for number, data in enumerate(placed)
+    }
+
+
+def wish(kind: str, data: dict[str, Any], name: object) -> Publication:
     event_id = f"wish-{data['order_id']}-{name}"
     event = {
         "specversion": "1.0",

@@ -6,7 +6,6 @@ In the evening the faults end, and reconciliation is run until nothing differs. 
 the trial balance is zero, every line of the bank's statement has its journal, and no case is open but true ones.
 """
 
-import json
 import os
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from db.settings import DatabaseSettings
 from deploy.local.day import books
 from deploy.local.day.bank import Bank
 from deploy.local.day.books import Closing
-from deploy.local.day.order_service import DayOrderService
+from deploy.local.day.order_service import DayOrderService, tickets_of
 from deploy.local.demo import sale
 from deploy.local.demo.sale import Publication
 from deploy.local.ownership import owner_of
@@ -101,9 +100,9 @@ def _live(plan: Plan, stack: Stack, console: Console) -> int:
     )
     bank = Bank(control, gateway, plan.seed)
     started = time.monotonic()
-    story = list(sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex, cards=CARDS))
+    story = list(sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex, habits=sale.Habits(CARDS)))
     broker_url = environment["RABBITMQ_URL"]
-    with DayOrderService(broker_url, stack.order_log, control, plan.seed, _tickets(story)) as service:
+    with DayOrderService(broker_url, stack.order_log, control, plan.seed, tickets_of(story)) as service:
         asked = _sell(plan, console, db, service, control, story, bank)
         console.print(f"evening after {time.monotonic() - started:.0f} s: banks decide, payouts leave")
         control.clear_faults()
@@ -124,15 +123,6 @@ def _live(plan: Plan, stack: Stack, console: Console) -> int:
         f"{time.monotonic() - started:.0f} s"
     )
     return 0 if well else 1
-
-
-def _tickets(story: list[Publication]) -> dict[str, tuple[int, list[str]]]:
-    """Order id -> its number in the story, and its tickets."""
-    placed = [json.loads(one.body)["data"] for one in story if one.log.get("published") == "order"]
-    return {
-        data["order_id"]: (number, [ticket["ticket_id"] for ticket in data["tickets"]])
-        for number, data in enumerate(placed)
-    }
 
 
 def _sell(

@@ -6,7 +6,7 @@ clicks) carry the run's own number.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
@@ -71,12 +71,23 @@ def tenants() -> list[Tenant]:
     ]
 
 
-def publications(*, orders: int, seed: int, run: str, cards: Mapping[str, int] = CARDS) -> Iterator[Publication]:
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How buyers pay, and how venues sell. `night`: orders after which every venue sells its next night; 0 is never."""
+
+    cards: Mapping[str, int] = field(default_factory=lambda: CARDS)
+    held_per_thousand: int = _HELD_PER_THOUSAND
+    night: int = 0
+
+
+def publications(*, orders: int, seed: int, run: str, habits: Habits = Habits()) -> Iterator[Publication]:
     """`orders` good orders in their order, with duplicates and poison strewn among them."""
     chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
     earlier: list[bytes] = []
     for number in range(orders):
-        data = _order(chance, f"{run}/{number}", cards)
+        data = _order(chance, f"{run}/{number}", habits)
+        if habits.night:
+            data["event_id"] = str(uuid5(_NAMES, f"night/{run}/{data['venue_id']}/{number // habits.night}"))
         body = _event(data)
         earlier.append(body)
         yield Publication(body, {"published": "order", "order_id": data["order_id"]})
@@ -86,7 +97,7 @@ def publications(*, orders: int, seed: int, run: str, cards: Mapping[str, int] =
             yield _poison(chance, data, f"{run}/poison/{number}")
 
 
-def _order(chance: Random, key: str, cards: Mapping[str, int]) -> dict[str, Any]:
+def _order(chance: Random, key: str, habits: Habits) -> dict[str, Any]:
     tenant = chance.choice(tenants())
     place = chance.randrange(len(tenant.venues))
     venue, price = tenant.venues[place], _VENUES[tenant.name][place][4]
@@ -107,8 +118,8 @@ def _order(chance: Random, key: str, cards: Mapping[str, int]) -> dict[str, Any]
             for seat in range(size)
         ],
         "amount": {"minor": price * size, "currency": venue.currency},
-        "payment_method_id": chance.choices(list(cards), list(cards.values()))[0],
-        "capture": "manual" if chance.randrange(1000) < _HELD_PER_THOUSAND else "automatic",
+        "payment_method_id": chance.choices(list(habits.cards), list(habits.cards.values()))[0],
+        "capture": "manual" if chance.randrange(1000) < habits.held_per_thousand else "automatic",
         "idempotency_key": f"click-{uuid5(_NAMES, f'click/{key}')}",
         "device": {"ip": f"203.0.113.{chance.randrange(1, 255)}", "fingerprint": f"device-{chance.randrange(50_000)}"},
     }
