@@ -189,3 +189,12 @@ def depth(tx: Tx) -> Depth:
         ).fetchone()
     assert found is not None, "an aggregate without GROUP BY always returns a row"
     return found
+
+
+def count_for(tx: Tx, queue: str) -> int:
+    """Rows that go to this queue, due or not."""
+    row = tx.execute(
+        "SELECT count(*) FROM outbox WHERE exchange = '' AND routing_key = %(queue)s", {"queue": queue}
+    ).fetchone()
+    assert row is not None, "an aggregate without GROUP BY always returns a row"
+    return int(row[0])

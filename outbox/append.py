@@ -69,20 +69,22 @@ def append_original(
     table.insert(tx, [row])
 
 
-def append_order_again(tx: Tx, body: bytes, dead_letter_id: UUID) -> None:
-    """Queue an order event that intake refused, to intake's own queue; the message id names its dead letter."""
+def append_order_again(tx: Tx, body: bytes, message_id: UUID, *, not_before: datetime | None = None) -> None:
+    """Queue an order event to intake's own queue: one that was refused, whose dead letter the message id then names, or
+    one that could not be taken just now.
+    """
     table.insert(
         tx,
         [
             table.NewRow(
                 tenant_id=None,
-                message_id=dead_letter_id,
+                message_id=message_id,
                 kind="order.placed",
                 exchange="",
                 routing_key=ORDERS_QUEUE,
                 ordering_key=None,
                 attempt=1,
-                not_before=None,
+                not_before=not_before,
                 body=body,
             )
         ],

@@ -80,10 +80,11 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
         book = {payment.payment_id: payment for payment in audit.payments(tx)}
         refunds = audit_refunds.refunds(tx)
         disputes = audit_refunds.disputes(tx)
+        still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
         _check_orders(
-            report, asked, audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison)), depths
+            report, asked, audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison)), still_queued
         )
-        _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), depths)
+        _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), still_queued)
         _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
         _check_events(report, audit.inbox(tx))
         ledger = audit.stripe_balances(tx)
@@ -97,10 +98,9 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     return report
 
 
-def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[bytes], depths: dict[str, int]) -> None:
+def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[bytes], still_queued: int) -> None:
     """Each published order is in the book; each poisonous event is a dead letter."""
     orders, poison = report.kinds["orders"], report.kinds["poisonous events"]
-    still_queued = max(0, depths[ORDERS_QUEUE])
     orders.attempted, orders.done = len(asked.orders), len(seen)
     orders.waiting = min(still_queued, orders.attempted - orders.done)
     orders.lost = orders.attempted - orders.done - orders.waiting
@@ -111,11 +111,11 @@ def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[byt
         report.findings.append(f"order {missing} was published and is nowhere")
 
 
-def _check_wishes(report: Report, asked: Asked, granted: set[str], depths: dict[str, int]) -> None:
+def _check_wishes(report: Report, asked: Asked, granted: set[str], still_queued: int) -> None:
     """Each refund or cancellation the order service asked for was granted, or is a dead letter."""
     wishes = report.kinds["refunds and cancellations asked for"]
     wishes.attempted, wishes.done = len(asked.wishes), len(granted)
-    wishes.waiting = min(max(0, depths[ORDERS_QUEUE]), wishes.attempted - wishes.done)
+    wishes.waiting = min(still_queued, wishes.attempted - wishes.done)
     wishes.lost = wishes.attempted - wishes.done - wishes.waiting
     lost = sorted(key for key, _ in asked.wishes if key not in granted) if wishes.lost else []
     report.findings.extend(f"event {key} was published and nothing came of it" for key in lost[:20])

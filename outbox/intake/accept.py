@@ -4,11 +4,14 @@ Phases: decode (outbox/intake/reading.py, no database), then per tenant one tran
 (offers.py), then one for each wish about an order (wishes.py), so that a wish finds the order that came with it. A
 batch that fails because of one bad order is done again one by one, so that the others are not held up by it. Harmless
 twice: an order's id and an event's own name are unique, and the same event again changes nothing; the same order id
-with another body is a dead letter.
+with another body is a dead letter. A wish whose payment is held for too long by somebody else is put off, through the
+outbox, so that nobody waits behind it.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import psycopg
 from loguru import logger
@@ -21,12 +24,17 @@ from messages.crash_points import crash_point
 from messages.ids import TenantId
 from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
 from messages.redaction import redact_text
+from outbox.append import append_order_again
 from outbox.intake.offers import Offer, Outcome, Unreadable, take
 from outbox.intake.reading import Decoded, Incoming, decode
 from outbox.intake.wishes import grant
 from outbox.sealing import Sealer
 
 BY = "intake"
+_TAKEN = frozenset({Outcome.ACCEPTED, Outcome.DUPLICATE})
+# A wish waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction, which
+# ends within twenty seconds when it is ours; until then the orders behind the wish must not wait as well.
+POSTPONED_BY = timedelta(seconds=20)
 # A reason may quote what the event says of itself, which has no such limit.
 LONGEST_REASON = 1_000
 
@@ -51,7 +59,7 @@ def accept(db: Database, batch: Sequence[Incoming], sealer: Sealer | None = None
     for tenant_id, events in by_tenant.items():
         results = _accept_of_tenant(db, sealer, tenant_id, [decoded for _, decoded in events])
         outcomes.update(zip((position for position, _ in events), results, strict=True))
-    _resolve_replays(db, [incoming for place, incoming in enumerate(batch) if outcomes[place] is not Outcome.DEAD])
+    _resolve_replays(db, [incoming for place, incoming in enumerate(batch) if outcomes[place] in _TAKEN])
     return [outcomes[position] for position in range(len(batch))]
 
 
@@ -79,11 +87,22 @@ def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, even
         return _accept_together(db, tenant_id, [event])[0]
     except Unreadable as reason:
         return _bury(db, sealer, event.incoming, str(reason), event)
+    except errors.LockNotAvailable:
+        return _postpone(db, event)
     except errors.UniqueViolation as error:
         taken = f"the buyer's idempotency key already paid for another order ({error.diag.constraint_name})"
         return _bury(db, sealer, event.incoming, taken, event)
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         return _bury(db, sealer, event.incoming, f"the book refused the order: {error.diag.message_primary}", event)
+
+
+def _postpone(db: Database, event: Decoded) -> Outcome:
+    """Have the event come again by the outbox, as it was; a replayed one under the name of its dead letter."""
+    due = datetime.now(UTC) + POSTPONED_BY
+    with db.system_transaction() as tx:
+        append_order_again(tx, event.incoming.body, event.incoming.replay_of or uuid4(), not_before=due)
+    logger.warning("event {} waits: somebody holds its payment", event.key)
+    return Outcome.POSTPONED
 
 
 def _accept_together(db: Database, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:

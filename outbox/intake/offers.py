@@ -31,6 +31,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     DEAD = "dead"
+    POSTPONED = "postponed"  # somebody holds its payment; it comes back by itself
 
 
 class Unreadable(Exception):  # noqa: N818  it names what the order is; each door tells it in its own way

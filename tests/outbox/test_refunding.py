@@ -6,11 +6,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from db import payments
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.tenants import Tenant
 from messages.ids import TicketId
 from messages.money import Money
+from messages.queues import ORDERS_QUEUE
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
@@ -152,6 +154,25 @@ def test_a_wish_finds_the_order_that_came_with_it(db: Database, tenant: Tenant) 
     outcomes = accept(db, [Incoming(off), Incoming(factories.event(order))])
 
     assert outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED]
+
+
+def test_a_wish_for_a_payment_that_somebody_holds_comes_back_later_and_no_order_waits_behind_it(
+    db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant
+) -> None:
+    payment = charged(db, gateway, tenant, amount_minor=4200)
+    back = refund_event(tenant, payment.order_id)
+    with db.transaction(tenant.tenant_id) as forgotten:
+        payments.lock(forgotten, payment.payment_id)
+
+        outcomes = accept(db, [Incoming(back), Incoming(factories.event(factories.order(tenant)))])
+
+    assert outcomes == [Outcome.POSTPONED, Outcome.ACCEPTED]
+    body, is_due = owner.execute(
+        "SELECT body, due_at <= clock_timestamp() FROM outbox WHERE routing_key = %s", (ORDERS_QUEUE,)
+    ).fetchone()  # type: ignore[misc]
+    assert not is_due
+    assert accept(db, [Incoming(bytes(body))]) == [Outcome.ACCEPTED]
+    assert [refund.amount_minor for refund in of_payment(db, payment)] == [4200]
 
 
 def test_a_wish_about_an_unknown_order_is_a_dead_letter_that_says_what_to_do(

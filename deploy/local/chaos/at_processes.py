@@ -23,6 +23,7 @@ AFTERWARDS = sorted({point for point in POINTS if not point.startswith((*_OF_A_S
 TO_WORK_OFF = 20  # orders meanwhile: seconds for what the dead had in hand
 FEW = 2
 PROVOKED_AGAIN_SECONDS = 10.0
+PASSED_SECONDS = 60.0  # until the first of them is passed
 DEATH_SECONDS = 12.0  # a worker starts again in a few; the points wait for one another
 
 
@@ -53,7 +54,7 @@ def _die_at(scene: Scene, points: list[str]) -> None:
     scene.note(", ".join(points))
     for point in points:
         scene.fleet.arm(point)
-    deadline = time.monotonic() + DEATH_SECONDS * len(points)
+    deadline = time.monotonic() + PASSED_SECONDS + DEATH_SECONDS * len(points)
     while armed := scene.fleet.armed():
         scene.require(time.monotonic() < deadline, f"nobody died at {', '.join(armed)}")
         with contextlib.suppress(*AWAY, UnmetError):
