@@ -39,9 +39,9 @@ def test_a_permit_takes_from_the_account_and_from_the_endpoint(budget: SharedBud
     busy = asker()
     draw(budget, busy, 0.3)
 
-    other_endpoint = budget.take(REFUNDS, busy, 1, RATES)
+    other_endpoint = budget.take(REFUNDS, busy, 50, RATES)
 
-    assert other_endpoint.granted == 0  # its own endpoint is untouched, and the account is spent
+    assert other_endpoint.granted < 5  # its endpoint would grant a burst; the account has what a moment brings
     assert [state.name for state in budget.look()] == [ACCOUNT, CHARGES, REFUNDS][: len(budget.look())]
 
 
