@@ -42,11 +42,12 @@ IMPATIENT = {
     # What the event sweep brings is brought within seconds (play.py asks for it), and reaches back only that far.
     "EVENT_SWEEP_SETTLE_SECONDS": "1",
     "EVENT_SWEEP_OVERLAP_SECONDS": "20",
+    "RECONCILE_GRACE_SECONDS": "5",  # else a young fleet has nothing to compare
     # Money comes and goes at once: pending refunds arrive or fail, payouts have something to pay out.
     "STRIPE_EMULATOR_REFUND_SECONDS": "3",
     "STRIPE_EMULATOR_FUNDS_DELAY_SECONDS": "1",
     "STRIPE_EMULATOR_PAYOUT_RECONCILIATION_SECONDS": "1",
-    # Payouts leave nothing behind to wait for.
+    # Payouts empty the balance at any moment.
     "EVENT_CANCELLATION_DESPITE_BALANCE": "true",
     "STRIPE_REQUESTS_PER_SECOND": str(SANDBOX_PER_SECOND),
     "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": str(ENDPOINT_PER_SECOND),
