@@ -1,7 +1,9 @@
 """What goes on during every fault: the on-sale, buyers who want money back, the back office on the API, and the bank.
 
-Seeded, steady, and paused only while the checker looks. Orders and wishes are published in one line from one thread;
-the back office and the bank act beside it from another, because an answer of the API may take its time.
+Seeded, steady, and paused only while the checker looks. The sale lasts for as long as cases are played, and for as many
+orders as were asked for at least: a slow machine must not find it over before the last fault. Orders and wishes are
+published in one line from one thread; the back office and the bank act beside it from another, because an answer of the
+API may take its time.
 """
 
 import threading
@@ -20,12 +22,21 @@ class Load:
     """Works between `begin` and `pause`; the story goes on where it was paused."""
 
     def __init__(
-        self, service: ChaosOrderService, office: BackOffice, bank: Bank, story: Iterator[Publication], rate: float
+        self,
+        service: ChaosOrderService,
+        office: BackOffice,
+        bank: Bank,
+        story: Iterator[Publication],
+        *,
+        rate: float,
+        at_least: int,
     ) -> None:
         self.service, self.office, self.bank = service, office, bank
         self.rate = rate
         self.trouble: BaseException | None = None
         self._story = story
+        self._wanted = at_least
+        self._closing = False
         self._pausing = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -47,10 +58,14 @@ class Load:
     def pause(self) -> None:
         """Returns when everything handed out has been confirmed by the broker, and nobody waits for an answer."""
         self._pausing.set()
-        self.finish()
+        self._join()
 
     def finish(self) -> None:
-        """Go on to the end of the story."""
+        """Go on until as much was sold as was asked for."""
+        self._closing = True
+        self._join()
+
+    def _join(self) -> None:
         for number, thread in enumerate(self._threads):
             thread.join()
             if number == 0:  # the sale is over or paused, and so the others stop
@@ -74,10 +89,16 @@ class Load:
         for _ in count():
             if self._pausing.is_set():
                 return
-            publication = self.service.next_wish() or next(self._story, None)
+            publication = self.service.next_wish() or self._next_of_the_sale()
             if publication is None:
                 return
             yield publication
+
+    def _next_of_the_sale(self) -> Publication | None:
+        if self._closing and self._wanted <= 0:
+            return None
+        self._wanted -= 1
+        return next(self._story, None)
 
     def _give_back(self) -> None:
         while not self._pausing.wait(LOOK_SECONDS):

@@ -86,6 +86,10 @@ def _run(plan: Plan, console: Console) -> Outcome:
     return outcome
 
 
+# How many times the minutes asked for the cases may take before the sale runs out.
+SPARE = 8
+
+
 @contextmanager
 def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
     """The order service and its sale, spread over the minutes; those who give back; and those who look."""
@@ -94,11 +98,12 @@ def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
     office = BackOffice(fleet.intake, environment, plan.seed)
     bank = Bank(fleet.control(), environment["STRIPE_API_BASE"], environment["STRIPE_SECRET_KEY"], plan.seed)
     truth = Truth(stack, fleet.control(), office)
-    story = list(sale.publications(orders=plan.orders, seed=plan.seed, run=uuid4().hex, habits=HABITS))
+    story = list(sale.publications(orders=plan.orders * SPARE, seed=plan.seed, run=uuid4().hex, habits=HABITS))
     tickets = tickets_of(story)
     service = ChaosOrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, tickets)
     try:
         with service:
-            yield truth, Load(service, office, bank, iter(story), rate=max(1.0, plan.orders / (plan.minutes * 60)))
+            rate = max(1.0, plan.orders / (plan.minutes * 60))
+            yield truth, Load(service, office, bank, iter(story), rate=rate, at_least=plan.orders)
     finally:
         truth.close()
