@@ -3,8 +3,12 @@
 -- Passwords are set apart, by whoever keeps them.
 --
 --   fleet_owner   owns the schema and runs migrations; no process of the fleet logs in with it.
---   fleet         what every process logs in with. NOINHERIT: by itself it can read nothing, so that a statement outside
---                 transaction(tenant) or system_transaction() fails instead of seeing every tenant.
+--   fleet         what every process of the one-machine stack logs in with. NOINHERIT: by itself it can read nothing, so
+--                 that a statement outside transaction(tenant) or system_transaction() fails instead of seeing every
+--                 tenant.
+--   fleet_relay, fleet_scheduler, fleet_dead_letters, fleet_intake, fleet_worker, fleet_console
+--                 the same, one for each kind of process, and each may become only what its code becomes: a relay that
+--                 is broken into can write no payment, and the console cannot act as a tenant.
 --   fleet_tenant  what transaction(tenant) becomes: sees the rows of one tenant, by row-level security.
 --   fleet_system  what system_transaction() becomes: relay, scheduler, sweep, verify; may read across tenants and move
 --                 the outbox, but cannot write a payment or the ledger.
@@ -17,6 +21,12 @@ BEGIN
     FOREACH wanted IN ARRAY ARRAY[
         'fleet_owner LOGIN',
         'fleet LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_relay LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_scheduler LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_dead_letters LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_intake LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_worker LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_console LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_tenant NOLOGIN NOBYPASSRLS',
         'fleet_system NOLOGIN NOBYPASSRLS',
         'fleet_ops NOLOGIN NOBYPASSRLS'
@@ -28,3 +38,6 @@ BEGIN
 END
 $$;
 GRANT fleet_tenant, fleet_system, fleet_ops TO fleet;
+GRANT fleet_system TO fleet_relay, fleet_scheduler, fleet_dead_letters;
+GRANT fleet_tenant, fleet_system TO fleet_intake, fleet_worker;
+GRANT fleet_ops TO fleet_console;

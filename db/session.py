@@ -34,6 +34,7 @@ POOL_PATIENCE_SECONDS = 10.0
 # at its five minutes, a process stood for another minute after an outage of one.
 RECONNECT_SECONDS = 5.0
 
+_AS_NOBODY = sql.SQL("BEGIN")  # reaches the server and may read nothing
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
 _AS_OPS = sql.SQL("BEGIN; SET LOCAL ROLE fleet_ops")
 _AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
@@ -147,5 +148,5 @@ class Database:
             reraise=True,
         )
         for attempt in reached:
-            with attempt, self._begin(_AS_SYSTEM, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
+            with attempt, self._begin(_AS_NOBODY, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
                 tx.execute("SELECT 1")

@@ -20,7 +20,12 @@ api = typer.Typer(no_args_is_help=True, help="The API in front.")
 app.add_typer(api, name="api")
 
 Local = Annotated[bool, typer.Option("--local", help="use the addresses of the one-machine stack in this clone")]
-Scale = Annotated[list[str] | None, typer.Option(metavar="NAME=COUNT", help="run COUNT processes of a Procfile line")]
+Scale = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COUNT", help="run COUNT processes of a Procfile line, or of a class of queues such as charges"
+    ),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
 Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="good orders to publish")]
 PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published a second")]
