@@ -29,6 +29,8 @@ from messages.queues import (
 from messages.settings import EX_CONFIG
 
 EX_UNAVAILABLE = 69  # sysexits.h
+ACCESS_REFUSED = 403  # AMQP 0-9-1
+EXCHANGES = (ORDERS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE)  # all of type topic
 
 
 class TopologyDriftError(Exception):
@@ -87,16 +89,26 @@ def problems_of_patience(held_seconds: float) -> list[str]:
 def declare(url: str) -> None:
     """Declare exchanges, queues and bindings; declaring what stands already changes nothing.
 
+    A broker user that may not declare (deploy/broker_users.py: none of the processes may) looks whether they stand.
+
     Raises:
-        TopologyDriftError: a queue or exchange stands with other arguments.
+        TopologyDriftError: a queue or exchange stands with other arguments, or does not stand and may not be declared.
         pika.exceptions.AMQPConnectionError: the broker is away.
     """
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
-        for exchange in (ORDERS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE):
-            _checked(exchange, lambda name=exchange: _channel(connection).exchange_declare(name, "topic", durable=True))
+        for exchange in EXCHANGES:
+            _checked(
+                exchange,
+                lambda name=exchange: _channel(connection).exchange_declare(name, "topic", durable=True),
+                lambda name=exchange: _channel(connection).exchange_declare(name, passive=True),
+            )
         for queue in queues():
-            _checked(queue.name, lambda queue=queue: _declare_queue(_channel(connection), queue))
+            _checked(
+                queue.name,
+                lambda queue=queue: _declare_queue(_channel(connection), queue),
+                lambda queue=queue: _channel(connection).queue_declare(queue.name, passive=True),
+            )
     finally:
         if connection.is_open:
             connection.close()
@@ -134,15 +146,29 @@ def _declare_queue(channel: BlockingChannel, queue: Queue) -> None:
         channel.queue_bind(queue.name, exchange, routing_key)
 
 
-def _checked(name: str, declaration: Any) -> None:
+def _checked(name: str, declaration: Any, look: Any) -> None:
     try:
         declaration()
     except ChannelClosedByBroker as error:
+        if error.reply_code == ACCESS_REFUSED:
+            _look_for(name, look)
+            return
         if error.reply_code != 406:
             raise
         raise TopologyDriftError(
             f"{name!r} stands at the broker with other arguments ({error.reply_text}). Nothing was changed. "
             f"Drain it, delete it and start again, or give the fleet a vhost of its own."
+        ) from None
+
+
+def _look_for(name: str, look: Any) -> None:
+    """Asking whether it stands needs no permission."""
+    try:
+        look()
+    except ChannelClosedByBroker as error:
+        raise TopologyDriftError(
+            f"{name!r} does not stand at the broker and this user may not declare it ({error.reply_text}). "
+            f"Import the definitions of this version first: python -m deploy.broker_users."
         ) from None
 
 
