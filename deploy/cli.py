@@ -18,6 +18,8 @@ tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee 
 app.add_typer(tenants, name="tenants")
 api = typer.Typer(no_args_is_help=True, help="The API in front.")
 app.add_typer(api, name="api")
+schema = typer.Typer(no_args_is_help=True, help="The schema of the database.")
+app.add_typer(schema, name="schema")
 
 Local = Annotated[bool, typer.Option("--local", help="use the addresses of the one-machine stack in this clone")]
 Scale = Annotated[
@@ -45,6 +47,7 @@ Venues = Annotated[list[str] | None, typer.Option("--venue", help="a venue it re
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="what a service may do, such as payments:complete")]
 Subject = Annotated[str, typer.Option("--subject", help="who it is; a buyer reaches the payments of this buyer_id")]
 ForMinutes = Annotated[int, typer.Option("--minutes", min=1, max=1440, help="how long it holds")]
+Seconds = Annotated[float, typer.Option(min=0, help="how long to wait")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
@@ -140,6 +143,14 @@ def chaos(
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
     raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
+
+
+@schema.command("wait")
+def schema_wait(seconds: Seconds = 600) -> None:
+    """Return once the database has the schema of this version; exit code 69 when it does not in time."""
+    from deploy.shipping import wait_for_schema
+
+    raise typer.Exit(wait_for_schema(seconds))
 
 
 @tenants.command("import")

@@ -2,8 +2,8 @@
 
     python -m deploy.compose_secrets sk_test_... whsec_... --api-key api.pem --console-key console.pem
 
-Nothing is written over: a second run makes only what is missing. Each process gets the address of its own database login
-and its own broker user. `public.env` holds what is no secret and is passed with a second --env-file.
+Nothing is written over: a second run makes only what is missing. Each process gets the address of its own database
+login and its own broker user. `public.env` holds what is no secret and is passed with a second --env-file.
 """
 
 import argparse
@@ -46,7 +46,9 @@ def make(drawer: Drawer, stripe_key: str, webhook_secrets: str) -> None:
     drawer.keep("stripe_webhook_secrets", webhook_secrets)
     drawer.keep("postgres_superuser", secrets.token_urlsafe(WORD_BYTES))
     drawer.keep("grafana_admin", secrets.token_urlsafe(WORD_BYTES))
-    drawer.keep("redis_url", f"redis://:{drawer.keep('valkey_password', secrets.token_urlsafe(WORD_BYTES))}@valkey:6379/0")
+    drawer.keep(
+        "redis_url", f"redis://:{drawer.keep('valkey_password', secrets.token_urlsafe(WORD_BYTES))}@valkey:6379/0"
+    )
     public, private = pair_from_seed(drawer.word("seal"))
     drawer.keep("dead_letter_private_key", private)
     drawer.keep("public.env", f"DEAD_LETTER_PUBLIC_KEY={public}\n")
@@ -64,9 +66,9 @@ def _database(drawer: Drawer) -> None:
 
 def _verifier(role: str, word: str) -> str:
     """What PostgreSQL keeps of a password; libpq makes it without a server."""
-    return psycopg.pq.PGconn.connect_start(b"").encrypt_password(
-        word.encode(), role.encode(), b"scram-sha-256"
-    ).decode()
+    return (
+        psycopg.pq.PGconn.connect_start(b"").encrypt_password(word.encode(), role.encode(), b"scram-sha-256").decode()
+    )
 
 
 def _broker(drawer: Drawer) -> None:

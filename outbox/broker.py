@@ -13,7 +13,6 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
-
 from pika.exceptions import ChannelClosedByBroker
 
 from outbox.topology import ACCESS_REFUSED, work_queue_arguments

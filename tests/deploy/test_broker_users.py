@@ -46,9 +46,7 @@ def test_what_the_definitions_declare_is_what_the_code_declares(broker: RabbitMQ
 
 
 @pytest.mark.parametrize("user", NAMES)
-def test_nobody_may_declare_or_delete_but_everybody_finds_the_topology(
-    url_of: Callable[[str], str], user: str
-) -> None:
+def test_nobody_may_declare_or_delete_but_everybody_finds_the_topology(url_of: Callable[[str], str], user: str) -> None:
     topology.declare(url_of(user))
     topology.depths(url_of(user))
 
