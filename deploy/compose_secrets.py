@@ -30,7 +30,7 @@ class Drawer:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def keep(self, name: str, content: str) -> str:
-        """Readable for whoever reaches the folder, which is its owner: compose mounts the file as it is, to any user."""
+        """World-readable inside a closed folder: compose mounts the file as it is, to a user that is not its owner."""
         path = self.directory / name
         if not path.exists():
             path.touch(mode=0o644)
