@@ -6,9 +6,11 @@
 It is committed and copied into the image, so that whoever has the image, or only the source, can ask what is inside.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 LOCK = HERE / "requirements.runtime.lock"
@@ -21,7 +23,15 @@ def bill_of_materials() -> str:
     options = ["--pyproject", str(HERE.parent / "pyproject.toml"), "--mc-type", "application"]
     options += ["--spec-version", "1.6", "--output-reproducible", "--output-format", "JSON", "--output-file", "-"]
     made = subprocess.run([*command, *options], capture_output=True, text=True, check=True)  # noqa: S603
-    return made.stdout.rstrip("\n") + "\n"
+    document = json.loads(made.stdout)
+    document["metadata"].pop("tools", None)
+    document["components"] = [_plain(component) for component in document["components"]]
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def _plain(component: dict[str, Any]) -> dict[str, Any]:
+    """Name, version and purl. The registry's addresses stay out, and the hashes stand in the lock, which pip obeys."""
+    return {key: component[key] for key in ("bom-ref", "name", "purl", "type", "version")}
 
 
 def main(arguments: list[str]) -> int:
