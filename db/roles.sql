@@ -12,6 +12,7 @@
 --   fleet_tenant  what transaction(tenant) becomes: sees the rows of one tenant, by row-level security.
 --   fleet_system  what system_transaction() becomes: relay, scheduler, sweep, verify; may read across tenants and move
 --                 the outbox, but cannot write a payment or the ledger.
+--   fleet_mover   what the relay becomes: sees and settles rows of the outbox and nothing else, no payment, no tenant.
 --   fleet_ops     what ops_transaction() becomes: the ops command and console; reads everything as it is stored,
 --                 writes replay batches and the operator log, and cannot write a payment or the ledger.
 DO $$
@@ -29,6 +30,7 @@ BEGIN
         'fleet_console LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_tenant NOLOGIN NOBYPASSRLS',
         'fleet_system NOLOGIN NOBYPASSRLS',
+        'fleet_mover NOLOGIN NOBYPASSRLS',
         'fleet_ops NOLOGIN NOBYPASSRLS'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = split_part(wanted, ' ', 1)) THEN
@@ -37,7 +39,8 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT fleet_tenant, fleet_system, fleet_ops TO fleet;
-GRANT fleet_system TO fleet_relay, fleet_scheduler, fleet_dead_letters;
+GRANT fleet_tenant, fleet_system, fleet_mover, fleet_ops TO fleet;
+GRANT fleet_mover TO fleet_relay;
+GRANT fleet_system TO fleet_scheduler, fleet_dead_letters;
 GRANT fleet_tenant, fleet_system TO fleet_intake, fleet_worker;
 GRANT fleet_ops TO fleet_console;

@@ -1,10 +1,10 @@
 """`make lint`'s look for known vulnerabilities in what the image holds. It never says "fine" when it could not look.
 
-pip-audit asks a database of vulnerabilities over the network (the package index's own, or OSV with --osv). Where neither
-can be reached, or where the index answers but knows nothing of vulnerabilities (a mirror), pip-audit itself leaves with
-0 and every package "skipped": that is told here, loudly, and is an error where AUDIT_REQUIRED is set (a release, CI with
-a network). Exit codes: 0 looked and found nothing, or could not look and nobody required it; 1 found something, or
-could not look although it was required.
+pip-audit asks a database of vulnerabilities over the network (the package index's own, or OSV with --osv). Where
+neither can be reached, or where the index answers but knows nothing of vulnerabilities (a mirror), pip-audit itself
+leaves with 0 and every package "skipped": that is told here, loudly, and is an error where AUDIT_REQUIRED is set (a
+release, CI with a network). Exit codes: 0 looked and found nothing, or could not look and nobody required it; 1 found
+something, or could not look although it was required.
 """
 
 import json
@@ -54,9 +54,8 @@ def judged(packages: list[dict[str, object]]) -> int:
 
 def _could_not_look(why: str) -> int:
     required = bool(os.environ.get("AUDIT_REQUIRED"))
-    print(
-        f"AUDIT NOT DONE ({why}). {'It is required here.' if required else 'Set AUDIT_REQUIRED=1 to make this an error.'}"
-    )
+    advice = "It is required here." if required else "Set AUDIT_REQUIRED=1 to make this an error."
+    print(f"AUDIT NOT DONE ({why}). {advice}")
     return 1 if required else 0
 
 

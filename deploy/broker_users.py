@@ -36,7 +36,7 @@ class BrokerUser:
 
 
 def broker_users() -> tuple[BrokerUser, ...]:
-    """One for each kind of process, and one for the order service beside us. The scheduler has none: it never asks."""
+    """One for each kind of process, and one for the order service beside us."""
     work = sorted({route.queue for route in queues.ROUTES.values()})
     return (
         BrokerUser("fleet_intake_orders", reads=[queues.ORDERS_QUEUE]),
@@ -44,6 +44,7 @@ def broker_users() -> tuple[BrokerUser, ...]:
         BrokerUser("fleet_relay", writes=[DEFAULT_EXCHANGE, queues.EVENTS_EXCHANGE]),
         BrokerUser("fleet_dead_letters", reads=[queues.DEAD_LETTER_QUEUE]),
         BrokerUser("fleet_worker", reads=work),
+        BrokerUser("fleet_scheduler"),  # asks how deep queues are, for the scale signals
         BrokerUser("fleet_console"),  # asks how deep queues are, which needs no permission
         BrokerUser("order_service", reads=[queues.ORDER_SERVICE_QUEUE], writes=[queues.ORDERS_EXCHANGE]),
     )

@@ -1,31 +1,25 @@
-"""Queues that are worked, scaled and watched together: one class, one kind of worker process.
+"""The classes of queues that workers serve: one class, one kind of worker process, one Deployment, one ScaledObject.
 
-A class is what an operator scales (`fleet up --scale charges=4`, a Deployment, a ScaledObject) and the label
-`queue_class` of the scale metrics. Charges get workers of their own, so that a sale never waits behind a comparison of
-books; money that goes back or is saved does not wait behind charges; webhooks move what Stripe has done already. All
-the rest is background, also a queue that nobody has thought of here: it is worked, and only its pace is shared.
+The table stands in messages/queues.py. A queue that nobody has thought of there is background: it is worked, and only
+its pace is shared.
 """
 
-from messages.queues import ROUTES, Route
+from messages.queues import QUEUE_CLASSES, ROUTES, Route
 
 BACKGROUND = "background"
-_NAMED: dict[str, tuple[str, ...]] = {
-    "charges": ("charges",),
-    "refunds": ("refunds", "captures"),
-    "webhooks": ("webhooks", "lookups"),
-}
 
 
 def queue_classes() -> dict[str, tuple[str, ...]]:
-    """Class -> its queues; every queue of the fleet is in exactly one."""
-    named = {queue for queues in _NAMED.values() for queue in queues}
-    rest = {route.queue for route in ROUTES.values()} - named
-    return {**_NAMED, BACKGROUND: tuple(sorted(rest))}
+    """Class -> its queues; every queue of work is in exactly one."""
+    classes: dict[str, tuple[str, ...]] = {}
+    for queue in dict.fromkeys(route.queue for route in ROUTES.values()):
+        name = QUEUE_CLASSES.get(queue, BACKGROUND)
+        classes[name] = (*classes.get(name, ()), queue)
+    return {name: classes[name] for name in sorted(classes, key=_urgent_first)}
 
 
-def class_of(queue: str) -> str:
-    """The class a queue of ours belongs to."""
-    return next((name for name, queues in _NAMED.items() if queue in queues), BACKGROUND)
+def _urgent_first(name: str) -> tuple[bool, str]:
+    return name == BACKGROUND, name
 
 
 def routes_of(queue_class: str) -> list[Route]:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from db import outbox
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.postgres import set_password
@@ -16,14 +17,14 @@ from messages.ids import TenantId
 from tests.conftest import Book
 
 MAY_BECOME = {
-    "fleet_relay": {"fleet_system"},
+    "fleet_relay": {"fleet_mover"},
     "fleet_scheduler": {"fleet_system"},
     "fleet_dead_letters": {"fleet_system"},
     "fleet_intake": {"fleet_tenant", "fleet_system"},
     "fleet_worker": {"fleet_tenant", "fleet_system"},
     "fleet_console": {"fleet_ops"},
 }
-ROLES = {"fleet_tenant", "fleet_system", "fleet_ops", "fleet_owner"}
+ROLES = {"fleet_tenant", "fleet_system", "fleet_mover", "fleet_ops", "fleet_owner"}
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def test_a_login_becomes_what_its_process_needs_and_nothing_else(
     ways = {
         "fleet_tenant": lambda: db.transaction(TenantId(uuid4())),
         "fleet_system": db.system_transaction,
+        "fleet_mover": db.moving_transaction,
         "fleet_ops": db.ops_transaction,
     }
 
@@ -83,6 +85,23 @@ def test_a_login_by_itself_reads_nothing_and_only_knows_that_the_server_is_there
     assert owner.execute(
         "SELECT rolinherit, rolbypassrls, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = %s", [login]
     ).fetchone() == (False, False, False, False)
+
+
+def test_the_relay_sees_the_outbox_of_every_tenant_and_no_payment(
+    as_login: Callable[[str], Database], owner: psycopg.Connection
+) -> None:
+    db = as_login("fleet_relay")
+
+    with db.moving_transaction() as tx:
+        assert outbox.due(tx, [0, 1], not_older_than=None, limit=1) == []
+    tables = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    readable = {
+        name
+        for (name,) in tables
+        if owner.execute("SELECT has_table_privilege('fleet_mover', %s, 'SELECT')", [f"public.{name}"]).fetchone()
+        == (True,)
+    }
+    assert readable == {"outbox", "outbox_lanes", "schema_migrations"}
 
 
 @contextmanager

@@ -109,7 +109,9 @@ def test_the_secrets_that_compose_mounts_are_those_that_the_command_makes(
 
     mounted = {Path(secret["file"]).name for secret in compose["secrets"].values()}
 
-    assert mounted - made == {"api_jwt_public_key", "console_jwt_public_key"}, "the two that the operator brings"
+    assert mounted - made == {
+        *("api_jwt_public_key", "console_jwt_public_key", "pagerduty_routing_key", "slack_api_url")
+    }, "those that the operator brings"
     assert drawer.directory.stat().st_mode & 0o077 == 0
 
 

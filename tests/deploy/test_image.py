@@ -1,4 +1,4 @@
-"""The image without an engine: its linter, its lock, its bill of materials, its own install script in a clean folder."""
+"""The image without an engine: its linter, its lock, its bill of materials, its install script in a clean folder."""
 
 import json
 import os
