@@ -44,7 +44,7 @@ def book(
     account: str,
     kind: str,
     reporting_category: str,
-    source: str,
+    source: str | None,
     amount_minor: int,
     fee_minor: int,
     currency: str,
@@ -111,11 +111,14 @@ def _announce(world: World, account: str, available_on: int) -> None:
         world.schedule.add_at("funds_available", available_on, account, account)
 
 
-def available(world: World, account: str, currency: str) -> int:
-    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was."""
+def available(world: World, account: str, currency: str, moment: int | None = None) -> int:
+    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was.
+
+    With a `moment` to come: what will be available then, if nothing else happens.
+    """
     row = world.store.execute(
         "SELECT COALESCE(SUM(net), 0) FROM movements WHERE account = ? AND currency = ? AND available_on <= ?",
-        (account, currency, world.clock.now()),
+        (account, currency, world.clock.now() if moment is None else moment),
     ).fetchone()
     amount: int = row[0]
     return amount
