@@ -82,7 +82,7 @@ def test_what_is_not_understood_is_refused_by_name(
 
 def test_a_known_parameter_without_effect_here_is_a_501(pay: Pay) -> None:
     with pytest.raises(stripe.APIError) as refusal:
-        pay(transfer_data={"destination": "acct_1"})
+        pay(radar_options={"session": "rse_1"})
     assert refusal.value.http_status == 501
     assert refusal.value.error.code == "emulator_not_implemented"
 

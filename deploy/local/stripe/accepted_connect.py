@@ -73,6 +73,8 @@ CREATE_TRANSFER = Parameters(
 UPDATE_TRANSFER = Parameters({"description": clearable(text), "metadata": metadata})
 TRANSFER_LIST = listing(destination=text, transfer_group=text)
 CREATE_REVERSAL = Parameters(
-    {"amount": integer, "metadata": metadata}, without_effect=without_effect("description refund_application_fee")
+    {"amount": integer, "metadata": metadata, "refund_application_fee": boolean},
+    without_effect=without_effect("description"),
 )
+FEE_REFUND = Parameters({"amount": integer, "metadata": metadata})
 PAGES_ONLY = Parameters(dict(PAGE))

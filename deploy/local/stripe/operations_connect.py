@@ -5,14 +5,16 @@ from deploy.local.stripe.accepted_connect import (
     CREATE_ACCOUNT,
     CREATE_REVERSAL,
     CREATE_TRANSFER,
+    FEE_REFUND,
     PAGES_ONLY,
     TRANSFER_LIST,
     UPDATE_ACCOUNT,
     UPDATE_CAPABILITY,
     UPDATE_TRANSFER,
 )
-from deploy.local.stripe.bank import accounts, reversals, transfers
+from deploy.local.stripe.bank import accounts, application_fees, reversals, transfers
 from deploy.local.stripe.operation import Operation
+from deploy.local.stripe.wire.parameters import text
 
 CONNECT_OPERATIONS = (
     Operation("GET", "/v1/account", NOTHING, accounts.retrieve_own),
@@ -31,4 +33,16 @@ CONNECT_OPERATIONS = (
     Operation("GET", "/v1/transfers/*/reversals", PAGES_ONLY, reversals.list_all),
     Operation("GET", "/v1/transfers/*/reversals/*", NOTHING, reversals.retrieve),
     Operation("POST", "/v1/transfers/*/reversals/*", LABELS_ONLY, reversals.update),
+    Operation("GET", "/v1/application_fees", listing(charge=text), application_fees.list_all),
+    Operation("GET", "/v1/application_fees/*", NOTHING, application_fees.retrieve),
+    Operation(
+        "POST",
+        "/v1/application_fees/*/refunds",
+        FEE_REFUND,
+        application_fees.create_refund,
+        application_fees.check_refund,
+    ),
+    Operation("GET", "/v1/application_fees/*/refunds", PAGES_ONLY, application_fees.list_refunds),
+    Operation("GET", "/v1/application_fees/*/refunds/*", NOTHING, application_fees.retrieve_refund),
+    Operation("POST", "/v1/application_fees/*/refunds/*", LABELS_ONLY, application_fees.update_refund),
 )

@@ -3,12 +3,6 @@
 _LINES = """
 DELETE /v1/accounts/*
 POST /v1/accounts/*/reject
-GET /v1/application_fees
-GET /v1/application_fees/*
-GET /v1/application_fees/*/refunds
-POST /v1/application_fees/*/refunds
-GET /v1/application_fees/*/refunds/*
-POST /v1/application_fees/*/refunds/*
 GET /v1/balance_settings
 POST /v1/balance_settings
 POST /v1/charges

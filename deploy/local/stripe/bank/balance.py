@@ -10,6 +10,7 @@ from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missi
 from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.world import Call, World
 
+APPLICATION = "ca_EmulatorPlatform"  # what the platform is called where it takes its part
 _FILTERS = {
     "source": "parent = ?",
     "type": "type = ?",
@@ -18,8 +19,10 @@ _FILTERS = {
 }
 
 
-def book_charge(world: World, charge: Record, amount_minor: int, available_at_once: bool) -> Json:
-    """Book a captured charge: the whole captured amount, less the processing fee."""
+def book_charge(
+    world: World, charge: Record, amount_minor: int, available_at_once: bool, application_fee_minor: int = 0
+) -> Json:
+    """Book a captured charge: the whole captured amount, less the processing fee and the platform's."""
     settings = world.settings
     fee = processing_fee(amount_minor, settings.fee_basis_points, settings.fee_fixed_minor)
     now = world.clock.now()
@@ -32,6 +35,7 @@ def book_charge(world: World, charge: Record, amount_minor: int, available_at_on
         source=charge.id,
         amount_minor=amount_minor,
         fee_minor=fee,
+        application_fee_minor=application_fee_minor,
         currency=charge.body["currency"],
         available_on=now if available_at_once else now + settings.funds_delay_seconds,
         description=charge.body["description"],
@@ -51,10 +55,11 @@ def book(
     available_on: int,
     description: str | None = None,
     fee_words: str = "Stripe processing fees",
+    application_fee_minor: int = 0,
 ) -> Json:
-    fee_details: list[Json] = []
-    if fee_minor:
-        fee_details = [_stripe_fee(fee_minor, currency, fee_words)]
+    fees = {"stripe_fee": (fee_minor, fee_words), "application_fee": (application_fee_minor, "Application fee")}
+    fee_details = [_fee(kind, amount, currency, words) for kind, (amount, words) in fees.items() if amount]
+    fee_minor += application_fee_minor
     body: Json = {
         "id": world.identifiers.new("txn"),
         "object": "balance_transaction",
@@ -80,13 +85,13 @@ def book(
     return body
 
 
-def _stripe_fee(fee_minor: int, currency: str, words: str) -> Json:
+def _fee(kind: str, fee_minor: int, currency: str, words: str) -> Json:
     return {
         "amount": fee_minor,
-        "application": None,
+        "application": APPLICATION if kind == "application_fee" else None,
         "currency": currency,
         "description": words,
-        "type": "stripe_fee",
+        "type": kind,
     }
 
 

@@ -4,10 +4,10 @@ Source: the specification of /v1/transfers/{id}/reversals. Together they stay wi
 the connected account has: otherwise `balance_insufficient`, which Stripe never tries again by itself.
 """
 
-from deploy.local.stripe.bank import transferring, transfers
+from deploy.local.stripe.bank import collecting, splitting, transferring, transfers
 from deploy.local.stripe.bank.transferring import TakingBack
 from deploy.local.stripe.state.store import Record
-from deploy.local.stripe.wire.errors import Json, invalid, missing_object
+from deploy.local.stripe.wire.errors import Json, invalid, missing_object, refused
 from deploy.local.stripe.wire.pages import list_objects
 from deploy.local.stripe.wire.parameters import merge_metadata
 from deploy.local.stripe.world import Call
@@ -25,8 +25,20 @@ def create(call: Call) -> Json:
     left: int = transfer.body["amount"] - transfer.body["amount_reversed"]
     amount: int = given.get("amount", left)
     transferring.check_reversal(call.world, transfer, amount)
+    if given.get("refund_application_fee"):
+        _give_back_fee(call, transfer, amount)
     labels = merge_metadata({}, given.get("metadata"))
     return transferring.take_back(call.world, transfer, TakingBack(amount, metadata=labels), call.origin).body
+
+
+def _give_back_fee(call: Call, transfer: Record, amount_minor: int) -> None:
+    """In proportion to what is reversed of the transfer."""
+    charge = call.world.store.find(call.account, "charge", transfer.body["source_transaction"] or "")
+    fee = collecting.of_charge(call.world, charge) if charge else None
+    if fee is None:
+        raise refused(f"Transfer {transfer.id} has no application fee to refund.", param="refund_application_fee")
+    before: int = transfer.body["amount_reversed"]
+    splitting.give_back_fee(call.world, fee, (before, before + amount_minor, transfer.body["amount"]), call.origin)
 
 
 def list_all(call: Call) -> Json:

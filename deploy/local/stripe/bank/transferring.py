@@ -33,20 +33,36 @@ class Sending:
     labels: Json = field(default_factory=dict)
     payment_data: Json = field(default_factory=dict)
     destination_charge: bool = False
+    application_fee_minor: int = 0
 
 
-def send(world: World, sending: Sending, origin: Origin) -> Record:
+def check_may_receive(account: Record, param: str) -> None:
+    if not connecting.may(account, "transfers"):
+        message = (
+            "Your destination account needs to have at least one of the following capabilities enabled:"
+            " transfers, crypto_transfers, legacy_payments"
+        )
+        raise refused(message, code="insufficient_capabilities_for_transfer", param=param)
+
+
+def group_of(charge: Json) -> str:
+    """The charge's own group, or one made from its intent."""
+    return str(charge["transfer_group"] or f"group_{charge['payment_intent']}")
+
+
+def send(world: World, sending: Sending, origin: Origin) -> tuple[Record, Record]:
+    """The transfer, and the payment that it is in the connected account."""
     transfer = world.insert(PLATFORM, "transfer", _new(world, sending), _private(sending))
     payment = destination_payments.receive(world, transfer.body, sending.payment_data)
     transfer.body["balance_transaction"] = _book(world, transfer, "transfer", "transfer", -sending.amount_minor)["id"]
-    received = _book(world, payment, "payment", "charge", sending.amount_minor, transfer)
+    received = _book(world, payment, "payment", "charge", sending.amount_minor, transfer, sending.application_fee_minor)
     payment.body["balance_transaction"] = received["id"]
     world.save(transfer)
     world.save(payment)
     world.outbox.emit(PLATFORM, "transfer.created", transfer.body, origin)
     world.outbox.emit(payment.account, "payment.created", payment.body, origin)
     world.recorder.effect("transfer", PLATFORM, transfer.body, sending.amount_minor, origin)
-    return transfer
+    return transfer, payment
 
 
 def _private(sending: Sending) -> Json:
@@ -78,7 +94,13 @@ def _new(world: World, sending: Sending) -> Json:
 
 
 def _book(
-    world: World, moved: Record, kind: str, category: str, amount_minor: int, transfer: Record | None = None
+    world: World,
+    moved: Record,
+    kind: str,
+    category: str,
+    amount_minor: int,
+    transfer: Record | None = None,
+    application_fee_minor: int = 0,
 ) -> Json:
     """What moves a transfer's money, on either side, is available when the transfer's money is."""
     available_on: int = (transfer or moved).private["available_on"]
@@ -90,6 +112,7 @@ def _book(
         source=moved.id,
         amount_minor=amount_minor,
         fee_minor=0,
+        application_fee_minor=application_fee_minor,
         currency=moved.body["currency"],
         available_on=max(available_on, world.clock.now()),
         description=moved.body.get("description"),

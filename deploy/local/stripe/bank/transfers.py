@@ -15,7 +15,7 @@ from deploy.local.stripe.state.store import Record
 from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missing_reference, not_implemented, refused
 from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.wire.parameters import merge_metadata
-from deploy.local.stripe.world import Call
+from deploy.local.stripe.world import Call, World
 
 _FILTERS = ("transfer_group", "destination")
 
@@ -43,7 +43,8 @@ def create(call: Call) -> Json:
         source_transaction=None if source is None else source.id,
         labels=_labels(given, source),
     )
-    return transferring.send(call.world, sending, call.origin).body
+    transfer, _ = transferring.send(call.world, sending, call.origin)
+    return transfer.body
 
 
 def _destination(call: Call) -> Record:
@@ -51,17 +52,8 @@ def _destination(call: Call) -> Record:
     account = connecting.find(call.world, name)
     if account is None:
         raise missing_reference("destination", name, "destination")
-    check_may_receive(account)
+    transferring.check_may_receive(account, "destination")
     return account
-
-
-def check_may_receive(account: Record) -> None:
-    if not connecting.may(account, "transfers"):
-        message = (
-            "Your destination account needs to have at least one of the following capabilities enabled:"
-            " transfers, crypto_transfers, legacy_payments"
-        )
-        raise refused(message, code="insufficient_capabilities_for_transfer", param="destination")
 
 
 def _check_balance(call: Call) -> None:
@@ -89,10 +81,17 @@ def _source(call: Call) -> Record:
         )
         raise refused(message, param="currency")
     _check_cap(call, charge)
+    return _booked(world, charge)
+
+
+def _booked(world: World, charge: Record) -> Record:
     charges.fill(world, PLATFORM, charge.id)
-    filled = world.store.find(PLATFORM, "charge", charge.id)
-    assert filled is not None, "found a few lines above, in the same transaction"
-    return filled
+    booked = world.store.find(PLATFORM, "charge", charge.id)
+    assert booked is not None, "found a line ago, in the same transaction"
+    if booked.body["transfer_group"] is None:
+        booked.body["transfer_group"] = transferring.group_of(booked.body)
+        world.save(booked)
+    return booked
 
 
 def _check_cap(call: Call, charge: Record) -> None:
@@ -116,17 +115,12 @@ def _available_on(call: Call, source: Record | None) -> int:
 def _labels(given: Json, source: Record | None) -> Json:
     group = given.get("transfer_group")
     if source is not None:
-        group = group_of(source.body)
+        group = source.body["transfer_group"]
     return {
         "description": given.get("description"),
         "metadata": merge_metadata({}, given.get("metadata")),
         "transfer_group": group,
     }
-
-
-def group_of(charge: Json) -> str:
-    """The charge's own group, or one made from its intent."""
-    return str(charge["transfer_group"] or f"group_{charge['payment_intent']}")
 
 
 def retrieve(call: Call) -> Json:

@@ -26,6 +26,8 @@ _PARENT = {
     "early_fraud_warning": "charge",
     "transfer": "source_transaction",
     "transfer_reversal": "transfer",
+    "application_fee": "charge",
+    "fee_refund": "fee",
 }
 _TYPED = frozenset({"balance_transaction", "payment_method"})
 _SEARCHED = frozenset({"payment_intent"})

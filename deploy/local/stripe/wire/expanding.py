@@ -9,13 +9,16 @@ from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_impl
 from deploy.local.stripe.world import Call
 
 _KIND_OF = {
+    "application_fee": "application_fee",
     "balance_transaction": "balance_transaction",
     "charge": "charge",
     "customer": "customer",
     "destination_payment": "charge",
     "destination_payment_refund": "refund",
     "failure_balance_transaction": "balance_transaction",
+    "fee": "application_fee",
     "latest_charge": "charge",
+    "originating_transaction": "charge",
     "payment_intent": "payment_intent",
     "payment_method": "payment_method",
     "source_refund": "refund",
@@ -28,6 +31,8 @@ _KIND_OF = {
 _SOURCES = {
     "ch": "charge",
     "dp": "dispute",
+    "fee": "application_fee",
+    "fr": "fee_refund",
     "po": "payout",
     "py": "charge",
     "pyr": "refund",
@@ -38,16 +43,21 @@ _SOURCES = {
 _ALWAYS_NULL = frozenset(
     (
         "application",
-        "application_fee",
-        "on_behalf_of",
         "review",
     )
 )
 # Expandable by the specification although an object without it leaves it out.
 _LEFT_OUT_WHEN_NULL = frozenset({("refund", "failure_balance_transaction"), ("charge", "transfer")})
 _NOT_BUILT = frozenset(
-    (("payout", "destination"), ("customer", "sources"), ("customer", "tax_ids"), ("customer", "subscriptions"))
+    {
+        ("application_fee", "application"),
+        ("customer", "sources"),
+        ("customer", "subscriptions"),
+        ("customer", "tax_ids"),
+        ("payout", "destination"),
+    }
 )
+_EXPANDABLE = _KIND_OF.keys() | _ALWAYS_NULL | {"account", "destination", "on_behalf_of", "source"}
 _LEVELS = 4
 
 
@@ -69,15 +79,18 @@ def _expand(call: Call, holder: Json, names: list[str], path: str) -> None:
             _expand(call, item, rest, path)
         return
     if name == "refunds" and holder.get("object") == "charge":
-        holder[name] = refunds_of(call, holder["id"])
+        holder[name] = refunds_of(call.world, holder["id"])
         if rest:
             _expand(call, holder[name], rest, path)
+        return
+    if isinstance(holder.get(name), dict) and holder[name].get("object") == "list" and rest:
+        _expand(call, holder[name], rest, path)
         return
     if (holder.get("object"), name) in _NOT_BUILT:
         raise not_implemented(f"expanding {path}", "expand")
     if name not in holder and (holder.get("object"), name) in _LEFT_OUT_WHEN_NULL:
         return
-    if name not in holder or name not in _KIND_OF.keys() | _ALWAYS_NULL | {"account", "destination", "source"}:
+    if name not in holder or name not in _EXPANDABLE:
         raise _not_expandable(path)
     value = holder[name]
     if isinstance(value, str):
