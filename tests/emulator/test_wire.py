@@ -97,7 +97,7 @@ def test_unknown_urls_are_404_and_unbuilt_ones_501(client: stripe.StripeClient) 
     with pytest.raises(stripe.InvalidRequestError) as unknown:
         client.raw_request("get", "/v1/moon_phases")
     with pytest.raises(stripe.APIError) as unbuilt:
-        client.v1.topups.list()
+        client.v1.reviews.list()
     assert unknown.value.http_status == 404
     assert (unbuilt.value.http_status, unbuilt.value.error.code) == (501, "emulator_not_implemented")
 

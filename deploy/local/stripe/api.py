@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from deploy.local.stripe.bank import connecting
+from deploy.local.stripe.bank import connecting, invariants
 from deploy.local.stripe.capabilities import capabilities
 from deploy.local.stripe.interference import Interference
 from deploy.local.stripe.limits import Limiter
@@ -147,7 +147,7 @@ class Api:
         if not interference.executes:
             return Answer(0, b""), True
         try:
-            return Answer(200, orjson.dumps(expand(call, operation.answer(call)))), True
+            return self._result(operation, call), True
         except StripeError as error:
             if not error.keeps_effects:
                 self.world.store.start_over()
@@ -156,6 +156,12 @@ class Api:
             traceback.print_exc()
             self.world.store.start_over()
             return _refusal(StripeError(500, "api_error", "The emulator has a bug.", code="emulator_bug")), False
+
+    def _result(self, operation: Operation, call: Call) -> Answer:
+        answer = Answer(200, orjson.dumps(expand(call, operation.answer(call))))
+        if self.world.settings.verify_ledger:
+            invariants.verify(self.world)
+        return answer
 
     def _refuse(self, request: Request, error: StripeError, interference: Interference) -> Answer:
         self._record(request, error.status, interference)

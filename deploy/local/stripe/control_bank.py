@@ -33,6 +33,7 @@ class BankDoor:
             "/_control/disputes/{dispute}/outcome": self.decide,
             "/_control/charges/{charge}/early_fraud_warning": self.warning,
             "/_control/payouts": self.pay_out,
+            "/_control/payouts_of_all_accounts": self.pay_out_all,
             "/_control/payouts/{payout}/outcome": self.payout,
         }
 
@@ -103,6 +104,15 @@ class BankDoor:
         """The schedule's automatic payouts of everything available, one a currency; none where nothing is."""
         account = given.get("account") or PLATFORM
         return self._do(lambda: {"data": [made.body for made in paying_out.pay_out_everything(self.world, account)]})
+
+    def pay_out_all(self, request: Request, given: Json) -> Json:
+        """The same for every connected account: {"acct_...": [payouts]}; those with nothing available are left out."""
+        rows = self.world.store.execute("SELECT id FROM objects WHERE kind = 'account' ORDER BY sequence").fetchall()
+        return self._do(lambda: self._pay_out([account for (account,) in rows]))
+
+    def _pay_out(self, accounts: list[str]) -> Json:
+        made = {account: paying_out.pay_out_everything(self.world, account) for account in accounts}
+        return {account: [payout.body for payout in payouts] for account, payouts in made.items() if payouts}
 
     def payout(self, request: Request, given: Json) -> Json:
         """{"outcome": "paid" | "failed", "code": why it failed}: returns the payout."""
