@@ -10,6 +10,7 @@ from deploy.local.stripe.wire.errors import Json
 
 NOT_MODELLED = (
     "Every secret key sees one platform account and all of its connected accounts; nobody verifies an account.",
+    "A connected account without card_payments may charge all the same; only transfers and on_behalf_of ask.",
     "on_behalf_of is shown and asks for card_payments; it changes no fee, country or descriptor.",
     "An application fee given back is an adjustment in the connected account; Stripe's type there is not published.",
     "Transfers from a charge that is still pending, between connected accounts, or back to the platform.",
