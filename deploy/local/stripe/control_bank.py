@@ -128,13 +128,13 @@ class BankDoor:
         raise RefusedError(400, "outcome is paid or failed")
 
     def _charge(self, request: Request, given: Json) -> Record:
-        """The charge of the path, which may also be named by its intent; only a paid one interests the bank."""
+        """The charge of the path, which may also be named by its intent; the bank knows only what a buyer has paid."""
         account, name = given.get("account") or PLATFORM, request.path_params["charge"]
         intent = self.world.store.find(account, "payment_intent", name)
         if intent is not None:
             name = intent.body["latest_charge"] or name
         charge = self.world.store.find(account, "charge", name)
-        if charge is None or not (charge.body["captured"] and charge.body["paid"]):
+        if charge is None or not (charge.body["captured"] and charge.body["paid"]) or charge.body["source_transfer"]:
             raise RefusedError(404, f"no such paid charge: {name}")
         return charge
 
