@@ -47,7 +47,10 @@ from workers import (
     replay,
     retention,
     seal_ledger,
+    share,
     sweep,
+    transfer,
+    transfer_reversal,
     webhook,
 )
 from workers.actor import ACTORS, Actor
@@ -74,8 +77,11 @@ __all__ = [
     "replay",
     "retention",
     "seal_ledger",
+    "share",
     "start",
     "sweep",
+    "transfer",
+    "transfer_reversal",
     "webhook",
 ]
 
