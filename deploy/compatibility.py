@@ -21,9 +21,9 @@ from messages.base import Word
 def released() -> dict[str, Any]:
     """Every message and event as this version writes it, with the fields it would read, at any depth."""
     return {
+        "queues": {message.kind: route.queue for message, route in queues.ROUTES.items()},
         "messages": {
             message.kind: {
-                "queue": queues.ROUTES[type(message)].queue,
                 "fields": sorted(type(message).model_fields),
                 "payload": message.model_dump(mode="json"),
             }

@@ -37,6 +37,16 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.shares import (
+    AccountLookupRequested,
+    EscrowDue,
+    ReversalRequested,
+    ShareDue,
+    ShareSettled,
+    ShareTakenBack,
+    StatementsDue,
+    TransferRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
@@ -73,6 +83,13 @@ ROUTES: dict[type[Message], Route] = {
     DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
     EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
+    # A share waits in its row, not in a message. What asks Stripe for money waits as long as a refund does.
+    ShareDue: Route("shares", 12, 1.0, 120.0, 60, 7 * 86_400),
+    TransferRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    ReversalRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    AccountLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    EscrowDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    StatementsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
@@ -97,6 +114,8 @@ QUEUE_CLASSES: dict[str, str] = {
     "event_cancellations": "refunds",
     "webhooks": "webhooks",
     "lookups": "webhooks",
+    "shares": "background",
+    "transfers": "background",
     "disputes": "background",
     "replays": "background",
     "sweeps": "background",
@@ -119,7 +138,7 @@ def queues_of(queue_class: str) -> list[str]:
 FIRST: frozenset[type[Message]] = frozenset(
     {
         *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
-        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested, ReversalRequested),
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
@@ -129,7 +148,7 @@ LAST: frozenset[type[Message]] = frozenset(
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
 # goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
-HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested, TransferRequested}
 
 
 def urgency_of(message: Message) -> Urgency:
@@ -151,6 +170,8 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    ShareSettled,
+    ShareTakenBack,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"

@@ -15,7 +15,7 @@ import orjson
 import uuid_utils.compat as uuid_utils
 from loguru import logger
 
-from db import event_cancellations, orders, payments, tenants
+from db import event_cancellations, orders, payments, recipients, selling_rules, tenants
 from db.orders import NewOrder
 from db.session import Tx
 from messages.base import Message
@@ -24,6 +24,7 @@ from messages.orders import OrderPlaced
 from messages.payments import ChargeRequested
 from messages.redaction import redact_value
 from messages.refunds import CancelRequested
+from messages.resales import OrderResold, ResaleRule, outside_of
 from outbox.append import append_traced
 
 
@@ -42,6 +43,10 @@ class Contradiction(Unreadable):
     """Another order is known by the same id; the first one stands."""
 
 
+# Optional fields of an order that its first version did not have.
+ADDED_LATER = frozenset({"event_ends_at"})
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An order that was read. `source` and `source_id` name it as its sender does, `payment_id` is for a new payment.
@@ -58,7 +63,10 @@ class Offer:
 
     @classmethod
     def of(cls, order: OrderPlaced, *, source: str, source_id: str, trace_id: str) -> "Offer":
-        canonical = orjson.dumps(order.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+        said = order.model_dump(mode="json")
+        # A field that came later is no part of an order that leaves it out: its fingerprint stays what it was.
+        said = {name: value for name, value in said.items() if name not in ADDED_LATER or value is not None}
+        canonical = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
         return cls(order, source, source_id, trace_id, PaymentId(uuid_utils.uuid7()), sha256(canonical).digest())
 
 
@@ -72,10 +80,12 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> li
         psycopg.DataError, psycopg.IntegrityError: the book refused the order.
     """
     check_venues(tx, offers)
+    _admit_resales(tx, [offer.order for offer in offers if isinstance(offer.order, OrderResold)])
     firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
     off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in firsts})
     new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
     accepted = [offer for offer in offers if offer.payment_id in new]
+    _note_when_events_end(tx, [offer.order for offer in accepted])
     append_traced(tx, [(_first_message(tx, tenant_id, offer, off, by), offer.trace_id) for offer in accepted])
     return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
 
@@ -105,6 +115,31 @@ def check_venues(tx: Tx, offers: Iterable[Offer]) -> None:
             raise Unreadable(f"venue {order.venue_id} is unknown to this tenant")
         if known[order.venue_id] != order.amount.currency:
             raise Unreadable(f"the venue sells in {known[order.venue_id]}, not in {order.amount.currency}")
+
+
+def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
+    """Raises Unreadable for a price that the venue's rule forbids; the sellers are known afterwards."""
+    if not resales:
+        return
+    rules = selling_rules.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
+    for order in resales:
+        rule = rules.get((order.venue_id, order.event_id), ResaleRule())
+        for ticket in order.tickets:
+            if forbidden := outside_of(rule, ticket):
+                raise Unreadable(forbidden)
+    recipients.ensure_sellers(
+        tx, [order.seller.model_dump(mode="json") | {"currency": order.amount.currency} for order in resales]
+    )
+
+
+def _note_when_events_end(tx: Tx, new: Sequence[OrderPlaced]) -> None:
+    told = [
+        {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
+        for order in new
+        if order.event_ends_at is not None
+    ]
+    if told:
+        selling_rules.schedule_events(tx, told, overrule=False)
 
 
 def _repetition(tx: Tx, offer: Offer) -> Outcome:

@@ -1,15 +1,15 @@
-"""Wishes of the order service: money of an order back, all of it off, or a whole event off. Granted in the caller's
-transaction.
+"""Wishes of the order service: money of an order back, all of it off, a whole event off, or on another day. Granted in
+the caller's transaction.
 
 Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
 cancelled changes nothing.
 """
 
-from db import orders
+from db import orders, selling_rules, tenants
 from db.session import Tx
 from messages import trace
 from messages.ids import PaymentId
-from messages.orders import EventCancelled, OrderCancelled, RefundOfOrderRequested
+from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested
 from messages.redaction import redact_text
 from outbox.cancelling_events import cancel_event
 from outbox.intake.offers import Outcome, Unreadable
@@ -27,6 +27,8 @@ def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
     """
     if isinstance(wish, EventCancelled):
         return _call_off(tx, event, wish, by)
+    if isinstance(wish, EventScheduled):
+        return _schedule(tx, wish)
     payment_id = orders.payment_of(tx, wish.order_id)
     if payment_id is None:
         raise Unreadable(f"order {wish.order_id} is unknown here; replay this once the order has come")
@@ -43,6 +45,13 @@ def _call_off(tx: Tx, event: Decoded, wish: EventCancelled, by: str) -> Outcome:
     with trace.following(event.trace_id):
         _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
     return Outcome.ACCEPTED if new else Outcome.DUPLICATE
+
+
+def _schedule(tx: Tx, wish: EventScheduled) -> Outcome:
+    if wish.venue_id not in tenants.venue_currencies(tx):
+        raise Unreadable(f"venue {wish.venue_id} is unknown to this tenant")
+    told = {"event_id": str(wish.event_id), "venue_id": str(wish.venue_id), "ends_at": wish.ends_at.isoformat()}
+    return Outcome.ACCEPTED if selling_rules.schedule_events(tx, [told], overrule=True) else Outcome.DUPLICATE
 
 
 def _ask(
