@@ -5,6 +5,7 @@ worker aside (x-delivery-limit). Dead lettering is at-least-once and lasting: th
 A queue that stands with other arguments is reported as drift and never overwritten.
 """
 
+import ssl
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +95,7 @@ def declare(url: str) -> None:
     Raises:
         TopologyDriftError: a queue or exchange stands with other arguments, or does not stand and may not be declared.
         pika.exceptions.AMQPConnectionError: the broker is away.
+        ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
     """
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
@@ -118,7 +120,8 @@ def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
     """Declare, waiting for a broker that is still starting.
 
     Raises:
-        SystemExit: drift (exit code 78), or no broker in time (exit code 69, "service unavailable").
+        SystemExit: drift, or a certificate that does not hold (exit code 78); no broker in time (exit code 69, "service
+            unavailable").
     """
     waiting = Retrying(
         retry=retry_if_exception_type(AMQPConnectionError),
@@ -130,6 +133,9 @@ def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
         waiting(declare, url)
     except TopologyDriftError as error:
         sys.stderr.write(f"This process cannot start:\n  - {error}\n")
+        raise SystemExit(EX_CONFIG) from None
+    except ssl.SSLError as error:
+        sys.stderr.write(f"This process cannot start:\n  - RABBITMQ_URL: TLS to the broker fails: {error.reason}.\n")
         raise SystemExit(EX_CONFIG) from None
     except AMQPConnectionError:
         sys.stderr.write(f"This process cannot start:\n  - no broker at RABBITMQ_URL within {seconds:.0f} s.\n")

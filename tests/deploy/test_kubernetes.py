@@ -10,6 +10,7 @@ import pytest
 from honcho.environ import parse_procfile
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from deploy.capacity.plan import measured
 from messages.queue_classes import longest_run_seconds, queue_classes
 from outbox.publisher import CONFIRM_TIMEOUT_SECONDS
 from tests.deploy import manifests
@@ -19,6 +20,7 @@ KEDA = json.loads((Path(__file__).parent / "keda" / "scaledobject.json").read_te
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
 DEPLOYMENTS = of_kind("Deployment")
 SCALED = of_kind("ScaledObject")
+STRIPE_LETS_THROUGH = 25  # payments a second, all of them through one pod
 OLDEST, NEWEST = "1.30", "1.37.0"  # oldest and newest Kubernetes the schemas are at hand for, and we claim
 
 needs_kubectl = pytest.mark.skipif(not HAS_KUBECTL, reason="no kubectl on this machine: overlays are not rendered")
@@ -135,6 +137,21 @@ def test_a_class_scales_on_our_own_signals_and_slower_down_than_its_longest_run(
     assert down["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
     assert 1 <= spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
     assert "replicas" not in DEPLOYMENTS[f"workers-{queue_class}"]["spec"], "an apply would undo the scaling"
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_requests_and_limits_come_from_what_was_measured(name: str) -> None:
+    """Of the measured family of two worker processes a pod holds one, and one more for health."""
+    line, share = (name, 1.0) if name in PROCFILE else ("workers", 0.7)
+    resident = measured()["memory_mib"][line]["rss"] * share
+    cores = measured()["cpu_ms_per_payment"][line] / 1e3 * STRIPE_LETS_THROUGH
+    resources = pod_of(DEPLOYMENTS[name])["containers"][0]["resources"]
+    requested, limit = (int(resources[kind]["memory"].removesuffix("Mi")) for kind in ("requests", "limits"))
+
+    assert resident <= requested <= 4 * resident
+    assert limit >= 2 * resident, "what is killed for memory loses nothing, and costs a minute"
+    assert int(resources["requests"]["cpu"].removesuffix("m")) / 1e3 >= cores
+    assert "cpu" not in resources["limits"], "a worker that is throttled holds its messages for longer"
 
 
 def test_only_workers_hold_the_stripe_key_and_reach_stripe() -> None:
