@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from uuid import uuid4
 
-import pika
 import pytest
 
 from deploy.local.stack import Stack
@@ -31,16 +30,11 @@ def test_a_message_that_names_another_queue_is_settled_where_it_came_from(
     stack: Stack, consumer: FleetConsumer, claimed: str
 ) -> None:
     fields = {"queue_name": claimed, "actor_name": "charge", "args": [], "kwargs": {}, "options": {}}
-    publish(stack, "lookups", json.dumps({**fields, "message_id": str(uuid4()), "message_timestamp": 1}).encode())
+    body = json.dumps({**fields, "message_id": str(uuid4()), "message_timestamp": 1}).encode()
+    stack.rabbitmq.put(("lookups", body))
 
     message = next(consumer)
 
     assert message.queue_name == "lookups"
     consumer.ack(message)  # type: ignore[no-untyped-call]
     assert not consumer.known_tags
-
-
-def publish(stack: Stack, queue: str, body: bytes) -> None:
-    connection = pika.BlockingConnection(pika.URLParameters(stack.rabbitmq.url))
-    connection.channel().basic_publish("", queue, body)
-    connection.close()
