@@ -106,7 +106,8 @@ def _order_event(word: OrderWord) -> Contract:
         channel_bindings=_exchange(queues.ORDERS_EXCHANGE),
         channel_notes={
             "description": f"Publish here with the routing key; the fleet's own queue {queues.ORDERS_QUEUE} is bound "
-            f"with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is refused."
+            f"with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is refused. Publish with "
+            "publisher confirms and keep what was not confirmed: the broker may forget it without a word."
         },
     )
 

@@ -2,14 +2,14 @@
 
 The outermost ring of patience: it restarts payments and refunds whose message was lost from every queue, asks Stripe
 about those that wait for a webhook which never came, and about disputes too long unseen, carries out wishes that were
-left, and offers unmatched events again. Holds about to end, refunds that stand or failed, and disputes that nobody has
-answered become cases (db/cases.py), which close themselves.
+left, offers unmatched events again, and brings forward what has waited for a pause that is over. Holds about to end,
+refunds that stand or failed, and disputes that nobody has answered become cases (db/cases.py), which close themselves.
 It moves no money itself, and waking something twice is harmless, because the messages it appends are.
 """
 
 from loguru import logger
 
-from db import cancellation_steps, cases, disputes, standstill, watch
+from db import cancellation_steps, cases, disputes, pauses, standstill, watch
 from db.cancellation_steps import StandingRun
 from db.cases import CaseType
 from db.session import Database, Tx
@@ -36,6 +36,7 @@ from outbox.append import append
 from outbox.metrics import EVIDENCE_DUE, OLDEST_UNMATCHED
 from stripe_client.gateway import Gateway
 from workers.actor import actor
+from workers.pausing import LONGEST_WAIT_SECONDS, Paused
 from workers.settings import DisputeSettings, SweepSettings
 
 LIMIT = 500
@@ -59,6 +60,10 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
             "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
         )
     _alarm_unmatched(waiting)
+    with db.system_transaction() as tx:
+        woken = pauses.wake(tx, waiting_as=Paused.__name__, within_seconds=LONGEST_WAIT_SECONDS)
+    if woken:
+        logger.info("woke {} messages that had waited for a pause which is over", woken)
     with db.system_transaction() as tx:
         _keep_cases(tx, settings, of_disputes)
 
