@@ -47,11 +47,12 @@ def record(tx: Tx, orders: Sequence[NewOrder], *, by: str) -> set[PaymentId]:
         )
         INSERT INTO payments (
             tenant_id, payment_id, order_id, venue_id, buyer_id, amount_minor, currency, capture,
-            payment_method_id, customer_id, idempotency_key, state_by)
+            payment_method_id, customer_id, idempotency_key, group_id, state_by)
         SELECT
             current_tenant(), payment_id, order_id, (data ->> 'venue_id')::uuid, data ->> 'buyer_id',
             (data -> 'amount' ->> 'minor')::bigint, data -> 'amount' ->> 'currency', data ->> 'capture',
-            data ->> 'payment_method_id', data ->> 'customer_id', data ->> 'idempotency_key', %(by)s
+            data ->> 'payment_method_id', data ->> 'customer_id', data ->> 'idempotency_key',
+            (data ->> 'group_id')::uuid, %(by)s
         FROM incoming JOIN seen USING (order_id)
         RETURNING payment_id
         """,

@@ -18,7 +18,7 @@ from db import audit, audit_refunds, dead_letters
 from db import outbox as outbox_table
 from db.audit import BookedPayment
 from db.session import Database
-from messages.queues import DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
+from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
 from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
@@ -124,7 +124,8 @@ def _check_wishes(report: Report, asked: Asked, granted: set[str], still_queued:
 def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str, int], open_dead_letters: int) -> None:
     """Messages under way, and those a person must look at."""
     messages = report.kinds["messages under way"]
-    own = {name: count for name, count in depths.items() if name not in {DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE}}
+    others = {DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, NOTIFICATION_QUEUE}
+    own = {name: count for name, count in depths.items() if name not in others}
     messages.waiting = outbox.due + outbox.waiting + sum(max(0, count) for count in own.values())
     messages.dead = open_dead_letters + max(0, depths[DEAD_LETTER_QUEUE])
     messages.attempted = messages.waiting + messages.dead
