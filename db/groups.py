@@ -21,7 +21,7 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group as it stands. `is_over` and `event_is_off` are by the database's clock and book, at the time of reading."""
+    """A group as it stands. `now` is the database's clock when it was read; `event_is_off`: its event is cancelled."""
 
     tenant_id: TenantId
     group_id: UUID
@@ -193,6 +193,14 @@ def let_pay(tx: Tx, group_id: UUID, member_ids: Sequence[UUID], payment_id: Paym
         """,
         {"group": group_id, "members": list(member_ids), "payment_id": payment_id, "by": by},
     )
+
+
+def moves_of(tx: Tx, group_id: UUID) -> list[tuple[datetime, str, str | None]]:
+    """When the group came into which state, and why; the first one first."""
+    rows = tx.execute(
+        "SELECT at, to_state, reason FROM group_history WHERE group_id = %(id)s ORDER BY seq", {"id": group_id}
+    ).fetchall()
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def take_due_reminders(tx: Tx, group: Group) -> bool:

@@ -26,9 +26,9 @@
 A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
 and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
 
-The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0025) and refuses every other move by itself; a
-test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined payment open,
-and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0025) and refuses every other move by
+itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
+payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
 """
 
 from enum import StrEnum

@@ -132,10 +132,10 @@ def _tell(tx: Tx, of: Group, share: Share, state: MemberState, reason: str | Non
     if state in SECURED and share.state not in SECURED and of.state is GroupState.OPEN:
         append(tx, GroupMemberPaid(**_facts(of, share), held=state is MemberState.HELD, missing=missing))
         _wake_before_hold_ends(tx, of, share)
-        logger.info("a share of {} is {}, {} missing", share.share_minor, state.value, missing)
+        logger.info("a share of {} is {}, {} missing", Money(share.share_minor, of.currency), state.value, missing)
     elif state is MemberState.FAILED and of.state is GroupState.OPEN and not of.is_over:
         invite(tx, of, [share], again=reason)
-        logger.info("a share of {} failed ({}); its member is asked again", share.share_minor, reason)
+        logger.info("a share failed ({}); its member is asked again", reason)
     elif state is MemberState.REFUNDED:
         append(tx, GroupMemberRefunded(**_facts(of, share)))
 

@@ -67,17 +67,17 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         return rules.UNREADABLE
     if kind in PERIODIC:
         return rules.PASSED
-    if kind in {"cancel_event", "ops_refund"}:
+    if kind in {"cancel_event", "ops_refund", *judging_groups.KINDS}:
         return _judge_ops_work(kind, opened.payload, db)
-    if kind in judging_groups.KINDS:
-        return judging_groups.judge_work(kind, opened.payload, db)
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
     return _judge_of_payment(kind, opened.payload, db, stripe)
 
 
 def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
-    """A step of a mass cancellation, or a refund that an operator asked for: each knows whether it was taken."""
+    """A step of a mass cancellation, a refund that an operator asked for, a group: each knows whether it was taken."""
+    if kind in judging_groups.KINDS:
+        return judging_groups.judge_work(kind, payload, db)
     try:
         message = kind_to_message()[kind].model_validate(payload)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""The same look as judging.py takes, for letters about groups: the group's own work, and what the order service asked."""
+"""As judging.py, for letters about groups: the group's own work, and what the order service asked of one."""
 
 from typing import Any
 

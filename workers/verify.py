@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from db import audit, audit_refunds, dead_letters
+from db import audit, audit_groups, audit_refunds, dead_letters
 from db import outbox as outbox_table
 from db.audit import BookedPayment
 from db.session import Database
@@ -24,6 +24,7 @@ from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.payment_intents import listed
 from stripe_client.refunds import listed as listed_refunds
+from workers.verify_groups import check_groups
 from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
 from workers.verify_report import Report
 
@@ -88,11 +89,13 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
         _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
         _check_events(report, audit.inbox(tx))
         ledger = audit.stripe_balances(tx)
+        groups = audit_groups.groups(tx)
         _check_journals(report, *audit.journals(tx))
     _check_payments(report, book.values())
     check_charges(report, book, at_stripe)
     check_refunds(report, book, refunds, refunds_at_stripe, at_stripe)
     check_disputes(report, book, disputes, disputes_at_stripe)
+    check_groups(report, groups)
     _check_facts(report, asked, book.values(), depths)
     check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe)
     return report

@@ -85,6 +85,7 @@ def group_move(
     """
     secured = all(member in {"held", "paid"} for member in members)
     done = all(member in {"voided", "refunded"} for member in members)
+    move: Move | None = None
     match state:
         case "open" if event_is_off:
             move = Move("cancelled", "event_cancelled")
@@ -98,8 +99,6 @@ def group_move(
             move = Move("settled")
         case "expired" | "cancelled" if all_over and done:
             move = Move("voided")
-        case _:
-            move = None
     return move
 
 
