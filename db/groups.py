@@ -116,12 +116,13 @@ def open_group(tx: Tx, opening: Opening, *, told_by: str, fingerprint: bytes, by
 def _write_members(tx: Tx, opening: Opening, by: str) -> None:
     tx.execute(
         """
-        INSERT INTO group_members (tenant_id, group_id, member_id, place, buyer_id, share_minor, state_by)
-        SELECT current_tenant(), %(group_id)s, member_id, place, buyer_id, share_minor, %(by)s
+        INSERT INTO group_members (tenant_id, group_id, member_id, place, buyer_id, share_minor, currency, state_by)
+        SELECT current_tenant(), %(group_id)s, member_id, place, buyer_id, share_minor, %(currency)s, %(by)s
         FROM jsonb_to_recordset(%(members)s) AS m (member_id uuid, place integer, buyer_id text, share_minor bigint)
         """,
         {
             "group_id": opening.group_id,
+            "currency": opening.amount.currency,
             "by": by,
             "members": Jsonb(
                 [
@@ -134,13 +135,14 @@ def _write_members(tx: Tx, opening: Opening, by: str) -> None:
     holders = {ticket: member.member_id for member in opening.members for ticket in member.ticket_ids}
     tx.execute(
         """
-        INSERT INTO group_tickets (tenant_id, group_id, ticket_id, place, face_price_minor, seat, holder_id)
-        SELECT current_tenant(), %(group_id)s, ticket_id, place, face_price_minor, seat, holder_id
+        INSERT INTO group_tickets (tenant_id, group_id, ticket_id, place, face_price_minor, currency, seat, holder_id)
+        SELECT current_tenant(), %(group_id)s, ticket_id, place, face_price_minor, %(currency)s, seat, holder_id
         FROM jsonb_to_recordset(%(tickets)s) AS t (
             ticket_id uuid, place integer, face_price_minor bigint, seat text, holder_id uuid)
         """,
         {
             "group_id": opening.group_id,
+            "currency": opening.amount.currency,
             "tickets": Jsonb(
                 [
                     ticket.model_dump(mode="json")

@@ -24,6 +24,7 @@ CREATE TABLE groups (
     history_seq   integer NOT NULL DEFAULT 1,
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, group_id),
+    UNIQUE (tenant_id, group_id, currency),                        -- so that a share can name its group's currency
     FOREIGN KEY (tenant_id, venue_id) REFERENCES venues
 );
 -- What the sweep reads.
@@ -44,6 +45,7 @@ CREATE TABLE group_members (
     place        integer NOT NULL CHECK (place >= 1),
     buyer_id     text NOT NULL,
     share_minor  bigint NOT NULL CHECK (share_minor > 0),
+    currency     currency NOT NULL,
     payment_id   uuid,                                             -- what pays the share, as it stands; perhaps others too
     state        text NOT NULL DEFAULT 'invited' CONSTRAINT group_members_state_check CHECK (state IN (
                      'invited', 'paying', 'held', 'paid', 'failed', 'voided', 'refunded')),
@@ -54,7 +56,7 @@ CREATE TABLE group_members (
     PRIMARY KEY (tenant_id, group_id, member_id),
     UNIQUE (tenant_id, group_id, place),
     UNIQUE (tenant_id, group_id, buyer_id),
-    FOREIGN KEY (tenant_id, group_id) REFERENCES groups,
+    FOREIGN KEY (tenant_id, group_id, currency) REFERENCES groups (tenant_id, group_id, currency),
     FOREIGN KEY (tenant_id, payment_id) REFERENCES payments,
     CHECK (payment_id IS NOT NULL OR state IN ('invited', 'voided'))
 );
@@ -66,9 +68,11 @@ CREATE TABLE group_tickets (
     ticket_id        uuid NOT NULL,
     place            integer NOT NULL CHECK (place >= 1),
     face_price_minor bigint NOT NULL CHECK (face_price_minor >= 0),
+    currency         currency NOT NULL,
     seat             text NOT NULL,
     holder_id        uuid NOT NULL,                                -- whose ticket it is, whoever pays for it
     PRIMARY KEY (tenant_id, group_id, ticket_id),
+    FOREIGN KEY (tenant_id, group_id, currency) REFERENCES groups (tenant_id, group_id, currency),
     FOREIGN KEY (tenant_id, group_id, holder_id) REFERENCES group_members
 );
 
@@ -218,8 +222,9 @@ BEGIN
         END IF;
         RETURN NEW;
     END IF;
-    IF (NEW.tenant_id, NEW.group_id, NEW.member_id, NEW.place, NEW.buyer_id, NEW.share_minor)
-       IS DISTINCT FROM (OLD.tenant_id, OLD.group_id, OLD.member_id, OLD.place, OLD.buyer_id, OLD.share_minor) THEN
+    IF (NEW.tenant_id, NEW.group_id, NEW.member_id, NEW.place, NEW.buyer_id, NEW.share_minor, NEW.currency)
+       IS DISTINCT FROM (OLD.tenant_id, OLD.group_id, OLD.member_id, OLD.place, OLD.buyer_id, OLD.share_minor,
+        OLD.currency) THEN
         RAISE EXCEPTION 'member %: a share cannot change', OLD.member_id USING ERRCODE = 'restrict_violation';
     END IF;
     IF NEW.payment_id IS DISTINCT FROM OLD.payment_id AND OLD.state NOT IN ('invited', 'paying', 'failed') THEN

@@ -1,6 +1,6 @@
 """A tenant reads and writes its own rows only (M8). The tables are computed, so that a forgotten one is named."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -40,13 +40,17 @@ from db.settings import DatabaseSettings
 from db.tenants import Tenant
 from messages.ids import TicketId
 from messages.money import Money
+from outbox.intake.accept import accept
+from outbox.intake.offers import Outcome
+from outbox.intake.reading import Incoming
 from tests import factories
 from tests.conftest import Book
 
 MONEY = (
     "orders", "payments", "payment_history", "calls", "payment_attempts", "charges", "ledger_accounts",
     "ledger_journals", "ledger_entries", "refunds", "refund_history", "refund_tickets", "dispute_history",
-    "dispute_movements", "early_fraud_warnings",
+    "dispute_movements", "early_fraud_warnings", "groups", "group_members", "group_tickets", "group_attempts",
+    "group_history", "group_member_history", "purchase_limits",
 )  # fmt: skip
 ROLES = ("fleet", "fleet_tenant", "fleet_system", "fleet_ops")
 # A row copied from another tenant must fail because of whose it is, not because of the state it is in.
@@ -54,6 +58,8 @@ AS_NEW = {
     "payments": {"state": "requested", "history_seq": 1},
     "refunds": {"state": "requested", "history_seq": 1},
     "disputes": {"history_seq": 1},
+    "groups": {"state": "open", "history_seq": 1},
+    "group_members": {"state": "invited", "history_seq": 1, "payment_id": None},
 }
 
 
@@ -273,6 +279,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
         run, _ = event_cancellations.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
         cancellation_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
+    leave_a_group(db, tenant)
     wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
         ops_refunds.ask(tx, wish, awaits_approval=False)
@@ -292,6 +299,14 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     with db.system_transaction() as tx:
         inbox.receive(tx, event)
         dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
+
+
+def leave_a_group(db: Database, tenant: Tenant) -> None:
+    data = factories.group(tenant, tickets_per_buyer=4)
+    data["remind_at"] = [(datetime.now(UTC) + timedelta(hours=1)).isoformat()]
+    share = factories.share(data, 0)
+    events = [factories.group_event("opened", data), factories.group_event("share_paid_with", share)]
+    assert accept(db, [Incoming(event) for event in events]) == [Outcome.ACCEPTED] * 2
 
 
 def leave_a_dispute(tx: Tx, payment: Payment) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -32,39 +31,6 @@ THREE_D_SECURE = "pm_card_threeDSecure2Required"
 CARRIED = ("charge", "capture", "cancel", "refund", "group", "cancel_group", "lookup")
 
 
-def opening(of: Tenant, shares: Sequence[int] = (2000, 2000, 2000), **changes: Any) -> dict[str, Any]:
-    """The data of an `order.group_opened`: a ticket for each member, at the price of its share; a day's time."""
-    tickets = [
-        {"ticket_id": str(uuid4()), "face_price_minor": minor, "seat": f"B{seat}"} for seat, minor in enumerate(shares)
-    ]
-    members = [
-        {
-            "member_id": str(uuid4()),
-            "buyer_id": f"buyer-{place}",
-            "share_minor": minor,
-            "ticket_ids": [tickets[place]["ticket_id"]] if "tickets" not in changes else [],
-        }
-        for place, minor in enumerate(shares)
-    ]
-    return {
-        "group_id": str(uuid4()),
-        "tenant_id": str(of.tenant_id),
-        "venue_id": str(of.venues[0].venue_id),
-        "event_id": str(uuid4()),
-        "tickets": tickets,
-        "amount": {"minor": sum(shares), "currency": of.venues[0].currency},
-        "organiser_id": members[0]["member_id"],
-        "members": members,
-        "deadline": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
-    } | changes
-
-
-def group_event(word: str, data: dict[str, Any]) -> bytes:
-    """The event `order.group_<word>`, as the order service publishes it."""
-    kind = f"order.group_{word}"
-    return factories.event(data, type=kind, dataschema=f"urn:payment-fleet:{kind}:1")
-
-
 @dataclass
 class Party:
     """One group and those who pay it."""
@@ -79,7 +45,7 @@ class Party:
     def opened(
         cls, db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, *shares: int, **changes: Any
     ) -> "Party":
-        party = cls(db, owner, gateway, tenant, opening(tenant, shares or (2000, 2000, 2000), **changes))
+        party = cls(db, owner, gateway, tenant, factories.group(tenant, shares or (2000, 2000, 2000), **changes))
         assert party.tell("opened", party.data) is Outcome.ACCEPTED
         return party
 
@@ -88,19 +54,11 @@ class Party:
         return UUID(self.data["group_id"])
 
     def tell(self, word: str, data: dict[str, Any]) -> Outcome:
-        return accept(self.db, [Incoming(group_event(word, data))])[0]
+        return accept(self.db, [Incoming(factories.group_event(word, data))])[0]
 
     def share(self, place: int, card: str = HELD, **changes: Any) -> dict[str, Any]:
         """The data of `order.group_share_paid_with` for one member, with a key of its own."""
-        member = self.data["members"][place]
-        return {
-            "group_id": self.data["group_id"],
-            "tenant_id": str(self.tenant.tenant_id),
-            "member_id": member["member_id"],
-            "buyer_id": member["buyer_id"],
-            "payment_method_id": card,
-            "idempotency_key": f"click-{uuid4()}",
-        } | changes
+        return factories.share(self.data, place, payment_method_id=card, **changes)
 
     def pay(self, *places: int, card: str = HELD, **changes: Any) -> None:
         for place in places:
@@ -151,7 +109,9 @@ class Party:
     def let_deadline_pass(self) -> None:
         """The deadline lies a second back, and its message is due."""
         self.owner.execute("ALTER TABLE groups DISABLE TRIGGER a_group_moves_legally")
-        self.owner.execute("UPDATE groups SET deadline = clock_timestamp() - interval '1 s'")
+        self.owner.execute(
+            "UPDATE groups SET deadline = clock_timestamp() - interval '1 s' WHERE group_id = %s", [self.group_id]
+        )
         self.owner.execute("ALTER TABLE groups ENABLE TRIGGER a_group_moves_legally")
         self.owner.execute("UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'group'")
 

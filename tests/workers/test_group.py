@@ -16,8 +16,9 @@ from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
 from stripe_client.gateway import Gateway
+from tests import factories
 from tests.workers.cancelling import event_off
-from tests.workers.grouping import DECLINED, THREE_D_SECURE, Party, group_event
+from tests.workers.grouping import DECLINED, THREE_D_SECURE, Party
 from tests.workers.ledger import balances
 from workers.group import group
 
@@ -69,7 +70,7 @@ def test_a_share_is_an_ordinary_order_for_the_members_own_ticket(party: Party) -
 
 def test_every_message_twice_comes_to_the_same(party: Party, stripe_control: EmulatorControl) -> None:
     share = party.share(0)
-    body = group_event("share_paid_with", share)
+    body = factories.group_event("share_paid_with", share)
     assert party.tell("opened", party.data) is Outcome.DUPLICATE
     assert accept(party.db, [Incoming(body), Incoming(body)]) == [Outcome.ACCEPTED, Outcome.DUPLICATE]
     party.pay(1, 2)

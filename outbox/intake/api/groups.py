@@ -34,6 +34,7 @@ def open_group(tx: Tx, asked: Asked) -> Answer:
     organiser = next(member for member in request.members if member.member_id == request.organiser_id)
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=organiser.buyer_id):
         raise Problem(403, "this token reaches neither that venue nor that organiser", code="out-of-reach")
+    _refuse_a_buyers_limit(asked, request)
     opening = GroupOpened(**dict(request), tenant_id=asked.caller.tenant_id)
     try:
         groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by)
@@ -43,6 +44,13 @@ def open_group(tx: Tx, asked: Asked) -> Answer:
     except Unreadable as error:
         raise Problem(422, str(error), code="group-refused") from None
     return _accepted(tx, request.group_id, location=f"/groups/{request.group_id}")
+
+
+def _refuse_a_buyers_limit(asked: Asked, request: words.GroupRequest) -> None:
+    """The limit holds for every buyer of the event, so it is the venue's to set."""
+    venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
+    if request.tickets_per_buyer is not None and not venues_own:
+        raise Problem(403, "only the venue sets how many tickets a buyer may have", code="out-of-reach")
 
 
 def show(tx: Tx, asked: Asked) -> Answer:
