@@ -108,12 +108,7 @@ class Party:
 
     def let_deadline_pass(self) -> None:
         """The deadline lies a second back, and its message is due."""
-        self.owner.execute("ALTER TABLE groups DISABLE TRIGGER a_group_moves_legally")
-        self.owner.execute(
-            "UPDATE groups SET deadline = clock_timestamp() - interval '1 s' WHERE group_id = %s", [self.group_id]
-        )
-        self.owner.execute("ALTER TABLE groups ENABLE TRIGGER a_group_moves_legally")
-        self.owner.execute("UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'group'")
+        let_deadline_pass(self.owner, self.group_id)
 
     def group(self) -> Group:
         with self.db.transaction(self.tenant.tenant_id) as tx:
@@ -154,3 +149,14 @@ class Party:
 
     def buried(self) -> list[str]:
         return [row[0] for row in self.owner.execute("SELECT reason FROM dead_letters ORDER BY died_at").fetchall()]
+
+
+def let_deadline_pass(owner: psycopg.Connection, group_id: UUID) -> None:
+    """What was opened cannot change, so its guard is lifted; the table's lock keeps everybody out meanwhile."""
+    with owner.transaction():
+        owner.execute("ALTER TABLE groups DISABLE TRIGGER a_group_moves_legally")
+        owner.execute("UPDATE groups SET deadline = clock_timestamp() - interval '1 s' WHERE group_id = %s", [group_id])
+        owner.execute("ALTER TABLE groups ENABLE TRIGGER a_group_moves_legally")
+        owner.execute(
+            "UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'group' AND ordering_key = %s", [group_id]
+        )
