@@ -12,6 +12,8 @@ from db.session import Tx
 class BookedGroup:
     """A group with what its payments hold and keep: of those that pay a share, and of all others.
 
+    has_dead_letter: a person must act, also on a refund that came to nothing.
+
     kept_minor: captured and not given back, of the payments that pay the shares; live: payments that may still take
     money or hold it; stray_minor: captured and not given back, of payments whose place another has taken.
     """
@@ -36,7 +38,7 @@ def groups(tx: Tx) -> list[BookedGroup]:
             WITH paying AS (
                 SELECT
                     p.tenant_id, p.group_id, p.payment_id, p.state,
-                    coalesce(c.amount_minor - c.refunded_minor, 0) AS kept_minor,
+                    CASE WHEN d.is_lost THEN 0 ELSE coalesce(c.amount_minor - c.refunded_minor, 0) END AS kept_minor,
                     EXISTS (SELECT FROM group_members m
                             WHERE m.tenant_id = p.tenant_id AND m.group_id = p.group_id AND m.payment_id = p.payment_id)
                         AS pays_a_share,
@@ -46,10 +48,17 @@ def groups(tx: Tx) -> list[BookedGroup]:
                         OR EXISTS (SELECT FROM refunds r
                                    WHERE r.tenant_id = p.tenant_id AND r.payment_id = p.payment_id
                                      AND r.state IN ('requested', 'sending', 'pending', 'requires_action'))
-                        AS is_moving,
-                    EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = p.payment_id AND d.state = 'open')
-                        AS is_dead
+                        OR d.is_open AS is_moving,
+                    EXISTS (SELECT FROM dead_letters l WHERE l.payment_id = p.payment_id AND l.state = 'open')
+                        OR EXISTS (SELECT FROM refunds r
+                                   WHERE r.tenant_id = p.tenant_id AND r.payment_id = p.payment_id
+                                     AND r.state IN ('failed', 'refused', 'canceled')) AS is_dead
                 FROM payments p
+                CROSS JOIN LATERAL (
+                    SELECT coalesce(bool_or(d.status IN ('lost', 'prevented')), false) AS is_lost,
+                           coalesce(bool_or(d.status NOT IN ('won', 'lost', 'prevented', 'warning_closed')), false)
+                               AS is_open
+                    FROM disputes d WHERE (d.tenant_id, d.payment_id) = (p.tenant_id, p.payment_id)) AS d
                 LEFT JOIN charges c ON (c.tenant_id, c.payment_id) = (p.tenant_id, p.payment_id)
                 WHERE p.group_id IS NOT NULL
             )

@@ -16,7 +16,7 @@ from messages.ids import PaymentId, TicketId
 class Share:
     """A member and its payment as both stand; the payment's fields are None while nobody pays.
 
-    `given_back` is true when everything that was captured has gone back, by refunds that have succeeded.
+    `given_back` is true when everything that was captured has gone back, by refunds that have succeeded or a dispute.
     """
 
     member_id: UUID
@@ -40,11 +40,14 @@ class Share:
             object.__setattr__(self, "payment_state", PaymentState(self.payment_state))
 
 
+# A dispute that is lost is money given back, by the bank.
 _GIVEN_BACK = """
-    coalesce(c.refunded_minor = c.amount_minor
-             AND NOT EXISTS (SELECT FROM refunds r
-                             WHERE (r.tenant_id, r.payment_id) = (p.tenant_id, p.payment_id)
-                               AND r.state IN ('requested', 'sending', 'pending', 'requires_action')), false)
+    (coalesce(c.refunded_minor = c.amount_minor
+              AND NOT EXISTS (SELECT FROM refunds r
+                              WHERE (r.tenant_id, r.payment_id) = (p.tenant_id, p.payment_id)
+                                AND r.state IN ('requested', 'sending', 'pending', 'requires_action')), false)
+     OR EXISTS (SELECT FROM disputes d
+                WHERE (d.tenant_id, d.payment_id) = (p.tenant_id, p.payment_id) AND d.status IN ('lost', 'prevented')))
 """
 
 

@@ -7,14 +7,19 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from db import disputes
+from db.lifecycle import DisputeStatus
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.groups import GroupDue
+from messages.ids import PaymentId
+from messages.money import Money
 from messages.verdicts import GiveUp
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
+from outbox.refunding import NotRefundableError, request_capture
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.cancelling import event_off
@@ -320,6 +325,43 @@ def test_a_group_of_a_cancelled_event_is_called_off(party: Party) -> None:
     party.carry_out()
 
     assert party.state == "voided"
+
+
+def test_a_share_is_captured_whole_or_not_at_all(party: Party) -> None:
+    party.pay(0)
+    party.carry_out()
+    payment_id = party.shares()[0].payment_id
+    assert payment_id is not None
+
+    with (
+        party.db.transaction(party.tenant.tenant_id) as tx,
+        pytest.raises(NotRefundableError, match="share of a group"),
+    ):
+        request_capture(tx, payment_id=payment_id, amount=Money(1, "eur"))
+
+
+def test_what_a_bank_took_back_by_a_dispute_is_given_back(party: Party) -> None:
+    party.pay(0, capture="automatic")
+    party.carry_out()
+    payment_id = party.shares()[0].payment_id
+    dispute(party, payment_id, "needs_response")
+    party.let_deadline_pass()
+    party.carry_out()
+    assert (party.state, party.members()[0]) == ("expired", "paid")  # a refund beside it would pay twice
+
+    party.owner.execute("UPDATE disputes SET status = 'lost'")
+    party.wake()
+
+    assert (party.state, party.members()[0]) == ("voided", "refunded")
+    assert party.owner.execute("SELECT count(*) FROM refunds").fetchone() == (0,)
+
+
+def dispute(party: Party, payment_id: PaymentId | None, status: str) -> None:
+    now = datetime.now(UTC)
+    assert payment_id is not None
+    seen = disputes.Seen("dp_1", "ch_1", Money(2000, "eur"), "fraudulent", DisputeStatus(status), now, None, now)
+    with party.db.transaction(party.tenant.tenant_id) as tx:
+        disputes.record(tx, payment_id, seen, stage="chargeback", submitted=False, by="test")
 
 
 def test_an_unknown_group_is_for_a_person(db: Database, gateway: Gateway, tenant: Tenant) -> None:

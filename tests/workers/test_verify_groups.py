@@ -37,9 +37,10 @@ VOIDED = replace(SETTLED, state="voided", kept_minor=0)
         (replace(SETTLED, stray_minor=1, has_dead_letter=True), "dead"),
         (VOIDED, "done"),
         (replace(VOIDED, kept_minor=1), "unexpected"),
+        (replace(VOIDED, kept_minor=1, has_dead_letter=True), "dead"),
         (replace(VOIDED, live=1), "unexpected"),
         (replace(VOIDED, stray_minor=1), "unexpected"),
-        (replace(VOIDED, state="open", is_over=False), "waiting"),
+        (replace(VOIDED, state="open", is_over=False, is_waited_for=True), "waiting"),
         (replace(VOIDED, state="open"), "lost"),
         (replace(VOIDED, state="complete"), "lost"),
         (replace(VOIDED, state="complete", has_dead_letter=True), "dead"),
@@ -54,3 +55,12 @@ def test_a_group_is_counted_as_what_it_is(group: BookedGroup, count: str) -> Non
 
     assert getattr(report.kinds["groups"], count) == report.kinds["groups"].attempted == 1
     assert bool(report.findings) == (count in {"lost", "unexpected"})
+
+
+def test_a_group_that_waits_for_its_members_keeps_nobody_from_being_quiet() -> None:
+    report = Report()
+
+    check_groups(report, [replace(VOIDED, state="open", is_over=False)])
+
+    assert report.kinds["groups with their members"].waiting == 1
+    assert report.quiet
