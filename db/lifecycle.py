@@ -1,4 +1,5 @@
-"""The states of a payment, a refund, a dispute, a group and its members, and ONE table of legal moves for each.
+"""The states of a payment, a refund, a dispute, a share and its transfers, a group and its members, and ONE table of
+legal moves for each.
 
     requested -> canceled (before anything was sent)
               -> charging -+-> succeeded
@@ -17,6 +18,10 @@
     lost -> won | appeal_needs_response -> appeal_under_review -> won | lost
     anything but a closed one -> prevented
 
+    share     held (in escrow) -> released -> settled -> (more was taken back, or a loss was won) released | held
+    transfer  requested -> sending -> paid | refused (its shares are measured anew), or canceled before it was sent
+    reversal  requested -> sending -> reversed | short (what did not come back is a receivable)
+
     open -> complete (every share secured) -> settled (every share captured)      of a group
       |        +------------------------------+-> cancelled -> voided
       +-> expired | cancelled -> voided
@@ -26,8 +31,8 @@
 A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
 and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
 
-The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0025) and refuses every other move by
-itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0020, 0025) and refuses every other move
+by itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
 payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
 """
 
@@ -184,6 +189,54 @@ SECURED = frozenset({_M.HELD, _M.PAID})
 MISSING = frozenset({_M.INVITED, _M.FAILED})
 
 
+class ShareState(StrEnum):
+    HELD = "held"
+    RELEASED = "released"
+    SETTLED = "settled"
+
+
+_H = ShareState
+SHARE_MOVES: dict[ShareState, frozenset[ShareState]] = {
+    _H.HELD: frozenset({_H.RELEASED, _H.SETTLED}),
+    _H.RELEASED: frozenset({_H.SETTLED}),
+    _H.SETTLED: frozenset({_H.RELEASED, _H.HELD}),
+}
+
+
+class TransferState(StrEnum):
+    REQUESTED = "requested"
+    SENDING = "sending"
+    PAID = "paid"
+    REFUSED = "refused"
+    CANCELED = "canceled"
+
+
+_T = TransferState
+TRANSFER_MOVES: dict[TransferState, frozenset[TransferState]] = {
+    _T.REQUESTED: frozenset({_T.SENDING, _T.PAID, _T.CANCELED}),
+    _T.SENDING: frozenset({_T.PAID, _T.REFUSED}),
+    _T.PAID: frozenset(),
+    _T.REFUSED: frozenset(),
+    _T.CANCELED: frozenset(),
+}
+
+
+class ReversalState(StrEnum):
+    REQUESTED = "requested"
+    SENDING = "sending"
+    REVERSED = "reversed"
+    SHORT = "short"
+
+
+_V = ReversalState
+REVERSAL_MOVES: dict[ReversalState, frozenset[ReversalState]] = {
+    _V.REQUESTED: frozenset({_V.SENDING, _V.SHORT}),
+    _V.SENDING: frozenset({_V.REVERSED, _V.SHORT}),
+    _V.REVERSED: frozenset(),
+    _V.SHORT: frozenset(),
+}
+
+
 def states_that_may_become(state: PaymentState) -> list[str]:
     """Names of the states from which `state` can be reached in one move."""
     return sorted(origin.value for origin, targets in PAYMENT_MOVES.items() if state in targets)
@@ -192,6 +245,21 @@ def states_that_may_become(state: PaymentState) -> list[str]:
 def refund_states_that_may_become(state: RefundState) -> list[str]:
     """The same for a refund."""
     return sorted(origin.value for origin, targets in REFUND_MOVES.items() if state in targets)
+
+
+def share_states_that_may_become(state: ShareState) -> list[str]:
+    """The same for a share."""
+    return sorted(origin.value for origin, targets in SHARE_MOVES.items() if state in targets)
+
+
+def transfer_states_that_may_become(state: TransferState) -> list[str]:
+    """The same for a transfer."""
+    return sorted(origin.value for origin, targets in TRANSFER_MOVES.items() if state in targets)
+
+
+def reversal_states_that_may_become(state: ReversalState) -> list[str]:
+    """The same for a reversal."""
+    return sorted(origin.value for origin, targets in REVERSAL_MOVES.items() if state in targets)
 
 
 def statuses_that_may_become(status: DisputeStatus) -> list[str]:

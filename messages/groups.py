@@ -40,7 +40,7 @@ class Group(Word):
     """One order, its price in shares that add up to it, and by when they must be paid.
 
     A ticket that no member names is the organiser's. `tickets_per_buyer` limits what one buyer may have of the event,
-    by single orders and in groups together, from now on.
+    by single orders and in groups together, from now on. `event_ends_at` is as of an order.
     """
 
     group_id: UUID
@@ -53,6 +53,7 @@ class Group(Word):
     deadline: AwareDatetime
     remind_at: tuple[AwareDatetime, ...] = Field(default=(), max_length=5)
     tickets_per_buyer: int | None = Field(default=None, ge=1, le=1_000)
+    event_ends_at: AwareDatetime | None = None
 
     @field_validator("amount")
     @classmethod

@@ -48,6 +48,16 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.shares import (
+    AccountLookupRequested,
+    EscrowDue,
+    ReversalRequested,
+    ShareDue,
+    ShareSettled,
+    ShareTakenBack,
+    StatementsDue,
+    TransferRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
@@ -87,6 +97,13 @@ ROUTES: dict[type[Message], Route] = {
     # Reminders and deadlines are written when the group is opened, and may be due months later.
     GroupDue: Route("groups", 12, 0.5, 120.0, 60, 200 * 86_400),
     GroupCancelDue: Route("groups", 12, 0.5, 120.0, 60, 86_400),
+    # A share waits in its row, not in a message. What asks Stripe for money waits as long as a refund does.
+    ShareDue: Route("shares", 12, 1.0, 120.0, 60, 7 * 86_400),
+    TransferRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    ReversalRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    AccountLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    EscrowDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    StatementsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
@@ -106,7 +123,7 @@ ROUTES: dict[type[Message], Route] = {
 FIRST: frozenset[type[Message]] = frozenset(
     {
         *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
-        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested, ReversalRequested),
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
@@ -116,7 +133,7 @@ LAST: frozenset[type[Message]] = frozenset(
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
 # goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
-HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested, TransferRequested}
 
 
 def urgency_of(message: Message) -> Urgency:
@@ -145,6 +162,8 @@ PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     GroupExpired,
     GroupMemberRefunded,
     GroupVoided,
+    ShareSettled,
+    ShareTakenBack,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"

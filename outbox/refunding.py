@@ -171,7 +171,7 @@ def _cancel_instead(
 
 def _amount(tx: Tx, payment: Payment, left: Money, amount: Money | None, ticket_ids: Sequence[TicketId]) -> Money:
     if ticket_ids:
-        prices = orders.face_prices(tx, payment.order_id)
+        prices = orders.ticket_prices(tx, payment.order_id)
         if strangers := [str(ticket) for ticket in ticket_ids if ticket not in prices]:
             raise NotRefundableError("ticket_unknown", f"not in this order: {', '.join(strangers)}")
         amount = Money(sum(prices[ticket] for ticket in ticket_ids), payment.currency)

@@ -46,10 +46,12 @@ def write(
     return meaning
 
 
-def read(gateway: Gateway, family: str, path: str, params: Json) -> stripe.StripeResponse:
-    """A GET; it changes nothing, so every trouble is a verdict."""
+def read(
+    gateway: Gateway, family: str, path: str, params: Json, *, account_id: str | None = None
+) -> stripe.StripeResponse:
+    """A GET, in a connected account when one is named; it changes nothing, so every trouble is a verdict."""
     try:
-        return gateway.call(family, lambda: gateway.send("get", path, params))
+        return gateway.call(family, lambda: gateway.send("get", path, params, account_id=account_id))
     except (stripe.StripeError, BreakerOpenError) as error:
         raise _verdict(error, path) from None
 

@@ -15,7 +15,7 @@ from db.dead_letters import Sealed
 from db.session import Database
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
-from messages.orders import EventCancelled, RefundOfOrderRequested
+from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequested
 from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
 from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
@@ -148,6 +148,8 @@ def _judge_wish(event: Decoded, wish: Wish, db: Database) -> Judgement:
         with db.transaction(event.tenant_id) as tx:
             off = event_cancellations.of_event(tx, event.tenant_id, wish.event_id)
         return rules.judge_order(None, known=off is not None, same=True, amount=None)
+    if isinstance(wish, EventScheduled):  # the latest word counts, whenever it comes
+        return rules.judge_order(None, known=False, same=False, amount=None)
     with db.transaction(event.tenant_id) as tx:
         payment_id = orders.payment_of(tx, wish.order_id)
         made = refunds.by_request_key(tx, event.key)

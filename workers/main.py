@@ -48,7 +48,10 @@ from workers import (
     replay,
     retention,
     seal_ledger,
+    share,
     sweep,
+    transfer,
+    transfer_reversal,
     webhook,
 )
 from workers.actor import ACTORS, Actor
@@ -76,8 +79,11 @@ __all__ = [
     "replay",
     "retention",
     "seal_ledger",
+    "share",
     "start",
     "sweep",
+    "transfer",
+    "transfer_reversal",
     "webhook",
 ]
 

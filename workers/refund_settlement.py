@@ -23,6 +23,7 @@ from outbox.grouping import wake_group
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.distribution import take_back, wake
 from workers.sharing import shares_of
 
 # A request of ours that holds the amount is refused by Stripe within its next try.
@@ -48,6 +49,8 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
     state = RefundState(answer.status)
     moved = refunds.move(tx, refund, state, by=by, reason=answer.failure_reason, stripe_id=answer.stripe_refund_id)
     _book(tx, payment, refund, answer)
+    if moved and state in DEAD_REFUNDS:
+        wake(tx, payment.payment_id)
     if moved or known is None:
         _tell(tx, refund, state, answer.failure_reason or state.value)
         wake_group(tx, payment)
@@ -57,6 +60,7 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
 def refuse(tx: Tx, refund: Refund, refusal: Refused, *, by: str) -> None:
     """Stripe will not give this back; the reservation is free again, and a person sees why."""
     if refunds.move(tx, refund, RefundState.REFUSED, by=by, reason=refusal.code):
+        wake(tx, refund.payment_id)
         append(tx, _failed(refund, refusal.code))
         logger.error("Stripe refused the refund of {}: {}", refund.amount, refusal.sentence)
 
@@ -108,6 +112,7 @@ def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> Non
             )
             journal = Journal("refund", answer.stripe_refund_id, entries)
             ledger.post_together(tx, payment.payment_id, [journal, *_of_balance(answer.balance, -refund.amount)])
+            take_back(tx, payment, parts.venue, fee_borne=parts.fee_borne, source_id=answer.stripe_refund_id)
     if answer.returned is not None and refund_books.mark_failure_booked(
         tx, refund, balance_transaction_id=answer.returned.balance_transaction_id
     ):

@@ -33,6 +33,7 @@ from stripe_client.outcomes import (
 )
 from stripe_client.payment_intents import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.distribution import freeze, wake
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
@@ -117,6 +118,7 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         )
         entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
         journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
+        journals += freeze(tx, payment, outcome.amount, fee, by=by)
         ledger.post_together(tx, payment.payment_id, journals)
         facts = _facts(payment) | {"amount": outcome.amount}
         if payment.cancel_reason is None:
@@ -127,6 +129,7 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
             _refund_late_success(tx, payment, outcome)
     elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
         ledger.post_together(tx, payment.payment_id, _balance_journals(outcome))
+        wake(tx, payment.payment_id)
 
 
 def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:

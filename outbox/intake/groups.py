@@ -18,11 +18,11 @@ from db.groups import Group
 from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
 from db.session import Tx
 from messages import trace
+from messages.group_lines import lines_of_shares, together
 from messages.groups import GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp, Means, share_order_id
 from messages.ids import PaymentId
 from messages.money import LARGEST_MINOR, Money
 from messages.orders import OrderPlaced, Ticket
-from messages.share_lines import lines_of_shares, together
 from outbox import grouping
 from outbox.append import append
 from outbox.intake.offers import (
@@ -33,6 +33,7 @@ from outbox.intake.offers import (
     check_limits,
     check_venues,
     fingerprint_of,
+    note_when_events_end,
     take,
 )
 from outbox.metrics import GROUPS
@@ -77,6 +78,7 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> Outcom
         return _repetition(tx, opening.group_id, fingerprint)
     if opening.tickets_per_buyer is not None:
         purchase_limits.set_limit(tx, opening.event_id, opening.tickets_per_buyer)
+    note_when_events_end(tx, [opening])
     check_limits(tx, [(opening.event_id, member.buyer_id) for member in opening.members])
     group = _locked(tx, opening.group_id)
     GROUPS.labels(group.state.value).inc()

@@ -15,7 +15,7 @@ import orjson
 import uuid_utils.compat as uuid_utils
 from loguru import logger
 
-from db import event_cancellations, orders, payments, purchase_limits, tenants
+from db import event_cancellations, orders, payments, purchase_limits, recipients, selling_rules, tenants
 from db.orders import NewOrder
 from db.session import Tx
 from messages.base import Message, Word
@@ -25,6 +25,7 @@ from messages.orders import OrderPlaced
 from messages.payments import ChargeRequested
 from messages.redaction import redact_value
 from messages.refunds import CancelRequested
+from messages.resales import OrderResold, ResaleRule, outside_of
 from outbox.append import append_traced
 
 
@@ -41,6 +42,10 @@ class Unreadable(Exception):  # noqa: N818  it names what the order is; each doo
 
 class Contradiction(Unreadable):
     """Another order is known by the same id; the first one stands."""
+
+
+# Optional fields of an order that its first version did not have.
+ADDED_LATER = frozenset({"event_ends_at"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,10 @@ class Offer:
 
 def fingerprint_of(word: Word) -> bytes:
     """SHA-256 of a word in canonical form."""
-    return sha256(orjson.dumps(word.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
+    said = word.model_dump(mode="json")
+    # A field that came later is no part of an order that leaves it out: its fingerprint stays what it was.
+    said = {name: value for name, value in said.items() if name not in ADDED_LATER or value is not None}
+    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> list[Outcome]:
@@ -82,12 +90,14 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> li
         psycopg.DataError, psycopg.IntegrityError: the book refused the order.
     """
     check_venues(tx, [offer.order for offer in offers])
+    _admit_resales(tx, [offer.order for offer in offers if isinstance(offer.order, OrderResold)])
     firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
     off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in firsts})
     new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
     accepted = [offer for offer in offers if offer.payment_id in new]
     # A group's tickets were counted when it was opened.
     check_limits(tx, [(offer.order.event_id, offer.order.buyer_id) for offer in accepted if offer.group_id is None])
+    note_when_events_end(tx, [offer.order for offer in accepted])
     append_traced(tx, [(_first_message(tx, tenant_id, offer, off, by), offer.trace_id) for offer in accepted])
     return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
 
@@ -125,6 +135,32 @@ def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
             raise Unreadable(f"venue {order.venue_id} is unknown to this tenant")
         if known[order.venue_id] != order.amount.currency:
             raise Unreadable(f"the venue sells in {known[order.venue_id]}, not in {order.amount.currency}")
+
+
+def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
+    """Raises Unreadable for a price that the venue's rule forbids; the sellers are known afterwards."""
+    if not resales:
+        return
+    rules = selling_rules.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
+    for order in resales:
+        rule = rules.get((order.venue_id, order.event_id), ResaleRule())
+        for ticket in order.tickets:
+            if forbidden := outside_of(rule, ticket):
+                raise Unreadable(forbidden)
+    recipients.ensure_sellers(
+        tx, [order.seller.model_dump(mode="json") | {"currency": order.amount.currency} for order in resales]
+    )
+
+
+def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> None:
+    """Keep what new orders say of when their events end; what was said by the venue itself stands."""
+    told = [
+        {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
+        for order in new
+        if order.event_ends_at is not None
+    ]
+    if told:
+        selling_rules.schedule_events(tx, told, overrule=False)
 
 
 def _repetition(tx: Tx, offer: Offer) -> Outcome:

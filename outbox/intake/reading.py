@@ -9,16 +9,17 @@ from messages import trace
 from messages.base import CloudEvent, dataschema
 from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import TenantId
-from messages.orders import EventCancelled, OrderCancelled, OrderPlaced, RefundOfOrderRequested
+from messages.orders import EventCancelled, EventScheduled, OrderCancelled, OrderPlaced, RefundOfOrderRequested
 from messages.queues import LARGEST_ORDER_BYTES
+from messages.resales import OrderResold
 from outbox.intake.offers import Offer, Unreadable
 
 GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
-Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | GroupWish
+Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupWish
 WORDS: dict[str, type[OrderPlaced | Wish]] = {
     word.event_type: word
     for word in (
-        *(OrderPlaced, RefundOfOrderRequested, OrderCancelled, EventCancelled),
+        *(OrderPlaced, OrderResold, RefundOfOrderRequested, OrderCancelled, EventCancelled, EventScheduled),
         *(GroupOpened, GroupSharePaidWith, GroupToppedUp, GroupCancelled),
     )
 }

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from messages.group_lines import lines_of_shares, together
 from messages.groups import GroupOpened, share_order_id
 from messages.ids import TicketId
 from messages.orders import Ticket
-from messages.share_lines import lines_of_shares, together
 
 TICKETS = [str(uuid4()) for _ in range(2)]
 MEMBERS = [str(uuid4()) for _ in range(2)]
