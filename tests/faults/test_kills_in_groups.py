@@ -29,6 +29,7 @@ def test_groups_are_all_or_nothing_in_spite_of_kills(fleet: Fleet) -> None:
     every = [*complete, *expiring, *unwanted, *called_off]
     fleet.publish(*(told("opened", group) for group in every))
     fleet.publish(*(told("share_paid_with", factories.share(group, 0, capture="automatic")) for group in every))
+    fleet.wait_until(lambda: paid(fleet) == len(every), "the first share of each is captured")
     fleet.wait_until_quiet()
     for point in POINTS:
         fleet.arm(point)
@@ -65,6 +66,10 @@ def told(word: str, data: dict[str, Any]) -> Publication:
 
 def ids(group: dict[str, Any]) -> dict[str, Any]:
     return {"group_id": group["group_id"], "tenant_id": group["tenant_id"]}
+
+
+def paid(fleet: Fleet) -> int:
+    return int(fleet.rows("SELECT count(*) FROM group_members WHERE state = 'paid'")[0]["count"])
 
 
 def states(fleet: Fleet) -> Counter[str]:
