@@ -19,6 +19,7 @@ from messages.money import Money
 from messages.refunds import RefundFailed, RefundSucceeded
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
+from outbox.grouping import wake_group
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
 from workers.balance_journals import conversion, stripe_fee
@@ -56,6 +57,7 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
         wake(tx, payment.payment_id)
     if moved or known is None:
         _tell(tx, refund, state, answer.failure_reason or state.value)
+        wake_group(tx, payment)
     return refund
 
 

@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
+# Others have them: nothing of ours is due.
+RESTING_GROUPS = "groups with their members"
+RESTING_KINDS = frozenset({"payments with buyer or bank", RESTING_GROUPS})
+
 Balances = dict[tuple[UUID, str], int]
 
 
@@ -48,7 +52,7 @@ class Report:
     @property
     def quiet(self) -> bool:
         """Nothing waits for us any more."""
-        return not any(count.waiting for kind, count in self.kinds.items() if kind != "payments with buyer or bank")
+        return not any(count.waiting for kind, count in self.kinds.items() if kind not in RESTING_KINDS)
 
     def as_dict(self) -> dict[str, Any]:
         return {
