@@ -16,11 +16,15 @@ from messages.ids import PaymentId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class StandingMovement:
-    """What stands, and the kind of the message that moves it on; `payment_id` of a share only."""
+    """What stands, and the kind of the message that moves it on; `payment_id` of a share only.
+
+    `account_id`: the account whose standing a share waits for; Stripe is asked for that.
+    """
 
     tenant_id: TenantId
     payment_id: PaymentId | None
     subject_id: UUID
+    account_id: str | None
     wake_as: str
 
 
@@ -37,7 +41,8 @@ _AT_REST: LiteralString = """
 # refund or a dispute has just touched may have a gap again; two days are longer than a sweep can be away unseen.
 _STANDING: LiteralString = (
     """
-    SELECT s.tenant_id, s.payment_id, s.share_id AS subject_id, 'share' AS wake_as
+    SELECT s.tenant_id, s.payment_id, s.share_id AS subject_id,
+           CASE WHEN s.waits_for = 'capability' THEN r.account_id END AS account_id, 'share' AS wake_as
     FROM shares s JOIN recipients r USING (tenant_id, recipient_id)
     WHERE s.state = 'released' AND s.looked_at < clock_timestamp() - make_interval(secs => %(age)s)
       AND NOT (s.waits_for IS NOT DISTINCT FROM 'account' AND r.account_id IS NULL)
@@ -46,7 +51,7 @@ _STANDING: LiteralString = (
     + _AT_REST
     + """
     UNION
-    SELECT s.tenant_id, s.payment_id, s.share_id, 'share'
+    SELECT s.tenant_id, s.payment_id, s.share_id, NULL, 'share'
     FROM share_returns b JOIN shares s USING (tenant_id, share_id)
     WHERE b.at BETWEEN clock_timestamp() - interval '2 days' AND clock_timestamp() - make_interval(secs => %(age)s)
       AND s.looked_at < b.at AND s.state <> 'released' AND
@@ -54,11 +59,11 @@ _STANDING: LiteralString = (
     + _AT_REST
     + """
     UNION ALL
-    SELECT t.tenant_id, NULL, t.transfer_id, 'transfer' FROM transfers t
+    SELECT t.tenant_id, NULL, t.transfer_id, NULL, 'transfer' FROM transfers t
     WHERE t.state IN ('requested', 'sending') AND t.kind <> 'destination'
       AND t.state_since < clock_timestamp() - make_interval(secs => %(age)s)
     UNION ALL
-    SELECT v.tenant_id, NULL, v.reversal_id, 'transfer_reversal' FROM transfer_reversals v
+    SELECT v.tenant_id, NULL, v.reversal_id, NULL, 'transfer_reversal' FROM transfer_reversals v
     WHERE v.state IN ('requested', 'sending') AND v.state_since < clock_timestamp() - make_interval(secs => %(age)s)
     """
 )
@@ -92,7 +97,8 @@ def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StandingMovem
                 WHERE w.not_before <= clock_timestamp()            -- else another sweep was first, after our look
                 RETURNING subject
             )
-            SELECT tenant_id, payment_id, subject_id, wake_as FROM alone JOIN woken ON subject = subject_id::text
+            SELECT tenant_id, payment_id, subject_id, account_id, wake_as
+            FROM alone JOIN woken ON subject = subject_id::text
             """,
             {"age": older_than_seconds, "limit": limit},
         ).fetchall()

@@ -18,7 +18,7 @@ from db.share_standstill import StandingMovement
 from messages.base import Message
 from messages.crash_points import crash_point
 from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
-from messages.shares import EscrowDue, ReversalRequested, ShareDue, TransferRequested
+from messages.shares import AccountLookupRequested, EscrowDue, ReversalRequested, ShareDue, TransferRequested
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from workers.actor import actor
@@ -87,7 +87,9 @@ def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> boo
 def _wake(db: Database, patience_seconds: float) -> None:
     with db.system_transaction() as tx:
         standing = share_standstill.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
-        append(tx, *map(_message, standing))
+        append(tx, *[_message(one) for one in standing if one.account_id is None])
+        accounts = sorted({one.account_id for one in standing if one.account_id is not None})
+        append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
     if standing:
         logger.info("woke {} shares, transfers and reversals that stood still", len(standing))
 

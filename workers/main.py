@@ -27,8 +27,8 @@ from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.governor import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
-from workers import actor as actors
 from workers import (
+    account_lookup,
     cancel,
     cancel_event,
     capture,
@@ -55,11 +55,13 @@ from workers import (
     transfer_reversal,
     webhook,
 )
+from workers import actor as actors
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
+    "account_lookup",
     "cancel",
     "cancel_event",
     "capture",

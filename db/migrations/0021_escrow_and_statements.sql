@@ -103,3 +103,7 @@ DROP POLICY ops_queue ON outbox;
 CREATE POLICY ops_queue ON outbox FOR INSERT TO fleet_ops WITH CHECK (kind IN (
     'classify', 'replay', 'cancel_event', 'ops_refund', 'dispute_evidence', 'dispute_close', 'dispute_lookup',
     'ops_escrow', 'account_lookup'));
+
+-- A tenant's worker whose transfer was refused wants the account looked at, which is the platform's and no tenant's.
+CREATE POLICY asks_about_accounts ON outbox FOR INSERT TO fleet_tenant
+    WITH CHECK (tenant_id IS NULL AND kind = 'account_lookup');
