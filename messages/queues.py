@@ -51,6 +51,8 @@ from messages.replays import ClassifyDue, ReplayDue
 from messages.shares import (
     AccountLookupRequested,
     EscrowDue,
+    EscrowReleased,
+    OpsEscrowDue,
     ReversalRequested,
     ShareDue,
     ShareSettled,
@@ -109,6 +111,7 @@ ROUTES: dict[type[Message], Route] = {
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     # A person waits for the answer.
     OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
+    OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
@@ -162,6 +165,7 @@ PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     GroupExpired,
     GroupMemberRefunded,
     GroupVoided,
+    EscrowReleased,
     ShareSettled,
     ShareTakenBack,
 )

@@ -10,7 +10,7 @@ It moves no money itself, and waking something twice is harmless, because the me
 
 from loguru import logger
 
-from db import cancellation_steps, cases, disputes, group_standstill, pauses, standstill, watch
+from db import cancellation_steps, disputes, group_standstill, pauses, standstill, watch
 from db.cancellation_steps import StandingRun
 from db.cases import CaseType
 from db.session import Database, Tx
@@ -38,6 +38,7 @@ from outbox.append import append
 from outbox.metrics import EVIDENCE_DUE, GROUPS_STANDING, OLDEST_UNMATCHED
 from stripe_client.gateway import Gateway
 from workers.actor import actor
+from workers.keeping_cases import keep_cases
 from workers.pausing import LONGEST_WAIT_SECONDS, Paused
 from workers.settings import DisputeSettings, SweepSettings
 
@@ -111,23 +112,9 @@ def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -
         CaseType.DISPUTE_EVIDENCE_DUE: watch.evidence_due(tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600),
     }
     EVIDENCE_DUE.set(len(found[CaseType.DISPUTE_EVIDENCE_DUE]))
-    for kind, findings in found.items():
-        known = cases.known_subjects(tx, kind)
-        for finding in [finding for finding in findings if finding.subject not in known]:
-            cases.open_case(
-                tx,
-                type=kind,
-                subject=finding.subject,
-                details=finding.details,
-                tenant_id=finding.tenant_id,
-                payment_id=finding.payment_id,
-                amount=finding.amount,
-            )
-            if kind is CaseType.DISPUTE_EVIDENCE_DUE:
-                _tell_evidence_due(tx, finding)
-            logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
-        gone = known - {finding.subject for finding in findings}
-        cases.close_all(tx, types=[kind], subjects=sorted(gone), by="sweep", because="it is well again")
+    for kind, finding in keep_cases(tx, found, by="sweep"):
+        if kind is CaseType.DISPUTE_EVIDENCE_DUE:
+            _tell_evidence_due(tx, finding)
 
 
 def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
