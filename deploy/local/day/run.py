@@ -37,7 +37,7 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify_report import NOT_OURS_TO_MOVE, Report
 
 # A day here lasts minutes, so its patience is that of minutes as well.
 IMPATIENT = {
@@ -206,7 +206,7 @@ def _waits_long(db: Database) -> int:
 def _rests(report: Report, waits_long: int) -> bool:
     """Nothing waits for us, but what must wait for a day."""
     allowed = {"messages under way": waits_long, "payments": waits_long}
-    kinds = {kind: count for kind, count in report.kinds.items() if kind != "payments with buyer or bank"}
+    kinds = {kind: count for kind, count in report.kinds.items() if kind not in NOT_OURS_TO_MOVE}
     return all(count.waiting <= allowed.get(kind, 0) for kind, count in kinds.items())
 
 
