@@ -100,20 +100,27 @@ def take_back(tx: Tx, payment: Payment, given: Money, *, fee_borne: Money, sourc
     shares.take_back(tx, source_id, returns)
     _book_returns(tx, payment, cut, returns, kind="clawback", source_id=source_id)
     for share, taken in zip(cut, returns, strict=True):
-        if amount := taken.returned.minor + taken.borne.minor:
-            append(
-                tx,
-                ShareTakenBack(
-                    tenant_id=share.tenant_id,
-                    payment_id=share.payment_id,
-                    order_id=share.order_id,
-                    share_id=share.share_id,
-                    recipient_id=share.recipient_id,
-                    amount=Money(amount, share.currency),
-                    source=source_id,
-                ),
-                _due(share),
-            )
+        _follow(tx, share, taken, source_id)
+
+
+def _follow(tx: Tx, share: Share, taken: Return, source_id: str) -> None:
+    """What was paid is to come back. What was not is only less now: that needs no work, and nobody hears of it."""
+    amount = taken.returned.minor + taken.borne.minor
+    if amount and (share.reached_minor or share.moving):
+        told = ShareTakenBack(
+            tenant_id=share.tenant_id,
+            payment_id=share.payment_id,
+            order_id=share.order_id,
+            share_id=share.share_id,
+            recipient_id=share.recipient_id,
+            amount=Money(amount, share.currency),
+            source=source_id,
+        )
+        append(tx, told, _due(share))
+    elif share.waits_for is not None or taken.borne.minor:
+        append(tx, _due(share))
+    elif taken.returned.minor == share.left_minor:
+        shares.move(tx, share, ShareState.SETTLED, by="distribution", reason="everything was given back")
 
 
 def give_again(tx: Tx, payment: Payment, *, source_id: str) -> None:
