@@ -32,9 +32,28 @@ from messages.groups import (
     GroupToppedUp,
     GroupVoided,
 )
-from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
+from messages.ids import (
+    OrderId,
+    PaymentId,
+    RecipientId,
+    RefundId,
+    ReversalId,
+    ShareId,
+    TenantId,
+    TicketId,
+    TransferId,
+    VenueId,
+)
 from messages.money import Money
-from messages.orders import Device, EventCancelled, OrderCancelled, OrderPlaced, RefundOfOrderRequested, Ticket
+from messages.orders import (
+    Device,
+    EventCancelled,
+    EventScheduled,
+    OrderCancelled,
+    OrderPlaced,
+    RefundOfOrderRequested,
+    Ticket,
+)
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -56,6 +75,17 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.resales import OrderResold, ResoldTicket, Seller
+from messages.shares import (
+    AccountLookupRequested,
+    EscrowDue,
+    ReversalRequested,
+    ShareDue,
+    ShareSettled,
+    ShareTakenBack,
+    StatementsDue,
+    TransferRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
@@ -66,6 +96,8 @@ ORDER = OrderId(UUID("019aa5b2-7c80-7b11-a2d4-6e8f0c1b3a59"))
 REFUND = RefundId(UUID("019aa5b9-1f40-7e21-b3c5-7d9e0f1a2b3c"))
 AMOUNT = Money(17_000, "eur")
 DISPUTE = "dp_1SVbR4LkdIwHu7ixQ2mW8yTz"
+SHARE = ShareId(UUID("019aa5b2-9d11-7c02-a5b6-c7d8e9f00111"))
+ARTIST = RecipientId(UUID("019aa5b0-3c4d-7f5e-8a60-7c8d9e0f1a2b"))
 EVIDENCE_DUE = AT.replace(month=12, day=2, hour=23, minute=59, second=59, microsecond=0)
 
 # TEST-NET-3 (RFC 5737) and Stripe's own test payment method: they belong to nobody.
@@ -86,11 +118,28 @@ ORDER_PLACED = OrderPlaced(
     device=Device(ip=ip_address("203.0.113.7"), user_agent="Mozilla/5.0 (X11; Linux x86_64)", fingerprint="d3v1c3"),
 )
 
+_RESOLD = ORDER_PLACED.tickets[0]
+ORDER_RESOLD = OrderResold.model_validate(
+    ORDER_PLACED.model_dump()
+    | {
+        "buyer_id": "buyer-31116",
+        "tickets": (ResoldTicket(**_RESOLD.model_dump(), price_minor=9_000),),
+        "amount": Money(9_000, "eur"),
+        "idempotency_key": "resale-7d1e4c90-click-1",
+        "event_ends_at": EVIDENCE_DUE,
+        "seller": Seller(
+            recipient_id=RecipientId(UUID("019aa5b2-8e91-7a02-9b3c-4d5e6f708192")),
+            name="buyer-20718",
+            account_id="acct_1SVbS9LkdIwHu7ix",
+        ),
+    }
+)
+
 BATCH = UUID("019aa5b3-7c11-7d02-9a4e-2f6b1c0d8e77")
 
 GROUP = UUID("019aa5b4-3d10-7c11-8b22-1f2e3d4c5b6a")
 ANNA, BEN = UUID("019aa5b4-3d11-7000-8000-0000000000a1"), UUID("019aa5b4-3d11-7000-8000-0000000000b2")
-SHARE = {
+GROUP_SHARE = {
     "tenant_id": TENANT,
     "group_id": GROUP,
     "member_id": BEN,
@@ -100,9 +149,10 @@ SHARE = {
 GROUP_DEADLINE = AT.replace(day=24, hour=20, minute=0, second=0, microsecond=0)
 
 GroupWord = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
-OrderWord = OrderPlaced | RefundOfOrderRequested | OrderCancelled | EventCancelled | GroupWord
+OrderWord = OrderPlaced | RefundOfOrderRequested | OrderCancelled | EventScheduled | EventCancelled | GroupWord
 ORDER_EVENTS: tuple[OrderWord, ...] = (
     ORDER_PLACED,
+    ORDER_RESOLD,
     RefundOfOrderRequested(
         order_id=ORDER,
         tenant_id=TENANT,
@@ -110,6 +160,9 @@ ORDER_EVENTS: tuple[OrderWord, ...] = (
         note="seat B-13 cannot be used",
     ),
     OrderCancelled(order_id=ORDER, tenant_id=TENANT, note="the buyer called"),
+    EventScheduled(
+        event_id=ORDER_PLACED.event_id, venue_id=ORDER_PLACED.venue_id, tenant_id=TENANT, ends_at=EVIDENCE_DUE
+    ),
     EventCancelled(event_id=ORDER_PLACED.event_id, tenant_id=TENANT, note="storm warning"),
     GroupOpened(
         group_id=GROUP,
@@ -156,6 +209,12 @@ MESSAGES: tuple[Message, ...] = (
     RefundLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
     CaptureRequested(tenant_id=TENANT, payment_id=PAYMENT),
     CancelRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    ShareDue(tenant_id=TENANT, payment_id=PAYMENT, share_id=SHARE),
+    TransferRequested(tenant_id=TENANT, transfer_id=TransferId(UUID("019aa5b2-9e20-7b31-8c42-d5e6f7081930"))),
+    ReversalRequested(tenant_id=TENANT, reversal_id=ReversalId(UUID("019aa5ba-0f31-7a42-9b53-c6d7e8f90a41"))),
+    AccountLookupRequested(account_id="acct_1SVbS9LkdIwHu7ix"),
+    EscrowDue(due_at=AT.replace(second=0, microsecond=0)),
+    StatementsDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
     WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     DisputeLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     EvidenceSubmissionRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
@@ -232,13 +291,30 @@ PUBLIC_EVENTS: tuple[Fact, ...] = (
     DisputeClosed(
         tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, dispute_id=DISPUTE, amount=AMOUNT, outcome="lost"
     ),
-    GroupMemberInvited.model_validate(SHARE | {"deadline": GROUP_DEADLINE}),
-    GroupReminderDue.model_validate(SHARE | {"deadline": GROUP_DEADLINE}),
-    GroupMemberPaid.model_validate(SHARE | {"payment_id": PAYMENT, "held": True, "missing": 1}),
+    GroupMemberInvited.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
+    GroupReminderDue.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
+    GroupMemberPaid.model_validate(GROUP_SHARE | {"payment_id": PAYMENT, "held": True, "missing": 1}),
     GroupCompleted(tenant_id=TENANT, group_id=GROUP, amount=AMOUNT, payment_ids=(PAYMENT,)),
     GroupExpired(tenant_id=TENANT, group_id=GROUP, because="deadline", reason="deadline", missing=(BEN,)),
-    GroupMemberRefunded.model_validate(SHARE | {"payment_id": PAYMENT}),
+    GroupMemberRefunded.model_validate(GROUP_SHARE | {"payment_id": PAYMENT}),
     GroupVoided(tenant_id=TENANT, group_id=GROUP),
+    ShareSettled(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        share_id=SHARE,
+        recipient_id=ARTIST,
+        amount=Money(1_700, "eur"),
+    ),
+    ShareTakenBack(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        share_id=SHARE,
+        recipient_id=ARTIST,
+        amount=Money(850, "eur"),
+        source="re_3SVbPzLkdIwHu7ix1pQ9rStU",
+    ),
 )
 
 
@@ -260,7 +336,7 @@ def order_event(word: OrderWord) -> CloudEvent:
 def _subject(word: OrderWord) -> UUID:
     if isinstance(word, GroupWord):
         return word.group_id
-    return word.event_id if isinstance(word, EventCancelled) else word.order_id
+    return word.event_id if isinstance(word, EventCancelled | EventScheduled) else word.order_id
 
 
 def public_event(fact: Fact) -> CloudEvent:
