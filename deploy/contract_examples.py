@@ -79,6 +79,7 @@ from messages.resales import OrderResold, ResoldTicket, Seller
 from messages.shares import (
     AccountLookupRequested,
     EscrowDue,
+    EscrowReleased,
     ReversalRequested,
     ShareDue,
     ShareSettled,
@@ -298,6 +299,14 @@ PUBLIC_EVENTS: tuple[Fact, ...] = (
     GroupExpired(tenant_id=TENANT, group_id=GROUP, because="deadline", reason="deadline", missing=(BEN,)),
     GroupMemberRefunded.model_validate(GROUP_SHARE | {"payment_id": PAYMENT}),
     GroupVoided(tenant_id=TENANT, group_id=GROUP),
+    EscrowReleased(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        event_id=ORDER_PLACED.event_id,
+        amount=Money(16_150, "eur"),
+        reason="the event is over",
+    ),
     ShareSettled(
         tenant_id=TENANT,
         payment_id=PAYMENT,
