@@ -34,7 +34,8 @@ def _show(found: Plan) -> None:
     first = found.breaks_first
     screen.print(f"Breaks first: {first.name}, at {first.most_per_second:.0f} orders a second: {first.advice}.")
     source = f"{measured()['source']} ({measured()['machine']}, load {measured()['load_average']:g})"
+    assumed = found.assumed
     screen.print(
-        f"Measured: {source}. Assumed: Stripe answers in {found.assumed['stripe_seconds']:g} s, nothing is filled "
-        f"beyond {found.assumed['fullest']:.0%}, charges are {found.assumed['share_of_charges']:.0%} of the workers' CPU."
+        f"Measured: {source}. Assumed: Stripe answers in {assumed['stripe_seconds']:g} s, nothing is filled beyond "
+        f"{assumed['fullest']:.0%}, charges are {assumed['share_of_charges']:.0%} of the workers' CPU."
     )
