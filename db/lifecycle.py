@@ -1,4 +1,4 @@
-"""The states of a payment, a refund and a dispute, and ONE table of legal moves for each.
+"""The states of a payment, a refund, a dispute and a mint, and ONE table of legal moves for each.
 
     requested -> canceled (before anything was sent)
               -> charging -+-> succeeded
@@ -17,12 +17,16 @@
     lost -> won | appeal_needs_response -> appeal_under_review -> won | lost
     anything but a closed one -> prevented
 
+    queued -> submitted -> mined -> confirmed -> voiding -> voided (the ticket was refunded)
+      ^          |  ^-------+----------+ (reorganised away)
+      +-- failed, or the transaction came to nothing; a refund before the mint -> canceled
+
 A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
 and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
 
-The database holds the same tables (legal_moves, migrations 0001, 0008, 0009) and refuses every other move by itself; a
-test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined payment open,
-and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0030) and refuses every other move by
+itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
+payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
 """
 
 from enum import StrEnum
@@ -131,6 +135,50 @@ FORBIDS_REFUND = frozenset(
 )
 
 
+class MintState(StrEnum):
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    MINED = "mined"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+
+
+_M = MintState
+MINT_MOVES: dict[MintState, frozenset[MintState]] = {
+    _M.QUEUED: frozenset({_M.SUBMITTED, _M.CONFIRMED, _M.FAILED, _M.CANCELED}),
+    _M.SUBMITTED: frozenset({_M.MINED, _M.QUEUED, _M.FAILED}),
+    _M.MINED: frozenset({_M.CONFIRMED, _M.SUBMITTED}),
+    _M.CONFIRMED: frozenset({_M.SUBMITTED, _M.VOIDING}),
+    _M.FAILED: frozenset({_M.QUEUED, _M.CANCELED}),
+    _M.CANCELED: frozenset(),
+    _M.VOIDING: frozenset({_M.VOIDED, _M.CONFIRMED}),
+    _M.VOIDED: frozenset({_M.VOIDING}),
+}
+
+
+class SlotState(StrEnum):
+    """One nonce of a signer. `lost`: somebody else's transaction took it; `final`: too deep to be reorganised."""
+
+    OPEN = "open"
+    MINED = "mined"
+    FINAL = "final"
+    REVERTED = "reverted"
+    LOST = "lost"
+
+
+_L = SlotState
+SLOT_MOVES: dict[SlotState, frozenset[SlotState]] = {
+    _L.OPEN: frozenset({_L.MINED, _L.REVERTED, _L.LOST}),
+    _L.MINED: frozenset({_L.FINAL, _L.OPEN}),
+    _L.FINAL: frozenset({_L.OPEN}),
+    _L.REVERTED: frozenset({_L.OPEN}),
+    _L.LOST: frozenset({_L.OPEN}),
+}
+
+
 def states_that_may_become(state: PaymentState) -> list[str]:
     """Names of the states from which `state` can be reached in one move."""
     return sorted(origin.value for origin, targets in PAYMENT_MOVES.items() if state in targets)
@@ -144,3 +192,8 @@ def refund_states_that_may_become(state: RefundState) -> list[str]:
 def statuses_that_may_become(status: DisputeStatus) -> list[str]:
     """The same for a dispute."""
     return sorted(origin.value for origin, targets in DISPUTE_MOVES.items() if status in targets)
+
+
+def mint_states_that_may_become(state: MintState) -> list[str]:
+    """The same for a mint."""
+    return sorted(origin.value for origin, targets in MINT_MOVES.items() if state in targets)

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, TicketId
+from messages.orders import OrderPlaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ def fingerprint_of(tx: Tx, order: NewOrder) -> bytes | None:
         {"order_id": order.order_id, "source": order.event_source, "event_id": order.event_id},
     ).fetchone()
     return bytes(row[0]) if row else None
+
+
+def get(tx: Tx, order_id: OrderId) -> OrderPlaced | None:
+    """The order as it was placed; None when the tenant has no such order."""
+    row = tx.execute("SELECT order_data FROM orders WHERE order_id = %(id)s", {"id": order_id}).fetchone()
+    return OrderPlaced.model_validate(row[0] | {"device": {}}) if row else None
 
 
 def face_prices(tx: Tx, order_id: OrderId) -> dict[TicketId, int]:

@@ -8,7 +8,7 @@ the end: the buyer's bank may send the money back, and then the obligation to th
 from loguru import logger
 from psycopg import errors
 
-from db import calls, ledger, refund_books, refunds
+from db import calls, ledger, mints, refund_books, refunds
 from db.ledger import Journal
 from db.lifecycle import DEAD_REFUNDS, RefundState
 from db.payments import Payment
@@ -48,6 +48,8 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
     moved = refunds.move(tx, refund, state, by=by, reason=answer.failure_reason, stripe_id=answer.stripe_refund_id)
     _book(tx, payment, refund, answer)
     if moved or known is None:
+        if state is RefundState.SUCCEEDED:
+            mints.take_back(tx, payment.payment_id, by=by)
         _tell(tx, refund, state, answer.failure_reason or state.value)
     return refund
 
