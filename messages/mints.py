@@ -26,33 +26,37 @@ class MintRetryRequested(Message):
     ticket_id: TicketId
 
 
-class TicketFact(PublicEvent):
-    """What is told of a ticket's token. `token_id` is 0x and 64 digits."""
+class TicketMinted(PublicEvent):
+    """The token exists, with as many blocks above it as the fleet asks for, and belongs to `owner`.
 
+    `token_id` is 0x and 64 digits, here and in the events below.
+    """
+
+    event_type: ClassVar[str] = "ticket.minted"
     order_id: OrderId
     ticket_id: TicketId
     token_id: str
-
-
-class TicketMinted(TicketFact):
-    """The token exists, with as many blocks above it as the fleet asks for, and belongs to `owner`."""
-
-    event_type: ClassVar[str] = "ticket.minted"
     chain_id: int
     contract: str
     owner: str
 
 
-class TicketMintFailed(TicketFact):
+class TicketMintFailed(PublicEvent):
     """There will be no token unless a person helps; `reason` says why. The ticket stays paid."""
 
     event_type: ClassVar[str] = "ticket.mint_failed"
+    order_id: OrderId
+    ticket_id: TicketId
+    token_id: str
     reason: str
 
 
-class TicketVoided(TicketFact):
+class TicketVoided(PublicEvent):
     """The ticket was refunded, and its token lies where nobody can move it."""
 
     event_type: ClassVar[str] = "ticket.voided"
+    order_id: OrderId
+    ticket_id: TicketId
+    token_id: str
     chain_id: int
     contract: str

@@ -23,15 +23,20 @@ from db import (
     failures,
     inbox,
     ledger,
+    mint_settings,
+    mints,
     ops_refunds,
     payments,
     refunds,
+    series,
 )
 from db.cases import CaseType
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
 from db.lifecycle import DisputeStatus
+from db.mint_settings import MintSettings
+from db.mints import NewMint
 from db.ops_refunds import NewOpsRefund
 from db.payments import Attempt, Payment
 from db.refunds import NewRefund
@@ -40,6 +45,7 @@ from db.settings import DatabaseSettings
 from db.tenants import Tenant
 from messages.ids import TicketId
 from messages.money import Money
+from messages.tokens import series_of, token_id_of
 from tests import factories
 from tests.conftest import Book
 
@@ -54,6 +60,7 @@ AS_NEW = {
     "payments": {"state": "requested", "history_seq": 1},
     "refunds": {"state": "requested", "history_seq": 1},
     "disputes": {"history_seq": 1},
+    "mints": {"state": "queued", "history_seq": 1},
 }
 
 
@@ -62,7 +69,7 @@ def neighbour(db: Database, owner: psycopg.Connection, tenant: Tenant) -> Tenant
     """Another tenant; both have rows in every table."""
     other = factories.tenant(owner)
     for each in (tenant, other):
-        leave_a_row_everywhere(db, each)
+        leave_a_row_everywhere(db, owner, each)
     return other
 
 
@@ -252,7 +259,8 @@ def insert(tx: Tx, owner: psycopg.Connection, table: str, row: dict[str, object]
     tx.execute(statement.format(sql.Identifier(table), names), [Jsonb(row)])
 
 
-def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
+def leave_a_row_everywhere(db: Database, owner: psycopg.Connection, tenant: Tenant) -> None:
+    mint_settings.write(owner, tenant.tenant_id, [MintSettings(tenant.venues[0].venue_id, "on")])
     payment = factories.requested(db, tenant)
     intent, charge, message_id = f"pi_{uuid4().hex}", f"ch_{uuid4().hex}", uuid4()
     with db.transaction(tenant.tenant_id) as tx:
@@ -268,6 +276,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
         api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
         leave_a_dispute(tx, payment)
+        leave_a_mint(tx, payment)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
         cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
@@ -292,6 +301,15 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     with db.system_transaction() as tx:
         inbox.receive(tx, event)
         dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
+
+
+def leave_a_mint(tx: Tx, payment: Payment) -> None:
+    event_id, ticket_id = uuid4(), TicketId(uuid4())
+    name = series_of(payment.tenant_id, event_id)
+    series.ensure(tx, event_id=event_id, venue_id=payment.venue_id, series=name)
+    of_order = {"payment_id": payment.payment_id, "order_id": payment.order_id, "event_id": event_id}
+    new = [NewMint(ticket_id, token_id_of(name, ticket_id), None)]
+    mints.request(tx, **of_order, venue_id=payment.venue_id, new=new, by="test")
 
 
 def leave_a_dispute(tx: Tx, payment: Payment) -> None:

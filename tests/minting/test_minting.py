@@ -1,8 +1,6 @@
 """A paid ticket becomes one token on a real chain, and the book follows it there step by step."""
 
-import psycopg
-
-from tests.minting.conftest import BUYER, CONFIRMATIONS, ROYALTY, Chain, Sales, until_confirmed
+from tests.minting.conftest import BUYER, ROYALTY, Chain, Sales, until_confirmed
 from workers.minting.run import Minter
 
 
