@@ -82,14 +82,14 @@ def take_lease(tx: Tx, *, chain_id: int, address: str, holder: str, seconds: flo
     return Lease(chain_id, address, row[0]) if row else None
 
 
-def give_back_lease(tx: Tx, lease: Lease) -> None:
+def give_back_lease(tx: Tx, *, chain_id: int, holder: str) -> None:
     """A process that ends in good order lets the next begin at once."""
     tx.execute(
         """
         UPDATE signers SET lease_holder = NULL, lease_until = NULL
-        WHERE (chain_id, address, lease_generation) = (%(chain_id)s, %(address)s, %(generation)s)
+        WHERE chain_id = %(chain_id)s AND lease_holder = %(holder)s
         """,
-        {"chain_id": lease.chain_id, "address": lease.address, "generation": lease.generation},
+        {"chain_id": chain_id, "holder": holder},
     )
 
 

@@ -206,18 +206,21 @@ def mark_included(tx: Tx, slot: Slot, *, reverted: bool, tx_hash: str, block: tu
 
 
 def reopen(tx: Tx, slot_id: UUID) -> bool:
-    """Its block is no longer of the chain, or whoever took its nonce is gone: it is to be sent again."""
-    return (
-        tx.execute(
-            """
-            UPDATE slots
-            SET state = 'open', mined_hash = NULL, block_number = NULL, block_hash = NULL, gas_used = NULL
-            WHERE slot_id = %(slot_id)s AND state IN ('mined', 'final', 'reverted', 'lost')
-            """,
-            {"slot_id": slot_id},
-        ).rowcount
-        == 1
+    """Its block is no longer of the chain, or whoever took its nonce is gone: it is to be sent again, at once.
+
+    Nodes differ: geth takes transactions of such a block back into its pool, others forget them.
+    """
+    reopened = tx.execute(
+        """
+        UPDATE slots
+        SET state = 'open', mined_hash = NULL, block_number = NULL, block_hash = NULL, gas_used = NULL
+        WHERE slot_id = %(slot_id)s AND state IN ('mined', 'final', 'reverted', 'lost')
+        """,
+        {"slot_id": slot_id},
     )
+    if reopened.rowcount:
+        tx.execute("UPDATE attempts SET last_sent_at = NULL WHERE slot_id = %(slot_id)s", {"slot_id": slot_id})
+    return reopened.rowcount == 1
 
 
 def mark_final(tx: Tx, slot_id: UUID) -> bool:

@@ -20,14 +20,15 @@ from db.session import Database
 from db.tenants import Tenant
 from deploy.local import chain as local_chain
 from deploy.local.memory import Memory
+from deploy.local.mints.faulty_node import FaultyNode
 from messages.ids import TicketId
-from messages.mints import MintRequested
+from messages.mints import MintRequested, MintRetryRequested
 from messages.payments import ChargeRequested
-from messages.tokens import checksummed
+from messages.tokens import checksummed, keccak256
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers.charge import charge
-from workers.mint import mint
+from workers.mint import mint, mint_retry
 from workers.minting import run
 from workers.minting.run import Minter
 from workers.minting.settings import ChainSettings
@@ -64,7 +65,7 @@ class Chain:
 
     def reorganise(self, depth: int) -> None:
         """The last blocks are replaced by empty ones; their transactions are gone from the node as well."""
-        self.rpc("anvil_reorg", {"depth": depth, "txBlockPairs": []})
+        self.rpc("anvil_reorg", depth, [])
 
     def owner_of(self, token_id: str) -> str:
         answer = self.rpc("eth_call", {"to": self.server.contract, "data": "0x6352211e" + token_id[2:]}, "latest")
@@ -78,6 +79,15 @@ class Chain:
     def tokens_of(self, owner: str) -> int:
         data = "0x70a08231" + owner[2:].lower().rjust(64, "0")
         return int(self.rpc("eth_call", {"to": self.server.contract, "data": data}, "latest"), 16)
+
+    def administer(self, selector: str) -> None:
+        """Revoke or grant the minter's role, with a transaction of the admin (who is the minter here)."""
+        role, minter = keccak256(b"MINTER_ROLE").hex(), self.server.signer.address
+        self.rpc("anvil_impersonateAccount", minter)
+        data = "0x" + selector + role + minter[2:].lower().rjust(64, "0")
+        self.rpc("eth_sendTransaction", {"from": minter, "to": self.server.contract, "data": data, "gas": "0x30d40"})
+        self.rpc("anvil_stopImpersonatingAccount", minter)
+        self.mine()
 
     def nonce(self) -> int:
         return int(self.rpc("eth_getTransactionCount", self.server.signer.address, "latest"), 16)
@@ -176,6 +186,13 @@ class Sales:
         request = MintRequested(tenant_id=self.tenant.tenant_id, payment_id=sold.payment.payment_id)
         mint(request, self.db, self.gateway)
 
+    def retry(self, ticket_id: UUID) -> None:
+        payment_id = self.mint_of(ticket_id).payment_id
+        again = MintRetryRequested(
+            tenant_id=self.tenant.tenant_id, payment_id=payment_id, ticket_id=TicketId(ticket_id)
+        )
+        mint_retry(again, self.db, self.gateway)
+
     def mint_of(self, ticket_id: UUID) -> Mint:
         with self.db.transaction(self.tenant.tenant_id) as tx:
             found = mints.get(tx, TicketId(ticket_id))
@@ -198,3 +215,63 @@ def until_confirmed(minter: Minter, chain: Chain) -> None:
         chain.mine()
     chain.mine(CONFIRMATIONS)
     minter.tick()
+
+
+@pytest.fixture
+def node(anvil: local_chain.Chain) -> Iterator[FaultyNode]:
+    """A node that misbehaves as a test tells it to, in front of the sound one."""
+    with FaultyNode(anvil.url) as faulty:
+        yield faulty
+
+
+@pytest.fixture
+def over_faulty_node(db: Database, chain: Chain, node: FaultyNode) -> Minter:
+    """A minter that reaches the chain by way of that node alone, and loses its patience at once."""
+    settings = chain_settings(chain.server, chain_rpc_urls=SecretStr(node.url), chain_stuck_seconds=0.001)
+    return new_minter(db, settings)
+
+
+@dataclass
+class Books:
+    """What the book says of transactions."""
+
+    owner: psycopg.Connection
+
+    def slots(self) -> list[tuple[int, str, str]]:
+        return self.owner.execute("SELECT nonce, kind, state FROM slots ORDER BY nonce").fetchall()
+
+    def attempts(self, nonce: int) -> list[tuple[int, int]]:
+        return self.owner.execute(
+            "SELECT max_fee_wei, tip_wei FROM attempts JOIN slots USING (slot_id) WHERE nonce = %s ORDER BY number",
+            [nonce],
+        ).fetchall()
+
+    def history(self, ticket_id: UUID) -> list[str]:
+        rows = self.owner.execute("SELECT to_state FROM mint_history WHERE ticket_id = %s ORDER BY seq", [ticket_id])
+        return [state for (state,) in rows]
+
+    def told(self) -> list[str]:
+        rows = self.owner.execute("SELECT kind FROM outbox WHERE exchange = 'payments' AND kind LIKE 'ticket.%%'")
+        return sorted(kind for (kind,) in rows)
+
+    def waits(self) -> list[str]:
+        return [reason for (reason,) in self.owner.execute("SELECT reason FROM mint_waits")]
+
+
+@pytest.fixture
+def books(owner: psycopg.Connection) -> Books:
+    return Books(owner)
+
+
+def submit(minter: Minter, chain: Chain) -> None:
+    """The royalty is set and mined, and the mint is sent; it waits for a block."""
+    minter.tick()
+    chain.mine()
+    minter.tick()
+
+
+def confirm(minter: Minter, chain: Chain) -> None:
+    """One block for the mint, and as many as it takes above it."""
+    for _ in range(CONFIRMATIONS + 1):
+        chain.mine()
+        minter.tick()
