@@ -17,8 +17,10 @@ from db.mint_settings import MintSettings
 from db.mints import Mint
 from db.payments import Payment
 from db.session import Database
+from db.slots import Call
 from db.tenants import Tenant
 from deploy.local import chain as local_chain
+from deploy.local.chain import CHAIN_ID
 from deploy.local.memory import Memory
 from deploy.local.mints.faulty_node import FaultyNode
 from messages.ids import TicketId
@@ -28,10 +30,12 @@ from messages.tokens import checksummed, keccak256
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers.charge import charge
+from workers.gateways.transactions import sign
 from workers.mint import mint, mint_retry
 from workers.minting import run
 from workers.minting.run import Minter
 from workers.minting.settings import ChainSettings
+from workers.rules.gas import GWEI, Fees
 
 NO_CHAIN = "no anvil on this machine: `make chain` puts it under .local/chain where npm is there"
 CONFIRMATIONS = 3
@@ -88,6 +92,14 @@ class Chain:
         self.rpc("eth_sendTransaction", {"from": minter, "to": self.server.contract, "data": data, "gas": "0x30d40"})
         self.rpc("anvil_stopImpersonatingAccount", minter)
         self.mine()
+
+    def send(self, data: bytes, *, to: str | None = None, nonce: int | None = None) -> None:
+        """A transaction that is signed with the minter's key, past the minter; dear, so that it is mined first."""
+        signer = self.server.signer
+        call = Call("test", to or self.server.contract, data, 500_000)
+        at = self.nonce() if nonce is None else nonce
+        fees = Fees(50 * GWEI, 5 * GWEI)
+        self.rpc("eth_sendRawTransaction", "0x" + sign(signer, call, chain_id=CHAIN_ID, nonce=at, fees=fees).raw.hex())
 
     def nonce(self) -> int:
         return int(self.rpc("eth_getTransactionCount", self.server.signer.address, "latest"), 16)

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.slots import Call
 from deploy.local.chain import CHAIN_ID
 from deploy.local.mints.faulty_node import (
     Fault,
@@ -35,9 +34,8 @@ from tests.minting.conftest import (
     submit,
     until_confirmed,
 )
-from workers.gateways.transactions import sign
 from workers.minting.run import Minter
-from workers.rules.gas import GWEI, Fees
+from workers.rules.gas import GWEI
 
 REVERTS = "0x60006000fd"
 
@@ -180,7 +178,7 @@ def test_a_nonce_that_somebody_else_used_is_given_up_and_the_tickets_take_the_ne
     chain.mine()
     node.next("eth_sendRawTransaction", forget)
     minter.tick()
-    _send_with_our_key(chain, chain.nonce())
+    chain.send(b"", to=chain.server.signer.address)
 
     chain.mine(CONFIRMATIONS + 1)
     minter.tick()
@@ -300,13 +298,6 @@ def test_a_chain_that_was_wiped_is_another_chain(
 def test_the_node_of_another_chain_stops_the_start(db: Database, chain: Chain) -> None:
     with pytest.raises(SettingsError, match=f"CHAIN_ID is 1, and the nodes are of chain {CHAIN_ID}"):
         new_minter(db, chain_settings(chain.server, chain_id=1))
-
-
-def _send_with_our_key(chain: Chain, nonce: int) -> None:
-    signer = chain.server.signer
-    call = Call("fill", signer.address, b"", 21_000)
-    signed = sign(signer, call, chain_id=CHAIN_ID, nonce=nonce, fees=Fees(50 * GWEI, 5 * GWEI))
-    chain.rpc("eth_sendRawTransaction", "0x" + signed.raw.hex())
 
 
 def _while_the_contract_reverts(chain: Chain) -> None:

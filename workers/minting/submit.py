@@ -54,8 +54,7 @@ def submit(means: Means, lease: Lease) -> bool:
         queued = mints.ready(tx, limit=means.settings.chain_batch)
     if not queued or room <= 0:
         return False
-    _mint(means, lease, queued)
-    return room > 1
+    return _mint(means, lease, queued) and room > 1
 
 
 def _set_royalty(means: Means, lease: Lease, wanted: Series) -> bool:
@@ -82,21 +81,23 @@ def _void(means: Means, lease: Lease, wanted: Sequence[Mint]) -> None:
     _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mints.begin_voiding)
 
 
-def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> None:
-    """Send what is not on the chain yet; what is there already needs nothing."""
+def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
+    """Send what is not on the chain yet; what is there already needs nothing. True when something was sent."""
     owners = means.tickets.owners([mint.token_id for mint in queued])
     if found := [mint for mint in queued if owners[mint.token_id] is not None]:
         _adopt(means, found)
     missing = [mint for mint in queued if owners[mint.token_id] is None]
     if not missing:
-        return None
+        return False
     try:
         gas = _estimate(means, _data(missing))
     except _WouldRevertError as error:
-        return _find_the_bad_one(means, missing, str(error))
+        _find_the_bad_one(means, missing, str(error))
+        return False
     if gas > MOST_GAS and len(missing) > 1:
         return _mint(means, lease, missing[: len(missing) // 2])
-    return _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mints.begin)
+    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mints.begin)
+    return True
 
 
 def _data(carried: Sequence[Mint]) -> bytes:
