@@ -46,7 +46,9 @@ def write(owner: psycopg.Connection[Any], tenant_id: TenantId, settings: Sequenc
             venue_id uuid, mints text, custodial_wallet text, refunded_tokens text, royalty_receiver text,
             royalty_basis_points integer)
         ON CONFLICT (tenant_id, venue_id) DO UPDATE
-        SET mints = EXCLUDED.mints, custodial_wallet = EXCLUDED.custodial_wallet,
+        SET mints = EXCLUDED.mints,
+            on_since_at = CASE WHEN m.mints = EXCLUDED.mints THEN m.on_since_at ELSE clock_timestamp() END,
+            custodial_wallet = EXCLUDED.custodial_wallet,
             refunded_tokens = EXCLUDED.refunded_tokens, royalty_receiver = EXCLUDED.royalty_receiver,
             royalty_basis_points = EXCLUDED.royalty_basis_points
         """,

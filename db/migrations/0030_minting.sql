@@ -13,6 +13,7 @@ CREATE TABLE mint_settings (
     tenant_id            uuid NOT NULL,
     venue_id             uuid NOT NULL,
     mints                text NOT NULL DEFAULT 'off' CHECK (mints IN ('on', 'off')),
+    on_since_at          timestamptz NOT NULL DEFAULT clock_timestamp(),  -- what was paid earlier gets no token
     -- Who owns the token of a buyer that named no wallet; without one such tickets wait.
     custodial_wallet     chain_address,
     -- What becomes of a refunded ticket's token.

@@ -96,7 +96,7 @@ def test_without_a_chain_mints_wait_and_the_book_says_why(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"CHAIN_CONTRACT": ""}, "half a chain is configured: set CHAIN_CONTRACT too, or none of the four."),
+        ({"CHAIN_CONTRACT": ""}, "half a chain is configured: set CHAIN_CONTRACT too, or none of them."),
         ({"CHAIN_ID": "1"}, "CHAIN_ID is 1, and the nodes are of chain 31337."),
         ({"CHAIN_SIGNER_KEY_FILE": "/nowhere/key"}, "CHAIN_SIGNER_KEY_FILE: /nowhere/key cannot be read"),
         ({"CHAIN_RPC_URLS": "ws://127.0.0.1:1"}, "CHAIN_RPC_URLS: 127.0.0.1: the address must start with http://"),
