@@ -6,6 +6,7 @@ with FaultyNode(url) as node:
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -62,6 +63,15 @@ def lie(result: object) -> Fault:
     return lying
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed hangs up in the midst of a word."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 class FaultyNode:
     """`next` arms faults for the coming requests of a method, `always` for all of them; `chance` asks for each one."""
 
@@ -72,8 +82,7 @@ class FaultyNode:
         self._standing: dict[str, Fault] = {}
         self.chance: Callable[[str], Fault | None] = lambda _method: None
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
 
     @property
     def url(self) -> str:
