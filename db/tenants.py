@@ -49,7 +49,7 @@ def fee_plan(tx: Tx, venue_id: VenueId) -> FeePlan | None:
     """What the platform charges for a sale at this venue; None when the transaction's tenant has no such venue."""
     row = tx.execute(
         """
-        SELECT f.basis_points, f.fixed_minor, f.currency
+        SELECT f.basis_points, f.fixed_minor, f.currency, f.minimum_minor, f.maximum_minor
         FROM venues v JOIN fee_plans f USING (tenant_id, fee_plan_id)
         WHERE v.venue_id = %(venue_id)s
         """,

@@ -5,7 +5,7 @@ whole event is off.
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, IPvAnyAddress, StringConstraints, field_validator, model_validator
+from pydantic import AwareDatetime, Field, IPvAnyAddress, StringConstraints, field_validator, model_validator
 
 from messages.base import Word
 from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketId, VenueId
@@ -39,7 +39,7 @@ class Device(Word):
 
 
 class Order(Word):
-    """What is bought and with which card.
+    """What is bought and with which card. `event_ends_at` is when the event is over, as far as is known today.
 
     The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
     not explain is refused at the door rather than charged.
@@ -55,6 +55,7 @@ class Order(Word):
     capture: Literal["automatic", "manual"] = "automatic"
     device: Device = Device()
     wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
+    event_ends_at: AwareDatetime | None = None
 
     @field_validator("amount")
     @classmethod
@@ -65,12 +66,16 @@ class Order(Word):
 
     @model_validator(mode="after")
     def _lines_explain_the_total(self) -> Self:
-        lines = sum(ticket.face_price_minor for ticket in self.tickets)
+        lines = sum(self.ticket_prices())
         if lines != self.amount.minor:
             raise ValueError(f"the tickets add up to {lines} but the order says {self.amount.minor}")
         if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
             raise ValueError("a ticket is listed twice")
         return self
+
+    def ticket_prices(self) -> list[int]:
+        """What the buyer pays for each ticket, in minor units."""
+        return [ticket.face_price_minor for ticket in self.tickets]
 
 
 class OrderPlaced(Order):
@@ -127,6 +132,18 @@ class OrderCancelled(Word):
     order_id: OrderId
     tenant_id: TenantId
     note: str = Field(default="", max_length=500)
+
+
+class EventScheduled(Word):
+    """`order.event_scheduled`: when the event will be over; the latest word counts. Escrow waits for that day."""
+
+    event_type: ClassVar[str] = "order.event_scheduled"
+    version: ClassVar[int] = 1
+
+    event_id: UUID
+    venue_id: VenueId
+    tenant_id: TenantId
+    ends_at: AwareDatetime
 
 
 class EventCancelled(Word):

@@ -177,3 +177,34 @@ class WarningAnswer:
     fraud_type: str
     actionable: bool
     warned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAnswer:
+    """A transfer as it stands at Stripe. `transfer_id` and `tenant_id` are ours, None when it was made without us.
+
+    balance   what it took out of our balance (negative)
+    reversed  how much of it came back so far
+    """
+
+    stripe_transfer_id: str
+    amount: Money
+    reversed: Money
+    account_id: str
+    charge_id: str | None
+    transfer_id: UUID | None
+    tenant_id: UUID | None
+    balance: BalanceTransaction | None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalAnswer:
+    """One reversal of a transfer. `balance` is what it brought back to us (positive)."""
+
+    stripe_reversal_id: str
+    stripe_transfer_id: str
+    amount: Money
+    reversal_id: UUID | None
+    balance: BalanceTransaction | None
+    request_id: str | None = None

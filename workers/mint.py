@@ -9,11 +9,10 @@ from loguru import logger
 from db import mints, orders, payments, series
 from db.lifecycle import PaymentState
 from db.mints import NewMint
+from db.payments import Payment
 from db.session import Database, Tx
 from messages.crash_points import crash_point
-from messages.ids import PaymentId
 from messages.mints import MintRequested, MintRetryRequested
-from messages.orders import OrderPlaced
 from messages.tokens import series_of, token_id_of
 from messages.verdicts import GiveUp
 from stripe_client.gateway import Gateway
@@ -31,28 +30,25 @@ def mint(msg: MintRequested, db: Database, _stripe: Gateway) -> None:
         if not payment.mints:
             logger.info("the venue has stopped minting; nothing is queued")
             return
-        order = orders.get(tx, payment.order_id)
-        assert order is not None, "a payment has its order, by a foreign key"
-        new = _queue(tx, payment.payment_id, order)
+        new = _queue(tx, payment)
         canceled, to_void = mints.take_back(tx, payment.payment_id, by="mint")
         crash_point("mint.before_commit")
     logger.info("queued {} tokens, {} of them refunded already", new, canceled + to_void)
 
 
-def _queue(tx: Tx, payment_id: PaymentId, order: OrderPlaced) -> int:
-    name = series_of(order.tenant_id, order.event_id)
-    series.ensure(tx, event_id=order.event_id, venue_id=order.venue_id, series=name)
-    new = [
-        NewMint(ticket.ticket_id, token_id_of(name, ticket.ticket_id), ticket.wallet or order.wallet)
-        for ticket in order.tickets
-    ]
+def _queue(tx: Tx, payment: Payment) -> int:
+    tickets = orders.tickets_to_mint(tx, payment.order_id)
+    assert tickets, "a payment has its order, by a foreign key, and an order has tickets"
+    event_id = tickets[0].event_id
+    name = series_of(payment.tenant_id, event_id)
+    series.ensure(tx, event_id=event_id, venue_id=payment.venue_id, series=name)
     return mints.request(
         tx,
-        payment_id=payment_id,
-        order_id=order.order_id,
-        event_id=order.event_id,
-        venue_id=order.venue_id,
-        new=new,
+        payment_id=payment.payment_id,
+        order_id=payment.order_id,
+        event_id=event_id,
+        venue_id=payment.venue_id,
+        new=[NewMint(each.ticket_id, token_id_of(name, each.ticket_id), each.wallet) for each in tickets],
         by="mint",
     )
 

@@ -20,6 +20,7 @@ from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresA
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
+from outbox.grouping import wake_group
 from outbox.refunding import request_refund
 from stripe_client.outcomes import (
     Authorized,
@@ -33,6 +34,7 @@ from stripe_client.outcomes import (
 )
 from stripe_client.payment_intents import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.distribution import freeze, wake
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
@@ -76,6 +78,7 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
                 logger.info("canceled: {}", outcome.reason)
         case _:
             assert_never(outcome)
+    wake_group(tx, payment)
 
 
 def settle_answer(tx: Tx, asked_about: Payment, outcome: Settled, *, by: str) -> None:
@@ -116,6 +119,7 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         )
         entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
         journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
+        journals += freeze(tx, payment, outcome.amount, fee, by=by)
         ledger.post_together(tx, payment.payment_id, journals)
         facts = _facts(payment) | {"amount": outcome.amount}
         if payment.cancel_reason is None:
@@ -128,6 +132,7 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
             _refund_late_success(tx, payment, outcome)
     elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
         ledger.post_together(tx, payment.payment_id, _balance_journals(outcome))
+        wake(tx, payment.payment_id)
 
 
 def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
@@ -136,6 +141,7 @@ def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
     if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
         append(tx, _failed(payment, reason, may_try_another_card=False))
         logger.info("canceled before anything was sent: {}", reason)
+        wake_group(tx, payment)
 
 
 def _cancel_if_wished(tx: Tx, payment: Payment) -> None:

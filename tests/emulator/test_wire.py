@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import time
 from collections.abc import Callable
 
@@ -45,6 +46,25 @@ def test_every_answer_names_its_request_and_the_emulator(pay: Pay) -> None:
     assert headers["X-Stripe-Emulator"]
 
 
+def test_a_request_whose_sender_dies_before_its_body_is_whole_has_no_effect(
+    emulator: EmulatorProcess, client: stripe.StripeClient, pay: Pay
+) -> None:
+    held = pay(capture_method="manual")
+    path = f"/v1/payment_intents/{held.id}/capture"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_test_x\r\nIdempotency-Key: torn"
+    with socket.create_connection(("127.0.0.1", int(emulator.base_url.rpartition(":")[2]))) as sender:
+        sender.sendall(f"{head}\r\nContent-Length: 21\r\n\r\n".encode())
+        sender.shutdown(socket.SHUT_WR)
+        while sender.recv(65536):
+            continue
+
+    captured = client.v1.payment_intents.capture(
+        held.id, params={"amount_to_capture": 100}, options={"idempotency_key": "torn"}
+    )
+
+    assert captured.amount_received == 100
+
+
 def test_another_api_version_is_refused(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         client.v1.balance.retrieve(options={"stripe_version": "2024-04-10"})
@@ -82,7 +102,7 @@ def test_what_is_not_understood_is_refused_by_name(
 
 def test_a_known_parameter_without_effect_here_is_a_501(pay: Pay) -> None:
     with pytest.raises(stripe.APIError) as refusal:
-        pay(transfer_data={"destination": "acct_1"})
+        pay(radar_options={"session": "rse_1"})
     assert refusal.value.http_status == 501
     assert refusal.value.error.code == "emulator_not_implemented"
 
@@ -97,19 +117,19 @@ def test_unknown_urls_are_404_and_unbuilt_ones_501(client: stripe.StripeClient) 
     with pytest.raises(stripe.InvalidRequestError) as unknown:
         client.raw_request("get", "/v1/moon_phases")
     with pytest.raises(stripe.APIError) as unbuilt:
-        client.v1.topups.list()
+        client.v1.reviews.list()
     assert unknown.value.http_status == 404
     assert (unbuilt.value.http_status, unbuilt.value.error.code) == (501, "emulator_not_implemented")
 
 
-def test_an_account_is_a_store_of_its_own(client: stripe.StripeClient, pay: Pay) -> None:
-    venue = pay(account="acct_venue", key="same")
+def test_an_account_is_a_store_of_its_own(client: stripe.StripeClient, pay: Pay, venue: str) -> None:
+    theirs = pay(account=venue, key="same")
     platform = pay(key="same")
-    assert venue.id != platform.id
+    assert theirs.id != platform.id
     with pytest.raises(stripe.InvalidRequestError) as foreign:
-        client.v1.payment_intents.retrieve(venue.id)
+        client.v1.payment_intents.retrieve(theirs.id)
     assert (foreign.value.http_status, foreign.value.code) == (404, "resource_missing")
-    assert len(client.v1.payment_intents.list(options={"stripe_account": "acct_venue"}).data) == 1
+    assert len(client.v1.payment_intents.list(options={"stripe_account": venue}).data) == 1
 
 
 def test_the_capabilities_page_says_what_it_is(emulator: EmulatorProcess) -> None:

@@ -18,7 +18,7 @@ from tests.minting.conftest import BUYER, Chain
 def minting_fleet(stack: Stack, template: str, chain: Chain, tmp_path: Path) -> Iterator[Fleet]:
     """The fleet with a minter on the chain of these tests."""
     settings = chain.server.environment() | {"CHAIN_POLL_SECONDS": "0.1", "CHAIN_LEASE_SECONDS": "0.5"}
-    with Fleet.of(stack, template, tmp_path / "fleet", settings) as fleet:
+    with Fleet.of(stack, template, tmp_path, settings) as fleet:
         hall = fleet.tenants["Rhine Arena"]
         with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
             mint_settings.write(owner, hall.tenant_id, [MintSettings(hall.venues[0].venue_id, "on")])
