@@ -63,7 +63,7 @@ ReportFile = Annotated[Path | None, typer.Option("--report", help="write the who
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof"}
 
 
 @app.callback()
@@ -206,6 +206,19 @@ def schema_wait(seconds: Seconds = 600) -> None:
     from deploy.shipping import wait_for_schema
 
     raise typer.Exit(wait_for_schema(seconds))
+
+
+@app.command("mints-proof")
+def mints_proof(
+    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
+    minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
+    from deploy.local.mints.proof import Plan, proof
+
+    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
 
 
 @tenants.command("import")

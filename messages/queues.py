@@ -27,6 +27,7 @@ from messages.groups import (
     GroupReminderDue,
     GroupVoided,
 )
+from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -111,6 +112,9 @@ ROUTES: dict[type[Message], Route] = {
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     # A person waits for the answer.
     OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
+    # Only rows of the book: the minter takes them to the chain at the chain's own pace.
+    MintRequested: Route("mints", 12, 1.0, 300.0, 60, 30 * 86_400),
+    MintRetryRequested: Route("mints", 12, 1.0, 300.0, 60, 7 * 86_400),
     OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
@@ -187,6 +191,9 @@ PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    TicketMinted,
+    TicketMintFailed,
+    TicketVoided,
     GroupMemberInvited,
     GroupReminderDue,
     GroupMemberPaid,

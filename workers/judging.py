@@ -100,6 +100,9 @@ def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, s
         return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
+    if kind in {"mint", "mint_retry"}:
+        with db.transaction(tenant_id) as tx:
+            return rules.judge_mint(payments.get(tx, payment_id) is not None)
     if kind != "lookup":
         return rules.UNREADABLE
     with db.transaction(tenant_id) as tx:

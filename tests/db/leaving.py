@@ -19,10 +19,13 @@ from db import (
     failures,
     inbox,
     ledger,
+    mint_settings,
+    mints,
     ops_refunds,
     payments,
     refunds,
     selling_rules,
+    series,
     shares,
     transfer_reversals,
     transfers,
@@ -32,6 +35,8 @@ from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
 from db.lifecycle import DisputeStatus, ShareState
+from db.mint_settings import MintSettings
+from db.mints import NewMint
 from db.ops_refunds import NewOpsRefund
 from db.payments import Attempt, Payment
 from db.refunds import NewRefund
@@ -41,6 +46,7 @@ from db.tenants import Tenant
 from db.transfers import NewTransfer
 from messages.ids import TicketId
 from messages.money import Money
+from messages.tokens import series_of, token_id_of
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
@@ -63,6 +69,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
         api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
         leave_a_dispute(tx, payment)
+        leave_a_mint(tx, payment)
         leave_a_share(tx, payment)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
@@ -99,7 +106,17 @@ def leave_settings(owner: psycopg.Connection, tenant: Tenant) -> None:
         "VALUES (%s, %s, 'primary', %s, 100)",
         [tenant.tenant_id, venue_id, venue_id],
     )
+    mint_settings.write(owner, tenant.tenant_id, [MintSettings(venue_id, "on")])
     owner.execute("INSERT INTO resale_rules (tenant_id, venue_id) VALUES (%s, %s)", [tenant.tenant_id, venue_id])
+
+
+def leave_a_mint(tx: Tx, payment: Payment) -> None:
+    event_id, ticket_id = uuid4(), TicketId(uuid4())
+    name = series_of(payment.tenant_id, event_id)
+    series.ensure(tx, event_id=event_id, venue_id=payment.venue_id, series=name)
+    of_order = {"payment_id": payment.payment_id, "order_id": payment.order_id, "event_id": event_id}
+    new = [NewMint(ticket_id, token_id_of(name, ticket_id), None)]
+    mints.request(tx, **of_order, venue_id=payment.venue_id, new=new, by="test")
 
 
 def leave_a_share(tx: Tx, payment: Payment) -> None:

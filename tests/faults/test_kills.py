@@ -25,6 +25,7 @@ from tests.faults.points import (
     DISPUTES,
     ELSEWHERE,
     GROUPS,
+    MINTER,
     ON_SALE,
     REFUND,
     points_of,
@@ -37,7 +38,7 @@ SEEDS = (1, 2)
 
 def test_every_named_point_has_somebody_who_passes_it() -> None:
     families = {point.partition(".")[0] for point in CRASH_POINTS}
-    passed = ON_SALE | AFTER_DEATH | REFUND | CAPTURE | CANCELLED_EVENT | GROUPS | DISPUTES | CLOSING
+    passed = ON_SALE | AFTER_DEATH | REFUND | CAPTURE | CANCELLED_EVENT | GROUPS | DISPUTES | CLOSING | MINTER
     assert families == passed | ELSEWHERE
 
 
