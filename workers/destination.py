@@ -21,17 +21,17 @@ from db.session import Tx
 from db.shares import Share
 from messages.fees import platform_fee
 from messages.money import Money
-from messages.shares import AccountLookupRequested
 from messages.verdicts import GiveUp, TryLater
 from stripe_client.destinations import asked_of_intent, asked_of_refund
 from stripe_client.exchange import Json
-from stripe_client.outcomes import Charged, FeeAnswer, RefundAnswer, Refused, ReversalAnswer, TransferAnswer
+from stripe_client.outcomes import Charged, FeeAnswer, RefundAnswer, ReversalAnswer, TransferAnswer
 from workers.balance_journals import conversion, stripe_fee
 from workers.distribution import cut
 from workers.rules import royalties
 from workers.rules.destination import give_way
 from workers.rules.refunds import Shares
 
+# Stripe refused a charge since the venue's account may not receive: no other card would help.
 NOT_RECEIVING = frozenset({"insufficient_capabilities_for_transfer", "transfers_not_allowed"})
 # The buyer has not paid yet and can still cancel, so nothing is lost by looking again every few minutes.
 LOOK_AGAIN_SECONDS = 300.0
@@ -56,14 +56,6 @@ def wish(tx: Tx, payment: Payment) -> Json | None:
             seconds=LOOK_AGAIN_SECONDS,
         )
     return asked_of_intent(receiver.account_id, part_of_others(tx, payment, payment.amount))
-
-
-def cannot_receive(tx: Tx, payment: Payment, refusal: Refused) -> list[AccountLookupRequested] | None:
-    """Stripe refused a charge since the venue's account may not receive: have the account looked up. None: it was not."""
-    if refusal.code not in NOT_RECEIVING:
-        return None
-    account_id = destinations.receiver(tx, payment.venue_id).account_id
-    return [AccountLookupRequested(account_id=account_id)] if account_id else []
 
 
 def part_of_others(tx: Tx, payment: Payment, sold: Money) -> Money:

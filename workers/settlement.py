@@ -32,7 +32,7 @@ from stripe_client.outcomes import (
 )
 from stripe_client.payment_intents import CREATE
 from workers.balance_journals import conversion, stripe_fee
-from workers.destination import book_charge, cannot_receive
+from workers.destination import NOT_RECEIVING, book_charge
 from workers.distribution import freeze, wake
 
 
@@ -182,8 +182,7 @@ def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUI
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:
     attempt = Attempt(call_id, "refused", outcome.code)
     if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", attempt=attempt, by=by):
-        account = cannot_receive(tx, payment, outcome)
-        append(tx, _failed(payment, outcome.code, may_try_another_card=account is None), *(account or ()))
+        append(tx, _failed(payment, outcome.code, may_try_another_card=outcome.code not in NOT_RECEIVING))
         logger.info("Stripe refused the order: {}", outcome.sentence)
 
 
