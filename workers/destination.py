@@ -38,14 +38,16 @@ LOOK_AGAIN_SECONDS = 300.0
 
 
 def wish(tx: Tx, payment: Payment) -> Json | None:
-    """What the intent is to say about its destination; None when the venue is settled by transfers.
+    """What the intent is to say about its destination; None when the sale is settled by transfers.
+
+    So is every resale, whose seller is not the venue, and every part of a group, whose money waits for the whole group.
 
     Raises:
         TryLater: the venue's account cannot receive money. Charging into our own balance instead would be a silent
             fallback, and failing would cost the venue a sale that is right in minutes; so it waits, with the reason.
         GiveUp: the royalties that are set promise more than there is.
     """
-    if payment.sale != "primary" or payment.settlement_mode != "destination":
+    if payment.sale != "primary" or payment.group_id is not None or payment.settlement_mode != "destination":
         return None
     receiver = destinations.receiver(tx, payment.venue_id)
     if receiver.account_id is None or receiver.transfers in {"inactive", "pending"}:

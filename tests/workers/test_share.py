@@ -7,6 +7,7 @@ from db.lifecycle import ShareState
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
+from tests.workers.disputing import look
 from tests.workers.sharing import Market, market
 
 
@@ -89,6 +90,21 @@ def test_what_an_empty_account_cannot_give_back_is_kept_from_its_next_shares(pla
     assert place.at_stripe(place.artist_account) == 1_000  # of 2000, half paid what was owed
 
 
+def test_what_is_owed_is_kept_once_however_many_shares_come_together(place: Market) -> None:
+    first = place.sell(amount_minor=10_000)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    place.control.empty_balance(place.artist_account)
+    place.give_back(first)
+
+    for _ in range(3):
+        place.sell(amount_minor=20_000)
+    place.work()
+
+    assert place.ledger()["recipient_receivable:artist"] == 0
+    assert place.at_stripe(place.artist_account) == 5_000  # of 6000, 1000 paid what was owed
+
+
 def test_an_account_that_has_a_part_gives_that_part_and_owes_the_rest(place: Market) -> None:
     first = place.sell(amount_minor=10_000)
     place.work()
@@ -154,3 +170,32 @@ def test_a_transfer_whose_answer_is_lost_is_made_once(place: Market, fault: str)
 
     assert sorted(place.made("transfer")) == [1_000, 8_450]
     assert place.states(payment) == {ShareState.SETTLED}
+
+
+def test_a_share_that_a_lost_dispute_took_is_paid_again_when_it_is_won_after_all(place: Market) -> None:
+    payment = place.sell(amount_minor=10_000)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    dispute = place.control.dispute(str(payment.payment_intent_id))["id"]
+    place.control.decide_dispute(dispute, "lost")
+    look(place.db, place.gateway, payment, dispute)
+    place.work()
+    place.control.decide_dispute(dispute, "won")
+    place.control.adjust_balance(20_000, "eur")
+
+    look(place.db, place.gateway, payment, dispute)
+    place.work()
+
+    assert (place.at_stripe(place.venue_account), place.at_stripe(place.artist_account)) == (8_450, 1_000)
+    assert place.states(payment) == {ShareState.SETTLED}
+
+
+def test_a_transfer_that_an_account_may_not_have_waits_and_the_account_is_asked_about(place: Market) -> None:
+    place.control.set_capability(place.artist_account, "transfers", "inactive")
+    payment = place.sell(amount_minor=10_000)
+
+    place.work()
+
+    assert place.shares(payment)[place.artist].waits_for == "insufficient_capabilities_for_transfer"
+    asked = place.owner.execute("SELECT tenant_id FROM outbox WHERE kind = 'account_lookup'").fetchall()
+    assert asked == [(None,)]
