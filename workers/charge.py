@@ -18,7 +18,7 @@ from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Unanswered
+from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Refused, Unanswered
 from workers import destination
 from workers.actor import actor
 from workers.settlement import cancel_unsent, settle
@@ -52,6 +52,8 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
             settle(tx, current, outcome, by="charge", call_id=call.call_id)
         crash_point("charge.before_commit")
     crash_point("charge.after_commit")
+    if isinstance(outcome, Refused) and outcome.code in destination.NOT_RECEIVING:
+        destination.have_account_looked_up(db, payment)
 
 
 def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:

@@ -17,11 +17,13 @@ from db.destinations import Made
 from db.ledger import Journal
 from db.payments import Payment
 from db.refunds import Refund
-from db.session import Tx
+from db.session import Database, Tx
 from db.shares import Share
 from messages.fees import platform_fee
 from messages.money import Money
+from messages.shares import AccountLookupRequested
 from messages.verdicts import GiveUp, TryLater
+from outbox.append import append
 from stripe_client.destinations import asked_of_intent, asked_of_refund
 from stripe_client.exchange import Json
 from stripe_client.outcomes import Charged, FeeAnswer, RefundAnswer, ReversalAnswer, TransferAnswer
@@ -58,6 +60,15 @@ def wish(tx: Tx, payment: Payment) -> Json | None:
             seconds=LOOK_AGAIN_SECONDS,
         )
     return asked_of_intent(receiver.account_id, part_of_others(tx, payment, payment.amount))
+
+
+def have_account_looked_up(db: Database, payment: Payment) -> None:
+    """Its own transaction: an account is the platform's. Lost with its process, the next refusal does it."""
+    with db.transaction(payment.tenant_id) as tx:
+        account_id = destinations.receiver(tx, payment.venue_id).account_id
+    if account_id is not None:
+        with db.system_transaction() as tx:
+            append(tx, AccountLookupRequested(account_id=account_id))
 
 
 def part_of_others(tx: Tx, payment: Payment, sold: Money) -> Money:

@@ -15,16 +15,18 @@ from uuid import UUID
 
 import orjson
 
-from db import audit, audit_groups, audit_refunds, dead_letters
+from db import audit, audit_fees, audit_groups, audit_refunds, dead_letters
 from db import outbox as outbox_table
 from db.audit import BookedPayment
 from db.session import Database
 from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
+from stripe_client import application_fees
 from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.payment_intents import listed
 from stripe_client.refunds import listed as listed_refunds
+from workers.verify_fees import check_fees
 from workers.verify_groups import check_groups
 from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
 from workers.verify_report import RESTING_PAYMENTS, Report
@@ -78,6 +80,7 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     # The youngest first: a refund or dispute that is made meanwhile then has its charge among those listed later.
     disputes_at_stripe = list(listed_disputes(stripe, since_epoch=since))
     refunds_at_stripe = list(listed_refunds(stripe, since_epoch=since))
+    fees_at_stripe = list(application_fees.listed(stripe, since_epoch=since))
     at_stripe = list(listed(stripe, since_epoch=since))
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
@@ -94,6 +97,7 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
         ledger = audit.stripe_balances(tx)
         groups = audit_groups.groups(tx)
         shares = SharesInBook.read(tx)
+        fees = audit_fees.application_fees(tx)
         _check_journals(report, *audit.journals(tx))
     _check_payments(report, book.values())
     check_charges(report, book, at_stripe)
@@ -103,6 +107,8 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     _check_facts(report, asked, book.values(), depths)
     check_shares(report, shares, shares_at_stripe)
     of_shares = balances_of_shares(shares, shares_at_stripe)
+    for key, minor in check_fees(report, fees, fees_at_stripe, at_stripe).items():
+        of_shares[key] = of_shares.get(key, 0) + minor
     check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe, of_shares)
     return report
 
