@@ -105,7 +105,10 @@ def shares(tx: Tx) -> list[StandingShare]:
                 SELECT tenant_id, share_id, sum(amount_minor) AS minor, bool_or(state <> 'reversed') AS moving
                 FROM transfer_reversals WHERE state <> 'short' GROUP BY 1, 2
             ), owed AS (
-                SELECT tenant_id, share_id, sum(amount_minor) AS minor FROM share_receivables GROUP BY 1, 2
+                SELECT tenant_id, share_id, sum(minor) AS minor
+                FROM (SELECT tenant_id, share_id, amount_minor AS minor FROM share_receivables UNION ALL
+                      SELECT tenant_id, share_id, amount_minor - refunded_minor FROM application_fees) AS less
+                GROUP BY 1, 2
             ), standing AS (
                 SELECT s.share_id, s.state, d.released_at IS NOT NULL AS released,
                        s.amount_minor - s.returned_minor - s.borne_minor
@@ -137,7 +140,7 @@ class Party:
     """One recipient in one currency. By the ledger: owed = paid + payable - receivable, to the cent.
 
     owed        its shares, less what refunds and losses took back of them
-    paid        transfers less reversals, by their journals
+    paid        transfers less reversals, and less the application fees of destination charges, by their journals
     payable     what the ledger owes it, and has not sent
     receivable  what it owes
     """
@@ -183,7 +186,8 @@ def parties(tx: Tx) -> list[Party]:
                        -coalesce(sum(amount_minor) FILTER (WHERE code <> 'recipient_receivable'), 0) AS payable,
                        coalesce(sum(amount_minor) FILTER (WHERE code = 'recipient_receivable'), 0) AS receivable,
                        coalesce(sum(amount_minor) FILTER (
-                           WHERE kind IN ('transfer', 'transfer_reversal') AND code <> 'recipient_receivable'), 0)
+                           WHERE kind IN ('transfer', 'transfer_reversal', 'application_fee', 'application_fee_refund')
+                             AND code <> 'recipient_receivable'), 0)
                            AS paid
                 FROM lines GROUP BY 1, 2, 3
             )
@@ -240,8 +244,7 @@ def accounts_reached(tx: Tx) -> dict[tuple[str, str], int]:
         """
         WITH named AS (
             SELECT tenant_id, stripe_transfer_id AS source_id, 'transfer' AS kind, account_id AS reached
-            FROM transfers
-            WHERE stripe_transfer_id IS NOT NULL
+            FROM transfers WHERE stripe_transfer_id IS NOT NULL
             UNION ALL
             SELECT r.tenant_id, r.stripe_reversal_id, 'transfer_reversal', t.account_id
             FROM transfer_reversals r JOIN transfers t USING (tenant_id, transfer_id)

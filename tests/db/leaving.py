@@ -12,6 +12,7 @@ from db import (
     cases,
     charges,
     dead_letters,
+    destinations,
     dispute_books,
     disputes,
     early_warnings,
@@ -44,7 +45,7 @@ from db.session import Database, Tx
 from db.shares import NewShare, Return
 from db.tenants import Tenant
 from db.transfers import NewTransfer
-from messages.ids import TicketId
+from messages.ids import ShareId, TicketId
 from messages.money import Money
 from messages.tokens import series_of, token_id_of
 from outbox.intake.accept import accept
@@ -132,6 +133,16 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     sent = ("acct_1", "share", payment.payment_id, None, "group", whole, nothing)
     transfer_id = transfers.request(tx, NewTransfer(frozen.owner.recipient_id, *sent), by="test")
     transfer_reversals.request(tx, transfer_id, frozen.share_id, Money(1, payment.currency), by="test")
+    leave_an_application_fee(tx, payment, frozen.share_id)
+
+
+def leave_an_application_fee(tx: Tx, payment: Payment, share_id: ShareId) -> None:
+    fee_id, cent = f"fee_{payment.payment_id.hex}", Money(1, payment.currency)
+    destinations.record_fee(
+        tx, payment.payment_id, share_id, fee_id=fee_id, amount=payment.amount, balance_transaction_id="txn_1"
+    )
+    given = f"fr_{payment.payment_id.hex}"
+    destinations.record_fee_refund(tx, fee_id, fee_refund_id=given, amount=cent, balance_transaction_id="txn_2")
 
 
 def leave_a_group(db: Database, tenant: Tenant) -> None:
