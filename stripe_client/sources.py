@@ -15,19 +15,24 @@ _PATHS = {
     "pyr": "/v1/refunds",
     "dp": "/v1/disputes",
     "du": "/v1/disputes",
+    "tr": "/v1/transfers",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an object of Stripe says of its owner; anybody with our key can have written the metadata."""
+    """What an object of Stripe says of its owner; anybody with our key can have written the metadata.
+
+    `account_id` is the connected account that a transfer went to.
+    """
 
     intent_id: str | None
     tenant_id: UUID | None
     payment_id: UUID | None
+    account_id: str | None
 
 
-NOBODYS = Claim(None, None, None)
+NOBODYS = Claim(None, None, None, None)
 
 
 def claim_of(gateway: Gateway, source_id: str | None) -> Claim:
@@ -40,11 +45,12 @@ def claim_of(gateway: Gateway, source_id: str | None) -> Claim:
     body = read_or_none(gateway, "sources", f"{path}/{source_id}") if path else None
     if body is None:
         return NOBODYS
-    intent, metadata = body.get("payment_intent"), body.get("metadata") or {}
+    intent, account, metadata = body.get("payment_intent"), body.get("destination"), body.get("metadata") or {}
     return Claim(
         intent_id=intent if isinstance(intent, str) else None,
         tenant_id=_uuid(metadata.get("tenant_id")),
         payment_id=_uuid(metadata.get("payment_id")),
+        account_id=account if isinstance(account, str) else None,
     )
 
 

@@ -29,7 +29,19 @@ from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
 # Work that comes again by itself: the next one does what this one did not.
-PERIODIC = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "payouts", "retention"})
+PERIODIC = frozenset(
+    {
+        "sweep",
+        "classify",
+        "replay",
+        "event_sweep",
+        "seal_ledger",
+        "reconcile",
+        "payouts",
+        "retention",
+        "royalty_reconcile",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

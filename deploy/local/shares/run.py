@@ -23,7 +23,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.day import books
 from deploy.local.day.books import Closing
-from deploy.local.day.evening import EVENING_SECONDS, grant, quiet_down, rests, waits_long
+from deploy.local.day.evening import grant, quiet_down, rests, waits_long
 from deploy.local.day.order_service import tickets_of
 from deploy.local.day.run import IMPATIENT
 from deploy.local.demo import sale
@@ -48,6 +48,8 @@ from workers.verify import Asked, verify
 from workers.verify_report import Report
 
 LOOK_AGAIN_SECONDS = 8.0
+# Each phase ends when nothing moves; on a machine that has other work that takes its time.
+PATIENCE_SECONDS = 1_800.0
 SELLERS = 150
 FAULTS: list[tuple[str, str, float, dict[str, Any]]] = [
     ("drop_after", "/v1/payment_intents*", 0.01, {}),
@@ -187,13 +189,13 @@ def _sell(
 def _phase(place: Place, service: ShareOrderService, what_next: str) -> None:
     """Wait until nothing moves; then the next thing happens."""
     began = time.monotonic()
-    asked = quiet_down(place.db, service)
+    asked = quiet_down(place.db, service, patience_seconds=PATIENCE_SECONDS)
     place.console.print(f"quiet after {time.monotonic() - began:.0f} s ({asked} wishes meanwhile): {what_next}")
 
 
 def _close(place: Place, service: ShareOrderService) -> Outcome:
     """Look again and again, as the scheduler would in its hours, until all agrees or patience ends."""
-    deadline = time.monotonic() + EVENING_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         now = datetime.now(UTC)
         with place.db.system_transaction() as tx:
@@ -201,7 +203,7 @@ def _close(place: Place, service: ShareOrderService) -> Outcome:
             append(tx, ReconcileDue(span="rolling", due_at=now))
         _let_an_hour_pass(place)
         time.sleep(LOOK_AGAIN_SECONDS)
-        quiet_down(place.db, service)
+        quiet_down(place.db, service, patience_seconds=PATIENCE_SECONDS)
         outcome = _look(place)
         place.console.print(
             f"looked: verify {outcome.report.totals}, {len(outcome.closing.untrue)} untrue cases, "
