@@ -62,10 +62,16 @@ def receivable_entries(owner: Owner, missing: Money) -> list[Entry]:
 
 
 def owed_by(tx: Tx, recipient_id: RecipientId, currency: str) -> Money:
-    """What a recipient owes us in a currency: the balance of its receivable."""
+    """What a recipient owes us in a currency: the balance of its receivable, less what transfers under way will net.
+
+    Below zero never: what nets is asked for under the recipient's lock, and only up to this.
+    """
     row = tx.execute(
         """
-        SELECT coalesce(sum(e.amount_minor), 0)::bigint
+        SELECT coalesce(sum(e.amount_minor), 0)::bigint - (
+            SELECT coalesce(sum(t.netted_minor), 0)::bigint FROM transfers t
+            WHERE t.recipient_id = %(recipient_id)s AND t.currency = %(currency)s
+              AND t.state IN ('requested', 'sending'))
         FROM ledger_accounts a JOIN ledger_entries e USING (tenant_id, account_id)
         WHERE a.code = 'recipient_receivable' AND a.recipient_id = %(recipient_id)s AND a.currency = %(currency)s
         """,

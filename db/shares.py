@@ -183,13 +183,14 @@ def lock(tx: Tx, share_id: ShareId) -> Share | None:
     """The share, locked, and measured after the locks were had; None when the tenant has no such share.
 
     Its recipient is locked first: shares of one recipient are settled one after the other, so that what it owes is
-    netted once. Three statements: one would measure by the moment at which it began, before it waited.
+    netted once (NO KEY: a settlement that holds shares may still write what refers to the recipient, or the two would
+    wait for one another). Three statements: one would measure by the moment at which it began, before it waited.
     """
     tx.execute(
         """
         SELECT FROM recipients
         WHERE recipient_id = (SELECT recipient_id FROM shares WHERE share_id = %(id)s)
-        FOR UPDATE
+        FOR NO KEY UPDATE
         """,
         {"id": share_id},
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from uuid import UUID
 
-from messages.base import CloudEvent, Message, PublicEvent, dataschema
+from messages.base import CloudEvent, Fact, Message, dataschema
 from messages.disputes import (
     DisputeClosed,
     DisputeCloseRequested,
@@ -15,6 +15,22 @@ from messages.disputes import (
     DisputeLookupRequested,
     DisputeOpened,
     EvidenceSubmissionRequested,
+)
+from messages.groups import (
+    GroupCancelDue,
+    GroupCancelled,
+    GroupCompleted,
+    GroupDue,
+    GroupExpired,
+    GroupMember,
+    GroupMemberInvited,
+    GroupMemberPaid,
+    GroupMemberRefunded,
+    GroupOpened,
+    GroupReminderDue,
+    GroupSharePaidWith,
+    GroupToppedUp,
+    GroupVoided,
 )
 from messages.ids import (
     OrderId,
@@ -70,6 +86,8 @@ from messages.resales import OrderResold, ResoldTicket, Seller
 from messages.shares import (
     AccountLookupRequested,
     EscrowDue,
+    EscrowReleased,
+    OpsEscrowDue,
     ReversalRequested,
     ShareDue,
     ShareSettled,
@@ -128,7 +146,19 @@ ORDER_RESOLD = OrderResold.model_validate(
 
 BATCH = UUID("019aa5b3-7c11-7d02-9a4e-2f6b1c0d8e77")
 
-OrderWord = OrderPlaced | RefundOfOrderRequested | OrderCancelled | EventScheduled | EventCancelled
+GROUP = UUID("019aa5b4-3d10-7c11-8b22-1f2e3d4c5b6a")
+ANNA, BEN = UUID("019aa5b4-3d11-7000-8000-0000000000a1"), UUID("019aa5b4-3d11-7000-8000-0000000000b2")
+GROUP_SHARE = {
+    "tenant_id": TENANT,
+    "group_id": GROUP,
+    "member_id": BEN,
+    "buyer_id": "buyer-20719",
+    "share": Money(8_500, "eur"),
+}
+GROUP_DEADLINE = AT.replace(day=24, hour=20, minute=0, second=0, microsecond=0)
+
+GroupWord = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
+OrderWord = OrderPlaced | RefundOfOrderRequested | OrderCancelled | EventScheduled | EventCancelled | GroupWord
 ORDER_EVENTS: tuple[OrderWord, ...] = (
     ORDER_PLACED,
     ORDER_RESOLD,
@@ -143,6 +173,42 @@ ORDER_EVENTS: tuple[OrderWord, ...] = (
         event_id=ORDER_PLACED.event_id, venue_id=ORDER_PLACED.venue_id, tenant_id=TENANT, ends_at=EVIDENCE_DUE
     ),
     EventCancelled(event_id=ORDER_PLACED.event_id, tenant_id=TENANT, note="storm warning"),
+    GroupOpened(
+        group_id=GROUP,
+        tenant_id=TENANT,
+        venue_id=ORDER_PLACED.venue_id,
+        event_id=ORDER_PLACED.event_id,
+        tickets=ORDER_PLACED.tickets,
+        amount=AMOUNT,
+        organiser_id=ANNA,
+        members=(
+            GroupMember(member_id=ANNA, buyer_id="buyer-20718", share_minor=8_500),
+            GroupMember(
+                member_id=BEN,
+                buyer_id="buyer-20719",
+                share_minor=8_500,
+                ticket_ids=(ORDER_PLACED.tickets[1].ticket_id,),
+            ),
+        ),
+        deadline=GROUP_DEADLINE,
+        remind_at=(GROUP_DEADLINE.replace(day=23),),
+        tickets_per_buyer=4,
+    ),
+    GroupSharePaidWith(
+        group_id=GROUP,
+        tenant_id=TENANT,
+        member_id=BEN,
+        buyer_id="buyer-20719",
+        payment_method_id="pm_card_visa",
+        idempotency_key="group-share-77aa-click-1",
+    ),
+    GroupToppedUp(
+        group_id=GROUP,
+        tenant_id=TENANT,
+        payment_method_id="pm_card_visa",
+        idempotency_key="group-top-up-31bc-click-1",
+    ),
+    GroupCancelled(group_id=GROUP, tenant_id=TENANT, note="they go to another show"),
 )
 
 MESSAGES: tuple[Message, ...] = (
@@ -152,6 +218,7 @@ MESSAGES: tuple[Message, ...] = (
     RefundLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
     CaptureRequested(tenant_id=TENANT, payment_id=PAYMENT),
     CancelRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    OpsEscrowDue(tenant_id=TENANT, payment_id=PAYMENT, wish_id=BATCH),
     ShareDue(tenant_id=TENANT, payment_id=PAYMENT, share_id=SHARE),
     TransferRequested(tenant_id=TENANT, transfer_id=TransferId(UUID("019aa5b2-9e20-7b31-8c42-d5e6f7081930"))),
     ReversalRequested(tenant_id=TENANT, reversal_id=ReversalId(UUID("019aa5ba-0f31-7a42-9b53-c6d7e8f90a41"))),
@@ -166,6 +233,8 @@ MESSAGES: tuple[Message, ...] = (
     ReplayDue(batch_id=BATCH),
     EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
     OpsRefundDue(tenant_id=TENANT, payment_id=PAYMENT, request_id=BATCH),
+    GroupDue(tenant_id=TENANT, group_id=GROUP),
+    GroupCancelDue(tenant_id=TENANT, group_id=GROUP, reason="the organiser called", by="oda"),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),
@@ -175,7 +244,7 @@ MESSAGES: tuple[Message, ...] = (
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
 )
 
-PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
+PUBLIC_EVENTS: tuple[Fact, ...] = (
     PaymentSucceeded(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT, platform_fee_minor=865),
     PaymentFailed(
         tenant_id=TENANT,
@@ -233,6 +302,21 @@ PUBLIC_EVENTS: tuple[PublicEvent, ...] = (
     DisputeClosed(
         tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, dispute_id=DISPUTE, amount=AMOUNT, outcome="lost"
     ),
+    GroupMemberInvited.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
+    GroupReminderDue.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
+    GroupMemberPaid.model_validate(GROUP_SHARE | {"payment_id": PAYMENT, "held": True, "missing": 1}),
+    GroupCompleted(tenant_id=TENANT, group_id=GROUP, amount=AMOUNT, payment_ids=(PAYMENT,)),
+    GroupExpired(tenant_id=TENANT, group_id=GROUP, because="deadline", reason="deadline", missing=(BEN,)),
+    GroupMemberRefunded.model_validate(GROUP_SHARE | {"payment_id": PAYMENT}),
+    GroupVoided(tenant_id=TENANT, group_id=GROUP),
+    EscrowReleased(
+        tenant_id=TENANT,
+        payment_id=PAYMENT,
+        order_id=ORDER,
+        event_id=ORDER_PLACED.event_id,
+        amount=Money(16_150, "eur"),
+        reason="the event is over",
+    ),
     ShareSettled(
         tenant_id=TENANT,
         payment_id=PAYMENT,
@@ -261,14 +345,20 @@ def order_event(word: OrderWord) -> CloudEvent:
         source="/orders",
         type=word.event_type,
         time=AT,
-        subject=str(word.event_id if isinstance(word, EventCancelled | EventScheduled) else word.order_id),
+        subject=str(_subject(word)),
         dataschema=dataschema(word.event_type, word.version),
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         data=word.model_dump(mode="json"),
     )
 
 
-def public_event(fact: PublicEvent) -> CloudEvent:
+def _subject(word: OrderWord) -> UUID:
+    if isinstance(word, GroupWord):
+        return word.group_id
+    return word.event_id if isinstance(word, EventCancelled | EventScheduled) else word.order_id
+
+
+def public_event(fact: Fact) -> CloudEvent:
     """As other services get it from us."""
     return CloudEvent(
         specversion="1.0",
@@ -276,7 +366,7 @@ def public_event(fact: PublicEvent) -> CloudEvent:
         source="/payments",
         type=fact.event_type,
         time=AT,
-        subject=str(fact.payment_id),
+        subject=str(fact.subject_id),
         dataschema=dataschema(fact.event_type, fact.version),
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         data=fact.model_dump(mode="json"),

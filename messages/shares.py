@@ -69,6 +69,25 @@ class AccountLookupRequested(Message):
     account_id: AccountId
 
 
+class OpsEscrowDue(Message):
+    """An operator wants a payment's shares released from escrow, or kept there; the wish is a row."""
+
+    kind: ClassVar[str] = "ops_escrow"
+    tenant_id: TenantId
+    payment_id: PaymentId
+    wish_id: UUID
+
+
+class EscrowReleased(PublicEvent):
+    """The shares of a payment have left escrow: `amount` is on its way to those it belongs to."""
+
+    event_type: ClassVar[str] = "escrow.released"
+    order_id: OrderId
+    event_id: UUID
+    amount: Money
+    reason: str
+
+
 class ShareSettled(PublicEvent):
     """`amount` has reached the recipient, or was kept for what the recipient owed."""
 

@@ -14,6 +14,7 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
+from messages.queues import HELD_OF_SLOW_QUEUES, SLOW_QUEUES
 from outbox.topology import work_queue_arguments
 
 # Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
@@ -55,6 +56,15 @@ class FleetBroker(RabbitmqBroker):
     @property
     def consumer_class(self) -> type[FleetConsumer]:
         return FleetConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
+        """Hold as many messages of a queue as there are threads, and few of a slow one.
+
+        Dramatiq asks for twice its threads, of every queue. But a process that dies gives back all that it held, each
+        as one more failed delivery, so that a few deaths in a row would set aside what nobody has begun to work on.
+        """
+        held = HELD_OF_SLOW_QUEUES if queue_name in SLOW_QUEUES else max(1, prefetch // 2)
+        return super().consume(queue_name, prefetch=held, timeout=timeout)
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Our queue alone: no delay queue, no expiring dead letter queue."""

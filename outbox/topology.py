@@ -19,6 +19,8 @@ from messages.queues import (
     DEAD_LETTER_QUEUE,
     DELIVERY_LIMIT,
     EVENTS_EXCHANGE,
+    NOTIFICATION_QUEUE,
+    NOTIFIED,
     ORDER_SERVICE_QUEUE,
     ORDERS_BINDING,
     ORDERS_EXCHANGE,
@@ -61,6 +63,11 @@ def queues() -> list[Queue]:
         Queue(DEAD_LETTER_QUEUE, {"x-queue-type": "quorum"}, ((DEAD_LETTER_EXCHANGE, "#"),)),
         Queue(ORDERS_QUEUE, work_queue_arguments(), ((ORDERS_EXCHANGE, ORDERS_BINDING),)),
         Queue(ORDER_SERVICE_QUEUE, {"x-queue-type": "quorum"}, tuple((EVENTS_EXCHANGE, family) for family in families)),
+        Queue(
+            NOTIFICATION_QUEUE,
+            {"x-queue-type": "quorum"},
+            tuple((EVENTS_EXCHANGE, told.event_type) for told in NOTIFIED),
+        ),
         *(Queue(name, work_queue_arguments()) for name in work),
     ]
 

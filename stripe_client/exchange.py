@@ -53,7 +53,7 @@ def read(
     try:
         return gateway.call(family, lambda: gateway.send("get", path, params, account_id=account_id))
     except (stripe.StripeError, BreakerOpenError) as error:
-        raise _verdict(error, path) from None
+        raise verdict_of(error, path) from None
 
 
 def read_or_none(gateway: Gateway, family: str, path: str, params: Json | None = None) -> Json | None:
@@ -70,7 +70,7 @@ def read_or_none(gateway: Gateway, family: str, path: str, params: Json | None =
     try:
         return gateway.call(family, ask)
     except (stripe.StripeError, BreakerOpenError) as error:
-        raise _verdict(error, path) from None
+        raise verdict_of(error, path) from None
 
 
 def pages(
@@ -92,7 +92,7 @@ def pages(
         cursor = page["data"][-1]["id"]
 
 
-def _verdict(error: stripe.StripeError | BreakerOpenError, path: str) -> Verdict:
+def verdict_of(error: stripe.StripeError | BreakerOpenError, path: str) -> Verdict:
     meaning = errors.sort(error)
     if isinstance(meaning, Verdict):
         return meaning

@@ -27,8 +27,8 @@ from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.governor import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
-from workers import actor as actors
 from workers import (
+    account_lookup,
     cancel,
     cancel_event,
     capture,
@@ -37,7 +37,9 @@ from workers import (
     dispute_close,
     dispute_evidence,
     dispute_lookup,
+    escrow,
     event_sweep,
+    group,
     lookup,
     ops_refund,
     payouts,
@@ -49,16 +51,19 @@ from workers import (
     royalty_reconcile,
     seal_ledger,
     share,
+    statements,
     sweep,
     transfer,
     transfer_reversal,
     webhook,
 )
+from workers import actor as actors
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
+    "account_lookup",
     "cancel",
     "cancel_event",
     "capture",
@@ -67,7 +72,9 @@ __all__ = [
     "dispute_close",
     "dispute_evidence",
     "dispute_lookup",
+    "escrow",
     "event_sweep",
+    "group",
     "lookup",
     "main",
     "ops_refund",
@@ -81,6 +88,7 @@ __all__ = [
     "seal_ledger",
     "share",
     "start",
+    "statements",
     "sweep",
     "transfer",
     "transfer_reversal",

@@ -11,10 +11,11 @@ Balances = dict[tuple[UUID, str], int]
 Accounts = dict[tuple[str, str], int]
 
 RESTING_PAYMENTS = "payments with buyer or bank"
+RESTING_GROUPS = "groups with their members"
 SHARES_IN_ESCROW = "shares in escrow"
 SHARES_THAT_WAIT = "shares that wait for something"
-# Nothing of ours is due: the buyer, the bank, the day of the event or the recipient is.
-NOT_OURS_TO_MOVE = frozenset({RESTING_PAYMENTS, SHARES_IN_ESCROW, SHARES_THAT_WAIT})
+# Nothing of ours is due: the buyer, the bank, a group, the day of the event or the recipient is.
+NOT_OURS_TO_MOVE = frozenset({RESTING_PAYMENTS, RESTING_GROUPS, SHARES_IN_ESCROW, SHARES_THAT_WAIT})
 
 
 @dataclass(slots=True)

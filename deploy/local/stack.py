@@ -26,7 +26,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import RabbitMQ
 from deploy.local.server import Server, ServerFailedError
 from deploy.local.valkey import Valkey
-from messages.webhooks import WANTED
+from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS
 from outbox.sealing import pair_from_seed
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -74,7 +74,10 @@ class Stack:
             "STRIPE_EMULATOR_WEBHOOK_ENDPOINT": endpoint,
             "STRIPE_EMULATOR_WEBHOOK_SECRET": self.memory.secret("stripe_webhook"),
             # As a real endpoint should be: each event costs a request and two transactions, also when nobody needs it.
-            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED)),
+            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED | WANTED_OF_ACCOUNTS)),
+            # As at Stripe: what happens in connected accounts is told to an endpoint, and under a secret, of its own.
+            "STRIPE_EMULATOR_CONNECT_WEBHOOK_ENDPOINT": endpoint,
+            "STRIPE_EMULATOR_CONNECT_WEBHOOK_SECRET": self.memory.secret("stripe_connect_webhook", prefix="whsec_"),
         }
 
     def start(self) -> None:
@@ -133,7 +136,9 @@ class Stack:
         port = self.memory.port("stripe")
         return {
             "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
-            "STRIPE_WEBHOOK_SECRETS": self.memory.secret("stripe_webhook", prefix="whsec_"),
+            "STRIPE_WEBHOOK_SECRETS": ",".join(
+                self.memory.secret(name, prefix="whsec_") for name in ("stripe_webhook", "stripe_connect_webhook")
+            ),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
             # The emulator limits nobody until it is told to; Stripe's own figures would make a bench measure our brake.
             "STRIPE_REQUESTS_PER_SECOND": "2000",

@@ -16,7 +16,8 @@ from tests.db.leaving import leave_a_row_everywhere, leave_settings
 MONEY = (
     "orders", "payments", "payment_history", "calls", "payment_attempts", "charges", "ledger_accounts",
     "ledger_journals", "ledger_entries", "refunds", "refund_history", "refund_tickets", "dispute_history",
-    "dispute_movements", "early_fraud_warnings",
+    "dispute_movements", "early_fraud_warnings", "groups", "group_members", "group_tickets", "group_attempts",
+    "group_history", "group_member_history", "purchase_limits",
 )  # fmt: skip
 ROLES = ("fleet", "fleet_tenant", "fleet_system", "fleet_ops")
 # A row copied from another tenant must fail because of whose it is, not because of the state it is in.
@@ -24,6 +25,8 @@ AS_NEW = {
     "payments": {"state": "requested", "history_seq": 1},
     "refunds": {"state": "requested", "history_seq": 1},
     "disputes": {"history_seq": 1},
+    "groups": {"state": "open", "history_seq": 1},
+    "group_members": {"state": "invited", "history_seq": 1, "payment_id": None},
     "transfers": {"state": "requested"},
     "transfer_reversals": {"state": "requested"},
 }

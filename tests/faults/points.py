@@ -12,12 +12,12 @@ CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("
 ON_SALE = {"charge", "intake", "relay", "webhook", "worker"}
 AFTER_DEATH = {"dead_letters", "replay"}
 REFUND, CAPTURE, CANCELLED_EVENT = {"refund"}, {"capture"}, {"cancel_event"}
+GROUPS = {"group", "cancel_group"}
 DISPUTES = {"dispute", "dispute_answer", "early_warning"}
+CLOSING = {"event_sweep", "payouts"}
 # Killed where they are tested: tests/outbox/intake/api/test_once.py, tests/workers/test_reconcile_long.py; `cancel` in
 # the chaos cases 1b and 1d.
 ELSEWHERE = {"api", "cancel", "reconcile"}
-# Nobody dies at these yet; a test of its own takes a family from this list.
-NOT_YET = {"event_sweep", "payouts"}
 
 
 def points_of(families: Collection[str]) -> list[str]:

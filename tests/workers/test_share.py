@@ -90,6 +90,21 @@ def test_what_an_empty_account_cannot_give_back_is_kept_from_its_next_shares(pla
     assert place.at_stripe(place.artist_account) == 1_000  # of 2000, half paid what was owed
 
 
+def test_what_is_owed_is_kept_once_however_many_shares_come_together(place: Market) -> None:
+    first = place.sell(amount_minor=10_000)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    place.control.empty_balance(place.artist_account)
+    place.give_back(first)
+
+    for _ in range(3):
+        place.sell(amount_minor=20_000)
+    place.work()
+
+    assert place.ledger()["recipient_receivable:artist"] == 0
+    assert place.at_stripe(place.artist_account) == 5_000  # of 6000, 1000 paid what was owed
+
+
 def test_an_account_that_has_a_part_gives_that_part_and_owes_the_rest(place: Market) -> None:
     first = place.sell(amount_minor=10_000)
     place.work()
