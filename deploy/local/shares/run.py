@@ -38,8 +38,9 @@ from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
-from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue
+from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconcileDue
 from messages.settings import load
+from messages.shares import EscrowDue
 from messages.sweeps import SweepDue
 from outbox.append import append
 from stripe_client.gateway import Gateway
@@ -158,6 +159,7 @@ def _live(place: Place, plan: Plan) -> tuple[Outcome, dict[str, int]]:
         for effect, path, probability, details in FAULTS:
             place.control.add_fault(effect, method="POST", path=path, probability=probability, **details)
         place.control.add_fault("webhook_drop", probability=WEBHOOKS_LOST)
+        service.publish_now(story.schedule(place.market))
         _sell(place, service, [*first, *again], plan.rate, halfway=bank.strike)
         _phase(place, service, "accounts are emptied, and buyers want back what was paid on")
         bank.pay_out_accounts()
@@ -200,7 +202,8 @@ def _close(place: Place, service: ShareOrderService) -> Outcome:
         now = datetime.now(UTC)
         with place.db.system_transaction() as tx:
             append(tx, EventSweepDue(due_at=now), SweepDue(due_at=now), SealDue(due_at=now))
-            append(tx, ReconcileDue(span="rolling", due_at=now))
+            append(tx, ReconcileDue(span="rolling", due_at=now), ShareReconcileDue(span="rolling", due_at=now))
+            append(tx, EscrowDue(due_at=now))
         _let_an_hour_pass(place)
         time.sleep(LOOK_AGAIN_SECONDS)
         quiet_down(place.db, service, patience_seconds=PATIENCE_SECONDS)
