@@ -24,7 +24,7 @@ from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers import judging_groups, judging_money
+from workers import judging_groups, judging_money, judging_shares
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
@@ -40,6 +40,8 @@ PERIODIC = frozenset(
         "payouts",
         "retention",
         "royalty_reconcile",
+        "escrow",
+        "statements",
     }
 )
 
@@ -104,6 +106,8 @@ def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgeme
 
 
 def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+    if kind in judging_shares.KINDS:
+        return judging_shares.judge(kind, payload, db, stripe)
     owner = _owner(payload)
     if owner is None:
         return rules.UNREADABLE
