@@ -64,7 +64,14 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -249,6 +256,7 @@ MESSAGES: tuple[Message, ...] = (
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),
     ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
+    ShareReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
     PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
 )

@@ -36,7 +36,14 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -121,6 +128,7 @@ ROUTES: dict[type[Message], Route] = {
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
     SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    ShareReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
@@ -163,7 +171,7 @@ FIRST: frozenset[type[Message]] = frozenset(
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
-    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, ShareReconcileDue, PayoutsDue, RetentionDue}
 )
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe

@@ -132,7 +132,11 @@ def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
     claim = sources.claim_of(stripe, line.source_id, line.balance_transaction_id)
     with db.system_transaction() as tx:
         return bank_lines.owner_of(
-            tx, intent_id=claim.intent_id, tenant_id=claim.tenant_id, payment_id=claim.payment_id
+            tx,
+            intent_id=claim.intent_id,
+            tenant_id=claim.tenant_id,
+            payment_id=claim.payment_id,
+            account_id=claim.account_id,
         )
 
 

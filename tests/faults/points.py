@@ -14,6 +14,7 @@ AFTER_DEATH = {"dead_letters", "replay"}
 REFUND, CAPTURE, CANCELLED_EVENT = {"refund"}, {"capture"}, {"cancel_event"}
 GROUPS = {"group", "cancel_group"}
 DISPUTES = {"dispute", "dispute_answer", "early_warning"}
+SHARES = {"share", "transfer", "transfer_reversal", "escrow", "statements", "royalty_reconcile"}
 CLOSING = {"event_sweep", "payouts"}
 # Killed where they are tested: tests/outbox/intake/api/test_once.py, tests/workers/test_reconcile_long.py; `cancel` in
 # the chaos cases 1b and 1d, `mint` in tests/minting/test_journey.py.

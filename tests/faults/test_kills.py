@@ -28,6 +28,7 @@ from tests.faults.points import (
     MINTER,
     ON_SALE,
     REFUND,
+    SHARES,
     points_of,
 )
 from tests.journeys.fleet import NEEDED, Fleet
@@ -38,7 +39,7 @@ SEEDS = (1, 2)
 
 def test_every_named_point_has_somebody_who_passes_it() -> None:
     families = {point.partition(".")[0] for point in CRASH_POINTS}
-    passed = ON_SALE | AFTER_DEATH | REFUND | CAPTURE | CANCELLED_EVENT | GROUPS | DISPUTES | CLOSING | MINTER
+    passed = ON_SALE | AFTER_DEATH | REFUND | CAPTURE | CANCELLED_EVENT | GROUPS | DISPUTES | CLOSING | MINTER | SHARES
     assert families == passed | ELSEWHERE
 
 
