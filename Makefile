@@ -6,12 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench chaos up down docs setup rabbitmq chromium clean
+.PHONY: demo test lint bench chaos up down docs setup rabbitmq chromium prometheus clean
 
 demo: setup rabbitmq
 	$(BIN)/fleet demo
 
-test: setup rabbitmq chromium
+test: setup rabbitmq chromium prometheus
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
@@ -46,6 +46,9 @@ rabbitmq:
 
 chromium:
 	@sh deploy/local/setup.sh chromium
+
+prometheus:
+	@sh deploy/local/setup.sh prometheus
 
 clean:
 	@if [ -x $(BIN)/fleet ]; then $(BIN)/fleet down; fi

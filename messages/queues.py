@@ -87,6 +87,32 @@ ROUTES: dict[type[Message], Route] = {
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
+# Queue -> class: what is watched and scaled as one (metrics' label queue_class, deploy/docs/metrics.md). A worker that
+# is to serve one class alone is told its queues: `--queues charges captures`.
+QUEUE_CLASSES: dict[str, str] = {
+    "charges": "charges",
+    "captures": "charges",
+    "refunds": "refunds",
+    "event_cancellations": "refunds",
+    "webhooks": "webhooks",
+    "lookups": "background",
+    "disputes": "background",
+    "replays": "background",
+    "sweeps": "background",
+    "reconciliation": "background",
+    "fleet.orders": "orders",
+}
+
+
+def class_of(queue: str) -> str:
+    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
+    return QUEUE_CLASSES.get(queue, "events")
+
+
+def queues_of(queue_class: str) -> list[str]:
+    return [queue for queue, one in QUEUE_CLASSES.items() if one == queue_class]
+
+
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
 FIRST: frozenset[type[Message]] = frozenset(

@@ -14,6 +14,7 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
+from outbox.heartbeat import beat
 from outbox.topology import work_queue_arguments
 
 # Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
@@ -29,6 +30,7 @@ class FleetConsumer(_RabbitmqConsumer):
     """
 
     def __next__(self) -> Any:
+        beat(self.queue_name)
         message = super().__next__()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
         if message is not None and message.queue_name != self.queue_name:
             message._message = message._message.copy(queue_name=self.queue_name)
@@ -51,10 +53,22 @@ class FleetBroker(RabbitmqBroker):
 
     def __init__(self, url: str) -> None:
         super().__init__(url=url, middleware=[TimeLimit(), ShutdownNotifications()])
+        self.consuming: dict[str, FleetConsumer] = {}
 
     @property
     def consumer_class(self) -> type[FleetConsumer]:
         return FleetConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> FleetConsumer:
+        """Called again and again while the broker is away: the thread that calls it lives, so it beats."""
+        beat(queue_name)
+        consumer: FleetConsumer = super().consume(queue_name, prefetch, timeout)  # type: ignore[assignment]  # is ours
+        self.consuming[queue_name] = consumer
+        return consumer
+
+    def unacked(self) -> dict[str, int]:
+        """Deliveries in the hands of this process, by queue: under way, and fetched ahead."""
+        return {queue: len(consumer.known_tags) for queue, consumer in self.consuming.items()}
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Our queue alone: no delay queue, no expiring dead letter queue."""

@@ -1,9 +1,13 @@
 """Prometheus metrics of intake and relay. Processes of one machine share a folder (PROMETHEUS_MULTIPROC_DIR).
 
-The intake's /metrics adds up all processes that write into the folder; a process alone in its container serves its own.
+The intake's /metrics adds up all processes that write into the folder. The health server of a process
+(outbox/health.py) shows those of the process and its forks alone, whoever else writes there, and its `PAGES`.
 """
 
 import os
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -14,7 +18,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 RELAY_PUBLISHED = Counter("fleet_relay_published", "Outbox rows the broker confirmed")
 RELAY_REFUSED = Counter("fleet_relay_refused", "Outbox rows the broker returned or nacked; they stay pending")
@@ -84,10 +90,46 @@ EVIDENCE_DUE = Gauge(
 FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 
 
-def exposition() -> tuple[bytes, str]:
-    """The metrics page and its content type."""
+# What a process knows without counting it (outbox/collecting.py), for its own page only.
+PAGES: list[Collector] = []
+
+_FILE = re.compile(r"_(\d+)\.db$")
+
+
+class _OfProcesses(MultiProcessCollector):
+    """The files of some processes only: one folder may serve many that are scraped each by itself."""
+
+    def __init__(self, registry: CollectorRegistry, pids: Collection[int]) -> None:
+        self._pids = pids
+        super().__init__(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in Path(self._path).glob("*.db") if self._is_ours(file.name)]
+        merged: Iterable[Metric] = self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]  # the same
+        return merged
+
+    def _is_ours(self, name: str) -> bool:
+        found = _FILE.search(name)
+        return found is not None and int(found[1]) in self._pids
+
+
+def exposition(pids: Collection[int] | None = None) -> tuple[bytes, str]:
+    """The metrics page and its content type; with `pids`, of these processes and this one alone, and its PAGES."""
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+        if pids is None:
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
+        else:
+            _OfProcesses(registry, {*pids, os.getpid()})
+    body = generate_latest(registry)
+    if pids is not None:
+        for page in PAGES:
+            body += generate_latest(_only(page))
+    return body, CONTENT_TYPE_LATEST
+
+
+def _only(page: Collector) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(page)
+    return registry

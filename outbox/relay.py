@@ -22,6 +22,8 @@ from db.settings import DatabaseSettings
 from messages.crash_points import crash_point
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
+from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
@@ -78,6 +80,7 @@ class Relay:
     def run(self) -> None:
         """Publish until asked to stop; troubles of the world are waited out."""
         while not self.stopping.is_set():
+            beat("relay")
             try:
                 published = self.run_once()
             except BrokerAwayError as error:
@@ -178,7 +181,7 @@ def _outgoing(row: table.DueRow) -> Outgoing:
 
 def main() -> None:
     try:
-        database, broker = load(DatabaseSettings, BrokerSettings)
+        database, broker, health = load(DatabaseSettings, BrokerSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "relay")
@@ -187,6 +190,8 @@ def main() -> None:
     db = Database(database, application="fleet-relay")
     relay = Relay(db, Publisher(url), Doorbell(database))
     stop_on_signals(relay.stopping)
+    checks = {"db": database_check(db), "broker": broker_check(broker)}
+    serve_health(health, Health("relay", checks, ("db", "broker"), relay.stopping))
     logger.info("relay started")
     relay.run()
     relay.publisher.close()

@@ -14,6 +14,7 @@ from messages.queues import ORDERS_QUEUE
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.consuming import Consumer, Delivered
+from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
@@ -54,7 +55,7 @@ def _uuid(text: str | None) -> UUID | None:
 
 def main() -> None:
     try:
-        database, broker, seal = load(DatabaseSettings, BrokerSettings, SealSettings)
+        database, broker, seal, health = load(DatabaseSettings, BrokerSettings, SealSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "intake-orders")
@@ -63,6 +64,8 @@ def main() -> None:
     db = Database(database, application="fleet-intake-orders")
     intake = order_intake(db, url, Sealer(seal))
     stop_on_signals(intake.stopping)
+    checks = {"db": database_check(db), "broker": broker_check(broker)}
+    serve_health(health, Health("intake-orders", checks, ("db", "broker"), intake.stopping))
     logger.info("order intake started")
     intake.run()
     db.close()
