@@ -52,7 +52,7 @@ class Cached:
     """An answer is good for a moment, so that those who ask often do not become a load of their own."""
 
     check: Check
-    seconds: float = ASK_AGAIN_SECONDS
+    seconds: float | None = None  # ASK_AGAIN_SECONDS
     _answer: bool = False
     _until: float = 0.0
     _asking: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +61,7 @@ class Cached:
         with self._asking:
             if time.monotonic() >= self._until:
                 self._answer = self.check()
-                self._until = time.monotonic() + self.seconds
+                self._until = time.monotonic() + (ASK_AGAIN_SECONDS if self.seconds is None else self.seconds)
             return self._answer
 
 

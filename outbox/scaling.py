@@ -9,6 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 import redis
+from loguru import logger
+from pika.exceptions import AMQPError
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from db import scale
@@ -55,6 +57,13 @@ class ScaleSignals:
 
     def _at_the_broker(self, lag_rows: Counter[str]) -> list[Metric]:
         """Left out altogether while broker or cache do not answer: no signal is better than a small one."""
+        try:
+            return self._counted(lag_rows)
+        except (AMQPError, redis.RedisError, OSError) as error:
+            logger.warning("no scale signals from broker and workers: {}", type(error).__name__)
+            return []
+
+    def _counted(self, lag_rows: Counter[str]) -> list[Metric]:
         ready = Counter[str]()
         for queue, depth in self._depths().items():
             if queue in QUEUE_CLASSES:
