@@ -31,6 +31,7 @@ up: setup rabbitmq
 
 docs: setup
 	$(BIN)/python -m deploy.contracts
+	$(BIN)/python -m deploy.metrics_page
 
 down: setup
 	$(BIN)/fleet down

@@ -28,3 +28,6 @@ BEGIN
 END
 $$;
 GRANT fleet_tenant, fleet_system, fleet_ops TO fleet;
+-- Whose snapshot keeps VACUUM from its work, for the scheduler's gauge: the times of all sessions (and, with them, the
+-- texts of their statements, whose values travel apart).
+GRANT pg_read_all_stats TO fleet_system;

@@ -11,13 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 from loguru import logger
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from db.leadership import Leadership
+from outbox.shown import shown
 
 EVERY_SECONDS = 5.0
 GOOD_FOR_SECONDS = 30.0
+
+LEADS = shown("fleet_collector_leads", "1 for the scheduler that shows the gauges of the whole fleet")
+TOOK = shown("fleet_collector_seconds", "How long the last picture took")
+FAILED = shown("fleet_collector_failed_parts", "Parts of the last picture that could not be taken")
 
 Part = Callable[[], list[Metric]]
 
@@ -54,27 +59,24 @@ class Collecting(Collector):
             self._leads = False
         if self._leads:
             started = time.monotonic()
-            picture = [metric for part in self._parts for metric in _taken(part)]
-            took = GaugeMetricFamily(
-                "fleet_collector_seconds", "How long the last picture took", time.monotonic() - started
-            )
-            self._picture, self._taken_at = [*picture, took], time.monotonic()
+            taken = [_taken(part) for part in self._parts]
+            picture = [metric for metrics in taken for metric in metrics or []]
+            picture += [TOOK.one(time.monotonic() - started), FAILED.one(sum(one is None for one in taken))]
+            self._picture, self._taken_at = picture, time.monotonic()
         return self._leads
 
     def collect(self) -> Iterable[Metric]:
         fresh = self._leads and time.monotonic() - self._taken_at < GOOD_FOR_SECONDS
-        yield GaugeMetricFamily(
-            "fleet_collector_leads", "1 for the scheduler that shows the fleet's gauges", float(fresh)
-        )
+        yield LEADS.one(fresh)
         if fresh:
             yield from self._picture
 
 
-def _taken(part: Part) -> list[Metric]:
+def _taken(part: Part) -> list[Metric] | None:
     try:
         return part()
     except Exception as error:  # noqa: BLE001  one part that fails must not take the others along
         logger.warning(
             "collector: {} could not be taken: {}", getattr(part, "__qualname__", part), type(error).__name__
         )
-        return []
+        return None

@@ -11,16 +11,32 @@ from collections.abc import Callable
 import redis
 from loguru import logger
 from pika.exceptions import AMQPError
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 
 from db import scale
 from db.session import Database
 from messages.queues import QUEUE_CLASSES, class_of
 from outbox.load import Load, loads
+from outbox.shown import shown
 
 RATE_SECONDS = 30.0
 # KEDA cannot scale on infinity: what nobody works on takes a day.
 LONGEST_DRAIN_SECONDS = 86_400.0
+
+LAG = shown("fleet_scale_outbox_lag_rows", "Due rows of the outbox", "queue_class")
+AGE = shown(
+    "fleet_scale_oldest_age_seconds",
+    "Age of the oldest work that is due, in the outbox or on its way through broker and workers",
+    "queue_class",
+)
+READY = shown("fleet_queue_ready", "Messages ready at the broker", "queue_class")
+AT_BROKER = shown("fleet_scale_ready_and_unacked", "Messages at the broker, ready or with a worker", "queue_class")
+DRAIN = shown(
+    "fleet_scale_drain_seconds",
+    f"What is due at the rate of the last {RATE_SECONDS:.0f} s; at most {LONGEST_DRAIN_SECONDS:.0f}",
+    "queue_class",
+)
+HANDLED = shown("fleet_handled_per_second", "Messages that workers handled, over the same time", "queue_class")
 
 Depths = Callable[[], dict[str, int]]
 
@@ -46,12 +62,8 @@ class ScaleSignals:
             ages[queue_class] = max(ages[queue_class], getattr(standing, queue_class))
         classes = [*dict.fromkeys(QUEUE_CLASSES.values()), "events"]
         return [
-            _by_class("fleet_scale_outbox_lag_rows", "Due rows of the outbox", {one: lag_rows[one] for one in classes}),
-            _by_class(
-                "fleet_scale_oldest_age_seconds",
-                "Age of the oldest work that is due, in the outbox or on its way through broker and workers",
-                {one: ages.get(one, 0.0) for one in classes},
-            ),
+            LAG.family({(one,): lag_rows[one] for one in classes}),
+            AGE.family({(one,): ages.get(one, 0.0) for one in classes}),
             *self._at_the_broker(lag_rows),
         ]
 
@@ -77,14 +89,10 @@ class ScaleSignals:
         backlog = {one: ready[one] + unacked[one] for one in dict.fromkeys(QUEUE_CLASSES.values())}
         drain = {one: _drain_seconds(count + lag_rows[one], rates.get(one, 0.0)) for one, count in backlog.items()}
         return [
-            _by_class("fleet_queue_ready", "Messages ready at the broker", {one: ready[one] for one in backlog}),
-            _by_class("fleet_scale_ready_and_unacked", "Messages at the broker, ready or with a worker", backlog),
-            _by_class(
-                "fleet_scale_drain_seconds",
-                f"What is due at the rate of the last {RATE_SECONDS:.0f} s; at most {LONGEST_DRAIN_SECONDS:.0f}",
-                {one: seconds for one, seconds in drain.items() if one != "orders"},
-            ),
-            _by_class("fleet_handled_per_second", "Messages handled, over the same time", dict(rates)),
+            READY.family({(one,): ready[one] for one in backlog}),
+            AT_BROKER.family({(one,): count for one, count in backlog.items()}),
+            DRAIN.family({(one,): seconds for one, seconds in drain.items() if one != "orders"}),
+            HANDLED.family({(one,): rate for one, rate in rates.items()}),
         ]
 
 
@@ -114,10 +122,3 @@ def _drain_seconds(backlog: int, per_second: float) -> float:
     if backlog == 0:
         return 0.0
     return min(LONGEST_DRAIN_SECONDS, backlog / per_second) if per_second > 0 else LONGEST_DRAIN_SECONDS
-
-
-def _by_class(name: str, says: str, values: dict[str, float] | dict[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, says, labels=["queue_class"])
-    for queue_class, value in values.items():
-        family.add_metric([queue_class], float(value))
-    return family

@@ -33,7 +33,6 @@ from messages.refunds import (
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
-from outbox.metrics import EVIDENCE_DUE, OLDEST_UNMATCHED
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.settings import DisputeSettings, SweepSettings
@@ -100,7 +99,6 @@ def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -
         CaseType.REFUND_FAILED: watch.obligations(tx),
         CaseType.DISPUTE_EVIDENCE_DUE: watch.evidence_due(tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600),
     }
-    EVIDENCE_DUE.set(len(found[CaseType.DISPUTE_EVIDENCE_DUE]))
     for kind, findings in found.items():
         known = cases.known_subjects(tx, kind)
         for finding in [finding for finding in findings if finding.subject not in known]:
@@ -143,6 +141,5 @@ def _for_event(found: StandingEvent) -> Message:
 
 def _alarm_unmatched(waiting: list[StandingEvent]) -> None:
     ages = [event.age_seconds for event in waiting if event.state == "unmatched"]
-    OLDEST_UNMATCHED.set(max(ages, default=0))
     if ages:
         logger.error("{} events of Stripe have no payment, the oldest for {:.0f} s", len(ages), max(ages))
