@@ -29,6 +29,7 @@ from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
 from outbox.settings import BrokerSettings
 from outbox.stopping import stop_on_signals
+from outbox.tracing import record_published, start_tracing
 
 BATCH = 500
 # A round takes up to this many batches while there is a backlog: reading, settling and the commit then hide behind the
@@ -124,8 +125,9 @@ class Relay:
         if rows:
             self._begin(rows)
         while rows:
-            following = self._following(tx, one, rows)
+            began_ns, following = time.time_ns(), self._following(tx, one, rows)
             refused = self.publisher.finish()
+            record_published([row for place, row in enumerate(rows) if place not in refused], began_ns)
             crash_point("relay.after_confirm")
             if following:
                 self._begin(following)
@@ -185,6 +187,7 @@ def main() -> None:
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "relay")
+    start_tracing("relay")
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-relay")

@@ -24,6 +24,7 @@ from outbox.health import HealthSettings
 from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.stopping import stop_on_signals
+from outbox.tracing import start_tracing
 from outbox.watchtower import watch
 
 TICK_SECONDS = 1.0
@@ -88,6 +89,7 @@ def main() -> None:
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(settings.app_env, "scheduler")
+    start_tracing("scheduler")
     stopping = Event()
     stop_on_signals(stopping)
     db = Database(settings, application="fleet-scheduler")

@@ -15,6 +15,7 @@ from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from prometheus_client import Counter, Gauge, Histogram
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
+from messages import trace
 from messages.phases import refuse_inside_transaction
 from stripe_client.governor import Governor
 from stripe_client.settings import StripeSettings
@@ -152,6 +153,11 @@ class Gateway:
 
 
 def _measured(family: str, request: Callable[[], T]) -> T:
+    with trace.span(f"stripe {family}", "client"):
+        return _counted(family, request)
+
+
+def _counted(family: str, request: Callable[[], T]) -> T:
     started = time.perf_counter()
     try:
         answer = request()

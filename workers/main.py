@@ -25,6 +25,7 @@ from outbox.health import HealthSettings
 from outbox.logs import configure_logs
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.tracing import flush, start_tracing
 from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.governor import Governor
@@ -95,6 +96,14 @@ class GiveBackWhatWasNotWrittenDown(Middleware):
             message.fail()
 
 
+class SendLastSpans(Middleware):
+    """A fork of multiprocessing ends without what Python does at its end."""
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        del broker, worker
+        flush()
+
+
 def build(broker: FleetBroker, db: Database, stripe: Gateway, sealer: Sealer) -> None:
     """Give every registered actor to Dramatiq."""
     broker.add_middleware(CurrentMessage())
@@ -125,10 +134,12 @@ def start() -> None:
     budget, cache = load(BudgetSettings, CacheSettings)
     governor = Governor(budget, cache)
     configure_logs(database.app_env, "worker")
+    start_tracing("worker")
     broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())
     dramatiq.set_broker(broker)
     dramatiq.set_encoder(StrictEncoder())
     broker.add_middleware(counting := CountHandled())
+    broker.add_middleware(SendLastSpans())
     build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings, governor), Sealer(seal))
     keep_telling(broker, counting, cache)
 

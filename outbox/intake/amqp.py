@@ -23,6 +23,7 @@ from outbox.metrics import INTAKE_ORDERS
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
 from outbox.stopping import stop_on_signals
+from outbox.tracing import start_tracing
 
 BATCH = 100
 # How long the first event of a batch may wait for company.
@@ -59,6 +60,7 @@ def main() -> None:
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "intake-orders")
+    start_tracing("intake-orders")
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-intake-orders")

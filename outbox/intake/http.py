@@ -37,6 +37,7 @@ from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
 from outbox.problems import problem
 from outbox.settings import BrokerSettings, HttpSettings
+from outbox.tracing import start_tracing
 from stripe_client.snapshots import UnreadableEventError
 from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
 
@@ -170,6 +171,7 @@ def main() -> None:
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(http.app_env, "intake-http")
+    start_tracing("intake-http")
     db = Database(database, application="fleet-intake-http")
     api = Api(api_settings, database, cache)
     door = Door(db, secrets, broker, cache, api.routes())
