@@ -103,6 +103,12 @@ def pay(client: stripe.StripeClient) -> Callable[..., stripe.PaymentIntent]:
 
 
 @pytest.fixture
+def venue(control: EmulatorControl) -> str:
+    """A connected account that may receive and charge."""
+    return str(control.account("acct_venue")["id"])
+
+
+@pytest.fixture
 def refund(client: stripe.StripeClient, control: EmulatorControl) -> Callable[..., stripe.Refund]:
     """Ask for one, of an intent unless a charge is named; the balance may go below zero until a test forbids it."""
     control.set_refunds_beyond_balance("overdraw")

@@ -146,13 +146,13 @@ def test_a_disabled_endpoint_gets_nothing(client: stripe.StripeClient, pay: Pay,
 
 
 def test_a_connect_endpoint_gets_the_events_of_accounts(
-    client: stripe.StripeClient, pay: Pay, receiver: Receiver
+    client: stripe.StripeClient, pay: Pay, receiver: Receiver, venue: str
 ) -> None:
     _endpoint(client, receiver.url, "payment_intent.succeeded", connect=True)
     pay()
-    pay(account="acct_venue")
+    pay(account=venue)
     receiver.wait_for(1)
-    assert json.loads(receiver.came[0][0])["account"] == "acct_venue"
+    assert json.loads(receiver.came[0][0])["account"] == venue
 
 
 def test_a_duplicate_has_the_same_id_and_a_twin_another(

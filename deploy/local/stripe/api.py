@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import orjson
 
+from deploy.local.stripe.bank import connecting
 from deploy.local.stripe.capabilities import capabilities
 from deploy.local.stripe.interference import Interference
 from deploy.local.stripe.limits import Limiter
-from deploy.local.stripe.operations import Operation, route
+from deploy.local.stripe.operation import Operation
+from deploy.local.stripe.operations import route
 from deploy.local.stripe.state.idempotency import Stored, fingerprint_of
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -53,6 +55,8 @@ class Api:
         interference = Interference()
         try:
             request.authenticate()
+            if not connecting.exists(self.world, request.account):
+                raise connecting.no_access(request.account)
             interference = self._interference(request)
             if interference.latency_seconds:
                 await asyncio.sleep(interference.latency_seconds)

@@ -9,7 +9,10 @@ from deploy.local.stripe.unbuilt import UNBUILT
 from deploy.local.stripe.wire.errors import Json
 
 NOT_MODELLED = (
-    "Every secret key sees one platform account; any acct_ id is a store of its own, without an account object.",
+    "Every secret key sees one platform account and all of its connected accounts; nobody verifies an account.",
+    "on_behalf_of is shown and asks for card_payments; it changes no fee, country or descriptor.",
+    "An application fee given back is an adjustment in the connected account; Stripe's own type there is not published.",
+    "Transfers from a charge that is still pending, between connected accounts, or back to the platform.",
     "Fees are one flat schedule, whatever the card, country or currency; there is no currency conversion.",
     "Minimum amounts are enforced only for the currencies whose minimum Stripe publishes as a number.",
     "Radar rules, network timing and the pages of 3DS; authentication is finished by the control door.",

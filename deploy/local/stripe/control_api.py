@@ -1,6 +1,7 @@
 """The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
 
-What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`.
+What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`, connected accounts are in
+`control_connect.py`.
 
 Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
 """
@@ -20,6 +21,7 @@ from deploy.local.stripe import PLATFORM
 from deploy.local.stripe.bank import attempts
 from deploy.local.stripe.bank.balance import check_totals
 from deploy.local.stripe.control_bank import BankDoor, RefusedError
+from deploy.local.stripe.control_connect import ConnectDoor
 from deploy.local.stripe.limits import Limiter
 from deploy.local.stripe.webhooks import endpoints
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -34,8 +36,10 @@ class ControlDoor:
     def __init__(self, world: World, dispatcher: Dispatcher, limiter: Limiter) -> None:
         self.world, self.dispatcher, self.limiter = world, dispatcher, limiter
         self.bank = BankDoor(world, dispatcher)
+        self.connect = ConnectDoor(world, dispatcher)
 
     def application(self) -> ASGIApp:
+        of_banks = self.bank.routes() | self.connect.routes()
         routes = [
             Route("/_control/clock", _json(self.clock), methods=["GET", "POST"]),
             Route("/_control/faults", _json(self.faults), methods=["GET", "POST", "DELETE"]),
@@ -43,7 +47,7 @@ class ControlDoor:
             Route("/_control/limits", _json(self.limits), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/authentication", _json(self.authentication), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/settlement", _json(self.settlement), methods=["POST"]),
-            *(Route(path, _json(handle), methods=["POST"]) for path, handle in self.bank.routes().items()),
+            *(Route(path, _json(handle), methods=["POST"]) for path, handle in of_banks.items()),
             Route("/_control/webhook_endpoints/{endpoint}/secret", _json(self.roll_secret), methods=["POST"]),
             Route("/_control/summary", _json(self.summary), methods=["GET"]),
             Route("/_control/reset", _json(self.reset), methods=["POST"]),
