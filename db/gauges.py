@@ -158,8 +158,14 @@ def oldest_snapshot(tx: Tx) -> Snapshot:
 
 
 def ledger_imbalance(tx: Tx) -> dict[str, int]:
-    """By currency, what the entries of all tenants sum to. Reads the whole ledger, so seldom. Needs an ops transaction
-    with time for it.
+    """By currency, how far the entries of each tenant are from zero, all tenants together. Reads the whole ledger, so
+    seldom. Needs an ops transaction with time for it.
     """
-    rows = tx.execute("SELECT currency, sum(amount_minor)::bigint FROM ledger_entries GROUP BY currency").fetchall()
+    rows = tx.execute(
+        """
+        SELECT currency, sum(abs(off))::bigint
+        FROM (SELECT tenant_id, currency, sum(amount_minor) AS off FROM ledger_entries GROUP BY 1, 2) AS by_tenant
+        GROUP BY currency
+        """
+    ).fetchall()
     return {str(row[0]): int(row[1]) for row in rows}

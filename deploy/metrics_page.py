@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from messages.queues import QUEUE_CLASSES
-from outbox import shown
+from outbox import health, shown
 
 PAGE = Path(__file__).parent / "docs" / "metrics.md"
 # Whoever defines metrics; importing a process's entry brings those of all that it uses.
@@ -57,7 +57,8 @@ def _counted(metric: MetricWrapperBase) -> Line:
 
 def _shown(metric: shown.Shown) -> Line:
     name, kind = (f"{metric.name}_total", "counter") if metric.is_counter else (metric.name, "gauge")
-    return Line(name, kind, metric.labels, metric.says, "collector")
+    where = "each process" if metric in (health.UP, health.SILENT) else "collector"
+    return Line(name, kind, metric.labels, metric.says, where)
 
 
 def page() -> str:

@@ -12,13 +12,16 @@ midst of Stripe's outage would stand still. Nor does the cache, without which th
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import redis
 from loguru import logger
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 from pydantic import Field
 
 from db.session import Database
@@ -29,6 +32,7 @@ from outbox import topology
 from outbox.heartbeat import BEATS
 from outbox.metrics import exposition
 from outbox.settings import BrokerSettings
+from outbox.shown import shown
 
 # The longest that a loop may rightly stand: a relay's round waits four times ten seconds for confirms at most.
 LIVE_SECONDS = 60.0
@@ -36,6 +40,9 @@ START_SECONDS = 120.0
 ASK_AGAIN_SECONDS = 1.0
 NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
+
+UP = shown("fleet_dependency_up", "1 while this process reaches it: db, redis, broker or stripe", "dependency")
+SILENT = shown("fleet_loop_silent_seconds", "Since a main loop of this process has beaten", "loop")
 
 Check = Callable[[], bool]
 
@@ -65,15 +72,16 @@ class Cached:
             return self._answer
 
 
-@dataclass(slots=True)
-class Health:
-    """What a process can tell of itself. `needed` names the checks that ready asks."""
+@dataclass
+class Health(Collector):
+    """What a process can tell of itself. `needed` names the checks that ready asks, `more` what else it shows."""
 
     process: str
     checks: Mapping[str, Check]
     needed: tuple[str, ...]
     stopping: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)
+    more: Sequence[Collector] = ()
 
     def __post_init__(self) -> None:
         assert set(self.needed) <= set(self.checks) <= set(NAMES), "a check has one of the four names"
@@ -92,6 +100,17 @@ class Health:
             return 200, {"status": NOT_ASKED}
         well = self.checks[name]()
         return (200 if well else 503), {"status": _word(well)}
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus: each dependency as it answers now, all asked at once, and the beats."""
+        if self.checks:
+            with ThreadPoolExecutor(len(self.checks)) as pool:
+                answers = dict(zip(self.checks, pool.map(lambda check: check(), self.checks.values()), strict=True))
+            yield UP.family({(name,): float(well) for name, well in answers.items()})
+        silent: dict[tuple[str, ...], float] = {}
+        for each in BEATS.all():
+            silent[each.name,] = max(silent.get((each.name,), 0.0), each.age_seconds)
+        yield SILENT.family(silent)
 
     def _live(self) -> tuple[int, dict[str, Any]]:
         beats = BEATS.all()
@@ -184,7 +203,7 @@ def _handler_for(health: Health) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/metrics":
-                body, content_type = exposition(BEATS.pids())
+                body, content_type = exposition(BEATS.pids(), [health, *health.more])
                 self._send(200, body, content_type)
                 return
             status, told = health.answer(path)

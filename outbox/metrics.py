@@ -1,7 +1,7 @@
 """Prometheus metrics of intake and relay. Processes of one machine share a folder (PROMETHEUS_MULTIPROC_DIR).
 
 The intake's /metrics adds up all processes that write into the folder. The health server of a process
-(outbox/health.py) shows those of the process and its forks alone, whoever else writes there, and its `PAGES`.
+(outbox/health.py) shows those of the process and its forks alone, whoever else writes there, and what it is given.
 """
 
 import os
@@ -67,9 +67,6 @@ RECONCILED_LINES = Counter(
 FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 
 
-# What a process knows without counting it (outbox/collecting.py), for its own page only.
-PAGES: list[Collector] = []
-
 _FILE = re.compile(r"_(\d+)\.db$")
 
 
@@ -90,8 +87,11 @@ class _OfProcesses(MultiProcessCollector):
         return found is not None and int(found[1]) in self._pids
 
 
-def exposition(pids: Collection[int] | None = None) -> tuple[bytes, str]:
-    """The metrics page and its content type; with `pids`, of these processes and this one alone, and its PAGES."""
+def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = ()) -> tuple[bytes, str]:
+    """The metrics page and its content type; with `pids`, of these processes and this one alone.
+
+    `more` is what a process knows without having counted it.
+    """
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
@@ -100,13 +100,12 @@ def exposition(pids: Collection[int] | None = None) -> tuple[bytes, str]:
         else:
             _OfProcesses(registry, {*pids, os.getpid()})
     body = generate_latest(registry)
-    if pids is not None:
-        for page in PAGES:
-            body += generate_latest(_only(page))
+    for collector in more:
+        body += generate_latest(_only(collector))
     return body, CONTENT_TYPE_LATEST
 
 
-def _only(page: Collector) -> CollectorRegistry:
+def _only(collector: Collector) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(page)
+    registry.register(collector)
     return registry

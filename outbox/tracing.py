@@ -1,11 +1,10 @@
 """OpenTelemetry: one trace per payment, from the order event to the webhook, across outbox, broker and Stripe.
 
-Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no exporter is even imported then (redis-py imports the API and
-SDK by itself). The ids are ours
-(messages/trace.py); the SDK batches the spans and sends them by OTLP over HTTP from a thread of its own. Its further
-variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_BSP_...) are the SDK's; of its samplers use
-traceidratio, by which all processes keep the same traces. A span names what was done and for which ids, and of an error
-only its class: texts may hold what must not leave (M9).
+Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no exporter is even imported then (redis-py imports the API and SDK by
+itself). The ids are ours (messages/trace.py); the SDK batches the spans and sends them by OTLP over HTTP from a thread
+of its own. Its further variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_BSP_...) are the SDK's; of its
+samplers use traceidratio, by which all processes keep the same traces. A span names what was done and for which ids,
+and of an error only its class: texts may hold what must not leave (M9).
 """
 
 import os

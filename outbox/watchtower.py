@@ -15,7 +15,6 @@ from outbox import topology
 from outbox.collecting import EVERY_SECONDS, Collecting, Part
 from outbox.gauges import parts
 from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
-from outbox.metrics import PAGES
 from outbox.scaling import ScaleSignals
 from outbox.service_level import levels
 from outbox.settings import BrokerSettings
@@ -51,7 +50,6 @@ def watch(settings: DatabaseSettings, health: HealthSettings, db: Database, stop
     ]
     collecting = Collecting(Leadership(settings, "collector"), picture, every_seconds=pace.collect_seconds)
     collecting.stopping = stopping
-    PAGES.append(collecting)
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    serve_health(health, Health("scheduler", checks, ("db",), stopping))
+    serve_health(health, Health("scheduler", checks, ("db",), stopping, more=[collecting]))
     collecting.start()
