@@ -40,11 +40,12 @@ Venues = Annotated[list[str] | None, typer.Option("--venue", help="a venue it re
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="what a service may do, such as payments:complete")]
 Subject = Annotated[str, typer.Option("--subject", help="who it is; a buyer reaches the payments of this buyer_id")]
 ForMinutes = Annotated[int, typer.Option("--minutes", min=1, max=1440, help="how long it holds")]
+WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "alerts-proof"}
 
 
 @app.callback()
@@ -135,6 +136,14 @@ def chaos(
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
     raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
+
+
+@app.command("alerts-proof")
+def alerts_proof(only: Only = "", write: WritePage = False) -> None:
+    """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
+    from deploy.local.alerts.proof import prove
+
+    raise typer.Exit(prove(only, write=write))
 
 
 @tenants.command("import")

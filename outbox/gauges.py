@@ -33,7 +33,9 @@ LISTED = shown("fleet_event_coverage_listed", "Events of the last 24 hours that 
 MISSED = shown("fleet_event_coverage_missed", "Those of them that no webhook brought, and the event sweep did")
 SNAPSHOT = shown("fleet_database_oldest_snapshot_seconds", "Age of the oldest snapshot that anybody holds open")
 HORIZON = shown("fleet_database_oldest_snapshot_transactions", "Transactions that began since that snapshot")
-IMBALANCE = shown("fleet_ledger_imbalance_minor", "How far the entries are from summing to zero; must be zero", "currency")
+IMBALANCE = shown(
+    "fleet_ledger_imbalance_minor", "How far the entries are from summing to zero; must be zero", "currency"
+)
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ from outbox.shown import shown
 # The longest that a loop may rightly stand: a relay's round waits four times ten seconds for confirms at most.
 LIVE_SECONDS = 60.0
 START_SECONDS = 120.0
-ASK_AGAIN_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 5.0
 NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
 

@@ -101,11 +101,5 @@ def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = 
             _OfProcesses(registry, {*pids, os.getpid()})
     body = generate_latest(registry)
     for collector in more:
-        body += generate_latest(_only(collector))
+        body += generate_latest(collector)  # all it asks of a registry is to collect
     return body, CONTENT_TYPE_LATEST
-
-
-def _only(collector: Collector) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(collector)
-    return registry

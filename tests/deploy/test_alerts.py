@@ -57,8 +57,17 @@ def test_configurations_are_sound_and_pages_go_to_pagerduty() -> None:
     subprocess.run([tool("promtool"), "check", "config", "--syntax-only", "prometheus.yaml"], cwd=FOLDER, check=True)
     subprocess.run([tool("amtool"), "check-config", "alertmanager.yaml"], cwd=FOLDER, check=True)
     for severity, receiver in (("page", "pagerduty"), ("ticket", "tickets")):
-        command = [tool("amtool"), "config", "routes", "test", "--config.file=alertmanager.yaml", f"severity={severity}"]
-        assert subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True).stdout.strip() == receiver
+        command = [
+            tool("amtool"),
+            "config",
+            "routes",
+            "test",
+            "--config.file=alertmanager.yaml",
+            f"severity={severity}",
+        ]
+        assert (
+            subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True).stdout.strip() == receiver
+        )
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])

@@ -108,6 +108,17 @@ def test_what_a_process_has_no_use_for_is_not_asked(page: httpx.Client) -> None:
     assert page.get("/").status_code == 404
 
 
+def test_metrics_are_of_this_process_alone_and_tell_what_it_reaches(page: httpx.Client, beats: Heartbeats) -> None:
+    beats.beat("relay")
+
+    lines = page.get("/metrics", timeout=10).text.splitlines()
+
+    assert 'fleet_dependency_up{dependency="db"} 1.0' in lines
+    assert 'fleet_dependency_up{dependency="redis"} 0.0' in lines
+    assert any(line.startswith('fleet_loop_silent_seconds{loop="relay"} 0.0') for line in lines)
+    assert "fleet_relay_published_total 0.0" in lines
+
+
 def test_a_fork_shares_its_beats_with_those_beside_it() -> None:
     shared = Heartbeats()
     forks = [get_context("fork").Process(target=shared.beat, args=(name,)) for name in ("charges", "refunds")]
