@@ -32,6 +32,7 @@ up: setup rabbitmq
 docs: setup
 	$(BIN)/python -m deploy.contracts
 	$(BIN)/python -m deploy.metrics_page
+	$(BIN)/python -m deploy.grafana.build
 
 down: setup
 	$(BIN)/fleet down

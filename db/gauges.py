@@ -6,6 +6,7 @@ from psycopg.rows import class_row
 
 from db.session import Tx
 from db.watch import OWED
+from messages.queues import ORDERS_QUEUE
 
 # A hold that ends within this is money at risk: a day is what a person needs.
 HOLD_ENDS_SECONDS = 86_400
@@ -63,14 +64,15 @@ class Dead:
 
 
 def dead_letters(tx: Tx) -> list[Dead]:
-    """Open ones, by what they died of and who should have handled them."""
+    """Open ones, by what they died of and who should have handled them; an order event's is called orders."""
     with tx.cursor(row_factory=class_row(Dead)) as cursor:
         return cursor.execute(
             """
-            SELECT cause, kind, count(*) AS letters,
-                   extract(epoch FROM clock_timestamp() - min(died_at))::float8 AS oldest_seconds
-            FROM dead_letters WHERE state = 'open' GROUP BY cause, kind
-            """
+            SELECT cause, CASE WHEN source = 'orders' OR queue = %(orders)s THEN 'orders' ELSE kind END AS kind,
+                   count(*) AS letters, extract(epoch FROM clock_timestamp() - min(died_at))::float8 AS oldest_seconds
+            FROM dead_letters WHERE state = 'open' GROUP BY 1, 2
+            """,
+            {"orders": ORDERS_QUEUE},
         ).fetchall()
 
 

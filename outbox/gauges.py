@@ -76,7 +76,7 @@ def _letters(db: Database) -> list[Metric]:
     """A letter can name any actor it likes; those that are none of ours count as one."""
     with db.system_transaction() as tx:
         dead = gauges.dead_letters(tx)
-    ours = {*kind_to_message(), "order.placed"}
+    ours = {*kind_to_message(), "orders"}
     counts = Counter[tuple[str, ...]]()
     for each in dead:
         counts[each.cause, each.kind if each.kind in ours else "unknown"] += each.letters

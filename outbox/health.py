@@ -13,7 +13,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -42,6 +42,8 @@ NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
 
 UP = shown("fleet_dependency_up", "1 while this process reaches it: db, redis, broker or stripe", "dependency")
+SCRAPE_SECONDS = 1.0  # a scrape waits no longer for an answer, and shows the last one
+
 SILENT = shown("fleet_loop_silent_seconds", "Since a main loop of this process has beaten", "loop")
 
 Check = Callable[[], bool]
@@ -64,6 +66,11 @@ class Cached:
     _until: float = 0.0
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def last(self) -> bool:
+        """The answer that was heard last, however old."""
+        return self._answer
+
     def __call__(self) -> bool:
         with self._asking:
             if time.monotonic() >= self._until:
@@ -85,7 +92,9 @@ class Health(Collector):
 
     def __post_init__(self) -> None:
         assert set(self.needed) <= set(self.checks) <= set(NAMES), "a check has one of the four names"
-        self.checks = {name: each if isinstance(each, Cached) else Cached(each) for name, each in self.checks.items()}
+        self._cached = {name: each if isinstance(each, Cached) else Cached(each) for name, each in self.checks.items()}
+        self.checks = self._cached
+        self._asking = ThreadPoolExecutor(2 * len(NAMES), thread_name_prefix="health-asks")
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and body of a health page; 404 for a path that there is not."""
@@ -103,10 +112,9 @@ class Health(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus: each dependency as it answers now, all asked at once, and the beats."""
-        if self.checks:
-            with ThreadPoolExecutor(len(self.checks)) as pool:
-                answers = dict(zip(self.checks, pool.map(lambda check: check(), self.checks.values()), strict=True))
-            yield UP.family({(name,): float(well) for name, well in answers.items()})
+        asked = [self._asking.submit(check) for check in self.checks.values()]
+        wait(asked, SCRAPE_SECONDS)
+        yield UP.family({(name,): float(check.last) for name, check in self._cached.items()})
         silent: dict[tuple[str, ...], float] = {}
         for each in BEATS.all():
             silent[each.name,] = max(silent.get((each.name,), 0.0), each.age_seconds)

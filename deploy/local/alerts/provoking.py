@@ -243,13 +243,19 @@ def _money_waits(scene: Scene) -> Iterator[None]:
 
 def _make_hold_refunds_and_dispute(scene: Scene) -> None:
     scene.order_held()
-    _refunds(scene)
+    scene.order(10)
     time.sleep(6)
+    _refunds(scene)
+    scene.order(10)  # one of which is disputed
+    time.sleep(8)
     with scene.system() as tx:
         refunds = tx.execute(
             "SELECT stripe_refund_id FROM refunds WHERE state IN ('succeeded', 'pending') ORDER BY created_at LIMIT 2"
         ).fetchall()
-        charge = tx.execute("SELECT payment_intent_id FROM payments WHERE state = 'succeeded' LIMIT 1").fetchone()
+        charge = tx.execute(
+            "SELECT payment_intent_id FROM payments p WHERE state = 'succeeded' "
+            "AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.payment_id) LIMIT 1"
+        ).fetchone()
     scene.control.finish_refund(refunds[0][0], "fail")
     assert charge is not None, "payments succeeded while all was well"
     scene.control.dispute(charge[0])
