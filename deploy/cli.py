@@ -59,11 +59,12 @@ Cores = Annotated[float, typer.Option(min=0.1, help="cores of the database's ser
 Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png")]
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
+WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
 
 
 @app.callback()
@@ -219,6 +220,14 @@ def mints_proof(
     from deploy.local.mints.proof import Plan, proof
 
     raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
+
+
+@app.command("alerts-proof")
+def alerts_proof(only: Only = "", write: WritePage = False) -> None:
+    """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
+    from deploy.local.alerts.proof import prove
+
+    raise typer.Exit(prove(only, write=write))
 
 
 @tenants.command("import")
