@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from db import mint_settings
+from db.mint_settings import MintSettings
 from db.session import Tx
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
@@ -15,7 +18,9 @@ from messages.ids import TenantId, VenueId
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """refund_fee_policy is returned or kept, early_fraud_policy refund or leave; None leaves it as it is, or as new."""
+    """refund_fee_policy is returned or kept, early_fraud_policy refund or leave; None leaves it as it is, or as new; so
+    does `minting`, which says whether tickets become tokens.
+    """
 
     venue_id: VenueId
     name: str
@@ -24,6 +29,7 @@ class Venue:
     refund_policy_text: str | None = None
     refund_fee_policy: str | None = None
     early_fraud_policy: str | None = None
+    minting: MintSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ def fee_plan(tx: Tx, venue_id: VenueId) -> FeePlan | None:
     """What the platform charges for a sale at this venue; None when the transaction's tenant has no such venue."""
     row = tx.execute(
         """
-        SELECT f.basis_points, f.fixed_minor, f.currency
+        SELECT f.basis_points, f.fixed_minor, f.currency, f.minimum_minor, f.maximum_minor
         FROM venues v JOIN fee_plans f USING (tenant_id, fee_plan_id)
         WHERE v.venue_id = %(venue_id)s
         """,
@@ -104,6 +110,7 @@ def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant
     for tenant in tenants:
         with owner.transaction():
             _register_one(owner, tenant)
+            mint_settings.write(owner, tenant.tenant_id, [venue.minting for venue in tenant.venues if venue.minting])
 
 
 def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant) -> None:
@@ -172,7 +179,7 @@ def tenant_from_json(value: dict[str, object]) -> Tenant:
     return Tenant(TenantId(UUID(str(value["tenant_id"]))), str(value["name"]), tuple(_venue(venue) for venue in venues))
 
 
-def _venue(value: dict[str, object]) -> Venue:
+def _venue(value: dict[str, Any]) -> Venue:
     currency = str(value["currency"])
     plan = FeePlan(int(str(value["basis_points"])), int(str(value["fixed_minor"])), currency)
     policies = {
@@ -180,7 +187,8 @@ def _venue(value: dict[str, object]) -> Venue:
     }
     said = value.get("refund_policy_text")
     venue_id, name = VenueId(UUID(str(value["venue_id"]))), str(value["name"])
-    return Venue(venue_id, name, currency, plan, None if said is None else str(said), **policies)
+    minting = mint_settings.from_json(venue_id, value["minting"]) if "minting" in value else None
+    return Venue(venue_id, name, currency, plan, None if said is None else str(said), **policies, minting=minting)
 
 
 _POLICIES = {"refund_fee_policy": ("returned", "kept"), "early_fraud_policy": ("refund", "leave")}

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from deploy import contract_examples
 from deploy.contract_examples import OrderWord
 from messages import queues
-from messages.base import CloudEvent, Message, PublicEvent, Word, dataschema
+from messages.base import CloudEvent, Fact, Message, Word, dataschema
 from outbox.intake.api import openapi
 
 Document = dict[str, Any]
@@ -112,7 +112,7 @@ def _order_event(word: OrderWord) -> Contract:
     )
 
 
-def _public_event(kind: type[PublicEvent]) -> Contract:
+def _public_event(kind: type[Fact]) -> Contract:
     example = _as_json(contract_examples.public_event(_example_of(kind, contract_examples.PUBLIC_EVENTS)))
     return Contract(
         name=kind.event_type,

@@ -7,7 +7,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 from dataclasses import dataclass
 
 from messages.asking import Urgency
-from messages.base import Message, PublicEvent
+from messages.base import Fact, Message
 from messages.disputes import (
     DisputeClosed,
     DisputeCloseRequested,
@@ -16,6 +16,18 @@ from messages.disputes import (
     DisputeOpened,
     EvidenceSubmissionRequested,
 )
+from messages.groups import (
+    GroupCancelDue,
+    GroupCompleted,
+    GroupDue,
+    GroupExpired,
+    GroupMemberInvited,
+    GroupMemberPaid,
+    GroupMemberRefunded,
+    GroupReminderDue,
+    GroupVoided,
+)
+from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -37,6 +49,18 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.shares import (
+    AccountLookupRequested,
+    EscrowDue,
+    EscrowReleased,
+    OpsEscrowDue,
+    ReversalRequested,
+    ShareDue,
+    ShareSettled,
+    ShareTakenBack,
+    StatementsDue,
+    TransferRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
@@ -73,11 +97,25 @@ ROUTES: dict[type[Message], Route] = {
     DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
     EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
+    # Reminders and deadlines are written when the group is opened, and may be due months later.
+    GroupDue: Route("groups", 12, 0.5, 120.0, 60, 200 * 86_400),
+    GroupCancelDue: Route("groups", 12, 0.5, 120.0, 60, 86_400),
+    # A share waits in its row, not in a message. What asks Stripe for money waits as long as a refund does.
+    ShareDue: Route("shares", 12, 1.0, 120.0, 60, 7 * 86_400),
+    TransferRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    ReversalRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    AccountLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    EscrowDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    StatementsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     # A person waits for the answer.
     OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
+    # Only rows of the book: the minter takes them to the chain at the chain's own pace.
+    MintRequested: Route("mints", 12, 1.0, 300.0, 60, 30 * 86_400),
+    MintRetryRequested: Route("mints", 12, 1.0, 300.0, 60, 7 * 86_400),
+    OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
@@ -87,12 +125,41 @@ ROUTES: dict[type[Message], Route] = {
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
+# Queue -> class: what is worked, scaled and watched as one (workers.main --queue-class, metrics' label queue_class).
+# Charges have workers of their own, so that a sale never waits behind a comparison of books; money that goes back or is
+# saved does not wait behind charges; webhooks and lookups move what Stripe has done already.
+QUEUE_CLASSES: dict[str, str] = {
+    "charges": "charges",
+    "captures": "refunds",
+    "refunds": "refunds",
+    "event_cancellations": "refunds",
+    "webhooks": "webhooks",
+    "lookups": "webhooks",
+    "shares": "background",
+    "transfers": "background",
+    "disputes": "background",
+    "replays": "background",
+    "sweeps": "background",
+    "reconciliation": "background",
+    "fleet.orders": "orders",
+}
+
+
+def class_of(queue: str) -> str:
+    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
+    return QUEUE_CLASSES.get(queue, "events")
+
+
+def queues_of(queue_class: str) -> list[str]:
+    return [queue for queue, one in QUEUE_CLASSES.items() if one == queue_class]
+
+
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
 FIRST: frozenset[type[Message]] = frozenset(
     {
         *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
-        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested, ReversalRequested),
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
@@ -102,7 +169,7 @@ LAST: frozenset[type[Message]] = frozenset(
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
 # goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
-HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested, TransferRequested}
 
 
 def urgency_of(message: Message) -> Urgency:
@@ -113,7 +180,7 @@ def urgency_of(message: Message) -> Urgency:
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"
-PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
+PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     PaymentSucceeded,
     PaymentFailed,
     PaymentRequiresAction,
@@ -124,9 +191,25 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    TicketMinted,
+    TicketMintFailed,
+    TicketVoided,
+    GroupMemberInvited,
+    GroupReminderDue,
+    GroupMemberPaid,
+    GroupCompleted,
+    GroupExpired,
+    GroupMemberRefunded,
+    GroupVoided,
+    EscrowReleased,
+    ShareSettled,
+    ShareTakenBack,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"
+# What the notification service writes to people about; the same holds for it.
+NOTIFICATION_QUEUE = "notification-service.groups"
+NOTIFIED: tuple[type[Fact], ...] = (GroupMemberInvited, GroupReminderDue, GroupExpired, GroupMemberRefunded)
 
 # The order service publishes here; the queue is ours.
 ORDERS_EXCHANGE = "orders"

@@ -18,6 +18,7 @@ from db.settings import DatabaseSettings
 from messages.base import Message
 from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
 from messages.settings import SettingsError, load, stop_the_start
+from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
 from outbox.append import append
 from outbox.logs import configure_logs
@@ -39,12 +40,15 @@ class Periodic:
 
 PERIODIC = (
     Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),
+    Periodic("escrow", 60, lambda due_at: EscrowDue(due_at=due_at)),
     Periodic("event_sweep", 180, lambda due_at: EventSweepDue(due_at=due_at)),
     Periodic("seal_ledger", 60, lambda due_at: SealDue(due_at=due_at)),
     Periodic("reconcile_rolling", 300, lambda due_at: ReconcileDue(span="rolling", due_at=due_at)),
     # Asked for every hour and begun once a day: the hour in which Stripe was away does not cost the whole day.
     Periodic("reconcile_daily", 3_600, lambda due_at: ReconcileDue(span="daily", due_at=due_at)),
     Periodic("payouts", 900, lambda due_at: PayoutsDue(due_at=due_at)),
+    # As the daily reconciliation: looked at every hour, and done once a week for each recipient.
+    Periodic("statements", 3_600, lambda due_at: StatementsDue(due_at=due_at)),
     Periodic("retention", 6 * 3_600, lambda due_at: RetentionDue(due_at=due_at)),
 )
 

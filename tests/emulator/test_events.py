@@ -100,8 +100,8 @@ def test_events_are_kept_for_30_days(client: stripe.StripeClient, pay: Pay, cont
     assert [event.type for event in client.v1.events.list().data] == ["balance.available"]  # its own moment is now
 
 
-def test_a_connected_account_tells_its_own_events(client: stripe.StripeClient, pay: Pay) -> None:
-    pay(account="acct_venue")
+def test_a_connected_account_tells_its_own_events(client: stripe.StripeClient, pay: Pay, venue: str) -> None:
+    pay(account=venue)
     assert client.v1.events.list().data == []
-    events = client.v1.events.list(options={"stripe_account": "acct_venue"}).data
-    assert {event.account for event in events} == {"acct_venue"}
+    events = client.v1.events.list(options={"stripe_account": venue}).data
+    assert {event.account for event in events} == {venue}

@@ -128,12 +128,12 @@ def test_a_500_rolled_forward_is_told_by_events_only(
     assert refusal.value.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_rule_matches_by_account_key_and_probability(pay: Pay, control: EmulatorControl) -> None:
-    control.add_fault("drop_before", account="acct_venue")
+def test_a_rule_matches_by_account_key_and_probability(pay: Pay, control: EmulatorControl, venue: str) -> None:
+    control.add_fault("drop_before", account=venue)
     control.add_fault("drop_before", key="order-1*")
     rule = control.add_fault("drop_before", key="chance*", probability=0.5)
     with pytest.raises(stripe.APIConnectionError):
-        pay(account="acct_venue")
+        pay(account=venue)
     with pytest.raises(stripe.APIConnectionError):
         pay(key="order-12")
     assert pay(key="order-2").status == "succeeded"

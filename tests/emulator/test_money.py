@@ -101,8 +101,8 @@ def test_an_uncaptured_intent_is_canceled_after_a_week(
     assert client.v1.payment_intents.retrieve(captured.id).status == "succeeded"
 
 
-def test_the_ledger_adds_up_per_account_and_currency(pay: Pay, control: EmulatorControl) -> None:
-    for account in (None, "acct_venue"):
+def test_the_ledger_adds_up_per_account_and_currency(pay: Pay, control: EmulatorControl, venue: str) -> None:
+    for account in (None, venue):
         for currency in ("usd", "eur", "jpy"):
             pay(account=account, currency=currency, capture_method="automatic")
     summary = control.summary()

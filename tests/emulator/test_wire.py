@@ -102,7 +102,7 @@ def test_what_is_not_understood_is_refused_by_name(
 
 def test_a_known_parameter_without_effect_here_is_a_501(pay: Pay) -> None:
     with pytest.raises(stripe.APIError) as refusal:
-        pay(transfer_data={"destination": "acct_1"})
+        pay(radar_options={"session": "rse_1"})
     assert refusal.value.http_status == 501
     assert refusal.value.error.code == "emulator_not_implemented"
 
@@ -117,19 +117,19 @@ def test_unknown_urls_are_404_and_unbuilt_ones_501(client: stripe.StripeClient) 
     with pytest.raises(stripe.InvalidRequestError) as unknown:
         client.raw_request("get", "/v1/moon_phases")
     with pytest.raises(stripe.APIError) as unbuilt:
-        client.v1.topups.list()
+        client.v1.reviews.list()
     assert unknown.value.http_status == 404
     assert (unbuilt.value.http_status, unbuilt.value.error.code) == (501, "emulator_not_implemented")
 
 
-def test_an_account_is_a_store_of_its_own(client: stripe.StripeClient, pay: Pay) -> None:
-    venue = pay(account="acct_venue", key="same")
+def test_an_account_is_a_store_of_its_own(client: stripe.StripeClient, pay: Pay, venue: str) -> None:
+    theirs = pay(account=venue, key="same")
     platform = pay(key="same")
-    assert venue.id != platform.id
+    assert theirs.id != platform.id
     with pytest.raises(stripe.InvalidRequestError) as foreign:
-        client.v1.payment_intents.retrieve(venue.id)
+        client.v1.payment_intents.retrieve(theirs.id)
     assert (foreign.value.http_status, foreign.value.code) == (404, "resource_missing")
-    assert len(client.v1.payment_intents.list(options={"stripe_account": "acct_venue"}).data) == 1
+    assert len(client.v1.payment_intents.list(options={"stripe_account": venue}).data) == 1
 
 
 def test_the_capabilities_page_says_what_it_is(emulator: EmulatorProcess) -> None:

@@ -63,7 +63,6 @@ def without_effect(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-CONNECT = "application_fee_amount on_behalf_of transfer_data"
 INTENT_EXTRAS = (
     "amount_details confirmation_token customer_account hooks mandate mandate_data payment_details"
     " payment_method_configuration payment_method_data payment_method_options radar_options"
@@ -77,6 +76,12 @@ METHOD_EXTRAS = without_effect(
     "bacs_debit customer customer_balance ideal link payment_method radar_options sepa_debit us_bank_account payto"
 )
 
+_TRANSFER: dict[str, Field] = {
+    "amount": integer,
+    "description": text,
+    "metadata": metadata,
+    "payment_data": nested({"description": text, "metadata": metadata}),
+}
 CREATE_INTENT = Parameters(
     INTENT_LABELS
     | CONFIRMING
@@ -89,9 +94,12 @@ CREATE_INTENT = Parameters(
         "automatic_payment_methods": nested({"enabled": boolean, "allow_redirects": one_of("always", "never")}),
         "allowed_payment_method_types": list_of(text),
         "excluded_payment_method_types": list_of(text),
+        "application_fee_amount": integer,
+        "on_behalf_of": text,
+        "transfer_data": nested(_TRANSFER | {"destination": text}),
     },
     required=("amount", "currency"),
-    without_effect=without_effect(f"{CONNECT} {INTENT_EXTRAS}"),
+    without_effect=without_effect(INTENT_EXTRAS),
     no_longer=NO_LONGER,
 )
 UPDATE_INTENT = Parameters(
@@ -102,10 +110,10 @@ UPDATE_INTENT = Parameters(
         "customer": text,
         "payment_method": text,
         "capture_method": CAPTURE_METHOD,
+        "application_fee_amount": clearable(integer),
+        "transfer_data": nested(_TRANSFER),
     },
-    without_effect=without_effect(
-        f"{CONNECT} {INTENT_EXTRAS} allowed_payment_method_types excluded_payment_method_types"
-    ),
+    without_effect=without_effect(f"{INTENT_EXTRAS} allowed_payment_method_types excluded_payment_method_types"),
     no_longer=NO_LONGER,
 )
 CONFIRM_INTENT = Parameters(
@@ -122,8 +130,10 @@ CAPTURE_INTENT = Parameters(
         "metadata": metadata,
         "statement_descriptor": text,
         "statement_descriptor_suffix": text,
+        "application_fee_amount": integer,
+        "transfer_data": nested({"amount": integer}),
     },
-    without_effect=without_effect("amount_details application_fee_amount hooks payment_details transfer_data"),
+    without_effect=without_effect("amount_details hooks payment_details"),
 )
 CANCEL_INTENT = Parameters(
     {"cancellation_reason": one_of("duplicate", "fraudulent", "requested_by_customer", "abandoned")}
@@ -139,10 +149,10 @@ CREATE_REFUND = Parameters(
         "payment_intent": text,
         "reason": one_of("duplicate", "fraudulent", "requested_by_customer"),
         "metadata": metadata,
+        "refund_application_fee": boolean,
+        "reverse_transfer": boolean,
     },
-    without_effect=without_effect(
-        "currency customer instructions_email origin refund_application_fee reverse_transfer"
-    ),
+    without_effect=without_effect("currency customer instructions_email origin"),
 )
 _WORDS = (
     "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address"
@@ -172,6 +182,7 @@ def listing(known: str = "", **filters: Field) -> Parameters:
     return Parameters(dict(WINDOW.fields) | filters, without_effect=without_effect(known))
 
 
+CHARGE_LIST = listing(customer=text, payment_intent=text, transfer_group=text)
 TRANSACTION_LIST = listing(source=text, type=text, currency=text, payout=text)
 CREATE_PAYOUT = Parameters(
     {

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import orjson
 
+from deploy.local.stripe.bank import connecting, invariants
 from deploy.local.stripe.capabilities import capabilities
 from deploy.local.stripe.interference import Interference
 from deploy.local.stripe.limits import Limiter
-from deploy.local.stripe.operations import Operation, route
+from deploy.local.stripe.operation import Operation
+from deploy.local.stripe.operations import route
 from deploy.local.stripe.state.idempotency import Stored, fingerprint_of
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -66,6 +68,8 @@ class Api:
         interference = Interference()
         try:
             request.authenticate()
+            if not connecting.exists(self.world, request.account):
+                raise connecting.no_access(request.account)
             interference = self._interference(request)
             if interference.latency_seconds:
                 await asyncio.sleep(interference.latency_seconds)
@@ -156,7 +160,7 @@ class Api:
         if not interference.executes:
             return Answer(0, b""), True
         try:
-            return Answer(200, orjson.dumps(expand(call, operation.answer(call)))), True
+            return self._result(operation, call), True
         except StripeError as error:
             if not error.keeps_effects:
                 self.world.store.start_over()
@@ -165,6 +169,12 @@ class Api:
             traceback.print_exc()
             self.world.store.start_over()
             return _refusal(StripeError(500, "api_error", "The emulator has a bug.", code="emulator_bug")), False
+
+    def _result(self, operation: Operation, call: Call) -> Answer:
+        answer = Answer(200, orjson.dumps(expand(call, operation.answer(call))))
+        if self.world.settings.verify_ledger:
+            invariants.verify(self.world)
+        return answer
 
     def _refuse(self, request: Request, error: StripeError, interference: Interference) -> Answer:
         self._record(request, error.status, interference)

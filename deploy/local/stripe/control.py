@@ -143,12 +143,35 @@ class EmulatorControl:
         """The automatic payouts of everything available, one a currency."""
         return list(self._call("POST", "/_control/payouts", {"account": account})["data"])
 
+    def pay_out_all(self) -> dict[str, list[Json]]:
+        """The automatic payouts of every connected account in which something is available, by account."""
+        return self._call("POST", "/_control/payouts_of_all_accounts")
+
     def finish_payout(
         self, payout: str, outcome: str = "paid", *, code: str | None = None, account: str | None = None
     ) -> Json:
         """`outcome` is paid or failed (also of one that was paid); `code` says why it failed (account_closed)."""
         given = {"outcome": outcome, "code": code, "account": account}
         return self._call("POST", f"/_control/payouts/{payout}/outcome", given)
+
+    def account(self, account: str | None = None, **wishes: Any) -> Json:
+        """Make a connected account, or change the one of that id: `capabilities` ({"transfers": "pending"}; a new one
+        has all of them active), `country`, `default_currency`, `payouts_enabled`, `reserves` (reversals may take its
+        balance below zero). Returns the account."""
+        return self._call("POST", "/_control/accounts", wishes | ({} if account is None else {"id": account}))
+
+    def set_capability(self, account: str, capability: str, status: str) -> Json:
+        """`status` is active, inactive or pending; returns the capability, and its events go out."""
+        return self._call("POST", f"/_control/accounts/{account}/capabilities/{capability}", {"status": status})
+
+    def adjust_balance(self, amount_minor: int, currency: str = "usd", account: str | None = None) -> Json:
+        """Put money into an account, available at once, or take it out, below zero if need be; returns its balance."""
+        given = {"account": account, "amount": amount_minor, "currency": currency}
+        return self._call("POST", "/_control/balance", given)
+
+    def empty_balance(self, account: str | None = None, currency: str | None = None) -> Json:
+        """Take everything out of an account, as much as is still pending too; returns its balance."""
+        return self._call("POST", "/_control/balance", {"account": account, "currency": currency})
 
     def roll_webhook_secret(self, endpoint: str, account: str | None = None) -> str:
         """Returns the new secret; the old one goes on signing beside it until the next roll."""

@@ -1,6 +1,7 @@
 """The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
 
-What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`.
+What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`, connected accounts are in
+`control_connect.py`.
 
 Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
 """
@@ -17,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.local.stripe import PLATFORM
-from deploy.local.stripe.bank import attempts
-from deploy.local.stripe.bank.balance import check_totals
+from deploy.local.stripe.bank import attempts, invariants
 from deploy.local.stripe.control_bank import BankDoor, RefusedError
+from deploy.local.stripe.control_connect import ConnectDoor
 from deploy.local.stripe.limits import Limiter
 from deploy.local.stripe.webhooks import endpoints
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
@@ -34,8 +35,10 @@ class ControlDoor:
     def __init__(self, world: World, dispatcher: Dispatcher, limiter: Limiter) -> None:
         self.world, self.dispatcher, self.limiter = world, dispatcher, limiter
         self.bank = BankDoor(world, dispatcher)
+        self.connect = ConnectDoor(world, dispatcher)
 
     def application(self) -> ASGIApp:
+        of_banks = self.bank.routes() | self.connect.routes()
         routes = [
             Route("/_control/clock", _json(self.clock), methods=["GET", "POST"]),
             Route("/_control/faults", _json(self.faults), methods=["GET", "POST", "DELETE"]),
@@ -43,7 +46,7 @@ class ControlDoor:
             Route("/_control/limits", _json(self.limits), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/authentication", _json(self.authentication), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/settlement", _json(self.settlement), methods=["POST"]),
-            *(Route(path, _json(handle), methods=["POST"]) for path, handle in self.bank.routes().items()),
+            *(Route(path, _json(handle), methods=["POST"]) for path, handle in of_banks.items()),
             Route("/_control/webhook_endpoints/{endpoint}/secret", _json(self.roll_secret), methods=["POST"]),
             Route("/_control/summary", _json(self.summary), methods=["GET"]),
             Route("/_control/reset", _json(self.reset), methods=["POST"]),
@@ -132,12 +135,12 @@ class ControlDoor:
             "firings": dict(rows("SELECT effect, COUNT(*) FROM firings GROUP BY effect").fetchall()),
             "events": rows("SELECT COUNT(*) FROM events").fetchone()[0],
             "tasks": rows("SELECT COUNT(*) FROM tasks").fetchone()[0],
-            "ledger_errors": check_totals(self.world),
+            "ledger_errors": invariants.broken(self.world),
             "clock": self.world.clock.describe(),
         }
 
     def reset(self, request: Request, given: Json) -> Json:
-        """Forget everything, as on the first start; the endpoint of the start options is made again."""
+        """Forget everything, as on the first start; the endpoints of the start options are made again."""
         world = self.world
         self.dispatcher.forget()
         starts = world.store.setting("starts")
@@ -145,8 +148,7 @@ class ControlDoor:
             world.store.empty()
             world.store.save_setting("starts", starts)
             world.outbox.load_endpoints()
-            if world.settings.webhook_endpoint and world.settings.webhook_secret:
-                endpoints.ensure(world, world.settings.webhook_endpoint, world.settings.webhook_secret)
+            endpoints.ensure_given(world)
         world.clock.run_real()
         world.faults.clear()
         world.overdraws = world.settings.refunds_beyond_balance == "overdraw"

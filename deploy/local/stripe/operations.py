@@ -1,13 +1,12 @@
 """The list of operations: method, URL, what it takes, who answers. What Stripe has and this list has not is a 501."""
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from deploy.local.stripe.accepted import (
     BILLING,
     CANCEL_INTENT,
     CAPTURE_INTENT,
+    CHARGE_LIST,
     CONFIRM_INTENT,
     CREATE_ENDPOINT,
     CREATE_INTENT,
@@ -40,21 +39,12 @@ from deploy.local.stripe.bank import (
     refunds,
     searching,
 )
+from deploy.local.stripe.operation import Operation
+from deploy.local.stripe.operations_connect import CONNECT_OPERATIONS
 from deploy.local.stripe.unbuilt import UNBUILT
 from deploy.local.stripe.webhooks import endpoints, events
-from deploy.local.stripe.wire.errors import Json, StripeError, not_implemented
+from deploy.local.stripe.wire.errors import StripeError, not_implemented
 from deploy.local.stripe.wire.parameters import PAGE, Parameters, boolean, integer, list_of, metadata, nested, text
-from deploy.local.stripe.world import Call
-
-
-@dataclass(frozen=True)
-class Operation:
-    method: str
-    template: str
-    takes: Parameters
-    answer: Callable[[Call], Json]
-    check: Callable[[Json], None] | None = None
-
 
 OPERATIONS = (
     Operation("POST", "/v1/payment_intents", CREATE_INTENT, payment_intents.create, payment_intents.check),
@@ -75,7 +65,7 @@ OPERATIONS = (
     Operation("POST", "/v1/payment_intents/*/confirm", CONFIRM_INTENT, payment_intents.confirm),
     Operation("POST", "/v1/payment_intents/*/capture", CAPTURE_INTENT, capturing.capture),
     Operation("POST", "/v1/payment_intents/*/cancel", CANCEL_INTENT, capturing.cancel),
-    Operation("GET", "/v1/charges", listing("transfer_group", customer=text, payment_intent=text), charges.list_all),
+    Operation("GET", "/v1/charges", CHARGE_LIST, charges.list_all),
     Operation("GET", "/v1/charges/*", NOTHING, charges.retrieve),
     Operation("POST", "/v1/charges/*", UPDATE_CHARGE, charges.update),
     Operation("POST", "/v1/refunds", CREATE_REFUND, refunds.create, refunds.check),
@@ -148,6 +138,7 @@ OPERATIONS = (
     Operation("GET", "/v1/webhook_endpoints/*", NOTHING, endpoints.retrieve),
     Operation("POST", "/v1/webhook_endpoints/*", Parameters(ENDPOINT | {"disabled": boolean}), endpoints.update),
     Operation("DELETE", "/v1/webhook_endpoints/*", NOTHING, endpoints.delete),
+    *CONNECT_OPERATIONS,
 )
 
 _BUILT = {(operation.method, *operation.template.split("/")[1:]): operation for operation in OPERATIONS}

@@ -1,22 +1,8 @@
 """What Stripe has (of the payments part of its public specification) and this emulator has not: answered with 501."""
 
 _LINES = """
-GET /v1/account
-GET /v1/accounts
-POST /v1/accounts
-GET /v1/accounts/*
-POST /v1/accounts/*
 DELETE /v1/accounts/*
-GET /v1/accounts/*/capabilities
-GET /v1/accounts/*/capabilities/*
-POST /v1/accounts/*/capabilities/*
 POST /v1/accounts/*/reject
-GET /v1/application_fees
-GET /v1/application_fees/*
-GET /v1/application_fees/*/refunds
-POST /v1/application_fees/*/refunds
-GET /v1/application_fees/*/refunds/*
-POST /v1/application_fees/*/refunds/*
 GET /v1/balance_settings
 POST /v1/balance_settings
 POST /v1/charges
@@ -34,19 +20,6 @@ GET /v1/reviews
 GET /v1/reviews/*
 POST /v1/reviews/*/approve
 POST /v1/test_helpers/refunds/*/expire
-GET /v1/topups
-POST /v1/topups
-GET /v1/topups/*
-POST /v1/topups/*
-POST /v1/topups/*/cancel
-GET /v1/transfers
-POST /v1/transfers
-GET /v1/transfers/*
-POST /v1/transfers/*
-GET /v1/transfers/*/reversals
-POST /v1/transfers/*/reversals
-GET /v1/transfers/*/reversals/*
-POST /v1/transfers/*/reversals/*
 """
 
 UNBUILT: tuple[tuple[str, str], ...] = tuple((line.split()[0], line.split()[1]) for line in _LINES.split("\n") if line)

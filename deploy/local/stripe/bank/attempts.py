@@ -111,7 +111,7 @@ def _charge(world: World, intent: Record, method: Record, origin: Origin) -> Non
     charge = charges.make(world, intent, method, Making("succeeded", captured=True))
     at_once = intent.body["capture_method"] == "automatic"
     if at_once:
-        charges.book(world, charge)
+        charges.book(world, charge, origin)
         world.save(charge)
     _succeed(world, intent, method, charge, origin)
     if not at_once:
@@ -165,7 +165,7 @@ def settle(world: World, account: str, intent_id: str, outcome: str | None = Non
         world.recorder.effect("charge_failed", account, charge.body, intent.body["amount"], Origin())
     else:
         charge.body |= {"status": "succeeded", "paid": True}
-        charges.book(world, charge)
+        charges.book(world, charge, Origin())
         world.save(charge)
         _succeed(world, intent, method, charge, Origin())
     return True

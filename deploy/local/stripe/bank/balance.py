@@ -1,6 +1,6 @@
 """The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
 
-`totals` is kept beside the rows; `check_totals` compares the two, so that a write past this file would be noticed.
+`totals` is kept beside the rows; `invariants.py` compares the two, so that a write past this file would be noticed.
 Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
 """
 
@@ -10,6 +10,7 @@ from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missi
 from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.world import Call, World
 
+APPLICATION = "ca_EmulatorPlatform"  # what the platform is called where it takes its part
 _FILTERS = {
     "source": "parent = ?",
     "type": "type = ?",
@@ -18,8 +19,10 @@ _FILTERS = {
 }
 
 
-def book_charge(world: World, charge: Record, amount_minor: int, available_at_once: bool) -> Json:
-    """Book a captured charge: the whole captured amount, less the processing fee."""
+def book_charge(
+    world: World, charge: Record, amount_minor: int, available_at_once: bool, application_fee_minor: int = 0
+) -> Json:
+    """Book a captured charge: the whole captured amount, less the processing fee and the platform's."""
     settings = world.settings
     fee = processing_fee(amount_minor, settings.fee_basis_points, settings.fee_fixed_minor)
     now = world.clock.now()
@@ -32,6 +35,7 @@ def book_charge(world: World, charge: Record, amount_minor: int, available_at_on
         source=charge.id,
         amount_minor=amount_minor,
         fee_minor=fee,
+        application_fee_minor=application_fee_minor,
         currency=charge.body["currency"],
         available_on=now if available_at_once else now + settings.funds_delay_seconds,
         description=charge.body["description"],
@@ -44,17 +48,18 @@ def book(
     account: str,
     kind: str,
     reporting_category: str,
-    source: str,
+    source: str | None,
     amount_minor: int,
     fee_minor: int,
     currency: str,
     available_on: int,
     description: str | None = None,
     fee_words: str = "Stripe processing fees",
+    application_fee_minor: int = 0,
 ) -> Json:
-    fee_details: list[Json] = []
-    if fee_minor:
-        fee_details = [_stripe_fee(fee_minor, currency, fee_words)]
+    fees = {"stripe_fee": (fee_minor, fee_words), "application_fee": (application_fee_minor, "Application fee")}
+    fee_details = [_fee(kind, amount, currency, words) for kind, (amount, words) in fees.items() if amount]
+    fee_minor += application_fee_minor
     body: Json = {
         "id": world.identifiers.new("txn"),
         "object": "balance_transaction",
@@ -80,13 +85,13 @@ def book(
     return body
 
 
-def _stripe_fee(fee_minor: int, currency: str, words: str) -> Json:
+def _fee(kind: str, fee_minor: int, currency: str, words: str) -> Json:
     return {
         "amount": fee_minor,
-        "application": None,
+        "application": APPLICATION if kind == "application_fee" else None,
         "currency": currency,
         "description": words,
-        "type": "stripe_fee",
+        "type": kind,
     }
 
 
@@ -111,11 +116,14 @@ def _announce(world: World, account: str, available_on: int) -> None:
         world.schedule.add_at("funds_available", available_on, account, account)
 
 
-def available(world: World, account: str, currency: str) -> int:
-    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was."""
+def available(world: World, account: str, currency: str, moment: int | None = None) -> int:
+    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was.
+
+    With a `moment` to come: what will be available then, if nothing else happens.
+    """
     row = world.store.execute(
         "SELECT COALESCE(SUM(net), 0) FROM movements WHERE account = ? AND currency = ? AND available_on <= ?",
-        (account, currency, world.clock.now()),
+        (account, currency, world.clock.now() if moment is None else moment),
     ).fetchone()
     amount: int = row[0]
     return amount
@@ -177,19 +185,3 @@ def by_clock(world: World, body: Json) -> Json:
     """Whether the money is available is a question to the clock, not a field that somebody must remember to change."""
     body["status"] = "available" if body["available_on"] <= world.clock.now() else "pending"
     return body
-
-
-def check_totals(world: World) -> list[str]:
-    """Sentences about every account and currency whose kept total is not the sum of its balance transactions."""
-    rows = world.store.execute(
-        "SELECT account, currency, kept, summed FROM ("
-        " SELECT t.account, t.currency, t.net AS kept,"
-        " (SELECT COALESCE(SUM(json_extract(o.body, '$.net')), 0) FROM objects AS o"
-        "  WHERE o.account = t.account AND o.kind = 'balance_transaction'"
-        "  AND json_extract(o.body, '$.currency') = t.currency) AS summed"
-        " FROM totals AS t) WHERE kept <> summed"
-    )
-    return [
-        f"{account} {currency}: the total says {kept}, the rows add up to {summed}"
-        for account, currency, kept, summed in rows
-    ]

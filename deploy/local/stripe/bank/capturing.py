@@ -1,6 +1,6 @@
 """The end of an authorisation: capture it (wholly or in part; the rest is released), cancel it, or let it expire."""
 
-from deploy.local.stripe.bank import charges
+from deploy.local.stripe.bank import charges, splitting
 from deploy.local.stripe.bank.payment_intents import find, require
 from deploy.local.stripe.bank.payment_methods import behaviour_of
 from deploy.local.stripe.state.recorder import Origin
@@ -22,8 +22,21 @@ def capture(call: Call) -> Json:
     for name in ("statement_descriptor", "statement_descriptor_suffix"):
         intent.body[name] = given.get(name, intent.body[name])
     charge = charges.of_intent(world, intent)
+    _share_otherwise(call, intent, charge)
     _take(world, intent, charge, amount, call.origin)
     return intent.body
+
+
+def _share_otherwise(call: Call, intent: Record, charge: Record) -> None:
+    """The capture may still say how much is the platform's part."""
+    given = call.parameters
+    if "application_fee_amount" in given:
+        intent.body["application_fee_amount"] = given["application_fee_amount"]
+    if "transfer_data" in given:
+        intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | given["transfer_data"]
+    if given.keys() & {"application_fee_amount", "transfer_data"}:
+        splitting.check(call, intent.body)
+        charge.body |= splitting.of_intent(intent.body)
 
 
 def _check_capturable(amount_minor: int, capturable_minor: int) -> None:
@@ -44,7 +57,7 @@ def _take(world: World, intent: Record, charge: Record, amount_minor: int, origi
     }
     at_once = intent.body["capture_method"] != "automatic_async"
     if at_once:
-        charges.book(world, charge)
+        charges.book(world, charge, origin)
     world.save(charge)
     intent.body |= {"status": "succeeded", "amount_capturable": 0, "amount_received": amount_minor}
     world.save(intent)

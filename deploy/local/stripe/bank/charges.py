@@ -5,17 +5,22 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe.bank import balance
+from deploy.local.stripe.bank import balance, splitting
 from deploy.local.stripe.bank.customers import check_exists
 from deploy.local.stripe.bank.payment_methods import behaviour_of
 from deploy.local.stripe.bank.test_methods import BLOCKED_BY_RADAR, Behaviour, Decline, charge_face
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.state.store import Record
 from deploy.local.stripe.wire.errors import Json, missing_object
-from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.wire.parameters import merge_metadata
 from deploy.local.stripe.world import Call, World
 
+_FILTERS = {
+    "customer": "customer = ?",
+    "payment_intent": "parent = ?",
+    "transfer_group": "json_extract(body, '$.transfer_group') = ?",
+}
 _LABELS = ("description", "receipt_email", "shipping", "transfer_group", "fraud_details")
 
 
@@ -43,7 +48,7 @@ def make(world: World, intent: Record, method: Record, making: Making) -> Record
         "payment_method": method.id,
         "payment_method_details": details,
     }
-    body |= _of_attempt(intent.body["amount"], making) | _of_intent(intent.body)
+    body |= _of_attempt(intent.body["amount"], making) | _of_intent(intent.body) | splitting.of_intent(intent.body)
     return world.insert(intent.account, "charge", body, {"available_at_once": behaviour.available_at_once})
 
 
@@ -55,7 +60,6 @@ def _of_attempt(amount: int, making: Making) -> Json:
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
-        "application_fee_amount": None,
         "balance_transaction": None,
         "captured": making.captured,
         "disputed": False,
@@ -64,7 +68,6 @@ def _of_attempt(amount: int, making: Making) -> Json:
         "failure_message": decline.message if decline else None,
         "fraud_details": {},
         "livemode": False,
-        "on_behalf_of": None,
         "paid": making.status == "succeeded",
         "receipt_number": None,
         "receipt_url": None,
@@ -72,7 +75,6 @@ def _of_attempt(amount: int, making: Making) -> Json:
         "review": None,
         "source_transfer": None,
         "status": making.status,
-        "transfer_data": None,
     }
 
 
@@ -112,11 +114,12 @@ def outcome(behaviour: Behaviour, test_method: str, decline: Decline | None) -> 
     }
 
 
-def book(world: World, charge: Record) -> None:
-    """Put the captured amount into the ledger and name the balance transaction on the charge; the caller saves it."""
-    available_at_once = charge.private["available_at_once"]
-    booked = balance.book_charge(world, charge, charge.body["amount_captured"], available_at_once)
+def book(world: World, charge: Record, origin: Origin) -> None:
+    """Put the captured amount into the ledger, share it, and name all that on the charge; the caller saves it."""
+    available_at_once, amount = charge.private["available_at_once"], charge.body["amount_captured"]
+    booked = balance.book_charge(world, charge, amount, available_at_once, splitting.direct_fee(charge))
     charge.body["balance_transaction"] = booked["id"]
+    splitting.share(world, charge, booked["available_on"], origin)
 
 
 def book_later(world: World, charge: Record) -> None:
@@ -131,9 +134,10 @@ def fill(world: World, account: str, charge_id: str) -> None:
     charge = world.store.find(account, "charge", charge_id)
     if charge is None or charge.body["balance_transaction"] is not None:
         return
-    book(world, charge)
+    book(world, charge, Origin())
     world.save(charge)
-    world.outbox.emit(account, "charge.updated", charge.body, Origin(), {"balance_transaction": None})
+    made = [name for name in ("application_fee", "balance_transaction", "transfer") if charge.body.get(name)]
+    world.outbox.emit(account, "charge.updated", charge.body, Origin(), dict.fromkeys(made))
 
 
 def await_bank(world: World, charge: Record, behaviour: Behaviour) -> None:
@@ -156,12 +160,10 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    wanted: dict[str, Any] = {}
-    if "payment_intent" in call.parameters:
-        wanted["parent"] = call.parameters["payment_intent"]
-    if "customer" in call.parameters:
-        wanted["customer"] = call.parameters["customer"]
-    return list_objects(call, "charge", wanted)
+    filters = {name: condition for name, condition in _FILTERS.items() if name in call.parameters}
+    conditions = ["account = ?", "kind = 'charge'", *filters.values()]
+    values = [call.account, *(call.parameters[name] for name in filters)]
+    return list_rows(call, "objects", conditions, values, read_body, columns="body")
 
 
 def wanted_of_charge(call: Call) -> dict[str, Any]:
@@ -175,11 +177,10 @@ def wanted_of_charge(call: Call) -> dict[str, Any]:
     return wanted
 
 
-def refunds_of(call: Call, charge_id: str) -> Json:
+def refunds_of(world: World, charge_id: str) -> Json:
     """The `refunds` of a charge, shown only when expanded: the ten newest."""
-    rows = call.world.store.execute(
-        "SELECT body FROM objects WHERE parent = ? AND kind = 'refund' AND account = ? ORDER BY sequence DESC LIMIT 11",
-        (charge_id, call.account),
+    rows = world.store.execute(
+        "SELECT body FROM objects WHERE parent = ? AND kind = 'refund' ORDER BY sequence DESC LIMIT 11", (charge_id,)
     ).fetchall()
     data = [orjson.loads(body) for (body,) in rows[:10]]
     return {"object": "list", "data": data, "has_more": len(rows) > 10, "url": f"/v1/charges/{charge_id}/refunds"}

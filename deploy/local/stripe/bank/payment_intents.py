@@ -5,7 +5,7 @@ Source of the table: docs.stripe.com/payments/paymentintents/lifecycle and the s
 
 from typing import Any
 
-from deploy.local.stripe.bank import attempts, customers, payment_methods
+from deploy.local.stripe.bank import attempts, customers, payment_methods, splitting
 from deploy.local.stripe.bank.currencies import check_amount, check_currency
 from deploy.local.stripe.bank.test_methods import Decline
 from deploy.local.stripe.state.store import Record
@@ -26,8 +26,11 @@ _LABELS = (
     "statement_descriptor_suffix", "transfer_group",
 )  # fmt: skip
 _ONLY_WHILE_OPEN = frozenset(
-    ("amount", "currency", "customer", "payment_method", "capture_method", "setup_future_usage")
-)
+    (
+        "amount", "application_fee_amount", "capture_method", "currency", "customer", "on_behalf_of", "payment_method",
+        "setup_future_usage", "transfer_data",
+    )
+)  # fmt: skip
 
 
 def check(given: Json) -> None:
@@ -46,7 +49,9 @@ def create(call: Call) -> Json:
     given = call.parameters
     if "customer" in given:
         customers.check_exists(call, given["customer"])
-    intent = call.world.insert(call.account, "payment_intent", _new(call))
+    body = _new(call)
+    splitting.check(call, body)
+    intent = call.world.insert(call.account, "payment_intent", body)
     if "payment_method" in given:
         _use_method(call, intent, given["payment_method"])
         call.world.save(intent)
@@ -67,7 +72,7 @@ def _new(call: Call) -> Json:
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "application": None,
-        "application_fee_amount": None,
+        "application_fee_amount": given.get("application_fee_amount"),
         "automatic_payment_methods": _automatic(given),
         "canceled_at": None,
         "cancellation_reason": None,
@@ -84,7 +89,7 @@ def _new(call: Call) -> Json:
         "livemode": False,
         "metadata": merge_metadata({}, given.get("metadata")),
         "next_action": None,
-        "on_behalf_of": None,
+        "on_behalf_of": given.get("on_behalf_of"),
         "payment_method": None,
         "payment_method_configuration_details": None,
         "payment_method_options": {},
@@ -92,7 +97,7 @@ def _new(call: Call) -> Json:
         "processing": None,
         "review": None,
         "status": "requires_payment_method",
-        "transfer_data": None,
+        "transfer_data": given.get("transfer_data"),
     }
     return body | {name: given.get(name) for name in _LABELS}
 
@@ -178,9 +183,12 @@ def update(call: Call) -> Json:
         require(intent, "updated")
     if "customer" in given:
         intent.body["customer"] = customers.check_exists(call, given["customer"])
-    changed = (*_LABELS, "amount", "currency", "capture_method")
+    changed = (*_LABELS, "amount", "application_fee_amount", "currency", "capture_method", "on_behalf_of")
     intent.body |= {name: given[name] for name in changed if name in given}
+    if "transfer_data" in given:
+        intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | given["transfer_data"]
     check_amount(intent.body["amount"], intent.body["currency"])
+    splitting.check(call, intent.body)
     if "payment_method" in given:
         _use_method(call, intent, given["payment_method"])
     if "metadata" in given:

@@ -5,10 +5,18 @@ of the charge, where a partial capture's released rest counts as refunded; reque
 transaction, so no number of parallel requests passes it.
 """
 
-from deploy.local.stripe.bank import charges, disputing, refunding
+from deploy.local.stripe.bank import charges, disputing, refunding, splitting
 from deploy.local.stripe.bank.refunding import Ending
 from deploy.local.stripe.state.store import Record
-from deploy.local.stripe.wire.errors import Json, invalid, missing_object, missing_reference, refused, unexpected_state
+from deploy.local.stripe.wire.errors import (
+    Json,
+    invalid,
+    missing_object,
+    missing_reference,
+    not_implemented,
+    refused,
+    unexpected_state,
+)
 from deploy.local.stripe.wire.pages import list_objects
 from deploy.local.stripe.wire.parameters import merge_metadata
 from deploy.local.stripe.world import Call
@@ -29,13 +37,17 @@ def create(call: Call) -> Json:
     if disputing.forbids_refund(call.world, charge):
         raise refused(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
     amount = _amount(charge, given.get("amount"))
+    splitting.check_refund(charge, given)
     refund = call.world.insert(call.account, "refund", _new(call, charge, amount))
+    splitting.take_back(call.world, refund, charge, given, call.origin)
     refunding.start(call.world, refund, charge, call.origin)
     return refund.body
 
 
 def _charge_to_refund(call: Call) -> Record:
     charge = _named_by_intent(call) if "payment_intent" in call.parameters else _named(call)
+    if charge.body["source_transfer"]:
+        raise not_implemented("refunding a payment that is a transfer; reverse the transfer instead", "charge")
     if charge.body["status"] != "succeeded" or not charge.body["captured"]:
         message = (
             f"Charge {charge.id} has no captured money to refund. Cancel its PaymentIntent to release what is held."

@@ -26,6 +26,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS objects_by_id ON objects (id, account);
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (account, kind);
 CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (account, kind, customer) WHERE customer IS NOT NULL;
 CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent) WHERE parent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS transfers_by_group ON objects (account, json_extract(body, '$.transfer_group'))
+    WHERE kind = 'transfer';
+CREATE INDEX IF NOT EXISTS charges_by_group ON objects (account, json_extract(body, '$.transfer_group'))
+    WHERE kind = 'charge';
+CREATE INDEX IF NOT EXISTS transfers_by_destination ON objects (account, json_extract(body, '$.destination'))
+    WHERE kind = 'transfer';
 CREATE INDEX IF NOT EXISTS objects_webhook_endpoints ON objects (kind) WHERE kind = 'webhook_endpoint';
 
 CREATE TABLE IF NOT EXISTS search_terms (

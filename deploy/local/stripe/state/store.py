@@ -24,6 +24,10 @@ _PARENT = {
     "refund": "charge",
     "dispute": "charge",
     "early_fraud_warning": "charge",
+    "transfer": "source_transaction",
+    "transfer_reversal": "transfer",
+    "application_fee": "charge",
+    "fee_refund": "fee",
 }
 _TYPED = frozenset({"balance_transaction", "payment_method"})
 _SEARCHED = frozenset({"payment_intent"})
@@ -144,8 +148,17 @@ class Store:
             return None
         return Record(account, kind, orjson.loads(row[1]), orjson.loads(row[2]) if row[2] else {}, row[3])
 
+    def find_anywhere(self, kind: str, identifier: str) -> Record | None:
+        """In whatever account it is: ids of made objects are never given twice."""
+        row = self.execute(
+            "SELECT account, body, private, sequence FROM objects WHERE id = ? AND kind = ?", (identifier, kind)
+        ).fetchone()
+        if row is None:
+            return None
+        return Record(row[0], kind, orjson.loads(row[1]), orjson.loads(row[2]) if row[2] else {}, row[3])
+
     def children(self, parent: Record, kind: str) -> list[Record]:
-        """The refunds, disputes or warnings of a charge, oldest first."""
+        """The refunds, disputes, warnings or transfers of a charge, oldest first."""
         rows = self.execute(
             "SELECT body, private, sequence FROM objects WHERE parent = ? AND kind = ? AND account = ?"
             " ORDER BY sequence",

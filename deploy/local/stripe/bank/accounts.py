@@ -1,0 +1,110 @@
+"""Connected accounts and their capabilities as the API shows them. What they are is `connecting.py`.
+
+Source: the specification of /v1/accounts. Only the platform makes accounts; an account sees itself and nobody else.
+"""
+
+from deploy.local.stripe import PLATFORM
+from deploy.local.stripe.bank import connecting
+from deploy.local.stripe.bank.currencies import check_currency
+from deploy.local.stripe.state.store import Record
+from deploy.local.stripe.wire.errors import Json, missing_object, not_implemented
+from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.wire.parameters import merge_metadata
+from deploy.local.stripe.world import Call
+
+_REPLACED = ("business_type", "default_currency", "email")
+_MERGED = ("business_profile", "tos_acceptance")
+
+
+def check(given: Json) -> None:
+    """Validation that needs no object: it runs before the idempotency key is looked at."""
+    if "default_currency" in given:
+        given["default_currency"] = check_currency(given["default_currency"])
+
+
+def create(call: Call) -> Json:
+    if call.in_connected_account:
+        raise not_implemented("an account that is made by a connected account")
+    return connecting.make(call.world, call.parameters, call.origin).body
+
+
+def retrieve_own(call: Call) -> Json:
+    if call.in_connected_account:
+        return _found(call, call.account).body
+    return _platform()
+
+
+def _platform() -> Json:
+    about = {"email": "platform@emulator.invalid", "country": "US"}
+    return connecting.described(PLATFORM, 1_500_000_000, about) | {
+        "capabilities": {"card_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "type": "standard",
+    }
+
+
+def retrieve(call: Call) -> Json:
+    if call.path_ids[0] == PLATFORM and not call.in_connected_account:
+        return _platform()
+    return _find(call).body
+
+
+def list_all(call: Call) -> Json:
+    return list_objects(call, "account", {})
+
+
+def update(call: Call) -> Json:
+    account, given = _find(call), call.parameters
+    changes: Json = {name: given[name] for name in _REPLACED if name in given}
+    changes |= {name: account.body[name] | given[name] for name in _MERGED if name in given}
+    if "metadata" in given:
+        changes["metadata"] = merge_metadata(account.body["metadata"], given["metadata"])
+    if changes:
+        connecting.update(call.world, account, changes, call.origin)
+    for name, wish in given.get("capabilities", {}).items():
+        _request(call, account, name, wish.get("requested", True))
+    return account.body
+
+
+def _request(call: Call, account: Record, name: str, requested: bool) -> None:
+    if requested:
+        connecting.request_capability(call.world, account, name, call.origin)
+    else:
+        connecting.change_capability(call.world, account, name, None, call.origin)
+
+
+def list_capabilities(call: Call) -> Json:
+    account = _find(call)
+    data = [connecting.capability(account, name) for name in account.body["capabilities"]]
+    return {"object": "list", "data": data, "has_more": False, "url": call.path}
+
+
+def retrieve_capability(call: Call) -> Json:
+    return connecting.capability(_find(call), _capability_name(call))
+
+
+def update_capability(call: Call) -> Json:
+    account, name = _find(call), _capability_name(call)
+    if "requested" in call.parameters:
+        _request(call, account, name, call.parameters["requested"])
+    return connecting.capability(account, name)
+
+
+def _capability_name(call: Call) -> str:
+    name = call.path_ids[1]
+    if name not in connecting.CAPABILITIES:
+        raise missing_object("capability", name)
+    return name
+
+
+def _find(call: Call) -> Record:
+    if call.in_connected_account and call.path_ids[0] != call.account:
+        raise connecting.no_access(call.path_ids[0])
+    return _found(call, call.path_ids[0])
+
+
+def _found(call: Call, account_id: str) -> Record:
+    account = connecting.find(call.world, account_id)
+    if account is None:
+        raise connecting.no_access(account_id)
+    return account
