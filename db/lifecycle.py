@@ -1,4 +1,5 @@
-"""The states of a payment, a refund, a dispute, a share and its transfers, and ONE table of legal moves for each.
+"""The states of a payment, a refund, a dispute, a share and its transfers, a group and its members, and ONE table of
+legal moves for each.
 
     requested -> canceled (before anything was sent)
               -> charging -+-> succeeded
@@ -21,11 +22,17 @@
     transfer  requested -> sending -> paid | refused (its shares are measured anew), or canceled before it was sent
     reversal  requested -> sending -> reversed | short (what did not come back is a receivable)
 
+    open -> complete (every share secured) -> settled (every share captured)      of a group
+      |        +------------------------------+-> cancelled -> voided
+      +-> expired | cancelled -> voided
+    invited -> paying -> held -> paid -> refunded                                   of its members
+                  +-> failed (pay again) ; voided: nothing of it is held or kept
+
 A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
 and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
 
-The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0020) and refuses every other move by
-itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0020, 0025) and refuses every other move
+by itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
 payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
 """
 
@@ -133,6 +140,53 @@ LOST_DISPUTES = frozenset({_D.LOST, _D.PREVENTED})
 FORBIDS_REFUND = frozenset(
     {_D.NEEDS_RESPONSE, _D.UNDER_REVIEW, _D.APPEAL_NEEDS_RESPONSE, _D.APPEAL_UNDER_REVIEW} | LOST_DISPUTES
 )
+
+
+class GroupState(StrEnum):
+    OPEN = "open"
+    COMPLETE = "complete"
+    SETTLED = "settled"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    VOIDED = "voided"
+
+
+_G = GroupState
+GROUP_MOVES: dict[GroupState, frozenset[GroupState]] = {
+    _G.OPEN: frozenset({_G.COMPLETE, _G.EXPIRED, _G.CANCELLED}),
+    _G.COMPLETE: frozenset({_G.SETTLED, _G.CANCELLED}),
+    _G.SETTLED: frozenset({_G.CANCELLED}),
+    _G.EXPIRED: frozenset({_G.VOIDED}),
+    _G.CANCELLED: frozenset({_G.VOIDED}),
+    _G.VOIDED: frozenset(),
+}
+# It does not come together: what is held is released, and what is captured given back.
+ENDING_GROUPS = frozenset({_G.EXPIRED, _G.CANCELLED})
+
+
+class MemberState(StrEnum):
+    INVITED = "invited"
+    PAYING = "paying"
+    HELD = "held"
+    PAID = "paid"
+    FAILED = "failed"
+    VOIDED = "voided"
+    REFUNDED = "refunded"
+
+
+_M = MemberState
+MEMBER_MOVES: dict[MemberState, frozenset[MemberState]] = {
+    _M.INVITED: frozenset({_M.PAYING, _M.VOIDED}),
+    _M.PAYING: frozenset({_M.HELD, _M.PAID, _M.FAILED, _M.VOIDED, _M.REFUNDED}),
+    _M.HELD: frozenset({_M.PAID, _M.FAILED, _M.VOIDED, _M.REFUNDED}),
+    _M.PAID: frozenset({_M.FAILED, _M.REFUNDED}),
+    _M.FAILED: frozenset({_M.PAYING, _M.HELD, _M.PAID, _M.VOIDED, _M.REFUNDED}),
+    _M.VOIDED: frozenset(),
+    _M.REFUNDED: frozenset(),
+}
+SECURED = frozenset({_M.HELD, _M.PAID})
+# Nobody is paying these shares: their members may, or the organiser for them.
+MISSING = frozenset({_M.INVITED, _M.FAILED})
 
 
 class ShareState(StrEnum):

@@ -47,13 +47,13 @@ def record(tx: Tx, orders: Sequence[NewOrder], *, by: str) -> set[PaymentId]:
         )
         INSERT INTO payments (
             tenant_id, payment_id, order_id, venue_id, buyer_id, amount_minor, currency, capture,
-            payment_method_id, customer_id, idempotency_key, sale, seller_id, state_by)
+            payment_method_id, customer_id, idempotency_key, sale, seller_id, group_id, state_by)
         SELECT
             current_tenant(), payment_id, order_id, (data ->> 'venue_id')::uuid, data ->> 'buyer_id',
             (data -> 'amount' ->> 'minor')::bigint, data -> 'amount' ->> 'currency', data ->> 'capture',
             data ->> 'payment_method_id', data ->> 'customer_id', data ->> 'idempotency_key',
             CASE WHEN data ? 'seller' THEN 'resale' ELSE 'primary' END, (data -> 'seller' ->> 'recipient_id')::uuid,
-            %(by)s
+            (data ->> 'group_id')::uuid, %(by)s
         FROM incoming JOIN seen USING (order_id)
         RETURNING payment_id
         """,

@@ -53,6 +53,7 @@ class Payment:
     cancel_reason: str | None
     capture_requested_minor: int | None
     capture_before: datetime | None
+    group_id: UUID | None
     fully_booked: bool
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ _SELECT = """
         extract(epoch FROM clock_timestamp() - p.state_since)::float8 AS seconds_in_state,
         f.basis_points, f.fixed_minor, f.currency AS plan_currency, f.minimum_minor AS plan_minimum_minor,
         f.maximum_minor AS plan_maximum_minor, p.sale, p.seller_id,
-        p.cancel_reason, p.capture_requested_minor, p.capture_before,
+        p.cancel_reason, p.capture_requested_minor, p.capture_before, p.group_id,
         EXISTS (
             SELECT FROM charges c
             WHERE c.tenant_id = p.tenant_id AND c.payment_id = p.payment_id AND c.balance_transaction_id IS NOT NULL

@@ -319,11 +319,15 @@ def give_again(tx: Tx, source_id: str) -> list[Return]:
 
 @dataclass(frozen=True, slots=True)
 class Obstacles:
-    """What may stand between a released share and its transfer. `charge_id` and its settled currency, when booked."""
+    """What may stand between a released share and its transfer. `charge_id` and its settled currency, when booked.
+
+    `left_of_charge_minor`: what transfers may still draw on the charge, which what comes back does not fill.
+    """
 
     open_dispute: bool
     open_refund: bool
     charge_id: str | None
+    left_of_charge_minor: int
     balance_currency: str | None
     event_ends_at: datetime | None
 
@@ -338,6 +342,10 @@ def obstacles(tx: Tx, payment_id: PaymentId) -> Obstacles:
                            AND (f.state IN ('requested', 'sending', 'pending', 'requires_action')
                                 OR f.state = 'succeeded' AND f.balance_transaction_id IS NULL)) AS open_refund,
                    c.charge_id, c.balance_currency,
+                   (coalesce(c.amount_minor, 0) - (
+                       SELECT coalesce(sum(t.amount_minor), 0) FROM transfers t
+                       WHERE t.payment_id = p.payment_id AND t.charge_id = c.charge_id
+                         AND t.state IN ('requested', 'sending', 'paid')))::bigint AS left_of_charge_minor,
                    (SELECT e.ends_at FROM events e JOIN distributions d USING (tenant_id, event_id)
                     WHERE d.payment_id = p.payment_id) AS event_ends_at
             FROM payments p LEFT JOIN charges c ON (c.tenant_id, c.payment_id) = (p.tenant_id, p.payment_id)

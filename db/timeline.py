@@ -168,6 +168,19 @@ PARTS: dict[str, LiteralString] = {
             WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id))
         FROM ledger_journals j WHERE j.tenant_id = %(tenant_id)s AND j.payment_id = %(payment_id)s
     """,
+    "group": """
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'group_id', h.group_id, 'member', NULL)
+        FROM payments p JOIN group_history h ON (h.tenant_id, h.group_id) = (p.tenant_id, p.group_id)
+        WHERE p.tenant_id = %(tenant_id)s AND p.payment_id = %(payment_id)s
+        UNION ALL
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'group_id', h.group_id, 'member', m.buyer_id)
+        FROM payments p
+        JOIN group_member_history h ON (h.tenant_id, h.group_id, h.payment_id) = (p.tenant_id, p.group_id, p.payment_id)
+        JOIN group_members m ON (m.tenant_id, m.group_id, m.member_id) = (h.tenant_id, h.group_id, h.member_id)
+        WHERE p.tenant_id = %(tenant_id)s AND p.payment_id = %(payment_id)s
+    """,
     # What the order service heard of the payment and its refunds. The outbox forgets what it has published, so this is
     # read from the moves: each is one transaction with its event.
     "event": """

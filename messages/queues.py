@@ -7,7 +7,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 from dataclasses import dataclass
 
 from messages.asking import Urgency
-from messages.base import Message, PublicEvent
+from messages.base import Fact, Message
 from messages.disputes import (
     DisputeClosed,
     DisputeCloseRequested,
@@ -15,6 +15,17 @@ from messages.disputes import (
     DisputeLookupRequested,
     DisputeOpened,
     EvidenceSubmissionRequested,
+)
+from messages.groups import (
+    GroupCancelDue,
+    GroupCompleted,
+    GroupDue,
+    GroupExpired,
+    GroupMemberInvited,
+    GroupMemberPaid,
+    GroupMemberRefunded,
+    GroupReminderDue,
+    GroupVoided,
 )
 from messages.payments import (
     ChargeRequested,
@@ -85,6 +96,9 @@ ROUTES: dict[type[Message], Route] = {
     DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
     EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
+    # Reminders and deadlines are written when the group is opened, and may be due months later.
+    GroupDue: Route("groups", 12, 0.5, 120.0, 60, 200 * 86_400),
+    GroupCancelDue: Route("groups", 12, 0.5, 120.0, 60, 86_400),
     # A share waits in its row, not in a message. What asks Stripe for money waits as long as a refund does.
     ShareDue: Route("shares", 12, 1.0, 120.0, 60, 7 * 86_400),
     TransferRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
@@ -106,6 +120,35 @@ ROUTES: dict[type[Message], Route] = {
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
+
+# Queue -> class: what is worked, scaled and watched as one (workers.main --queue-class, metrics' label queue_class).
+# Charges have workers of their own, so that a sale never waits behind a comparison of books; money that goes back or is
+# saved does not wait behind charges; webhooks and lookups move what Stripe has done already.
+QUEUE_CLASSES: dict[str, str] = {
+    "charges": "charges",
+    "captures": "refunds",
+    "refunds": "refunds",
+    "event_cancellations": "refunds",
+    "webhooks": "webhooks",
+    "lookups": "webhooks",
+    "shares": "background",
+    "transfers": "background",
+    "disputes": "background",
+    "replays": "background",
+    "sweeps": "background",
+    "reconciliation": "background",
+    "fleet.orders": "orders",
+}
+
+
+def class_of(queue: str) -> str:
+    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
+    return QUEUE_CLASSES.get(queue, "events")
+
+
+def queues_of(queue_class: str) -> list[str]:
+    return [queue for queue, one in QUEUE_CLASSES.items() if one == queue_class]
+
 
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
@@ -133,7 +176,7 @@ def urgency_of(message: Message) -> Urgency:
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"
-PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
+PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     PaymentSucceeded,
     PaymentFailed,
     PaymentRequiresAction,
@@ -144,12 +187,22 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    GroupMemberInvited,
+    GroupReminderDue,
+    GroupMemberPaid,
+    GroupCompleted,
+    GroupExpired,
+    GroupMemberRefunded,
+    GroupVoided,
     EscrowReleased,
     ShareSettled,
     ShareTakenBack,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"
+# What the notification service writes to people about; the same holds for it.
+NOTIFICATION_QUEUE = "notification-service.groups"
+NOTIFIED: tuple[type[Fact], ...] = (GroupMemberInvited, GroupReminderDue, GroupExpired, GroupMemberRefunded)
 
 # The order service publishes here; the queue is ours.
 ORDERS_EXCHANGE = "orders"
@@ -162,6 +215,10 @@ DEAD_LETTER_EXCHANGE = "fleet.dead"
 DEAD_LETTER_QUEUE = "fleet.dead"
 # Deliveries of one message before the broker itself sets it aside: it has killed its worker that many times.
 DELIVERY_LIMIT = 20
+# Their messages run for minutes, or one of them is due every few; a worker process holds two at most and leaves the
+# rest to the others (outbox/broker.py).
+SLOW_QUEUES = frozenset({"event_cancellations", "reconciliation", "replays", "sweeps"})
+HELD_OF_SLOW_QUEUES = 2
 
 
 def kind_to_message() -> dict[str, type[Message]]:

@@ -81,6 +81,14 @@ EVIDENCE_DUE = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+GROUPS = Counter("fleet_groups", "Moves of groups that pay in shares, by the state they came to", ["state"])
+GROUP_SHARES = Counter("fleet_group_shares", "Moves of members of groups, by the state they came to", ["state"])
+GROUPS_STANDING = Gauge(
+    "fleet_groups_standing",
+    "Groups that should have moved and were woken by the sweep; alarm when it stays above zero",
+    multiprocess_mode="mostrecent",
+)
+
 FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 
 

@@ -19,12 +19,12 @@ from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequest
 from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
 from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
-from outbox.intake.reading import WORDS, Decoded, Incoming, Wish, decode
+from outbox.intake.reading import WORDS, Decoded, GroupWish, Incoming, Wish, decode
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers import judging_money
+from workers import judging_groups, judging_money
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
@@ -67,7 +67,7 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         return rules.UNREADABLE
     if kind in PERIODIC:
         return rules.PASSED
-    if kind in {"cancel_event", "ops_refund"}:
+    if kind in {"cancel_event", "ops_refund", *judging_groups.KINDS}:
         return _judge_ops_work(kind, opened.payload, db)
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
@@ -75,7 +75,9 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
 
 
 def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
-    """A step of a mass cancellation, or a refund that an operator asked for: each knows whether it was taken."""
+    """A step of a mass cancellation, a refund that an operator asked for, a group: each knows whether it was taken."""
+    if kind in judging_groups.KINDS:
+        return judging_groups.judge_work(kind, payload, db)
     try:
         message = kind_to_message()[kind].model_validate(payload)
     except ValidationError:
@@ -130,7 +132,7 @@ def _judge_order(opened: Opened, db: Database) -> Judgement:
             return _judge_wish(event, event.content, db)
         offer = event.content
         with db.transaction(event.tenant_id) as tx:
-            check_venues(tx, [offer])
+            check_venues(tx, [offer.order])
             first = orders.fingerprint_of(tx, as_new_order(offer))
     except Unreadable as reason:
         return rules.judge_order(str(reason), known=False, same=False, amount=None)
@@ -140,6 +142,8 @@ def _judge_order(opened: Opened, db: Database) -> Judgement:
 
 def _judge_wish(event: Decoded, wish: Wish, db: Database) -> Judgement:
     """A refund or a cancellation that intake could not grant: its refund may have been made, or its order come."""
+    if isinstance(wish, GroupWish):
+        return judging_groups.judge_wish(event, wish, db)
     if isinstance(wish, EventCancelled):
         with db.transaction(event.tenant_id) as tx:
             off = event_cancellations.of_event(tx, event.tenant_id, wish.event_id)

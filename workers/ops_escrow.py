@@ -20,6 +20,7 @@ from workers.letting_go import let_go
 BY = "ops_escrow"
 GOING_BACK = {
     "cancellation": "the payment is to be cancelled, so its money goes back to the buyer",
+    "group": "its group is not settled, so its money may still go back to those who paid",
     "cancelled_event": "the event is cancelled, so its money goes back to the buyer",
 }
 

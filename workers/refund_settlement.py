@@ -19,6 +19,7 @@ from messages.money import Money
 from messages.refunds import RefundFailed, RefundSucceeded
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
+from outbox.grouping import wake_group
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
 from workers.balance_journals import conversion, stripe_fee
@@ -29,12 +30,16 @@ from workers.sharing import shares_of
 ROOM_SECONDS = 60
 
 
+class NoRoomYet(TryLater):
+    """What was refunded without us waits for a request of ours, which holds its amount, to be refused."""
+
+
 def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> Refund:
     """Bring the refund to where Stripe says it is; one that was made without us is written down first.
 
     Raises:
         GiveUp: Stripe contradicts the book (another payment, amount or currency); a person must look.
-        TryLater: a request of ours holds what was refunded without us; it must be refused first.
+        NoRoomYet: a request of ours holds what was refunded without us; it must be refused first.
     """
     known = _ours(tx, answer)
     refund = known or _outside(tx, payment, answer, by)
@@ -52,6 +57,7 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
         wake(tx, payment.payment_id)
     if moved or known is None:
         _tell(tx, refund, state, answer.failure_reason or state.value)
+        wake_group(tx, payment)
     return refund
 
 
@@ -87,7 +93,7 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
             )
     except errors.CheckViolation:
         said = f"{answer.stripe_refund_id} was made without us, and a request of ours holds its amount"
-        raise TryLater(said, seconds=ROOM_SECONDS) from None
+        raise NoRoomYet(said, seconds=ROOM_SECONDS) from None
     logger.warning("refund {} of {} was made without us", answer.stripe_refund_id, answer.amount)
     refund = refunds.get(tx, refund_id)
     assert refund is not None, "it was written a moment ago in this transaction"

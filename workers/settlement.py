@@ -19,6 +19,7 @@ from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresA
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
+from outbox.grouping import wake_group
 from outbox.refunding import request_refund
 from stripe_client.outcomes import (
     Authorized,
@@ -76,6 +77,7 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
                 logger.info("canceled: {}", outcome.reason)
         case _:
             assert_never(outcome)
+    wake_group(tx, payment)
 
 
 def settle_answer(tx: Tx, asked_about: Payment, outcome: Settled, *, by: str) -> None:
@@ -136,6 +138,7 @@ def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
     if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
         append(tx, _failed(payment, reason, may_try_another_card=False))
         logger.info("canceled before anything was sent: {}", reason)
+        wake_group(tx, payment)
 
 
 def _cancel_if_wished(tx: Tx, payment: Payment) -> None:

@@ -12,7 +12,7 @@ from db import ledger, recipients, share_books, shares, transfer_reversals, tran
 from db.lifecycle import ShareState
 from db.recipients import Recipient
 from db.session import Database, Tx
-from db.shares import Share
+from db.shares import Obstacles, Share
 from db.transfers import NewTransfer
 from messages.crash_points import crash_point
 from messages.money import Money
@@ -90,6 +90,7 @@ def _pay(tx: Tx, current: Share, recipient: Recipient) -> None:
     if obstacle is not None or recipient.account_id is None:
         return
     owed = share_books.owed_by(tx, recipient.recipient_id, current.currency)
+    netted = Money(min(owed.minor, current.gap.minor), current.currency)
     transfer_id = transfers.request(
         tx,
         NewTransfer(
@@ -97,15 +98,24 @@ def _pay(tx: Tx, current: Share, recipient: Recipient) -> None:
             account_id=recipient.account_id,
             kind="share",
             payment_id=current.payment_id,
-            # A destination charge has sent the whole of itself already, so nothing more can be drawn on it.
-            charge_id=here.charge_id if current.mode == "separate" else None,
+            charge_id=_source(current, here, current.gap - netted),
             transfer_group=str(current.order_id),
             lines=[(current.share_id, current.gap)],
-            netted=Money(min(owed.minor, current.gap.minor), current.currency),
+            netted=netted,
         ),
         by=BY,
     )
     append(tx, TransferRequested(tenant_id=current.tenant_id, transfer_id=transfer_id))
+
+
+def _source(current: Share, here: Obstacles, amount: Money) -> str | None:
+    """The charge that pays, or None: what is available does.
+
+    A destination charge has sent the whole of itself already. Of any other no more can be drawn than was captured, and
+    a reversal gives nothing of that back: what is paid again after a loss that was won comes out of the balance.
+    """
+    enough = current.mode == "separate" and here.left_of_charge_minor >= amount.minor
+    return here.charge_id if enough else None
 
 
 def _take_back(tx: Tx, current: Share, wanted: Money) -> None:

@@ -13,7 +13,7 @@ from db.session import Database, Tx
 from db.transfers import Transfer
 from messages import trace
 from messages.crash_points import crash_point
-from messages.shares import ShareDue, TransferRequested
+from messages.shares import AccountLookupRequested, ShareDue, TransferRequested
 from messages.verdicts import GiveUp
 from outbox.append import append
 from stripe_client import transfers as stripe_transfers
@@ -24,6 +24,7 @@ from workers.transfer_settlement import refuse_transfer, settle_netted, settle_t
 from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
 
 BY = "transfer"
+_NOT_THE_ACCOUNTS_FAULT = frozenset({"balance_insufficient", "amount_exceeds_charge"})
 
 
 @actor(TransferRequested)
@@ -114,3 +115,13 @@ def _record(db: Database, wanted: Transfer, call: Call, outcome: TransferAnswer 
         else:
             settle_transfer(tx, current, outcome, by=BY)
         crash_point("transfer.before_commit")
+    if isinstance(outcome, Refused) and outcome.code not in _NOT_THE_ACCOUNTS_FAULT:
+        _ask_how_the_account_stands(db, wanted.account_id)
+
+
+def _ask_how_the_account_stands(db: Database, account_id: str) -> None:
+    """Its answer wakes what waits for it. An account is the platform's, so this cannot be the tenant's transaction; a
+    kill between the two costs an hour, after which the share is measured anew.
+    """
+    with db.system_transaction() as tx:
+        append(tx, AccountLookupRequested(account_id=account_id))

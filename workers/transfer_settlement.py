@@ -15,14 +15,14 @@ from db.session import Tx
 from db.transfer_reversals import Reversal
 from db.transfers import Transfer
 from messages.ids import PaymentId, ShareId, TenantId
-from messages.shares import AccountLookupRequested, ShareDue
+from messages.shares import ShareDue
 from messages.verdicts import GiveUp
 from outbox.append import append
 from stripe_client.outcomes import Refused, ReversalAnswer, TransferAnswer
 from stripe_client.transfers import CREATE, REVERSE
 from workers.balance_journals import stripe_fee
 
-# Money that was not there comes with the next charges that settle. An account is looked up, which wakes its shares.
+# Money that was not there comes with the next charges that settle.
 LOOK_AGAIN = timedelta(hours=1)
 
 
@@ -70,8 +70,6 @@ def refuse_transfer(tx: Tx, transfer: Transfer, refusal: Refused, *, by: str) ->
     for payment_id, share_id in transfers.shares_of(tx, transfer.transfer_id):
         shares.look(tx, share_id, waits_for=refusal.code)
         append(tx, _due(transfer.tenant_id, payment_id, share_id), not_before=datetime.now(UTC) + LOOK_AGAIN)
-    if refusal.code != "balance_insufficient":
-        append(tx, AccountLookupRequested(account_id=transfer.account_id))
     logger.warning("Stripe refused the transfer of {}: {}", transfer.amount, refusal.sentence)
 
 

@@ -13,7 +13,7 @@ escrow = typer.Typer(no_args_is_help=True, help="Shares in escrow: what is held 
 recipients = typer.Typer(no_args_is_help=True, help="Recipients of shares: balances, and what waits.")
 royalties = typer.Typer(no_args_is_help=True, help="Who gets royalties of which sales.")
 
-KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "person", "all")
+KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person", "all")
 PaymentId = Annotated[UUID, typer.Argument(metavar="PAYMENT", help="the payment's id")]
 WishId = Annotated[UUID, typer.Argument(metavar="WISH", help="the wish's id")]
 RecipientId = Annotated[UUID, typer.Argument(metavar="RECIPIENT", help="the recipient's id; a venue's is its own")]

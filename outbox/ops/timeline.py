@@ -14,7 +14,7 @@ from outbox.ops.screen import facts, out, plain, print_json, record, table
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
-    **{"refund": "bold", "wish": "yellow", "event": "cyan", "dispute": "red", "warning": "red"},
+    **{"refund": "bold", "group": "bold", "wish": "yellow", "event": "cyan", "dispute": "red", "warning": "red"},
     **{"webhook": "magenta", "failure": "red", "outbox": "yellow", "dead letter": "red", "replay": "yellow"},
 }
 
@@ -127,6 +127,12 @@ def _refund(to: str, of: dict[str, Any]) -> str:
     return "\n".join([move, *details])
 
 
+def _group(to: str, of: dict[str, Any]) -> str:
+    who = f"share of {of['member']}" if of["member"] else "group"
+    move = f"{of['from_state']} -> {to}" if of["from_state"] else to
+    return f"{who} {move}" + (f": {of['reason']}" if of["reason"] else "") + f"\ngroup {of['group_id']}"
+
+
 def _event(what: str, of: dict[str, Any]) -> str:
     return f"{what} {'waits to be told' if of['waits'] else 'told'}"
 
@@ -225,6 +231,7 @@ _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "state": _state,
     "wish": _wish,
     "refund": _refund,
+    "group": _group,
     "event": _event,
     "call": _call,
     "attempt": _attempt,

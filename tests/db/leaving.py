@@ -1,6 +1,6 @@
 """A row of a tenant in every table that has tenants, so that a test can try to reach it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -43,6 +43,9 @@ from db.tenants import Tenant
 from db.transfers import NewTransfer
 from messages.ids import TicketId
 from messages.money import Money
+from outbox.intake.accept import accept
+from outbox.intake.offers import Outcome
+from outbox.intake.reading import Incoming
 from tests import factories
 
 
@@ -68,6 +71,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
         run, _ = event_cancellations.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
         cancellation_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
+    leave_a_group(db, tenant)
     wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
         ops_refunds.ask(tx, wish, awaits_approval=False)
@@ -117,6 +121,14 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     until, whom = datetime.now(UTC), frozen.owner.recipient_id
     statements.write(tx, uuid4(), whom, until=until, amount=payment.amount, netted=nothing, transfer_id=transfer_id)
     transfer_reversals.request(tx, transfer_id, frozen.share_id, Money(1, payment.currency), by="test")
+
+
+def leave_a_group(db: Database, tenant: Tenant) -> None:
+    data = factories.group(tenant, tickets_per_buyer=4)
+    data["remind_at"] = [(datetime.now(UTC) + timedelta(hours=1)).isoformat()]
+    share = factories.share(data, 0)
+    events = [factories.group_event("opened", data), factories.group_event("share_paid_with", share)]
+    assert accept(db, [Incoming(event) for event in events]) == [Outcome.ACCEPTED] * 2
 
 
 def leave_a_dispute(tx: Tx, payment: Payment) -> None:

@@ -14,12 +14,12 @@ AFTER_DEATH = {"dead_letters", "replay"}
 REFUND, CAPTURE, CANCELLED_EVENT = {"refund"}, {"capture"}, {"cancel_event"}
 PAYING, CLAWBACK = {"share", "transfer"}, {"transfer_reversal"}
 ESCROW, STATEMENTS = {"escrow", "ops_escrow"}, {"statements"}
+GROUPS = {"group", "cancel_group"}
 DISPUTES = {"dispute", "dispute_answer", "early_warning"}
+CLOSING = {"event_sweep", "payouts"}
 # Killed where they are tested: tests/outbox/intake/api/test_once.py, tests/workers/test_reconcile_long.py; `cancel` in
 # the chaos cases 1b and 1d.
 ELSEWHERE = {"api", "cancel", "reconcile"}
-# Nobody dies at these yet; a test of its own takes a family from this list.
-NOT_YET = {"event_sweep", "payouts"}
 
 
 def points_of(families: Collection[str]) -> list[str]:

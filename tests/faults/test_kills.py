@@ -21,11 +21,12 @@ from tests.faults.points import (
     CANCELLED_EVENT,
     CAPTURE,
     CLAWBACK,
+    CLOSING,
     CRASH_POINTS,
     DISPUTES,
     ELSEWHERE,
     ESCROW,
-    NOT_YET,
+    GROUPS,
     ON_SALE,
     PAYING,
     REFUND,
@@ -40,7 +41,7 @@ SEEDS = (1, 2)
 
 def test_every_named_point_has_somebody_who_passes_it() -> None:
     families = {point.partition(".")[0] for point in CRASH_POINTS}
-    known = (ON_SALE, AFTER_DEATH, REFUND, CAPTURE, CANCELLED_EVENT, DISPUTES, ELSEWHERE, NOT_YET)
+    known = (ON_SALE, AFTER_DEATH, REFUND, CAPTURE, CANCELLED_EVENT, DISPUTES, ELSEWHERE, GROUPS, CLOSING)
     assert families == set().union(*known, PAYING, CLAWBACK, ESCROW, STATEMENTS)
 
 

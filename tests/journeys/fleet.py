@@ -174,11 +174,7 @@ class Fleet(Processes, Book):
 
     def put(self, queue: str, *bodies: bytes) -> None:
         """Put bytes straight on a queue, past the outbox, as nobody should."""
-        connection = pika.BlockingConnection(pika.URLParameters(self.stack.rabbitmq.url))
-        channel = connection.channel()
-        for body in bodies:
-            channel.basic_publish("", queue, body)
-        connection.close()
+        self.stack.rabbitmq.put(*((queue, body) for body in bodies))
 
     def sweep(self) -> None:
         """What the scheduler does every half minute, now."""

@@ -7,6 +7,7 @@ from db.lifecycle import ShareState
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
+from tests.workers.disputing import look
 from tests.workers.sharing import Market, market
 
 
@@ -169,3 +170,32 @@ def test_a_transfer_whose_answer_is_lost_is_made_once(place: Market, fault: str)
 
     assert sorted(place.made("transfer")) == [1_000, 8_450]
     assert place.states(payment) == {ShareState.SETTLED}
+
+
+def test_a_share_that_a_lost_dispute_took_is_paid_again_when_it_is_won_after_all(place: Market) -> None:
+    payment = place.sell(amount_minor=10_000)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    dispute = place.control.dispute(str(payment.payment_intent_id))["id"]
+    place.control.decide_dispute(dispute, "lost")
+    look(place.db, place.gateway, payment, dispute)
+    place.work()
+    place.control.decide_dispute(dispute, "won")
+    place.control.adjust_balance(20_000, "eur")
+
+    look(place.db, place.gateway, payment, dispute)
+    place.work()
+
+    assert (place.at_stripe(place.venue_account), place.at_stripe(place.artist_account)) == (8_450, 1_000)
+    assert place.states(payment) == {ShareState.SETTLED}
+
+
+def test_a_transfer_that_an_account_may_not_have_waits_and_the_account_is_asked_about(place: Market) -> None:
+    place.control.set_capability(place.artist_account, "transfers", "inactive")
+    payment = place.sell(amount_minor=10_000)
+
+    place.work()
+
+    assert place.shares(payment)[place.artist].waits_for == "insufficient_capabilities_for_transfer"
+    asked = place.owner.execute("SELECT tenant_id FROM outbox WHERE kind = 'account_lookup'").fetchall()
+    assert asked == [(None,)]

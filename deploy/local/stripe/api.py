@@ -24,7 +24,17 @@ from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
 from deploy.local.stripe.wire.errors import Json, StripeError
 from deploy.local.stripe.wire.expanding import expand
-from deploy.local.stripe.wire.http import Answer, Receive, Request, Scope, Send, Wire, read_request, send_answer
+from deploy.local.stripe.wire.http import (
+    Answer,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    TornError,
+    Wire,
+    read_request,
+    send_answer,
+)
 from deploy.local.stripe.world import Call, World
 
 
@@ -35,7 +45,10 @@ class Api:
     limiter: Limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = await read_request(scope, receive)
+        try:
+            request = await read_request(scope, receive)
+        except TornError:  # nobody is there to be answered
+            return
         if request.path.startswith("/_emulator/"):
             answer, interference = self._about(request), Interference()
         else:

@@ -9,7 +9,7 @@ from outbox.ops.escrow_desk import EscrowDesk
 from outbox.ops.share_tree import tree_of
 
 SHOWN = 50
-KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "person")
+KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person")
 
 
 def index(visit: Visit) -> Response:
