@@ -16,6 +16,7 @@ from db import (
     dispute_books,
     disputes,
     early_warnings,
+    escrow_wishes,
     event_cancellations,
     failures,
     inbox,
@@ -28,6 +29,7 @@ from db import (
     selling_rules,
     series,
     shares,
+    statements,
     transfer_reversals,
     transfers,
 )
@@ -81,6 +83,8 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
         ops_refunds.ask(tx, wish, awaits_approval=False)
+        held = (tenant.tenant_id, payment.payment_id)
+        escrow_wishes.ask(tx, *held, what="hold", amount=Money(1, "eur"), note="a note", by="test", waits=False)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,
@@ -132,6 +136,8 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     whole = [(frozen.share_id, payment.amount)]
     sent = ("acct_1", "share", payment.payment_id, None, "group", whole, nothing)
     transfer_id = transfers.request(tx, NewTransfer(frozen.owner.recipient_id, *sent), by="test")
+    until, whom = datetime.now(UTC), frozen.owner.recipient_id
+    statements.write(tx, uuid4(), whom, until=until, amount=payment.amount, netted=nothing, transfer_id=transfer_id)
     transfer_reversals.request(tx, transfer_id, frozen.share_id, Money(1, payment.currency), by="test")
     leave_an_application_fee(tx, payment, frozen.share_id)
 
