@@ -19,6 +19,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/python -m deploy.sbom --check
+	$(BIN)/python -m deploy.audit
 
 bench: setup rabbitmq chain
 	$(BIN)/fleet bench

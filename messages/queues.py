@@ -125,6 +125,36 @@ ROUTES: dict[type[Message], Route] = {
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
+# Queue -> class: what is worked, scaled and watched as one (workers.main --queue-class, metrics' label queue_class).
+# Charges have workers of their own, so that a sale never waits behind a comparison of books; money that goes back or is
+# saved does not wait behind charges; webhooks and lookups move what Stripe has done already.
+QUEUE_CLASSES: dict[str, str] = {
+    "charges": "charges",
+    "captures": "refunds",
+    "refunds": "refunds",
+    "event_cancellations": "refunds",
+    "webhooks": "webhooks",
+    "lookups": "webhooks",
+    "shares": "background",
+    "transfers": "background",
+    "disputes": "background",
+    "replays": "background",
+    "sweeps": "background",
+    "reconciliation": "background",
+    "mints": "background",
+    "fleet.orders": "orders",
+}
+
+
+def class_of(queue: str) -> str:
+    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
+    return QUEUE_CLASSES.get(queue, "events")
+
+
+def queues_of(queue_class: str) -> list[str]:
+    return [queue for queue, one in QUEUE_CLASSES.items() if one == queue_class]
+
+
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
 FIRST: frozenset[type[Message]] = frozenset(

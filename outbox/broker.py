@@ -13,9 +13,10 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
+from pika.exceptions import ChannelClosedByBroker
 
 from messages.queues import HELD_OF_SLOW_QUEUES, SLOW_QUEUES
-from outbox.topology import work_queue_arguments
+from outbox.topology import ACCESS_REFUSED, work_queue_arguments
 
 # Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
 GIVE_BACK = "give_back"
@@ -79,6 +80,16 @@ class FleetBroker(RabbitmqBroker):
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         del queue_name
         return work_queue_arguments()
+
+    def _declare_queue(self, queue_name: str) -> Any:
+        """A user that may not declare looks whether the queue stands."""
+        try:
+            return super()._declare_queue(queue_name)  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
+        except ChannelClosedByBroker as error:
+            if error.reply_code != ACCESS_REFUSED:
+                raise
+            del self.channel
+            return self.channel.queue_declare(queue_name, passive=True)
 
     def _declare_dq_queue(self, queue_name: str) -> None:
         """There is none: a delay is a due time in the outbox."""

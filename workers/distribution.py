@@ -63,8 +63,10 @@ def freeze(tx: Tx, payment: Payment, captured: Money, platform_fee: Money, *, by
 
 
 def _released_because(payment: Payment, escrow_days: int | None) -> str | None:
-    """None while the shares are held: by the venue's escrow, or since the money is about to go back."""
-    if payment.cancel_reason is not None or escrow_days is not None:
+    """None while the shares are held: by the venue's escrow, since the money is about to go back, or until the group
+    that the payment belongs to is settled (before that, one member that is missing sends everything back).
+    """
+    if payment.cancel_reason is not None or payment.group_id is not None or escrow_days is not None:
         return None
     return "the venue holds no money back"
 

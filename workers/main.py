@@ -1,6 +1,7 @@
 """What the dramatiq command loads: settings, broker, and every actor.
 
     python -m workers.main --processes 2 --threads 8
+    python -m workers.main --processes 1 --threads 8 --queue-class charges     (of messages/queue_classes.py)
 
 checks the settings and the broker's topology first, then becomes the dramatiq command; each process which that starts
 calls `start` and so makes its own pool and Stripe client (both must be made after the fork).
@@ -17,6 +18,7 @@ from dramatiq.middleware import CurrentMessage, Middleware
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.cache import CacheSettings
+from messages.queue_classes import queue_classes
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
@@ -155,7 +157,26 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealS
         stop_the_start(error)
 
 
+def dramatiq_words(words: list[str]) -> list[str]:
+    """Our `--queue-class NAME` in the command's own words; everything else is passed on as it is.
+
+    Raises:
+        SettingsError: no such class; a worker that served other queues than it was asked to would go unnoticed.
+    """
+    if "--queue-class" not in words:
+        return words
+    at = words.index("--queue-class")
+    name, classes = "".join(words[at + 1 : at + 2]), queue_classes()
+    if name not in classes:
+        raise SettingsError([f"--queue-class {name!r} is none of {', '.join(classes)}."])
+    return [*words[:at], *words[at + 2 :], "--queues", *classes[name]]
+
+
 def main() -> None:
+    try:
+        words = dramatiq_words(sys.argv[1:])
+    except SettingsError as error:
+        stop_the_start(error)
     database, broker_settings, _, _ = _settings()
     configure_logs(database.app_env, "workers")
     if problems := topology.problems_of_patience(DATABASE_PATIENCE_SECONDS):
@@ -163,7 +184,7 @@ def main() -> None:
     topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
     from dramatiq import cli  # noqa: PLC0415  the command forks; load it only to become it
 
-    sys.argv = ["dramatiq", "workers.main:start", *sys.argv[1:]]
+    sys.argv = ["dramatiq", "workers.main:start", *words]
     code = cli.main()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
     if code == cli.RET_KILLED:
         _end_as_killed()
