@@ -115,7 +115,7 @@ def test_two_stacks_at_once_do_not_meet(stack: Stack, directory: Path) -> None:
 def test_the_chain_killed_and_started_again_keeps_its_contract_and_its_key(stack: Stack) -> None:
     contract, code = stack.chain.contract, ["eth_getCode", stack.chain.contract, "latest"]
     deployed = stack.chain.node.call(*code)
-    until(lambda: (stack.chain.directory / "state.json").exists())
+    until((stack.chain.directory / "state.json").exists)
     head = int(stack.chain.node.call("eth_blockNumber"), 16)
     until(lambda: int(stack.chain.node.call("eth_blockNumber"), 16) > head + 2)  # written to its file every second
 
