@@ -112,7 +112,7 @@ def test_escrow_that_dies_while_it_lets_go_lets_go_once(fleet: Fleet) -> None:
 
 
 def test_a_week_whose_settlement_dies_is_settled_once_and_so_is_a_comparison(fleet: Fleet) -> None:
-    sell(fleet)
+    wait_until_settled(fleet, sell(fleet))
     fleet.change("UPDATE recipients SET settlement = 'weekly' WHERE kind = 'artist'")
     order = sell(fleet)
     fleet.wait_until(
