@@ -131,10 +131,15 @@ def _compare_shares(scene: Scene) -> None:
 
 
 def _settle_a_week(scene: Scene) -> None:
-    """One artist has chosen weekly settlement, and its week is over."""
+    """One artist, none of whose shares lie in escrow, has chosen weekly settlement, and its week is over."""
     scene.truth.change(
-        "UPDATE recipients SET settlement = 'weekly' "
-        "WHERE recipient_id = (SELECT min(recipient_id::text)::uuid FROM recipients WHERE kind = 'artist')"
+        """
+        UPDATE recipients SET settlement = 'weekly'
+        WHERE recipient_id = (
+            SELECT min(recipient_id::text)::uuid FROM recipients r
+            WHERE kind = 'artist' AND EXISTS (SELECT FROM shares s WHERE s.recipient_id = r.recipient_id)
+              AND NOT EXISTS (SELECT FROM shares s WHERE s.recipient_id = r.recipient_id AND s.state = 'held'))
+        """
     )
     scene.truth.change(
         "UPDATE shares SET state_since = state_since - interval '8 days' "
