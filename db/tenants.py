@@ -8,16 +8,19 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db import selling_settings
+from db import mint_settings, selling_settings
+from db.mint_settings import MintSettings
 from db.session import Tx
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-from messages.tenant_files import TenantFile
+from messages.tenant_files import ListedVenue, TenantFile
 
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """refund_fee_policy is returned or kept, early_fraud_policy refund or leave; None leaves it as it is, or as new."""
+    """refund_fee_policy is returned or kept, early_fraud_policy refund or leave; None leaves it as it is, or as new; so
+    does `minting`, which says whether tickets become tokens.
+    """
 
     venue_id: VenueId
     name: str
@@ -26,6 +29,7 @@ class Venue:
     refund_policy_text: str | None = None
     refund_fee_policy: str | None = None
     early_fraud_policy: str | None = None
+    minting: MintSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant
     for tenant in tenants:
         with owner.transaction():
             _register_one(owner, tenant)
+            mint_settings.write(owner, tenant.tenant_id, [venue.minting for venue in tenant.venues if venue.minting])
 
 
 def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant) -> None:
@@ -180,6 +185,7 @@ def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile)
             venue.refund_policy_text,
             venue.refund_fee_policy,
             venue.early_fraud_policy,
+            minting=_minting(venue),
         )
         for venue in file.venues
     ]
@@ -189,3 +195,8 @@ def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile)
             selling_settings.write(owner, file)
     except (psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation) as error:
         raise ValueError(error.diag.message_detail or error.diag.message_primary or "the database refuses it") from None
+
+
+def _minting(venue: ListedVenue) -> MintSettings | None:
+    wanted = venue.minting
+    return MintSettings(VenueId(venue.venue_id), **wanted.model_dump()) if wanted else None

@@ -59,11 +59,12 @@ Cores = Annotated[float, typer.Option(min=0.1, help="cores of the database's ser
 Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png")]
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
+WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
 
 
 @app.callback()
@@ -206,6 +207,27 @@ def schema_wait(seconds: Seconds = 600) -> None:
     from deploy.shipping import wait_for_schema
 
     raise typer.Exit(wait_for_schema(seconds))
+
+
+@app.command("mints-proof")
+def mints_proof(
+    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
+    minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
+    from deploy.local.mints.proof import Plan, proof
+
+    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
+
+
+@app.command("alerts-proof")
+def alerts_proof(only: Only = "", write: WritePage = False) -> None:
+    """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
+    from deploy.local.alerts.proof import prove
+
+    raise typer.Exit(prove(only, write=write))
 
 
 @tenants.command("import")

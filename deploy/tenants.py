@@ -6,7 +6,9 @@
       "venues": [
         {"venue_id": UUID, "name": "...", "currency": "eur", "tier": "arena",      # or "basis_points", "fixed_minor"
          "escrow_days": 3, "settlement_mode": "separate",
-         "refund_fee_policy": "returned", "early_fraud_policy": "leave", "refund_policy_text": "..."}],
+         "refund_fee_policy": "returned", "early_fraud_policy": "leave", "refund_policy_text": "...",
+         "minting": {"mints": "on", "custodial_wallet": "0x...", "refunded_tokens": "void",
+                     "royalty_receiver": "0x...", "royalty_basis_points": 750}}],
       "recipients": [
         {"recipient_id": UUID, "kind": "artist", "name": "...", "currency": "eur", "account_id": "acct_...",
          "settlement": "weekly", "minimum_minor": 1000}],
@@ -22,6 +24,10 @@ refund_fee_policy: whether the platform's fee comes back with a refund (returned
 early_fraud_policy: whether a warning of Stripe's refunds the payment (refund) or is left to people (leave, unless it
 says otherwise). escrow_days: how long after its event a venue's shares are held; null holds nothing. An event with
 royalties or resale rules of its own follows these alone, any other those of its venue.
+
+minting may be left out, and then nothing changes; a venue that never said `"mints": "on"` mints nothing. Tickets of
+buyers who name no wallet go to the custodial wallet, and wait without one. A refunded ticket's token is voided (void)
+or left to its owner (leave). Of each resale the receiver is due so many hundredths of a percent (ERC-2981).
 
 The same file may be imported again. Prices stay as they are, because payments rest on them: a venue moves to another
 tier instead. Policies, escrow, recipients and resale rules take what the file says. A royalty that has begun keeps its

@@ -27,6 +27,7 @@ from messages.groups import (
     GroupReminderDue,
     GroupVoided,
 )
+from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -35,7 +36,14 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -111,12 +119,16 @@ ROUTES: dict[type[Message], Route] = {
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     # A person waits for the answer.
     OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
+    # Only rows of the book: the minter takes them to the chain at the chain's own pace.
+    MintRequested: Route("mints", 12, 1.0, 300.0, 60, 30 * 86_400),
+    MintRetryRequested: Route("mints", 12, 1.0, 300.0, 60, 7 * 86_400),
     OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
     SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    ShareReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
@@ -137,6 +149,7 @@ QUEUE_CLASSES: dict[str, str] = {
     "replays": "background",
     "sweeps": "background",
     "reconciliation": "background",
+    "mints": "background",
     "fleet.orders": "orders",
 }
 
@@ -159,7 +172,7 @@ FIRST: frozenset[type[Message]] = frozenset(
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
-    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, ShareReconcileDue, PayoutsDue, RetentionDue}
 )
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
@@ -187,6 +200,9 @@ PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    TicketMinted,
+    TicketMintFailed,
+    TicketVoided,
     GroupMemberInvited,
     GroupReminderDue,
     GroupMemberPaid,

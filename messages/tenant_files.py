@@ -14,6 +14,7 @@ from messages.base import Word
 from messages.fees import BASIS_POINTS, FeePlan
 from messages.ids import AccountId
 from messages.money import DECIMALS, LARGEST_MINOR
+from messages.tokens import WalletAddress
 
 Points = Field(ge=0, le=BASIS_POINTS, strict=True)
 ALWAYS, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -43,6 +44,16 @@ class Tier(Price):
     currency: str
 
 
+class ListedMinting(Word):
+    """What a venue wants of tokens (db/mint_settings.py tells what each word means)."""
+
+    mints: Literal["on", "off"]
+    custodial_wallet: WalletAddress | None = None
+    refunded_tokens: Literal["void", "leave"] = "void"
+    royalty_receiver: WalletAddress | None = None
+    royalty_basis_points: int = Field(default=0, ge=0, le=BASIS_POINTS, strict=True)
+
+
 class ListedVenue(Word):
     """Its price is a tier's, or its own. What is left out stays as it is, or as a new venue has it."""
 
@@ -59,6 +70,7 @@ class ListedVenue(Word):
     early_fraud_policy: Literal["refund", "leave"] | None = None
     escrow_days: int | None = Field(default=None, ge=0, le=365, strict=True)
     settlement_mode: Literal["separate", "destination"] | None = None
+    minting: ListedMinting | None = None
 
     @model_validator(mode="after")
     def _has_a_price(self) -> Self:

@@ -56,12 +56,12 @@ def read(
         raise verdict_of(error, path) from None
 
 
-def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
+def read_or_none(gateway: Gateway, family: str, path: str, params: Json | None = None) -> Json | None:
     """One object; None when Stripe has no such one in this account and mode. Raises as `read`."""
 
     def ask() -> Json | None:
         try:
-            return body_of(gateway.send("get", path, {}))
+            return body_of(gateway.send("get", path, params or {}))
         except stripe.InvalidRequestError as error:
             if error_code(error) != "resource_missing":
                 raise

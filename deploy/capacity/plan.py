@@ -2,7 +2,7 @@
 out.
 
 Everything measured stands in measured.json with the command that made it. What could not be measured is ASSUMED and
-said: how long Stripe takes to answer, and how full a core may be.
+said: how long Stripe takes to answer, how full a core may be, and which part of a worker's CPU is the charge.
 """
 
 import json
@@ -16,7 +16,7 @@ from deploy.scaling.policy import Policy, read_policies
 
 MEASURED = Path(__file__).with_name("measured.json")
 THREADS = 8
-SHARE_OF_CHARGES = 0.6  # of the workers' CPU for a payment; the rest is its webhook
+SHARE_OF_CHARGES = 0.6  # of the workers' CPU for a payment, ASSUMED; the rest is its webhook and what follows
 FULLEST = 0.6  # of a core or a limit: beyond it queues grow faster than work
 # A connection each for the threads of a worker, its ringer and its doorbell; for others the pool's usual size.
 CONNECTIONS = {"workers": THREADS + 2, "intake-http": 12, "intake-orders": 3, "relay": 4, "scheduler": 2, "console": 6}
@@ -90,7 +90,7 @@ def plan(rate: float, site: Site, costs: Mapping[str, Any], policies: Mapping[st
             "wal_mib_per_second": round(rate * costs["database"]["wal_bytes"] / 2**20, 2),
             "kept_gib_per_million_payments": round(costs["database"]["bytes_kept"] * 1e6 / 2**30, 1),
         },
-        assumed={"stripe_seconds": site.stripe_seconds, "fullest": FULLEST},
+        assumed={"stripe_seconds": site.stripe_seconds, "fullest": FULLEST, "share_of_charges": SHARE_OF_CHARGES},
     )
 
 

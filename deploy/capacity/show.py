@@ -33,7 +33,9 @@ def _show(found: Plan) -> None:
     )
     first = found.breaks_first
     screen.print(f"Breaks first: {first.name}, at {first.most_per_second:.0f} orders a second: {first.advice}.")
+    source = f"{measured()['source']} ({measured()['machine']}, load {measured()['load_average']:g})"
+    assumed = found.assumed
     screen.print(
-        f"Measured: {measured()['source']} ({measured()['machine']}). Assumed: Stripe answers in "
-        f"{found.assumed['stripe_seconds']:g} s, nothing is filled beyond {found.assumed['fullest']:.0%}."
+        f"Measured: {source}. Assumed: Stripe answers in {assumed['stripe_seconds']:g} s, nothing is filled beyond "
+        f"{assumed['fullest']:.0%}, charges are {assumed['share_of_charges']:.0%} of the workers' CPU."
     )

@@ -8,6 +8,7 @@ emulator's record of requests. Memory is what each kind of process holds afterwa
 """
 
 import json
+import os
 import platform
 import sys
 import time
@@ -63,6 +64,7 @@ def measured(prepared: Ground) -> dict[str, Any]:
         "source": "python -m deploy.local.measuring",
         "measured_at": datetime.now(UTC).date().isoformat(),
         "machine": f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "load_average": round(os.getloadavg()[0], 1),  # well above 3 it was not the fleet alone: measure again
         "payments": PAYMENTS,
         "payments_per_second": round(PAYMENTS / meter.seconds, 1),
         "cpu_ms_per_payment": cpu_ms,

@@ -6,25 +6,22 @@ CPU (deploy/capacity/measured.json); how long Stripe takes is ASSUMED, log-norma
 the machine where this was measured. The seconds from a wish to a ready pod are assumed as well.
 """
 
-import json
 import math
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from random import Random
 from statistics import quantiles
 from typing import Any
 
 import simpy
 
+from deploy.capacity.plan import SHARE_OF_CHARGES, measured
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, Policy, read_policies
 
-MEASURED = Path(__file__).parents[1] / "capacity" / "measured.json"
 THREADS = 8
 PERMIT_PATIENCE_SECONDS = 1.5  # stripe_client/governor.py
 LONGEST_SLOT_SECONDS = 120.0  # stripe_client/budget.lua
-SHARE_OF_CHARGES = 0.6  # of the workers' CPU for a payment; the rest is its webhook
 RATE_WINDOW_SECONDS = 15.0  # over which the present pace is measured, for the time to drain
 
 
@@ -46,8 +43,7 @@ class Sale:
 
 def cpu_of_a_charge() -> float:
     """Seconds in its worker, from the measured table."""
-    found = json.loads(MEASURED.read_text())
-    return float(found["cpu_ms_per_payment"]["workers"]) / 1e3 * SHARE_OF_CHARGES
+    return float(measured()["cpu_ms_per_payment"]["workers"]) / 1e3 * SHARE_OF_CHARGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ AS_NEW = {
     "payments": {"state": "requested", "history_seq": 1},
     "refunds": {"state": "requested", "history_seq": 1},
     "disputes": {"history_seq": 1},
+    "mints": {"state": "queued", "history_seq": 1},
     "groups": {"state": "open", "history_seq": 1},
     "group_members": {"state": "invited", "history_seq": 1, "payment_id": None},
     "transfers": {"state": "requested"},

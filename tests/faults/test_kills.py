@@ -27,9 +27,11 @@ from tests.faults.points import (
     ELSEWHERE,
     ESCROW,
     GROUPS,
+    MINTER,
     ON_SALE,
     PAYING,
     REFUND,
+    SHARES_COMPARED,
     STATEMENTS,
     points_of,
 )
@@ -41,8 +43,8 @@ SEEDS = (1, 2)
 
 def test_every_named_point_has_somebody_who_passes_it() -> None:
     families = {point.partition(".")[0] for point in CRASH_POINTS}
-    known = (ON_SALE, AFTER_DEATH, REFUND, CAPTURE, CANCELLED_EVENT, DISPUTES, ELSEWHERE, GROUPS, CLOSING)
-    assert families == set().union(*known, PAYING, CLAWBACK, ESCROW, STATEMENTS)
+    known = (ON_SALE, AFTER_DEATH, REFUND, CAPTURE, CANCELLED_EVENT, DISPUTES, ELSEWHERE, GROUPS, CLOSING, MINTER)
+    assert families == set().union(*known, PAYING, CLAWBACK, ESCROW, STATEMENTS, SHARES_COMPARED)
 
 
 @pytest.mark.parametrize("point", points_of(ON_SALE))

@@ -13,10 +13,11 @@ from db import escrow_wishes
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
+from messages.reconciliation import ShareReconcileDue
 from messages.shares import EscrowDue, OpsEscrowDue, StatementsDue
 from outbox.append import append
 from outbox.refunding import request_refund
-from tests.faults.points import CLAWBACK, ESCROW, PAYING, STATEMENTS, points_of
+from tests.faults.points import CLAWBACK, ESCROW, PAYING, SHARES_COMPARED, STATEMENTS, points_of
 from tests.journeys.fleet import Fleet
 
 ORDERS = 2
@@ -170,3 +171,20 @@ def test_a_week_is_settled_once(fleet: Fleet, band: UUID) -> None:
     all_settled(fleet, sold, points)
     assert moved(fleet, "transfer", band) == {1_000 * ORDERS: 1}
     assert fleet.rows("SELECT count(*) FROM statements")[0]["count"] == 1
+
+
+def test_a_comparison_of_shares_that_dies_goes_on_where_it_stood(fleet: Fleet, band: UUID) -> None:
+    all_settled(fleet, sell(fleet), [])
+    fleet.change(
+        "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
+        "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
+    )
+    points = points_of(SHARES_COMPARED)
+    die_at(fleet, points)
+
+    due(fleet, ShareReconcileDue.model_validate(now(fleet) | {"span": "rolling"}))
+
+    done = "SELECT FROM reconciliation_runs WHERE span = 'shares_rolling' AND state = 'done'"
+    fleet.wait_until(lambda: bool(fleet.rows(done)), "the comparison is done")
+    assert not any(map(fleet.crashes_left, points))
+    assert not fleet.rows("SELECT FROM reconciliation_cases WHERE type = 'share_differs' AND state = 'open'")
