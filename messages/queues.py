@@ -35,7 +35,14 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    ConnectedPayoutsDue,
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+)
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -118,6 +125,7 @@ ROUTES: dict[type[Message], Route] = {
     SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    ConnectedPayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
@@ -130,7 +138,7 @@ FIRST: frozenset[type[Message]] = frozenset(
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
-    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, ConnectedPayoutsDue, RetentionDue}
 )
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe

@@ -16,7 +16,7 @@ from db import api_requests, schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
 from messages.settings import SettingsError, load, stop_the_start
 from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
@@ -47,6 +47,7 @@ PERIODIC = (
     # Asked for every hour and begun once a day: the hour in which Stripe was away does not cost the whole day.
     Periodic("reconcile_daily", 3_600, lambda due_at: ReconcileDue(span="daily", due_at=due_at)),
     Periodic("payouts", 900, lambda due_at: PayoutsDue(due_at=due_at)),
+    Periodic("connected_payouts", 900, lambda due_at: ConnectedPayoutsDue(due_at=due_at)),
     # As the daily reconciliation: looked at every hour, and done once a week for each recipient.
     Periodic("statements", 3_600, lambda due_at: StatementsDue(due_at=due_at)),
     Periodic("retention", 6 * 3_600, lambda due_at: RetentionDue(due_at=due_at)),

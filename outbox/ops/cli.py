@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_refunds
+from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_payouts, cli_refunds
 from outbox.ops.options import (
     STATES,
     AsJson,
@@ -232,6 +232,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(cli_refunds.refunds, name="refunds")
     app.add_typer(cli_groups.groups, name="groups")
     cli_bookkeeping.add_to(app)
+    cli_payouts.add_to(app)
     cli_disputes.add_to(app)
     app.command()(queues)
     app.command()(keys)
