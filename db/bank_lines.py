@@ -151,19 +151,23 @@ def known(tx: Tx, balance_transaction_ids: Sequence[str]) -> set[str]:
 
 
 def owner_of(
-    tx: Tx, *, intent_id: str | None, tenant_id: UUID | None, payment_id: UUID | None
+    tx: Tx, *, intent_id: str | None, tenant_id: UUID | None, payment_id: UUID | None, account_id: str | None
 ) -> tuple[TenantId, PaymentId | None] | None:
-    """The payment with this intent, else the tenant (and its payment) that somebody's metadata names; None: nobody."""
+    """The payment with this intent, else the tenant (and its payment) that somebody's metadata names, else the only
+    tenant with a recipient who has this connected account; None: nobody.
+    """
     row = tx.execute(
         """
         SELECT t.tenant_id, p.payment_id
         FROM tenants t LEFT JOIN payments p
             ON p.tenant_id = t.tenant_id AND (p.payment_intent_id = %(intent_id)s OR p.payment_id = %(payment_id)s)
         WHERE t.tenant_id = coalesce(
-            (SELECT tenant_id FROM payments WHERE payment_intent_id = %(intent_id)s), %(tenant_id)s)
+            (SELECT tenant_id FROM payments WHERE payment_intent_id = %(intent_id)s), %(tenant_id)s,
+            (SELECT min(tenant_id::text)::uuid FROM recipients WHERE account_id = %(account_id)s
+             HAVING count(DISTINCT tenant_id) = 1))
         ORDER BY (p.payment_intent_id = %(intent_id)s) DESC NULLS LAST LIMIT 1
         """,
-        {"intent_id": intent_id, "tenant_id": tenant_id, "payment_id": payment_id},
+        {"intent_id": intent_id, "tenant_id": tenant_id, "payment_id": payment_id, "account_id": account_id},
     ).fetchone()
     return (TenantId(row[0]), PaymentId(row[1]) if row[1] else None) if row else None
 

@@ -57,6 +57,7 @@ class Payment:
     capture_before: datetime | None
     group_id: UUID | None
     fully_booked: bool
+    mints: bool
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", PaymentState(self.state))
@@ -83,7 +84,10 @@ _SELECT = """
         EXISTS (
             SELECT FROM charges c
             WHERE c.tenant_id = p.tenant_id AND c.payment_id = p.payment_id AND c.balance_transaction_id IS NOT NULL
-        ) AS fully_booked
+        ) AS fully_booked,
+        EXISTS (
+            SELECT FROM mint_settings m WHERE (m.tenant_id, m.venue_id) = (p.tenant_id, p.venue_id) AND m.mints = 'on'
+        ) AS mints
     FROM payments p
     JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
     JOIN fee_plans f ON (f.tenant_id, f.fee_plan_id) = (v.tenant_id, v.fee_plan_id)

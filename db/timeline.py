@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from db.session import Tx
 from db.text import uuid_or_none
+from db.timeline_shares import CALLS_OF_SHARES, PARTS_OF_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,15 @@ PARTS: dict[str, LiteralString] = {
         JOIN refund_history h ON (h.tenant_id, h.refund_id) = (r.tenant_id, r.refund_id)
         WHERE r.tenant_id = %(tenant_id)s AND r.payment_id = %(payment_id)s
     """,
-    "call": """
+    "token": """
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'ticket_id', m.ticket_id,
+            'token_id', m.token_id, 'to_address', m.to_address)
+        FROM mints m JOIN mint_history h USING (tenant_id, ticket_id)
+        WHERE m.tenant_id = %(tenant_id)s AND m.payment_id = %(payment_id)s
+    """,
+    **PARTS_OF_SHARES,
+    "call": f"""
         SELECT moment.at, moment.what, NULL, jsonb_build_object(
             'operation', operation, 'generation', generation, 'idempotency_key', idempotency_key, 'sends', sends,
             'outcome', outcome, 'needs_lookup', needs_lookup, 'answer', answer, 'object_id', stripe_object_id,
@@ -146,7 +155,9 @@ PARTS: dict[str, LiteralString] = {
             UNION ALL
             SELECT refund_id FROM refunds WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
             UNION ALL
-            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL))
+            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL
+            UNION ALL
+            {CALLS_OF_SHARES}))
     """,
     "attempt": """
         SELECT at, outcome, NULL, jsonb_build_object(

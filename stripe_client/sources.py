@@ -27,14 +27,18 @@ _FAMILY = "sources"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an object of Stripe says of its owner; anybody with our key can have written the metadata."""
+    """What an object of Stripe says of its owner; anybody with our key can have written the metadata.
+
+    `account_id` is the connected account that a transfer went to.
+    """
 
     intent_id: str | None
     tenant_id: UUID | None
     payment_id: UUID | None
+    account_id: str | None
 
 
-NOBODYS = Claim(None, None, None)
+NOBODYS = Claim(None, None, None, None)
 
 
 def claim_of(gateway: Gateway, source_id: str | None, balance_transaction_id: str) -> Claim:
@@ -46,7 +50,7 @@ def claim_of(gateway: Gateway, source_id: str | None, balance_transaction_id: st
     body = _object(gateway, _parent_of(gateway, source_id, balance_transaction_id))
     if body is None:
         return NOBODYS
-    metadata = body.get("metadata") or {}
+    metadata, account = body.get("metadata") or {}, body.get("destination")
     behind = next((body[name] for name in _CHARGES if isinstance(body.get(name), str)), None)
     charge = _object(gateway, behind) or body
     intent = charge.get("payment_intent")
@@ -54,6 +58,7 @@ def claim_of(gateway: Gateway, source_id: str | None, balance_transaction_id: st
         intent_id=intent if isinstance(intent, str) else None,
         tenant_id=_uuid(metadata.get("tenant_id")),
         payment_id=_uuid(metadata.get("payment_id")),
+        account_id=account if isinstance(account, str) else None,
     )
 
 

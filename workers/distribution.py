@@ -72,10 +72,12 @@ def cut(payment: Payment, terms: Terms, sold: Money, platform_fee: Money) -> lis
 
 
 def _released_because(payment: Payment, escrow_days: int | None, *, destination: bool) -> str | None:
-    """None while the shares are held: by the venue's escrow, or since the money is about to go back."""
+    """None while the shares are held: by the venue's escrow, since the money is about to go back, or until the group
+    that the payment belongs to is settled (before that, one member that is missing sends everything back).
+    """
     if destination:
         return "the money has moved with the charge"
-    if payment.cancel_reason is not None or escrow_days is not None:
+    if payment.cancel_reason is not None or payment.group_id is not None or escrow_days is not None:
         return None
     return "the venue holds no money back"
 

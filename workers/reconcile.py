@@ -28,7 +28,7 @@ from messages.payments import PaymentLookupRequested
 from messages.reconciliation import ReconcileDue
 from messages.refunds import RefundLookupRequested
 from outbox.append import append
-from outbox.metrics import CASES_OPEN, RECONCILED_AT, RECONCILED_LINES
+from outbox.metrics import RECONCILED_LINES
 from stripe_client import balance_transactions, sources
 from stripe_client.gateway import Gateway
 from workers.actor import actor
@@ -132,7 +132,11 @@ def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
     claim = sources.claim_of(stripe, line.source_id, line.balance_transaction_id)
     with db.system_transaction() as tx:
         return bank_lines.owner_of(
-            tx, intent_id=claim.intent_id, tenant_id=claim.tenant_id, payment_id=claim.payment_id
+            tx,
+            intent_id=claim.intent_id,
+            tenant_id=claim.tenant_id,
+            payment_id=claim.payment_id,
+            account_id=claim.account_id,
         )
 
 
@@ -218,14 +222,10 @@ def _move(db: Database, run: Run, found: Progress, *, phase: str, searched_until
 
 
 def _finish(db: Database, run: Run) -> None:
-    """Queue a lookup for what stood long enough, and say how things are."""
+    """Queue a lookup for what stood long enough, and say what was done."""
     with db.system_transaction() as tx:
         due = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
         append(tx, *[_lookup(tx, case) for case in due])
-        counts = {count.type: count.open for count in case_lists.open_counts(tx)}
-    for type_ in CaseType:
-        CASES_OPEN.labels(type_).set(counts.get(type_, 0))
-    RECONCILED_AT.labels(run.span).set_to_current_time()
     logger.info(
         "reconciled {} lines ({}), {} differ; {} cases opened, {} closed, {} payments looked up again",
         run.lines,

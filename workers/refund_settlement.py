@@ -8,7 +8,7 @@ the end: the buyer's bank may send the money back, and then the obligation to th
 from loguru import logger
 from psycopg import errors
 
-from db import calls, ledger, refund_books, refunds
+from db import calls, ledger, mints, refund_books, refunds
 from db.ledger import Journal
 from db.lifecycle import DEAD_REFUNDS, RefundState
 from db.payments import Payment
@@ -58,6 +58,8 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
     if moved and state in DEAD_REFUNDS:
         wake(tx, payment.payment_id)
     if moved or known is None:
+        if state is RefundState.SUCCEEDED:
+            mints.take_back(tx, payment.payment_id, by=by)
         _tell(tx, refund, state, answer.failure_reason or state.value)
         wake_group(tx, payment)
     return refund

@@ -15,6 +15,7 @@ from db.ledger import Journal
 from db.payments import Attempt, Payment
 from db.session import Tx
 from messages.fees import platform_fee
+from messages.mints import MintRequested
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
@@ -125,6 +126,8 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         facts = _facts(payment) | {"amount": outcome.amount}
         if payment.cancel_reason is None:
             append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
+            if payment.mints:
+                append(tx, MintRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
             logger.info("charged {}", outcome.amount)
         else:
             append(tx, PaymentSucceededLate(**facts))

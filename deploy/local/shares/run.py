@@ -23,7 +23,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.day import books
 from deploy.local.day.books import Closing
-from deploy.local.day.evening import EVENING_SECONDS, grant, quiet_down, rests, waits_long
+from deploy.local.day.evening import grant, quiet_down, rests, waits_long
 from deploy.local.day.order_service import tickets_of
 from deploy.local.day.run import IMPATIENT
 from deploy.local.demo import sale
@@ -38,8 +38,9 @@ from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
-from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue
+from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconcileDue
 from messages.settings import load
+from messages.shares import EscrowDue
 from messages.sweeps import SweepDue
 from outbox.append import append
 from stripe_client.gateway import Gateway
@@ -48,6 +49,8 @@ from workers.verify import Asked, verify
 from workers.verify_report import Report
 
 LOOK_AGAIN_SECONDS = 8.0
+# Each phase ends when nothing moves; on a machine that has other work that takes its time.
+PATIENCE_SECONDS = 1_800.0
 SELLERS = 150
 FAULTS: list[tuple[str, str, float, dict[str, Any]]] = [
     ("drop_after", "/v1/payment_intents*", 0.01, {}),
@@ -156,6 +159,7 @@ def _live(place: Place, plan: Plan) -> tuple[Outcome, dict[str, int]]:
         for effect, path, probability, details in FAULTS:
             place.control.add_fault(effect, method="POST", path=path, probability=probability, **details)
         place.control.add_fault("webhook_drop", probability=WEBHOOKS_LOST)
+        service.publish_now(story.schedule(place.market))
         _sell(place, service, [*first, *again], plan.rate, halfway=bank.strike)
         _phase(place, service, "accounts are emptied, and buyers want back what was paid on")
         bank.pay_out_accounts()
@@ -187,21 +191,22 @@ def _sell(
 def _phase(place: Place, service: ShareOrderService, what_next: str) -> None:
     """Wait until nothing moves; then the next thing happens."""
     began = time.monotonic()
-    asked = quiet_down(place.db, service)
+    asked = quiet_down(place.db, service, patience_seconds=PATIENCE_SECONDS)
     place.console.print(f"quiet after {time.monotonic() - began:.0f} s ({asked} wishes meanwhile): {what_next}")
 
 
 def _close(place: Place, service: ShareOrderService) -> Outcome:
     """Look again and again, as the scheduler would in its hours, until all agrees or patience ends."""
-    deadline = time.monotonic() + EVENING_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         now = datetime.now(UTC)
         with place.db.system_transaction() as tx:
             append(tx, EventSweepDue(due_at=now), SweepDue(due_at=now), SealDue(due_at=now))
-            append(tx, ReconcileDue(span="rolling", due_at=now))
+            append(tx, ReconcileDue(span="rolling", due_at=now), ShareReconcileDue(span="rolling", due_at=now))
+            append(tx, EscrowDue(due_at=now))
         _let_an_hour_pass(place)
         time.sleep(LOOK_AGAIN_SECONDS)
-        quiet_down(place.db, service)
+        quiet_down(place.db, service, patience_seconds=PATIENCE_SECONDS)
         outcome = _look(place)
         place.console.print(
             f"looked: verify {outcome.report.totals}, {len(outcome.closing.untrue)} untrue cases, "
