@@ -13,7 +13,7 @@ class Party:
     """One recipient in one currency. By the ledger: owed = paid + payable - receivable, to the cent.
 
     owed        its shares, less what refunds and losses took back of them
-    paid        transfers less reversals, by their journals
+    paid        transfers less reversals, and less the application fees of destination charges, by their journals
     payable     what the ledger owes it, and has not sent
     receivable  what it owes
     """
@@ -59,7 +59,8 @@ def parties(tx: Tx) -> list[Party]:
                        -coalesce(sum(amount_minor) FILTER (WHERE code <> 'recipient_receivable'), 0) AS payable,
                        coalesce(sum(amount_minor) FILTER (WHERE code = 'recipient_receivable'), 0) AS receivable,
                        coalesce(sum(amount_minor) FILTER (
-                           WHERE kind IN ('transfer', 'transfer_reversal') AND code <> 'recipient_receivable'), 0)
+                           WHERE kind IN ('transfer', 'transfer_reversal', 'application_fee', 'application_fee_refund')
+                             AND code <> 'recipient_receivable'), 0)
                            AS paid
                 FROM lines GROUP BY 1, 2, 3
             )

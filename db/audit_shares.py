@@ -105,7 +105,10 @@ def shares(tx: Tx) -> list[StandingShare]:
                 SELECT tenant_id, share_id, sum(amount_minor) AS minor, bool_or(state <> 'reversed') AS moving
                 FROM transfer_reversals WHERE state <> 'short' GROUP BY 1, 2
             ), owed AS (
-                SELECT tenant_id, share_id, sum(amount_minor) AS minor FROM share_receivables GROUP BY 1, 2
+                SELECT tenant_id, share_id, sum(minor) AS minor
+                FROM (SELECT tenant_id, share_id, amount_minor AS minor FROM share_receivables UNION ALL
+                      SELECT tenant_id, share_id, amount_minor - refunded_minor FROM application_fees) AS less
+                GROUP BY 1, 2
             ), standing AS (
                 SELECT s.share_id, s.state, d.released_at IS NOT NULL AS released,
                        s.amount_minor - s.returned_minor - s.borne_minor

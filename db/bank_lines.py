@@ -172,13 +172,21 @@ def owner_of(
     return (TenantId(row[0]), PaymentId(row[1]) if row[1] else None) if row else None
 
 
-def source_of(tx: Tx, balance_transaction_id: str) -> tuple[str | None, RefundId | None]:
-    """The object at Stripe that a line of the bank belongs to, and the refund of ours that it is, if it is one."""
+def source_of(tx: Tx, balance_transaction_id: str, payment_id: PaymentId | None) -> tuple[str | None, RefundId | None]:
+    """The object at Stripe that a line of the bank belongs to, and the refund of ours whose answer tells of it.
+
+    What a refund of a destination charge took back of transfer and fee comes with any refund of the payment.
+    """
     row = tx.execute(
         """
-        SELECT source_id, refund_id FROM bank_lines l LEFT JOIN refunds r ON r.stripe_refund_id = l.source_id
-        WHERE l.balance_transaction_id = %(id)s
+        SELECT l.source_id, coalesce(
+            (SELECT r.refund_id FROM refunds r WHERE r.stripe_refund_id = l.source_id),
+            (SELECT r.refund_id FROM refunds r
+             WHERE r.payment_id = %(payment_id)s AND r.stripe_refund_id IS NOT NULL
+               AND l.type IN ('transfer_refund', 'application_fee_refund')
+             ORDER BY r.refund_id DESC LIMIT 1))
+        FROM bank_lines l WHERE l.balance_transaction_id = %(id)s
         """,
-        {"id": balance_transaction_id},
+        {"id": balance_transaction_id, "payment_id": payment_id},
     ).fetchone()
     return (row[0], RefundId(row[1]) if row[1] else None) if row else (None, None)

@@ -1,7 +1,8 @@
 """Escrow: which payments' shares are held, since when and why, and the one move that lets them go.
 
 A payment leaves escrow when its event has been over for as long as the venue wants, nobody disputes it, nothing of it
-is about to be given back, and no person holds it. While nobody has said when the event ends, it stays.
+is about to be given back, its group is settled, and no person holds it. While nobody has said when the event ends, it
+stays.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ KEPT_BY: LiteralString = """
                          AND s.state <> 'settled') THEN NULL
         WHEN d.held_at IS NOT NULL THEN 'person'
         WHEN p.cancel_requested_at IS NOT NULL THEN 'cancellation'
+        WHEN EXISTS (SELECT FROM groups g WHERE (g.tenant_id, g.group_id) = (p.tenant_id, p.group_id)
+                     AND g.state <> 'settled') THEN 'group'
         WHEN EXISTS (SELECT FROM event_cancellations c WHERE (c.tenant_id, c.event_id) = (d.tenant_id, d.event_id)
                      AND c.state <> 'cancelled') THEN 'cancelled_event'
         WHEN EXISTS (SELECT FROM disputes x WHERE (x.tenant_id, x.payment_id) = (d.tenant_id, d.payment_id)

@@ -1,5 +1,5 @@
-"""The states of a payment, a refund, a dispute, a share and its transfers, a group and its members, and ONE table of
-legal moves for each.
+"""The states of a payment, a refund, a dispute, a mint, a share and its transfers, a group and its members, and ONE
+table of legal moves for each.
 
     requested -> canceled (before anything was sent)
               -> charging -+-> succeeded
@@ -18,6 +18,10 @@ legal moves for each.
     lost -> won | appeal_needs_response -> appeal_under_review -> won | lost
     anything but a closed one -> prevented
 
+    queued -> submitted -> mined -> confirmed -> voiding -> voided (the ticket was refunded)
+      ^          |  ^-------+----------+ (reorganised away)
+      +-- failed, or the transaction came to nothing; a refund before the mint -> canceled
+
     share     held (in escrow) -> released -> settled -> (more was taken back, or a loss was won) released | held
     transfer  requested -> sending -> paid | refused (its shares are measured anew), or canceled before it was sent
     reversal  requested -> sending -> reversed | short (what did not come back is a receivable)
@@ -31,9 +35,10 @@ legal moves for each.
 A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
 and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
 
-The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0020, 0025) and refuses every other move
-by itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined
-payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0020, 0025, 0030) and refuses every other
+move by itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a
+declined payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled`
+are final.
 """
 
 from enum import StrEnum
@@ -140,6 +145,50 @@ LOST_DISPUTES = frozenset({_D.LOST, _D.PREVENTED})
 FORBIDS_REFUND = frozenset(
     {_D.NEEDS_RESPONSE, _D.UNDER_REVIEW, _D.APPEAL_NEEDS_RESPONSE, _D.APPEAL_UNDER_REVIEW} | LOST_DISPUTES
 )
+
+
+class MintState(StrEnum):
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    MINED = "mined"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+
+
+_K = MintState
+MINT_MOVES: dict[MintState, frozenset[MintState]] = {
+    _K.QUEUED: frozenset({_K.SUBMITTED, _K.CONFIRMED, _K.FAILED, _K.CANCELED}),
+    _K.SUBMITTED: frozenset({_K.MINED, _K.QUEUED, _K.FAILED}),
+    _K.MINED: frozenset({_K.CONFIRMED, _K.SUBMITTED}),
+    _K.CONFIRMED: frozenset({_K.SUBMITTED, _K.VOIDING}),
+    _K.FAILED: frozenset({_K.QUEUED, _K.CANCELED}),
+    _K.CANCELED: frozenset(),
+    _K.VOIDING: frozenset({_K.VOIDED, _K.CONFIRMED}),
+    _K.VOIDED: frozenset({_K.VOIDING}),
+}
+
+
+class SlotState(StrEnum):
+    """One nonce of a signer. `lost`: somebody else's transaction took it; `final`: too deep to be reorganised."""
+
+    OPEN = "open"
+    MINED = "mined"
+    FINAL = "final"
+    REVERTED = "reverted"
+    LOST = "lost"
+
+
+_L = SlotState
+SLOT_MOVES: dict[SlotState, frozenset[SlotState]] = {
+    _L.OPEN: frozenset({_L.MINED, _L.REVERTED, _L.LOST}),
+    _L.MINED: frozenset({_L.FINAL, _L.OPEN}),
+    _L.FINAL: frozenset({_L.OPEN}),
+    _L.REVERTED: frozenset({_L.OPEN}),
+    _L.LOST: frozenset({_L.OPEN}),
+}
 
 
 class GroupState(StrEnum):
@@ -265,3 +314,8 @@ def reversal_states_that_may_become(state: ReversalState) -> list[str]:
 def statuses_that_may_become(status: DisputeStatus) -> list[str]:
     """The same for a dispute."""
     return sorted(origin.value for origin, targets in DISPUTE_MOVES.items() if status in targets)
+
+
+def mint_states_that_may_become(state: MintState) -> list[str]:
+    """The same for a mint."""
+    return sorted(origin.value for origin, targets in MINT_MOVES.items() if state in targets)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
@@ -77,6 +79,28 @@ def fingerprint_of(tx: Tx, order: NewOrder) -> bytes | None:
         {"order_id": order.order_id, "source": order.event_source, "event_id": order.event_id},
     ).fetchone()
     return bytes(row[0]) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketToMint:
+    """A ticket of an order, and the wallet that was named for it, if one was."""
+
+    ticket_id: TicketId
+    event_id: UUID
+    wallet: str | None
+
+
+def tickets_to_mint(tx: Tx, order_id: OrderId) -> list[TicketToMint]:
+    with tx.cursor(row_factory=class_row(TicketToMint)) as cursor:
+        return cursor.execute(
+            """
+            SELECT (ticket ->> 'ticket_id')::uuid AS ticket_id, (order_data ->> 'event_id')::uuid AS event_id,
+                   coalesce(ticket ->> 'wallet', order_data ->> 'wallet') AS wallet
+            FROM orders, jsonb_array_elements(order_data -> 'tickets') AS ticket
+            WHERE order_id = %(order_id)s
+            """,
+            {"order_id": order_id},
+        ).fetchall()
 
 
 def ticket_prices(tx: Tx, order_id: OrderId) -> dict[TicketId, int]:

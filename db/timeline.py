@@ -133,6 +133,13 @@ PARTS: dict[str, LiteralString] = {
         JOIN refund_history h ON (h.tenant_id, h.refund_id) = (r.tenant_id, r.refund_id)
         WHERE r.tenant_id = %(tenant_id)s AND r.payment_id = %(payment_id)s
     """,
+    "token": """
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'ticket_id', m.ticket_id,
+            'token_id', m.token_id, 'to_address', m.to_address)
+        FROM mints m JOIN mint_history h USING (tenant_id, ticket_id)
+        WHERE m.tenant_id = %(tenant_id)s AND m.payment_id = %(payment_id)s
+    """,
     **PARTS_OF_SHARES,
     "call": f"""
         SELECT moment.at, moment.what, NULL, jsonb_build_object(

@@ -5,6 +5,7 @@ They are built by the models themselves, so an example can never break its own c
 
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID
 
 from messages.base import CloudEvent, Fact, Message, dataschema
@@ -44,6 +45,7 @@ from messages.ids import (
     TransferId,
     VenueId,
 )
+from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.money import Money
 from messages.orders import (
     Device,
@@ -96,6 +98,7 @@ from messages.shares import (
     TransferRequested,
 )
 from messages.sweeps import SweepDue
+from messages.tokens import series_of, token_id_of
 from messages.webhooks import WebhookReceived
 
 AT = datetime(2026, 11, 21, 10, 0, 7, 250_000, tzinfo=UTC)
@@ -105,6 +108,9 @@ ORDER = OrderId(UUID("019aa5b2-7c80-7b11-a2d4-6e8f0c1b3a59"))
 REFUND = RefundId(UUID("019aa5b9-1f40-7e21-b3c5-7d9e0f1a2b3c"))
 AMOUNT = Money(17_000, "eur")
 DISPUTE = "dp_1SVbR4LkdIwHu7ixQ2mW8yTz"
+# The addresses of EIP-55's own test cases.
+WALLET = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+CONTRACT = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
 SHARE = ShareId(UUID("019aa5b2-9d11-7c02-a5b6-c7d8e9f00111"))
 ARTIST = RecipientId(UUID("019aa5b0-3c4d-7f5e-8a60-7c8d9e0f1a2b"))
 EVIDENCE_DUE = AT.replace(month=12, day=2, hour=23, minute=59, second=59, microsecond=0)
@@ -125,7 +131,16 @@ ORDER_PLACED = OrderPlaced(
     customer_id="cus_R4nT8vQ2mLx0Kd",
     idempotency_key="checkout-5f0c2b7e-click-1",
     device=Device(ip=ip_address("203.0.113.7"), user_agent="Mozilla/5.0 (X11; Linux x86_64)", fingerprint="d3v1c3"),
+    wallet=WALLET,
 )
+TICKET = ORDER_PLACED.tickets[0].ticket_id
+OF_TICKET: dict[str, Any] = {
+    "tenant_id": TENANT,
+    "payment_id": PAYMENT,
+    "order_id": ORDER,
+    "ticket_id": TICKET,
+    "token_id": token_id_of(series_of(TENANT, ORDER_PLACED.event_id), TICKET),
+}
 
 _RESOLD = ORDER_PLACED.tickets[0]
 ORDER_RESOLD = OrderResold.model_validate(
@@ -229,6 +244,8 @@ MESSAGES: tuple[Message, ...] = (
     DisputeLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     EvidenceSubmissionRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
     DisputeCloseRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
+    MintRequested(tenant_id=TENANT, payment_id=PAYMENT),
+    MintRetryRequested(tenant_id=TENANT, payment_id=PAYMENT, ticket_id=TICKET),
     ClassifyDue(batch_id=BATCH),
     ReplayDue(batch_id=BATCH),
     EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
@@ -302,6 +319,9 @@ PUBLIC_EVENTS: tuple[Fact, ...] = (
     DisputeClosed(
         tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, dispute_id=DISPUTE, amount=AMOUNT, outcome="lost"
     ),
+    TicketMinted(**OF_TICKET, chain_id=1, contract=CONTRACT, owner=WALLET),
+    TicketMintFailed(**OF_TICKET, reason="its transactions revert on the chain"),
+    TicketVoided(**OF_TICKET, chain_id=1, contract=CONTRACT),
     GroupMemberInvited.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
     GroupReminderDue.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
     GroupMemberPaid.model_validate(GROUP_SHARE | {"payment_id": PAYMENT, "held": True, "missing": 1}),

@@ -23,7 +23,7 @@ def wide_console() -> Console:
 
 def print_report(console: Console, report: Report) -> None:
     """One row a kind, the four totals, and in words what is wrong."""
-    table = Table(title="verify: what was asked for, the book, the broker and Stripe", title_justify="left")
+    table = Table(title="verify: what was asked for, the book, the broker, Stripe and the chain", title_justify="left")
     table.add_column("kind")
     for column in _COLUMNS:
         table.add_column(column, justify="right")

@@ -10,16 +10,24 @@ from pydantic import AwareDatetime, Field, IPvAnyAddress, StringConstraints, fie
 from messages.base import Word
 from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
+from messages.tokens import WalletAddress
+
+# The wallet that is to own the tokens. Left out of the canonical form when it was not given: an order that was seen
+# before there were wallets is still the same order.
+_LEFT_OUT_WHEN_NONE = Field(default=None, exclude_if=lambda wallet: wallet is None)
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Ticket(Word):
-    """One seat and its face price, in minor units of the order's currency."""
+    """One seat and its face price, in minor units of the order's currency; `wallet` when its token goes to another
+    than the order's.
+    """
 
     ticket_id: TicketId
     face_price_minor: int = Field(ge=0, le=LARGEST_MINOR, strict=True)
     seat: ShortText
+    wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
 
 
 class Device(Word):
@@ -46,6 +54,7 @@ class Order(Word):
     customer_id: CustomerId | None = None
     capture: Literal["automatic", "manual"] = "automatic"
     device: Device = Device()
+    wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
     event_ends_at: AwareDatetime | None = None
 
     @field_validator("amount")

@@ -27,6 +27,7 @@ from messages.groups import (
     GroupReminderDue,
     GroupVoided,
 )
+from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -118,6 +119,9 @@ ROUTES: dict[type[Message], Route] = {
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     # A person waits for the answer.
     OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
+    # Only rows of the book: the minter takes them to the chain at the chain's own pace.
+    MintRequested: Route("mints", 12, 1.0, 300.0, 60, 30 * 86_400),
+    MintRetryRequested: Route("mints", 12, 1.0, 300.0, 60, 7 * 86_400),
     OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
@@ -128,6 +132,36 @@ ROUTES: dict[type[Message], Route] = {
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
+
+# Queue -> class: what is worked, scaled and watched as one (workers.main --queue-class, metrics' label queue_class).
+# Charges have workers of their own, so that a sale never waits behind a comparison of books; money that goes back or is
+# saved does not wait behind charges; webhooks and lookups move what Stripe has done already.
+QUEUE_CLASSES: dict[str, str] = {
+    "charges": "charges",
+    "captures": "refunds",
+    "refunds": "refunds",
+    "event_cancellations": "refunds",
+    "webhooks": "webhooks",
+    "lookups": "webhooks",
+    "shares": "background",
+    "transfers": "background",
+    "disputes": "background",
+    "replays": "background",
+    "sweeps": "background",
+    "reconciliation": "background",
+    "mints": "background",
+    "fleet.orders": "orders",
+}
+
+
+def class_of(queue: str) -> str:
+    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
+    return QUEUE_CLASSES.get(queue, "events")
+
+
+def queues_of(queue_class: str) -> list[str]:
+    return [queue for queue, one in QUEUE_CLASSES.items() if one == queue_class]
+
 
 # For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
 # compares goes last. Everything else is NORMAL.
@@ -166,6 +200,9 @@ PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    TicketMinted,
+    TicketMintFailed,
+    TicketVoided,
     GroupMemberInvited,
     GroupReminderDue,
     GroupMemberPaid,

@@ -28,8 +28,12 @@ from messages.settings import SettingsError, load, stop_the_start
 from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
 from outbox.append import append
+from outbox.health import HealthSettings
+from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.stopping import stop_on_signals
+from outbox.tracing import start_tracing
+from outbox.watchtower import watch
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7
@@ -87,21 +91,25 @@ def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
     """Answers of the API whose time is over, in transactions that hold few locks and end soon."""
     forgotten = at_once
     while forgotten == at_once:
+        beat("scheduler")
         with db.system_transaction() as tx:
             forgotten = api_requests.forget_expired(tx, limit=at_once)
 
 
 def main() -> None:
     try:
-        (settings,) = load(DatabaseSettings)
+        settings, health = load(DatabaseSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(settings.app_env, "scheduler")
+    start_tracing("scheduler")
     stopping = Event()
     stop_on_signals(stopping)
     db = Database(settings, application="fleet-scheduler")
+    watch(settings, health, db, stopping)
     logger.info("scheduler started: {}", ", ".join(entry.name for entry in PERIODIC))
     while not stopping.wait(TICK_SECONDS):
+        beat("scheduler")
         try:
             if run_once(db):
                 forget_old(db)

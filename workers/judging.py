@@ -116,10 +116,11 @@ def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, s
         return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
-    if kind != "lookup":
+    if kind not in {"mint", "mint_retry", "lookup"}:
         return rules.UNREADABLE
     with db.transaction(tenant_id) as tx:
-        return rules.judge_lookup(payments.get(tx, payment_id) is not None)
+        known = payments.get(tx, payment_id) is not None
+    return rules.judge_lookup(known) if kind == "lookup" else rules.judge_mint(known)
 
 
 def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId) -> Judgement:

@@ -22,7 +22,6 @@ from messages.crash_points import crash_point
 from messages.money import Money
 from messages.reconciliation import ShareReconcileDue
 from outbox.append import append
-from outbox.metrics import RECONCILED_AT
 from stripe_client import transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import TransferAnswer
@@ -52,7 +51,6 @@ def royalty_reconcile(msg: ShareReconcileDue, db: Database, stripe: Gateway) -> 
                 append(tx, msg)
             return
         if here.state == "done":
-            RECONCILED_AT.labels(here.span).set_to_current_time()
             logger.info(
                 "compared {} shares and transfers ({}), {} differ; {} cases opened, {} closed",
                 *(here.lines, here.span, here.mismatches, here.cases_opened, here.cases_closed),

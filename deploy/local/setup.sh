@@ -3,14 +3,18 @@
 #
 #   setup.sh environment PYTHON VENV   the virtual environment with the locked packages and the `fleet` command
 #   setup.sh rabbitmq                  rabbitmq-server, through apt when we may
+#   setup.sh chain                     the local chain and the contract's compiler, from npm where it is there
 #   setup.sh chromium                  the browser for tests of the console, through apt when we may; else they are skipped
+#   setup.sh prometheus                promtool, prometheus and amtool for the tests of the alerts, in the same way
 set -eu
 
 main() {
     case "$1" in
     environment) make_environment "$2" "$3" ;;
     rabbitmq) have_rabbitmq || install_rabbitmq ;;
+    chain) have_chain || install_chain ;;
     chromium) have_chromium || install_chromium ;;
+    prometheus) have_prometheus || install_prometheus ;;
     esac
 }
 
@@ -51,6 +55,26 @@ install_rabbitmq() {
     install_packages rabbitmq-server
 }
 
+# Exactly what the lock names, and new when it has changed.
+have_chain() {
+    cmp -s deploy/chain/package-lock.json .local/chain/package-lock.json && [ -d .local/chain/node_modules ]
+}
+
+# Its binary is one of the locked packages; no script of any package runs.
+install_chain() {
+    if ! command -v npm >/dev/null; then
+        echo "No npm here: the fleet runs without a chain. Tokens wait, and their tests are skipped."
+        return
+    fi
+    echo "Installing the local chain and the contract's compiler into .local/chain ..."
+    rm -rf .local/chain && mkdir -p .local/chain
+    cp deploy/chain/package.json deploy/chain/package-lock.json .local/chain/
+    npm ci --prefix .local/chain --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || {
+        rm -rf .local/chain
+        echo "npm could not install it: the fleet runs without a chain. Tokens wait, and their tests are skipped."
+    }
+}
+
 have_chromium() {
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null
 }
@@ -62,6 +86,21 @@ install_chromium() {
         install_packages chromium || echo "chromium could not be installed: the tests in a browser will be skipped."
     else
         echo "No chromium here: the tests of the console in a browser will be skipped."
+    fi
+}
+
+have_prometheus() {
+    command -v promtool >/dev/null && command -v amtool >/dev/null
+}
+
+# Without them the tests of rules and routes say that they are skipped, and why.
+install_prometheus() {
+    if may_install; then
+        echo "Installing prometheus and prometheus-alertmanager (the machine's own services are not started) ..."
+        install_packages prometheus prometheus-alertmanager ||
+            echo "They could not be installed: the tests with promtool and amtool will be skipped."
+    else
+        echo "No promtool and amtool here: the tests of alerts with them will be skipped."
     fi
 }
 

@@ -1,4 +1,4 @@
-"""The one-machine stack: PostgreSQL, Valkey and RabbitMQ, started together, and the environment the fleet needs.
+"""The one-machine stack: PostgreSQL, Valkey, RabbitMQ and a chain, and the environment that the fleet needs.
 
     with Stack(directory) as stack:
         subprocess.run(..., env={**os.environ, **stack.environment()})
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.local.api import Api
+from deploy.local.chain import Chain
 from deploy.local.console import Console
 from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
@@ -33,6 +34,7 @@ CLONE = Path(__file__).resolve().parents[2]
 TAKEN_FROM_OUTSIDE = (
     *("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"),
     *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS"),
+    *("CHAIN_RPC_URLS", "CHAIN_ID", "CHAIN_CONTRACT", "CHAIN_SIGNER_KEY_FILE"),
 )
 
 
@@ -45,6 +47,7 @@ class Stack:
         self.postgres = Postgres(self.directory, self.memory)
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
+        self.chain = Chain(self.directory, self.memory)
         self.console = Console(self.directory, self.memory)
         self._api = Api(self.directory, self.memory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
@@ -60,6 +63,8 @@ class Stack:
             own.append(self.postgres)
         if "RABBITMQ_URL" not in self._outside:
             own.append(self.rabbitmq)
+        if self.chain.is_there and "CHAIN_RPC_URLS" not in self._outside:
+            own.append(self.chain)
         return own
 
     @property
@@ -114,6 +119,7 @@ class Stack:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
         own |= self._seal() | self.console.environment() | self._api.environment()
+        own |= {} if "CHAIN_RPC_URLS" in self._outside else self.chain.environment()
         return {**own, **self._outside}
 
     @property

@@ -15,7 +15,8 @@ from outbox.ops.timeline_shares import SENTENCES_OF_SHARES
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
-    **{"refund": "bold", "group": "bold", "wish": "yellow", "event": "cyan", "dispute": "red", "warning": "red"},
+    **{"refund": "bold", "group": "bold", "token": "bold", "wish": "yellow", "event": "cyan"},
+    **{"dispute": "red", "warning": "red"},
     **{"webhook": "magenta", "failure": "red", "outbox": "yellow", "dead letter": "red", "replay": "yellow"},
 }
 
@@ -128,6 +129,12 @@ def _refund(to: str, of: dict[str, Any]) -> str:
     return "\n".join([move, *details])
 
 
+def _token(to: str, of: dict[str, Any]) -> str:
+    move = f"token {of['from_state']} -> {to}" if of["from_state"] else f"token {to}"
+    details = filter(None, [of["reason"], f"ticket {of['ticket_id']}", f"token {of['token_id']}"])
+    return "\n".join([move, *details])
+
+
 def _group(to: str, of: dict[str, Any]) -> str:
     who = f"share of {of['member']}" if of["member"] else "group"
     move = f"{of['from_state']} -> {to}" if of["from_state"] else to
@@ -233,6 +240,7 @@ _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "state": _state,
     "wish": _wish,
     "refund": _refund,
+    "token": _token,
     "group": _group,
     "event": _event,
     "call": _call,

@@ -12,18 +12,24 @@ from db import (
     cases,
     charges,
     dead_letters,
+    destinations,
     dispute_books,
     disputes,
     early_warnings,
+    escrow_wishes,
     event_cancellations,
     failures,
     inbox,
     ledger,
+    mint_settings,
+    mints,
     ops_refunds,
     payments,
     refunds,
     selling_rules,
+    series,
     shares,
+    statements,
     transfer_reversals,
     transfers,
 )
@@ -32,6 +38,8 @@ from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.inbox import InboxEvent
 from db.lifecycle import DisputeStatus, ShareState
+from db.mint_settings import MintSettings
+from db.mints import NewMint
 from db.ops_refunds import NewOpsRefund
 from db.payments import Attempt, Payment
 from db.refunds import NewRefund
@@ -39,8 +47,9 @@ from db.session import Database, Tx
 from db.shares import NewShare, Return
 from db.tenants import Tenant
 from db.transfers import NewTransfer
-from messages.ids import TicketId
+from messages.ids import ShareId, TicketId
 from messages.money import Money
+from messages.tokens import series_of, token_id_of
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
@@ -63,6 +72,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
         api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
         leave_a_dispute(tx, payment)
+        leave_a_mint(tx, payment)
         leave_a_share(tx, payment)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
         failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
@@ -73,6 +83,8 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
         ops_refunds.ask(tx, wish, awaits_approval=False)
+        held = (tenant.tenant_id, payment.payment_id)
+        escrow_wishes.ask(tx, *held, what="hold", amount=Money(1, "eur"), note="a note", by="test", waits=False)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,
@@ -99,7 +111,17 @@ def leave_settings(owner: psycopg.Connection, tenant: Tenant) -> None:
         "VALUES (%s, %s, 'primary', %s, 100)",
         [tenant.tenant_id, venue_id, venue_id],
     )
+    mint_settings.write(owner, tenant.tenant_id, [MintSettings(venue_id, "on")])
     owner.execute("INSERT INTO resale_rules (tenant_id, venue_id) VALUES (%s, %s)", [tenant.tenant_id, venue_id])
+
+
+def leave_a_mint(tx: Tx, payment: Payment) -> None:
+    event_id, ticket_id = uuid4(), TicketId(uuid4())
+    name = series_of(payment.tenant_id, event_id)
+    series.ensure(tx, event_id=event_id, venue_id=payment.venue_id, series=name)
+    of_order = {"payment_id": payment.payment_id, "order_id": payment.order_id, "event_id": event_id}
+    new = [NewMint(ticket_id, token_id_of(name, ticket_id), None)]
+    mints.request(tx, **of_order, venue_id=payment.venue_id, new=new, by="test")
 
 
 def leave_a_share(tx: Tx, payment: Payment) -> None:
@@ -114,7 +136,19 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     whole = [(frozen.share_id, payment.amount)]
     sent = ("acct_1", "share", payment.payment_id, None, "group", whole, nothing)
     transfer_id = transfers.request(tx, NewTransfer(frozen.owner.recipient_id, *sent), by="test")
+    until, whom = datetime.now(UTC), frozen.owner.recipient_id
+    statements.write(tx, uuid4(), whom, until=until, amount=payment.amount, netted=nothing, transfer_id=transfer_id)
     transfer_reversals.request(tx, transfer_id, frozen.share_id, Money(1, payment.currency), by="test")
+    leave_an_application_fee(tx, payment, frozen.share_id)
+
+
+def leave_an_application_fee(tx: Tx, payment: Payment, share_id: ShareId) -> None:
+    fee_id, cent = f"fee_{payment.payment_id.hex}", Money(1, payment.currency)
+    destinations.record_fee(
+        tx, payment.payment_id, share_id, fee_id=fee_id, amount=payment.amount, balance_transaction_id="txn_1"
+    )
+    given = f"fr_{payment.payment_id.hex}"
+    destinations.record_fee_refund(tx, fee_id, fee_refund_id=given, amount=cent, balance_transaction_id="txn_2")
 
 
 def leave_a_group(db: Database, tenant: Tenant) -> None:

@@ -12,13 +12,17 @@ from db.lifecycle import (
     DISPUTE_MOVES,
     GROUP_MOVES,
     MEMBER_MOVES,
+    MINT_MOVES,
     PAYMENT_MOVES,
     REFUND_MOVES,
+    SLOT_MOVES,
     DisputeStatus,
     GroupState,
     MemberState,
+    MintState,
     PaymentState,
     RefundState,
+    SlotState,
 )
 from db.payments import Attempt, Payment
 from db.session import Database, Tx
@@ -59,7 +63,10 @@ def test_the_table_of_a_disputes_moves_equals_the_rows_of_legal_moves(owner: psy
     assert set(rows) == ours
 
 
-@pytest.mark.parametrize(("subject", "moves"), [("group", GROUP_MOVES), ("group_member", MEMBER_MOVES)])
+@pytest.mark.parametrize(
+    ("subject", "moves"),
+    [("group", GROUP_MOVES), ("group_member", MEMBER_MOVES), ("mint", MINT_MOVES), ("slot", SLOT_MOVES)],
+)
 def test_the_tables_of_a_groups_moves_equal_the_rows_of_legal_moves(
     owner: psycopg.Connection, subject: str, moves: dict[StrEnum, frozenset[StrEnum]]
 ) -> None:
@@ -81,6 +88,8 @@ def test_nothing_leads_out_of_a_closed_dispute_but_a_late_win_of_a_lost_one(clos
         ("payments", PaymentState),
         ("refunds", RefundState),
         ("disputes", DisputeStatus),
+        ("mints", MintState),
+        ("slots", SlotState),
         ("groups", GroupState),
         ("group_members", MemberState),
     ],
@@ -194,7 +203,7 @@ def test_a_number_of_the_history_cannot_be_chosen_by_hand(
     "table",
     [
         *("payment_history", "payment_attempts", "message_failures", "dispute_history", "dispute_movements"),
-        *("group_history", "group_member_history", "group_attempts"),
+        *("group_history", "group_member_history", "group_attempts", "mint_history"),
     ],
 )
 @pytest.mark.parametrize("change", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}"])

@@ -1,138 +1,190 @@
-"""FAULTS 1, for shares: a process dies while a share is measured, sent, taken back, released, compared or settled.
+"""Processes die where shares are measured, sent, taken back, let go and settled weekly: no cent moves twice or is lost.
 
-Each ends as if nobody had died: every share settled, and one transfer at Stripe for each transfer of the book.
+Each story passes several points and dies at every one of them, one after the other.
 """
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 
-from deploy.local.day.order_service import wish
-from deploy.local.demo.sale import Publication
-from deploy.local.shares.market import open_market
-from messages.orders import RefundOfOrderRequested
+from db import escrow_wishes
+from messages.base import Message
+from messages.ids import PaymentId, TenantId
+from messages.money import Money
 from messages.reconciliation import ShareReconcileDue
-from messages.shares import EscrowDue, StatementsDue
+from messages.shares import EscrowDue, OpsEscrowDue, StatementsDue
 from outbox.append import append
-from tests.faults.points import points_of
+from outbox.refunding import request_refund
+from tests.faults.points import CLAWBACK, ESCROW, PAYING, SHARES_COMPARED, STATEMENTS, points_of
 from tests.journeys.fleet import Fleet
-from tests.journeys.truth import assert_clean
 
-MAIN_HALL, CLUB_STAGE = 0, 1  # venues of Rhine Arena; the second holds shares until its event is over
+ORDERS = 2
 
 
-def sell(fleet: Fleet, place: int = MAIN_HALL, **changes: Any) -> Publication:
-    """An order whose venue and artist have accounts at Stripe."""
+@pytest.fixture
+def band(fleet: Fleet) -> UUID:
+    """A recipient of a tenth of every sale of the Rhine Arena's first venue; both have an account."""
+    tenant = fleet.tenants["Rhine Arena"]
+    venue, band = tenant.venues[0].venue_id, uuid4()
+    accounts = [str(fleet.control.account()["id"]) for _ in range(2)]
     with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
-        open_market(owner, fleet.control, [fleet.tenants["Rhine Arena"]], sellers=0)
-    venue = fleet.tenants["Rhine Arena"].venues[place].venue_id
-    order = fleet.order("Rhine Arena", venue_id=str(venue), **changes)
-    fleet.publish(order)
-    return order
+        owner.execute("DELETE FROM royalty_settings")
+        owner.execute("UPDATE venues SET escrow_days = NULL WHERE venue_id = %s", [venue])
+        owner.execute("UPDATE recipients SET account_id = %s WHERE recipient_id = %s", [accounts[0], venue])
+        owner.execute(
+            "INSERT INTO recipients (tenant_id, recipient_id, kind, name, account_id, currency) "
+            "VALUES (%s, %s, 'artist', 'The Band', %s, 'eur')",
+            [tenant.tenant_id, band, accounts[1]],
+        )
+        owner.execute(
+            "INSERT INTO royalty_settings (tenant_id, venue_id, sale, recipient_id, basis_points) "
+            "VALUES (%s, %s, 'primary', %s, 1000)",
+            [tenant.tenant_id, venue, band],
+        )
+    return band
 
 
-def wait_until_all_died(fleet: Fleet, points: list[str]) -> None:
-    fleet.wait_until(lambda: not any(map(fleet.crashes_left, points)), f"somebody died at each of {points}")
+def sell(fleet: Fleet) -> list[tuple[TenantId, PaymentId]]:
+    """Orders that are paid; what follows may still be under way."""
+    orders = fleet.orders(ORDERS, amount_minor=10_000)
+    fleet.publish(*orders)
+    fleet.wait_until(lambda: {fleet.state_of(order) for order in orders} == {"succeeded"}, "every order is paid")
+    return [(TenantId(row["tenant_id"]), PaymentId(row["payment_id"])) for row in map(fleet.payment_of, orders)]
 
 
-def wait_until_settled(fleet: Fleet, order: Publication) -> None:
-    left = "SELECT FROM shares s JOIN payments p USING (tenant_id, payment_id) WHERE p.order_id = %s"
-    name = order.log["order_id"]
-    fleet.wait_until(
-        lambda: bool(fleet.rows(left, name)) and not fleet.rows(f"{left} AND s.state <> 'settled'", name),
-        "every share is settled",
-    )
-
-
-def assert_sent_once(fleet: Fleet) -> None:
-    for kind, name in (("transfer", "transfer_id"), ("transfer_reversal", "reversal_id")):
-        made = Counter(one["metadata"][name] for one in fleet.control.effects() if one["kind"] == kind)
-        assert set(made.values()) <= {1}, made
-
-
-def test_a_share_whose_way_dies_at_each_point_arrives_once(fleet: Fleet) -> None:
-    points = points_of({"share", "transfer"})
-    for point in points:
-        fleet.arm(point)
-
-    order = sell(fleet)
-    wait_until_all_died(fleet, points)
-    wait_until_settled(fleet, order)
-
-    assert_clean(fleet)
-    assert_sent_once(fleet)
-    assert len([one for one in fleet.control.effects() if one["kind"] == "transfer"]) == 2
-
-
-def test_a_share_that_is_taken_back_while_processes_die_comes_back_once(fleet: Fleet) -> None:
-    order = sell(fleet)
-    wait_until_settled(fleet, order)
-    points = points_of({"transfer_reversal"})
-    for point in points:
-        fleet.arm(point)
-
-    payment = fleet.payment_of(order)
-    whose = {"order_id": order.log["order_id"], "tenant_id": str(payment["tenant_id"])}
-    fleet.publish(wish(RefundOfOrderRequested.event_type, whose, "kills"))
-    wait_until_all_died(fleet, points)
-    fleet.wait_until(
-        lambda: not fleet.rows("SELECT FROM transfers WHERE payment_id = %s AND reversed_minor < amount_minor",
-                               payment["payment_id"]),
-        "both transfers came back",
-    )  # fmt: skip
-    wait_until_settled(fleet, order)
-
-    assert_clean(fleet)
-    assert_sent_once(fleet)
-
-
-def test_escrow_that_dies_while_it_lets_go_lets_go_once(fleet: Fleet) -> None:
-    order = sell(fleet, CLUB_STAGE, event_ends_at=(datetime.now(UTC) - timedelta(days=3)).isoformat())
-    fleet.wait_until_quiet()
-    points = points_of({"escrow"})
-    for point in points:
-        fleet.arm(point)
-
-    for _ in points:
-        with fleet.db.system_transaction() as tx:
-            append(tx, EscrowDue(due_at=datetime.now(UTC)))
-    another = sell(fleet, CLUB_STAGE, event_ends_at=(datetime.now(UTC) - timedelta(days=3)).isoformat())
-    fleet.wait_until_quiet()
+def due(fleet: Fleet, *messages: Message) -> None:
     with fleet.db.system_transaction() as tx:
-        append(tx, EscrowDue(due_at=datetime.now(UTC)))
-    wait_until_all_died(fleet, points)
-    wait_until_settled(fleet, order)
-    wait_until_settled(fleet, another)
-
-    assert_clean(fleet)
-    released = fleet.rows("SELECT share_id FROM share_history WHERE from_state = 'held' AND to_state = 'released'")
-    assert len(released) == len({row["share_id"] for row in released}) == 4
+        append(tx, *messages)
 
 
-def test_a_week_whose_settlement_dies_is_settled_once_and_so_is_a_comparison(fleet: Fleet) -> None:
-    wait_until_settled(fleet, sell(fleet))
-    fleet.change("UPDATE recipients SET settlement = 'weekly' WHERE kind = 'artist'")
-    order = sell(fleet)
-    fleet.wait_until(
-        lambda: bool(fleet.rows("SELECT FROM shares WHERE waits_for = 'statement'")), "a share waits for its week"
+def now(fleet: Fleet) -> dict[str, object]:
+    return {"due_at": fleet.rows("SELECT clock_timestamp() AS now")[0]["now"]}
+
+
+def die_at(fleet: Fleet, points: list[str]) -> None:
+    for point in points:
+        fleet.arm(point)
+
+
+def moved(fleet: Fleet, kind: str, recipient: UUID) -> Counter[int]:
+    """Amounts that the bank's own recorder saw move to a recipient, or back from it."""
+    of_transfers = fleet.rows("SELECT transfer_id FROM transfers WHERE recipient_id = %s", recipient)
+    of_reversals = fleet.rows(
+        "SELECT reversal_id FROM transfer_reversals JOIN transfers USING (tenant_id, transfer_id) "
+        "WHERE recipient_id = %s",
+        recipient,
     )
-    fleet.change("UPDATE shares SET state_since = state_since - interval '8 days' WHERE waits_for = 'statement'")
+    mine = {str(name) for row in (*of_transfers, *of_reversals) for name in row.values()}
+    return Counter(
+        effect["amount"]
+        for effect in fleet.control.effects()
+        if effect["kind"] == kind and mine & set(map(str, effect["metadata"].values()))
+    )
+
+
+def all_settled(fleet: Fleet, sold: list[tuple[TenantId, PaymentId]], points: list[str]) -> None:
+    """Every process died where it should, and each share of the payments came to its end; the pauses pass at once."""
+    for point in points:
+        fleet.wait_until(lambda point=point: not fleet.crashes_left(point), f"a process died at {point}")
+
+    def settled() -> bool:
+        fleet.hurry()
+        states = fleet.rows("SELECT state FROM shares WHERE payment_id = ANY (%s)", [payment for _, payment in sold])
+        return {row["state"] for row in states} == {"settled"}
+
+    fleet.wait_until(settled, "every share is settled")
+    fleet.wait_until_quiet(hurry=True)
+
+
+def test_shares_reach_their_accounts_once_whoever_dies_on_the_way(fleet: Fleet, band: UUID) -> None:
+    points = points_of(PAYING)
+    die_at(fleet, points)
+
+    sold = sell(fleet)
+
+    all_settled(fleet, sold, points)
+    assert moved(fleet, "transfer", band) == {1_000: ORDERS}
+
+
+def test_what_a_refund_takes_of_shares_comes_back_once(fleet: Fleet, band: UUID) -> None:
+    sold, points = sell(fleet), points_of(CLAWBACK)
+    all_settled(fleet, sold, [])
+    fleet.control.advance_clock(8 * 86_400)  # what the accounts hold has become available
+    die_at(fleet, points)
+
+    for tenant_id, payment_id in sold:
+        with fleet.db.transaction(tenant_id) as tx:
+            request_refund(
+                tx,
+                payment_id=payment_id,
+                reason="requested_by_customer",
+                source="ops",
+                request_key=f"refund of {payment_id}",
+                by="tests",
+            )
+
+    all_settled(fleet, sold, points)
+    assert moved(fleet, "transfer_reversal", band) == {1_000: ORDERS}
+
+
+def test_escrow_lets_each_payment_go_once(fleet: Fleet, band: UUID) -> None:
+    fleet.change("UPDATE venues SET escrow_days = 3 WHERE tenant_id = %s", fleet.tenants["Rhine Arena"].tenant_id)
+    sold, points = sell(fleet), points_of(ESCROW)
+    fleet.wait_until_quiet()
+    (tenant_id, by_wish), (_, by_time) = sold
+    fleet.change(
+        "INSERT INTO events (tenant_id, event_id, venue_id, ends_at) "
+        "SELECT d.tenant_id, d.event_id, p.venue_id, clock_timestamp() - interval '4 days' "
+        "FROM distributions d JOIN payments p USING (tenant_id, payment_id) WHERE d.payment_id = %s",
+        by_time,
+    )
+    die_at(fleet, points)
+
+    with fleet.db.ops_transaction() as tx:
+        amount = Money(100_000, "eur")
+        wish = escrow_wishes.ask(
+            tx, tenant_id, by_wish, what="release", amount=amount, note="a note", by="ada", waits=False
+        )
+        append(tx, OpsEscrowDue(tenant_id=tenant_id, payment_id=by_wish, wish_id=wish))
+    due(fleet, EscrowDue.model_validate(now(fleet)))
+
+    all_settled(fleet, sold, points)
+    assert moved(fleet, "transfer", band) == {1_000: ORDERS}
+    released = fleet.rows("SELECT count(*) FROM share_history WHERE to_state = 'released' AND by IN ('ada', 'escrow')")
+    assert released[0]["count"] == 2 * ORDERS
+
+
+def test_a_week_is_settled_once(fleet: Fleet, band: UUID) -> None:
+    fleet.change("UPDATE recipients SET settlement = 'weekly' WHERE recipient_id = %s", band)
+    fleet.control.adjust_balance(1_000_000, "eur")
+    sold, points = sell(fleet), points_of(STATEMENTS)
+    fleet.wait_until_quiet()
+    fleet.change("ALTER TABLE shares DISABLE TRIGGER a_share_moves_legally")
+    fleet.change("UPDATE shares SET state_since = state_since - interval '7 days' WHERE recipient_id = %s", band)
+    fleet.change("ALTER TABLE shares ENABLE TRIGGER a_share_moves_legally")
+    die_at(fleet, points)
+
+    due(fleet, StatementsDue.model_validate(now(fleet)))
+
+    all_settled(fleet, sold, points)
+    assert moved(fleet, "transfer", band) == {1_000 * ORDERS: 1}
+    assert fleet.rows("SELECT count(*) FROM statements")[0]["count"] == 1
+
+
+def test_a_comparison_of_shares_that_dies_goes_on_where_it_stood(fleet: Fleet, band: UUID) -> None:
+    all_settled(fleet, sell(fleet), [])
     fleet.change(
         "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
         "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
     )
-    fleet.control.adjust_balance(100_000, "eur")  # a statement's transfer draws on no charge
-    points = points_of({"statements", "royalty_reconcile"})
-    for point in points:
-        fleet.arm(point)
+    points = points_of(SHARES_COMPARED)
+    die_at(fleet, points)
 
-    with fleet.db.system_transaction() as tx:
-        append(tx, StatementsDue(due_at=datetime.now(UTC)), ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)))
-    wait_until_all_died(fleet, points)
-    wait_until_settled(fleet, order)
+    due(fleet, ShareReconcileDue.model_validate(now(fleet) | {"span": "rolling"}))
 
-    assert_clean(fleet)
-    assert_sent_once(fleet)
-    fleet.change("UPDATE recipients SET settlement = 'immediate'")
+    done = "SELECT FROM reconciliation_runs WHERE span = 'shares_rolling' AND state = 'done'"
+    fleet.wait_until(lambda: bool(fleet.rows(done)), "the comparison is done")
+    assert not any(map(fleet.crashes_left, points))
+    assert not fleet.rows("SELECT FROM reconciliation_cases WHERE type = 'share_differs' AND state = 'open'")

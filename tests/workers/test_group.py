@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db import disputes
+from db import disputes, escrow
 from db.lifecycle import DisputeStatus
 from db.session import Database
 from db.tenants import Tenant
@@ -354,6 +354,21 @@ def test_what_a_bank_took_back_by_a_dispute_is_given_back(party: Party) -> None:
 
     assert (party.state, party.members()[0]) == ("voided", "refunded")
     assert party.owner.execute("SELECT count(*) FROM refunds").fetchone() == (0,)
+
+
+def test_nobody_is_paid_out_of_a_group_before_it_is_settled(party: Party) -> None:
+    party.pay(0, capture="automatic")
+    party.carry_out()
+    with party.db.system_transaction() as tx:
+        assert escrow.due(tx, after=None, limit=10) == []
+    assert party.owner.execute("SELECT DISTINCT state FROM shares WHERE amount_minor > 0").fetchall() == [("held",)]
+
+    party.pay(1, 2)
+    party.carry_out()
+
+    assert party.state == "settled"
+    with party.db.system_transaction() as tx:
+        assert len(escrow.due(tx, after=None, limit=10)) == 3
 
 
 def dispute(party: Party, payment_id: PaymentId | None, status: str) -> None:

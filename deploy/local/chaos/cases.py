@@ -19,7 +19,7 @@ from deploy.local.chaos.truth import AWAY, Truth
 from deploy.local.stripe.control import EmulatorControl
 
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0  # until a fault has struck, on two cores that many share
 
 
 class UnmetError(Exception):

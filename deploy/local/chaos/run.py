@@ -45,7 +45,7 @@ EX_INTERRUPTED = 130
 def chaos(plan: Plan, *, as_json: bool) -> int:
     """Returns the exit code: 0 clean and quiet, 1 not, 2 it could not start, 130 stopped half way."""
     console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
-    _be_quiet()
+    be_quiet()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop: everything it started ends first
     try:
         plan.cases()
@@ -62,7 +62,7 @@ def chaos(plan: Plan, *, as_json: bool) -> int:
     return 0 if outcome.clean else 1
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
     """The processes write their own logs; ours would only tell of every connection that a case has ended."""
     logger.remove()
     for library in ("psycopg.pool", "pika", "asyncio"):
