@@ -6,12 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench chaos up down docs setup rabbitmq chromium prometheus clean
+.PHONY: demo test lint bench chaos up down docs setup rabbitmq chain chromium prometheus clean
 
-demo: setup rabbitmq
+demo: setup rabbitmq chain
 	$(BIN)/fleet demo
 
-test: setup rabbitmq chromium prometheus
+test: setup rabbitmq chromium chain prometheus
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
@@ -19,14 +19,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/python -m deploy.sbom --check
+	$(BIN)/python -m deploy.audit
 
-bench: setup rabbitmq
+bench: setup rabbitmq chain
 	$(BIN)/fleet bench
 
-chaos: setup rabbitmq
+chaos: setup rabbitmq chain
 	$(BIN)/fleet chaos $(CHAOS)
 
-up: setup rabbitmq
+up: setup rabbitmq chain
 	$(BIN)/fleet up --detach
 
 docs: setup
@@ -45,6 +48,9 @@ $(READY):
 
 rabbitmq:
 	@sh deploy/local/setup.sh rabbitmq
+
+chain:
+	@sh deploy/local/setup.sh chain
 
 chromium:
 	@sh deploy/local/setup.sh chromium

@@ -30,6 +30,10 @@ class CaseType(StrEnum):
     REFUND_STUCK = "refund_stuck"
     DISPUTE_EVIDENCE_DUE = "dispute_evidence_due"
     AUTHORIZATION_EXPIRING = "authorization_expiring"
+    ESCROW_NEAR_LIMIT = "escrow_near_limit"
+    SHARE_STUCK = "share_stuck"
+    RECEIVABLE_OVER_LIMIT = "receivable_over_limit"
+    SHARE_DIFFERS = "share_differs"
 
 
 _T = CaseType
@@ -45,6 +49,10 @@ SUGGESTED: dict[CaseType, str] = {
     _T.REFUND_STUCK: "look the refund up at Stripe; requires_action waits for the buyer",
     _T.DISPUTE_EVIDENCE_DUE: "submit the evidence, or accept the loss, before the deadline",
     _T.AUTHORIZATION_EXPIRING: "capture or cancel the payment before the hold ends",
+    _T.ESCROW_NEAR_LIMIT: "release the shares, or give the money back, before Stripe's limit for holding it",
+    _T.SHARE_STUCK: "see what the share waits for: an account, a capability, an open dispute or refund",
+    _T.RECEIVABLE_OVER_LIMIT: "talk to the recipient: its next shares may not cover what it owes",
+    _T.SHARE_DIFFERS: "compare the frozen shares with the ledger and with the transfers at Stripe",
 }
 
 

@@ -121,4 +121,8 @@ def _refunds(tx: Tx, of_payment: dict[str, object]) -> list[RefundFact]:
 
 
 def _ticket(ticket: dict[str, Any], currency: str) -> TicketFact:
-    return TicketFact(str(ticket["ticket_id"]), str(ticket["seat"]), Money(ticket["face_price_minor"], currency))
+    return TicketFact(
+        str(ticket["ticket_id"]),
+        str(ticket["seat"]),
+        Money(ticket.get("price_minor", ticket["face_price_minor"]), currency),
+    )

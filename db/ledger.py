@@ -15,6 +15,15 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
     dispute_won  the mirror of that, when a dispute that was lost is won after all
     payout       Dr bank / Cr stripe_balance: one tenant's net in what a payout contained; source is the payout
     payout_failure  the mirror of it, when the payout came back
+    distribution Dr venue_payable / Cr recipient_payable: the shares of others in a sale; source is the payment
+    clawback     the other way round, for what a refund or a loss takes back; source is the refund or dispute
+    clawback_undone  its mirror, when the dispute was won after all
+    transfer     Dr venue_payable or recipient_payable / Cr stripe_balance
+    transfer_reversal  the mirror of it, for what came back
+    application_fee  Dr stripe_balance / Cr venue_payable: what came back of a destination charge's transfer
+    application_fee_refund  the mirror of it, for what a refund gave back of the fee
+    netting      Dr recipient_payable / Cr recipient_receivable: a share pays what its recipient owes; source is ours
+    receivable   Dr recipient_receivable / Cr recipient_payable: what could not be taken back; source is the reversal
     reversal     what puts another journal right; source is that journal
 """
 
@@ -25,17 +34,21 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
-from messages.ids import PaymentId, VenueId
+from messages.ids import PaymentId, RecipientId, VenueId
 from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: account code, the venue when the account is a venue's, and a signed amount (debit positive)."""
+    """One line: account code, whose account it is when it is a venue's or a recipient's, and a signed amount.
+
+    Debit is positive.
+    """
 
     account: str
     amount: Money
     venue_id: VenueId | None = None
+    recipient_id: RecipientId | None = None
 
 
 class UnbalancedError(ValueError):
@@ -93,7 +106,7 @@ def dispute_lost_entries(*, obligation: Money, platform: Money, venue: Money, ve
 
 def mirror(entries: list[Entry]) -> list[Entry]:
     """The same lines the other way round."""
-    return [Entry(entry.account, -entry.amount, entry.venue_id) for entry in entries]
+    return [Entry(entry.account, -entry.amount, entry.venue_id, entry.recipient_id) for entry in entries]
 
 
 def stripe_fee_entries(fee: Money) -> list[Entry]:
@@ -168,6 +181,7 @@ def _as_line(journal: Journal, number: int, entry: Entry) -> dict[str, Any]:
         "line": number,
         "code": entry.account,
         "venue_id": str(entry.venue_id) if entry.venue_id else None,
+        "recipient_id": str(entry.recipient_id) if entry.recipient_id else None,
         "amount_minor": entry.amount.minor,
         "currency": entry.amount.currency,
     }
@@ -180,9 +194,11 @@ def _write(tx: Tx, payment_id: PaymentId | None, lines: Jsonb) -> tuple[int, int
         WITH lines AS MATERIALIZED (
             SELECT l.kind, l.source_id, l.line, a.account_id, l.amount_minor, l.currency
             FROM jsonb_to_recordset(%(lines)s) AS l (
-                kind text, source_id text, line integer, code text, venue_id uuid, amount_minor bigint, currency text)
+                kind text, source_id text, line integer, code text, venue_id uuid, recipient_id uuid,
+                amount_minor bigint, currency text)
             LEFT JOIN ledger_accounts a
                 ON a.code = l.code AND a.currency = l.currency AND a.venue_id IS NOT DISTINCT FROM l.venue_id
+                AND a.recipient_id IS NOT DISTINCT FROM l.recipient_id
         ), journals AS (
             INSERT INTO ledger_journals (tenant_id, kind, source_id, payment_id)
             SELECT current_tenant(), kind, source_id, %(payment_id)s
@@ -206,9 +222,9 @@ def _write(tx: Tx, payment_id: PaymentId | None, lines: Jsonb) -> tuple[int, int
 
 
 _OPEN_ACCOUNTS = """
-    INSERT INTO ledger_accounts (tenant_id, code, venue_id, currency)
-    SELECT DISTINCT current_tenant(), code, venue_id, currency
-    FROM jsonb_to_recordset(%(lines)s) AS line (code text, venue_id uuid, currency text)
+    INSERT INTO ledger_accounts (tenant_id, code, venue_id, recipient_id, currency)
+    SELECT DISTINCT current_tenant(), code, venue_id, recipient_id, currency
+    FROM jsonb_to_recordset(%(lines)s) AS line (code text, venue_id uuid, recipient_id uuid, currency text)
     ORDER BY code
     ON CONFLICT DO NOTHING
 """

@@ -1,4 +1,5 @@
-"""The states of a payment, a refund and a dispute, and ONE table of legal moves for each.
+"""The states of a payment, a refund, a dispute, a mint, a share and its transfers, a group and its members, and ONE
+table of legal moves for each.
 
     requested -> canceled (before anything was sent)
               -> charging -+-> succeeded
@@ -17,12 +18,27 @@
     lost -> won | appeal_needs_response -> appeal_under_review -> won | lost
     anything but a closed one -> prevented
 
+    queued -> submitted -> mined -> confirmed -> voiding -> voided (the ticket was refunded)
+      ^          |  ^-------+----------+ (reorganised away)
+      +-- failed, or the transaction came to nothing; a refund before the mint -> canceled
+
+    share     held (in escrow) -> released -> settled -> (more was taken back, or a loss was won) released | held
+    transfer  requested -> sending -> paid | refused (its shares are measured anew), or canceled before it was sent
+    reversal  requested -> sending -> reversed | short (what did not come back is a receivable)
+
+    open -> complete (every share secured) -> settled (every share captured)      of a group
+      |        +------------------------------+-> cancelled -> voided
+      +-> expired | cancelled -> voided
+    invited -> paying -> held -> paid -> refunded                                   of its members
+                  +-> failed (pay again) ; voided: nothing of it is held or kept
+
 A dispute is at Stripe and we only look at it, now and then: so it may make several of these steps between two looks,
 and its legal moves are all that a way of steps leads to. None leads out of won, warning_closed or prevented.
 
-The database holds the same tables (legal_moves, migrations 0001, 0008, 0009) and refuses every other move by itself; a
-test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a declined payment open,
-and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled` are final.
+The database holds the same tables (legal_moves, migrations 0001, 0008, 0009, 0020, 0025, 0030) and refuses every other
+move by itself; a test compares the two. A payment's `failed` is not final on purpose: Stripe keeps the intent of a
+declined payment open, and a buyer who then pays it with another card has really paid. Its `succeeded` and `canceled`
+are final.
 """
 
 from enum import StrEnum
@@ -131,6 +147,145 @@ FORBIDS_REFUND = frozenset(
 )
 
 
+class MintState(StrEnum):
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    MINED = "mined"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+
+
+_K = MintState
+MINT_MOVES: dict[MintState, frozenset[MintState]] = {
+    _K.QUEUED: frozenset({_K.SUBMITTED, _K.CONFIRMED, _K.FAILED, _K.CANCELED}),
+    _K.SUBMITTED: frozenset({_K.MINED, _K.QUEUED, _K.FAILED}),
+    _K.MINED: frozenset({_K.CONFIRMED, _K.SUBMITTED}),
+    _K.CONFIRMED: frozenset({_K.SUBMITTED, _K.VOIDING}),
+    _K.FAILED: frozenset({_K.QUEUED, _K.CANCELED}),
+    _K.CANCELED: frozenset(),
+    _K.VOIDING: frozenset({_K.VOIDED, _K.CONFIRMED}),
+    _K.VOIDED: frozenset({_K.VOIDING}),
+}
+
+
+class SlotState(StrEnum):
+    """One nonce of a signer. `lost`: somebody else's transaction took it; `final`: too deep to be reorganised."""
+
+    OPEN = "open"
+    MINED = "mined"
+    FINAL = "final"
+    REVERTED = "reverted"
+    LOST = "lost"
+
+
+_L = SlotState
+SLOT_MOVES: dict[SlotState, frozenset[SlotState]] = {
+    _L.OPEN: frozenset({_L.MINED, _L.REVERTED, _L.LOST}),
+    _L.MINED: frozenset({_L.FINAL, _L.OPEN}),
+    _L.FINAL: frozenset({_L.OPEN}),
+    _L.REVERTED: frozenset({_L.OPEN}),
+    _L.LOST: frozenset({_L.OPEN}),
+}
+
+
+class GroupState(StrEnum):
+    OPEN = "open"
+    COMPLETE = "complete"
+    SETTLED = "settled"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    VOIDED = "voided"
+
+
+_G = GroupState
+GROUP_MOVES: dict[GroupState, frozenset[GroupState]] = {
+    _G.OPEN: frozenset({_G.COMPLETE, _G.EXPIRED, _G.CANCELLED}),
+    _G.COMPLETE: frozenset({_G.SETTLED, _G.CANCELLED}),
+    _G.SETTLED: frozenset({_G.CANCELLED}),
+    _G.EXPIRED: frozenset({_G.VOIDED}),
+    _G.CANCELLED: frozenset({_G.VOIDED}),
+    _G.VOIDED: frozenset(),
+}
+# It does not come together: what is held is released, and what is captured given back.
+ENDING_GROUPS = frozenset({_G.EXPIRED, _G.CANCELLED})
+
+
+class MemberState(StrEnum):
+    INVITED = "invited"
+    PAYING = "paying"
+    HELD = "held"
+    PAID = "paid"
+    FAILED = "failed"
+    VOIDED = "voided"
+    REFUNDED = "refunded"
+
+
+_M = MemberState
+MEMBER_MOVES: dict[MemberState, frozenset[MemberState]] = {
+    _M.INVITED: frozenset({_M.PAYING, _M.VOIDED}),
+    _M.PAYING: frozenset({_M.HELD, _M.PAID, _M.FAILED, _M.VOIDED, _M.REFUNDED}),
+    _M.HELD: frozenset({_M.PAID, _M.FAILED, _M.VOIDED, _M.REFUNDED}),
+    _M.PAID: frozenset({_M.FAILED, _M.REFUNDED}),
+    _M.FAILED: frozenset({_M.PAYING, _M.HELD, _M.PAID, _M.VOIDED, _M.REFUNDED}),
+    _M.VOIDED: frozenset(),
+    _M.REFUNDED: frozenset(),
+}
+SECURED = frozenset({_M.HELD, _M.PAID})
+# Nobody is paying these shares: their members may, or the organiser for them.
+MISSING = frozenset({_M.INVITED, _M.FAILED})
+
+
+class ShareState(StrEnum):
+    HELD = "held"
+    RELEASED = "released"
+    SETTLED = "settled"
+
+
+_H = ShareState
+SHARE_MOVES: dict[ShareState, frozenset[ShareState]] = {
+    _H.HELD: frozenset({_H.RELEASED, _H.SETTLED}),
+    _H.RELEASED: frozenset({_H.SETTLED}),
+    _H.SETTLED: frozenset({_H.RELEASED, _H.HELD}),
+}
+
+
+class TransferState(StrEnum):
+    REQUESTED = "requested"
+    SENDING = "sending"
+    PAID = "paid"
+    REFUSED = "refused"
+    CANCELED = "canceled"
+
+
+_T = TransferState
+TRANSFER_MOVES: dict[TransferState, frozenset[TransferState]] = {
+    _T.REQUESTED: frozenset({_T.SENDING, _T.PAID, _T.CANCELED}),
+    _T.SENDING: frozenset({_T.PAID, _T.REFUSED}),
+    _T.PAID: frozenset(),
+    _T.REFUSED: frozenset(),
+    _T.CANCELED: frozenset(),
+}
+
+
+class ReversalState(StrEnum):
+    REQUESTED = "requested"
+    SENDING = "sending"
+    REVERSED = "reversed"
+    SHORT = "short"
+
+
+_V = ReversalState
+REVERSAL_MOVES: dict[ReversalState, frozenset[ReversalState]] = {
+    _V.REQUESTED: frozenset({_V.SENDING, _V.SHORT}),
+    _V.SENDING: frozenset({_V.REVERSED, _V.SHORT}),
+    _V.REVERSED: frozenset(),
+    _V.SHORT: frozenset(),
+}
+
+
 def states_that_may_become(state: PaymentState) -> list[str]:
     """Names of the states from which `state` can be reached in one move."""
     return sorted(origin.value for origin, targets in PAYMENT_MOVES.items() if state in targets)
@@ -141,6 +296,26 @@ def refund_states_that_may_become(state: RefundState) -> list[str]:
     return sorted(origin.value for origin, targets in REFUND_MOVES.items() if state in targets)
 
 
+def share_states_that_may_become(state: ShareState) -> list[str]:
+    """The same for a share."""
+    return sorted(origin.value for origin, targets in SHARE_MOVES.items() if state in targets)
+
+
+def transfer_states_that_may_become(state: TransferState) -> list[str]:
+    """The same for a transfer."""
+    return sorted(origin.value for origin, targets in TRANSFER_MOVES.items() if state in targets)
+
+
+def reversal_states_that_may_become(state: ReversalState) -> list[str]:
+    """The same for a reversal."""
+    return sorted(origin.value for origin, targets in REVERSAL_MOVES.items() if state in targets)
+
+
 def statuses_that_may_become(status: DisputeStatus) -> list[str]:
     """The same for a dispute."""
     return sorted(origin.value for origin, targets in DISPUTE_MOVES.items() if status in targets)
+
+
+def mint_states_that_may_become(state: MintState) -> list[str]:
+    """The same for a mint."""
+    return sorted(origin.value for origin, targets in MINT_MOVES.items() if state in targets)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
@@ -47,11 +49,13 @@ def record(tx: Tx, orders: Sequence[NewOrder], *, by: str) -> set[PaymentId]:
         )
         INSERT INTO payments (
             tenant_id, payment_id, order_id, venue_id, buyer_id, amount_minor, currency, capture,
-            payment_method_id, customer_id, idempotency_key, state_by)
+            payment_method_id, customer_id, idempotency_key, sale, seller_id, group_id, state_by)
         SELECT
             current_tenant(), payment_id, order_id, (data ->> 'venue_id')::uuid, data ->> 'buyer_id',
             (data -> 'amount' ->> 'minor')::bigint, data -> 'amount' ->> 'currency', data ->> 'capture',
-            data ->> 'payment_method_id', data ->> 'customer_id', data ->> 'idempotency_key', %(by)s
+            data ->> 'payment_method_id', data ->> 'customer_id', data ->> 'idempotency_key',
+            CASE WHEN data ? 'seller' THEN 'resale' ELSE 'primary' END, (data -> 'seller' ->> 'recipient_id')::uuid,
+            (data ->> 'group_id')::uuid, %(by)s
         FROM incoming JOIN seen USING (order_id)
         RETURNING payment_id
         """,
@@ -77,11 +81,34 @@ def fingerprint_of(tx: Tx, order: NewOrder) -> bytes | None:
     return bytes(row[0]) if row else None
 
 
-def face_prices(tx: Tx, order_id: OrderId) -> dict[TicketId, int]:
-    """Ticket -> face price in minor units of the order's currency."""
+@dataclass(frozen=True, slots=True)
+class TicketToMint:
+    """A ticket of an order, and the wallet that was named for it, if one was."""
+
+    ticket_id: TicketId
+    event_id: UUID
+    wallet: str | None
+
+
+def tickets_to_mint(tx: Tx, order_id: OrderId) -> list[TicketToMint]:
+    with tx.cursor(row_factory=class_row(TicketToMint)) as cursor:
+        return cursor.execute(
+            """
+            SELECT (ticket ->> 'ticket_id')::uuid AS ticket_id, (order_data ->> 'event_id')::uuid AS event_id,
+                   coalesce(ticket ->> 'wallet', order_data ->> 'wallet') AS wallet
+            FROM orders, jsonb_array_elements(order_data -> 'tickets') AS ticket
+            WHERE order_id = %(order_id)s
+            """,
+            {"order_id": order_id},
+        ).fetchall()
+
+
+def ticket_prices(tx: Tx, order_id: OrderId) -> dict[TicketId, int]:
+    """Ticket -> what the buyer paid for it, in minor units of the order's currency."""
     rows = tx.execute(
         """
-        SELECT (ticket ->> 'ticket_id')::uuid, (ticket ->> 'face_price_minor')::bigint
+        SELECT (ticket ->> 'ticket_id')::uuid,
+               coalesce(ticket ->> 'price_minor', ticket ->> 'face_price_minor')::bigint
         FROM orders, jsonb_array_elements(order_data -> 'tickets') AS ticket
         WHERE order_id = %(order_id)s
         """,

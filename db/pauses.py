@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.session import Tx
+from db.session import Tx, ring_after_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,45 @@ def lift(tx: Tx, pause_id: UUID, *, by: str) -> bool:
         {"pause_id": pause_id, "by": by},
     )
     return lifted.rowcount == 1
+
+
+# What waits comes back at this pace, so that a long pause does not end as a storm on Stripe's budget.
+WOKEN_PER_SECOND = 20
+
+
+def wake(tx: Tx, *, waiting_as: str, within_seconds: float) -> int:
+    """Bring forward what waits for a pause that is over (lifted, or ended by its time); returns how many messages.
+
+    `waiting_as` is the error class of such a wait, `within_seconds` how long one lasts at most: so old a pause keeps
+    nobody waiting, and so far ahead nobody is due. A row is woken once, because then its time is not the one that its
+    wait named. Of a tenant that is paused in another way nothing is woken; it comes back by itself, as before.
+    """
+    woken = tx.execute(
+        """
+        WITH over AS (
+            SELECT tenant_id FROM pauses
+            GROUP BY tenant_id
+            HAVING max(coalesce(least(lifted_at, ends_at), 'infinity')) BETWEEN
+                clock_timestamp() - make_interval(secs => %(within)s) AND clock_timestamp()
+        ), waiting AS (
+            SELECT o.id FROM outbox o JOIN over USING (tenant_id)
+            WHERE o.due_at > clock_timestamp() AND o.due_at < clock_timestamp() + make_interval(secs => %(within)s)
+              AND EXISTS (
+                SELECT FROM message_failures f
+                WHERE f.message_id = o.message_id AND f.error_class = %(waiting_as)s AND f.next_due_at = o.due_at)
+            ORDER BY o.id
+            FOR UPDATE OF o SKIP LOCKED
+        ), placed AS (
+            SELECT id, clock_timestamp() + make_interval(secs => row_number() OVER (ORDER BY id) / %(pace)s) AS soon
+            FROM waiting
+        )
+        UPDATE outbox o SET due_at = p.soon FROM placed p WHERE o.id = p.id AND p.soon < o.due_at
+        """,
+        {"within": within_seconds, "waiting_as": waiting_as, "pace": float(WOKEN_PER_SECOND)},
+    ).rowcount
+    if woken:
+        ring_after_commit()
+    return woken
 
 
 def tenant_of_venue(tx: Tx, venue_id: UUID) -> UUID | None:

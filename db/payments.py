@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 from db.lifecycle import PaymentState, states_that_may_become
 from db.session import Tx
 from messages.fees import FeePlan
-from messages.ids import OrderId, PaymentId, TenantId, VenueId
+from messages.ids import OrderId, PaymentId, RecipientId, TenantId, VenueId
 from messages.money import Money
 
 
@@ -25,6 +25,8 @@ from messages.money import Money
 class Payment:
     """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins.
 
+    sale is primary or resale; a resale has a seller, who is a recipient.
+    settlement_mode is the venue's today, separate or destination: it decides what a new intent is.
     cancel_reason and capture_requested_minor are wishes: set once asked for, and carried out by a worker.
     """
 
@@ -45,10 +47,17 @@ class Payment:
     basis_points: int
     fixed_minor: int
     plan_currency: str
+    plan_minimum_minor: int
+    plan_maximum_minor: int | None
+    sale: str
+    seller_id: RecipientId | None
+    settlement_mode: str
     cancel_reason: str | None
     capture_requested_minor: int | None
     capture_before: datetime | None
+    group_id: UUID | None
     fully_booked: bool
+    mints: bool
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", PaymentState(self.state))
@@ -59,7 +68,9 @@ class Payment:
 
     @property
     def plan(self) -> FeePlan:
-        return FeePlan(self.basis_points, self.fixed_minor, self.plan_currency)
+        return FeePlan(
+            self.basis_points, self.fixed_minor, self.plan_currency, self.plan_minimum_minor, self.plan_maximum_minor
+        )
 
 
 _SELECT = """
@@ -67,12 +78,16 @@ _SELECT = """
         p.tenant_id, p.payment_id, p.order_id, p.venue_id, p.amount_minor, p.currency, p.platform_fee_minor, p.capture,
         p.payment_method_id, p.customer_id, p.payment_intent_id, p.state, p.state_since,
         extract(epoch FROM clock_timestamp() - p.state_since)::float8 AS seconds_in_state,
-        f.basis_points, f.fixed_minor, f.currency AS plan_currency,
-        p.cancel_reason, p.capture_requested_minor, p.capture_before,
+        f.basis_points, f.fixed_minor, f.currency AS plan_currency, f.minimum_minor AS plan_minimum_minor,
+        f.maximum_minor AS plan_maximum_minor, p.sale, p.seller_id, v.settlement_mode,
+        p.cancel_reason, p.capture_requested_minor, p.capture_before, p.group_id,
         EXISTS (
             SELECT FROM charges c
             WHERE c.tenant_id = p.tenant_id AND c.payment_id = p.payment_id AND c.balance_transaction_id IS NOT NULL
-        ) AS fully_booked
+        ) AS fully_booked,
+        EXISTS (
+            SELECT FROM mint_settings m WHERE (m.tenant_id, m.venue_id) = (p.tenant_id, p.venue_id) AND m.mints = 'on'
+        ) AS mints
     FROM payments p
     JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
     JOIN fee_plans f ON (f.tenant_id, f.fee_plan_id) = (v.tenant_id, v.fee_plan_id)

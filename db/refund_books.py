@@ -16,11 +16,13 @@ class Returned:
     open_obligation   owed to the buyer since a booked refund failed; the next refund or loss pays it first
     debited           taken from venue and platform together
     fee               the platform's part of that
+    fee_borne         of the platform's fee, what whoever sold gave in its place
     """
 
     open_obligation: Money
     debited: Money
     fee: Money
+    fee_borne: Money
 
 
 def returned(tx: Tx, payment_id: PaymentId, currency: str) -> Returned:
@@ -39,13 +41,14 @@ def returned(tx: Tx, payment_id: PaymentId, currency: str) -> Returned:
         SELECT
             coalesce(sum(came_back_minor - obligation_minor), 0)::bigint,
             coalesce(sum(amount_minor - obligation_minor), 0)::bigint,
-            coalesce(sum(platform_fee_minor), 0)::bigint
+            coalesce(sum(platform_fee_minor), 0)::bigint,
+            (SELECT coalesce(sum(borne_minor), 0)::bigint FROM shares WHERE payment_id = %(payment_id)s)
         FROM given_back
         """,
         {"payment_id": payment_id},
     ).fetchone()
     assert row is not None, "an aggregate always returns a row"
-    return Returned(Money(row[0], currency), Money(row[1], currency), Money(row[2], currency))
+    return Returned(Money(row[0], currency), Money(row[1], currency), Money(row[2], currency), Money(row[3], currency))
 
 
 def mark_booked(

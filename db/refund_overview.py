@@ -178,7 +178,7 @@ def price_of_tickets(tx: Tx, of: Standing, ticket_ids: Sequence[UUID]) -> int:
     """The face prices of those of the tickets that are in the order, in minor units."""
     row = tx.execute(
         """
-        SELECT coalesce(sum((ticket ->> 'face_price_minor')::bigint), 0)::bigint
+        SELECT coalesce(sum(coalesce(ticket ->> 'price_minor', ticket ->> 'face_price_minor')::bigint), 0)::bigint
         FROM orders, jsonb_array_elements(order_data -> 'tickets') AS ticket
         WHERE tenant_id = %(tenant_id)s AND order_id = %(order_id)s
           AND (ticket ->> 'ticket_id')::uuid = ANY (%(tickets)s)

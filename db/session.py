@@ -1,8 +1,8 @@
 """The pool, and the only ways into the database: transaction(tenant), system_transaction() and ops_transaction().
 
 A process logs in as a role that may do nothing. Each transaction becomes a role first (fleet_tenant with one tenant
-set, fleet_system or fleet_ops), and these settings end with the transaction. Limits on statements, locks and idling are
-set for the connection, so that no forgotten transaction can freeze the queue tables.
+set, fleet_system, fleet_mover or fleet_ops), and these settings end with the transaction. Limits on statements, locks
+and idling are set for the connection, so that no forgotten transaction can freeze the queue tables.
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,10 @@ POOL_PATIENCE_SECONDS = 10.0
 # at its five minutes, a process stood for another minute after an outage of one.
 RECONNECT_SECONDS = 5.0
 
+_AS_NOBODY = sql.SQL("BEGIN")  # reaches the server and may read nothing
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
 _AS_OPS = sql.SQL("BEGIN; SET LOCAL ROLE fleet_ops")
+_AS_MOVER = sql.SQL("BEGIN; SET LOCAL ROLE fleet_mover")
 _AS_SYSTEM = sql.SQL("BEGIN; SET LOCAL ROLE fleet_system")
 
 
@@ -87,6 +89,12 @@ class Database:
     def system_transaction(self) -> Iterator[Tx]:
         """One short transaction of the platform: reads across tenants, moves messages, cannot write money."""
         with self._begin(_AS_SYSTEM) as tx:
+            yield tx
+
+    @contextmanager
+    def moving_transaction(self) -> Iterator[Tx]:
+        """One transaction of the relay: the outbox, and nothing else."""
+        with self._begin(_AS_MOVER) as tx:
             yield tx
 
     @contextmanager
@@ -147,5 +155,5 @@ class Database:
             reraise=True,
         )
         for attempt in reached:
-            with attempt, self._begin(_AS_SYSTEM, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
+            with attempt, self._begin(_AS_NOBODY, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
                 tx.execute("SELECT 1")

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from db.session import Tx
 from db.text import uuid_or_none
+from db.timeline_shares import CALLS_OF_SHARES, PARTS_OF_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,15 @@ PARTS: dict[str, LiteralString] = {
         JOIN refund_history h ON (h.tenant_id, h.refund_id) = (r.tenant_id, r.refund_id)
         WHERE r.tenant_id = %(tenant_id)s AND r.payment_id = %(payment_id)s
     """,
-    "call": """
+    "token": """
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'ticket_id', m.ticket_id,
+            'token_id', m.token_id, 'to_address', m.to_address)
+        FROM mints m JOIN mint_history h USING (tenant_id, ticket_id)
+        WHERE m.tenant_id = %(tenant_id)s AND m.payment_id = %(payment_id)s
+    """,
+    **PARTS_OF_SHARES,
+    "call": f"""
         SELECT moment.at, moment.what, NULL, jsonb_build_object(
             'operation', operation, 'generation', generation, 'idempotency_key', idempotency_key, 'sends', sends,
             'outcome', outcome, 'needs_lookup', needs_lookup, 'answer', answer, 'object_id', stripe_object_id,
@@ -146,7 +155,9 @@ PARTS: dict[str, LiteralString] = {
             UNION ALL
             SELECT refund_id FROM refunds WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
             UNION ALL
-            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL))
+            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL
+            UNION ALL
+            {CALLS_OF_SHARES}))
     """,
     "attempt": """
         SELECT at, outcome, NULL, jsonb_build_object(
@@ -167,6 +178,19 @@ PARTS: dict[str, LiteralString] = {
             FROM ledger_entries e JOIN ledger_accounts a USING (tenant_id, account_id)
             WHERE e.tenant_id = j.tenant_id AND e.journal_id = j.journal_id))
         FROM ledger_journals j WHERE j.tenant_id = %(tenant_id)s AND j.payment_id = %(payment_id)s
+    """,
+    "group": """
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'group_id', h.group_id, 'member', NULL)
+        FROM payments p JOIN group_history h ON (h.tenant_id, h.group_id) = (p.tenant_id, p.group_id)
+        WHERE p.tenant_id = %(tenant_id)s AND p.payment_id = %(payment_id)s
+        UNION ALL
+        SELECT h.at, h.to_state, h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'group_id', h.group_id, 'member', m.buyer_id)
+        FROM payments p
+        JOIN group_member_history h ON (h.tenant_id, h.group_id, h.payment_id) = (p.tenant_id, p.group_id, p.payment_id)
+        JOIN group_members m ON (m.tenant_id, m.group_id, m.member_id) = (h.tenant_id, h.group_id, h.member_id)
+        WHERE p.tenant_id = %(tenant_id)s AND p.payment_id = %(payment_id)s
     """,
     # What the order service heard of the payment and its refunds. The outbox forgets what it has published, so this is
     # read from the moves: each is one transaction with its event.

@@ -14,11 +14,11 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to look at; `subject` names it for as long as it lasts."""
+    """One thing to look at; `subject` names it for as long as it lasts. Of no one payment: `payment_id` None."""
 
     subject: str
     tenant_id: TenantId
-    payment_id: PaymentId
+    payment_id: PaymentId | None
     amount_minor: int
     currency: str
     details: str

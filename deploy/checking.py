@@ -19,18 +19,20 @@ from outbox.settings import BrokerSettings
 from outbox.topology import EX_UNAVAILABLE
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
+from workers.gateways.node import NodeRefusedError
+from workers.minting.settings import ContractSettings
 from workers.verify import Asked, verify
 from workers.verify_report import Report
 
 
 def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) -> int:
     try:
-        settings = load(DatabaseSettings, BrokerSettings, StripeSettings)
+        settings = load(DatabaseSettings, BrokerSettings, StripeSettings, ContractSettings)
     except SettingsError as error:
         stop_the_start(error)
     try:
         report = _verify(*settings, Asked.read(order_log))
-    except (Verdict, psycopg.Error, AMQPError) as error:
+    except (Verdict, NodeRefusedError, psycopg.Error, AMQPError) as error:
         sys.stderr.write(f"verify could not look everywhere: {error}\n")
         return EX_UNAVAILABLE
     if report_file is not None:
@@ -42,10 +44,12 @@ def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) ->
     return 0 if report.clean else 1
 
 
-def _verify(database: DatabaseSettings, broker: BrokerSettings, stripe: StripeSettings, asked: Asked) -> Report:
+def _verify(
+    database: DatabaseSettings, broker: BrokerSettings, stripe: StripeSettings, chain: ContractSettings, asked: Asked
+) -> Report:
     db = Database(database, application="fleet-verify")
     try:
         db.wait_until_reachable(seconds=5)
-        return verify(db, Gateway(stripe), broker.rabbitmq_url.get_secret_value(), asked)
+        return verify(db, Gateway(stripe), broker.rabbitmq_url.get_secret_value(), asked, chain)
     finally:
         db.close()

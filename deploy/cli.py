@@ -18,11 +18,21 @@ tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee 
 app.add_typer(tenants, name="tenants")
 api = typer.Typer(no_args_is_help=True, help="The API in front.")
 app.add_typer(api, name="api")
+schema = typer.Typer(no_args_is_help=True, help="The schema of the database.")
+app.add_typer(schema, name="schema")
+simulation = typer.Typer(no_args_is_help=True, help="What cannot be run here, in simulated time.")
+app.add_typer(simulation, name="simulate")
 
 Local = Annotated[bool, typer.Option("--local", help="use the addresses of the one-machine stack in this clone")]
-Scale = Annotated[list[str] | None, typer.Option(metavar="NAME=COUNT", help="run COUNT processes of a Procfile line")]
+Scale = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COUNT", help="run COUNT processes of a Procfile line, or of a class of queues such as charges"
+    ),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
 Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="good orders to publish")]
+Resales = Annotated[int, typer.Option(min=0, max=1_000_000, help="of them sold again")]
 PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published a second")]
 Seed = Annotated[int, typer.Option(help="the same seed tells the same story")]
 Faults = Annotated[bool, typer.Option(help="let the emulator lose answers, fail, and shuffle webhooks, by the seed")]
@@ -40,12 +50,21 @@ Venues = Annotated[list[str] | None, typer.Option("--venue", help="a venue it re
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="what a service may do, such as payments:complete")]
 Subject = Annotated[str, typer.Option("--subject", help="who it is; a buyer reaches the payments of this buyer_id")]
 ForMinutes = Annotated[int, typer.Option("--minutes", min=1, max=1440, help="how long it holds")]
+Seconds = Annotated[float, typer.Option(min=0, help="how long to wait")]
+OrdersPerSecond = Annotated[float, typer.Option(min=0.1, max=100_000, help="orders a second to stand")]
+Endpoint = Annotated[float, typer.Option(min=1, help="Stripe's limit for the endpoint that charges, a second")]
+Account = Annotated[float, typer.Option(min=1, help="Stripe's limit for the account, a second")]
+StripeSeconds = Annotated[float, typer.Option(min=0.01, help="how long Stripe takes to charge; not measured here")]
+Cores = Annotated[float, typer.Option(min=0.1, help="cores of the database's server")]
+Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png")]
+PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
 WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "alerts-proof"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
 
 
 @app.callback()
@@ -113,6 +132,16 @@ def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep
     raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
 
 
+@app.command("shares-proof")
+def shares_proof(
+    sales: Orders = 3_000, resales: Resales = 1_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False
+) -> None:
+    """Sell and resell from a seed, give back, dispute, empty accounts, and see whether every party has its own."""
+    from deploy.local.shares.run import Plan, shares_proof
+
+    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, rate=rate, seed=seed, keep=keep)))
+
+
 @app.command()
 def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
     """Measure the fleet on this machine against ceilings of the same run; the table is also written as JSON."""
@@ -136,6 +165,61 @@ def chaos(
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
     raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
+
+
+@app.command()
+def capacity(
+    orders_per_second: OrdersPerSecond = 200,
+    stripe_endpoint: Endpoint = 25,
+    stripe_account: Account = 100,
+    stripe_seconds: StripeSeconds = 0.68,
+    database_cores: Cores = 4,
+    as_json: PlainJson = False,
+) -> None:
+    """What so many orders a second need, from measured costs, and what breaks first; exit code 1 when it does."""
+    from deploy.capacity.plan import Site
+    from deploy.capacity.show import capacity
+
+    site = Site(stripe_account, stripe_endpoint, stripe_seconds, database_cores)
+    raise typer.Exit(capacity(orders_per_second, site, as_json=as_json))
+
+
+@app.command("autoscale-proof")
+def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
+    """Scale real workers of this machine up and down under a rush, by the manifests' policy, and verify."""
+    from deploy.local.proving import prove
+
+    raise typer.Exit(prove(seed, orders, as_json=as_json))
+
+
+@simulation.command("on-sale")
+def simulate_on_sale(seed: Seed = 1, peak: Peak = 200, plot: Plot = None, as_json: PlainJson = False) -> None:
+    """0 to 200 orders a second in ten seconds, against Stripe's limits, with the autoscaling of the manifests."""
+    from deploy.scaling.onsale import Sale
+    from deploy.scaling.plot import simulate
+
+    raise typer.Exit(simulate(Sale(peak=peak), seed, plot, as_json=as_json))
+
+
+@schema.command("wait")
+def schema_wait(seconds: Seconds = 600) -> None:
+    """Return once the database has the schema of this version; exit code 69 when it does not in time."""
+    from deploy.shipping import wait_for_schema
+
+    raise typer.Exit(wait_for_schema(seconds))
+
+
+@app.command("mints-proof")
+def mints_proof(
+    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
+    minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
+    from deploy.local.mints.proof import Plan, proof
+
+    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
 
 
 @app.command("alerts-proof")

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from deploy import contract_examples
 from deploy.contract_examples import OrderWord
 from messages import queues
-from messages.base import CloudEvent, Message, PublicEvent, Word, dataschema
+from messages.base import CloudEvent, Fact, Message, Word, dataschema
 from outbox.intake.api import openapi
 
 Document = dict[str, Any]
@@ -106,12 +106,13 @@ def _order_event(word: OrderWord) -> Contract:
         channel_bindings=_exchange(queues.ORDERS_EXCHANGE),
         channel_notes={
             "description": f"Publish here with the routing key; the fleet's own queue {queues.ORDERS_QUEUE} is bound "
-            f"with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is refused."
+            f"with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is refused. Publish with "
+            "publisher confirms and keep what was not confirmed: the broker may forget it without a word."
         },
     )
 
 
-def _public_event(kind: type[PublicEvent]) -> Contract:
+def _public_event(kind: type[Fact]) -> Contract:
     example = _as_json(contract_examples.public_event(_example_of(kind, contract_examples.PUBLIC_EVENTS)))
     return Contract(
         name=kind.event_type,

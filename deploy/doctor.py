@@ -28,6 +28,7 @@ from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from stripe_client.settings import BudgetSettings, StripeSettings
 from stripe_client.webhooks import WebhookSettings
+from workers.minting.settings import ChainSettings
 from workers.settings import PERIODIC_SETTINGS
 
 _SETTINGS: tuple[type[FleetSettings], ...] = (
@@ -41,6 +42,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
     StripeSettings,
     BudgetSettings,
     WebhookSettings,
+    ChainSettings,
     *PERIODIC_SETTINGS,
 )
 

@@ -60,10 +60,26 @@ def dataschema(event_type: str, version: int) -> str:
     return f"urn:payment-fleet:{event_type}:{version}"
 
 
-class PublicEvent(Word):
-    """A fact we tell other services; becomes the `data` of a CloudEvent whose type is `event_type`."""
+class Fact(Word):
+    """A fact we tell other services; becomes the `data` of a CloudEvent whose type is `event_type`.
+
+    Facts of one subject leave in the order in which they were appended.
+    """
 
     event_type: ClassVar[str]
     version: ClassVar[int] = 1
     tenant_id: TenantId
+
+    @property
+    def subject_id(self) -> UUID:
+        raise NotImplementedError(f"{type(self).__name__} does not say what it is about")
+
+
+class PublicEvent(Fact):
+    """A fact about one payment."""
+
     payment_id: PaymentId
+
+    @property
+    def subject_id(self) -> UUID:
+        return self.payment_id

@@ -12,15 +12,20 @@ BASIS_POINTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FeePlan:
-    """The platform's fee: basis points of the amount plus a fixed part, in minor units of `currency`."""
+    """The platform's fee: basis points of the amount plus a fixed part, within bounds, in minor units of `currency`.
+
+    maximum_minor is None when nothing but the sale itself caps the fee.
+    """
 
     basis_points: int
     fixed_minor: int
     currency: str
+    minimum_minor: int = 0
+    maximum_minor: int | None = None
 
 
 def platform_fee(amount: Money, plan: FeePlan) -> Money:
-    """The fee on `amount`; half a minor unit rounds up, in the platform's favour, and the sale is the cap.
+    """The fee on `amount`; half a minor unit rounds up, in the platform's favour. The sale is always the cap.
 
     Raises:
         CurrencyMismatchError: the plan's fixed part is in another currency.
@@ -28,4 +33,6 @@ def platform_fee(amount: Money, plan: FeePlan) -> Money:
     if plan.currency != amount.currency:
         raise CurrencyMismatchError(f"a plan in {plan.currency} cannot price a sale in {amount.currency}")
     percent = (amount.minor * plan.basis_points + BASIS_POINTS // 2) // BASIS_POINTS
-    return Money(min(amount.minor, percent + plan.fixed_minor), amount.currency)
+    wanted = max(percent + plan.fixed_minor, plan.minimum_minor)
+    most = amount.minor if plan.maximum_minor is None else min(amount.minor, plan.maximum_minor)
+    return Money(min(most, wanted), amount.currency)

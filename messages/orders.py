@@ -5,21 +5,29 @@ whole event is off.
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, IPvAnyAddress, StringConstraints, field_validator, model_validator
+from pydantic import AwareDatetime, Field, IPvAnyAddress, StringConstraints, field_validator, model_validator
 
 from messages.base import Word
 from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
+from messages.tokens import WalletAddress
+
+# The wallet that is to own the tokens. Left out of the canonical form when it was not given: an order that was seen
+# before there were wallets is still the same order.
+_LEFT_OUT_WHEN_NONE = Field(default=None, exclude_if=lambda wallet: wallet is None)
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Ticket(Word):
-    """One seat and its face price, in minor units of the order's currency."""
+    """One seat and its face price, in minor units of the order's currency; `wallet` when its token goes to another
+    than the order's.
+    """
 
     ticket_id: TicketId
     face_price_minor: int = Field(ge=0, le=LARGEST_MINOR, strict=True)
     seat: ShortText
+    wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
 
 
 class Device(Word):
@@ -31,7 +39,7 @@ class Device(Word):
 
 
 class Order(Word):
-    """What is bought and with which card.
+    """What is bought and with which card. `event_ends_at` is when the event is over, as far as is known today.
 
     The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
     not explain is refused at the door rather than charged.
@@ -46,6 +54,8 @@ class Order(Word):
     customer_id: CustomerId | None = None
     capture: Literal["automatic", "manual"] = "automatic"
     device: Device = Device()
+    wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
+    event_ends_at: AwareDatetime | None = None
 
     @field_validator("amount")
     @classmethod
@@ -56,12 +66,16 @@ class Order(Word):
 
     @model_validator(mode="after")
     def _lines_explain_the_total(self) -> Self:
-        lines = sum(ticket.face_price_minor for ticket in self.tickets)
+        lines = sum(self.ticket_prices())
         if lines != self.amount.minor:
             raise ValueError(f"the tickets add up to {lines} but the order says {self.amount.minor}")
         if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
             raise ValueError("a ticket is listed twice")
         return self
+
+    def ticket_prices(self) -> list[int]:
+        """What the buyer pays for each ticket, in minor units."""
+        return [ticket.face_price_minor for ticket in self.tickets]
 
 
 class OrderPlaced(Order):
@@ -118,6 +132,18 @@ class OrderCancelled(Word):
     order_id: OrderId
     tenant_id: TenantId
     note: str = Field(default="", max_length=500)
+
+
+class EventScheduled(Word):
+    """`order.event_scheduled`: when the event will be over; the latest word counts. Escrow waits for that day."""
+
+    event_type: ClassVar[str] = "order.event_scheduled"
+    version: ClassVar[int] = 1
+
+    event_id: UUID
+    venue_id: VenueId
+    tenant_id: TenantId
+    ends_at: AwareDatetime
 
 
 class EventCancelled(Word):

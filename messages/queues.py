@@ -7,7 +7,7 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 from dataclasses import dataclass
 
 from messages.asking import Urgency
-from messages.base import Message, PublicEvent
+from messages.base import Fact, Message
 from messages.disputes import (
     DisputeClosed,
     DisputeCloseRequested,
@@ -16,6 +16,18 @@ from messages.disputes import (
     DisputeOpened,
     EvidenceSubmissionRequested,
 )
+from messages.groups import (
+    GroupCancelDue,
+    GroupCompleted,
+    GroupDue,
+    GroupExpired,
+    GroupMemberInvited,
+    GroupMemberPaid,
+    GroupMemberRefunded,
+    GroupReminderDue,
+    GroupVoided,
+)
+from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -24,7 +36,14 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -37,6 +56,18 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.shares import (
+    AccountLookupRequested,
+    EscrowDue,
+    EscrowReleased,
+    OpsEscrowDue,
+    ReversalRequested,
+    ShareDue,
+    ShareSettled,
+    ShareTakenBack,
+    StatementsDue,
+    TransferRequested,
+)
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
@@ -73,40 +104,63 @@ ROUTES: dict[type[Message], Route] = {
     DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
     # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
     EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
+    # Reminders and deadlines are written when the group is opened, and may be due months later.
+    GroupDue: Route("groups", 12, 0.5, 120.0, 60, 200 * 86_400),
+    GroupCancelDue: Route("groups", 12, 0.5, 120.0, 60, 86_400),
+    # A share waits in its row, not in a message. What asks Stripe for money waits as long as a refund does.
+    ShareDue: Route("shares", 12, 1.0, 120.0, 60, 7 * 86_400),
+    TransferRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    ReversalRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
+    AccountLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    EscrowDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
+    StatementsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
     ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
     ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
     # A person waits for the answer.
     OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
+    # Only rows of the book: the minter takes them to the chain at the chain's own pace.
+    MintRequested: Route("mints", 12, 1.0, 300.0, 60, 30 * 86_400),
+    MintRetryRequested: Route("mints", 12, 1.0, 300.0, 60, 7 * 86_400),
+    OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
     SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
     # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
     EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
     SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    ShareReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
-# Queue -> class: what is watched and scaled as one (metrics' label queue_class, deploy/docs/metrics.md). A worker that
-# is to serve one class alone is told its queues: `--queues charges captures`.
+# Queue -> class: what is worked, scaled and watched as one (workers.main --queue-class, metrics' label queue_class).
+# Charges have workers of their own, so that a sale never waits behind a comparison of books; money that goes back or is
+# saved does not wait behind charges; webhooks and lookups move what Stripe has done already.
 QUEUE_CLASSES: dict[str, str] = {
     "charges": "charges",
-    "captures": "charges",
+    "captures": "refunds",
     "refunds": "refunds",
     "event_cancellations": "refunds",
     "webhooks": "webhooks",
-    "lookups": "background",
+    "lookups": "webhooks",
+    "shares": "background",
+    "transfers": "background",
     "disputes": "background",
     "replays": "background",
     "sweeps": "background",
     "reconciliation": "background",
+    "mints": "background",
+    "groups": "background",
     "fleet.orders": "orders",
 }
 
 
 def class_of(queue: str) -> str:
-    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
-    return QUEUE_CLASSES.get(queue, "events")
+    """The class of a queue; one that nobody has thought of is background.
+
+    Facts for other services are a class of their own, which only the relay serves.
+    """
+    return QUEUE_CLASSES.get(queue, "events" if queue == EVENTS_EXCHANGE else "background")
 
 
 def queues_of(queue_class: str) -> list[str]:
@@ -118,17 +172,17 @@ def queues_of(queue_class: str) -> list[str]:
 FIRST: frozenset[type[Message]] = frozenset(
     {
         *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
-        *(EvidenceSubmissionRequested, DisputeCloseRequested),
+        *(EvidenceSubmissionRequested, DisputeCloseRequested, ReversalRequested),
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
-    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, PayoutsDue, RetentionDue}
+    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, ShareReconcileDue, PayoutsDue, RetentionDue}
 )
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
 # goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
-HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested}
+HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {RefundRequested, CaptureRequested, CancelRequested, TransferRequested}
 
 
 def urgency_of(message: Message) -> Urgency:
@@ -139,7 +193,7 @@ def urgency_of(message: Message) -> Urgency:
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.
 EVENTS_EXCHANGE = "payments"
-PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
+PUBLIC_EVENTS: tuple[type[Fact], ...] = (
     PaymentSucceeded,
     PaymentFailed,
     PaymentRequiresAction,
@@ -150,9 +204,25 @@ PUBLIC_EVENTS: tuple[type[PublicEvent], ...] = (
     DisputeOpened,
     DisputeEvidenceDue,
     DisputeClosed,
+    TicketMinted,
+    TicketMintFailed,
+    TicketVoided,
+    GroupMemberInvited,
+    GroupReminderDue,
+    GroupMemberPaid,
+    GroupCompleted,
+    GroupExpired,
+    GroupMemberRefunded,
+    GroupVoided,
+    EscrowReleased,
+    ShareSettled,
+    ShareTakenBack,
 )
 # Where the order service picks them up. We declare it, so that a fact told before its listener started is kept.
 ORDER_SERVICE_QUEUE = "order-service.payments"
+# What the notification service writes to people about; the same holds for it.
+NOTIFICATION_QUEUE = "notification-service.groups"
+NOTIFIED: tuple[type[Fact], ...] = (GroupMemberInvited, GroupReminderDue, GroupExpired, GroupMemberRefunded)
 
 # The order service publishes here; the queue is ours.
 ORDERS_EXCHANGE = "orders"
@@ -165,6 +235,10 @@ DEAD_LETTER_EXCHANGE = "fleet.dead"
 DEAD_LETTER_QUEUE = "fleet.dead"
 # Deliveries of one message before the broker itself sets it aside: it has killed its worker that many times.
 DELIVERY_LIMIT = 20
+# Their messages run for minutes, or one of them is due every few; a worker process holds two at most and leaves the
+# rest to the others (outbox/broker.py).
+SLOW_QUEUES = frozenset({"event_cancellations", "reconciliation", "replays", "sweeps"})
+HELD_OF_SLOW_QUEUES = 2
 
 
 def kind_to_message() -> dict[str, type[Message]]:

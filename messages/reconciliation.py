@@ -32,6 +32,15 @@ class ReconcileDue(Message):
     due_at: AwareDatetime
 
 
+class ShareReconcileDue(Message):
+    """Compare what each party should get by the rule with its shares, the ledger and the transfers at Stripe."""
+
+    kind: ClassVar[str] = "royalty_reconcile"
+    tenant_id: None = None
+    span: Literal["rolling", "daily"]
+    due_at: AwareDatetime
+
+
 class RetentionDue(Message):
     """Clean away what is old enough, if the book and the bank agree."""
 

@@ -12,7 +12,9 @@ from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from messages.secret_files import SecretFiles, UnreadableSecretsError
 
 EX_CONFIG = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
@@ -34,6 +36,19 @@ class FleetSettings(BaseSettings):
     @property
     def in_production(self) -> bool:
         return self.app_env is AppEnv.PRODUCTION
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller says, then secrets from files, then the environment; nothing else is read."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, SecretFiles(settings_cls), env_settings
 
 
 class SettingsError(Exception):
@@ -77,6 +92,8 @@ def load(*classes: type[FleetSettings]) -> tuple[Any, ...]:
     for settings in classes:
         try:
             loaded.append(settings())
+        except UnreadableSecretsError as error:
+            problems.update(dict.fromkeys(error.problems))
         except ValidationError as error:
             problems.update(dict.fromkeys(_sentences(settings, error)))
     if problems:

@@ -33,6 +33,10 @@ WANTED = frozenset(
     }
 )
 
+# The same for the endpoint that hears of connected accounts. Such an event names its `account`; what is wanted of the
+# platform's own account is not wanted of theirs.
+WANTED_OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
+
 
 class WebhookReceived(Message):
     """A verified event lies in the inbox and waits to be drained. The event itself stays in the inbox."""

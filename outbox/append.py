@@ -16,7 +16,7 @@ import uuid_utils.compat as uuid_utils
 from db import outbox as table
 from db.session import Tx
 from messages import trace
-from messages.base import Message, PublicEvent, dataschema
+from messages.base import Fact, Message, dataschema
 from messages.queues import EVENTS_EXCHANGE, ORDERS_QUEUE, ROUTES, kind_to_message
 
 EVENT_SOURCE = "/payment-fleet"
@@ -38,7 +38,7 @@ class Envelope:
     span_id: str | None = None  # what appended it, where spans are recorded
 
 
-def append(tx: Tx, *messages: Message | PublicEvent, not_before: datetime | None = None) -> None:
+def append(tx: Tx, *messages: Message | Fact, not_before: datetime | None = None) -> None:
     """Queue messages, in this order, when the transaction commits; not before `not_before` (UTC) when it is given."""
     if messages:
         table.insert(tx, [_as_row(message, new_envelope(), not_before) for message in messages])
@@ -97,8 +97,8 @@ def new_envelope(trace_id: str | None = None) -> Envelope:
     return Envelope(uuid_utils.uuid7(), 1, 1, chosen, now_ms, span_id=trace.span_of(chosen))
 
 
-def _as_row(message: Message | PublicEvent, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
-    if isinstance(message, PublicEvent):
+def _as_row(message: Message | Fact, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
+    if isinstance(message, Fact):
         return _event_row(message, envelope, not_before)
     route = ROUTES[type(message)]
     return table.NewRow(
@@ -134,28 +134,28 @@ def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[s
     }
 
 
-def _event_row(event: PublicEvent, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
+def _event_row(event: Fact, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
     return table.NewRow(
         tenant_id=event.tenant_id,
         message_id=envelope.message_id,
         kind=event.event_type,
         exchange=EVENTS_EXCHANGE,
         routing_key=event.event_type,
-        ordering_key=event.payment_id,
+        ordering_key=event.subject_id,
         attempt=envelope.attempt,
         not_before=not_before,
         body=orjson.dumps(_cloud_event(event, envelope)),
     )
 
 
-def _cloud_event(event: PublicEvent, envelope: Envelope) -> dict[str, Any]:
+def _cloud_event(event: Fact, envelope: Envelope) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": str(envelope.message_id),
         "source": EVENT_SOURCE,
         "type": event.event_type,
         "time": datetime.fromtimestamp(envelope.first_appended_ms / 1000, UTC).isoformat(),
-        "subject": str(event.payment_id),
+        "subject": str(event.subject_id),
         "datacontenttype": "application/json",
         "dataschema": dataschema(event.event_type, event.version),
         "traceparent": trace.traceparent(envelope.trace_id, envelope.span_id),

@@ -13,9 +13,11 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
+from pika.exceptions import ChannelClosedByBroker
 
+from messages.queues import HELD_OF_SLOW_QUEUES, SLOW_QUEUES
 from outbox.heartbeat import beat
-from outbox.topology import work_queue_arguments
+from outbox.topology import ACCESS_REFUSED, work_queue_arguments
 
 # Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
 GIVE_BACK = "give_back"
@@ -60,9 +62,15 @@ class FleetBroker(RabbitmqBroker):
         return FleetConsumer
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> FleetConsumer:
-        """Called again and again while the broker is away: the thread that calls it lives, so it beats."""
+        """Hold as many messages of a queue as there are threads, and few of a slow one.
+
+        Dramatiq asks for twice its threads, of every queue. But a process that dies gives back all that it held, each
+        as one more failed delivery, so that a few deaths in a row would set aside what nobody has begun to work on.
+        Called again and again while the broker is away: the thread that calls it lives, so it beats.
+        """
         beat(queue_name)
-        consumer: FleetConsumer = super().consume(queue_name, prefetch, timeout)  # type: ignore[assignment]  # is ours
+        held = HELD_OF_SLOW_QUEUES if queue_name in SLOW_QUEUES else max(1, prefetch // 2)
+        consumer: FleetConsumer = super().consume(queue_name, held, timeout)  # type: ignore[assignment]  # is ours
         self.consuming[queue_name] = consumer
         return consumer
 
@@ -83,6 +91,16 @@ class FleetBroker(RabbitmqBroker):
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         del queue_name
         return work_queue_arguments()
+
+    def _declare_queue(self, queue_name: str) -> Any:
+        """A user that may not declare looks whether the queue stands."""
+        try:
+            return super()._declare_queue(queue_name)  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
+        except ChannelClosedByBroker as error:
+            if error.reply_code != ACCESS_REFUSED:
+                raise
+            del self.channel
+            return self.channel.queue_declare(queue_name, passive=True)
 
     def _declare_dq_queue(self, queue_name: str) -> None:
         """There is none: a delay is a due time in the outbox."""

@@ -113,12 +113,17 @@ def request_capture(tx: Tx, *, payment_id: PaymentId, amount: Money | None = Non
     """Have the held amount, or a part of it, captured; the rest is released.
 
     Raises:
-        NotRefundableError: unknown payment, not authorised, to be cancelled, or another amount was asked for before.
+        NotRefundableError: unknown payment, not authorised, to be cancelled, another amount was asked for before, or a
+            part of a group's share.
     """
     payment = _locked(tx, payment_id)
     wanted = amount or payment.amount
     if wanted.currency != payment.currency or not 0 < wanted.minor <= payment.amount_minor:
         raise NotRefundableError("amount_not_authorized", f"{wanted} is not within the {payment.amount} held")
+    if payment.group_id is not None and wanted != payment.amount:
+        raise NotRefundableError(
+            "of_a_group", "the payment is a share of a group, which is captured whole or not at all"
+        )
     if payment.capture_requested_minor not in {None, wanted.minor}:
         raise NotRefundableError("capture_already_requested", "a capture of another amount is under way")
     if payment.state is PaymentState.SUCCEEDED and payment.capture == "manual":
@@ -166,7 +171,7 @@ def _cancel_instead(
 
 def _amount(tx: Tx, payment: Payment, left: Money, amount: Money | None, ticket_ids: Sequence[TicketId]) -> Money:
     if ticket_ids:
-        prices = orders.face_prices(tx, payment.order_id)
+        prices = orders.ticket_prices(tx, payment.order_id)
         if strangers := [str(ticket) for ticket in ticket_ids if ticket not in prices]:
             raise NotRefundableError("ticket_unknown", f"not in this order: {', '.join(strangers)}")
         amount = Money(sum(prices[ticket] for ticket in ticket_ids), payment.currency)

@@ -98,7 +98,7 @@ class Relay:
 
     def run_once(self) -> int:
         """One round; the transaction commits only after every confirm is in."""
-        with self.db.system_transaction() as tx:
+        with self.db.moving_transaction() as tx:
             one = self._round(tx)
         self._floors.update(dict.fromkeys(one.lanes, one.floor) if one.floor else {})
         self._note_seen(one.lanes)

@@ -16,8 +16,16 @@ from db import api_requests, schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.settings import SettingsError, load, stop_the_start
+from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
 from outbox.append import append
 from outbox.health import HealthSettings
@@ -43,12 +51,17 @@ class Periodic:
 
 PERIODIC = (
     Periodic("sweep", 30, lambda due_at: SweepDue(due_at=due_at)),
+    Periodic("escrow", 60, lambda due_at: EscrowDue(due_at=due_at)),
     Periodic("event_sweep", 180, lambda due_at: EventSweepDue(due_at=due_at)),
     Periodic("seal_ledger", 60, lambda due_at: SealDue(due_at=due_at)),
     Periodic("reconcile_rolling", 300, lambda due_at: ReconcileDue(span="rolling", due_at=due_at)),
     # Asked for every hour and begun once a day: the hour in which Stripe was away does not cost the whole day.
     Periodic("reconcile_daily", 3_600, lambda due_at: ReconcileDue(span="daily", due_at=due_at)),
+    Periodic("royalty_reconcile_rolling", 900, lambda due_at: ShareReconcileDue(span="rolling", due_at=due_at)),
+    Periodic("royalty_reconcile_daily", 3_600, lambda due_at: ShareReconcileDue(span="daily", due_at=due_at)),
     Periodic("payouts", 900, lambda due_at: PayoutsDue(due_at=due_at)),
+    # As the daily reconciliation: looked at every hour, and done once a week for each recipient.
+    Periodic("statements", 3_600, lambda due_at: StatementsDue(due_at=due_at)),
     Periodic("retention", 6 * 3_600, lambda due_at: RetentionDue(due_at=due_at)),
 )
 

@@ -5,6 +5,7 @@ worker aside (x-delivery-limit). Dead lettering is at-least-once and lasting: th
 A queue that stands with other arguments is reported as drift and never overwritten.
 """
 
+import ssl
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ from messages.queues import (
     DEAD_LETTER_QUEUE,
     DELIVERY_LIMIT,
     EVENTS_EXCHANGE,
+    NOTIFICATION_QUEUE,
+    NOTIFIED,
     ORDER_SERVICE_QUEUE,
     ORDERS_BINDING,
     ORDERS_EXCHANGE,
@@ -29,6 +32,8 @@ from messages.queues import (
 from messages.settings import EX_CONFIG
 
 EX_UNAVAILABLE = 69  # sysexits.h
+ACCESS_REFUSED = 403  # AMQP 0-9-1
+EXCHANGES = (ORDERS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE)  # all of type topic
 
 
 class TopologyDriftError(Exception):
@@ -61,6 +66,11 @@ def queues() -> list[Queue]:
         Queue(DEAD_LETTER_QUEUE, {"x-queue-type": "quorum"}, ((DEAD_LETTER_EXCHANGE, "#"),)),
         Queue(ORDERS_QUEUE, work_queue_arguments(), ((ORDERS_EXCHANGE, ORDERS_BINDING),)),
         Queue(ORDER_SERVICE_QUEUE, {"x-queue-type": "quorum"}, tuple((EVENTS_EXCHANGE, family) for family in families)),
+        Queue(
+            NOTIFICATION_QUEUE,
+            {"x-queue-type": "quorum"},
+            tuple((EVENTS_EXCHANGE, told.event_type) for told in NOTIFIED),
+        ),
         *(Queue(name, work_queue_arguments()) for name in work),
     ]
 
@@ -87,16 +97,27 @@ def problems_of_patience(held_seconds: float) -> list[str]:
 def declare(url: str) -> None:
     """Declare exchanges, queues and bindings; declaring what stands already changes nothing.
 
+    A broker user that may not declare (deploy/broker_users.py: none of the processes may) looks whether they stand.
+
     Raises:
-        TopologyDriftError: a queue or exchange stands with other arguments.
+        TopologyDriftError: a queue or exchange stands with other arguments, or does not stand and may not be declared.
         pika.exceptions.AMQPConnectionError: the broker is away.
+        ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
     """
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
-        for exchange in (ORDERS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE):
-            _checked(exchange, lambda name=exchange: _channel(connection).exchange_declare(name, "topic", durable=True))
+        for exchange in EXCHANGES:
+            _checked(
+                exchange,
+                lambda name=exchange: _channel(connection).exchange_declare(name, "topic", durable=True),
+                lambda name=exchange: _channel(connection).exchange_declare(name, passive=True),
+            )
         for queue in queues():
-            _checked(queue.name, lambda queue=queue: _declare_queue(_channel(connection), queue))
+            _checked(
+                queue.name,
+                lambda queue=queue: _declare_queue(_channel(connection), queue),
+                lambda queue=queue: _channel(connection).queue_declare(queue.name, passive=True),
+            )
     finally:
         if connection.is_open:
             connection.close()
@@ -106,7 +127,8 @@ def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
     """Declare, waiting for a broker that is still starting.
 
     Raises:
-        SystemExit: drift (exit code 78), or no broker in time (exit code 69, "service unavailable").
+        SystemExit: drift, or a certificate that does not hold (exit code 78); no broker in time (exit code 69, "service
+            unavailable").
     """
     waiting = Retrying(
         retry=retry_if_exception_type(AMQPConnectionError),
@@ -118,6 +140,9 @@ def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
         waiting(declare, url)
     except TopologyDriftError as error:
         sys.stderr.write(f"This process cannot start:\n  - {error}\n")
+        raise SystemExit(EX_CONFIG) from None
+    except ssl.SSLError as error:
+        sys.stderr.write(f"This process cannot start:\n  - RABBITMQ_URL: TLS to the broker fails: {error.reason}.\n")
         raise SystemExit(EX_CONFIG) from None
     except AMQPConnectionError:
         sys.stderr.write(f"This process cannot start:\n  - no broker at RABBITMQ_URL within {seconds:.0f} s.\n")
@@ -134,15 +159,29 @@ def _declare_queue(channel: BlockingChannel, queue: Queue) -> None:
         channel.queue_bind(queue.name, exchange, routing_key)
 
 
-def _checked(name: str, declaration: Any) -> None:
+def _checked(name: str, declaration: Any, look: Any) -> None:
     try:
         declaration()
     except ChannelClosedByBroker as error:
+        if error.reply_code == ACCESS_REFUSED:
+            _look_for(name, look)
+            return
         if error.reply_code != 406:
             raise
         raise TopologyDriftError(
             f"{name!r} stands at the broker with other arguments ({error.reply_text}). Nothing was changed. "
             f"Drain it, delete it and start again, or give the fleet a vhost of its own."
+        ) from None
+
+
+def _look_for(name: str, look: Any) -> None:
+    """Asking whether it stands needs no permission."""
+    try:
+        look()
+    except ChannelClosedByBroker as error:
+        raise TopologyDriftError(
+            f"{name!r} does not stand at the broker and this user may not declare it ({error.reply_text}). "
+            f"Import the definitions of this version first: python -m deploy.broker_users."
         ) from None
 
 

@@ -17,13 +17,13 @@ class Balance:
     available: Mapping[str, Money]
 
 
-def read_balance(gateway: Gateway) -> Balance:
-    """Ask Stripe for our balance (docs.stripe.com/api/balance/balance_object).
+def read_balance(gateway: Gateway, *, account_id: str | None = None) -> Balance:
+    """Ask Stripe for our balance, or a connected account's (docs.stripe.com/api/balance/balance_object).
 
     Raises:
         Verdict: Stripe did not answer, or refuses the key.
     """
-    answer = body_of(read(gateway, "balance", "/v1/balance", {}))
+    answer = body_of(read(gateway, "balance", "/v1/balance", {}, account_id=account_id))
     return Balance(livemode=answer["livemode"], available=_by_currency(answer["available"]))
 
 

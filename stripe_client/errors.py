@@ -36,9 +36,14 @@ REFUSALS: dict[str, str] = {
     "charge_already_refunded": "everything was given back already",
     "charge_disputed": "the buyer's bank has taken the money back by a dispute",
     "charge_not_refundable": "this charge cannot be refunded",
+    # Answers to a transfer, or to its reversal.
+    "balance_insufficient": "the balance that this would come from has not got that much",
+    "insufficient_capabilities_for_transfer": "the account may not receive transfers",
+    "transfers_not_allowed": "the account may not receive transfers",
+    "account_invalid": "there is no such account, or it is closed to us",
 }
 # resource_missing means the order's fault only when what is missing came with the order.
-REFUSED_PARAMETERS = frozenset({"payment_method", "customer"})
+REFUSED_PARAMETERS = frozenset({"payment_method", "customer", "destination"})
 
 # With these the buyer, not the card, is the reason: no other card should be offered.
 _NOT_WITH_ANY_CARD = frozenset({"fraudulent", "merchant_blacklist"})

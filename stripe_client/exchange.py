@@ -46,20 +46,22 @@ def write(
     return meaning
 
 
-def read(gateway: Gateway, family: str, path: str, params: Json) -> stripe.StripeResponse:
-    """A GET; it changes nothing, so every trouble is a verdict."""
+def read(
+    gateway: Gateway, family: str, path: str, params: Json, *, account_id: str | None = None
+) -> stripe.StripeResponse:
+    """A GET, in a connected account when one is named; it changes nothing, so every trouble is a verdict."""
     try:
-        return gateway.call(family, lambda: gateway.send("get", path, params))
+        return gateway.call(family, lambda: gateway.send("get", path, params, account_id=account_id))
     except (stripe.StripeError, BreakerOpenError) as error:
-        raise _verdict(error, path) from None
+        raise verdict_of(error, path) from None
 
 
-def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
+def read_or_none(gateway: Gateway, family: str, path: str, params: Json | None = None) -> Json | None:
     """One object; None when Stripe has no such one in this account and mode. Raises as `read`."""
 
     def ask() -> Json | None:
         try:
-            return body_of(gateway.send("get", path, {}))
+            return body_of(gateway.send("get", path, params or {}))
         except stripe.InvalidRequestError as error:
             if error_code(error) != "resource_missing":
                 raise
@@ -68,7 +70,7 @@ def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
     try:
         return gateway.call(family, ask)
     except (stripe.StripeError, BreakerOpenError) as error:
-        raise _verdict(error, path) from None
+        raise verdict_of(error, path) from None
 
 
 def pages(
@@ -90,7 +92,7 @@ def pages(
         cursor = page["data"][-1]["id"]
 
 
-def _verdict(error: stripe.StripeError | BreakerOpenError, path: str) -> Verdict:
+def verdict_of(error: stripe.StripeError | BreakerOpenError, path: str) -> Verdict:
     meaning = errors.sort(error)
     if isinstance(meaning, Verdict):
         return meaning

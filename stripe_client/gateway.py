@@ -83,14 +83,23 @@ class Gateway:
         return self._client.v1
 
     def send(
-        self, method: str, path: str, params: Mapping[str, Any], *, idempotency_key: str | None = None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        account_id: str | None = None,
     ) -> stripe.StripeResponse:
         """One request, whose answer stays plain JSON in `.data`; give it to `call`.
+
+        With `account_id` it is made inside that connected account (Stripe-Account).
 
         Headers, form, errors and HTTP client are the SDK's. Only its objects are left out: to build those of one
         expanded intent took 0.9 of the 1.5 ms that a call cost us (measured with `make bench`).
         """
-        options = {} if idempotency_key is None else {"idempotency_key": idempotency_key}
+        named = {"idempotency_key": idempotency_key, "stripe_account": account_id}
+        options = {name: value for name, value in named.items() if value is not None}
         return cast("stripe.StripeResponse", self._client.raw_request(method, path, **params, **options))
 
     def call(self, family: str, request: Callable[[], T]) -> T:

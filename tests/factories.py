@@ -1,7 +1,8 @@
 """Makers of things that do not matter to a test; what matters is passed in."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -59,6 +60,52 @@ def event(data: dict[str, Any], **changes: Any) -> bytes:
         "data": data,
     }
     return json.dumps(envelope | changes).encode()
+
+
+def group(of: Tenant, shares: Sequence[int] = (2000, 2000, 2000), **changes: Any) -> dict[str, Any]:
+    """The data of an `order.group_opened`: a ticket for each member, at the price of its share; a day's time."""
+    tickets = [
+        {"ticket_id": str(uuid4()), "face_price_minor": minor, "seat": f"B{seat}"} for seat, minor in enumerate(shares)
+    ]
+    members = [
+        {
+            "member_id": str(uuid4()),
+            "buyer_id": f"buyer-{place}",
+            "share_minor": minor,
+            "ticket_ids": [tickets[place]["ticket_id"]] if "tickets" not in changes else [],
+        }
+        for place, minor in enumerate(shares)
+    ]
+    return {
+        "group_id": str(uuid4()),
+        "tenant_id": str(of.tenant_id),
+        "venue_id": str(of.venues[0].venue_id),
+        "event_id": str(uuid4()),
+        "tickets": tickets,
+        "amount": {"minor": sum(shares), "currency": of.venues[0].currency},
+        "organiser_id": members[0]["member_id"],
+        "members": members,
+        "deadline": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    } | changes
+
+
+def group_event(word: str, data: dict[str, Any]) -> bytes:
+    """The event `order.group_<word>`, as the order service publishes it."""
+    kind = f"order.group_{word}"
+    return event(data, type=kind, dataschema=f"urn:payment-fleet:{kind}:1")
+
+
+def share(of: dict[str, Any], place: int, **changes: Any) -> dict[str, Any]:
+    """The data of an `order.group_share_paid_with` for one member of a group, with a key of its own."""
+    member = of["members"][place]
+    return {
+        "group_id": of["group_id"],
+        "tenant_id": of["tenant_id"],
+        "member_id": member["member_id"],
+        "buyer_id": member["buyer_id"],
+        "payment_method_id": "pm_card_visa",
+        "idempotency_key": f"click-{uuid4()}",
+    } | changes
 
 
 def requested(db: Database, of: Tenant, **changes: Any) -> Payment:

@@ -80,6 +80,7 @@ def run(
     except ValidationError as error:
         reason = f"the payload is no {entry.message.__name__}: {error.error_count()} fields are wrong"
         bury_unreadable(db, entry.message.kind, entry.route.queue, payload, envelope, reason, sealer)
+        MESSAGES.labels(entry.message.kind, "gave_up").inc()
         return
     delivery = Delivery(message, entry.route, envelope)
     with (

@@ -28,6 +28,7 @@ from messages.queues import Route
 from messages.redaction import redact_text
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import Envelope, append_again
+from outbox.logs import bound
 from outbox.sealing import Sealer
 
 # How long a worker holds a message whose outcome it cannot write down: giving it back counts as a delivery, and the
@@ -137,7 +138,7 @@ def _bury(tx: Tx, delivery: Delivery, error: BaseException, ending: Ending, seal
 def bury_unreadable(
     db: Database, kind: str, queue: str, payload: dict[str, Any], envelope: Envelope, reason: str, sealer: Sealer | None
 ) -> None:
-    """A payload that its message's model refuses.
+    """A payload that its message's model refuses: a dead letter, and a line in the log as of everything given up.
 
     Raises:
         NotWrittenDownError: the database stayed away.
@@ -157,6 +158,8 @@ def bury_unreadable(
         headers={"attempt": envelope.attempt},
     )
     write_down(db, lambda tx: dead_letters.bury(tx, letter))
+    with bound(message_id=envelope.message_id, actor=kind, attempt=envelope.attempt, trace_id=envelope.trace_id):
+        logger.error("gave up: {}", reason)
 
 
 def _failure(delivery: Delivery, verdict: str, error: BaseException, due_at: datetime | None) -> Failure:

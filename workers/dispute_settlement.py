@@ -25,6 +25,7 @@ from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import DisputeAnswer, DisputeMovement
 from workers.balance_journals import conversion
+from workers.distribution import give_again, take_back, wake
 from workers.rules import disputes as rules
 from workers.sharing import shares_of
 
@@ -123,9 +124,11 @@ def _book_loss(tx: Tx, payment: Payment, dispute: Dispute) -> None:
             parts = shares_of(tx, payment, held)
             if dispute_books.mark_lost(tx, dispute, lost=held, obligation=parts.obligation, platform=parts.platform):
                 _post_loss(tx, payment, dispute, parts.obligation, parts.platform, parts.venue, kind="dispute_lost")
+                take_back(tx, payment, parts.venue, fee_borne=parts.fee_borne, source_id=dispute.dispute_id)
     elif dispute.status is DisputeStatus.WON and dispute_books.mark_loss_reversed(tx, dispute):
         obligation, platform, venue = _booked_parts(dispute)
         _post_loss(tx, payment, dispute, obligation, platform, venue, kind="dispute_won")
+        give_again(tx, payment, source_id=dispute.dispute_id)
 
 
 def _booked_parts(dispute: Dispute) -> tuple[Money, Money, Money]:
@@ -172,5 +175,6 @@ def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:
         )
         logger.warning("the buyer's bank opened a {} of {}: {}", now.track, now.amount, now.reason)
     if now.is_closed and (before is None or before.status is not now.status):
+        wake(tx, now.payment_id)
         append(tx, DisputeClosed.model_validate(facts | {"outcome": now.status.value}))
         logger.warning("dispute {} of {} is closed: {}", now.dispute_id, now.amount, now.status.value)

@@ -15,21 +15,35 @@ from db.dead_letters import Sealed
 from db.session import Database
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
-from messages.orders import EventCancelled, RefundOfOrderRequested
+from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequested
 from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
 from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
-from outbox.intake.reading import WORDS, Decoded, Incoming, Wish, decode
+from outbox.intake.reading import WORDS, Decoded, GroupWish, Incoming, Wish, decode
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers import judging_money
+from workers import judging_groups, judging_money, judging_shares
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
 # Work that comes again by itself: the next one does what this one did not.
-PERIODIC = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "payouts", "retention"})
+PERIODIC = frozenset(
+    {
+        "sweep",
+        "classify",
+        "replay",
+        "event_sweep",
+        "seal_ledger",
+        "reconcile",
+        "payouts",
+        "retention",
+        "royalty_reconcile",
+        "escrow",
+        "statements",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         return rules.UNREADABLE
     if kind in PERIODIC:
         return rules.PASSED
-    if kind in {"cancel_event", "ops_refund"}:
+    if kind in {"cancel_event", "ops_refund", *judging_groups.KINDS}:
         return _judge_ops_work(kind, opened.payload, db)
     if kind == "webhook":
         return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
@@ -75,7 +89,9 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
 
 
 def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
-    """A step of a mass cancellation, or a refund that an operator asked for: each knows whether it was taken."""
+    """A step of a mass cancellation, a refund that an operator asked for, a group: each knows whether it was taken."""
+    if kind in judging_groups.KINDS:
+        return judging_groups.judge_work(kind, payload, db)
     try:
         message = kind_to_message()[kind].model_validate(payload)
     except ValidationError:
@@ -90,6 +106,8 @@ def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgeme
 
 
 def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+    if kind in judging_shares.KINDS:
+        return judging_shares.judge(kind, payload, db, stripe)
     owner = _owner(payload)
     if owner is None:
         return rules.UNREADABLE
@@ -98,10 +116,11 @@ def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, s
         return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
-    if kind != "lookup":
+    if kind not in {"mint", "mint_retry", "lookup"}:
         return rules.UNREADABLE
     with db.transaction(tenant_id) as tx:
-        return rules.judge_lookup(payments.get(tx, payment_id) is not None)
+        known = payments.get(tx, payment_id) is not None
+    return rules.judge_lookup(known) if kind == "lookup" else rules.judge_mint(known)
 
 
 def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId) -> Judgement:
@@ -130,7 +149,7 @@ def _judge_order(opened: Opened, db: Database) -> Judgement:
             return _judge_wish(event, event.content, db)
         offer = event.content
         with db.transaction(event.tenant_id) as tx:
-            check_venues(tx, [offer])
+            check_venues(tx, [offer.order])
             first = orders.fingerprint_of(tx, as_new_order(offer))
     except Unreadable as reason:
         return rules.judge_order(str(reason), known=False, same=False, amount=None)
@@ -140,10 +159,14 @@ def _judge_order(opened: Opened, db: Database) -> Judgement:
 
 def _judge_wish(event: Decoded, wish: Wish, db: Database) -> Judgement:
     """A refund or a cancellation that intake could not grant: its refund may have been made, or its order come."""
+    if isinstance(wish, GroupWish):
+        return judging_groups.judge_wish(event, wish, db)
     if isinstance(wish, EventCancelled):
         with db.transaction(event.tenant_id) as tx:
             off = event_cancellations.of_event(tx, event.tenant_id, wish.event_id)
         return rules.judge_order(None, known=off is not None, same=True, amount=None)
+    if isinstance(wish, EventScheduled):  # the latest word counts, whenever it comes
+        return rules.judge_order(None, known=False, same=False, amount=None)
     with db.transaction(event.tenant_id) as tx:
         payment_id = orders.payment_of(tx, wish.order_id)
         made = refunds.by_request_key(tx, event.key)

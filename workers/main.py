@@ -1,6 +1,7 @@
 """What the dramatiq command loads: settings, broker, and every actor.
 
     python -m workers.main --processes 2 --threads 8
+    python -m workers.main --processes 1 --threads 8 --queue-class charges     (of messages/queue_classes.py)
 
 checks the settings and the broker's topology first, then becomes the dramatiq command; each process which that starts
 calls `start` and so makes its own pool and Stripe client (both must be made after the fork). With HEALTH_PORT set one
@@ -18,6 +19,7 @@ from dramatiq.middleware import CurrentMessage, Middleware
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.cache import CacheSettings
+from messages.queue_classes import queue_classes
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
@@ -30,8 +32,8 @@ from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.governor import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
-from workers import actor as actors
 from workers import (
+    account_lookup,
     cancel,
     cancel_event,
     capture,
@@ -40,8 +42,12 @@ from workers import (
     dispute_close,
     dispute_evidence,
     dispute_lookup,
+    escrow,
     event_sweep,
+    group,
     lookup,
+    mint,
+    ops_escrow,
     ops_refund,
     payouts,
     reconcile,
@@ -49,16 +55,23 @@ from workers import (
     refund_lookup,
     replay,
     retention,
+    royalty_reconcile,
     seal_ledger,
+    share,
+    statements,
     sweep,
+    transfer,
+    transfer_reversal,
     webhook,
 )
+from workers import actor as actors
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.load import CountHandled, keep_telling
 from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
+    "account_lookup",
     "cancel",
     "cancel_event",
     "capture",
@@ -67,9 +80,13 @@ __all__ = [
     "dispute_close",
     "dispute_evidence",
     "dispute_lookup",
+    "escrow",
     "event_sweep",
+    "group",
     "lookup",
     "main",
+    "mint",
+    "ops_escrow",
     "ops_refund",
     "payouts",
     "reconcile",
@@ -77,9 +94,14 @@ __all__ = [
     "refund_lookup",
     "replay",
     "retention",
+    "royalty_reconcile",
     "seal_ledger",
+    "share",
     "start",
+    "statements",
     "sweep",
+    "transfer",
+    "transfer_reversal",
     "webhook",
 ]
 
@@ -156,7 +178,26 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealS
         stop_the_start(error)
 
 
+def dramatiq_words(words: list[str]) -> list[str]:
+    """Our `--queue-class NAME` in the command's own words; everything else is passed on as it is.
+
+    Raises:
+        SettingsError: no such class; a worker that served other queues than it was asked to would go unnoticed.
+    """
+    if "--queue-class" not in words:
+        return words
+    at = words.index("--queue-class")
+    name, classes = "".join(words[at + 1 : at + 2]), queue_classes()
+    if name not in classes:
+        raise SettingsError([f"--queue-class {name!r} is none of {', '.join(classes)}."])
+    return [*words[:at], *words[at + 2 :], "--queues", *classes[name]]
+
+
 def main() -> None:
+    try:
+        words = dramatiq_words(sys.argv[1:])
+    except SettingsError as error:
+        stop_the_start(error)
     database, broker_settings, _, _ = _settings()
     configure_logs(database.app_env, "workers")
     if problems := topology.problems_of_patience(DATABASE_PATIENCE_SECONDS):
@@ -166,7 +207,7 @@ def main() -> None:
 
     (health,) = load(HealthSettings)
     watching = ["--fork-function", "workers.health:serve"] if health.health_port else []
-    sys.argv = ["dramatiq", "workers.main:start", *watching, *sys.argv[1:]]
+    sys.argv = ["dramatiq", "workers.main:start", *watching, *words]
     code = cli.main()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
     if code == cli.RET_KILLED:
         _end_as_killed()

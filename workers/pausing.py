@@ -1,8 +1,9 @@
 """Is this tenant or venue paused? Asked before each handler, answered from memory nearly always.
 
 The pauses in force are read every few seconds; mostly there are none, and a message costs nothing. A paused message is
-a TryLater with the operator's reason, so it waits as a row and spends no try. What was sent to Stripe already and has
-no answer yet is let through: leaving it open would not unsend it.
+a TryLater with the operator's reason, so it waits as a row and spends no try; when the pause is over, the sweep brings
+the row forward. What was sent to Stripe already and has no answer yet is let through: leaving it open would not unsend
+it.
 """
 
 import threading
@@ -21,6 +22,14 @@ READ_EVERY_SECONDS = 3.0
 # A message comes back after half of the time that the pause has lasted: soon after a short one, and a long one is not
 # a row a minute for each of ten thousand payments.
 SOONEST_SECONDS, LATEST_SECONDS = 5.0, 300.0
+
+
+class Paused(TryLater):
+    """Waits for the end of a pause; the sweep finds such rows by this name, and brings them forward when it is over."""
+
+
+# The longest wait: a TryLater takes up to a fifth more than it says (workers/afterwards.py).
+LONGEST_WAIT_SECONDS = LATEST_SECONDS * 1.2
 
 
 class _Board:
@@ -55,7 +64,7 @@ def refuse_while_paused(db: Database, message: Message) -> None:
     """Return when the message may run.
 
     Raises:
-        TryLater: an operator holds it back.
+        Paused: an operator holds it back.
     """
     if message.tenant_id is None or type(message) not in HELD_BY_FULL_PAUSE:
         return
@@ -63,7 +72,7 @@ def refuse_while_paused(db: Database, message: Message) -> None:
     if held and (pause := _first_of_its_place(db, held, message)) is not None:
         place = f"tenant {pause.tenant}" if pause.venue is None else f"venue {pause.venue} of {pause.tenant}"
         reason = f"{place} is paused ({pause.what}) by {pause.paused_by}: {pause.reason}"
-        raise TryLater(reason, seconds=_until_next_look(pause))
+        raise Paused(reason, seconds=_until_next_look(pause))
 
 
 def _holds(pause: Pause, message: Message) -> bool:

@@ -129,10 +129,14 @@ def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
         standing = case_lists.find_open(tx, type=CaseType.MISSING_IN_BOOK, subject=line.balance_transaction_id)
     if standing and standing.tenant_id is not None:
         return standing.tenant_id, standing.payment_id
-    claim = sources.claim_of(stripe, line.source_id)
+    claim = sources.claim_of(stripe, line.source_id, line.balance_transaction_id)
     with db.system_transaction() as tx:
         return bank_lines.owner_of(
-            tx, intent_id=claim.intent_id, tenant_id=claim.tenant_id, payment_id=claim.payment_id
+            tx,
+            intent_id=claim.intent_id,
+            tenant_id=claim.tenant_id,
+            payment_id=claim.payment_id,
+            account_id=claim.account_id,
         )
 
 
@@ -235,7 +239,7 @@ def _finish(db: Database, run: Run) -> None:
 
 def _lookup(tx: Tx, case: Fixable) -> Message:
     """The question that may put a case right: only asks, and books what Stripe answers."""
-    source_id, refund_id = bank_lines.source_of(tx, case.subject)
+    source_id, refund_id = bank_lines.source_of(tx, case.subject, case.payment_id)
     owner = {"tenant_id": case.tenant_id, "payment_id": case.payment_id}
     if refund_id is not None:
         return RefundLookupRequested.model_validate(owner | {"refund_id": refund_id})

@@ -1,5 +1,6 @@
 """What an event about a refund does: the refund is fetched and settled, whoever made it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from db import payments, refunds
@@ -10,7 +11,9 @@ from messages.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client import refunds as stripe_refunds
 from stripe_client.gateway import Gateway
-from workers.refund_settlement import settle_refund
+from workers.refund_settlement import NoRoomYet, settle_refund
+
+SOONEST_SECONDS, LATEST_SECONDS = 3.0, 300.0
 
 
 def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment: Payment) -> str:
@@ -18,7 +21,7 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
 
     Raises:
         TryAgain: the money is given back before the book knows that it was taken; the charge is settled first.
-        GiveUp, TryLater: as `settle_refund`.
+        GiveUp, NoRoomYet: as `settle_refund`.
     """
     subject: dict[str, Any] = event.payload.get("data", {}).get("object", {})
     if event.object_id is None or subject.get("object") != "refund":
@@ -34,6 +37,15 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
     with db.transaction(payment.tenant_id) as tx:
         current = payments.lock(tx, payment.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
-        settle_refund(tx, current, answer, by="webhook")
+        try:
+            settle_refund(tx, current, answer, by="webhook")
+        except NoRoomYet as held:
+            raise NoRoomYet(held.reason, seconds=_until_there_is_room(event)) from None
         crash_point("webhook.before_commit")
     return f"refund {answer.status}"
+
+
+def _until_there_is_room(event: InboxEvent) -> float:
+    """Half its age: soon while it is young, because ours is nearly always refused within a moment, and seldom later."""
+    age_seconds = (datetime.now(UTC) - event.occurred_at).total_seconds()
+    return min(max(age_seconds / 2, SOONEST_SECONDS), LATEST_SECONDS)

@@ -8,7 +8,7 @@ the end: the buyer's bank may send the money back, and then the obligation to th
 from loguru import logger
 from psycopg import errors
 
-from db import calls, ledger, refund_books, refunds
+from db import calls, ledger, mints, refund_books, refunds
 from db.ledger import Journal
 from db.lifecycle import DEAD_REFUNDS, RefundState
 from db.payments import Payment
@@ -19,13 +19,21 @@ from messages.money import Money
 from messages.refunds import RefundFailed, RefundSucceeded
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
+from outbox.grouping import wake_group
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.destination import book_refund as book_at_destination
+from workers.destination import follow_stripe
+from workers.distribution import take_back, wake
 from workers.sharing import shares_of
 
 # A request of ours that holds the amount is refused by Stripe within its next try.
 ROOM_SECONDS = 60
+
+
+class NoRoomYet(TryLater):
+    """What was refunded without us waits for a request of ours, which holds its amount, to be refused."""
 
 
 def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> Refund:
@@ -33,7 +41,7 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
 
     Raises:
         GiveUp: Stripe contradicts the book (another payment, amount or currency); a person must look.
-        TryLater: a request of ours holds what was refunded without us; it must be refused first.
+        NoRoomYet: a request of ours holds what was refunded without us; it must be refused first.
     """
     known = _ours(tx, answer)
     refund = known or _outside(tx, payment, answer, by)
@@ -46,15 +54,21 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
     )
     state = RefundState(answer.status)
     moved = refunds.move(tx, refund, state, by=by, reason=answer.failure_reason, stripe_id=answer.stripe_refund_id)
-    _book(tx, payment, refund, answer)
+    _book(tx, payment, refund, answer, by)
+    if moved and state in DEAD_REFUNDS:
+        wake(tx, payment.payment_id)
     if moved or known is None:
+        if state is RefundState.SUCCEEDED:
+            mints.take_back(tx, payment.payment_id, by=by)
         _tell(tx, refund, state, answer.failure_reason or state.value)
+        wake_group(tx, payment)
     return refund
 
 
 def refuse(tx: Tx, refund: Refund, refusal: Refused, *, by: str) -> None:
     """Stripe will not give this back; the reservation is free again, and a person sees why."""
     if refunds.move(tx, refund, RefundState.REFUSED, by=by, reason=refusal.code):
+        wake(tx, refund.payment_id)
         append(tx, _failed(refund, refusal.code))
         logger.error("Stripe refused the refund of {}: {}", refund.amount, refusal.sentence)
 
@@ -83,17 +97,18 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
             )
     except errors.CheckViolation:
         said = f"{answer.stripe_refund_id} was made without us, and a request of ours holds its amount"
-        raise TryLater(said, seconds=ROOM_SECONDS) from None
+        raise NoRoomYet(said, seconds=ROOM_SECONDS) from None
     logger.warning("refund {} of {} was made without us", answer.stripe_refund_id, answer.amount)
     refund = refunds.get(tx, refund_id)
     assert refund is not None, "it was written a moment ago in this transaction"
     return refund
 
 
-def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> None:
+def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: str) -> None:
     """Post what Stripe's balance shows: the refund once, and once that it came back."""
+    book_at_destination(tx, payment, answer, by=by)
     if answer.balance is not None and refund.balance_transaction_id is None:
-        parts = shares_of(tx, payment, refund.amount)
+        parts, of_seller = follow_stripe(tx, payment, shares_of(tx, payment, refund.amount))
         if refund_books.mark_booked(
             tx,
             refund,
@@ -106,6 +121,14 @@ def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> Non
             )
             journal = Journal("refund", answer.stripe_refund_id, entries)
             ledger.post_together(tx, payment.payment_id, [journal, *_of_balance(answer.balance, -refund.amount)])
+            take_back(
+                tx,
+                payment,
+                parts.venue,
+                fee_borne=parts.fee_borne,
+                source_id=answer.stripe_refund_id,
+                of_seller=of_seller,
+            )
     if answer.returned is not None and refund_books.mark_failure_booked(
         tx, refund, balance_transaction_id=answer.returned.balance_transaction_id
     ):

@@ -63,6 +63,31 @@ class ReconcileSettings(FleetSettings):
     )
 
 
+class EscrowSettings(FleetSettings):
+    """Stripe's limits: docs.stripe.com/connect/account-balances#holding-funds (90 days; 2 years in the United States,
+    10 days in Thailand, by the platform's country, for which the currency of the sale stands here).
+    """
+
+    escrow_limit_days: int = Field(default=90, gt=0, description="how long Stripe lets shares be held")
+    escrow_limit_days_of: dict[str, int] = Field(
+        default={"usd": 730, "thb": 10}, description="the same by currency, as JSON, where another limit holds"
+    )
+    escrow_alarm_days: int = Field(default=14, ge=0, description="how many days before that limit a person is told")
+    share_alarm_days: int = Field(
+        default=3, gt=0, description="how long a released share may be on its way before a person is told"
+    )
+    receivable_limit_minor: int = Field(
+        default=100_000, ge=0, description="how much a recipient may owe before a person is told, in minor units"
+    )
+
+
+class StatementSettings(FleetSettings):
+    statement_weekday: int = Field(
+        default=1, ge=1, le=7, description="the day of weekly statements, 1 Monday to 7 Sunday, in UTC"
+    )
+    statement_hour: int = Field(default=6, ge=0, le=23, description="the hour of that day from which they are made")
+
+
 class RetentionSettings(FleetSettings):
     """The database refuses ages below its own floors (migration 0015)."""
 
@@ -80,4 +105,6 @@ PERIODIC_SETTINGS: tuple[type[FleetSettings], ...] = (
     RetentionSettings,
     DisputeSettings,
     EventCancellationSettings,
+    EscrowSettings,
+    StatementSettings,
 )

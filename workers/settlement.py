@@ -15,10 +15,12 @@ from db.ledger import Journal
 from db.payments import Attempt, Payment
 from db.session import Tx
 from messages.fees import platform_fee
+from messages.mints import MintRequested
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
+from outbox.grouping import wake_group
 from outbox.refunding import request_refund
 from stripe_client.outcomes import (
     Authorized,
@@ -32,6 +34,8 @@ from stripe_client.outcomes import (
 )
 from stripe_client.payment_intents import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.destination import NOT_RECEIVING, book_charge
+from workers.distribution import freeze, wake
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
@@ -75,6 +79,7 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
                 logger.info("canceled: {}", outcome.reason)
         case _:
             assert_never(outcome)
+    wake_group(tx, payment)
 
 
 def settle_answer(tx: Tx, asked_about: Payment, outcome: Settled, *, by: str) -> None:
@@ -115,16 +120,22 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         )
         entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
         journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
+        journals += freeze(tx, payment, outcome.amount, fee, destination=outcome.destination is not None, by=by)
+        journals += book_charge(tx, payment, outcome, by=by)
         ledger.post_together(tx, payment.payment_id, journals)
         facts = _facts(payment) | {"amount": outcome.amount}
         if payment.cancel_reason is None:
             append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
+            if payment.mints:
+                append(tx, MintRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
             logger.info("charged {}", outcome.amount)
         else:
             append(tx, PaymentSucceededLate(**facts))
             _refund_late_success(tx, payment, outcome)
     elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
-        ledger.post_together(tx, payment.payment_id, _balance_journals(outcome))
+        journals = [*_balance_journals(outcome), *book_charge(tx, payment, outcome, by=by)]
+        ledger.post_together(tx, payment.payment_id, journals)
+        wake(tx, payment.payment_id)
 
 
 def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
@@ -133,6 +144,7 @@ def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
     if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
         append(tx, _failed(payment, reason, may_try_another_card=False))
         logger.info("canceled before anything was sent: {}", reason)
+        wake_group(tx, payment)
 
 
 def _cancel_if_wished(tx: Tx, payment: Payment) -> None:
@@ -176,7 +188,7 @@ def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUI
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:
     attempt = Attempt(call_id, "refused", outcome.code)
     if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", attempt=attempt, by=by):
-        append(tx, _failed(payment, outcome.code, may_try_another_card=True))
+        append(tx, _failed(payment, outcome.code, may_try_another_card=outcome.code not in NOT_RECEIVING))
         logger.info("Stripe refused the order: {}", outcome.sentence)
 
 

@@ -18,6 +18,7 @@ def shares_of(tx: Tx, payment: Payment, amount: Money) -> Shares:
         open_obligation=before.open_obligation,
         debited=before.debited,
         fee_returned=before.fee,
+        fee_borne=before.fee_borne,
     )
     comes_back = refund_books.fee_policy(tx, payment.payment_id) == "returned"
     return shares(amount, books, fee_comes_back=comes_back)

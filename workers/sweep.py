@@ -2,14 +2,15 @@
 
 The outermost ring of patience: it restarts payments and refunds whose message was lost from every queue, asks Stripe
 about those that wait for a webhook which never came, and about disputes too long unseen, carries out wishes that were
-left, and offers unmatched events again. Holds about to end, refunds that stand or failed, and disputes that nobody has
-answered become cases (db/cases.py), which close themselves.
+left, wakes groups, offers unmatched events again, and brings forward what has waited for a pause that is over. Holds
+about to end, refunds that stand or failed, and disputes that nobody has answered become cases (db/cases.py), which
+close themselves.
 It moves no money itself, and waking something twice is harmless, because the messages it appends are.
 """
 
 from loguru import logger
 
-from db import cancellation_steps, cases, disputes, standstill, watch
+from db import cancellation_steps, disputes, group_standstill, pauses, standstill, watch
 from db.cancellation_steps import StandingRun
 from db.cases import CaseType
 from db.session import Database, Tx
@@ -22,6 +23,7 @@ from messages.disputes import (
     DisputeLookupRequested,
     EvidenceSubmissionRequested,
 )
+from messages.groups import GroupDue
 from messages.payments import ChargeRequested, PaymentLookupRequested
 from messages.refunds import (
     CancelRequested,
@@ -33,8 +35,11 @@ from messages.refunds import (
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
+from outbox.metrics import GROUPS_STANDING
 from stripe_client.gateway import Gateway
 from workers.actor import actor
+from workers.keeping_cases import keep_cases
+from workers.pausing import LONGEST_WAIT_SECONDS, Paused
 from workers.settings import DisputeSettings, SweepSettings
 
 LIMIT = 500
@@ -52,12 +57,19 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
             tx, older_than_seconds=patience, unseen_seconds=of_disputes.dispute_unseen_seconds, limit=LIMIT
         )
         append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
+        groups = group_standstill.take_groups(tx, older_than_seconds=patience, limit=LIMIT)
+        append(tx, *(GroupDue(tenant_id=one.tenant_id, group_id=one.group_id) for one in groups))
         append(tx, *map(_for_cancellation, cancellation_steps.standing_still(tx, older_than_seconds=patience)))
     if standing or waiting or unseen:
         logger.info(
             "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
         )
     _alarm_unmatched(waiting)
+    _alarm_groups(len(groups))
+    with db.system_transaction() as tx:
+        woken = pauses.wake(tx, waiting_as=Paused.__name__, within_seconds=LONGEST_WAIT_SECONDS)
+    if woken:
+        logger.info("woke {} messages that had waited for a pause which is over", woken)
     with db.system_transaction() as tx:
         _keep_cases(tx, settings, of_disputes)
 
@@ -99,23 +111,9 @@ def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -
         CaseType.REFUND_FAILED: watch.obligations(tx),
         CaseType.DISPUTE_EVIDENCE_DUE: watch.evidence_due(tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600),
     }
-    for kind, findings in found.items():
-        known = cases.known_subjects(tx, kind)
-        for finding in [finding for finding in findings if finding.subject not in known]:
-            cases.open_case(
-                tx,
-                type=kind,
-                subject=finding.subject,
-                details=finding.details,
-                tenant_id=finding.tenant_id,
-                payment_id=finding.payment_id,
-                amount=finding.amount,
-            )
-            if kind is CaseType.DISPUTE_EVIDENCE_DUE:
-                _tell_evidence_due(tx, finding)
-            logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
-        gone = known - {finding.subject for finding in findings}
-        cases.close_all(tx, types=[kind], subjects=sorted(gone), by="sweep", because="it is well again")
+    for kind, finding in keep_cases(tx, found, by="sweep"):
+        if kind is CaseType.DISPUTE_EVIDENCE_DUE:
+            _tell_evidence_due(tx, finding)
 
 
 def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
@@ -137,6 +135,12 @@ def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
 
 def _for_event(found: StandingEvent) -> Message:
     return WebhookReceived(tenant_id=found.tenant_id, payment_id=found.payment_id, event_id=found.event_id)
+
+
+def _alarm_groups(standing: int) -> None:
+    GROUPS_STANDING.set(standing)
+    if standing:
+        logger.warning("woke {} groups that stood still", standing)
 
 
 def _alarm_unmatched(waiting: list[StandingEvent]) -> None:

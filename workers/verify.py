@@ -1,9 +1,10 @@
-"""The checker: what was asked for, the book, the outbox, the broker and Stripe, side by side.
+"""The checker: what was asked for, the book, the outbox, the broker, Stripe and the chain, side by side.
 
 Reads only. Stripe is read through its own API, so the same check serves against the emulator, a sandbox or the real
 account. Each kind of thing is counted as attempted, and then as exactly one of done, waiting, dead or lost; what is
 there twice is duplicated, what nobody asked for is unexpected; and per tenant and currency the ledger's Stripe balance
-must equal the sum of Stripe's balance transactions, else the difference is unexplained.
+must equal the sum of Stripe's balance transactions, else the difference is unexplained; and so must every party's
+shares be what was paid to it and what it is owed, and every connected account hold what the ledger says reached it.
 """
 
 from collections import defaultdict
@@ -14,18 +15,26 @@ from uuid import UUID
 
 import orjson
 
-from db import audit, audit_refunds, dead_letters
+from db import audit, audit_fees, audit_groups, audit_mints, audit_refunds, dead_letters, series
 from db import outbox as outbox_table
 from db.audit import BookedPayment
+from db.audit_mints import BookedMint
+from db.series import Series
 from db.session import Database
-from messages.queues import DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
+from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
+from stripe_client import application_fees
 from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.payment_intents import listed
 from stripe_client.refunds import listed as listed_refunds
+from workers.minting.settings import ContractSettings
+from workers.verify_fees import check_fees
+from workers.verify_groups import check_groups
 from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
-from workers.verify_report import Report
+from workers.verify_report import RESTING_PAYMENTS, Report
+from workers.verify_shares import SharesAtStripe, SharesInBook, balances_of_shares, check_shares
+from workers.verify_tokens import OnChain, check_chain, check_tickets
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
 # With the buyer, the bank or the venue: nothing of ours is due.
@@ -61,8 +70,12 @@ class Asked:
         )
 
 
-def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Report:
+def verify(
+    db: Database, stripe: Gateway, broker_url: str, asked: Asked, chain: ContractSettings | None = None
+) -> Report:
     """Look everywhere and compare. Run it when the fleet is quiet; while it works, things count as waiting.
+
+    `chain` says where the ticket contract is, if there is one.
 
     Raises:
         Verdict: Stripe did not answer.
@@ -71,9 +84,11 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
     report = Report()
     with db.system_transaction() as tx:
         since = audit.first_order_epoch(tx)
+    shares_at_stripe = SharesAtStripe.read(stripe, since_epoch=since)
     # The youngest first: a refund or dispute that is made meanwhile then has its charge among those listed later.
     disputes_at_stripe = list(listed_disputes(stripe, since_epoch=since))
     refunds_at_stripe = list(listed_refunds(stripe, since_epoch=since))
+    fees_at_stripe = list(application_fees.listed(stripe, since_epoch=since))
     at_stripe = list(listed(stripe, since_epoch=since))
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
@@ -88,14 +103,37 @@ def verify(db: Database, stripe: Gateway, broker_url: str, asked: Asked) -> Repo
         _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
         _check_events(report, audit.inbox(tx))
         ledger = audit.stripe_balances(tx)
+        groups = audit_groups.groups(tx)
+        shares = SharesInBook.read(tx)
+        fees = audit_fees.application_fees(tx)
         _check_journals(report, *audit.journals(tx))
+        booked, unqueued = audit_mints.mints(tx), audit_mints.tickets_without_mint(tx)
+        events = series.all_series(tx)
+    check_tickets(report, booked, unqueued)
+    if chain is not None and chain.is_configured:
+        check_chain(report, booked, events, _on_chain(chain, booked, events))
     _check_payments(report, book.values())
     check_charges(report, book, at_stripe)
     check_refunds(report, book, refunds, refunds_at_stripe, at_stripe)
     check_disputes(report, book, disputes, disputes_at_stripe)
+    check_groups(report, groups)
     _check_facts(report, asked, book.values(), depths)
-    check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe)
+    check_shares(report, shares, shares_at_stripe)
+    of_shares = balances_of_shares(shares, shares_at_stripe)
+    for key, minor in check_fees(report, fees, fees_at_stripe, at_stripe).items():
+        of_shares[key] = of_shares.get(key, 0) + minor
+    check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe, of_shares)
     return report
+
+
+def _on_chain(settings: ContractSettings, booked: list[BookedMint], events: list[Series]) -> OnChain:
+    from workers.gateways import looking  # noqa: PLC0415  the chain's libraries are an extra
+
+    tickets = looking.tickets_of(settings)
+    return OnChain(
+        looking.owners(tickets, [mint.token_id for mint in booked]),
+        looking.royalties(tickets, [each.series for each in events]),
+    )
 
 
 def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[bytes], still_queued: int) -> None:
@@ -124,7 +162,8 @@ def _check_wishes(report: Report, asked: Asked, granted: set[str], still_queued:
 def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str, int], open_dead_letters: int) -> None:
     """Messages under way, and those a person must look at."""
     messages = report.kinds["messages under way"]
-    own = {name: count for name, count in depths.items() if name not in {DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE}}
+    others = {DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, NOTIFICATION_QUEUE}
+    own = {name: count for name, count in depths.items() if name not in others}
     messages.waiting = outbox.due + outbox.waiting + sum(max(0, count) for count in own.values())
     messages.dead = open_dead_letters + max(0, depths[DEAD_LETTER_QUEUE])
     messages.attempted = messages.waiting + messages.dead
@@ -142,7 +181,7 @@ def _check_journals(report: Report, posted: int, unbalanced: int) -> None:
 
 def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
     """Each payment is settled, rests with buyer or bank, is due somewhere, or is a dead letter."""
-    moving, resting = report.kinds["payments"], report.kinds["payments with buyer or bank"]
+    moving, resting = report.kinds["payments"], report.kinds[RESTING_PAYMENTS]
     for payment in book:
         report.states[payment.state] += 1
         count = resting if payment.state in RESTING else moving

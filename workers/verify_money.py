@@ -180,9 +180,12 @@ def check_balances(
     intents: list[Listed],
     refunds: list[RefundAnswer],
     disputes: list[DisputeAnswer],
+    of_shares: Balances,
 ) -> None:
     """Per tenant and currency the ledger holds what Stripe's balance transactions add up to, payouts left aside."""
     at_stripe = _balances_at_stripe(intents, refunds, disputes)
+    for key, minor in of_shares.items():
+        at_stripe[key] += minor
     for key in sorted(ledger.keys() | at_stripe.keys(), key=str):
         if minor := ledger.get(key, 0) - at_stripe.get(key, 0):
             tenant, currency = key

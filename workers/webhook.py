@@ -23,6 +23,7 @@ from messages.webhooks import WebhookReceived
 from outbox.metrics import WEBHOOK_APPLIED_SECONDS
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
+from workers.account_event import apply_account_event
 from workers.actor import actor
 from workers.dispute_event import apply_dispute_event
 from workers.early_warning import apply_warning_event
@@ -35,6 +36,9 @@ from workers.settlement import settle_answer
 def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
     event, payment = _match(db, msg)
     if event.state in {"applied", "kept"}:
+        return
+    if event.account is not None:
+        _mark_applied(db, event, apply_account_event(db, event))
         return
     if event.event_type.startswith("payout."):  # of the account, and so of no payment
         _mark_applied(db, event, look_at_payout(db, event))
@@ -95,6 +99,8 @@ def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | No
         event = inbox.read(tx, msg.event_id)
         if event is None:
             raise GiveUp(f"the inbox holds no event {msg.event_id}")
+        if event.account is not None:
+            return event, None
         owner = payments.find_by_intent(tx, event.payment_intent_id) if event.payment_intent_id else None
         if owner is None and event.charge_id is not None:
             owner = payments.find_by_charge(tx, event.charge_id)

@@ -3,6 +3,7 @@
 #
 #   setup.sh environment PYTHON VENV   the virtual environment with the locked packages and the `fleet` command
 #   setup.sh rabbitmq                  rabbitmq-server, through apt when we may
+#   setup.sh chain                     the local chain and the contract's compiler, from npm where it is there
 #   setup.sh chromium                  the browser for tests of the console, through apt when we may; else they are skipped
 #   setup.sh prometheus                promtool, prometheus and amtool for the tests of the alerts, in the same way
 set -eu
@@ -11,6 +12,7 @@ main() {
     case "$1" in
     environment) make_environment "$2" "$3" ;;
     rabbitmq) have_rabbitmq || install_rabbitmq ;;
+    chain) have_chain || install_chain ;;
     chromium) have_chromium || install_chromium ;;
     prometheus) have_prometheus || install_prometheus ;;
     esac
@@ -51,6 +53,26 @@ install_rabbitmq() {
     may_install || stop "RabbitMQ is missing. Install it (Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq), or set RABBITMQ_URL to a broker that runs elsewhere."
     echo "Installing rabbitmq-server (the machine's own service is not started) ..."
     install_packages rabbitmq-server
+}
+
+# Exactly what the lock names, and new when it has changed.
+have_chain() {
+    cmp -s deploy/chain/package-lock.json .local/chain/package-lock.json && [ -d .local/chain/node_modules ]
+}
+
+# Its binary is one of the locked packages; no script of any package runs.
+install_chain() {
+    if ! command -v npm >/dev/null; then
+        echo "No npm here: the fleet runs without a chain. Tokens wait, and their tests are skipped."
+        return
+    fi
+    echo "Installing the local chain and the contract's compiler into .local/chain ..."
+    rm -rf .local/chain && mkdir -p .local/chain
+    cp deploy/chain/package.json deploy/chain/package-lock.json .local/chain/
+    npm ci --prefix .local/chain --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || {
+        rm -rf .local/chain
+        echo "npm could not install it: the fleet runs without a chain. Tokens wait, and their tests are skipped."
+    }
 }
 
 have_chromium() {

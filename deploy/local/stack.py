@@ -1,4 +1,4 @@
-"""The one-machine stack: PostgreSQL, Valkey and RabbitMQ, started together, and the environment the fleet needs.
+"""The one-machine stack: PostgreSQL, Valkey, RabbitMQ and a chain, and the environment that the fleet needs.
 
     with Stack(directory) as stack:
         subprocess.run(..., env={**os.environ, **stack.environment()})
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.local.api import Api
+from deploy.local.chain import Chain
 from deploy.local.console import Console
 from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
@@ -26,13 +27,14 @@ from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import RabbitMQ
 from deploy.local.server import Server, ServerFailedError
 from deploy.local.valkey import Valkey
-from messages.webhooks import WANTED
+from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS
 from outbox.sealing import pair_from_seed
 
 CLONE = Path(__file__).resolve().parents[2]
 TAKEN_FROM_OUTSIDE = (
     *("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "RABBITMQ_URL"),
     *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS"),
+    *("CHAIN_RPC_URLS", "CHAIN_ID", "CHAIN_CONTRACT", "CHAIN_SIGNER_KEY_FILE"),
 )
 
 
@@ -45,6 +47,7 @@ class Stack:
         self.postgres = Postgres(self.directory, self.memory)
         self.valkey = Valkey(self.directory, self.memory)
         self.rabbitmq = RabbitMQ(self.directory, self.memory)
+        self.chain = Chain(self.directory, self.memory)
         self.console = Console(self.directory, self.memory)
         self._api = Api(self.directory, self.memory)
         self._outside = {name: outside[name] for name in TAKEN_FROM_OUTSIDE if outside.get(name)}
@@ -60,6 +63,8 @@ class Stack:
             own.append(self.postgres)
         if "RABBITMQ_URL" not in self._outside:
             own.append(self.rabbitmq)
+        if self.chain.is_there and "CHAIN_RPC_URLS" not in self._outside:
+            own.append(self.chain)
         return own
 
     @property
@@ -74,7 +79,10 @@ class Stack:
             "STRIPE_EMULATOR_WEBHOOK_ENDPOINT": endpoint,
             "STRIPE_EMULATOR_WEBHOOK_SECRET": self.memory.secret("stripe_webhook"),
             # As a real endpoint should be: each event costs a request and two transactions, also when nobody needs it.
-            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED)),
+            "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED | WANTED_OF_ACCOUNTS)),
+            # As at Stripe: what happens in connected accounts is told to an endpoint, and under a secret, of its own.
+            "STRIPE_EMULATOR_CONNECT_WEBHOOK_ENDPOINT": endpoint,
+            "STRIPE_EMULATOR_CONNECT_WEBHOOK_SECRET": self.memory.secret("stripe_connect_webhook", prefix="whsec_"),
         }
 
     def start(self) -> None:
@@ -111,6 +119,7 @@ class Stack:
         """All settings of all processes on this machine; can be asked before the start and from another process."""
         own = {"APP_ENV": "local", **self._addresses(), **self._stripe(), **self._intake(), **self._metrics()}
         own |= self._seal() | self.console.environment() | self._api.environment()
+        own |= {} if "CHAIN_RPC_URLS" in self._outside else self.chain.environment()
         return {**own, **self._outside}
 
     @property
@@ -133,7 +142,9 @@ class Stack:
         port = self.memory.port("stripe")
         return {
             "STRIPE_SECRET_KEY": self.memory.secret("stripe_key", prefix="sk_test_"),
-            "STRIPE_WEBHOOK_SECRETS": self.memory.secret("stripe_webhook", prefix="whsec_"),
+            "STRIPE_WEBHOOK_SECRETS": ",".join(
+                self.memory.secret(name, prefix="whsec_") for name in ("stripe_webhook", "stripe_connect_webhook")
+            ),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
             # The emulator limits nobody until it is told to; Stripe's own figures would make a bench measure our brake.
             "STRIPE_REQUESTS_PER_SECOND": "2000",

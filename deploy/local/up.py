@@ -26,9 +26,11 @@ from deploy.local.program import Program
 from deploy.local.server import Server, ServerFailedError
 from deploy.local.stack import CLONE, Stack
 from deploy.local.supervisor import Supervisor
+from messages.queue_classes import queue_classes
 
 START_SECONDS = 120.0
 STOP_SECONDS = 120.0
+THREADS = 8  # of one worker process, as in the Procfile and the manifests
 
 
 def up(scale: Mapping[str, int], detach: bool) -> int:
@@ -94,9 +96,9 @@ def emulator_of(stack: Stack) -> list[Program]:
 
 def procfile_programs(stack: Stack, scale: Mapping[str, int]) -> list[Program]:
     """One program a line, or as many as `scale` says, then numbered."""
-    lines = parse_procfile((CLONE / "Procfile").read_text()).processes
+    lines = lines_for(parse_procfile((CLONE / "Procfile").read_text()).processes, scale)
     if unknown := set(scale) - set(lines):
-        raise ServerFailedError(f"--scale names {', '.join(sorted(unknown))}; the Procfile has {', '.join(lines)}")
+        raise ServerFailedError(f"--scale names {', '.join(sorted(unknown))}; there are {', '.join(lines)}")
     programs = []
     for name, line in lines.items():
         count = scale.get(name, 1)
@@ -106,6 +108,16 @@ def procfile_programs(stack: Stack, scale: Mapping[str, int]) -> list[Program]:
             for each in names
         ]
     return programs
+
+
+def lines_for(procfile: Mapping[str, str], scale: Mapping[str, int]) -> dict[str, str]:
+    """The Procfile; whoever scales a class of queues gets a line for each class in the place of the one for all."""
+    classes = queue_classes()
+    if not classes.keys() & scale.keys():
+        return dict(procfile)
+    worker = f"python -m workers.main --processes 1 --threads {THREADS}"
+    each = {name: f"{worker} --queue-class {name}" for name in classes}
+    return {name: line for name, line in procfile.items() if name != "workers"} | each
 
 
 def health_of(stack: Stack, program: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 message that drains it, in one transaction.
 
 Whose it is comes from the metadata we put on every object we create; an event without it is still kept, and the worker
-looks for its payment. Harmless twice: the event's id is the inbox's key, and a duplicate appends nothing.
+looks for its payment. In an account that is not ours others write the metadata, so an event of one belongs to nobody.
+Harmless twice: the event's id is the inbox's key, and a duplicate appends nothing.
 """
 
 from datetime import UTC, datetime
@@ -14,18 +15,18 @@ from db.session import Database
 from messages import trace
 from messages.ids import PaymentId, TenantId
 from messages.redaction import redact_event
-from messages.webhooks import WANTED, WebhookReceived
+from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS, WebhookReceived
 from outbox.append import append_traced
 from stripe_client.snapshots import VerifiedEvent
 
 
 def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> bool:
     """Store the event, and queue its draining when the book must act on it; False when it was here before."""
-    wanted = event.event_type in WANTED
-    tenant_id = _uuid(event.metadata.get("tenant_id"))
+    wanted = event.event_type in (WANTED if event.account is None else WANTED_OF_ACCOUNTS)
+    tenant_id = _tenant_id(event)
     entry = InboxEvent(
         event_id=event.event_id,
-        tenant_id=TenantId(tenant_id) if tenant_id else None,
+        tenant_id=tenant_id,
         payment_id=_payment_id(event),
         event_type=event.event_type,
         object_id=event.object_id,
@@ -60,8 +61,13 @@ def _trace_id(event: VerifiedEvent) -> str:
 
 
 def _payment_id(event: VerifiedEvent) -> PaymentId | None:
-    found = _uuid(event.metadata.get("payment_id"))
+    found = _uuid(event.metadata.get("payment_id")) if event.account is None else None
     return PaymentId(found) if found else None
+
+
+def _tenant_id(event: VerifiedEvent) -> TenantId | None:
+    found = _uuid(event.metadata.get("tenant_id")) if event.account is None else None
+    return TenantId(found) if found else None
 
 
 def _uuid(text: str | None) -> UUID | None:

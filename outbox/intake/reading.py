@@ -7,14 +7,21 @@ from pydantic import ValidationError
 
 from messages import trace
 from messages.base import CloudEvent, dataschema
+from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import TenantId
-from messages.orders import EventCancelled, OrderCancelled, OrderPlaced, RefundOfOrderRequested
+from messages.orders import EventCancelled, EventScheduled, OrderCancelled, OrderPlaced, RefundOfOrderRequested
 from messages.queues import LARGEST_ORDER_BYTES
+from messages.resales import OrderResold
 from outbox.intake.offers import Offer, Unreadable
 
-Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled
-WORDS: dict[str, type[OrderPlaced] | type[RefundOfOrderRequested] | type[OrderCancelled] | type[EventCancelled]] = {
-    word.event_type: word for word in (OrderPlaced, RefundOfOrderRequested, OrderCancelled, EventCancelled)
+GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
+Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupWish
+WORDS: dict[str, type[OrderPlaced | Wish]] = {
+    word.event_type: word
+    for word in (
+        *(OrderPlaced, OrderResold, RefundOfOrderRequested, OrderCancelled, EventCancelled, EventScheduled),
+        *(GroupOpened, GroupSharePaidWith, GroupToppedUp, GroupCancelled),
+    )
 }
 
 

@@ -22,7 +22,7 @@ def add_pause(tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds:
 def lift_pause(pause_id: UUID, how: Manner) -> None:
     with desk(how.operator) as at:
         pausing.lift(at, pause_id, reason=why(how))
-    told({"pause_id": pause_id}, "Lifted; what waits comes back within five minutes.", how)
+    told({"pause_id": pause_id}, "Lifted; what waits comes back within a minute.", how)
 
 
 @troubles()

@@ -11,10 +11,12 @@ from db.timeline import Happening, Heading
 from outbox.ops import tables, words
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, table
+from outbox.ops.timeline_shares import SENTENCES_OF_SHARES
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
-    **{"refund": "bold", "wish": "yellow", "event": "cyan", "dispute": "red", "warning": "red"},
+    **{"refund": "bold", "group": "bold", "token": "bold", "wish": "yellow", "event": "cyan"},
+    **{"dispute": "red", "warning": "red"},
     **{"webhook": "magenta", "failure": "red", "outbox": "yellow", "dead letter": "red", "replay": "yellow"},
 }
 
@@ -127,6 +129,18 @@ def _refund(to: str, of: dict[str, Any]) -> str:
     return "\n".join([move, *details])
 
 
+def _token(to: str, of: dict[str, Any]) -> str:
+    move = f"token {of['from_state']} -> {to}" if of["from_state"] else f"token {to}"
+    details = filter(None, [of["reason"], f"ticket {of['ticket_id']}", f"token {of['token_id']}"])
+    return "\n".join([move, *details])
+
+
+def _group(to: str, of: dict[str, Any]) -> str:
+    who = f"share of {of['member']}" if of["member"] else "group"
+    move = f"{of['from_state']} -> {to}" if of["from_state"] else to
+    return f"{who} {move}" + (f": {of['reason']}" if of["reason"] else "") + f"\ngroup {of['group_id']}"
+
+
 def _event(what: str, of: dict[str, Any]) -> str:
     return f"{what} {'waits to be told' if of['waits'] else 'told'}"
 
@@ -221,10 +235,13 @@ def _operator(action: str, of: dict[str, Any]) -> str:
 
 
 _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
+    **SENTENCES_OF_SHARES,
     "intake": _intake,
     "state": _state,
     "wish": _wish,
     "refund": _refund,
+    "token": _token,
+    "group": _group,
     "event": _event,
     "call": _call,
     "attempt": _attempt,

@@ -6,9 +6,7 @@ import sys
 
 from deploy.local.stack import CLONE
 
-# 29 (poison) is left to the long form and to tests/faults/test_poison.py: under this load one body of seven, a charge
-# with another payload, did not show as a dead letter within a minute, and it is not known yet why.
-CASES = {"1b", "3", "3b", "14a", "21", "23", "26", "31"}
+CASES = {"1b", "3", "3b", "14a", "21", "23", "26", "29", "31"}
 
 
 def test_a_few_faults_under_load_end_clean_and_quiet() -> None:

@@ -1,13 +1,29 @@
 """The states of a payment: Python and the database hold the same table, and the database alone is enough (M7)."""
 
 import re
+from enum import StrEnum
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from db import payments
-from db.lifecycle import DISPUTE_MOVES, PAYMENT_MOVES, REFUND_MOVES, DisputeStatus, PaymentState, RefundState
+from db.lifecycle import (
+    DISPUTE_MOVES,
+    GROUP_MOVES,
+    MEMBER_MOVES,
+    MINT_MOVES,
+    PAYMENT_MOVES,
+    REFUND_MOVES,
+    SLOT_MOVES,
+    DisputeStatus,
+    GroupState,
+    MemberState,
+    MintState,
+    PaymentState,
+    RefundState,
+    SlotState,
+)
 from db.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants import Tenant
@@ -47,6 +63,18 @@ def test_the_table_of_a_disputes_moves_equals_the_rows_of_legal_moves(owner: psy
     assert set(rows) == ours
 
 
+@pytest.mark.parametrize(
+    ("subject", "moves"),
+    [("group", GROUP_MOVES), ("group_member", MEMBER_MOVES), ("mint", MINT_MOVES), ("slot", SLOT_MOVES)],
+)
+def test_the_tables_of_a_groups_moves_equal_the_rows_of_legal_moves(
+    owner: psycopg.Connection, subject: str, moves: dict[StrEnum, frozenset[StrEnum]]
+) -> None:
+    rows = owner.execute("SELECT from_state, to_state FROM legal_moves WHERE subject = %s", [subject]).fetchall()
+
+    assert set(rows) == {(origin.value, target.value) for origin, targets in moves.items() for target in targets}
+
+
 @pytest.mark.parametrize("closed", [DisputeStatus.WON, DisputeStatus.WARNING_CLOSED, DisputeStatus.PREVENTED])
 def test_nothing_leads_out_of_a_closed_dispute_but_a_late_win_of_a_lost_one(closed: DisputeStatus) -> None:
     assert DISPUTE_MOVES[closed] == frozenset()
@@ -55,11 +83,18 @@ def test_nothing_leads_out_of_a_closed_dispute_but_a_late_win_of_a_lost_one(clos
 
 
 @pytest.mark.parametrize(
-    ("table", "states"), [("payments", PaymentState), ("refunds", RefundState), ("disputes", DisputeStatus)]
+    ("table", "states"),
+    [
+        ("payments", PaymentState),
+        ("refunds", RefundState),
+        ("disputes", DisputeStatus),
+        ("mints", MintState),
+        ("slots", SlotState),
+        ("groups", GroupState),
+        ("group_members", MemberState),
+    ],
 )
-def test_the_states_equal_the_states_of_the_check(
-    owner: psycopg.Connection, table: str, states: type[PaymentState] | type[RefundState] | type[DisputeStatus]
-) -> None:
+def test_the_states_equal_the_states_of_the_check(owner: psycopg.Connection, table: str, states: type[StrEnum]) -> None:
     checks = owner.execute(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s",
         [table, f"{table}_{'status' if table == 'disputes' else 'state'}_check"],
@@ -165,7 +200,11 @@ def test_a_number_of_the_history_cannot_be_chosen_by_hand(
 
 
 @pytest.mark.parametrize(
-    "table", ["payment_history", "payment_attempts", "message_failures", "dispute_history", "dispute_movements"]
+    "table",
+    [
+        *("payment_history", "payment_attempts", "message_failures", "dispute_history", "dispute_movements"),
+        *("group_history", "group_member_history", "group_attempts", "mint_history"),
+    ],
 )
 @pytest.mark.parametrize("change", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}"])
 def test_what_happened_cannot_be_changed_not_even_by_the_owner(

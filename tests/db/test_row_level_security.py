@@ -1,59 +1,37 @@
 """A tenant reads and writes its own rows only (M8). The tables are computed, so that a forgotten one is named."""
 
-from datetime import UTC, datetime
-from uuid import uuid4
-
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from db import (
-    api_requests,
-    calls,
-    cancellation_steps,
-    cases,
-    charges,
-    dead_letters,
-    dispute_books,
-    disputes,
-    early_warnings,
-    event_cancellations,
-    failures,
-    inbox,
-    ledger,
-    ops_refunds,
-    payments,
-    refunds,
-)
-from db.cases import CaseType
-from db.dead_letters import DeadLetter
-from db.failures import Failure
-from db.inbox import InboxEvent
-from db.lifecycle import DisputeStatus
-from db.ops_refunds import NewOpsRefund
-from db.payments import Attempt, Payment
-from db.refunds import NewRefund
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from db.tenants import Tenant
-from messages.ids import TicketId
-from messages.money import Money
 from tests import factories
 from tests.conftest import Book
+from tests.db.leaving import leave_a_row_everywhere, leave_settings
+from tests.db.test_logins import MAY_BECOME
 
 MONEY = (
     "orders", "payments", "payment_history", "calls", "payment_attempts", "charges", "ledger_accounts",
     "ledger_journals", "ledger_entries", "refunds", "refund_history", "refund_tickets", "dispute_history",
-    "dispute_movements", "early_fraud_warnings",
+    "dispute_movements", "early_fraud_warnings", "groups", "group_members", "group_tickets", "group_attempts",
+    "group_history", "group_member_history", "purchase_limits",
 )  # fmt: skip
 ROLES = ("fleet", "fleet_tenant", "fleet_system", "fleet_ops")
+LOGINS = {"fleet", *MAY_BECOME}
 # A row copied from another tenant must fail because of whose it is, not because of the state it is in.
 AS_NEW = {
     "payments": {"state": "requested", "history_seq": 1},
     "refunds": {"state": "requested", "history_seq": 1},
     "disputes": {"history_seq": 1},
+    "mints": {"state": "queued", "history_seq": 1},
+    "groups": {"state": "open", "history_seq": 1},
+    "group_members": {"state": "invited", "history_seq": 1, "payment_id": None},
+    "transfers": {"state": "requested"},
+    "transfer_reversals": {"state": "requested"},
 }
 
 
@@ -63,6 +41,7 @@ def neighbour(db: Database, owner: psycopg.Connection, tenant: Tenant) -> Tenant
     other = factories.tenant(owner)
     for each in (tenant, other):
         leave_a_row_everywhere(db, each)
+        leave_settings(owner, each)
     return other
 
 
@@ -178,8 +157,10 @@ def test_the_roles_cannot_go_around_row_level_security(owner: psycopg.Connection
         "SELECT tableowner, tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner <> 'fleet_owner'"
     ).fetchall()
 
-    assert {row[:3] for row in roles} == {(role, False, False) for role in ROLES}
-    assert next(row[3] for row in roles if row[0] == "fleet") is False
+    assert {name for name, *_ in roles} >= set(ROLES)
+    assert all((row[1], row[2]) == (False, False) for row in roles)
+    logins = {row[0]: row[3] for row in roles if row[0] in LOGINS}
+    assert logins == dict.fromkeys(LOGINS, False), "a login inherits nothing: it must become a role to see anything"
     assert owned == []
 
 
@@ -250,56 +231,3 @@ def insert(tx: Tx, owner: psycopg.Connection, table: str, row: dict[str, object]
     names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
     statement = sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM jsonb_populate_record(NULL::{0}, %s)")
     tx.execute(statement.format(sql.Identifier(table), names), [Jsonb(row)])
-
-
-def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
-    payment = factories.requested(db, tenant)
-    intent, charge, message_id = f"pi_{uuid4().hex}", f"ch_{uuid4().hex}", uuid4()
-    with db.transaction(tenant.tenant_id) as tx:
-        payments.begin_charging(tx, payment.payment_id, platform_fee_minor=0, by="test")
-        call = calls.begin(tx, operation="test", subject_id=payment.payment_id, request={})
-        attempt = Attempt(call.call_id, "charged")
-        payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=0, attempt=attempt, by="test")
-        charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=payment.amount_minor)
-        given = (payment.payment_id, payment.amount, [TicketId(uuid4())], "duplicate", "", "api", f"key-{message_id}")
-        refunds.request(tx, NewRefund(*given, by="test"))
-        entries = ledger.stripe_fee_entries(payment.amount)
-        ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
-        answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
-        api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
-        leave_a_dispute(tx, payment)
-        reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
-        failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
-        cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
-        run, _ = event_cancellations.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
-        cancellation_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
-    wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
-    with db.ops_transaction() as tx:
-        ops_refunds.ask(tx, wish, awaits_approval=False)
-    event = InboxEvent(
-        event_id=f"evt_{uuid4().hex}",
-        tenant_id=tenant.tenant_id,
-        payment_id=payment.payment_id,
-        event_type="test",
-        object_id=intent,
-        account=None,
-        api_version=None,
-        livemode=False,
-        payload={},
-        state="pending",
-        occurred_at=datetime.now(UTC),
-    )
-    with db.system_transaction() as tx:
-        inbox.receive(tx, event)
-        dead_letters.bury(tx, DeadLetter("worker", "a reason", "{}", message_id.bytes, tenant_id=tenant.tenant_id))
-
-
-def leave_a_dispute(tx: Tx, payment: Payment) -> None:
-    dispute_id, now, amount = f"dp_{uuid4().hex}", datetime.now(UTC), payment.amount
-    seen = disputes.Seen(dispute_id, "ch_1", amount, "fraudulent", DisputeStatus.NEEDS_RESPONSE, now, None, now)
-    disputes.record(tx, payment.payment_id, seen, stage="chargeback", submitted=False, by="test")
-    nothing = Money(0, amount.currency)
-    taken = dispute_books.Movement(f"txn_{uuid4().hex}", "dispute", -amount, -amount, nothing)
-    dispute_books.record(tx, dispute_id, taken)
-    of_warning = (payment.payment_id, "ch_1", "misc", True, "leave", "the venue's policy", None, now)
-    early_warnings.record(tx, early_warnings.EarlyWarning(f"issfr_{uuid4().hex}", *of_warning))

@@ -54,7 +54,16 @@ def judge_of_all_answers() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
     directory = tmp_path_factory.mktemp("emulator")
-    options = ("--seed", "1", "--async-capture-delay-ms", "100", "--webhook-retry-seconds", "0.2,0.4,0.8")
+    options = (
+        "--seed",
+        "1",
+        "--verify-ledger",
+        "1",
+        "--async-capture-delay-ms",
+        "100",
+        "--webhook-retry-seconds",
+        "0.2,0.4,0.8",
+    )
     with (
         Ownership(directory),
         EmulatorProcess.start(directory / "stripe.sqlite3", "test-token", *options) as process,

@@ -16,6 +16,7 @@ PAYMENT = {
     "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
 }
 WEBHOOK = ("--webhook-endpoint", "http://127.0.0.1:1/nobody", "--webhook-secret", "whsec_known")
+CONNECT = ("--connect-webhook-endpoint", "http://127.0.0.1:1/nobody", "--connect-webhook-secret", "whsec_connect")
 
 
 def _client(emulator: EmulatorProcess) -> stripe.StripeClient:
@@ -35,14 +36,14 @@ def _pay_until_dead(emulator: EmulatorProcess, answered: dict[str, str], dead: E
 
 def test_a_kill_in_full_flight_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     database, answered, dead = tmp_path / "stripe.sqlite3", {}, Event()
-    first = EmulatorProcess.start(database, "token", "--seed", "3", *WEBHOOK)
+    first = EmulatorProcess.start(database, "token", "--seed", "3", *WEBHOOK, *CONNECT)
     paying = Thread(target=_pay_until_dead, args=(first, answered, dead))
     paying.start()
     while len(answered) < 50:
         pass
     first.kill()
     paying.join()
-    with EmulatorProcess.start(database, "token", "--seed", "3", *WEBHOOK) as second:
+    with EmulatorProcess.start(database, "token", "--seed", "3", *WEBHOOK, *CONNECT) as second:
         client, control = _client(second), second.control()
         for key, intent in answered.items():
             again = client.v1.payment_intents.create(params=PAYMENT, options={"idempotency_key": key})
@@ -52,7 +53,7 @@ def test_a_kill_in_full_flight_loses_nothing_that_was_answered(tmp_path: Path) -
         assert set(answered.values()) <= set(charged)
         assert len(charged) == len(set(charged)) <= len(answered) + 1
         assert control.summary()["ledger_errors"] == []
-        assert len(client.v1.webhook_endpoints.list().data) == 1, "the start options make the same endpoint once"
+        assert len(client.v1.webhook_endpoints.list().data) == 2, "the start options make the same endpoints once"
 
 
 def test_clock_and_waiting_work_survive(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from deploy.local.stripe.control import EmulatorControl
+from deploy.local.stripe.control import ControlRefusedError, EmulatorControl
 
 Pay = Callable[..., stripe.PaymentIntent]
 DAY_SECONDS = 24 * 3600
@@ -45,6 +45,20 @@ def test_a_reversal_brings_money_back_on_both_sides(
     told = [(effect["kind"], effect["amount"]) for effect in control.effects()]
     assert told == [("transfer", 1000), ("transfer_reversal", 300), ("transfer_reversal", 700)]
     assert control.summary()["ledger_errors"] == []
+
+
+def test_no_bank_fails_a_reversal_and_no_buyer_disputes_a_transfer(
+    sent: stripe.Transfer, client: stripe.StripeClient, control: EmulatorControl, venue: str
+) -> None:
+    made = client.v1.transfers.reversals.create(sent.id, params={"amount": 300})
+    with pytest.raises(ControlRefusedError, match="succeeded"):
+        control.finish_refund(str(made.destination_payment_refund), "fail", account=venue)
+    with pytest.raises(ControlRefusedError, match="no such paid charge"):
+        control.dispute(str(sent.destination_payment), account=venue)
+    given: Any = {"charge": sent.destination_payment}
+    with pytest.raises(stripe.APIError) as refusal:
+        client.v1.refunds.create(params=given, options={"stripe_account": venue})
+    assert refusal.value.http_status == 501
 
 
 def test_reversals_stay_within_their_transfer(sent: stripe.Transfer, client: stripe.StripeClient) -> None:

@@ -80,6 +80,8 @@ def test_a_transfer_from_a_charge_is_accepted_at_once_and_available_with_it(
     intent = pay(capture_method="automatic", transfer_group="order_9")
     made = send(900, source_transaction=intent.latest_charge, transfer_group="ignored")
     assert (made.transfer_group, made.source_transaction) == ("order_9", intent.latest_charge)
+    (grouped,) = client.v1.charges.list(params={"transfer_group": "order_9"}).data
+    assert grouped.id == intent.latest_charge
     assert (_balance(client), _balance(client, venue)) == ((0, 41), (0, 900))
     control.advance_clock(2 * DAY_SECONDS)
     assert (_balance(client), _balance(client, venue)) == ((41, 0), (900, 0))
@@ -158,6 +160,7 @@ def test_transfers_are_listed_by_group_and_destination(
     found = client.v1.transfers.list
     assert [one.id for one in found(params={"transfer_group": "order_0"}).data] == [made[4], made[2], made[0]]
     assert [one.id for one in found(params={"destination": other}).data] == [made[4]]
+    assert client.v1.charges.list(params={"transfer_group": "order_0"}).data == []
     both = found(params={"transfer_group": "order_0", "destination": venue, "limit": 1})
     assert [one.id for one in both.auto_paging_iter()] == [made[2], made[0]]
 

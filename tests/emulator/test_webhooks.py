@@ -1,5 +1,6 @@
 """Deliveries: signed over the exact bytes, repeated until 2xx, and disturbed on order."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -153,6 +154,28 @@ def test_a_connect_endpoint_gets_the_events_of_accounts(
     pay(account=venue)
     receiver.wait_for(1)
     assert json.loads(receiver.came[0][0])["account"] == venue
+
+
+def test_a_transfer_is_told_on_its_two_sides_with_two_secrets(
+    client: stripe.StripeClient, control: EmulatorControl, receiver: Receiver, venue: str
+) -> None:
+    ours = _endpoint(client, receiver.url, "transfer.*", "transfer.created", "payout.created")
+    theirs = _endpoint(client, receiver.url, "payment.created", "payout.created", connect=True)
+    control.adjust_balance(1000)
+    client.v1.transfers.create(params={"amount": 400, "currency": "usd", "destination": venue})
+    control.pay_out(venue)
+    receiver.wait_for(3)
+    told = {}
+    for body, signature in receiver.came:
+        for endpoint in (ours, theirs):
+            with contextlib.suppress(stripe.SignatureVerificationError):
+                event = stripe.Webhook.construct_event(body, signature, str(endpoint.secret))
+                told[event.type] = (endpoint.id, getattr(event, "account", None))
+    assert told == {
+        "transfer.created": (ours.id, None),
+        "payment.created": (theirs.id, venue),
+        "payout.created": (theirs.id, venue),
+    }
 
 
 def test_a_duplicate_has_the_same_id_and_a_twin_another(

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 import time
 from collections.abc import Callable
 
@@ -43,6 +44,25 @@ def test_every_answer_names_its_request_and_the_emulator(pay: Pay) -> None:
     assert headers["Idempotency-Key"] == "names"
     assert headers["Stripe-Version"] == "2026-10-28.endive"
     assert headers["X-Stripe-Emulator"]
+
+
+def test_a_request_whose_sender_dies_before_its_body_is_whole_has_no_effect(
+    emulator: EmulatorProcess, client: stripe.StripeClient, pay: Pay
+) -> None:
+    held = pay(capture_method="manual")
+    path = f"/v1/payment_intents/{held.id}/capture"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_test_x\r\nIdempotency-Key: torn"
+    with socket.create_connection(("127.0.0.1", int(emulator.base_url.rpartition(":")[2]))) as sender:
+        sender.sendall(f"{head}\r\nContent-Length: 21\r\n\r\n".encode())
+        sender.shutdown(socket.SHUT_WR)
+        while sender.recv(65536):
+            continue
+
+    captured = client.v1.payment_intents.capture(
+        held.id, params={"amount_to_capture": 100}, options={"idempotency_key": "torn"}
+    )
+
+    assert captured.amount_received == 100
 
 
 def test_another_api_version_is_refused(client: stripe.StripeClient) -> None:
@@ -97,7 +117,7 @@ def test_unknown_urls_are_404_and_unbuilt_ones_501(client: stripe.StripeClient) 
     with pytest.raises(stripe.InvalidRequestError) as unknown:
         client.raw_request("get", "/v1/moon_phases")
     with pytest.raises(stripe.APIError) as unbuilt:
-        client.v1.topups.list()
+        client.v1.reviews.list()
     assert unknown.value.http_status == 404
     assert (unbuilt.value.http_status, unbuilt.value.error.code) == (501, "emulator_not_implemented")
 

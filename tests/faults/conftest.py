@@ -9,7 +9,7 @@ from deploy.local.stack import Stack
 from tests.journeys.fleet import Fleet
 from tests.journeys.fresh import Fleets, lend
 
-IMPATIENT = {"SWEEP_AFTER_SECONDS": "0.5", "STRIPE_READ_TIMEOUT_SECONDS": "1"}
+IMPATIENT = {"SWEEP_AFTER_SECONDS": "0.5", "STRIPE_READ_TIMEOUT_SECONDS": "1", "EVENT_SWEEP_SETTLE_SECONDS": "1"}
 
 
 @pytest.fixture(scope="module")

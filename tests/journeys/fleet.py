@@ -50,11 +50,12 @@ from tests.workers.reconciling import cases_of, reconcile_now
 from workers.verify import Asked, verify
 from workers.verify_report import Report
 
-# All but people's pages, whose own tests run them (tests/outbox/console).
-NEEDED = sorted(PROCFILE.keys() - {"console"})
+# All but people's pages and the chain's process, whose own tests run them (tests/outbox/console, tests/minting).
+NEEDED = sorted(PROCFILE.keys() - {"console", "minter"})
 AS_FAST_AS_IT_GOES = 1e9
 _STRIPE_KEY = "sk_test_journeys12345"
 _WEBHOOK_SECRET = "whsec_journeys0123456789abcdef"
+_CONNECT_SECRET = "whsec_connect0123456789abcdef"
 _WEBHOOK_RETRIES = "0.2,0.4,0.8" + ",1" * 60
 
 
@@ -125,7 +126,7 @@ class Fleet(Processes, Book):
             "RABBITMQ_URL": self.stack.rabbitmq.url,
             "REDIS_URL": self.stack.valkey.url,
             "STRIPE_SECRET_KEY": _STRIPE_KEY,
-            "STRIPE_WEBHOOK_SECRETS": _WEBHOOK_SECRET,
+            "STRIPE_WEBHOOK_SECRETS": f"{_WEBHOOK_SECRET},{_CONNECT_SECRET}",
             "STRIPE_API_BASE": f"http://127.0.0.1:{self._stripe_port}",
             "INTAKE_HTTP_PORT": str(self._http_port),
             "PROMETHEUS_MULTIPROC_DIR": str(self.directory / "metrics"),
@@ -140,6 +141,8 @@ class Fleet(Processes, Book):
             "--async-capture-delay-ms": "100",
             "--webhook-endpoint": f"http://127.0.0.1:{self._http_port}/webhooks/stripe",
             "--webhook-secret": _WEBHOOK_SECRET,
+            "--connect-webhook-endpoint": f"http://127.0.0.1:{self._http_port}/webhooks/stripe",
+            "--connect-webhook-secret": _CONNECT_SECRET,
             "--webhook-retry-seconds": _WEBHOOK_RETRIES,
             "--refunds-beyond-balance": "overdraw",
         }
@@ -171,11 +174,7 @@ class Fleet(Processes, Book):
 
     def put(self, queue: str, *bodies: bytes) -> None:
         """Put bytes straight on a queue, past the outbox, as nobody should."""
-        connection = pika.BlockingConnection(pika.URLParameters(self.stack.rabbitmq.url))
-        channel = connection.channel()
-        for body in bodies:
-            channel.basic_publish("", queue, body)
-        connection.close()
+        self.stack.rabbitmq.put(*((queue, body) for body in bodies))
 
     def sweep(self) -> None:
         """What the scheduler does every half minute, now."""

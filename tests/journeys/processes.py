@@ -4,6 +4,7 @@ A process that ends by itself (a crash point, a kill) is started again at once, 
 tests end, also by SIGKILL, a guard ends every process that was started here (deploy/local/ownership.py).
 """
 
+import contextlib
 import shlex
 import subprocess
 import sys
@@ -73,6 +74,16 @@ class Processes:
         left = processes.session_of(process.pid)
         assert not left, f"{name} left {left} behind"
         return code
+
+    def stop_and_lose_patience(self, name: str, grace_seconds: float) -> None:
+        """SIGTERM, and SIGKILL to all of it when the grace is over, as a platform does; it stays down."""
+        with self._lock:
+            process = self._running.pop(name)
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_seconds)
+        processes.kill(processes.session_of(process.pid))
+        process.wait()
 
     def kill(self, name: str, *, for_good: bool = False) -> None:
         """SIGKILL to the process and all its children at once; the supervisor brings it back, unless `for_good`."""

@@ -6,6 +6,7 @@ from uuid import UUID
 import psycopg
 
 from deploy.local.stripe.control import EmulatorControl
+from messages.queues import NOTIFICATION_QUEUE
 from outbox import topology
 from workers.verify import Asked
 
@@ -21,7 +22,8 @@ _COUNTS = """
     SELECT
         (SELECT count(*) FROM payments WHERE state IN ('requested', 'charging')) AS "payments moving",
         -- A retry that is due later, of a payment that is settled meanwhile, will find nothing to do.
-        (SELECT count(*) FROM outbox o WHERE due_at <= clock_timestamp() OR NOT EXISTS (
+        -- Nor does a group whose deadline or reminder is still to come.
+        (SELECT count(*) FROM outbox o WHERE due_at <= clock_timestamp() OR kind <> 'group' AND NOT EXISTS (
             SELECT FROM payments p
             WHERE p.payment_id = o.ordering_key AND p.state IN ('succeeded', 'failed', 'canceled'))) AS "outbox rows",
         (SELECT count(*) FROM webhook_inbox WHERE state IN ('pending', 'unmatched')) AS "events waiting",
@@ -46,7 +48,9 @@ def moving(asked: Asked, owner_url: str, control: EmulatorControl, rabbitmq_url:
     said = [f"{count} {what}" for what, count in found.items() if count]
     if said:
         return said
-    return [f"{depth} in {name}" for name, depth in topology.depths(rabbitmq_url).items() if depth > 0]
+    depths = topology.depths(rabbitmq_url)
+    del depths[NOTIFICATION_QUEUE]  # no notification service runs here
+    return [f"{depth} in {name}" for name, depth in depths.items() if depth > 0]
 
 
 def _in_the_book(asked: Asked, owner_url: str) -> dict[str, int]:

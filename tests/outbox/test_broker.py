@@ -4,14 +4,17 @@ import json
 from collections.abc import Iterator
 from uuid import uuid4
 
-import pika
 import pytest
+from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.local.stack import Stack
 from outbox import topology
 from outbox.broker import FleetBroker, FleetConsumer
+from tests import queues
+from tests.waiting import until
 
 TIMEOUT_MS = 5_000
+DRAMATIQ_ASKS_FOR = 16  # with eight threads
 
 
 @pytest.fixture
@@ -30,8 +33,7 @@ def consumer(stack: Stack) -> Iterator[FleetConsumer]:
 def test_a_message_that_names_another_queue_is_settled_where_it_came_from(
     stack: Stack, consumer: FleetConsumer, claimed: str
 ) -> None:
-    fields = {"queue_name": claimed, "actor_name": "charge", "args": [], "kwargs": {}, "options": {}}
-    publish(stack, "lookups", json.dumps({**fields, "message_id": str(uuid4()), "message_timestamp": 1}).encode())
+    stack.rabbitmq.put(("lookups", message_of(claimed)))
 
     message = next(consumer)
 
@@ -40,7 +42,24 @@ def test_a_message_that_names_another_queue_is_settled_where_it_came_from(
     assert not consumer.known_tags
 
 
-def publish(stack: Stack, queue: str, body: bytes) -> None:
-    connection = pika.BlockingConnection(pika.URLParameters(stack.rabbitmq.url))
-    connection.channel().basic_publish("", queue, body)
-    connection.close()
+@pytest.mark.parametrize(("queue", "held"), [("captures", 8), ("reconciliation", 2)])
+def test_a_worker_holds_no_more_than_its_threads_can_work_on(
+    stack: Stack, channel: BlockingChannel, queue: str, held: int
+) -> None:
+    topology.declare(stack.rabbitmq.url)
+    stack.rabbitmq.put(*[(queue, message_of(queue))] * 20)
+    broker = FleetBroker(stack.rabbitmq.url)
+    broker.declare_queue(queue)
+
+    consumer = broker.consume(queue, prefetch=DRAMATIQ_ASKS_FOR, timeout=TIMEOUT_MS)
+    next(consumer)
+
+    until(lambda: topology.depths(stack.rabbitmq.url)[queue] == 20 - held)
+    consumer.close()
+    broker.close()
+    assert len(queues.wait_for(channel, queue, 20)) == 20
+
+
+def message_of(queue: str) -> bytes:
+    fields = {"queue_name": queue, "actor_name": "charge", "args": [], "kwargs": {}, "options": {}}
+    return json.dumps({**fields, "message_id": str(uuid4()), "message_timestamp": 1}).encode()

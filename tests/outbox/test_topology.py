@@ -8,11 +8,13 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from deploy.local.stripe.process import free_port
-from messages.base import PublicEvent
+from messages.base import Fact
 from messages.queues import (
     DEAD_LETTER_QUEUE,
     DELIVERY_LIMIT,
     EVENTS_EXCHANGE,
+    NOTIFICATION_QUEUE,
+    NOTIFIED,
     ORDER_SERVICE_QUEUE,
     PUBLIC_EVENTS,
     ROUTES,
@@ -27,7 +29,7 @@ WORK_QUEUES = sorted({route.queue for route in ROUTES.values()} | {"fleet.orders
 def test_every_queue_of_the_table_stands_after_declaring(rabbitmq_url: str) -> None:
     depths = topology.depths(rabbitmq_url)
 
-    assert set(WORK_QUEUES) | {"fleet.dead", "order-service.payments"} == set(depths)
+    assert set(WORK_QUEUES) | {"fleet.dead", "order-service.payments", "notification-service.groups"} == set(depths)
     assert set(depths.values()) == {0}
 
 
@@ -141,8 +143,17 @@ def give_back_until_gone(channel: BlockingChannel, queue: str) -> int:
 
 
 @pytest.mark.parametrize("fact", PUBLIC_EVENTS, ids=lambda fact: fact.event_type)
-def test_every_fact_we_tell_has_a_queue_that_keeps_it(channel: BlockingChannel, fact: type[PublicEvent]) -> None:
+def test_every_fact_we_tell_has_a_queue_that_keeps_it(channel: BlockingChannel, fact: type[Fact]) -> None:
     """Nobody else declares one, and an unroutable fact would stay in the outbox for ever."""
     channel.basic_publish(EVENTS_EXCHANGE, fact.event_type, b"a fact", mandatory=True)
 
     assert queues.wait_for(channel, ORDER_SERVICE_QUEUE, 1) == [b"a fact"]
+
+
+@pytest.mark.parametrize("fact", NOTIFIED, ids=lambda fact: fact.event_type)
+def test_what_people_are_written_about_waits_for_the_notification_service(
+    channel: BlockingChannel, fact: type[Fact]
+) -> None:
+    channel.basic_publish(EVENTS_EXCHANGE, fact.event_type, b"a fact", mandatory=True)
+
+    assert queues.wait_for(channel, NOTIFICATION_QUEUE, 1) == [b"a fact"]

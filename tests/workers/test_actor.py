@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 import pytest
+from loguru import logger
 
 from db import session
 from db.session import Database
@@ -132,6 +133,19 @@ def test_a_payload_that_is_no_message_is_a_dead_letter_and_the_handler_never_see
     [letter] = letters(owner)
     assert "the payload is no ChargeRequested" in letter["reason"]
     assert CARD not in letter["payload"]
+
+
+def test_a_payload_that_is_no_message_is_told_in_the_log_once_without_its_content(db: Database) -> None:
+    lines: list[tuple[str, dict[str, Any]]] = []
+    sink = logger.add(lambda line: lines.append((line.record["message"], line.record["extra"])))
+    envelope = new_envelope()
+
+    run(Actor(ChargeRequested, lambda *_: None), {"card": CARD}, envelope, db, None)  # type: ignore[arg-type]
+
+    logger.remove(sink)
+    [(said, about)] = lines
+    assert said == "gave up: the payload is no ChargeRequested: 3 fields are wrong"
+    assert (about["message_id"], about["actor"]) == (envelope.message_id, "charge")
 
 
 @pytest.mark.parametrize("error", [GiveUp(f"card {CARD}"), TryAgain(f"card {CARD}"), ValueError(f"card {CARD}")])

@@ -1,6 +1,7 @@
 """A paused tenant or venue: its charges wait with the reason, its refunds do not, and nothing dies of it."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -14,6 +15,7 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.ids import PaymentId, RefundId
 from messages.payments import ChargeRequested, PaymentLookupRequested
 from messages.refunds import RefundRequested
+from messages.sweeps import SweepDue
 from messages.verdicts import TryLater
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
@@ -22,11 +24,13 @@ from tests.workers.conftest import Ledgers
 from workers import pausing
 from workers.actor import ACTORS, envelope_of, run
 from workers.pausing import refuse_while_paused
+from workers.sweep import sweep
 
 
 @pytest.fixture(autouse=True)
 def _read_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pausing, "READ_EVERY_SECONDS", 0.0)
+    monkeypatch.setenv("APP_ENV", "test")
 
 
 @pytest.fixture
@@ -129,10 +133,61 @@ def test_a_pause_ends_by_its_time_and_by_being_lifted(
     pause()
     with pytest.raises(TryLater):
         refuse_while_paused(db, charge_of(payment))
+    lift_all(db)
+    refuse_while_paused(db, charge_of(payment))
+
+
+def test_what_waited_for_a_pause_comes_back_with_the_sweep_after_it_was_lifted(
+    db: Database, gateway: Gateway, owner: psycopg.Connection, pause: Callable[..., None], payment: Payment
+) -> None:
+    pause()
+    wait_for_the_end(db, gateway, owner, payment)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    assert min(waits(owner)) > 100  # it still holds
+
+    lift_all(db)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+
+    assert max(waits(owner)) < 1
+
+
+def test_what_waits_for_something_else_is_left_and_so_is_all_of_a_tenant_that_is_still_paused(
+    db: Database, gateway: Gateway, owner: psycopg.Connection, pause: Callable[..., None], payment: Payment
+) -> None:
+    pause()
+    wait_for_the_end(db, gateway, owner, payment)
+    lift_all(db)
+    pause(venue=True)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    assert min(waits(owner)) > 100
+
+    lift_all(db)
+    owner.execute("UPDATE outbox SET due_at = due_at + interval '1 second'")  # by another failure than the pause
+    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+
+    assert min(waits(owner)) > 100
+
+
+def wait_for_the_end(db: Database, gateway: Gateway, owner: psycopg.Connection, payment: Payment) -> None:
+    """The charge is delivered, and held back for minutes, because the pause is old."""
+    owner.execute("DELETE FROM outbox")
+    owner.execute("UPDATE pauses SET paused_at = paused_at - interval '10 minutes'")
+    run(ACTORS["charge"], charge_of(payment).model_dump(mode="json"), envelope_of(str(uuid4()), {}), db, gateway)
+
+
+def waits(owner: psycopg.Connection) -> list[float]:
+    """For how many seconds each charge in the outbox waits."""
+    rows = owner.execute(
+        "SELECT extract(epoch FROM due_at - clock_timestamp())::float8 FROM outbox WHERE kind = 'charge'"
+    ).fetchall()
+    assert rows
+    return [row[0] for row in rows]
+
+
+def lift_all(db: Database) -> None:
     with db.ops_transaction() as tx:
         for held in pauses.in_force(tx):
             assert pauses.lift(tx, held.pause_id, by="oda")
-    refuse_while_paused(db, charge_of(payment))
 
 
 def test_a_lifted_pause_stays_lifted_and_a_tenant_sees_none(

@@ -181,6 +181,7 @@ def test_a_dear_batch_waits_for_a_second_person(shop: Workshop) -> None:
 def test_an_order_of_a_tenant_that_was_unknown_is_taken_when_it_comes_back(shop: Workshop) -> None:
     tenant = factories.tenant(shop.owner)
     data = factories.order(tenant)
+    shop.owner.execute("DELETE FROM recipients")
     shop.owner.execute("DELETE FROM venues")
     assert accept(shop.db, [Incoming(factories.event(data))], shop.sealer) == [Outcome.DEAD]
     tenants.register(shop.owner, [tenant])

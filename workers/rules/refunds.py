@@ -19,15 +19,20 @@ class Books:
     open_obligation: Money
     debited: Money
     fee_returned: Money
+    fee_borne: Money
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The parts of one refund; they add up to it."""
+    """The parts of one refund: obligation, platform and venue add up to it.
+
+    `fee_borne` of the venue's part stands for the platform's fee, which the policy keeps: whoever sold gives it.
+    """
 
     obligation: Money
     platform: Money
     venue: Money
+    fee_borne: Money
 
 
 def shares(refund: Money, books: Books, *, fee_comes_back: bool) -> Shares:
@@ -35,14 +40,16 @@ def shares(refund: Money, books: Books, *, fee_comes_back: bool) -> Shares:
 
     An obligation was debited from venue and platform when the refund that failed was booked, so paying it touches
     neither again. Of the rest the platform gives its fee's share of everything debited until now, rounded down, less
-    what it has given before: the odd cent stays with the platform until the last refund.
+    what it has given before: the odd cent stays with the platform until the last refund. Where the policy keeps the
+    fee, whoever sold bears that part.
     """
     zero = Money(0, refund.currency)
     obligation = Money(min(refund.minor, max(0, books.open_obligation.minor)), refund.currency)
     rest = refund - obligation
-    if not fee_comes_back or not rest.minor:
-        return Shares(obligation, zero, rest)
     debited = books.debited + rest
     due = books.fee.minor * min(debited.minor, books.captured.minor) // books.captured.minor
-    platform = Money(min(rest.minor, max(0, due - books.fee_returned.minor)), refund.currency)
-    return Shares(obligation, platform, rest - platform)
+    due -= books.fee_returned.minor + books.fee_borne.minor
+    fee = Money(min(rest.minor, max(0, due)), refund.currency)
+    if fee_comes_back:
+        return Shares(obligation, fee, rest - fee, zero)
+    return Shares(obligation, zero, rest, fee)

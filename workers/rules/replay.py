@@ -92,6 +92,13 @@ def judge_lookup(payment_known: bool) -> Judgement:
     return Judgement("safe", "a lookup reads Stripe and moves no money")
 
 
+def judge_mint(payment_known: bool) -> Judgement:
+    """A letter about tokens: it only queues what is not queued yet, and a token id is minted once."""
+    if not payment_known:
+        return Judgement("must_not", "the book has no such payment")
+    return Judgement("safe", "each ticket has one row and one token id; what is queued or minted stays as it is")
+
+
 def judge_step(*, known: bool, open_: bool) -> Judgement:
     """A step of a mass cancellation or a refund asked for by an operator; each is taken once, under its own lock."""
     if not known:

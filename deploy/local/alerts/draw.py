@@ -53,7 +53,8 @@ def page(board: Board, prometheus: str, minutes: float) -> str:
     style = (
         "body{background:#111217;color:#ccd;font:13px sans-serif;margin:16px}.row{display:flex;gap:8px;flex-wrap:wrap}"
         ".box{background:#181b1f;border:1px solid #2c3235;padding:8px}h2{font-size:14px}"
-        "h3{font-size:12px;margin:0 0 4px}small{display:block;max-width:400px;color:#99a}.big{font-size:34px;padding:16px;min-width:150px}"
+        "h3{font-size:12px;margin:0 0 4px}small{display:block;max-width:400px;color:#99a}"
+        ".big{font-size:34px;padding:16px;min-width:150px}"
     )
     return f"<meta charset=utf-8><style>{style}</style><h1>{html.escape(board.title)} (stand-in)</h1>{rows}"
 

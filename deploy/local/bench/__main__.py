@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.bench import accepting, growth, journeys, latency, relaying, report, stripe_calls
+from deploy.local.bench import accepting, growth, journeys, latency, minting, relaying, report, stripe_calls
 from deploy.local.bench.ground import Ground, ground
 from deploy.local.bench.measures import Results
 from deploy.local.stack import CLONE
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[Ground], None]] = {
     "stripe": stripe_calls.measure,
     "journey": journeys.measure,
     "latency": latency.measure,
+    "minting": minting.measure,
 }
 
 

@@ -1,9 +1,11 @@
 """Cases 14, 16, 20-22, 24, 25, 27, 29: broker, database and cache go away, are crowded, or are given nonsense."""
 
 import json
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ import psycopg
 import redis
 
 from deploy.local.chaos.at_processes import POINTS
-from deploy.local.chaos.cases import Scene, case
+from deploy.local.chaos.cases import Scene, UnmetError, case
 from deploy.local.server import Server
 from messages.queues import DEAD_LETTER_QUEUE, DELIVERY_LIMIT
 from messages.sweeps import SweepDue
@@ -22,6 +24,7 @@ from outbox.append import append
 IDLE_CONNECTIONS = 200
 # The broker returns a message a moment after its taker died, so that two or three of them take turns.
 MOST_TAKEN = 8 * DELIVERY_LIMIT
+_MESSAGE_ID = re.compile(r'"message_id": "([^"]+)"')
 STUCK = "outbox WHERE due_at < clock_timestamp() - interval '3 seconds'"
 
 
@@ -177,19 +180,29 @@ def poison(scene: Scene) -> Iterator[None]:
     points = [point for point in POINTS if point.startswith("dead_letters.")]
     for point in points:
         scene.fleet.arm(point)
-    before = scene.truth.count("dead_letters WHERE source IN ('broker', 'worker')")
     bodies = _poison(scene)
     scene.note(f"{len(bodies)} bodies, {', '.join(points)}")
-    with _channel(scene) as channel:
-        for body in bodies:
-            channel.basic_publish("", scene.chance.choice(["charges", "webhooks", "lookups"]), body)
-    scene.until(
-        lambda: scene.truth.count("dead_letters WHERE source IN ('broker', 'worker')") >= before + len(bodies),
-        f"{len(bodies)} poisonous messages are dead letters",
-    )
+    queues = ["charges", "webhooks", "lookups"]
+    scene.fleet.stack.rabbitmq.put(*((scene.chance.choice(queues), body) for body in bodies))
+    with suppress(UnmetError):
+        scene.until(lambda: not _unburied(scene, bodies), "every poisonous message is a dead letter")
+    scene.require(not (left := _unburied(scene, bodies)), f"no dead letters of {left}")
     scene.until(lambda: not scene.fleet.armed(), f"the drain died at {', '.join(points)}")
     yield
     scene.require(not scene.truth.depths()[DEAD_LETTER_QUEUE], "the broker still holds dead letters")
+
+
+def _unburied(scene: Scene, bodies: list[bytes]) -> list[bytes]:
+    """The heads of those that are no dead letters, by message id or, where none can be read, by what they are."""
+    letters = scene.truth.rows(
+        "SELECT message_id, payload_sha256 FROM dead_letters WHERE source IN ('broker', 'worker')"
+    )
+    known = {row["message_id"] for row in letters} | {row["payload_sha256"] for row in letters}
+    return [
+        body[:60]
+        for body in bodies
+        if not known & {sha256(body).digest(), *_MESSAGE_ID.findall(body.decode("latin-1"))}
+    ]
 
 
 def _poison(scene: Scene) -> list[bytes]:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
@@ -61,8 +61,9 @@ LOOK_SECONDS = 0.05
 class Fleet:
     """Programs by name (`relay.1`, `workers`, ...); leaving it ends every process it started."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, counts: Mapping[str, int] = COUNTS) -> None:
         self.stack = stack
+        self._counts = counts
         self.given_up: list[str] = []
         self.deaths = 0  # of processes that ended unasked
         self._crashes = stack.directory / "crash"
@@ -97,7 +98,7 @@ class Fleet:
             tenants.register(owner, sale.tenants())
         self._add(EMULATOR, "python -m deploy.local.stripe")
         for name, line in parse_procfile((CLONE / "Procfile").read_text()).processes.items():
-            count = COUNTS.get(name, 1)
+            count = self._counts.get(name, 1)
             for number in range(count):
                 self._add(name if count == 1 else f"{name}.{number + 1}", line)
         self._keeper.start()

@@ -13,8 +13,14 @@ from db.cases import Case, CaseType
 from db.ledger_reports import AccountTotal
 from db.session import Database, Tx
 
-# Cases that tell the truth of the day: a buyer is owed money, a bank waits for evidence, a hold ends. Nothing to find.
-TRUE_CASES = frozenset({CaseType.REFUND_FAILED, CaseType.DISPUTE_EVIDENCE_DUE, CaseType.AUTHORIZATION_EXPIRING})
+# Cases that tell the truth of the day: a buyer is owed money, a bank waits for evidence, a hold ends, a recipient has
+# no account or owes much. Nothing to find.
+TRUE_CASES = frozenset(
+    {
+        *(CaseType.REFUND_FAILED, CaseType.DISPUTE_EVIDENCE_DUE, CaseType.AUTHORIZATION_EXPIRING),
+        *(CaseType.SHARE_STUCK, CaseType.RECEIVABLE_OVER_LIMIT, CaseType.ESCROW_NEAR_LIMIT),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ the trial balance is zero, every line of the bank's statement has its journal, a
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -23,6 +22,7 @@ from db.settings import DatabaseSettings
 from deploy.local.day import books
 from deploy.local.day.bank import Bank
 from deploy.local.day.books import Closing
+from deploy.local.day.evening import EVENING_SECONDS, grant, quiet_down, rests, waits_long
 from deploy.local.day.order_service import DayOrderService, tickets_of
 from deploy.local.demo import sale
 from deploy.local.demo.sale import Publication
@@ -49,10 +49,7 @@ IMPATIENT = {
     "STRIPE_EMULATOR_FUNDS_DELAY_SECONDS": "1",
 }
 CARDS = sale.CARDS | {"pm_card_pendingRefund": 40, "pm_card_createDispute": 4, "pm_card_createIssuerFraudRecord": 4}
-EVENING_SECONDS = 240.0
 LOOK_AGAIN_SECONDS = 8.0
-# Longer than a day here lasts.
-PATIENT_SECONDS = 600.0
 _FAULTS = [
     ("drop_after", "/v1/payment_intents*", 0.01),
     ("error_with_effect", "/v1/payment_intents*", 0.01),
@@ -108,21 +105,21 @@ def _live(plan: Plan, stack: Stack, console: Console) -> int:
         asked = _sell(plan, console, db, service, control, story, bank)
         console.print(f"evening after {time.monotonic() - started:.0f} s: banks decide, payouts leave")
         control.clear_faults()
-        asked += _quiet_down(db, service)
+        asked += quiet_down(db, service)
         bank.settle()
-        asked += _quiet_down(db, service)
+        asked += quiet_down(db, service)
         bank.pay_out()
         report, closing = _close_the_books(console, db, gateway, broker_url, stack, service)
-    waits_long = _waits_long(db)
+    waiting_long = waits_long(db)
     db.close()
     console.print(
         f"asked for: {plan.orders} orders, {asked} refunds and cancellations; at Stripe: {dict(bank.happened)}"
     )
     books.show(console, closing)
     print_report(console, report)
-    well = report.clean and _rests(report, waits_long) and closing.closed
-    if waits_long:
-        console.print(f"{waits_long} charges wait for the proof that Stripe never made them, which takes a day")
+    well = report.clean and rests(report, waiting_long) and closing.closed
+    if waiting_long:
+        console.print(f"{waiting_long} charges wait for the proof that Stripe never made them, which takes a day")
     console.print(
         f"{'The books close' if well else 'THE BOOKS DO NOT CLOSE'}: seed {plan.seed}, "
         f"{time.monotonic() - started:.0f} s"
@@ -144,7 +141,7 @@ def _sell(
     control.add_fault("webhook_drop", probability=_WEBHOOKS_LOST)
     asked, drawn, struck = 0, 0.0, False
     for _ in service.publish(story, rate=plan.rate):
-        asked += _grant(service)
+        asked += grant(service)
         if time.monotonic() - drawn > 5:
             drawn = time.monotonic()
             console.print(_line(db, service, asked))
@@ -152,13 +149,6 @@ def _sell(
             struck = True
             bank.strike()
     return asked
-
-
-def _grant(service: DayOrderService) -> int:
-    wishes = service.wishes()
-    if wishes:
-        service.publish_now(wishes)
-    return len(wishes)
 
 
 def _line(db: Database, service: DayOrderService, asked: int) -> str:
@@ -173,54 +163,6 @@ def _line(db: Database, service: DayOrderService, asked: int) -> str:
     )
 
 
-def _quiet_down(db: Database, service: DayOrderService) -> int:
-    """Wait until nothing is due any more; what is asked for meanwhile is asked for."""
-    asked, deadline = 0, time.monotonic() + EVENING_SECONDS
-    for busy in _business(db):
-        asked += _grant(service)
-        if not busy or time.monotonic() > deadline:
-            return asked
-        time.sleep(0.5)
-    return asked
-
-
-# What moves: all but a charge that waits for its proof of absence, which takes a day (M13).
-_MOVING = """
-    SELECT (SELECT count(*) FROM refunds WHERE state IN ('requested', 'sending'))
-         + (SELECT count(*) FROM payments p WHERE state IN ('requested', 'charging') AND NOT EXISTS (
-               SELECT FROM outbox o WHERE o.ordering_key = p.payment_id
-               AND o.due_at > clock_timestamp() + make_interval(secs => %(patience)s)))
-"""
-
-
-def _waits_long(db: Database) -> int:
-    """How many messages wait for longer than this day lasts: each is a charge whose absence is not proved yet."""
-    with db.system_transaction() as tx:
-        row = tx.execute(
-            "SELECT count(*) FROM outbox WHERE due_at > clock_timestamp() + make_interval(secs => %(patience)s)",
-            {"patience": PATIENT_SECONDS},
-        ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _rests(report: Report, waits_long: int) -> bool:
-    """Nothing waits for us, but what must wait for a day."""
-    allowed = {"messages under way": waits_long, "payments": waits_long}
-    kinds = {kind: count for kind, count in report.kinds.items() if kind != "payments with buyer or bank"}
-    return all(count.waiting <= allowed.get(kind, 0) for kind, count in kinds.items())
-
-
-def _business(db: Database) -> Iterator[bool]:
-    """Whether something still moves; quiet is what was quiet for three looks."""
-    calm = 0
-    while True:
-        with db.system_transaction() as tx:
-            glance = overview.glance(tx)
-            row = tx.execute(_MOVING, {"patience": PATIENT_SECONDS}).fetchone()
-        calm = 0 if (row and row[0]) or glance.events_waiting or glance.outbox_due else calm + 1
-        yield calm < 3
-
-
 def _close_the_books(
     console: Console, db: Database, gateway: Gateway, broker_url: str, stack: Stack, service: DayOrderService
 ) -> tuple[Report, Closing]:
@@ -232,11 +174,11 @@ def _close_the_books(
             append(tx, EventSweepDue(due_at=now), PayoutsDue(due_at=now), SealDue(due_at=now))
             append(tx, ReconcileDue(span="rolling", due_at=now))
         time.sleep(LOOK_AGAIN_SECONDS)
-        _quiet_down(db, service)
+        quiet_down(db, service)
         report = verify(db, gateway, broker_url, Asked.read(stack.order_log))
         closing = books.look(db)
         console.print(
             f"looked: verify {report.totals}, {len(closing.cases)} cases, {closing.unexplained} lines unexplained"
         )
-        if (report.clean and _rests(report, _waits_long(db)) and closing.closed) or time.monotonic() > deadline:
+        if (report.clean and rests(report, waits_long(db)) and closing.closed) or time.monotonic() > deadline:
             return report, closing

@@ -110,7 +110,8 @@ class OrderService:
                 connection.close()
 
     def _hear(self, event: dict[str, Any]) -> None:
-        self._write({"told": event["type"], "event_id": event["id"], "payment_id": event["data"]["payment_id"]})
+        if not event["type"].startswith("group."):  # what a group comes to is told of each of its payments as well
+            self._write({"told": event["type"], "event_id": event["id"], "payment_id": event["data"]["payment_id"]})
         self.told += 1
         if event["type"] == "payment.requires_action":
             self._act_as_the_buyer(event["data"]["payment_intent_id"])

@@ -18,6 +18,7 @@ from messages.base import dataschema
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.orders import OrderPlaced
+from messages.tokens import checksummed, keccak256
 
 _NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c001")  # namespace of the demo's ids
 
@@ -71,6 +72,11 @@ def tenants() -> list[Tenant]:
     ]
 
 
+def event_of(venue_id: UUID | str) -> UUID:
+    """The event that a venue sells, while it sells one."""
+    return uuid5(_NAMES, f"event/{venue_id}")
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
     """How buyers pay, and how venues sell. `night`: orders after which every venue sells its next night; 0 is never."""
@@ -103,11 +109,11 @@ def _order(chance: Random, key: str, habits: Habits) -> dict[str, Any]:
     venue, price = tenant.venues[place], _VENUES[tenant.name][place][4]
     size = chance.choices(list(_GROUP_SIZES), list(_GROUP_SIZES.values()))[0]
     row = chance.choice("ABCDEFGH")
-    return {
+    data: dict[str, Any] = {
         "order_id": str(uuid5(_NAMES, f"order/{key}")),
         "tenant_id": str(tenant.tenant_id),
         "venue_id": str(venue.venue_id),
-        "event_id": str(uuid5(_NAMES, f"event/{venue.venue_id}")),
+        "event_id": str(event_of(venue.venue_id)),
         "buyer_id": f"buyer-{chance.randrange(100_000)}",
         "tickets": [
             {
@@ -123,6 +129,13 @@ def _order(chance: Random, key: str, habits: Habits) -> dict[str, Any]:
         "idempotency_key": f"click-{uuid5(_NAMES, f'click/{key}')}",
         "device": {"ip": f"203.0.113.{chance.randrange(1, 255)}", "fingerprint": f"device-{chance.randrange(50_000)}"},
     }
+    return data | _wallet(data["buyer_id"])
+
+
+def _wallet(buyer: str) -> dict[str, str]:
+    """Two buyers of three have a wallet of their own; the others leave their tokens with the venue."""
+    digest = keccak256(buyer.encode())
+    return {"wallet": checksummed("0x" + digest[-20:].hex())} if digest[0] % 3 else {}
 
 
 def _event(data: dict[str, Any], **changes: Any) -> bytes:

@@ -182,6 +182,7 @@ def listing(known: str = "", **filters: Field) -> Parameters:
     return Parameters(dict(WINDOW.fields) | filters, without_effect=without_effect(known))
 
 
+CHARGE_LIST = listing(customer=text, payment_intent=text, transfer_group=text)
 TRANSACTION_LIST = listing(source=text, type=text, currency=text, payout=text)
 CREATE_PAYOUT = Parameters(
     {

@@ -77,4 +77,16 @@ CREATE_REVERSAL = Parameters(
     without_effect=without_effect("description"),
 )
 FEE_REFUND = Parameters({"amount": integer, "metadata": metadata})
+CREATE_TOPUP = Parameters(
+    {
+        "amount": integer,
+        "currency": text,
+        "description": text,
+        "metadata": metadata,
+        "statement_descriptor": text,
+        "transfer_group": text,
+    },
+    required=("amount", "currency"),
+    without_effect=without_effect("payment_method payment_method_options source"),
+)
 PAGES_ONLY = Parameters(dict(PAGE))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from deploy.local.stripe.bank import connecting
+from deploy.local.stripe.bank import connecting, invariants
 from deploy.local.stripe.capabilities import capabilities
 from deploy.local.stripe.interference import Interference
 from deploy.local.stripe.limits import Limiter
@@ -24,7 +24,17 @@ from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.webhooks.dispatcher import Dispatcher
 from deploy.local.stripe.wire.errors import Json, StripeError
 from deploy.local.stripe.wire.expanding import expand
-from deploy.local.stripe.wire.http import Answer, Receive, Request, Scope, Send, Wire, read_request, send_answer
+from deploy.local.stripe.wire.http import (
+    Answer,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    TornError,
+    Wire,
+    read_request,
+    send_answer,
+)
 from deploy.local.stripe.world import Call, World
 
 
@@ -35,7 +45,10 @@ class Api:
     limiter: Limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = await read_request(scope, receive)
+        try:
+            request = await read_request(scope, receive)
+        except TornError:  # nobody is there to be answered
+            return
         if request.path.startswith("/_emulator/"):
             answer, interference = self._about(request), Interference()
         else:
@@ -147,7 +160,7 @@ class Api:
         if not interference.executes:
             return Answer(0, b""), True
         try:
-            return Answer(200, orjson.dumps(expand(call, operation.answer(call)))), True
+            return self._result(operation, call), True
         except StripeError as error:
             if not error.keeps_effects:
                 self.world.store.start_over()
@@ -156,6 +169,12 @@ class Api:
             traceback.print_exc()
             self.world.store.start_over()
             return _refusal(StripeError(500, "api_error", "The emulator has a bug.", code="emulator_bug")), False
+
+    def _result(self, operation: Operation, call: Call) -> Answer:
+        answer = Answer(200, orjson.dumps(expand(call, operation.answer(call))))
+        if self.world.settings.verify_ledger:
+            invariants.verify(self.world)
+        return answer
 
     def _refuse(self, request: Request, error: StripeError, interference: Interference) -> Answer:
         self._record(request, error.status, interference)

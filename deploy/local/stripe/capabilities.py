@@ -10,8 +10,9 @@ from deploy.local.stripe.wire.errors import Json
 
 NOT_MODELLED = (
     "Every secret key sees one platform account and all of its connected accounts; nobody verifies an account.",
+    "A connected account without card_payments may charge all the same; only transfers and on_behalf_of ask.",
     "on_behalf_of is shown and asks for card_payments; it changes no fee, country or descriptor.",
-    "An application fee given back is an adjustment in the connected account; Stripe's own type there is not published.",
+    "An application fee given back is an adjustment in the connected account; Stripe's type there is not published.",
     "Transfers from a charge that is still pending, between connected accounts, or back to the platform.",
     "Fees are one flat schedule, whatever the card, country or currency; there is no currency conversion.",
     "Minimum amounts are enforced only for the currencies whose minimum Stripe publishes as a number.",
@@ -54,7 +55,7 @@ def _shown(settings: Settings) -> Json:
         "latency_ms", "async_capture_delay_ms", "search_lag_seconds", "bank_debit_seconds", "funds_delay_seconds",
         "authorization_seconds", "refund_seconds", "refunds_beyond_balance", "dispute_seconds",
         "dispute_response_seconds", "dispute_fee_minor", "payout_pending_seconds", "payout_seconds",
-        "payout_reconciliation_seconds", "fee_basis_points", "fee_fixed_minor", "limit_per_second",
+        "payout_reconciliation_seconds", "topup_seconds", "fee_basis_points", "fee_fixed_minor", "limit_per_second",
         "endpoint_limit_per_second", "webhook_delay_ms", "webhook_timeout_seconds", "webhook_retry_seconds",
         "webhook_concurrency",
     )  # fmt: skip

@@ -143,6 +143,10 @@ class EmulatorControl:
         """The automatic payouts of everything available, one a currency."""
         return list(self._call("POST", "/_control/payouts", {"account": account})["data"])
 
+    def pay_out_all(self) -> dict[str, list[Json]]:
+        """The automatic payouts of every connected account in which something is available, by account."""
+        return self._call("POST", "/_control/payouts_of_all_accounts")
+
     def finish_payout(
         self, payout: str, outcome: str = "paid", *, code: str | None = None, account: str | None = None
     ) -> Json:

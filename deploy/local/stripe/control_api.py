@@ -18,8 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.local.stripe import PLATFORM
-from deploy.local.stripe.bank import attempts
-from deploy.local.stripe.bank.balance import check_totals
+from deploy.local.stripe.bank import attempts, invariants
 from deploy.local.stripe.control_bank import BankDoor, RefusedError
 from deploy.local.stripe.control_connect import ConnectDoor
 from deploy.local.stripe.limits import Limiter
@@ -136,12 +135,12 @@ class ControlDoor:
             "firings": dict(rows("SELECT effect, COUNT(*) FROM firings GROUP BY effect").fetchall()),
             "events": rows("SELECT COUNT(*) FROM events").fetchone()[0],
             "tasks": rows("SELECT COUNT(*) FROM tasks").fetchone()[0],
-            "ledger_errors": check_totals(self.world),
+            "ledger_errors": invariants.broken(self.world),
             "clock": self.world.clock.describe(),
         }
 
     def reset(self, request: Request, given: Json) -> Json:
-        """Forget everything, as on the first start; the endpoint of the start options is made again."""
+        """Forget everything, as on the first start; the endpoints of the start options are made again."""
         world = self.world
         self.dispatcher.forget()
         starts = world.store.setting("starts")
@@ -149,8 +148,7 @@ class ControlDoor:
             world.store.empty()
             world.store.save_setting("starts", starts)
             world.outbox.load_endpoints()
-            if world.settings.webhook_endpoint and world.settings.webhook_secret:
-                endpoints.ensure(world, world.settings.webhook_endpoint, world.settings.webhook_secret)
+            endpoints.ensure_given(world)
         world.clock.run_real()
         world.faults.clear()
         world.overdraws = world.settings.refunds_beyond_balance == "overdraw"

@@ -33,6 +33,7 @@ class BankDoor:
             "/_control/disputes/{dispute}/outcome": self.decide,
             "/_control/charges/{charge}/early_fraud_warning": self.warning,
             "/_control/payouts": self.pay_out,
+            "/_control/payouts_of_all_accounts": self.pay_out_all,
             "/_control/payouts/{payout}/outcome": self.payout,
         }
 
@@ -104,6 +105,15 @@ class BankDoor:
         account = given.get("account") or PLATFORM
         return self._do(lambda: {"data": [made.body for made in paying_out.pay_out_everything(self.world, account)]})
 
+    def pay_out_all(self, request: Request, given: Json) -> Json:
+        """The same for every connected account: {"acct_...": [payouts]}; those with nothing available are left out."""
+        rows = self.world.store.execute("SELECT id FROM objects WHERE kind = 'account' ORDER BY sequence").fetchall()
+        return self._do(lambda: self._pay_out([account for (account,) in rows]))
+
+    def _pay_out(self, accounts: list[str]) -> Json:
+        made = {account: paying_out.pay_out_everything(self.world, account) for account in accounts}
+        return {account: [payout.body for payout in payouts] for account, payouts in made.items() if payouts}
+
     def payout(self, request: Request, given: Json) -> Json:
         """{"outcome": "paid" | "failed", "code": why it failed}: returns the payout."""
         account, payout = given.get("account") or PLATFORM, request.path_params["payout"]
@@ -118,13 +128,13 @@ class BankDoor:
         raise RefusedError(400, "outcome is paid or failed")
 
     def _charge(self, request: Request, given: Json) -> Record:
-        """The charge of the path, which may also be named by its intent; only a paid one interests the bank."""
+        """The charge of the path, which may also be named by its intent; the bank knows only what a buyer has paid."""
         account, name = given.get("account") or PLATFORM, request.path_params["charge"]
         intent = self.world.store.find(account, "payment_intent", name)
         if intent is not None:
             name = intent.body["latest_charge"] or name
         charge = self.world.store.find(account, "charge", name)
-        if charge is None or not (charge.body["captured"] and charge.body["paid"]):
+        if charge is None or not (charge.body["captured"] and charge.body["paid"]) or charge.body["source_transfer"]:
             raise RefusedError(404, f"no such paid charge: {name}")
         return charge
 

@@ -4,6 +4,7 @@ from deploy.local.stripe.accepted import LABELS_ONLY, NOTHING, listing
 from deploy.local.stripe.accepted_connect import (
     CREATE_ACCOUNT,
     CREATE_REVERSAL,
+    CREATE_TOPUP,
     CREATE_TRANSFER,
     FEE_REFUND,
     PAGES_ONLY,
@@ -12,9 +13,9 @@ from deploy.local.stripe.accepted_connect import (
     UPDATE_CAPABILITY,
     UPDATE_TRANSFER,
 )
-from deploy.local.stripe.bank import accounts, application_fees, reversals, transfers
+from deploy.local.stripe.bank import accounts, application_fees, reversals, topups, transfers
 from deploy.local.stripe.operation import Operation
-from deploy.local.stripe.wire.parameters import text
+from deploy.local.stripe.wire.parameters import integer, text
 
 CONNECT_OPERATIONS = (
     Operation("GET", "/v1/account", NOTHING, accounts.retrieve_own),
@@ -45,4 +46,9 @@ CONNECT_OPERATIONS = (
     Operation("GET", "/v1/application_fees/*/refunds", PAGES_ONLY, application_fees.list_refunds),
     Operation("GET", "/v1/application_fees/*/refunds/*", NOTHING, application_fees.retrieve_refund),
     Operation("POST", "/v1/application_fees/*/refunds/*", LABELS_ONLY, application_fees.update_refund),
+    Operation("POST", "/v1/topups", CREATE_TOPUP, topups.create, topups.check),
+    Operation("GET", "/v1/topups", listing(amount=integer, status=text), topups.list_all),
+    Operation("GET", "/v1/topups/*", NOTHING, topups.retrieve),
+    Operation("POST", "/v1/topups/*", UPDATE_TRANSFER, topups.update),
+    Operation("POST", "/v1/topups/*/cancel", NOTHING, topups.cancel),
 )

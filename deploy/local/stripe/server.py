@@ -26,6 +26,7 @@ from deploy.local.stripe.bank import (
     funds,
     paying_out,
     refunding,
+    topups,
 )
 from deploy.local.stripe.control_api import ControlDoor
 from deploy.local.stripe.limits import Limiter
@@ -60,8 +61,7 @@ async def serve(settings: Settings) -> None:
     world = World.open(settings)
     name_tasks(world)
     dispatcher = Dispatcher(world)
-    if settings.webhook_endpoint and settings.webhook_secret:
-        endpoints.ensure(world, settings.webhook_endpoint, settings.webhook_secret)
+    endpoints.ensure_given(world)
     limiter = Limiter(settings.limit_per_second, settings.endpoint_limit_per_second)
     api, door = Api(world, dispatcher, limiter), ControlDoor(world, dispatcher, limiter)
     servers = [_server(api), _server(door.application())]
@@ -91,6 +91,7 @@ def name_tasks(world: World) -> None:
         "warn_of_fraud": lambda account, subject, details: early_warnings.issue_by_clock(world, account, subject),
         "send_payout": lambda account, subject, details: paying_out.hand_to_bank(world, account, subject),
         "payout_arrives": lambda account, subject, details: _ignore(paying_out.arrive(world, account, subject)),
+        "topup_arrives": lambda account, subject, details: topups.arrive(world, account, subject),
         "reconcile_payout": lambda account, subject, details: paying_out.reconcile(world, account, subject),
         "funds_available": lambda account, subject, details: funds.arrive(world, account),
         "roll_forward": lambda account, subject, details: roll_forward(world, account, details),

@@ -35,25 +35,33 @@ class Settings:
     payout_pending_seconds: float = 3600.0  # until a payout is handed to the bank and can no longer be canceled
     payout_seconds: int = 2 * 24 * 3600  # until it arrives there
     payout_reconciliation_seconds: float = 60.0  # until an automatic payout's contents can be listed
+    topup_seconds: float = 60.0  # until a top-up arrives in the balance
     fee_basis_points: int = 290
     fee_fixed_minor: int = 30
     limit_per_second: float | None = None  # requests of one account; Stripe: 100 live, 25 in a sandbox
     endpoint_limit_per_second: float | None = None  # and of one endpoint of it; Stripe: 25
     webhook_endpoint: str | None = None
     webhook_secret: str | None = None
-    webhook_events: tuple[str, ...] = ("*",)  # the types that endpoint is subscribed to
+    connect_webhook_endpoint: str | None = None  # for the events of connected accounts, with a secret of its own
+    connect_webhook_secret: str | None = None
+    webhook_events: tuple[str, ...] = ("*",)  # the types those endpoints are subscribed to
     webhook_delay_ms: int = 0
     webhook_timeout_seconds: float = 10.0
     webhook_retry_seconds: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0)
     webhook_concurrency: int = 16
+    verify_ledger: int = 0  # 1: the books are checked inside every request that writes; costs time, for tests
 
     def __post_init__(self) -> None:
         if self.refunds_beyond_balance not in BEYOND_BALANCE:
             raise ValueError(f"--refunds-beyond-balance is one of {', '.join(BEYOND_BALANCE)}")
-        if (self.webhook_endpoint is None) != (self.webhook_secret is None):
-            raise ValueError("--webhook-endpoint and --webhook-secret are given together or not at all")
-        if self.webhook_secret is not None and not self.webhook_secret.startswith("whsec_"):
-            raise ValueError("a webhook secret starts with whsec_")
+        for endpoint, secret, flag in (
+            (self.webhook_endpoint, self.webhook_secret, "--webhook"),
+            (self.connect_webhook_endpoint, self.connect_webhook_secret, "--connect-webhook"),
+        ):
+            if (endpoint is None) != (secret is None):
+                raise ValueError(f"{flag}-endpoint and {flag}-secret are given together or not at all")
+            if secret is not None and not secret.startswith("whsec_"):
+                raise ValueError("a webhook secret starts with whsec_")
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -89,11 +97,15 @@ def _reader(name: str) -> Any:
         "dispute_seconds": float,
         "payout_pending_seconds": float,
         "payout_reconciliation_seconds": float,
+        "topup_seconds": float,
         "limit_per_second": float,
         "endpoint_limit_per_second": float,
         "webhook_timeout_seconds": float,
     }
-    strings = ("control_token", "webhook_endpoint", "webhook_secret", "refunds_beyond_balance")
+    strings = (
+        "control_token", "webhook_endpoint", "webhook_secret", "connect_webhook_endpoint", "connect_webhook_secret",
+        "refunds_beyond_balance",
+    )  # fmt: skip
     return readers.get(name, str if name in strings else int)
 
 

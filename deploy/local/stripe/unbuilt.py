@@ -20,11 +20,6 @@ GET /v1/reviews
 GET /v1/reviews/*
 POST /v1/reviews/*/approve
 POST /v1/test_helpers/refunds/*/expire
-GET /v1/topups
-POST /v1/topups
-GET /v1/topups/*
-POST /v1/topups/*
-POST /v1/topups/*/cancel
 """
 
 UNBUILT: tuple[tuple[str, str], ...] = tuple((line.split()[0], line.split()[1]) for line in _LINES.split("\n") if line)

@@ -5,6 +5,7 @@ the API's own few threads and database connections (bench.py): the webhooks of t
 starves the other. Each error is a problem document (RFC 9457).
 """
 
+import re
 import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,7 +21,6 @@ from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages import trace
 from messages.cache import CacheSettings
-from messages.ids import PaymentId
 from outbox.intake.api import openapi, reading
 from outbox.intake.api.answers import Answer, Answers, Keyed
 from outbox.intake.api.bench import Bench
@@ -73,7 +73,7 @@ class Api:
             API_SECONDS.labels(operation.name).observe(time.perf_counter() - started)
             return response
 
-        path = operation.path.replace("{payment_id}", "{payment_id:uuid}")
+        path = re.sub(r"{(\w+)}", r"{\1:uuid}", operation.path)
         return Route(path, endpoint, methods=[operation.method], name=operation.name)
 
     async def _told(self, operation: Operation, request: Request) -> Response:
@@ -82,8 +82,7 @@ class Api:
         try:
             enter = partial(self._entrance.let_in, request.headers, operation.permission, operation.limit)
             caller, room = await self._bench.run(enter)
-            payment_id = request.path_params.get("payment_id")
-            asked = Asked(caller, operation.permission, PaymentId(payment_id) if payment_id else None)
+            asked = Asked(caller, operation.permission, **request.path_params)
             raw = await reading.body_of(request)
             response = await self._bench.run(partial(self._served, operation, request, asked, raw))
         except Problem as problem:
@@ -116,7 +115,7 @@ class Api:
     def _done_once(self, operation: Operation, request: Request, asked: Asked, raw: bytes) -> Response:
         key = reading.key_in(request.headers)
         value = reading.json_in(raw, request.headers.get("content-type", ""))
-        path = operation.path.replace("{payment_id}", str(asked.payment_id))
+        path = operation.path.format(**request.path_params)
 
         keyed = Keyed.of(asked.caller, key, operation.method, path, value)
 

@@ -15,6 +15,10 @@ _REFUND = {
     "state": "succeeded",
     "since": "2026-11-23T11:30:00.000000Z",
 }
+_GROUP = "01a2066c-d200-7c44-9a1e-6f1b8f1f6a20"
+_ANNA, _BEN = "01a2066c-d201-7000-8000-0000000000a1", "01a2066c-d201-7000-8000-0000000000b2"
+_DEADLINE = "2026-11-26T20:00:00Z"
+_SHARE = {"minor": 2100, "currency": "eur"}
 
 REQUESTS: dict[str, Any] = {
     "createPayment": {
@@ -33,6 +37,26 @@ REQUESTS: dict[str, Any] = {
     "refundPayment": {"ticket_ids": [_TICKETS[1]], "reason": "requested_by_customer", "note": "cannot come"},
     "capturePayment": {"amount": _AMOUNT},
     "cancelPayment": {"reason": "requested_by_customer"},
+    "openGroup": {
+        "group_id": _GROUP,
+        "venue_id": _VENUE,
+        "event_id": "01a2066c-1111-7000-8000-000000000002",
+        "tickets": [
+            {"ticket_id": _TICKETS[0], "face_price_minor": 2100, "seat": "A1"},
+            {"ticket_id": _TICKETS[1], "face_price_minor": 2100, "seat": "A2"},
+        ],
+        "amount": _AMOUNT,
+        "organiser_id": _ANNA,
+        "members": [
+            {"member_id": _ANNA, "buyer_id": "anna", "share_minor": 2100, "ticket_ids": [_TICKETS[0]]},
+            {"member_id": _BEN, "buyer_id": "ben", "share_minor": 2100, "ticket_ids": [_TICKETS[1]]},
+        ],
+        "deadline": _DEADLINE,
+        "remind_at": ["2026-11-25T20:00:00Z"],
+    },
+    "payShare": {"payment_method_id": "pm_card_visa"},
+    "topUpGroup": {"payment_method_id": "pm_card_visa"},
+    "cancelGroup": {"note": "they go to another show"},
     "completePayment": {},
     "quoteTax": {"venue_id": _VENUE, "amount": _AMOUNT},
 }
@@ -67,6 +91,43 @@ ANSWERS: dict[str, Any] = {
     "refundPayment": {"payment_id": _PAYMENT, "refund": _REFUND | {"state": "requested"}, "canceling": False},
     "capturePayment": {"payment_id": _PAYMENT, "state": "authorized"},
     "cancelPayment": {"payment_id": _PAYMENT, "state": "requires_action"},
+    "openGroup": {"group_id": _GROUP, "state": "open"},
+    "getGroup": {
+        "group_id": _GROUP,
+        "venue_id": _VENUE,
+        "event_id": "01a2066c-1111-7000-8000-000000000002",
+        "organiser_id": _ANNA,
+        "state": "open",
+        "reason": None,
+        "amount": _AMOUNT,
+        "secured": _SHARE,
+        "deadline": _DEADLINE,
+        "members": [
+            {
+                "member_id": _ANNA,
+                "buyer_id": "anna",
+                "share": _SHARE,
+                "state": "held",
+                "reason": None,
+                "since": "2026-11-23T10:04:00.850000Z",
+                "payment_id": _PAYMENT,
+            },
+            {
+                "member_id": _BEN,
+                "buyer_id": "ben",
+                "share": _SHARE,
+                "state": "invited",
+                "reason": None,
+                "since": "2026-11-23T10:00:00.000000Z",
+                "payment_id": None,
+            },
+        ],
+        "created_at": "2026-11-23T10:00:00.000000Z",
+        "history": [{"at": "2026-11-23T10:00:00.000000Z", "state": "open", "reason": None}],
+    },
+    "payShare": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
+    "topUpGroup": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
+    "cancelGroup": {"group_id": _GROUP, "state": "cancelled"},
     "completePayment": {"payment_id": _PAYMENT, "state": "requires_action"},
     "quoteTax": {
         "type": "urn:payment-fleet:problem:tax-not-built",

@@ -23,7 +23,7 @@ _PROBLEMS = {
     400: "No Idempotency-Key, or a malformed one, or a body that is no JSON.",
     401: "No token, or one that does not hold.",
     403: "The token holds, and does not permit this.",
-    404: "There is no such payment, for this caller.",
+    404: "There is no such payment or group, for this caller.",
     408: "The body did not come in time.",
     409: "A request with this key is being worked on, or the book holds something that contradicts this one.",
     413: f"The body is larger than {reading.LARGEST_BODY_BYTES} bytes.",
@@ -60,6 +60,7 @@ def document() -> Document:
         "security": [{"token": []}],
         "tags": [
             {"name": "payments", "description": "For buyers, venue staff, finance and services"},
+            {"name": "groups", "description": "Orders that several buyers pay in shares"},
             {"name": "internal", "description": "For trusted services with a scope"},
         ],
         "paths": {each.path: {each.method.lower(): _operation(each)} for each in OPERATIONS},
@@ -96,10 +97,10 @@ def _claims() -> str:
 def _operation(operation: Operation) -> Document:
     described: Document = {
         "operationId": operation.name,
-        "tags": ["internal" if operation.path.startswith("/internal/") else "payments"],
+        "tags": [_tag(operation.path)],
         "summary": operation.summary,
         "description": f"{getdoc(operation.work) or operation.summary}\n\n{_who_may(operation)}",
-        "parameters": [_payment_id()] if operation.names_payment else [],
+        "parameters": [_id_in_path(name) for name in operation.names_in_path],
         "responses": _responses(operation),
     }
     if operation.reads is not None:
@@ -109,6 +110,11 @@ def _operation(operation: Operation) -> Document:
             "content": _content(operation.reads.__name__, examples.REQUESTS[operation.name]),
         }
     return described
+
+
+def _tag(path: str) -> str:
+    first = path.split("/")[1]
+    return first if first in {"internal", "groups"} else "payments"
 
 
 def _who_may(operation: Operation) -> str:
@@ -123,8 +129,8 @@ def _responses(operation: Operation) -> Document:
     own["content"] = _content(operation.answers.__name__, examples.ANSWERS[operation.name], media_type)
     if operation.reads is not None:
         own["headers"]["Idempotent-Replayed"] = {"schema": {"const": "true"}, "description": "this was answered before"}
-    if operation.name == "createPayment":
-        own["headers"]["Location"] = {"schema": {"type": "string"}, "description": "where the payment is shown"}
+    if operation.name in {"createPayment", "openGroup", "payShare", "topUpGroup"}:
+        own["headers"]["Location"] = {"schema": {"type": "string"}, "description": "where it is shown"}
     others = {*_ALWAYS, *operation.problems, *(_OF_A_POST if operation.reads is not None else ())} - {operation.status}
     references = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(others)}
     return {str(operation.status): own, **references}
@@ -163,8 +169,8 @@ def _whole_number(said: str) -> Document:
     return {"description": said, "schema": {"type": "integer", "minimum": 0}}
 
 
-def _payment_id() -> Document:
-    return {"name": "payment_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+def _id_in_path(name: str) -> Document:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 def _idempotency_key(operation: Operation) -> Document:

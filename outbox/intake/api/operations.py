@@ -3,12 +3,13 @@
 Routes and the OpenAPI document are made of it (app.py, openapi.py), so neither can say what the other does not.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from db.session import Tx
 from messages.base import Word
-from outbox.intake.api import giving_back, payments, words
+from outbox.intake.api import giving_back, groups, payments, words
 from outbox.intake.api.answers import Answer
 from outbox.intake.api.callers import Permission
 from outbox.intake.api.limits import Limit
@@ -36,8 +37,9 @@ class Operation:
         return self.reads is not None and any(field.is_required() for field in self.reads.model_fields.values())
 
     @property
-    def names_payment(self) -> bool:
-        return "{payment_id}" in self.path
+    def names_in_path(self) -> list[str]:
+        """`payment_id`, ...: each a UUID."""
+        return re.findall(r"{(\w+)}", self.path)
 
 
 OPERATIONS = (
@@ -109,6 +111,67 @@ OPERATIONS = (
         work=giving_back.cancel,
         reads=words.CancelAsked,
         answers=words.PaymentAsked,
+        status=202,
+        problems=(404,),
+    ),
+    Operation(
+        name="openGroup",
+        method="POST",
+        path="/groups",
+        summary="Have several buyers pay one order in shares, all or nothing, by a deadline",
+        permission=Permission.CREATE,
+        work=groups.open_group,
+        reads=words.GroupRequest,
+        answers=words.GroupAccepted,
+        status=202,
+        limit=Limit.PAYMENTS,
+    ),
+    Operation(
+        name="getGroup",
+        method="GET",
+        path="/groups/{group_id}",
+        summary="How a group stands, member by member, and how it came there",
+        permission=Permission.READ,
+        work=groups.show,
+        answers=words.GroupView,
+        status=200,
+        problems=(404,),
+    ),
+    Operation(
+        name="payShare",
+        method="POST",
+        path="/groups/{group_id}/members/{member_id}/payments",
+        summary="A member pays its share; the money is only held until everybody has paid",
+        permission=Permission.CREATE,
+        work=groups.pay_share,
+        reads=words.ShareMeans,
+        answers=words.PaymentAccepted,
+        status=202,
+        limit=Limit.PAYMENTS,
+        problems=(404,),
+    ),
+    Operation(
+        name="topUpGroup",
+        method="POST",
+        path="/groups/{group_id}/top-up",
+        summary="The organiser pays every share that nobody is paying",
+        permission=Permission.CREATE,
+        work=groups.top_up,
+        reads=words.ShareMeans,
+        answers=words.PaymentAccepted,
+        status=202,
+        limit=Limit.PAYMENTS,
+        problems=(404,),
+    ),
+    Operation(
+        name="cancelGroup",
+        method="POST",
+        path="/groups/{group_id}/cancel",
+        summary="Call a group off: what is held is released, what was captured given back",
+        permission=Permission.CANCEL,
+        work=groups.cancel,
+        reads=words.GroupCancelAsked,
+        answers=words.GroupAccepted,
         status=202,
         problems=(404,),
     ),

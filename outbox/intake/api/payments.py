@@ -5,6 +5,7 @@ What moves money is done by the same code as for every other door; nothing here 
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from db import refunds, standing, tenants
 from db.refunds import Refund
@@ -29,7 +30,7 @@ SOURCE = "/payment-fleet/api"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request that was let in and read. `payment_id` is from the path, `body` a model of words.py.
+    """One request that was let in and read. The ids are from the path, `body` is a model of words.py.
 
     `request_key` names this request for ever, also when its Idempotency-Key may be used again.
     """
@@ -37,6 +38,8 @@ class Asked:
     caller: Caller
     permission: Permission
     payment_id: PaymentId | None = None
+    group_id: UUID | None = None
+    member_id: UUID | None = None
     body: Any = None
     request_key: str = ""
 

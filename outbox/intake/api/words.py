@@ -1,11 +1,13 @@
 """What callers say and hear, as models: they are read with them, and the OpenAPI document is made of them."""
 
 from typing import Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from db.lifecycle import PaymentState, RefundState
+from db.lifecycle import GroupState, MemberState, PaymentState, RefundState
 from messages.base import Word
+from messages.groups import Group, Means
 from messages.ids import OrderId, PaymentId, RefundId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
 from messages.orders import Order, Refundable, ShortText
@@ -119,6 +121,64 @@ class PaymentView(Word):
     refunds: tuple[RefundView, ...]
     created_at: AwareDatetime
     history: tuple[StateChange, ...]
+
+
+class GroupRequest(Group):
+    """A group to be opened, as in the event `order.group_opened`; the tenant comes from the token. A buyer can only
+    open a group that it organises itself.
+    """
+
+
+class ShareMeans(Means):
+    """With what a share is paid. Automatic capture is only for methods that cannot hold an amount."""
+
+
+class GroupCancelAsked(Word):
+    """Why the group is called off."""
+
+    note: str = Field(default="", max_length=500)
+
+
+class GroupAccepted(Word):
+    """The request is written down and will be carried out; `state` is how the group stands until then."""
+
+    group_id: UUID
+    state: GroupState
+
+
+class MemberView(Word):
+    """How a member's share stands. `reason` says why it must be paid again, in words fit for the buyer."""
+
+    member_id: UUID
+    buyer_id: str
+    share: Money
+    state: MemberState
+    reason: str | None
+    since: AwareDatetime
+    payment_id: PaymentId | None
+
+
+class GroupChange(Word):
+    at: AwareDatetime
+    state: GroupState
+    reason: str | None
+
+
+class GroupView(Word):
+    """How a group stands. `secured` is what is held or captured."""
+
+    group_id: UUID
+    venue_id: VenueId
+    event_id: UUID
+    organiser_id: UUID
+    state: GroupState
+    reason: str | None
+    amount: Money
+    secured: Money
+    deadline: AwareDatetime
+    members: tuple[MemberView, ...]
+    created_at: AwareDatetime
+    history: tuple[GroupChange, ...]
 
 
 class FieldProblem(Word):

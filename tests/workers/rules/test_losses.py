@@ -25,7 +25,7 @@ def sales(draw: st.DrawFn) -> tuple[Books, list[int], set[int]]:
     edges = sorted({0, captured, *cuts})
     pieces = [after - before for before, after in pairwise(edges)]
     won = draw(st.sets(st.integers(0, len(pieces) - 1))) if pieces else set()
-    return Books(eur(captured), eur(draw(st.integers(0, captured))), eur(0), eur(0), eur(0)), pieces, won
+    return Books(eur(captured), eur(draw(st.integers(0, captured))), eur(0), eur(0), eur(0), eur(0)), pieces, won
 
 
 @given(sales())
@@ -48,13 +48,14 @@ def test_the_parts_of_a_loss_are_the_loss_and_none_is_negative(
     captured: int, fee: int, lost: int, fee_comes_back: bool
 ) -> None:
     """Also of a loss beyond what is left of the sale, which a bank can take after a partial refund."""
-    books = Books(eur(captured), eur(min(fee, captured)), eur(fee % 7), eur(captured // 2), eur(0))
+    books = Books(eur(captured), eur(min(fee, captured)), eur(fee % 7), eur(captured // 2), eur(0), eur(0))
 
     parts = shares(eur(lost), books, fee_comes_back=fee_comes_back)
 
     assert parts.obligation + parts.platform + parts.venue == eur(lost)
     assert min(parts.obligation.minor, parts.platform.minor, parts.venue.minor) >= 0
     assert parts.platform.minor <= books.fee.minor
+    assert parts.fee_borne.minor <= parts.venue.minor
 
 
 def test_a_dispute_has_its_stage_by_its_status_and_a_decision_belongs_to_the_stage_it_ends() -> None:

@@ -1,6 +1,6 @@
 """The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
 
-`totals` is kept beside the rows; `check_totals` compares the two, so that a write past this file would be noticed.
+`totals` is kept beside the rows; `invariants.py` compares the two, so that a write past this file would be noticed.
 Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
 """
 
@@ -185,19 +185,3 @@ def by_clock(world: World, body: Json) -> Json:
     """Whether the money is available is a question to the clock, not a field that somebody must remember to change."""
     body["status"] = "available" if body["available_on"] <= world.clock.now() else "pending"
     return body
-
-
-def check_totals(world: World) -> list[str]:
-    """Sentences about every account and currency whose kept total is not the sum of its balance transactions."""
-    rows = world.store.execute(
-        "SELECT account, currency, kept, summed FROM ("
-        " SELECT t.account, t.currency, t.net AS kept,"
-        " (SELECT COALESCE(SUM(json_extract(o.body, '$.net')), 0) FROM objects AS o"
-        "  WHERE o.account = t.account AND o.kind = 'balance_transaction'"
-        "  AND json_extract(o.body, '$.currency') = t.currency) AS summed"
-        " FROM totals AS t) WHERE kept <> summed"
-    )
-    return [
-        f"{account} {currency}: the total says {kept}, the rows add up to {summed}"
-        for account, currency, kept, summed in rows
-    ]

@@ -12,10 +12,15 @@ from deploy.local.stripe.bank.test_methods import BLOCKED_BY_RADAR, Behaviour, D
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.state.store import Record
 from deploy.local.stripe.wire.errors import Json, missing_object
-from deploy.local.stripe.wire.pages import list_objects
+from deploy.local.stripe.wire.pages import list_rows, read_body
 from deploy.local.stripe.wire.parameters import merge_metadata
 from deploy.local.stripe.world import Call, World
 
+_FILTERS = {
+    "customer": "customer = ?",
+    "payment_intent": "parent = ?",
+    "transfer_group": "json_extract(body, '$.transfer_group') = ?",
+}
 _LABELS = ("description", "receipt_email", "shipping", "transfer_group", "fraud_details")
 
 
@@ -155,12 +160,10 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    wanted: dict[str, Any] = {}
-    if "payment_intent" in call.parameters:
-        wanted["parent"] = call.parameters["payment_intent"]
-    if "customer" in call.parameters:
-        wanted["customer"] = call.parameters["customer"]
-    return list_objects(call, "charge", wanted)
+    filters = {name: condition for name, condition in _FILTERS.items() if name in call.parameters}
+    conditions = ["account = ?", "kind = 'charge'", *filters.values()]
+    values = [call.account, *(call.parameters[name] for name in filters)]
+    return list_rows(call, "objects", conditions, values, read_body, columns="body")
 
 
 def wanted_of_charge(call: Call) -> dict[str, Any]:

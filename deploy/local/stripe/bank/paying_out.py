@@ -10,7 +10,8 @@ automatic payout has taken yet, among them manual payouts and what came back fro
 
 from dataclasses import dataclass
 
-from deploy.local.stripe.bank import balance
+from deploy.local.stripe import PLATFORM
+from deploy.local.stripe.bank import balance, connecting
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.state.store import Record
 from deploy.local.stripe.wire.errors import Json
@@ -95,8 +96,17 @@ def _book(world: World, payout: Record, kind: str, category: str, amount_minor: 
     )
 
 
+def may(world: World, account: str) -> bool:
+    if account == PLATFORM:
+        return True
+    found = connecting.find(world, account)
+    return found is not None and bool(found.body["payouts_enabled"])
+
+
 def pay_out_everything(world: World, account: str) -> list[Record]:
     """What the daily schedule does: one payout for each currency in which something is available."""
+    if not may(world, account):
+        return []
     currencies = [row[0] for row in world.store.execute("SELECT currency FROM totals WHERE account = ?", (account,))]
     amounts = {currency: balance.available(world, account, currency) for currency in sorted(currencies)}
     return [_automatic(world, account, currency, amount) for currency, amount in amounts.items() if amount > 0]

@@ -26,6 +26,8 @@ def check(given: Json) -> None:
 def create(call: Call) -> Json:
     """By hand: it may take no more than is available, and says nothing of what it is made of."""
     given = call.parameters
+    if not paying_out.may(call.world, call.account):
+        raise refused("Payouts are not enabled for this account.", code="payouts_not_allowed")
     available = balance.available(call.world, call.account, given["currency"])
     if given["amount"] > available:
         message = f"You have insufficient funds in your Stripe account for this payout: {available} are available."

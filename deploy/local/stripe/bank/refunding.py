@@ -184,9 +184,9 @@ def give_up_pending(world: World, charge: Record) -> None:
 
 
 def fail(world: World, account: str, refund_id: str, reason: str = "expired_or_canceled_card") -> bool:
-    """Now, or long after it has succeeded. False: it had already ended otherwise."""
+    """Now, or long after it has succeeded. False: it had already ended otherwise, or it is a transfer's reversal."""
     refund = world.store.find(account, "refund", refund_id)
-    if refund is None or refund.body["status"] in ("failed", "canceled"):
+    if refund is None or refund.body["status"] in ("failed", "canceled") or refund.body["source_transfer_reversal"]:
         return False
     end(world, refund, Ending("failed", reason), Origin())
     return True

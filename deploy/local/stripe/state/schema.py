@@ -28,6 +28,8 @@ CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (account, kind, custom
 CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent) WHERE parent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS transfers_by_group ON objects (account, json_extract(body, '$.transfer_group'))
     WHERE kind = 'transfer';
+CREATE INDEX IF NOT EXISTS charges_by_group ON objects (account, json_extract(body, '$.transfer_group'))
+    WHERE kind = 'charge';
 CREATE INDEX IF NOT EXISTS transfers_by_destination ON objects (account, json_extract(body, '$.destination'))
     WHERE kind = 'transfer';
 CREATE INDEX IF NOT EXISTS objects_webhook_endpoints ON objects (kind) WHERE kind = 'webhook_endpoint';

@@ -42,14 +42,22 @@ def _new(world: World, given: Json) -> Json:
     }
 
 
-def ensure(world: World, url: str, secret: str) -> None:
-    """The endpoint of the start options: the same one at each start, with a secret that the local stack knows."""
+def ensure_given(world: World) -> None:
+    """The endpoints of the start options: the same ones at each start, with secrets that the local stack knows."""
+    settings = world.settings
+    if settings.webhook_endpoint and settings.webhook_secret:
+        _ensure(world, settings.webhook_endpoint, settings.webhook_secret, connect=False)
+    if settings.connect_webhook_endpoint and settings.connect_webhook_secret:
+        _ensure(world, settings.connect_webhook_endpoint, settings.connect_webhook_secret, connect=True)
+
+
+def _ensure(world: World, url: str, secret: str, *, connect: bool) -> None:
     for endpoint in world.outbox.endpoints.values():
-        if endpoint.url == url and secret in endpoint.secrets:
+        if endpoint.url == url and endpoint.connect == connect and secret in endpoint.secrets:
             return
     events = list(world.settings.webhook_events)
     body = _new(world, {"url": url, "enabled_events": events, "api_version": API_VERSION})
-    world.insert(PLATFORM, "webhook_endpoint", body, {"secrets": [secret], "connect": False})
+    world.insert(PLATFORM, "webhook_endpoint", body, {"secrets": [secret], "connect": connect})
     world.outbox.load_endpoints()
 
 

@@ -39,6 +39,7 @@ _SOURCES = {
     "re": "refund",
     "tr": "transfer",
     "trr": "transfer_reversal",
+    "tu": "topup",
 }
 _ALWAYS_NULL = frozenset(
     (

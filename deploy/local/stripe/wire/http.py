@@ -84,10 +84,21 @@ class Request:
         return decode(self.query)
 
 
+class TornError(Exception):
+    """The sender is gone before its request was whole."""
+
+
 async def read_request(scope: Scope, receive: Receive) -> Request:
+    """The whole request.
+
+    Raises:
+        TornError: only a part of it came, which must never be taken for all of it.
+    """
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise TornError
         body += message.get("body", b"")
         if not message.get("more_body"):
             break

@@ -1,0 +1,75 @@
+"""Connected accounts as Stripe last described them, and the shares that waited for one. System transactions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.session import Tx
+from messages.ids import PaymentId, ShareId, TenantId
+
+
+def now(tx: Tx) -> datetime:
+    """The database's clock, to be read before Stripe is asked: of two answers the one asked for later holds."""
+    row = tx.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None, "a SELECT without FROM always returns a row"
+    moment: datetime = row[0]
+    return moment
+
+
+def follow(
+    tx: Tx, account_id: str, *, transfers: str, payouts_enabled: bool, disabled_reason: str | None, seen_at: datetime
+) -> bool:
+    """Keep how an account stands; True when it may receive transfers now and, for all we knew, could not before."""
+    before = tx.execute(
+        "SELECT transfers FROM connected_accounts WHERE account_id = %(id)s FOR UPDATE", {"id": account_id}
+    ).fetchone()
+    kept = tx.execute(
+        """
+        INSERT INTO connected_accounts AS a (account_id, transfers, payouts_enabled, disabled_reason, seen_at)
+        VALUES (%(id)s, %(transfers)s, %(payouts)s, %(reason)s, %(seen_at)s)
+        ON CONFLICT (account_id) DO UPDATE
+        SET transfers = excluded.transfers, payouts_enabled = excluded.payouts_enabled,
+            disabled_reason = excluded.disabled_reason, seen_at = excluded.seen_at
+        WHERE a.seen_at IS NULL OR a.seen_at < excluded.seen_at
+        """,
+        {
+            "id": account_id,
+            "transfers": transfers,
+            "payouts": payouts_enabled,
+            "reason": disabled_reason,
+            "seen_at": seen_at,
+        },
+    ).rowcount
+    return kept == 1 and transfers == "active" and before is not None and before[0] in {"inactive", "pending"}
+
+
+def is_known(tx: Tx, account_id: str) -> bool:
+    """Some recipient of ours is paid there."""
+    row = tx.execute("SELECT EXISTS (SELECT FROM recipients WHERE account_id = %(id)s)", {"id": account_id}).fetchone()
+    return bool(row and row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    tenant_id: TenantId
+    payment_id: PaymentId
+    share_id: ShareId
+
+
+def shares_waiting(tx: Tx, account_id: str, *, refused_too: bool, after: ShareId | None, limit: int) -> list[Waiting]:
+    """Released shares of any tenant that wait for this account, in the order of their ids, from `after` on.
+
+    `refused_too`: those as well whose transfer Stripe has refused; it would refuse it again unless something changed.
+    """
+    rows = tx.execute(
+        """
+        SELECT s.tenant_id, s.payment_id, s.share_id
+        FROM recipients r JOIN shares s USING (tenant_id, recipient_id)
+        WHERE r.account_id = %(account_id)s AND s.state = 'released'
+          AND (s.waits_for IN ('account', 'capability')
+               OR %(refused_too)s AND s.waits_for NOT IN ('statement', 'dispute', 'refund', 'booking', 'currency'))
+          AND (%(after)s::uuid IS NULL OR s.share_id > %(after)s)
+        ORDER BY s.share_id LIMIT %(limit)s
+        """,
+        {"account_id": account_id, "refused_too": refused_too, "after": after, "limit": limit},
+    ).fetchall()
+    return [Waiting(TenantId(row[0]), PaymentId(row[1]), ShareId(row[2])) for row in rows]

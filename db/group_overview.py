@@ -1,0 +1,93 @@
+"""Groups as operators look at them, across tenants; needs an ops transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from db.session import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """`secured_minor` of `amount_minor` is held or captured, by `secured` of `members`."""
+
+    tenant_id: UUID
+    tenant: str
+    group_id: UUID
+    venue: str
+    event_id: UUID
+    amount_minor: int
+    secured_minor: int
+    currency: str
+    members: int
+    secured: int
+    deadline: datetime
+    state: str
+    state_reason: str | None
+    state_by: str
+    state_since: datetime
+    created_at: datetime
+
+
+_SELECT = """
+    SELECT
+        g.tenant_id, t.name AS tenant, g.group_id, v.name AS venue, g.event_id, g.amount_minor,
+        coalesce(sum(m.share_minor) FILTER (WHERE m.state IN ('held', 'paid')), 0)::bigint AS secured_minor, g.currency,
+        count(*) AS members, count(*) FILTER (WHERE m.state IN ('held', 'paid')) AS secured,
+        g.deadline, g.state, g.state_reason, g.state_by, g.state_since, g.created_at
+    FROM groups g
+    JOIN group_members m USING (tenant_id, group_id)
+    JOIN tenants t USING (tenant_id)
+    JOIN venues v USING (tenant_id, venue_id)
+"""
+_GROUPED = " GROUP BY g.tenant_id, g.group_id, t.name, v.name "
+
+
+def latest(tx: Tx, *, state: str | None, limit: int) -> list[GroupLine]:
+    """Those that moved last first."""
+    with tx.cursor(row_factory=class_row(GroupLine)) as cursor:
+        return cursor.execute(
+            _SELECT
+            + "WHERE g.state = coalesce(%(state)s, g.state)"
+            + _GROUPED
+            + "ORDER BY g.state_since DESC LIMIT %(limit)s",
+            {"state": state, "limit": limit},
+        ).fetchall()
+
+
+def by_id(tx: Tx, group_id: UUID) -> list[GroupLine]:
+    """Two tenants may have given the same id; then both are returned."""
+    with tx.cursor(row_factory=class_row(GroupLine)) as cursor:
+        return cursor.execute(_SELECT + "WHERE g.group_id = %(id)s" + _GROUPED, {"id": group_id}).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMove:
+    """One move, of the group itself (`buyer_id` None) or of a member."""
+
+    at: datetime
+    buyer_id: str | None
+    from_state: str | None
+    to_state: str
+    payment_id: UUID | None
+    reason: str | None
+    by: str
+
+
+def moves(tx: Tx, group: GroupLine) -> list[GroupMove]:
+    """The whole history, the oldest first."""
+    with tx.cursor(row_factory=class_row(GroupMove)) as cursor:
+        return cursor.execute(
+            """
+            SELECT at, NULL AS buyer_id, from_state, to_state, NULL AS payment_id, reason, by
+            FROM group_history WHERE (tenant_id, group_id) = (%(tenant)s, %(group)s)
+            UNION ALL
+            SELECT h.at, m.buyer_id, h.from_state, h.to_state, h.payment_id, h.reason, h.by
+            FROM group_member_history h JOIN group_members m USING (tenant_id, group_id, member_id)
+            WHERE (h.tenant_id, h.group_id) = (%(tenant)s, %(group)s)
+            ORDER BY at
+            """,
+            {"tenant": group.tenant_id, "group": group.group_id},
+        ).fetchall()

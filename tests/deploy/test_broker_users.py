@@ -1,0 +1,141 @@
+"""Each process has a broker user that may do what its code does and nothing else: tried at a real broker."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pika
+import pytest
+from pika.exceptions import ChannelClosedByBroker
+
+from deploy.broker_users import broker_users, definitions
+from deploy.local.memory import Memory
+from deploy.local.rabbitmq import RabbitMQ
+from messages import queues
+from outbox import topology
+from outbox.broker import FleetBroker
+from outbox.publisher import Outgoing, Publisher
+
+PASSWORDS = {user.name: f"of {user.name}" for user in broker_users()}
+NAMES = sorted(PASSWORDS)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A broker of its own that knows nothing but the definitions, and is told them twice, as at a second start."""
+    directory = tmp_path_factory.mktemp("broker")
+    server = RabbitMQ(directory, Memory(directory))
+    server.start()
+    file = directory / "definitions.json"
+    file.write_text(json.dumps(definitions(PASSWORDS)))
+    try:
+        server.control("import_definitions", str(file))
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def url_of(broker: RabbitMQ) -> Callable[[str], str]:
+    return lambda user: f"amqp://{user}:{quote(PASSWORDS[user])}@127.0.0.1:{broker.port}/%2F"
+
+
+def test_what_the_definitions_declare_is_what_the_code_declares(broker: RabbitMQ) -> None:
+    topology.declare(broker.url)  # as a user who may: other arguments would be drift
+
+
+@pytest.mark.parametrize("user", NAMES)
+def test_nobody_may_declare_or_delete_but_everybody_finds_the_topology(url_of: Callable[[str], str], user: str) -> None:
+    topology.declare(url_of(user))
+    topology.depths(url_of(user))
+
+    for forbidden in (
+        lambda channel: channel.queue_declare("of_my_own", durable=True),
+        lambda channel: channel.queue_delete("charges"),
+        lambda channel: channel.exchange_delete("payments"),
+    ):
+        assert _is_refused(url_of(user), forbidden)
+
+
+@pytest.mark.parametrize("user", NAMES)
+def test_a_user_reads_its_own_queues_alone(url_of: Callable[[str], str], user: str) -> None:
+    mine = next(each for each in broker_users() if each.name == user).reads
+
+    readable = [
+        queue.name
+        for queue in topology.queues()
+        if not _is_refused(url_of(user), lambda channel, name=queue.name: channel.basic_get(name))
+    ]
+
+    assert sorted(readable) == sorted(mine)
+
+
+@pytest.mark.parametrize("user", NAMES)
+def test_a_user_writes_to_its_own_exchanges_alone(url_of: Callable[[str], str], user: str) -> None:
+    allowed = next(each for each in broker_users() if each.name == user).writes
+
+    def publish(exchange: str) -> Callable[[pika.adapters.blocking_connection.BlockingChannel], None]:
+        def act(channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+            channel.confirm_delivery()
+            channel.basic_publish(exchange, "nowhere.at.all", b"")
+
+        return act
+
+    writable = [name for name in ("", *topology.EXCHANGES) if not _is_refused(url_of(user), publish(name))]
+
+    assert sorted(writable) == sorted("" if name == "amq.default" else name for name in allowed)
+
+
+def test_the_relay_publishes_and_a_worker_consumes_with_these_users(url_of: Callable[[str], str]) -> None:
+    publisher = Publisher(url_of("fleet_relay"))
+    publisher.begin([Outgoing("", "charges", "m1", b"x"), Outgoing("payments", "payment.succeeded", "m2", b"x")])
+    assert publisher.finish() == set()
+    publisher.close()
+
+    worker = FleetBroker(url_of("fleet_worker"))
+    worker.declare_queue("charges")
+    consumer = worker.consume("charges", timeout=5_000)
+    assert consumer.channel.is_open
+    consumer.close()
+    worker.close()
+
+
+def test_a_queue_that_is_missing_is_said_to_whoever_may_not_declare_it(
+    broker: RabbitMQ, url_of: Callable[[str], str]
+) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(broker.url))
+    connection.channel().queue_delete("sweeps")
+
+    with pytest.raises(topology.TopologyDriftError, match="'sweeps' does not stand"):
+        topology.declare(url_of("fleet_relay"))
+
+    connection.close()
+    topology.declare(broker.url)
+
+
+def test_every_queue_of_work_is_read_by_the_workers() -> None:
+    worker = next(user for user in broker_users() if user.name == "fleet_worker")
+
+    assert set(worker.reads) == {route.queue for route in queues.ROUTES.values()}
+
+
+def test_no_password_stands_in_the_definitions(tmp_path: Path) -> None:
+    text = json.dumps(definitions(PASSWORDS))
+
+    assert not any(password in text for password in PASSWORDS.values())
+    with pytest.raises(KeyError, match="fleet_relay"):
+        definitions({name: word for name, word in PASSWORDS.items() if name != "fleet_relay"})
+
+
+def _is_refused(url: str, act: Callable[[pika.adapters.blocking_connection.BlockingChannel], object]) -> bool:
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    try:
+        act(connection.channel())
+    except ChannelClosedByBroker as error:
+        assert error.reply_code == topology.ACCESS_REFUSED
+        return True
+    else:
+        return False
+    finally:
+        connection.close()

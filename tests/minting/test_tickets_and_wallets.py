@@ -1,0 +1,289 @@
+"""Which tickets become tokens, whose they are, and what a refund, a forgetful book or a second minter do to them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from db import signers
+from db.session import Database
+from db.signers import LeaseLostError
+from db.tenants import Tenant
+from messages.ids import TicketId
+from messages.money import Money
+from messages.refunds import RefundRequested
+from messages.tokens import VOID_ADDRESS, checksummed
+from outbox.refunding import request_refund
+from tests.minting.conftest import (
+    BUYER,
+    CONFIRMATIONS,
+    Books,
+    Chain,
+    Sales,
+    Sold,
+    chain_settings,
+    confirm,
+    new_minter,
+    submit,
+    until_confirmed,
+    wants,
+)
+from workers.gateways import contract
+from workers.minting.run import Minter
+from workers.refund import refund
+
+VENUE = checksummed("0x" + "c5" * 20)
+OTHER = checksummed("0x" + "d7" * 20)
+
+
+def test_the_same_payment_asked_for_many_times_at_once_is_minted_once(
+    sales: Sales, minter: Minter, chain: Chain
+) -> None:
+    sold = sales.charge(3)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: sales.queue(sold), range(12)))
+    until_confirmed(minter, chain)
+
+    assert sales.states(sold) == {"confirmed"}
+    assert chain.tokens_of(BUYER) == 3
+
+
+def test_a_venue_that_does_not_mint_queues_nothing(
+    sales: Sales, owner: psycopg.Connection, tenant: Tenant, books: Books
+) -> None:
+    wants(owner, tenant, mints="off")
+
+    sold = sales.charge()
+
+    assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'mint'").fetchone() == (0,)
+    sales.queue(sold)
+    assert owner.execute("SELECT count(*) FROM mints").fetchone() == (0,)
+
+
+def test_a_paid_order_of_a_minting_venue_asks_for_its_tokens_with_the_success(
+    sales: Sales, owner: psycopg.Connection
+) -> None:
+    sales.charge()
+
+    assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'mint'").fetchone() == (1,)
+
+
+def test_a_ticket_without_a_wallet_waits_until_its_venue_has_one_for_it(
+    sales: Sales, minter: Minter, chain: Chain, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    sold = sales.sell(wallet=None)
+    until_confirmed(minter, chain)
+    assert sales.states(sold) == {"queued"}
+
+    wants(owner, tenant, custodial_wallet=VENUE)
+    until_confirmed(minter, chain)
+
+    assert sales.states(sold) == {"confirmed"}
+    assert chain.owner_of(sales.mint_of(sold.tickets[0]).token_id) == VENUE
+
+
+def test_a_royalty_that_changes_is_set_anew_before_the_next_ticket_is_minted(
+    sales: Sales, minter: Minter, chain: Chain, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    event = str(UUID(int=7))
+    first = sales.sell(event_id=event)
+    until_confirmed(minter, chain)
+
+    wants(owner, tenant, royalty_receiver=OTHER, royalty_basis_points=1_000)
+    second = sales.sell(event_id=event)
+    until_confirmed(minter, chain)
+
+    assert (sales.states(first), sales.states(second)) == ({"confirmed"}, {"confirmed"})
+    assert chain.royalty_of(sales.mint_of(first.tickets[0]).token_id) == (OTHER, 1_000)
+
+
+def test_an_event_without_a_royalty_needs_no_transaction_for_it(
+    sales: Sales, minter: Minter, chain: Chain, owner: psycopg.Connection, tenant: Tenant, books: Books
+) -> None:
+    wants(owner, tenant, royalty_receiver=None, royalty_basis_points=0)
+    sold = sales.sell()
+
+    until_confirmed(minter, chain)
+
+    assert sales.states(sold) == {"confirmed"}
+    assert [kind for _, kind, _ in books.slots()] == ["mint"]
+    assert chain.royalty_of(sales.mint_of(sold.tickets[0]).token_id)[1] == 0
+
+
+def test_a_refund_before_the_mint_cancels_it(sales: Sales, minter: Minter, chain: Chain, books: Books) -> None:
+    sold = sales.sell(2)
+
+    give_back(sales, sold, sold.tickets[:1])
+    until_confirmed(minter, chain)
+
+    states = [sales.mint_of(ticket).state.value for ticket in sold.tickets]
+    assert states == ["canceled", "confirmed"]
+    assert chain.tokens_of(BUYER) == 1
+
+
+def test_a_refund_that_comes_before_the_tickets_are_queued_cancels_them_too(
+    sales: Sales, minter: Minter, chain: Chain
+) -> None:
+    sold = sales.charge(2)
+    give_back(sales, sold)
+
+    sales.queue(sold)
+    until_confirmed(minter, chain)
+
+    assert sales.states(sold) == {"canceled"}
+    assert chain.tokens_of(BUYER) == 0
+
+
+@pytest.mark.parametrize("moment", ["submitted", "mined", "confirmed"])
+def test_a_refunded_ticket_has_its_token_voided_once(
+    sales: Sales, minter: Minter, chain: Chain, books: Books, moment: str
+) -> None:
+    sold = sales.sell(2)
+    submit(minter, chain)
+    if moment != "submitted":
+        confirm(minter, chain) if moment == "confirmed" else (chain.mine(), minter.tick())
+    assert sales.states(sold) == {moment}
+
+    give_back(sales, sold, sold.tickets[:1])
+    give_back(sales, sold, sold.tickets[:1])
+    for _ in range(3):
+        confirm(minter, chain)
+
+    tokens = [sales.mint_of(ticket).token_id for ticket in sold.tickets]
+    assert [sales.mint_of(ticket).state.value for ticket in sold.tickets] == ["voided", "confirmed"]
+    assert [chain.owner_of(token) for token in tokens] == [VOID_ADDRESS, BUYER]
+    assert [kind for _, kind, _ in books.slots()] == ["royalty", "mint", "void"]
+    assert books.told() == ["ticket.minted", "ticket.minted", "ticket.voided"]
+
+
+def test_a_venue_may_leave_the_tokens_of_refunded_tickets_to_their_owners(
+    sales: Sales, minter: Minter, chain: Chain, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    wants(owner, tenant, refunded_tokens="leave")
+    sold = sales.sell()
+    until_confirmed(minter, chain)
+
+    give_back(sales, sold)
+    confirm(minter, chain)
+
+    assert sales.states(sold) == {"confirmed"}
+    assert chain.tokens_of(BUYER) == 1
+
+
+def test_a_part_of_the_money_given_back_without_naming_a_ticket_leaves_all_tokens(
+    sales: Sales, minter: Minter, chain: Chain
+) -> None:
+    sold = sales.sell(2)
+    until_confirmed(minter, chain)
+
+    give_back(sales, sold, minor=500)
+    confirm(minter, chain)
+
+    assert sales.states(sold) == {"confirmed"}
+
+
+def test_a_token_the_book_has_forgotten_is_found_and_not_minted_again(
+    sales: Sales, minter: Minter, chain: Chain, books: Books
+) -> None:
+    """As after a restore: the ticket is queued, its token is on the chain, and our nonce is behind the chain's."""
+    sold = sales.sell()
+    minter.tick()
+    chain.mine()
+    chain.send(contract.mint_batch([BUYER], [sales.mint_of(sold.tickets[0]).token_id]))
+    chain.mine()
+    minter.tick()
+    assert sales.states(sold) == {"queued"}  # too young to be believed
+
+    chain.mine(CONFIRMATIONS)
+    minter.tick()
+
+    assert books.history(sold.tickets[0]) == ["queued", "confirmed"]
+    assert [kind for _, kind, _ in books.slots()] == ["royalty"]
+    later = sales.sell()
+    until_confirmed(minter, chain)
+    assert sales.states(later) == {"confirmed"}
+    assert chain.tokens_of(BUYER) == 2
+
+
+def test_a_token_that_belongs_to_somebody_else_is_no_token_of_this_ticket(
+    sales: Sales, minter: Minter, chain: Chain, books: Books
+) -> None:
+    sold = sales.sell()
+    minter.tick()
+    chain.mine()
+    chain.send(contract.mint_batch([OTHER], [sales.mint_of(sold.tickets[0]).token_id]))
+    chain.mine(CONFIRMATIONS + 1)
+
+    minter.tick()
+
+    assert sales.states(sold) == {"failed"}
+    assert sales.mint_of(sold.tickets[0]).state_reason == f"its token exists already and belongs to {OTHER}"
+    assert books.told() == ["ticket.mint_failed"]
+
+
+def test_one_minter_sends_and_the_next_takes_over_when_its_lease_is_over(
+    db: Database, sales: Sales, chain: Chain
+) -> None:
+    first = new_minter(db, chain_settings(chain.server, chain_lease_seconds=60))
+    second = new_minter(db, chain_settings(chain.server))
+    sold = sales.sell()
+
+    assert first.tick() is not None
+    assert second.tick() is None
+    first.retire()
+    until_confirmed(second, chain)
+
+    assert sales.states(sold) == {"confirmed"}
+
+
+def test_who_slept_through_its_lease_can_take_no_nonce(db: Database, sales: Sales, chain: Chain) -> None:
+    asleep = new_minter(db, chain_settings(chain.server, chain_lease_seconds=0.001))
+    lease = asleep.tick()
+    assert lease is not None
+    assert new_minter(db, chain_settings(chain.server)).tick() is not None
+
+    with pytest.raises(LeaseLostError), db.system_transaction() as tx:
+        signers.take_nonce(tx, lease, 99)
+
+
+def test_the_database_alone_refuses_a_second_token_for_a_ticket(
+    sales: Sales, db: Database, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    sold = sales.sell()
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        owner.execute(
+            "INSERT INTO mints (tenant_id, ticket_id, payment_id, order_id, event_id, venue_id, token_id, state_by) "
+            "SELECT tenant_id, ticket_id, payment_id, order_id, event_id, venue_id, '0x' || repeat('0', 64), 'test' "
+            "FROM mints WHERE ticket_id = %s",
+            [sold.tickets[0]],
+        )
+    with pytest.raises(psycopg.errors.RestrictViolation, match="what was paid for cannot change"):
+        owner.execute("UPDATE mints SET token_id = '0x' || repeat('0', 64)")
+    with pytest.raises(psycopg.errors.RestrictViolation, match="already goes to"):
+        owner.execute("UPDATE mints SET to_address = %s", [OTHER])
+    with pytest.raises(psycopg.errors.RestrictViolation, match="queued -> voided is not a legal move"):
+        owner.execute("UPDATE mints SET state = 'voided'")
+
+
+def give_back(sales: Sales, sold: Sold, tickets: list[UUID] | None = None, *, minor: int | None = None) -> None:
+    """Asked for and done; the same tickets again are the same refund."""
+    payment = sold.payment
+    with sales.db.transaction(payment.tenant_id) as tx:
+        asked = request_refund(
+            tx,
+            payment_id=payment.payment_id,
+            amount=None if minor is None else Money(minor, payment.currency),
+            ticket_ids=[TicketId(ticket) for ticket in tickets or []],
+            reason="requested_by_customer",
+            source="ops",
+            request_key=f"{payment.payment_id}/{tickets}/{minor}",
+            by="tests",
+        )
+    assert asked.refund is not None
+    wanted = RefundRequested(
+        tenant_id=payment.tenant_id, payment_id=payment.payment_id, refund_id=asked.refund.refund_id
+    )
+    refund(wanted, sales.db, sales.gateway)

@@ -1,0 +1,1 @@
+"""Outside worlds that are not Stripe."""

@@ -1,0 +1,204 @@
+"""submit: look -> sign -> claim -> send.
+
+What is queued is read, and the chain is asked whether it is there already and what it would cost. Then one short
+transaction moves the tickets, takes the nonce and stores the signed bytes, and only after its commit are they sent.
+Killed before the commit nothing has happened; killed after it, the watch sends the same bytes. Nothing of the chain is
+asked inside a transaction, and the signature is made before it too, so that a KMS may make it (M6).
+"""
+
+from collections.abc import Callable, Sequence
+
+from loguru import logger
+
+from db import mints, series, signers, slots
+from db.lifecycle import MintState
+from db.mints import Mint
+from db.series import Royalty, Series
+from db.signers import Lease
+from db.slots import Call, Signed
+from messages.crash_points import crash_point
+from outbox.metrics import CHAIN_TRANSACTIONS
+from workers.gateways import contract
+from workers.gateways.chain import Sending
+from workers.gateways.node import NodeRefusedError
+from workers.gateways.transactions import sign
+from workers.minting.means import BY, ChangedMeanwhileError, Means, Waiting, gwei
+from workers.minting.telling import tell_failed, tell_minted
+from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
+
+# Far below EIP-7825's 16,777,216 gas for one transaction.
+MOST_GAS = 16_000_000
+SERIES_AT_ONCE = 20
+
+
+def submit(means: Means, lease: Lease) -> bool:
+    """Send one transaction of each kind that is due; True when there may be more to send at once.
+
+    Raises:
+        Waiting: nothing can be sent now, and why.
+        ChainAwayError: no node answers.
+        LeaseLostError: another process sends now; nothing was written.
+    """
+    with means.db.system_transaction() as tx:
+        series.renew_wishes(tx)
+        mints.adopt_wallets(tx)
+        unset = series.to_look_at(tx, limit=SERIES_AT_ONCE)
+        to_void = mints.to_void(tx, limit=means.settings.chain_batch)
+        room = means.settings.chain_in_flight - slots.count_open(tx, lease)
+    for each in unset if room > 0 else []:
+        room -= _set_royalty(means, lease, each)
+    if to_void and room > 0:
+        _void(means, lease, to_void)
+        room -= 1
+    with means.db.system_transaction() as tx:
+        queued = mints.ready(tx, limit=means.settings.chain_batch)
+    if not queued or room <= 0:
+        return False
+    return _mint(means, lease, queued) and room > 1
+
+
+def _set_royalty(means: Means, lease: Lease, wanted: Series) -> bool:
+    """True when a transaction was sent for it."""
+    on_chain = means.tickets.royalty(wanted.series)
+    with means.db.system_transaction() as tx:
+        series.note_read(tx, wanted.series, on_chain)
+        data = contract.set_series_royalty(wanted.series, wanted.wanted)
+        under_way = slots.is_under_way(tx, lease, data)
+    if _same(on_chain, wanted.wanted) or under_way:
+        return False
+    _send(means, lease, "royalty", data, gas=_estimate(means, data))
+    logger.info("royalty of series {} is being set to {} bps", wanted.series, wanted.wanted_basis_points)
+    return True
+
+
+def _same(one: Royalty, other: Royalty) -> bool:
+    return (one.receiver or "").lower() == (other.receiver or "").lower() and one.basis_points == other.basis_points
+
+
+def _void(means: Means, lease: Lease, wanted: Sequence[Mint]) -> None:
+    data = contract.void_batch([mint.token_id for mint in wanted])
+    gas = _estimate(means, data)
+    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mints.begin_voiding)
+
+
+def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
+    """Send what is not on the chain yet; what is there already needs nothing. True when something was sent."""
+    owners = means.tickets.owners([mint.token_id for mint in queued])
+    if found := [mint for mint in queued if owners[mint.token_id] is not None]:
+        _adopt(means, found)
+    missing = [mint for mint in queued if owners[mint.token_id] is None]
+    if not missing:
+        return False
+    try:
+        gas = _estimate(means, _data(missing))
+    except _WouldRevertError as error:
+        _find_the_bad_one(means, missing, str(error))
+        return False
+    if gas > MOST_GAS and len(missing) > 1:
+        return _mint(means, lease, missing[: len(missing) // 2])
+    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mints.begin)
+    return True
+
+
+def _data(carried: Sequence[Mint]) -> bytes:
+    return contract.mint_batch([mint.to_address or "" for mint in carried], [mint.token_id for mint in carried])
+
+
+def _adopt(means: Means, found: Sequence[Mint]) -> None:
+    """The book had forgotten that these exist: it was restored from a backup, or a slot was given up too early."""
+    deep = means.chain.head().number - means.settings.chain_confirmations + 1
+    owners = means.tickets.owners([mint.token_id for mint in found], at_block=max(0, deep))
+    for mint in found:
+        owner = owners[mint.token_id]
+        if owner is None:  # too young to be sure of; it stays queued and is looked at again
+            continue
+        with means.db.system_transaction() as tx:
+            if owner == mint.to_address:
+                tell_minted(tx, means, mints.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found"))
+                logger.warning("ticket {} was found on the chain and is not minted again", mint.ticket_id)
+            else:
+                reason = f"its token exists already and belongs to {owner}"
+                tell_failed(tx, mints.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+
+
+class _WouldRevertError(Exception):
+    """The chain says in advance that the transaction would come to nothing."""
+
+
+def _estimate(means: Means, data: bytes) -> int:
+    try:
+        return with_room(means.chain.estimate_gas(means.signer.address, means.contract, data))
+    except NodeRefusedError as error:
+        why = contract.why(error.selector, error.message)
+        if error.selector in contract.OF_THE_CONTRACT:
+            raise Waiting(why) from None
+        if error.code == 3 or "revert" in error.message.lower():
+            raise _WouldRevertError(why) from None
+        raise Waiting(f"the node does not estimate: {error.message}") from None
+
+
+def _find_the_bad_one(means: Means, carried: Sequence[Mint], why: str) -> None:
+    """One ticket must not hold up the others: whichever reverts alone spends a try, and then goes alone."""
+    for mint in carried:
+        try:
+            _estimate(means, _data([mint]))
+        except _WouldRevertError as error:
+            why = str(error)
+        else:
+            continue
+        with means.db.system_transaction() as tx:
+            tell_failed(tx, mints.spend_try(tx, mint, reason=why, by=BY), why)
+        logger.error("ticket {} cannot be minted: {}", mint.ticket_id, why)
+
+
+def _send(
+    means: Means,
+    lease: Lease,
+    kind: str,
+    data: bytes,
+    *,
+    gas: int,
+    carried: Sequence[Mint] = (),
+    begin: Callable[..., int] | None = None,
+) -> None:
+    """Price it, sign it, claim it, and send it."""
+    fees = _price(means, means.market(), gas, len(carried))
+    call = Call(kind, means.contract, data, gas)
+    on_chain = means.chain.nonce(means.signer.address)
+    with means.db.system_transaction() as tx:
+        nonce = max(on_chain, signers.next_nonce(tx, lease))
+    signed = sign(means.signer, call, chain_id=means.chain_id, nonce=nonce, fees=fees)
+    with means.db.system_transaction() as tx:
+        signers.take_nonce(tx, lease, nonce)
+        slot_id = slots.record(tx, lease, nonce, call, signed)
+        if begin is not None and begin(tx, carried, slot_id, by=BY) != len(carried):
+            raise ChangedMeanwhileError(f"a ticket of {len(carried)} was refunded between look and claim")
+        crash_point("minter.before_commit")
+    crash_point("minter.after_commit")
+    offer(means, signed)
+    logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
+
+
+def _price(means: Means, market: Market, gas: int, tickets: int) -> Fees:
+    fees = first_fees(market, cap_wei=means.settings.max_fee_wei)
+    if fees is None:
+        raise Waiting(f"price: a gas costs {gwei(market.price_wei)}, above {gwei(means.settings.max_fee_wei)}")
+    if tickets and too_dear(market, gas=gas, mints=tickets, cap_wei=means.settings.mint_cost_wei):
+        cost = gas * market.price_wei // tickets
+        raise Waiting(f"price: a mint costs {gwei(cost)}, above {gwei(means.settings.mint_cost_wei)}")
+    return fees
+
+
+def offer(means: Means, signed: Signed) -> Sending:
+    """Send signed bytes, again or for the first time, and write down that a node has them."""
+    said, words = means.chain.send(signed.raw)
+    crash_point("minter.after_send")
+    if said in {Sending.TAKEN, Sending.KNOWN}:
+        with means.db.system_transaction() as tx:
+            slots.note_sent(tx, signed.tx_hash)
+    else:
+        logger.warning("the node did not take {}: {} ({})", signed.tx_hash, said.value, words)
+    CHAIN_TRANSACTIONS.labels(said.value).inc()
+    if said is Sending.NO_FUNDS:
+        raise Waiting(f"the signer {means.signer.address} has not enough funds")
+    return said
