@@ -6,7 +6,7 @@
 --   fleet         what every process of the one-machine stack logs in with. NOINHERIT: by itself it can read nothing, so
 --                 that a statement outside transaction(tenant) or system_transaction() fails instead of seeing every
 --                 tenant.
---   fleet_relay, fleet_scheduler, fleet_dead_letters, fleet_intake, fleet_worker, fleet_console
+--   fleet_relay, fleet_scheduler, fleet_minter, fleet_dead_letters, fleet_intake, fleet_worker, fleet_console
 --                 the same, one for each kind of process, and each may become only what its code becomes: a relay that
 --                 is broken into can write no payment, and the console cannot act as a tenant.
 --   fleet_tenant  what transaction(tenant) becomes: sees the rows of one tenant, by row-level security.
@@ -24,6 +24,7 @@ BEGIN
         'fleet LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_relay LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_scheduler LOGIN NOINHERIT NOBYPASSRLS',
+        'fleet_minter LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_dead_letters LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_intake LOGIN NOINHERIT NOBYPASSRLS',
         'fleet_worker LOGIN NOINHERIT NOBYPASSRLS',
@@ -41,7 +42,7 @@ END
 $$;
 GRANT fleet_tenant, fleet_system, fleet_mover, fleet_ops TO fleet;
 GRANT fleet_mover TO fleet_relay;
-GRANT fleet_system TO fleet_scheduler, fleet_dead_letters;
+GRANT fleet_system TO fleet_scheduler, fleet_minter, fleet_dead_letters;
 GRANT fleet_tenant, fleet_system TO fleet_intake, fleet_worker;
 GRANT fleet_ops TO fleet_console;
 -- Whose snapshot keeps VACUUM from its work, for the scheduler's gauge: the times of all sessions (and, with them, the

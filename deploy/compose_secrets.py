@@ -18,7 +18,7 @@ from deploy.broker_users import broker_users, definitions
 from outbox.sealing import pair_from_seed
 
 DIRECTORY = Path(__file__).parent / "secrets"
-LOGINS = ("owner", "intake", "relay", "dead_letters", "scheduler", "worker", "console")
+LOGINS = ("owner", "intake", "relay", "dead_letters", "scheduler", "minter", "worker", "console")
 WORD_BYTES = 24
 
 

@@ -151,6 +151,7 @@ QUEUE_CLASSES: dict[str, str] = {
     "replays": "background",
     "sweeps": "background",
     "reconciliation": "background",
+    "mints": "background",
     "fleet.orders": "orders",
 }
 

@@ -19,6 +19,7 @@ from tests.conftest import Book
 MAY_BECOME = {
     "fleet_relay": {"fleet_mover"},
     "fleet_scheduler": {"fleet_system"},
+    "fleet_minter": {"fleet_system"},
     "fleet_dead_letters": {"fleet_system"},
     "fleet_intake": {"fleet_tenant", "fleet_system"},
     "fleet_worker": {"fleet_tenant", "fleet_system"},

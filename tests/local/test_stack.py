@@ -17,10 +17,12 @@ import pytest
 import redis
 
 from deploy.local import processes
+from deploy.local.chain import anvil_binary
 from deploy.local.memory import Memory
 from deploy.local.ownership import AlreadyRunningError, owner_of
 from deploy.local.server import ServerFailedError
 from deploy.local.stack import Stack
+from tests.waiting import until
 
 START_AND_WAIT = """
 import sys, time
@@ -101,11 +103,28 @@ def test_two_stacks_at_once_do_not_meet(stack: Stack, directory: Path) -> None:
     with Stack(directory, outside={}) as other:
         mine, others = stack.environment(), other.environment()
         alike = {"APP_ENV", "CONSOLE_JWT_AUDIENCE", "API_JWT_AUDIENCE", "STRIPE_EMULATOR_REFUNDS_BEYOND_BALANCE"}
+        alike |= {"CHAIN_ID", "CHAIN_CONFIRMATIONS"}
         alike |= {name for name in mine if "HOST" in name or "REQUESTS_PER_SECOND" in name}
         assert not {mine[name] for name in mine.keys() - alike} & set(others.values())
         pika.BlockingConnection(pika.URLParameters(others["RABBITMQ_URL"])).close()
     assert processes.marked(directory) == []
     pika.BlockingConnection(pika.URLParameters(mine["RABBITMQ_URL"])).close()
+
+
+@pytest.mark.skipif(anvil_binary() is None, reason="no anvil on this machine: `make chain` installs it")
+def test_the_chain_killed_and_started_again_keeps_its_contract_and_its_key(stack: Stack) -> None:
+    contract, code = stack.chain.contract, ["eth_getCode", stack.chain.contract, "latest"]
+    deployed = stack.chain.node.call(*code)
+    until((stack.chain.directory / "state.json").exists)
+    head = int(stack.chain.node.call("eth_blockNumber"), 16)
+    until(lambda: int(stack.chain.node.call("eth_blockNumber"), 16) > head + 2)  # written to its file every second
+
+    stack.chain.kill()
+    stack.chain.start()
+
+    assert len(deployed) > 10_000
+    assert (stack.chain.contract, stack.chain.node.call(*code)) == (contract, deployed)
+    assert stack.chain.key_file.stat().st_mode & 0o077 == 0
 
 
 def test_a_directory_has_one_owner_at_a_time(stack: Stack) -> None:
@@ -127,6 +146,10 @@ def test_addresses_from_outside_are_used_as_they_are_and_start_nothing(directory
         "MIGRATION_DATABASE_URL": "postgresql://owner@elsewhere/fleet",
         "REDIS_URL": "rediss://elsewhere/0",
         "RABBITMQ_URL": "amqps://elsewhere/",
+        "CHAIN_RPC_URLS": "https://elsewhere/",
+        "CHAIN_ID": "1",
+        "CHAIN_CONTRACT": "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "CHAIN_SIGNER_KEY_FILE": "/elsewhere/key",
     }
     with Stack(directory, outside) as stack:
         assert stack.servers == []

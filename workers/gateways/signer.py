@@ -3,6 +3,7 @@
 The key is read once, lives in the library's own object, and is never shown: not in a log, not in an error.
 """
 
+import os
 import stat
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,10 @@ from typing import Protocol
 from coincurve import PrivateKey
 
 from messages.tokens import checksummed, keccak256
+
+OTHERS = 0o077
+# A platform mounts a secret as another user's file, which we may read by a group made for this pod alone.
+OTHERS_OF_A_MOUNT = 0o037
 
 
 class Signer(Protocol):
@@ -49,11 +54,11 @@ class KeyFileSigner:
 
 def _read(path: Path) -> PrivateKey:
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
         text = path.read_text().strip()
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if stat.S_IMODE(found.st_mode) & (OTHERS if found.st_uid == os.geteuid() else OTHERS_OF_A_MOUNT):
         raise KeyFileError(f"{path} may be read by others: chmod 600 it")
     try:
         return PrivateKey(bytes.fromhex(text.removeprefix("0x")))

@@ -204,7 +204,7 @@ def _close(place: Place, service: ShareOrderService) -> Outcome:
             append(tx, EventSweepDue(due_at=now), SweepDue(due_at=now), SealDue(due_at=now))
             append(tx, ReconcileDue(span="rolling", due_at=now), ShareReconcileDue(span="rolling", due_at=now))
             append(tx, EscrowDue(due_at=now))
-        _let_an_hour_pass(place)
+        _let_a_day_pass(place)
         time.sleep(LOOK_AGAIN_SECONDS)
         quiet_down(place.db, service, patience_seconds=PATIENCE_SECONDS)
         outcome = _look(place)
@@ -216,11 +216,15 @@ def _close(place: Place, service: ShareOrderService) -> Outcome:
             return outcome
 
 
-def _let_an_hour_pass(place: Place) -> None:
-    """Shares that Stripe's balance did not cover are looked at again in an hour; here that hour is over."""
+def _let_a_day_pass(place: Place) -> None:
+    """Shares that Stripe's balance did not cover are looked at again in an hour, and a call whose answer was lost is
+    absent for sure after a day (M13). Stripe is well and nothing moves, so what is not there by now never was.
+    """
     place.owner.execute(
-        "UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'share' AND due_at > clock_timestamp()"
+        "UPDATE calls SET first_sent_at = first_sent_at - interval '25 hours', "
+        "last_sent_at = last_sent_at - interval '25 hours' WHERE outcome = 'unknown'"
     )
+    place.owner.execute("UPDATE outbox SET due_at = clock_timestamp() WHERE due_at > clock_timestamp()")
 
 
 def _look(place: Place) -> Outcome:
