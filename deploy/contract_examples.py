@@ -65,6 +65,7 @@ from messages.payments import (
     PaymentSucceeded,
 )
 from messages.reconciliation import (
+    ConnectedPayoutsDue,
     EventSweepDue,
     PayoutsDue,
     ReconcileDue,
@@ -258,6 +259,7 @@ MESSAGES: tuple[Message, ...] = (
     ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
     ShareReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
     PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
+    ConnectedPayoutsDue(due_at=AT.replace(second=0, microsecond=0), account_id="acct_1SVbQ2LkdIwHu7ix"),
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
 )
 
