@@ -6,12 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench chaos up down docs setup rabbitmq chain chromium clean
+.PHONY: demo test lint bench chaos up down docs setup rabbitmq chain chromium prometheus clean
 
 demo: setup rabbitmq chain
 	$(BIN)/fleet demo
 
-test: setup rabbitmq chromium chain
+test: setup rabbitmq chromium chain prometheus
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
@@ -34,6 +34,8 @@ up: setup rabbitmq chain
 
 docs: setup
 	$(BIN)/python -m deploy.contracts
+	$(BIN)/python -m deploy.metrics_page
+	$(BIN)/python -m deploy.grafana.build
 
 down: setup
 	$(BIN)/fleet down
@@ -52,6 +54,9 @@ chain:
 
 chromium:
 	@sh deploy/local/setup.sh chromium
+
+prometheus:
+	@sh deploy/local/setup.sh prometheus
 
 clean:
 	@if [ -x $(BIN)/fleet ]; then $(BIN)/fleet down; fi

@@ -151,30 +151,42 @@ def known(tx: Tx, balance_transaction_ids: Sequence[str]) -> set[str]:
 
 
 def owner_of(
-    tx: Tx, *, intent_id: str | None, tenant_id: UUID | None, payment_id: UUID | None
+    tx: Tx, *, intent_id: str | None, tenant_id: UUID | None, payment_id: UUID | None, account_id: str | None
 ) -> tuple[TenantId, PaymentId | None] | None:
-    """The payment with this intent, else the tenant (and its payment) that somebody's metadata names; None: nobody."""
+    """The payment with this intent, else the tenant (and its payment) that somebody's metadata names, else the only
+    tenant with a recipient who has this connected account; None: nobody.
+    """
     row = tx.execute(
         """
         SELECT t.tenant_id, p.payment_id
         FROM tenants t LEFT JOIN payments p
             ON p.tenant_id = t.tenant_id AND (p.payment_intent_id = %(intent_id)s OR p.payment_id = %(payment_id)s)
         WHERE t.tenant_id = coalesce(
-            (SELECT tenant_id FROM payments WHERE payment_intent_id = %(intent_id)s), %(tenant_id)s)
+            (SELECT tenant_id FROM payments WHERE payment_intent_id = %(intent_id)s), %(tenant_id)s,
+            (SELECT min(tenant_id::text)::uuid FROM recipients WHERE account_id = %(account_id)s
+             HAVING count(DISTINCT tenant_id) = 1))
         ORDER BY (p.payment_intent_id = %(intent_id)s) DESC NULLS LAST LIMIT 1
         """,
-        {"intent_id": intent_id, "tenant_id": tenant_id, "payment_id": payment_id},
+        {"intent_id": intent_id, "tenant_id": tenant_id, "payment_id": payment_id, "account_id": account_id},
     ).fetchone()
     return (TenantId(row[0]), PaymentId(row[1]) if row[1] else None) if row else None
 
 
-def source_of(tx: Tx, balance_transaction_id: str) -> tuple[str | None, RefundId | None]:
-    """The object at Stripe that a line of the bank belongs to, and the refund of ours that it is, if it is one."""
+def source_of(tx: Tx, balance_transaction_id: str, payment_id: PaymentId | None) -> tuple[str | None, RefundId | None]:
+    """The object at Stripe that a line of the bank belongs to, and the refund of ours whose answer tells of it.
+
+    What a refund of a destination charge took back of transfer and fee comes with any refund of the payment.
+    """
     row = tx.execute(
         """
-        SELECT source_id, refund_id FROM bank_lines l LEFT JOIN refunds r ON r.stripe_refund_id = l.source_id
-        WHERE l.balance_transaction_id = %(id)s
+        SELECT l.source_id, coalesce(
+            (SELECT r.refund_id FROM refunds r WHERE r.stripe_refund_id = l.source_id),
+            (SELECT r.refund_id FROM refunds r
+             WHERE r.payment_id = %(payment_id)s AND r.stripe_refund_id IS NOT NULL
+               AND l.type IN ('transfer_refund', 'application_fee_refund')
+             ORDER BY r.refund_id DESC LIMIT 1))
+        FROM bank_lines l WHERE l.balance_transaction_id = %(id)s
         """,
-        {"id": balance_transaction_id},
+        {"id": balance_transaction_id, "payment_id": payment_id},
     ).fetchone()
     return (row[0], RefundId(row[1]) if row[1] else None) if row else (None, None)

@@ -112,26 +112,28 @@ def read(tx: Tx, event_id: str) -> InboxEvent | None:
         ).fetchone()
 
 
-def mark_applied(tx: Tx, event_id: str, *, note: str) -> bool:
+def mark_applied(tx: Tx, event_id: str, *, note: str) -> float | None:
+    """Returns how many seconds after its receipt that is; None when somebody was first."""
     return _settle(tx, event_id, "applied", note)
 
 
-def mark_kept(tx: Tx, event_id: str, *, note: str) -> bool:
+def mark_kept(tx: Tx, event_id: str, *, note: str) -> float | None:
     return _settle(tx, event_id, "kept", note)
 
 
-def mark_unmatched(tx: Tx, event_id: str, *, note: str) -> bool:
+def mark_unmatched(tx: Tx, event_id: str, *, note: str) -> float | None:
     return _settle(tx, event_id, "unmatched", note)
 
 
-def _settle(tx: Tx, event_id: str, state: str, note: str) -> bool:
+def _settle(tx: Tx, event_id: str, state: str, note: str) -> float | None:
     settled = tx.execute(
         """
         UPDATE webhook_inbox
         SET state = %(state)s, note = %(note)s,
             settled_at = CASE WHEN %(state)s <> 'unmatched' THEN clock_timestamp() END
         WHERE event_id = %(event_id)s AND state || '' IN ('pending', 'unmatched')
+        RETURNING extract(epoch FROM clock_timestamp() - received_at)::float8
         """,
         {"event_id": event_id, "state": state, "note": note},
-    )
-    return settled.rowcount == 1
+    ).fetchone()
+    return settled[0] if settled else None

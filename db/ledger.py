@@ -20,6 +20,8 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
     clawback_undone  its mirror, when the dispute was won after all
     transfer     Dr venue_payable or recipient_payable / Cr stripe_balance
     transfer_reversal  the mirror of it, for what came back
+    application_fee  Dr stripe_balance / Cr venue_payable: what came back of a destination charge's transfer
+    application_fee_refund  the mirror of it, for what a refund gave back of the fee
     netting      Dr recipient_payable / Cr recipient_receivable: a share pays what its recipient owes; source is ours
     receivable   Dr recipient_receivable / Cr recipient_payable: what could not be taken back; source is the reversal
     reversal     what puts another journal right; source is that journal

@@ -6,16 +6,11 @@ Read by workers, written by `fleet tenants import` as the schema's owner.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import TypeAdapter
 
 from messages.ids import TenantId, VenueId
-from messages.tokens import WalletAddress
-
-_WALLET: TypeAdapter[str | None] = TypeAdapter(WalletAddress | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +62,3 @@ def _fields(settings: MintSettings) -> dict[str, object]:
         "royalty_receiver": settings.royalty_receiver,
         "royalty_basis_points": settings.royalty_basis_points,
     }
-
-
-def from_json(venue_id: UUID, value: dict[str, object]) -> MintSettings:
-    """Read the `minting` of a venue as `fleet tenants import` takes it (deploy/tenants.py shows the form).
-
-    Raises:
-        KeyError, ValueError: a field is missing, unknown or has another form.
-    """
-    known = {"mints", "custodial_wallet", "refunded_tokens", "royalty_receiver", "royalty_basis_points"}
-    if unknown := value.keys() - known:
-        raise ValueError(f"minting has no {', '.join(sorted(unknown))}")
-    return MintSettings(
-        venue_id=VenueId(venue_id),
-        mints=str(value["mints"]),
-        custodial_wallet=_WALLET.validate_python(value.get("custodial_wallet")),
-        refunded_tokens=str(value.get("refunded_tokens", "void")),
-        royalty_receiver=_WALLET.validate_python(value.get("royalty_receiver")),
-        royalty_basis_points=int(str(value.get("royalty_basis_points", 0))),
-    )

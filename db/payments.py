@@ -26,6 +26,7 @@ class Payment:
     """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins.
 
     sale is primary or resale; a resale has a seller, who is a recipient.
+    settlement_mode is the venue's today, separate or destination: it decides what a new intent is.
     cancel_reason and capture_requested_minor are wishes: set once asked for, and carried out by a worker.
     """
 
@@ -50,6 +51,7 @@ class Payment:
     plan_maximum_minor: int | None
     sale: str
     seller_id: RecipientId | None
+    settlement_mode: str
     cancel_reason: str | None
     capture_requested_minor: int | None
     capture_before: datetime | None
@@ -77,7 +79,7 @@ _SELECT = """
         p.payment_method_id, p.customer_id, p.payment_intent_id, p.state, p.state_since,
         extract(epoch FROM clock_timestamp() - p.state_since)::float8 AS seconds_in_state,
         f.basis_points, f.fixed_minor, f.currency AS plan_currency, f.minimum_minor AS plan_minimum_minor,
-        f.maximum_minor AS plan_maximum_minor, p.sale, p.seller_id,
+        f.maximum_minor AS plan_maximum_minor, p.sale, p.seller_id, v.settlement_mode,
         p.cancel_reason, p.capture_requested_minor, p.capture_before, p.group_id,
         EXISTS (
             SELECT FROM charges c

@@ -91,9 +91,9 @@ def begin(tx: Tx, span: str, *, reach_seconds: float, grace_seconds: float) -> R
             SELECT %(span)s, date_trunc('second', since), date_trunc('second', until), date_trunc('second', since)
             FROM span_window
             WHERE date_trunc('second', since) < date_trunc('second', until)
-              AND (%(span)s <> 'daily' OR NOT EXISTS (
+              AND (%(span)s NOT IN ('daily', 'shares_daily') OR NOT EXISTS (
                   SELECT FROM reconciliation_runs
-                  WHERE span = 'daily' AND state = 'done'
+                  WHERE span = %(span)s AND state = 'done'
                     AND started_at >= date_trunc('day', clock_timestamp(), 'UTC')))
             ON CONFLICT (span) WHERE state = 'running' DO NOTHING
             RETURNING run_id, span, state, phase, window_from, window_until, listed_to, searched_until, rechecked_to,

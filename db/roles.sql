@@ -45,3 +45,6 @@ GRANT fleet_mover TO fleet_relay;
 GRANT fleet_system TO fleet_scheduler, fleet_minter, fleet_dead_letters;
 GRANT fleet_tenant, fleet_system TO fleet_intake, fleet_worker;
 GRANT fleet_ops TO fleet_console;
+-- Whose snapshot keeps VACUUM from its work, for the scheduler's gauge: the times of all sessions (and, with them, the
+-- texts of their statements, whose values travel apart).
+GRANT pg_read_all_stats TO fleet_system;

@@ -19,7 +19,6 @@ class Terms:
 
     event_id: UUID
     escrow_days: int | None
-    settlement_mode: str
     royalties: list[tuple[UUID, int]]
 
 
@@ -31,8 +30,7 @@ def terms_of(tx: Tx, payment_id: PaymentId) -> Terms:
     row = tx.execute(
         """
         WITH sold AS (
-            SELECT p.tenant_id, p.venue_id, o.ticketed_event_id AS event_id, p.sale, o.received_at, v.escrow_days,
-                   v.settlement_mode
+            SELECT p.tenant_id, p.venue_id, o.ticketed_event_id AS event_id, p.sale, o.received_at, v.escrow_days
             FROM payments p
             JOIN orders o ON (o.tenant_id, o.order_id) = (p.tenant_id, p.order_id)
             JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
@@ -44,7 +42,7 @@ def terms_of(tx: Tx, payment_id: PaymentId) -> Terms:
             WHERE s.received_at >= r.valid_from AND s.received_at < r.valid_until
               AND (r.event_id = s.event_id OR r.event_id IS NULL)
         )
-        SELECT s.event_id, s.escrow_days, s.settlement_mode,
+        SELECT s.event_id, s.escrow_days,
                coalesce((
                    SELECT jsonb_agg(jsonb_build_array(recipient_id, basis_points) ORDER BY recipient_id) FROM valid
                    WHERE (event_id IS NOT NULL) = EXISTS (SELECT FROM valid WHERE event_id IS NOT NULL)), '[]')
@@ -53,7 +51,7 @@ def terms_of(tx: Tx, payment_id: PaymentId) -> Terms:
         {"payment_id": payment_id},
     ).fetchone()
     assert row is not None, "a payment has its order and its venue, by foreign key"
-    return Terms(row[0], row[1], row[2], [(UUID(recipient), points) for recipient, points in row[3]])
+    return Terms(row[0], row[1], [(UUID(recipient), points) for recipient, points in row[2]])
 
 
 def resale_rules(tx: Tx, asked: Sequence[tuple[VenueId, UUID]]) -> dict[tuple[VenueId, UUID], ResaleRule]:

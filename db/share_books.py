@@ -51,6 +51,11 @@ def transfer_entries(owner: Owner, sent: Money) -> list[Entry]:
     return [payable(owner, sent), Entry("stripe_balance", -sent)]
 
 
+def application_fee_entries(owner: Owner, kept: Money) -> list[Entry]:
+    """`kept` of a destination charge came back from the owner's account: the platform's fee, and others' royalties."""
+    return [Entry("stripe_balance", kept), payable(owner, -kept)]
+
+
 def netting_entries(owner: Owner, kept: Money) -> list[Entry]:
     """`kept` of what the owner is owed pays what the owner owes."""
     return [payable(owner, kept), receivable(owner, -kept)]

@@ -1,8 +1,8 @@
 """Shares: what each recipient is to get of a payment, frozen when it succeeded, and how much of it is still open.
 
 A share is owed `amount - returned - borne`. What reached its recipient is the sum of the lines of transfers that were
-made or are under way, less what was taken back, or became a receivable instead. The gap between the two is what
-workers/share.py closes, one movement at a time.
+made or are under way, less what was taken back, became a receivable instead, or came back as the application fee of a
+destination charge. The gap between the two is what workers/share.py closes, one movement at a time.
 """
 
 from collections.abc import Sequence
@@ -167,6 +167,8 @@ _SELECT = """
          - coalesce((SELECT sum(v.amount_minor) FROM transfer_reversals v
                      WHERE v.share_id = s.share_id AND v.state <> 'short'), 0)
          - coalesce((SELECT sum(o.amount_minor) FROM share_receivables o WHERE o.share_id = s.share_id), 0)
+         - coalesce((SELECT sum(f.amount_minor - f.refunded_minor) FROM application_fees f
+                     WHERE f.share_id = s.share_id), 0)
         )::bigint AS reached_minor,
         (EXISTS (SELECT FROM transfer_lines l JOIN transfers t USING (tenant_id, transfer_id)
                  WHERE l.share_id = s.share_id AND t.state IN ('requested', 'sending'))

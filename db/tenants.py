@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db import mint_settings
+from db import mint_settings, selling_settings
 from db.mint_settings import MintSettings
 from db.session import Tx
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
+from messages.tenant_files import ListedVenue, TenantFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,8 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             "currency": venue.currency,
             "basis_points": venue.fee_plan.basis_points,
             "fixed_minor": venue.fee_plan.fixed_minor,
+            "minimum_minor": venue.fee_plan.minimum_minor,
+            "maximum_minor": venue.fee_plan.maximum_minor,
             "refund_policy_text": venue.refund_policy_text,
             "refund_fee_policy": venue.refund_fee_policy,
             "early_fraud_policy": venue.early_fraud_policy,
@@ -137,10 +139,13 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             SELECT * FROM jsonb_to_recordset(%(venues)s)
             AS venue (
                 venue_id uuid, name text, currency text, basis_points integer, fixed_minor bigint,
+                minimum_minor bigint, maximum_minor bigint,
                 refund_policy_text text, refund_fee_policy text, early_fraud_policy text)
         ), plans AS (
-            INSERT INTO fee_plans (tenant_id, fee_plan_id, name, basis_points, fixed_minor, currency)
-            SELECT %(tenant_id)s, venue_id, name, basis_points, fixed_minor, currency FROM wanted
+            INSERT INTO fee_plans (
+                tenant_id, fee_plan_id, name, basis_points, fixed_minor, currency, minimum_minor, maximum_minor)
+            SELECT %(tenant_id)s, venue_id, name, basis_points, fixed_minor, currency, minimum_minor, maximum_minor
+            FROM wanted
             ON CONFLICT DO NOTHING
         )
         INSERT INTO venues (
@@ -165,36 +170,33 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
     )
 
 
-def tenant_from_json(value: dict[str, object]) -> Tenant:
-    """Read one tenant as `fleet tenants import` takes it (deploy/tenants.py shows the form).
-
-    A venue may also say its `refund_policy_text`, as buyers read it: evidence in disputes.
+def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile) -> None:
+    """Register what one tenant's file names, and write how its sales are cut: all of it, or nothing.
 
     Raises:
-        KeyError, ValueError, TypeError: a field is missing or has another form.
+        ValueError: it contradicts what is registered, or names what is not; one sentence says how.
     """
-    venues = value["venues"]
-    if not isinstance(venues, list):
-        raise TypeError("venues must be a list")
-    return Tenant(TenantId(UUID(str(value["tenant_id"]))), str(value["name"]), tuple(_venue(venue) for venue in venues))
+    venues = [
+        Venue(
+            VenueId(venue.venue_id),
+            venue.name,
+            venue.currency,
+            file.plan_of(venue),
+            venue.refund_policy_text,
+            venue.refund_fee_policy,
+            venue.early_fraud_policy,
+            minting=_minting(venue),
+        )
+        for venue in file.venues
+    ]
+    try:
+        with owner.transaction():
+            _register_one(owner, Tenant(TenantId(file.tenant_id), file.name, tuple(venues)))
+            selling_settings.write(owner, file)
+    except (psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation) as error:
+        raise ValueError(error.diag.message_detail or error.diag.message_primary or "the database refuses it") from None
 
 
-def _venue(value: dict[str, Any]) -> Venue:
-    currency = str(value["currency"])
-    plan = FeePlan(int(str(value["basis_points"])), int(str(value["fixed_minor"])), currency)
-    policies = {
-        name: _one_of(name, value[name], known) for name, known in _POLICIES.items() if value.get(name) is not None
-    }
-    said = value.get("refund_policy_text")
-    venue_id, name = VenueId(UUID(str(value["venue_id"]))), str(value["name"])
-    minting = mint_settings.from_json(venue_id, value["minting"]) if "minting" in value else None
-    return Venue(venue_id, name, currency, plan, None if said is None else str(said), **policies, minting=minting)
-
-
-_POLICIES = {"refund_fee_policy": ("returned", "kept"), "early_fraud_policy": ("refund", "leave")}
-
-
-def _one_of(name: str, given: object, known: tuple[str, ...]) -> str:
-    if given not in known:
-        raise ValueError(f"{name} is {given!r}; it is one of {', '.join(known)}")
-    return str(given)
+def _minting(venue: ListedVenue) -> MintSettings | None:
+    wanted = venue.minting
+    return MintSettings(VenueId(venue.venue_id), **wanted.model_dump()) if wanted else None

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from db.session import Tx
 from db.text import uuid_or_none
+from db.timeline_shares import CALLS_OF_SHARES, PARTS_OF_SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ PARTS: dict[str, LiteralString] = {
         FROM mints m JOIN mint_history h USING (tenant_id, ticket_id)
         WHERE m.tenant_id = %(tenant_id)s AND m.payment_id = %(payment_id)s
     """,
-    "call": """
+    **PARTS_OF_SHARES,
+    "call": f"""
         SELECT moment.at, moment.what, NULL, jsonb_build_object(
             'operation', operation, 'generation', generation, 'idempotency_key', idempotency_key, 'sends', sends,
             'outcome', outcome, 'needs_lookup', needs_lookup, 'answer', answer, 'object_id', stripe_object_id,
@@ -153,7 +155,9 @@ PARTS: dict[str, LiteralString] = {
             UNION ALL
             SELECT refund_id FROM refunds WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s
             UNION ALL
-            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL))
+            SELECT wish_id FROM disputes WHERE payment_id = %(payment_id)s AND wish_id IS NOT NULL
+            UNION ALL
+            {CALLS_OF_SHARES}))
     """,
     "attempt": """
         SELECT at, outcome, NULL, jsonb_build_object(

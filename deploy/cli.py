@@ -33,6 +33,7 @@ Scale = Annotated[
 Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
 Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="good orders to publish")]
 Resales = Annotated[int, typer.Option(min=0, max=1_000_000, help="of them sold again")]
+Groups = Annotated[int, typer.Option(min=0, max=100_000, help="groups that pay one order in shares")]
 PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published a second")]
 Seed = Annotated[int, typer.Option(help="the same seed tells the same story")]
 Faults = Annotated[bool, typer.Option(help="let the emulator lose answers, fail, and shuffle webhooks, by the seed")]
@@ -59,11 +60,12 @@ Cores = Annotated[float, typer.Option(min=0.1, help="cores of the database's ser
 Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png")]
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
+WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "mints-proof", "autoscale-proof"}
+_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
 
 
 @app.callback()
@@ -133,12 +135,17 @@ def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep
 
 @app.command("shares-proof")
 def shares_proof(
-    sales: Orders = 3_000, resales: Resales = 1_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False
+    sales: Orders = 3_000,
+    resales: Resales = 1_000,
+    groups: Groups = 100,
+    rate: PerSecond = 25,
+    seed: Seed = 7,
+    keep: Keep = False,
 ) -> None:
     """Sell and resell from a seed, give back, dispute, empty accounts, and see whether every party has its own."""
     from deploy.local.shares.run import Plan, shares_proof
 
-    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, rate=rate, seed=seed, keep=keep)))
+    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
 
 
 @app.command()
@@ -164,19 +171,6 @@ def chaos(
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
     raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
-
-
-@app.command("mints-proof")
-def mints_proof(
-    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
-    minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
-    from deploy.local.mints.proof import Plan, proof
-
-    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
 
 
 @app.command()
@@ -219,6 +213,27 @@ def schema_wait(seconds: Seconds = 600) -> None:
     from deploy.shipping import wait_for_schema
 
     raise typer.Exit(wait_for_schema(seconds))
+
+
+@app.command("mints-proof")
+def mints_proof(
+    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
+    minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
+    from deploy.local.mints.proof import Plan, proof
+
+    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
+
+
+@app.command("alerts-proof")
+def alerts_proof(only: Only = "", write: WritePage = False) -> None:
+    """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
+    from deploy.local.alerts.proof import prove
+
+    raise typer.Exit(prove(only, write=write))
 
 
 @tenants.command("import")

@@ -64,7 +64,15 @@ from messages.payments import (
     PaymentRequiresAction,
     PaymentSucceeded,
 )
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    ConnectedPayoutsDue,
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.refunds import (
     CancelRequested,
     CaptureRequested,
@@ -249,7 +257,9 @@ MESSAGES: tuple[Message, ...] = (
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),
     ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
+    ShareReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
     PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
+    ConnectedPayoutsDue(due_at=AT.replace(second=0, microsecond=0), account_id="acct_1SVbQ2LkdIwHu7ix"),
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
 )
 

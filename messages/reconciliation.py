@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime
 
 from messages.base import Message
+from messages.ids import AccountId
 
 
 class EventSweepDue(Message):
@@ -32,6 +33,15 @@ class ReconcileDue(Message):
     due_at: AwareDatetime
 
 
+class ShareReconcileDue(Message):
+    """Compare what each party should get by the rule with its shares, the ledger and the transfers at Stripe."""
+
+    kind: ClassVar[str] = "royalty_reconcile"
+    tenant_id: None = None
+    span: Literal["rolling", "daily"]
+    due_at: AwareDatetime
+
+
 class RetentionDue(Message):
     """Clean away what is old enough, if the book and the bank agree."""
 
@@ -47,3 +57,12 @@ class PayoutsDue(Message):
     tenant_id: None = None
     due_at: AwareDatetime
     payout_id: str | None = None
+
+
+class ConnectedPayoutsDue(Message):
+    """Look at the payouts and the balance of a connected account; without one, at each that nobody saw for long."""
+
+    kind: ClassVar[str] = "connected_payouts"
+    tenant_id: None = None
+    due_at: AwareDatetime
+    account_id: AccountId | None = None

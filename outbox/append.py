@@ -35,6 +35,7 @@ class Envelope:
     trace_id: str
     first_appended_ms: int
     replayed: bool = False  # brought back from the dead letters by an operator
+    span_id: str | None = None  # what appended it, where spans are recorded
 
 
 def append(tx: Tx, *messages: Message | Fact, not_before: datetime | None = None) -> None:
@@ -92,7 +93,8 @@ def append_order_again(tx: Tx, body: bytes, message_id: UUID, *, not_before: dat
 
 
 def new_envelope(trace_id: str | None = None) -> Envelope:
-    return Envelope(uuid_utils.uuid7(), 1, 1, trace_id or trace.current(), int(datetime.now(UTC).timestamp() * 1000))
+    chosen, now_ms = trace_id or trace.current(), int(datetime.now(UTC).timestamp() * 1000)
+    return Envelope(uuid_utils.uuid7(), 1, 1, chosen, now_ms, span_id=trace.span_of(chosen))
 
 
 def _as_row(message: Message | Fact, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
@@ -125,6 +127,7 @@ def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[s
             "trace_id": envelope.trace_id,
             "first_appended_ms": envelope.first_appended_ms,
             **({"replayed": True} if envelope.replayed else {}),
+            **({"span_id": envelope.span_id} if envelope.span_id else {}),
         },
         "message_id": str(envelope.message_id),
         "message_timestamp": envelope.first_appended_ms,
@@ -155,6 +158,6 @@ def _cloud_event(event: Fact, envelope: Envelope) -> dict[str, Any]:
         "subject": str(event.subject_id),
         "datacontenttype": "application/json",
         "dataschema": dataschema(event.event_type, event.version),
-        "traceparent": f"00-{envelope.trace_id}-{envelope.trace_id[:16]}-01",
+        "traceparent": trace.traceparent(envelope.trace_id, envelope.span_id),
         "data": event.model_dump(mode="json"),
     }

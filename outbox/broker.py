@@ -16,6 +16,7 @@ from dramatiq.middleware import ShutdownNotifications, TimeLimit
 from pika.exceptions import ChannelClosedByBroker
 
 from messages.queues import HELD_OF_SLOW_QUEUES, SLOW_QUEUES
+from outbox.heartbeat import beat
 from outbox.topology import ACCESS_REFUSED, work_queue_arguments
 
 # Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
@@ -31,6 +32,7 @@ class FleetConsumer(_RabbitmqConsumer):
     """
 
     def __next__(self) -> Any:
+        beat(self.queue_name)
         message = super().__next__()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
         if message is not None and message.queue_name != self.queue_name:
             message._message = message._message.copy(queue_name=self.queue_name)
@@ -53,19 +55,28 @@ class FleetBroker(RabbitmqBroker):
 
     def __init__(self, url: str) -> None:
         super().__init__(url=url, middleware=[TimeLimit(), ShutdownNotifications()])
+        self.consuming: dict[str, FleetConsumer] = {}
 
     @property
     def consumer_class(self) -> type[FleetConsumer]:
         return FleetConsumer
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> FleetConsumer:
         """Hold as many messages of a queue as there are threads, and few of a slow one.
 
         Dramatiq asks for twice its threads, of every queue. But a process that dies gives back all that it held, each
         as one more failed delivery, so that a few deaths in a row would set aside what nobody has begun to work on.
+        Called again and again while the broker is away: the thread that calls it lives, so it beats.
         """
+        beat(queue_name)
         held = HELD_OF_SLOW_QUEUES if queue_name in SLOW_QUEUES else max(1, prefetch // 2)
-        return super().consume(queue_name, prefetch=held, timeout=timeout)
+        consumer: FleetConsumer = super().consume(queue_name, held, timeout)  # type: ignore[assignment]  # is ours
+        self.consuming[queue_name] = consumer
+        return consumer
+
+    def unacked(self) -> dict[str, int]:
+        """Deliveries in the hands of this process, by queue: under way, and fetched ahead."""
+        return {queue: len(consumer.known_tags) for queue, consumer in self.consuming.items()}
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Our queue alone: no delay queue, no expiring dead letter queue."""

@@ -18,6 +18,8 @@ from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from outbox.heartbeat import beat
+
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
 AWAY_PAUSE_SECONDS = 1.0
@@ -49,6 +51,7 @@ class Consumer:
 
     def run(self) -> None:
         while not self.stopping.is_set():
+            beat(self.queue)
             try:
                 self._consume()
             except (AMQPError, OSError) as error:
@@ -61,6 +64,7 @@ class Consumer:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self.prefetch)
             while not self.stopping.is_set():
+                beat(self.queue)
                 batch = self._gather(channel)
                 if batch and self._taken(connection, batch):
                     # Tags grow within a channel, so the last one acks the whole batch.
@@ -87,6 +91,7 @@ class Consumer:
     def _taken(self, connection: pika.BlockingConnection, batch: list[Delivered]) -> bool:
         """Hand the batch over, holding it while the database is away; False when asked to stop meanwhile."""
         while not self.stopping.is_set():
+            beat(self.queue)
             try:
                 self.take(batch)
             except psycopg.Error as error:

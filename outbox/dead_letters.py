@@ -21,6 +21,7 @@ from messages.redaction import redact_text
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.consuming import Consumer, Delivered
+from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
 from outbox.logs import configure_logs
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
@@ -126,7 +127,7 @@ def _told(death: dict[str, Any]) -> dict[str, object]:
 
 def main() -> None:
     try:
-        database, broker, seal = load(DatabaseSettings, BrokerSettings, SealSettings)
+        database, broker, seal, health = load(DatabaseSettings, BrokerSettings, SealSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "dead-letters")
@@ -135,6 +136,8 @@ def main() -> None:
     db = Database(database, application="fleet-dead-letters")
     consumer = drain(db, url, Sealer(seal))
     stop_on_signals(consumer.stopping)
+    checks = {"db": database_check(db), "broker": broker_check(broker)}
+    serve_health(health, Health("dead-letters", checks, ("db", "broker"), consumer.stopping))
     logger.info("dead letter drain started")
     consumer.run()
     db.close()

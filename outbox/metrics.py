@@ -1,9 +1,13 @@
 """Prometheus metrics of intake and relay. Processes of one machine share a folder (PROMETHEUS_MULTIPROC_DIR).
 
-The intake's /metrics adds up all processes that write into the folder; a process alone in its container serves its own.
+The intake's /metrics adds up all processes that write into the folder. The health server of a process
+(outbox/health.py) shows those of the process and its forks alone, whoever else writes there, and what it is given.
 """
 
 import os
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -14,7 +18,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 RELAY_PUBLISHED = Counter("fleet_relay_published", "Outbox rows the broker confirmed")
 RELAY_REFUSED = Counter("fleet_relay_refused", "Outbox rows the broker returned or nacked; they stay pending")
@@ -48,37 +54,16 @@ MESSAGE_SECONDS = Histogram(
     ["actor"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
-OLDEST_UNMATCHED = Gauge(
-    "fleet_webhook_oldest_unmatched_seconds",
-    "Age of the oldest webhook event without a payment; alarm above ten minutes",
-    multiprocess_mode="mostrecent",
+WEBHOOK_APPLIED_SECONDS = Histogram(
+    "fleet_webhook_applied_seconds",
+    "Webhook received to applied, by the database's clock; what the book knew at its receipt is not counted",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
 )
-
 EVENTS_LISTED = Counter(
     "fleet_events_listed", "Events that Stripe lists, by the road on which they came first: webhook or sweep", ["road"]
 )
-EVENT_SWEEP_BEHIND = Gauge(
-    "fleet_event_sweep_behind_seconds",
-    "How far behind now the event sweep's cursor is; alarm above half an hour",
-    multiprocess_mode="mostrecent",
-)
-
 RECONCILED_LINES = Counter(
     "fleet_reconciled_lines", "Balance transactions compared with the book: matched or differing", ["result"]
-)
-RECONCILED_AT = Gauge(
-    "fleet_reconciled_at_seconds",
-    "When a reconciliation of this span was last finished, as a Unix time; alarm when a daily one is over 36 hours old",
-    ["span"],
-    multiprocess_mode="mostrecent",
-)
-CASES_OPEN = Gauge(
-    "fleet_cases_open", "Open reconciliation cases by type; alarm above zero", ["type"], multiprocess_mode="mostrecent"
-)
-EVIDENCE_DUE = Gauge(
-    "fleet_disputes_evidence_due",
-    "Disputes whose evidence is due soon and was not sent; alarm above zero",
-    multiprocess_mode="mostrecent",
 )
 
 MINTS = Counter("fleet_mints", "Tickets by what became of their token: minted, failed or voided", ["outcome"])
@@ -103,14 +88,42 @@ GROUPS_STANDING = Gauge(
     "Groups that should have moved and were woken by the sweep; alarm when it stays above zero",
     multiprocess_mode="mostrecent",
 )
-
 FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 
 
-def exposition() -> tuple[bytes, str]:
-    """The metrics page and its content type."""
+_FILE = re.compile(r"_(\d+)\.db$")
+
+
+class _OfProcesses(MultiProcessCollector):
+    """The files of some processes only: one folder may serve many that are scraped each by itself."""
+
+    def __init__(self, registry: CollectorRegistry, pids: Collection[int]) -> None:
+        self._pids = pids
+        super().__init__(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in Path(self._path).glob("*.db") if self._is_ours(file.name)]
+        merged: Iterable[Metric] = self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]  # the same
+        return merged
+
+    def _is_ours(self, name: str) -> bool:
+        found = _FILE.search(name)
+        return found is not None and int(found[1]) in self._pids
+
+
+def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = ()) -> tuple[bytes, str]:
+    """The metrics page and its content type; with `pids`, of these processes and this one alone.
+
+    `more` is what a process knows without having counted it.
+    """
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+        if pids is None:
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
+        else:
+            _OfProcesses(registry, {*pids, os.getpid()})
+    body = generate_latest(registry)
+    for collector in more:
+        body += generate_latest(collector)  # all it asks of a registry is to collect
+    return body, CONTENT_TYPE_LATEST

@@ -22,11 +22,14 @@ from db.settings import DatabaseSettings
 from messages.crash_points import crash_point
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
+from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
 from outbox.settings import BrokerSettings
 from outbox.stopping import stop_on_signals
+from outbox.tracing import record_published, start_tracing
 
 BATCH = 500
 # A round takes up to this many batches while there is a backlog: reading, settling and the commit then hide behind the
@@ -78,6 +81,7 @@ class Relay:
     def run(self) -> None:
         """Publish until asked to stop; troubles of the world are waited out."""
         while not self.stopping.is_set():
+            beat("relay")
             try:
                 published = self.run_once()
             except BrokerAwayError as error:
@@ -121,8 +125,9 @@ class Relay:
         if rows:
             self._begin(rows)
         while rows:
-            following = self._following(tx, one, rows)
+            began_ns, following = time.time_ns(), self._following(tx, one, rows)
             refused = self.publisher.finish()
+            record_published([row for place, row in enumerate(rows) if place not in refused], began_ns)
             crash_point("relay.after_confirm")
             if following:
                 self._begin(following)
@@ -178,15 +183,18 @@ def _outgoing(row: table.DueRow) -> Outgoing:
 
 def main() -> None:
     try:
-        database, broker = load(DatabaseSettings, BrokerSettings)
+        database, broker, health = load(DatabaseSettings, BrokerSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "relay")
+    start_tracing("relay")
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-relay")
     relay = Relay(db, Publisher(url), Doorbell(database))
     stop_on_signals(relay.stopping)
+    checks = {"db": database_check(db), "broker": broker_check(broker)}
+    serve_health(health, Health("relay", checks, ("db", "broker"), relay.stopping))
     logger.info("relay started")
     relay.run()
     relay.publisher.close()

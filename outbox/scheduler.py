@@ -16,13 +16,25 @@ from db import api_requests, schedule, standstill
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, RetentionDue, SealDue
+from messages.reconciliation import (
+    ConnectedPayoutsDue,
+    EventSweepDue,
+    PayoutsDue,
+    ReconcileDue,
+    RetentionDue,
+    SealDue,
+    ShareReconcileDue,
+)
 from messages.settings import SettingsError, load, stop_the_start
 from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
 from outbox.append import append
+from outbox.health import HealthSettings
+from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.stopping import stop_on_signals
+from outbox.tracing import start_tracing
+from outbox.watchtower import watch
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7
@@ -46,7 +58,10 @@ PERIODIC = (
     Periodic("reconcile_rolling", 300, lambda due_at: ReconcileDue(span="rolling", due_at=due_at)),
     # Asked for every hour and begun once a day: the hour in which Stripe was away does not cost the whole day.
     Periodic("reconcile_daily", 3_600, lambda due_at: ReconcileDue(span="daily", due_at=due_at)),
+    Periodic("royalty_reconcile_rolling", 900, lambda due_at: ShareReconcileDue(span="rolling", due_at=due_at)),
+    Periodic("royalty_reconcile_daily", 3_600, lambda due_at: ShareReconcileDue(span="daily", due_at=due_at)),
     Periodic("payouts", 900, lambda due_at: PayoutsDue(due_at=due_at)),
+    Periodic("connected_payouts", 900, lambda due_at: ConnectedPayoutsDue(due_at=due_at)),
     # As the daily reconciliation: looked at every hour, and done once a week for each recipient.
     Periodic("statements", 3_600, lambda due_at: StatementsDue(due_at=due_at)),
     Periodic("retention", 6 * 3_600, lambda due_at: RetentionDue(due_at=due_at)),
@@ -78,21 +93,25 @@ def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
     """Answers of the API whose time is over, in transactions that hold few locks and end soon."""
     forgotten = at_once
     while forgotten == at_once:
+        beat("scheduler")
         with db.system_transaction() as tx:
             forgotten = api_requests.forget_expired(tx, limit=at_once)
 
 
 def main() -> None:
     try:
-        (settings,) = load(DatabaseSettings)
+        settings, health = load(DatabaseSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(settings.app_env, "scheduler")
+    start_tracing("scheduler")
     stopping = Event()
     stop_on_signals(stopping)
     db = Database(settings, application="fleet-scheduler")
+    watch(settings, health, db, stopping)
     logger.info("scheduler started: {}", ", ".join(entry.name for entry in PERIODIC))
     while not stopping.wait(TICK_SECONDS):
+        beat("scheduler")
         try:
             if run_once(db):
                 forget_old(db)

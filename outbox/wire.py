@@ -23,6 +23,7 @@ class _Options(BaseModel):
     run: _Counter = 1
     attempt: _Counter = 1
     trace_id: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    span_id: Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     first_appended_ms: Annotated[StrictInt, Field(ge=0, le=2**53)] | None = None
     replayed: StrictBool = False
     eta: None = None

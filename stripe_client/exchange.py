@@ -56,12 +56,12 @@ def read(
         raise verdict_of(error, path) from None
 
 
-def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
+def read_or_none(gateway: Gateway, family: str, path: str, params: Json | None = None) -> Json | None:
     """One object; None when Stripe has no such one in this account and mode. Raises as `read`."""
 
     def ask() -> Json | None:
         try:
-            return body_of(gateway.send("get", path, {}))
+            return body_of(gateway.send("get", path, params or {}))
         except stripe.InvalidRequestError as error:
             if error_code(error) != "resource_missing":
                 raise
@@ -74,9 +74,17 @@ def read_or_none(gateway: Gateway, family: str, path: str) -> Json | None:
 
 
 def pages(
-    gateway: Gateway, family: str, path: str, params: Json, *, starting_after: str | None = None
+    gateway: Gateway,
+    family: str,
+    path: str,
+    params: Json,
+    *,
+    starting_after: str | None = None,
+    account_id: str | None = None,
 ) -> Iterator[list[Json]]:
     """Every page of a list, newest first, each fetched when it is asked for; `starting_after` goes on behind an object.
+
+    Of a connected account when one is named.
 
     Raises:
         Verdict: Stripe did not answer.
@@ -84,7 +92,7 @@ def pages(
     cursor = starting_after
     while True:
         here = {"limit": PAGE} | params | ({"starting_after": cursor} if cursor else {})
-        page = body_of(read(gateway, family, path, here))
+        page = body_of(read(gateway, family, path, here, account_id=account_id))
         if page["data"]:
             yield page["data"]
         if not page["has_more"]:

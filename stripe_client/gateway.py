@@ -12,9 +12,10 @@ from typing import Any, TypeVar, cast
 
 import stripe
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
+from messages import trace
 from messages.phases import refuse_inside_transaction
 from stripe_client.governor import Governor
 from stripe_client.settings import StripeSettings
@@ -33,6 +34,13 @@ STRIPE_SECONDS = Histogram(
     "Duration of one HTTP call to Stripe",
     ["family"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40),
+)
+
+BREAKER_OPEN = Gauge(
+    "fleet_stripe_breaker_open",
+    "Worker processes that leave this family alone because it keeps failing",
+    ["family"],
+    multiprocess_mode="livesum",
 )
 
 T = TypeVar("T")
@@ -138,6 +146,8 @@ class Gateway:
             if self._governor is not None and error_code(error) != "lock_timeout":  # the object's, and not a rate
                 self._governor.limited(family, limited_by(error))
             raise
+        finally:
+            BREAKER_OPEN.labels(family).set(float(breaker.opened))
 
     def _breaker(self, family: str) -> CircuitBreaker:
         return self._breakers.setdefault(
@@ -152,6 +162,11 @@ class Gateway:
 
 
 def _measured(family: str, request: Callable[[], T]) -> T:
+    with trace.span(f"stripe {family}", "client"):
+        return _counted(family, request)
+
+
+def _counted(family: str, request: Callable[[], T]) -> T:
     started = time.perf_counter()
     try:
         answer = request()

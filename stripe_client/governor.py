@@ -64,10 +64,11 @@ LEARNED = Gauge(
     ["bucket"],
     multiprocess_mode="mostrecent",
 )
-SHARED = Gauge(
-    "fleet_stripe_budget_is_shared",
-    "1 while the shared budget answers, 0 on the own share",
-    multiprocess_mode="livemin",
+# A gauge starts at 0 in every process that only imports it: so 1 is what is wrong.
+ALONE = Gauge(
+    "fleet_stripe_budget_alone",
+    "Worker processes that go by their own share, because the shared budget does not answer",
+    multiprocess_mode="livesum",
 )
 
 Line = tuple[str, Asker]  # who shares leased permits: one family, one tenant, one urgency
@@ -95,7 +96,7 @@ class Governor:
         self._away_until = 0.0
         self._count_at = 0.0
         self._is_shared = True
-        SHARED.set(1)
+        ALONE.set(0)
 
     @property
     def is_shared(self) -> bool:
@@ -256,7 +257,7 @@ class Governor:
         if not self._is_shared:
             with self._changed:
                 self._is_shared = True
-            SHARED.set(1)
+            ALONE.set(0)
             logger.warning("the shared budget of requests answers again")
 
     def _lost(self, error: Exception) -> None:
@@ -264,5 +265,5 @@ class Governor:
             was_shared, self._is_shared = self._is_shared, False
             self._away_until = time.monotonic() + AWAY_SECONDS
         if was_shared:
-            SHARED.set(0)
+            ALONE.set(1)
             logger.warning("the shared budget is away ({}): going on with this process's share", type(error).__name__)

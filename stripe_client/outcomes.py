@@ -26,13 +26,17 @@ class BalanceTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The money is captured. `amount` is what was captured, which a partial capture makes less than was asked."""
+    """The money is captured. `amount` is what was captured, which a partial capture makes less than was asked.
+
+    destination: of a destination charge alone, where the money went.
+    """
 
     intent_id: str
     charge_id: str
     amount: Money
     balance: BalanceTransaction | None
     request_id: str | None = None
+    destination: "Destination | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ class RefundAnswer:
     refund_id     ours, from the metadata; None when it was made without us
     balance       what it took out of our balance (negative); None until Stripe has booked it
     returned      what a failure put back (positive); None unless it failed after it was booked
+    reversal      of a destination charge: what it took back of the transfer, by itself
+    fee_refunds   what went back so far of the charge's application fee, by this refund and by others
     """
 
     stripe_refund_id: str
@@ -127,6 +133,8 @@ class RefundAnswer:
     balance: BalanceTransaction | None
     returned: BalanceTransaction | None
     request_id: str | None = None
+    reversal: "ReversalAnswer | None" = None
+    fee_refunds: "tuple[FeeRefundAnswer, ...]" = ()
 
 
 RefundOutcome = RefundAnswer | Refused | Unanswered
@@ -208,3 +216,33 @@ class ReversalAnswer:
     reversal_id: UUID | None
     balance: BalanceTransaction | None
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeAnswer:
+    """An application fee: what came back to us of a destination charge. `balance` is positive."""
+
+    fee_id: str
+    amount: Money
+    balance: BalanceTransaction | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeRefundAnswer:
+    """What of an application fee went back to the account."""
+
+    fee_refund_id: str
+    amount: Money
+    balance_transaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the money of a destination charge went. Transfer and fee are None until Stripe has booked the charge.
+
+    Without an application fee `fee` stays None.
+    """
+
+    account_id: str
+    transfer: TransferAnswer | None
+    fee: FeeAnswer | None

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
 from messages.verdicts import GiveUp, TryAgain, Verdict
-from stripe_client import errors
+from stripe_client import destinations, errors
 from stripe_client.exchange import (
     Json,
     balance_transaction,
@@ -44,7 +44,7 @@ CAPTURE = "payment_intent.capture"
 FAMILY = "payment_intents"
 _PATH = "/v1/payment_intents"
 # The fee is known from the same answer, because we capture with capture_method=automatic and not automatic_async.
-_EXPAND = ["latest_charge.balance_transaction"]
+_EXPAND = ["latest_charge.balance_transaction", *destinations.EXPAND_OF_INTENT]
 # Ours -> what Stripe takes as cancellation_reason; the rest is said as the buyer's wish.
 _CANCELLATION_REASONS = {"duplicate", "fraudulent", "abandoned"}
 
@@ -58,9 +58,12 @@ def creation(
     payment_method_id: str,
     customer_id: str | None,
     capture: str,
+    destination: Json | None = None,
     trace_id: str | None = None,
 ) -> dict[str, Any]:
     """The body of create-and-confirm. Built once, kept in the call's row and resent as it is.
+
+    `destination` is what a destination charge asks for beside the rest (stripe_client/destinations.py).
 
     Our ids go into the metadata, so that the object can be matched even when its answer never reached us, and the
     trace, so that a webhook goes on with the order's own.
@@ -80,7 +83,7 @@ def creation(
         body["metadata"]["trace_id"] = trace_id
     if customer_id is not None:
         body["customer"] = customer_id
-    return body
+    return body | (destination or {})
 
 
 def create(gateway: Gateway, body: Json, *, idempotency_key: str, send_before: float) -> PaymentOutcome:
@@ -107,9 +110,13 @@ def cancel(gateway: Gateway, intent_id: str, body: Json, *, idempotency_key: str
     return _write(gateway, _of(intent_id, "/cancel"), body, idempotency_key, send_before)
 
 
-def capturing(amount: Money) -> Json:
-    """The body of a capture; what is not captured of the authorised amount is released."""
-    return {"amount_to_capture": amount.minor, "expand": _EXPAND}
+def capturing(amount: Money, application_fee: Money | None = None) -> Json:
+    """The body of a capture; what is not captured of the authorised amount is released.
+
+    `application_fee` is the part of the platform in what is captured of a destination charge.
+    """
+    shared = destinations.asked_of_capture(application_fee) if application_fee else {}
+    return {"amount_to_capture": amount.minor, "expand": _EXPAND} | shared
 
 
 def capture(
@@ -232,6 +239,7 @@ def _charged(intent: Json, request_id: str | None) -> Charged:
         amount=Money(intent["amount_received"], intent["currency"]),
         balance=balance_transaction(charge["balance_transaction"]),
         request_id=request_id,
+        destination=destinations.of_intent(intent, charge),
     )
 
 

@@ -9,14 +9,16 @@ from urllib.parse import quote
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.money import Money
 from messages.verdicts import GiveUp
+from stripe_client import destinations
 from stripe_client.exchange import Json, balance_transaction, body_of, id_in_metadata, pages, read, since, write
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Declined, RefundAnswer, RefundOutcome, Refused, Unanswered
+from stripe_client.transfers import reversal_of
 
 CREATE = "refund.create"
 FAMILY = "refunds"
 _PATH = "/v1/refunds"
-_EXPAND = ["balance_transaction", "failure_balance_transaction"]
+_EXPAND = ["balance_transaction", "failure_balance_transaction", *destinations.EXPAND_OF_REFUND]
 # Stripe takes three reasons. `fraudulent` also puts card and address on its block lists, so only a plain fraud says it.
 _REASONS = {"duplicate": "duplicate", "fraudulent": "fraudulent", "early_fraud_warning": "fraudulent"}
 _STATUSES = frozenset({"pending", "requires_action", "succeeded", "failed", "canceled"})
@@ -30,9 +32,13 @@ def creation(
     payment_intent_id: str,
     amount: Money,
     reason: str,
+    destination: Json | None = None,
     trace_id: str | None = None,
 ) -> Json:
-    """The body of a refund. Built once, kept in the call's row and resent as it is; our own reason is metadata."""
+    """The body of a refund. Built once, kept in the call's row and resent as it is; our own reason is metadata.
+
+    `destination` is what a destination charge's refund takes back with it (stripe_client/destinations.py).
+    """
     metadata = {"tenant_id": str(tenant_id), "payment_id": str(payment_id), "refund_id": str(refund_id)}
     if trace_id is not None:
         metadata["trace_id"] = trace_id
@@ -42,7 +48,7 @@ def creation(
         "reason": _REASONS.get(reason, "requested_by_customer"),
         "metadata": metadata | {"reason": reason},
         "expand": _EXPAND,
-    }
+    } | (destination or {})
 
 
 def create(gateway: Gateway, body: Json, *, idempotency_key: str, send_before: float) -> RefundOutcome:
@@ -102,6 +108,7 @@ def answer_of(refund: Json, request_id: str | None = None) -> RefundAnswer:
     """
     if refund["status"] not in _STATUSES:
         raise GiveUp(f"refund {refund['id']} is {refund['status']}, which we cannot read; look at it at Stripe")
+    reversal = refund.get("transfer_reversal")
     return RefundAnswer(
         stripe_refund_id=refund["id"],
         status=refund["status"],
@@ -113,6 +120,8 @@ def answer_of(refund: Json, request_id: str | None = None) -> RefundAnswer:
         balance=balance_transaction(refund["balance_transaction"]),
         returned=balance_transaction(refund.get("failure_balance_transaction")),
         request_id=request_id,
+        reversal=reversal_of(reversal) if isinstance(reversal, dict) else None,
+        fee_refunds=destinations.fee_refunds_of(refund),
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from messages.ids import ReversalId, TenantId, TransferId
 from messages.money import Money
 from messages.verdicts import GiveUp
-from stripe_client.exchange import Json, balance_transaction, body_of, id_in_metadata, pages, since, write
+from stripe_client.exchange import Json, balance_transaction, body_of, id_in_metadata, pages, read_or_none, since, write
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Declined, Refused, ReversalAnswer, TransferAnswer, Unanswered
 
@@ -91,6 +91,24 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[TransferAnswer]:
     """
     for page in pages(gateway, FAMILY, _PATH, since(since_epoch) | _expanded()):
         yield from map(answer_of, page)
+
+
+def listed_pages(
+    gateway: Gateway, *, since_epoch: float, before_epoch: float, starting_after: str | None
+) -> Iterator[list[TransferAnswer]]:
+    """Pages of the transfers made in [since, before), newest first; `starting_after` goes on behind one.
+
+    Raises as `find`.
+    """
+    window = {"created": {"gte": int(since_epoch), "lt": int(before_epoch)}}
+    for page in pages(gateway, FAMILY, _PATH, window | _expanded(), starting_after=starting_after):
+        yield [answer_of(one) for one in page]
+
+
+def retrieve(gateway: Gateway, stripe_transfer_id: str) -> TransferAnswer | None:
+    """One transfer as it stands; None when Stripe has no such one. Raises as `find`."""
+    found = read_or_none(gateway, FAMILY, f"{_PATH}/{quote(stripe_transfer_id, safe='')}", {"expand": _EXPAND})
+    return answer_of(found) if found is not None else None
 
 
 def answer_of(transfer: Json, request_id: str | None = None) -> TransferAnswer:

@@ -83,8 +83,13 @@ def run(
         MESSAGES.labels(entry.message.kind, "gave_up").inc()
         return
     delivery = Delivery(message, entry.route, envelope)
-    with trace.following(envelope.trace_id), logger.contextualize(**_context(delivery)):
+    with (
+        trace.following(envelope.trace_id, envelope.span_id),
+        trace.span(f"run {message.kind}", "consumer", **_for_span(delivery)) as span,
+        logger.contextualize(**_context(delivery)),
+    ):
         verdict = _handle(entry, delivery, db, stripe, sealer)
+        span.note(verdict=verdict)
     MESSAGES.labels(message.kind, verdict).inc()
     MESSAGE_SECONDS.labels(message.kind).observe(time.perf_counter() - started)
     crash_point("worker.before_ack")
@@ -100,6 +105,11 @@ def _context(delivery: Delivery) -> dict[str, object]:
         "attempt": envelope.attempt,
         "trace_id": envelope.trace_id,
     }
+
+
+def _for_span(delivery: Delivery) -> dict[str, str | int | bool]:
+    named = {name: value for name, value in _context(delivery).items() if name != "trace_id"}
+    return {name: value for name, value in named.items() if isinstance(value, str | int)}
 
 
 def _handle(entry: Actor, delivery: Delivery, db: Database, stripe: Gateway, sealer: Sealer | None) -> str:
@@ -128,4 +138,5 @@ def envelope_of(message_id: str, options: dict[str, Any]) -> Envelope:
         trace_id=str(options.get("trace_id") or trace.new()),
         first_appended_ms=int(options.get("first_appended_ms") or time.time() * 1000),
         replayed=bool(options.get("replayed")),
+        span_id=options.get("span_id"),
     )

@@ -4,7 +4,7 @@ An intent that Stripe will not capture is read, and the book follows it: capture
 delivery finds the payment captured and does nothing; the key and the amount are the same at every try.
 """
 
-from db import calls, payments
+from db import calls, destinations, payments
 from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
@@ -16,6 +16,7 @@ from messages.verdicts import GiveUp, TryAgain
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Authorized, PaymentOutcome, Unanswered
+from workers import destination
 from workers.actor import actor
 from workers.settlement import settle
 from workers.unanswered import key_dies_at, leave_unknown
@@ -51,7 +52,9 @@ def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, Call] | N
             return None
         if payment.capture_requested_minor is None or payment.payment_intent_id is None:
             raise GiveUp(f"nobody asked to capture payment {msg.payment_id}")
-        body = payment_intents.capturing(Money(payment.capture_requested_minor, payment.currency))
+        wanted = Money(payment.capture_requested_minor, payment.currency)
+        shared = destinations.is_asked_for(tx, payment.payment_id)
+        body = payment_intents.capturing(wanted, destination.part_of_others(tx, payment, wanted) if shared else None)
         call = calls.begin(tx, operation=payment_intents.CAPTURE, subject_id=payment.payment_id, request=body)
         return payment, payment.payment_intent_id, call
 

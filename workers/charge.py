@@ -10,7 +10,7 @@ from db import calls, payments
 from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
-from db.session import Database
+from db.session import Database, Tx
 from messages import trace
 from messages.crash_points import crash_point
 from messages.fees import platform_fee
@@ -18,7 +18,8 @@ from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Unanswered
+from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Refused, Unanswered
+from workers import destination
 from workers.actor import actor
 from workers.settlement import cancel_unsent, settle
 from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
@@ -51,6 +52,8 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
             settle(tx, current, outcome, by="charge", call_id=call.call_id)
         crash_point("charge.before_commit")
     crash_point("charge.after_commit")
+    if isinstance(outcome, Refused) and outcome.code in destination.NOT_RECEIVING:
+        destination.have_account_looked_up(db, payment)
 
 
 def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
@@ -68,11 +71,11 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
             fee = platform_fee(payment.amount, payment.plan)
             payments.begin_charging(tx, payment.payment_id, platform_fee_minor=fee.minor, by="charge")
         return payment, calls.begin(
-            tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request=_body(payment)
+            tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request=_body(tx, payment)
         )
 
 
-def _body(payment: Payment) -> dict[str, object]:
+def _body(tx: Tx, payment: Payment) -> dict[str, object]:
     return payment_intents.creation(
         tenant_id=payment.tenant_id,
         order_id=payment.order_id,
@@ -81,6 +84,7 @@ def _body(payment: Payment) -> dict[str, object]:
         payment_method_id=payment.payment_method_id,
         customer_id=payment.customer_id,
         capture=payment.capture,
+        destination=destination.wish(tx, payment),
         trace_id=trace.current(),
     )
 

@@ -12,6 +12,7 @@ from db import ledger, selling_rules, share_books, shares
 from db.ledger import Journal
 from db.lifecycle import ShareState
 from db.payments import Payment
+from db.selling_rules import Terms
 from db.session import Tx
 from db.shares import NewShare, Return, Share
 from messages.ids import PaymentId
@@ -23,34 +24,27 @@ from workers.rules import royalties
 from workers.rules.royalties import Leg, Royalty
 
 
-def freeze(tx: Tx, payment: Payment, captured: Money, platform_fee: Money, *, by: str) -> list[Journal]:
+def freeze(
+    tx: Tx, payment: Payment, captured: Money, platform_fee: Money, *, destination: bool, by: str
+) -> list[Journal]:
     """Cut a payment that has just succeeded; returns what the ledger is to book of it beside the charge.
+
+    `destination` says what the charge was at Stripe, whatever the venue's settlement mode has become meanwhile.
 
     Raises:
         GiveUp: the royalties that are set promise more than there is.
     """
     terms = selling_rules.terms_of(tx, payment.payment_id)
-    resale = payment.sale == "resale"
-    promised = [Royalty(recipient, points) for recipient, points in terms.royalties]
-    try:
-        legs = royalties.legs(
-            captured,
-            platform_fee,
-            promised,
-            seller_id=payment.seller_id if resale and payment.seller_id else payment.venue_id,
-            basis="seller" if resale else "venue",
-        )
-    except ValueError as error:
-        raise GiveUp(f"{error}; mend the royalty settings of venue {payment.venue_id} and replay this") from None
-    why_free = _released_because(payment, terms.escrow_days)
+    why_free = _released_because(payment, terms.escrow_days, destination=destination)
+    legs = cut(payment, terms, captured, platform_fee)
     frozen = shares.freeze(
         tx,
         payment.payment_id,
         [_as_share(leg, held=why_free is None) for leg in legs],
         sale=payment.sale,
-        mode=terms.settlement_mode if not resale else "separate",
+        mode="destination" if destination else "separate",
         event_id=terms.event_id,
-        escrow_days=terms.escrow_days,
+        escrow_days=None if destination else terms.escrow_days,
         released_because=why_free,
         by=by,
     )
@@ -62,10 +56,27 @@ def freeze(tx: Tx, payment: Payment, captured: Money, platform_fee: Money, *, by
     return [Journal("distribution", str(payment.payment_id), entries)] if entries else []
 
 
-def _released_because(payment: Payment, escrow_days: int | None) -> str | None:
+def cut(payment: Payment, terms: Terms, sold: Money, platform_fee: Money) -> list[Leg]:
+    """The legs of a sale, whoever sells being the last.
+
+    Raises:
+        GiveUp: the royalties that are set promise more than there is.
+    """
+    resale = payment.sale == "resale"
+    promised = [Royalty(recipient, points) for recipient, points in terms.royalties]
+    seller_id = payment.seller_id if resale and payment.seller_id else payment.venue_id
+    try:
+        return royalties.legs(sold, platform_fee, promised, seller_id=seller_id, basis="seller" if resale else "venue")
+    except ValueError as error:
+        raise GiveUp(f"{error}; mend the royalty settings of venue {payment.venue_id} and replay this") from None
+
+
+def _released_because(payment: Payment, escrow_days: int | None, *, destination: bool) -> str | None:
     """None while the shares are held: by the venue's escrow, since the money is about to go back, or until the group
     that the payment belongs to is settled (before that, one member that is missing sends everything back).
     """
+    if destination:
+        return "the money has moved with the charge"
     if payment.cancel_reason is not None or payment.group_id is not None or escrow_days is not None:
         return None
     return "the venue holds no money back"
@@ -82,33 +93,41 @@ def _due(share: Share) -> ShareDue:
     return ShareDue(tenant_id=share.tenant_id, payment_id=share.payment_id, share_id=share.share_id)
 
 
-def take_back(tx: Tx, payment: Payment, given: Money, *, fee_borne: Money, source_id: str) -> None:
+def take_back(
+    tx: Tx, payment: Payment, given: Money, *, fee_borne: Money, source_id: str, of_seller: Money | None = None
+) -> None:
     """A refund or a loss of the locked payment took `given` from all but the platform: take it of the shares.
 
     `fee_borne` of it is the platform's fee, kept by the venue's policy: whoever sold bears that alone. The rest comes
-    back in proportion to what each share still has (M12).
+    back in proportion to what each share still has (M12); `of_seller` is known when Stripe has taken it already.
     """
-    cut = shares.of_payment(tx, payment.payment_id, locked=True)
-    if not cut or not given.minor:
+    everyone = shares.of_payment(tx, payment.payment_id, locked=True)
+    if not everyone or not given.minor:
         return
-    proportional = min(given.minor - fee_borne.minor, sum(share.left_minor for share in cut))
-    parts = royalties.taken_back(Money(proportional, given.currency), [share.left_minor for share in cut])
+    left = [share.left_minor for share in everyone]
+    proportional = min(given.minor - fee_borne.minor, sum(left))
+    if of_seller is None:
+        parts = royalties.taken_back(Money(proportional, given.currency), left)
+    else:
+        rest = Money(proportional, given.currency) - of_seller
+        parts = [*royalties.taken_back(rest, left[:-1]), of_seller]
     borne = Money(given.minor - proportional, given.currency)
     zero = Money(0, given.currency)
     returns = [
-        Return(share.share_id, part, borne if share is cut[-1] else zero)
-        for share, part in zip(cut, parts, strict=True)
+        Return(share.share_id, part, borne if share is everyone[-1] else zero)
+        for share, part in zip(everyone, parts, strict=True)
     ]
     shares.take_back(tx, source_id, returns)
-    _book_returns(tx, payment, cut, returns, kind="clawback", source_id=source_id)
-    for share, taken in zip(cut, returns, strict=True):
+    _book_returns(tx, payment, everyone, returns, kind="clawback", source_id=source_id)
+    for share, taken in zip(everyone, returns, strict=True):
         _follow(tx, share, taken, source_id)
 
 
 def _follow(tx: Tx, share: Share, taken: Return, source_id: str) -> None:
     """What was paid is to come back. What was not is only less now: that needs no work, and nobody hears of it."""
     amount = taken.returned.minor + taken.borne.minor
-    if amount and (share.reached_minor or share.moving):
+    with_refund = share.mode == "destination" and share.basis == "venue"  # Stripe has brought it back already
+    if amount and (share.reached_minor or share.moving or with_refund):
         told = ShareTakenBack(
             tenant_id=share.tenant_id,
             payment_id=share.payment_id,
@@ -130,8 +149,8 @@ def give_again(tx: Tx, payment: Payment, *, source_id: str) -> None:
     returns = shares.give_again(tx, source_id)
     if not returns:
         return
-    cut = {share.share_id: share for share in shares.of_payment(tx, payment.payment_id, locked=True)}
-    touched = [cut[one.share_id] for one in returns]
+    known = {share.share_id: share for share in shares.of_payment(tx, payment.payment_id, locked=True)}
+    touched = [known[one.share_id] for one in returns]
     _book_returns(tx, payment, touched, returns, kind="clawback_undone", source_id=source_id)
     append(tx, *[_due(share) for share in touched])
 
@@ -142,11 +161,11 @@ def wake(tx: Tx, payment_id: PaymentId) -> None:
 
 
 def _book_returns(
-    tx: Tx, payment: Payment, cut: Sequence[Share], returns: Sequence[Return], *, kind: str, source_id: str
+    tx: Tx, payment: Payment, touched: Sequence[Share], returns: Sequence[Return], *, kind: str, source_id: str
 ) -> None:
     parts = [
         (share.owner, Money(one.returned.minor + one.borne.minor, share.currency))
-        for share, one in zip(cut, returns, strict=True)
+        for share, one in zip(touched, returns, strict=True)
     ]
     entries = share_books.distribution_entries(parts, payment.venue_id)
     if entries:

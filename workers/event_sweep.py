@@ -8,7 +8,7 @@ Stripe's clock is not ours, and end a moment ago, because the latest webhooks ar
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from loguru import logger
 
@@ -19,7 +19,7 @@ from messages.reconciliation import EventSweepDue
 from messages.webhooks import WANTED
 from outbox.append import append
 from outbox.intake.inbox import receive
-from outbox.metrics import EVENT_SWEEP_BEHIND, EVENTS_LISTED
+from outbox.metrics import EVENTS_LISTED
 from stripe_client.events import KEPT_DAYS, Unreadable, list_events
 from stripe_client.gateway import Gateway
 from stripe_client.snapshots import VerifiedEvent
@@ -41,7 +41,6 @@ def sweep_events(msg: EventSweepDue, db: Database, stripe: Gateway) -> None:
         with db.system_transaction() as tx:
             event_sweep.move(tx, until)
         crash_point("event_sweep.hour_done")
-        EVENT_SWEEP_BEHIND.set((datetime.now(UTC) - until).total_seconds())
         if time.monotonic() - started > RUN_SECONDS and until < gap.until:
             with db.system_transaction() as tx:
                 append(tx, EventSweepDue(due_at=msg.due_at))

@@ -24,12 +24,26 @@ from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers import judging_groups, judging_money
+from workers import judging_groups, judging_money, judging_shares
 from workers.rules import replay as rules
 from workers.rules.replay import ChargeFacts, Judgement
 
 # Work that comes again by itself: the next one does what this one did not.
-PERIODIC = frozenset({"sweep", "classify", "replay", "event_sweep", "seal_ledger", "reconcile", "payouts", "retention"})
+PERIODIC = frozenset(
+    {
+        "sweep",
+        "classify",
+        "replay",
+        "event_sweep",
+        "seal_ledger",
+        "reconcile",
+        "payouts",
+        "retention",
+        "royalty_reconcile",
+        "escrow",
+        "statements",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,8 @@ def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgeme
 
 
 def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+    if kind in judging_shares.KINDS:
+        return judging_shares.judge(kind, payload, db, stripe)
     owner = _owner(payload)
     if owner is None:
         return rules.UNREADABLE
@@ -100,13 +116,11 @@ def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, s
         return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
-    if kind in {"mint", "mint_retry"}:
-        with db.transaction(tenant_id) as tx:
-            return rules.judge_mint(payments.get(tx, payment_id) is not None)
-    if kind != "lookup":
+    if kind not in {"mint", "mint_retry", "lookup"}:
         return rules.UNREADABLE
     with db.transaction(tenant_id) as tx:
-        return rules.judge_lookup(payments.get(tx, payment_id) is not None)
+        known = payments.get(tx, payment_id) is not None
+    return rules.judge_lookup(known) if kind == "lookup" else rules.judge_mint(known)
 
 
 def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId) -> Judgement:

@@ -4,7 +4,8 @@
     python -m workers.main --processes 1 --threads 8 --queue-class charges     (of messages/queue_classes.py)
 
 checks the settings and the broker's topology first, then becomes the dramatiq command; each process which that starts
-calls `start` and so makes its own pool and Stripe client (both must be made after the fork).
+calls `start` and so makes its own pool and Stripe client (both must be made after the fork). With HEALTH_PORT set one
+more process serves health and metrics of the whole family (workers/health.py).
 """
 
 import os
@@ -22,9 +23,11 @@ from messages.queue_classes import queue_classes
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
+from outbox.health import HealthSettings
 from outbox.logs import configure_logs
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.tracing import flush, start_tracing
 from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.governor import Governor
@@ -36,6 +39,7 @@ from workers import (
     capture,
     charge,
     classify,
+    connected_payouts,
     dispute_close,
     dispute_evidence,
     dispute_lookup,
@@ -44,6 +48,7 @@ from workers import (
     group,
     lookup,
     mint,
+    ops_escrow,
     ops_refund,
     payouts,
     reconcile,
@@ -51,6 +56,7 @@ from workers import (
     refund_lookup,
     replay,
     retention,
+    royalty_reconcile,
     seal_ledger,
     share,
     statements,
@@ -62,6 +68,7 @@ from workers import (
 from workers import actor as actors
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
+from workers.load import CountHandled, keep_telling
 from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
@@ -71,6 +78,7 @@ __all__ = [
     "capture",
     "charge",
     "classify",
+    "connected_payouts",
     "dispute_close",
     "dispute_evidence",
     "dispute_lookup",
@@ -80,6 +88,7 @@ __all__ = [
     "lookup",
     "main",
     "mint",
+    "ops_escrow",
     "ops_refund",
     "payouts",
     "reconcile",
@@ -87,6 +96,7 @@ __all__ = [
     "refund_lookup",
     "replay",
     "retention",
+    "royalty_reconcile",
     "seal_ledger",
     "share",
     "start",
@@ -108,6 +118,14 @@ class GiveBackWhatWasNotWrittenDown(Middleware):
         if exception is not None:
             message.options[GIVE_BACK] = True
             message.fail()
+
+
+class SendLastSpans(Middleware):
+    """A fork of multiprocessing ends without what Python does at its end."""
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        del broker, worker
+        flush()
 
 
 def build(broker: FleetBroker, db: Database, stripe: Gateway, sealer: Sealer) -> None:
@@ -137,12 +155,17 @@ def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, 
 def start() -> None:
     """Make this process a worker; called by the dramatiq command in each process it starts."""
     database, broker_settings, stripe_settings, seal = _settings()
-    governor = Governor(*load(BudgetSettings, CacheSettings))
+    budget, cache = load(BudgetSettings, CacheSettings)
+    governor = Governor(budget, cache)
     configure_logs(database.app_env, "worker")
+    start_tracing("worker")
     broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())
     dramatiq.set_broker(broker)
     dramatiq.set_encoder(StrictEncoder())
+    broker.add_middleware(counting := CountHandled())
+    broker.add_middleware(SendLastSpans())
     build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings, governor), Sealer(seal))
+    keep_telling(broker, counting, cache)
 
 
 def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
@@ -150,7 +173,7 @@ def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealS
     try:
         load(
             *(DatabaseSettings, BrokerSettings, CacheSettings, StripeSettings, BudgetSettings),
-            *(SealSettings, OpenSettings, *PERIODIC_SETTINGS),
+            *(SealSettings, OpenSettings, HealthSettings, *PERIODIC_SETTINGS),
         )
         return load(DatabaseSettings, BrokerSettings, StripeSettings, SealSettings)
     except SettingsError as error:
@@ -184,7 +207,9 @@ def main() -> None:
     topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
     from dramatiq import cli  # noqa: PLC0415  the command forks; load it only to become it
 
-    sys.argv = ["dramatiq", "workers.main:start", *words]
+    (health,) = load(HealthSettings)
+    watching = ["--fork-function", "workers.health:serve"] if health.health_port else []
+    sys.argv = ["dramatiq", "workers.main:start", *watching, *words]
     code = cli.main()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
     if code == cli.RET_KILLED:
         _end_as_killed()

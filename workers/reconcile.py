@@ -28,7 +28,7 @@ from messages.payments import PaymentLookupRequested
 from messages.reconciliation import ReconcileDue
 from messages.refunds import RefundLookupRequested
 from outbox.append import append
-from outbox.metrics import CASES_OPEN, RECONCILED_AT, RECONCILED_LINES
+from outbox.metrics import RECONCILED_LINES
 from stripe_client import balance_transactions, sources
 from stripe_client.gateway import Gateway
 from workers.actor import actor
@@ -129,10 +129,14 @@ def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
         standing = case_lists.find_open(tx, type=CaseType.MISSING_IN_BOOK, subject=line.balance_transaction_id)
     if standing and standing.tenant_id is not None:
         return standing.tenant_id, standing.payment_id
-    claim = sources.claim_of(stripe, line.source_id)
+    claim = sources.claim_of(stripe, line.source_id, line.balance_transaction_id)
     with db.system_transaction() as tx:
         return bank_lines.owner_of(
-            tx, intent_id=claim.intent_id, tenant_id=claim.tenant_id, payment_id=claim.payment_id
+            tx,
+            intent_id=claim.intent_id,
+            tenant_id=claim.tenant_id,
+            payment_id=claim.payment_id,
+            account_id=claim.account_id,
         )
 
 
@@ -218,14 +222,10 @@ def _move(db: Database, run: Run, found: Progress, *, phase: str, searched_until
 
 
 def _finish(db: Database, run: Run) -> None:
-    """Queue a lookup for what stood long enough, and say how things are."""
+    """Queue a lookup for what stood long enough, and say what was done."""
     with db.system_transaction() as tx:
         due = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
         append(tx, *[_lookup(tx, case) for case in due])
-        counts = {count.type: count.open for count in case_lists.open_counts(tx)}
-    for type_ in CaseType:
-        CASES_OPEN.labels(type_).set(counts.get(type_, 0))
-    RECONCILED_AT.labels(run.span).set_to_current_time()
     logger.info(
         "reconciled {} lines ({}), {} differ; {} cases opened, {} closed, {} payments looked up again",
         run.lines,
@@ -239,7 +239,7 @@ def _finish(db: Database, run: Run) -> None:
 
 def _lookup(tx: Tx, case: Fixable) -> Message:
     """The question that may put a case right: only asks, and books what Stripe answers."""
-    source_id, refund_id = bank_lines.source_of(tx, case.subject)
+    source_id, refund_id = bank_lines.source_of(tx, case.subject, case.payment_id)
     owner = {"tenant_id": case.tenant_id, "payment_id": case.payment_id}
     if refund_id is not None:
         return RefundLookupRequested.model_validate(owner | {"refund_id": refund_id})

@@ -17,6 +17,7 @@ from messages.verdicts import GiveUp
 from stripe_client import refunds as stripe_refunds
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, RefundAnswer, RefundOutcome, Refused, Unanswered
+from workers import destination
 from workers.actor import actor
 from workers.refund_settlement import refuse, settle_refund
 from workers.unanswered import key_dies_at, leave_unknown, wait_for_absence
@@ -55,6 +56,7 @@ def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, Call] | None:
             payment_intent_id=wanted.payment_intent_id,
             amount=wanted.amount,
             reason=wanted.reason,
+            destination=destination.taken_back_with(tx, wanted, wanted.amount.currency),
             trace_id=trace.current(),
         )
         return wanted, calls.begin(tx, operation=stripe_refunds.CREATE, subject_id=wanted.refund_id, request=body)

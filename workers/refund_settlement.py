@@ -23,6 +23,8 @@ from outbox.grouping import wake_group
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.destination import book_refund as book_at_destination
+from workers.destination import follow_stripe
 from workers.distribution import take_back, wake
 from workers.sharing import shares_of
 
@@ -52,7 +54,7 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
     )
     state = RefundState(answer.status)
     moved = refunds.move(tx, refund, state, by=by, reason=answer.failure_reason, stripe_id=answer.stripe_refund_id)
-    _book(tx, payment, refund, answer)
+    _book(tx, payment, refund, answer, by)
     if moved and state in DEAD_REFUNDS:
         wake(tx, payment.payment_id)
     if moved or known is None:
@@ -102,10 +104,11 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
     return refund
 
 
-def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> None:
+def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: str) -> None:
     """Post what Stripe's balance shows: the refund once, and once that it came back."""
+    book_at_destination(tx, payment, answer, by=by)
     if answer.balance is not None and refund.balance_transaction_id is None:
-        parts = shares_of(tx, payment, refund.amount)
+        parts, of_seller = follow_stripe(tx, payment, shares_of(tx, payment, refund.amount))
         if refund_books.mark_booked(
             tx,
             refund,
@@ -118,7 +121,14 @@ def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer) -> Non
             )
             journal = Journal("refund", answer.stripe_refund_id, entries)
             ledger.post_together(tx, payment.payment_id, [journal, *_of_balance(answer.balance, -refund.amount)])
-            take_back(tx, payment, parts.venue, fee_borne=parts.fee_borne, source_id=answer.stripe_refund_id)
+            take_back(
+                tx,
+                payment,
+                parts.venue,
+                fee_borne=parts.fee_borne,
+                source_id=answer.stripe_refund_id,
+                of_seller=of_seller,
+            )
     if answer.returned is not None and refund_books.mark_failure_booked(
         tx, refund, balance_transaction_id=answer.returned.balance_transaction_id
     ):

@@ -34,6 +34,7 @@ from stripe_client.outcomes import (
 )
 from stripe_client.payment_intents import CREATE
 from workers.balance_journals import conversion, stripe_fee
+from workers.destination import NOT_RECEIVING, book_charge
 from workers.distribution import freeze, wake
 
 
@@ -119,7 +120,8 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         )
         entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
         journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
-        journals += freeze(tx, payment, outcome.amount, fee, by=by)
+        journals += freeze(tx, payment, outcome.amount, fee, destination=outcome.destination is not None, by=by)
+        journals += book_charge(tx, payment, outcome, by=by)
         ledger.post_together(tx, payment.payment_id, journals)
         facts = _facts(payment) | {"amount": outcome.amount}
         if payment.cancel_reason is None:
@@ -131,7 +133,8 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
             append(tx, PaymentSucceededLate(**facts))
             _refund_late_success(tx, payment, outcome)
     elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
-        ledger.post_together(tx, payment.payment_id, _balance_journals(outcome))
+        journals = [*_balance_journals(outcome), *book_charge(tx, payment, outcome, by=by)]
+        ledger.post_together(tx, payment.payment_id, journals)
         wake(tx, payment.payment_id)
 
 
@@ -185,7 +188,7 @@ def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUI
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:
     attempt = Attempt(call_id, "refused", outcome.code)
     if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", attempt=attempt, by=by):
-        append(tx, _failed(payment, outcome.code, may_try_another_card=True))
+        append(tx, _failed(payment, outcome.code, may_try_another_card=outcome.code not in NOT_RECEIVING))
         logger.info("Stripe refused the order: {}", outcome.sentence)
 
 

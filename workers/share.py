@@ -8,7 +8,7 @@ matters in which order refunds, disputes and transfers come. A second delivery m
 
 from loguru import logger
 
-from db import ledger, recipients, share_books, shares, transfer_reversals, transfers
+from db import destinations, ledger, recipients, share_books, shares, transfer_reversals, transfers
 from db.lifecycle import ShareState
 from db.recipients import Recipient
 from db.session import Database, Tx
@@ -86,6 +86,12 @@ def _pay(tx: Tx, current: Share, recipient: Recipient) -> None:
             open_refund=here.open_refund,
         )
     )
+    if (
+        current.mode == "destination"
+        and current.basis == "venue"
+        and destinations.of_payment(tx, current.payment_id) is None
+    ):
+        obstacle = obstacle or "booking"  # it was sent with the charge, and Stripe has not shown it yet
     shares.look(tx, current.share_id, waits_for=obstacle)
     if obstacle is not None or recipient.account_id is None:
         return
@@ -119,6 +125,9 @@ def _source(current: Share, here: Obstacles, amount: Money) -> str | None:
 
 
 def _take_back(tx: Tx, current: Share, wanted: Money) -> None:
+    if current.mode == "destination" and shares.obstacles(tx, current.payment_id).open_refund:
+        shares.look(tx, current.share_id, waits_for="refund")  # Stripe takes its part of the venue with the refund
+        return
     for sent in transfers.reversible(tx, current.share_id):
         amount = Money(min(wanted.minor, sent.reversible.minor), wanted.currency)
         reversal_id = transfer_reversals.request(tx, sent.transfer_id, current.share_id, amount, by=BY)

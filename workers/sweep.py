@@ -35,7 +35,7 @@ from messages.refunds import (
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
-from outbox.metrics import EVIDENCE_DUE, GROUPS_STANDING, OLDEST_UNMATCHED
+from outbox.metrics import GROUPS_STANDING
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.keeping_cases import keep_cases
@@ -111,7 +111,6 @@ def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -
         CaseType.REFUND_FAILED: watch.obligations(tx),
         CaseType.DISPUTE_EVIDENCE_DUE: watch.evidence_due(tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600),
     }
-    EVIDENCE_DUE.set(len(found[CaseType.DISPUTE_EVIDENCE_DUE]))
     for kind, finding in keep_cases(tx, found, by="sweep"):
         if kind is CaseType.DISPUTE_EVIDENCE_DUE:
             _tell_evidence_due(tx, finding)
@@ -146,6 +145,5 @@ def _alarm_groups(standing: int) -> None:
 
 def _alarm_unmatched(waiting: list[StandingEvent]) -> None:
     ages = [event.age_seconds for event in waiting if event.state == "unmatched"]
-    OLDEST_UNMATCHED.set(max(ages, default=0))
     if ages:
         logger.error("{} events of Stripe have no payment, the oldest for {:.0f} s", len(ages), max(ages))

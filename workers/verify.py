@@ -15,7 +15,7 @@ from uuid import UUID
 
 import orjson
 
-from db import audit, audit_groups, audit_mints, audit_refunds, dead_letters, series
+from db import audit, audit_fees, audit_groups, audit_mints, audit_refunds, dead_letters, series
 from db import outbox as outbox_table
 from db.audit import BookedPayment
 from db.audit_mints import BookedMint
@@ -23,11 +23,13 @@ from db.series import Series
 from db.session import Database
 from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
+from stripe_client import application_fees
 from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.payment_intents import listed
 from stripe_client.refunds import listed as listed_refunds
 from workers.minting.settings import ContractSettings
+from workers.verify_fees import check_fees
 from workers.verify_groups import check_groups
 from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
 from workers.verify_report import RESTING_PAYMENTS, Report
@@ -86,6 +88,7 @@ def verify(
     # The youngest first: a refund or dispute that is made meanwhile then has its charge among those listed later.
     disputes_at_stripe = list(listed_disputes(stripe, since_epoch=since))
     refunds_at_stripe = list(listed_refunds(stripe, since_epoch=since))
+    fees_at_stripe = list(application_fees.listed(stripe, since_epoch=since))
     at_stripe = list(listed(stripe, since_epoch=since))
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
@@ -102,6 +105,7 @@ def verify(
         ledger = audit.stripe_balances(tx)
         groups = audit_groups.groups(tx)
         shares = SharesInBook.read(tx)
+        fees = audit_fees.application_fees(tx)
         _check_journals(report, *audit.journals(tx))
         booked, unqueued = audit_mints.mints(tx), audit_mints.tickets_without_mint(tx)
         events = series.all_series(tx)
@@ -116,6 +120,8 @@ def verify(
     _check_facts(report, asked, book.values(), depths)
     check_shares(report, shares, shares_at_stripe)
     of_shares = balances_of_shares(shares, shares_at_stripe)
+    for key, minor in check_fees(report, fees, fees_at_stripe, at_stripe).items():
+        of_shares[key] = of_shares.get(key, 0) + minor
     check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe, of_shares)
     return report
 

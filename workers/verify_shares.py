@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import audit_shares
-from db.audit_shares import BookedMovement, Party, Platform, StandingShare
+from db import audit_parties, audit_shares
+from db.audit_parties import Party, Platform
+from db.audit_shares import BookedMovement, StandingShare
 from db.session import Tx
 from stripe_client import transfers
 from stripe_client.gateway import Gateway
@@ -56,10 +57,10 @@ class SharesInBook:
             audit_shares.transfers(tx),
             audit_shares.reversals(tx),
             audit_shares.shares(tx),
-            audit_shares.parties(tx),
-            audit_shares.platform_fees(tx),
-            audit_shares.accounts_reached(tx),
-            audit_shares.accounts_known(tx),
+            audit_parties.parties(tx),
+            audit_parties.platform_fees(tx),
+            audit_parties.accounts_reached(tx),
+            audit_parties.accounts_known(tx),
             audit_shares.uncut(tx),
         )
 

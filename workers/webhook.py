@@ -20,6 +20,7 @@ from messages.crash_points import crash_point
 from messages.ids import PaymentId, TenantId
 from messages.verdicts import GiveUp
 from messages.webhooks import WebhookReceived
+from outbox.metrics import WEBHOOK_APPLIED_SECONDS
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.account_event import apply_account_event
@@ -91,7 +92,7 @@ def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | No
             if event is not None and event.payment_id is not None:
                 payment = payments.get(tx, event.payment_id)
                 if payment is not None and _tells_nothing_new(event, payment):
-                    inbox.mark_applied(tx, event.event_id, note=KNOWN)
+                    _count(inbox.mark_applied(tx, event.event_id, note=KNOWN))
                     return replace(event, state="applied"), payment
                 return event, payment
     with db.system_transaction() as tx:
@@ -129,7 +130,14 @@ def _tells_nothing_new(event: InboxEvent, payment: Payment) -> bool:
 def _mark_applied(db: Database, event: InboxEvent, note: str) -> None:
     """After the payment's own transaction: dying in between only means that the event is applied once more."""
     with db.system_transaction() as tx:
-        inbox.mark_applied(tx, event.event_id, note=note)
+        seconds = inbox.mark_applied(tx, event.event_id, note=note)
+    _count(seconds)
+
+
+def _count(seconds: float | None) -> None:
+    """How long the event took from its receipt; None when another run was first, and has counted it."""
+    if seconds is not None:
+        WEBHOOK_APPLIED_SECONDS.observe(seconds)
 
 
 def _leave_unmatched(db: Database, event: InboxEvent) -> None:

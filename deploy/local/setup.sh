@@ -5,6 +5,7 @@
 #   setup.sh rabbitmq                  rabbitmq-server, through apt when we may
 #   setup.sh chain                     the local chain and the contract's compiler, from npm where it is there
 #   setup.sh chromium                  the browser for tests of the console, through apt when we may; else they are skipped
+#   setup.sh prometheus                promtool, prometheus and amtool for the tests of the alerts, in the same way
 set -eu
 
 main() {
@@ -13,6 +14,7 @@ main() {
     rabbitmq) have_rabbitmq || install_rabbitmq ;;
     chain) have_chain || install_chain ;;
     chromium) have_chromium || install_chromium ;;
+    prometheus) have_prometheus || install_prometheus ;;
     esac
 }
 
@@ -84,6 +86,21 @@ install_chromium() {
         install_packages chromium || echo "chromium could not be installed: the tests in a browser will be skipped."
     else
         echo "No chromium here: the tests of the console in a browser will be skipped."
+    fi
+}
+
+have_prometheus() {
+    command -v promtool >/dev/null && command -v amtool >/dev/null
+}
+
+# Without them the tests of rules and routes say that they are skipped, and why.
+install_prometheus() {
+    if may_install; then
+        echo "Installing prometheus and prometheus-alertmanager (the machine's own services are not started) ..."
+        install_packages prometheus prometheus-alertmanager ||
+            echo "They could not be installed: the tests with promtool and amtool will be skipped."
+    else
+        echo "No promtool and amtool here: the tests of alerts with them will be skipped."
     fi
 }
 

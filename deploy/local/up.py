@@ -103,7 +103,10 @@ def procfile_programs(stack: Stack, scale: Mapping[str, int]) -> list[Program]:
     for name, line in lines.items():
         count = scale.get(name, 1)
         names = [name] if count == 1 else [f"{name}.{number + 1}" for number in range(count)]
-        programs += [_program(stack, each, line, environment_of(stack), ready_address(stack, name)) for each in names]
+        programs += [
+            _program(stack, each, line, environment_of(stack) | health_of(stack, each), ready_address(stack, name))
+            for each in names
+        ]
     return programs
 
 
@@ -115,6 +118,11 @@ def lines_for(procfile: Mapping[str, str], scale: Mapping[str, int]) -> dict[str
     worker = f"python -m workers.main --processes 1 --threads {THREADS}"
     each = {name: f"{worker} --queue-class {name}" for name in classes}
     return {name: line for name, line in procfile.items() if name != "workers"} | each
+
+
+def health_of(stack: Stack, program: str) -> dict[str, str]:
+    """Each process answers on a port of its own: /health/live, /health/ready and /metrics (outbox/health.py)."""
+    return {"HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(stack.memory.port(f"health_{program}"))}
 
 
 def ready_address(stack: Stack, name: str) -> str | None:

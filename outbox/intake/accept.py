@@ -20,10 +20,12 @@ from psycopg import errors
 from db import dead_letters
 from db.dead_letters import DeadLetter
 from db.session import Database
+from messages import trace
 from messages.crash_points import crash_point
 from messages.ids import TenantId
 from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
 from messages.redaction import redact_text
+from messages.trace import Place
 from outbox.append import append_order_again
 from outbox.intake.offers import Offer, Outcome, Unreadable, take
 from outbox.intake.reading import Decoded, Incoming, decode
@@ -106,7 +108,8 @@ def _postpone(db: Database, event: Decoded) -> Outcome:
 
 
 def _accept_together(db: Database, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:
-    with db.transaction(tenant_id) as tx:
+    places = [Place(event.trace_id, trace.parent_in(event.event.traceparent)) for event in events]
+    with trace.spans_of_batch("accept order", "consumer", places), db.transaction(tenant_id) as tx:
         outcomes = take(tx, tenant_id, [event.content for event in events if isinstance(event.content, Offer)], by=BY)
         outcomes += [grant(tx, event, event.content, by=BY) for event in events if not isinstance(event.content, Offer)]
         crash_point("intake.before_commit")

@@ -14,6 +14,7 @@ from messages.queues import ORDERS_QUEUE
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.consuming import Consumer, Delivered
+from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming
@@ -22,6 +23,7 @@ from outbox.metrics import INTAKE_ORDERS
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
 from outbox.stopping import stop_on_signals
+from outbox.tracing import start_tracing
 
 BATCH = 100
 # How long the first event of a batch may wait for company.
@@ -54,15 +56,18 @@ def _uuid(text: str | None) -> UUID | None:
 
 def main() -> None:
     try:
-        database, broker, seal = load(DatabaseSettings, BrokerSettings, SealSettings)
+        database, broker, seal, health = load(DatabaseSettings, BrokerSettings, SealSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "intake-orders")
+    start_tracing("intake-orders")
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-intake-orders")
     intake = order_intake(db, url, Sealer(seal))
     stop_on_signals(intake.stopping)
+    checks = {"db": database_check(db), "broker": broker_check(broker)}
+    serve_health(health, Health("intake-orders", checks, ("db", "broker"), intake.stopping))
     logger.info("order intake started")
     intake.run()
     db.close()

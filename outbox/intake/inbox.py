@@ -38,10 +38,15 @@ def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> 
         occurred_at=datetime.fromtimestamp(event.created, UTC),
         came_by=came_by,
     )
-    with db.system_transaction() as tx:
+    trace_id = _trace_id(event)
+    with (
+        trace.following(trace_id),
+        trace.span("receive event", "server", type=event.event_type, came_by=came_by),
+        db.system_transaction() as tx,
+    ):
         stored_as = inbox.receive(tx, entry)
         if stored_as == "pending":
-            append_traced(tx, [(_drain_of(entry), _trace_id(event))])
+            append_traced(tx, [(_drain_of(entry), trace_id)])
     return stored_as is not None
 
 

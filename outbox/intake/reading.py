@@ -74,7 +74,8 @@ def decode(incoming: Incoming) -> Decoded:
         content = word.model_validate(event.data)
     except ValidationError as error:
         raise Unreadable(f"the order breaks a rule: {_first_problem(error)}") from None
-    trace_id = event.traceparent.split("-")[1] if event.traceparent else trace.new()
+    told = event.traceparent.split("-")[1] if event.traceparent else ""
+    trace_id = told if trace.is_trace_id(told) else trace.new()
     if isinstance(content, OrderPlaced):
         offer = Offer.of(content, source=event.source, source_id=event.id, trace_id=trace_id)
         return Decoded(incoming, event, content.tenant_id, trace_id, offer)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_mints, cli_refunds
+from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_mints, cli_payouts, cli_refunds, cli_shares
 from outbox.ops.options import (
     STATES,
     AsJson,
@@ -176,6 +176,14 @@ def edit(
     edit(letter, payload, Manner(operator, reason, as_json=as_json))
 
 
+@payment.command("shares")
+def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
+    """Show who gets what of a payment, how it moved, and what of it is each ticket's."""
+    from outbox.ops.shares import show_tree
+
+    show_tree(name, as_json=as_json)
+
+
 @payment.command("show")
 def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
     """Show the whole timeline of a payment, in order."""
@@ -233,6 +241,8 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(cli_mints.mint, name="mint")
     app.add_typer(cli_groups.groups, name="groups")
     cli_bookkeeping.add_to(app)
+    cli_payouts.add_to(app)
     cli_disputes.add_to(app)
+    cli_shares.add_to(app)
     app.command()(queues)
     app.command()(keys)

@@ -11,6 +11,7 @@ from db.timeline import Happening, Heading
 from outbox.ops import tables, words
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, table
+from outbox.ops.timeline_shares import SENTENCES_OF_SHARES
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
@@ -234,6 +235,7 @@ def _operator(action: str, of: dict[str, Any]) -> str:
 
 
 _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {
+    **SENTENCES_OF_SHARES,
     "intake": _intake,
     "state": _state,
     "wish": _wish,

@@ -12,9 +12,11 @@ from db import (
     cases,
     charges,
     dead_letters,
+    destinations,
     dispute_books,
     disputes,
     early_warnings,
+    escrow_wishes,
     event_cancellations,
     failures,
     inbox,
@@ -27,6 +29,7 @@ from db import (
     selling_rules,
     series,
     shares,
+    statements,
     transfer_reversals,
     transfers,
 )
@@ -44,7 +47,7 @@ from db.session import Database, Tx
 from db.shares import NewShare, Return
 from db.tenants import Tenant
 from db.transfers import NewTransfer
-from messages.ids import TicketId
+from messages.ids import ShareId, TicketId
 from messages.money import Money
 from messages.tokens import series_of, token_id_of
 from outbox.intake.accept import accept
@@ -80,6 +83,8 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
         ops_refunds.ask(tx, wish, awaits_approval=False)
+        held = (tenant.tenant_id, payment.payment_id)
+        escrow_wishes.ask(tx, *held, what="hold", amount=Money(1, "eur"), note="a note", by="test", waits=False)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,
@@ -131,7 +136,19 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     whole = [(frozen.share_id, payment.amount)]
     sent = ("acct_1", "share", payment.payment_id, None, "group", whole, nothing)
     transfer_id = transfers.request(tx, NewTransfer(frozen.owner.recipient_id, *sent), by="test")
+    until, whom = datetime.now(UTC), frozen.owner.recipient_id
+    statements.write(tx, uuid4(), whom, until=until, amount=payment.amount, netted=nothing, transfer_id=transfer_id)
     transfer_reversals.request(tx, transfer_id, frozen.share_id, Money(1, payment.currency), by="test")
+    leave_an_application_fee(tx, payment, frozen.share_id)
+
+
+def leave_an_application_fee(tx: Tx, payment: Payment, share_id: ShareId) -> None:
+    fee_id, cent = f"fee_{payment.payment_id.hex}", Money(1, payment.currency)
+    destinations.record_fee(
+        tx, payment.payment_id, share_id, fee_id=fee_id, amount=payment.amount, balance_transaction_id="txn_1"
+    )
+    given = f"fr_{payment.payment_id.hex}"
+    destinations.record_fee_refund(tx, fee_id, fee_refund_id=given, amount=cent, balance_transaction_id="txn_2")
 
 
 def leave_a_group(db: Database, tenant: Tenant) -> None:

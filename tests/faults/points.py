@@ -12,8 +12,11 @@ CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("
 ON_SALE = {"charge", "intake", "relay", "webhook", "worker"}
 AFTER_DEATH = {"dead_letters", "replay"}
 REFUND, CAPTURE, CANCELLED_EVENT = {"refund"}, {"capture"}, {"cancel_event"}
+PAYING, CLAWBACK = {"share", "transfer"}, {"transfer_reversal"}
+ESCROW, STATEMENTS = {"escrow", "ops_escrow"}, {"statements"}
 GROUPS = {"group", "cancel_group"}
 DISPUTES = {"dispute", "dispute_answer", "early_warning"}
+SHARES_COMPARED = {"royalty_reconcile"}
 CLOSING = {"event_sweep", "payouts"}
 # Killed where they are tested: tests/outbox/intake/api/test_once.py, tests/workers/test_reconcile_long.py; `cancel` in
 # the chaos cases 1b and 1d, `mint` in tests/minting/test_journey.py.

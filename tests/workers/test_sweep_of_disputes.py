@@ -14,7 +14,6 @@ from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.sweeps import SweepDue
-from outbox.metrics import EVIDENCE_DUE
 from stripe_client.gateway import Gateway
 from tests.workers.disputing import decided, hear, look, reread
 from tests.workers.ledger import events_told
@@ -96,7 +95,7 @@ def test_a_decision_whose_message_was_lost_is_carried_out_after_all(
     assert swept() == [kind]
 
 
-def test_a_deadline_that_comes_near_is_a_case_an_event_and_a_metric_and_ends_with_the_answer(
+def test_a_deadline_that_comes_near_is_a_case_and_an_event_and_ends_with_the_answer(
     db: Database,
     owner: psycopg.Connection,
     gateway: Gateway,
@@ -113,14 +112,12 @@ def test_a_deadline_that_comes_near_is_a_case_an_event_and_a_metric_and_ends_wit
 
     assert open_cases(db) == [("dispute_evidence_due", f"{dispute.dispute_id}/chargeback")]
     assert events_told(owner).count("dispute.evidence_due") == 1
-    assert EVIDENCE_DUE._value.get() == 1
 
     dispute_evidence(decided(db, dispute, "submit", {"uncategorized_text": "scanned"}), db, gateway)
     swept()
 
     assert reread(db, payment, dispute.dispute_id).status is DisputeStatus.UNDER_REVIEW
     assert open_cases(db) == []
-    assert EVIDENCE_DUE._value.get() == 0
 
 
 def test_an_escalation_is_an_alarm_of_its_own(

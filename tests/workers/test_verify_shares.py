@@ -60,6 +60,34 @@ def test_a_sale_a_clawback_and_what_is_owed_are_explained_to_the_cent(place: Mar
     assert report.kinds["connected accounts"].done == 2
 
 
+def test_destination_charges_their_fees_and_what_came_back_of_both_are_explained_to_the_cent(
+    place: Market, look: Look
+) -> None:
+    place.owner.execute("UPDATE venues SET settlement_mode = 'destination'")
+    place.control.adjust_balance(100_000, "eur")
+    first, _ = place.sell(amount_minor=10_000), place.sell(amount_minor=5_001)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    place.give_back(first, 3_333)
+
+    report = look()
+
+    assert report.clean, report.findings
+    assert (report.kinds["application fees"].done, report.kinds["shares"].done) == (2, 4)
+
+
+def test_an_application_fee_that_the_book_forgot_is_named(place: Market, look: Look) -> None:
+    place.owner.execute("UPDATE venues SET settlement_mode = 'destination'")
+    place.sell(amount_minor=10_000)
+    place.owner.execute("ALTER TABLE application_fees DISABLE TRIGGER USER")
+    place.owner.execute("DELETE FROM application_fees")
+
+    report = look()
+
+    assert report.kinds["application fees"].unexpected == 1
+    assert not report.clean
+
+
 def test_shares_in_escrow_and_those_that_wait_for_an_account_are_counted_and_nothing_of_ours_is_due(
     place: Market, look: Look
 ) -> None:

@@ -16,10 +16,12 @@ from deploy.local.stack import CLONE
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
 POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
 # What the sale passes, and what comes after it; those of replay and of the broker's dead letters are armed by the
-# cases 31 and 29.
+# cases 31 and 29. Nobody buys in a group here, and there is no chain: tests/faults and tests/minting kill what works
+# on those.
+_NOT_HERE = ("replay.", "dead_letters.", "group.", "cancel_group.", "mint.", "minter.")
 _OF_A_SALE = ("charge.", "intake.", "relay.", "webhook.", "worker.")
 ON_SALE = sorted({point for point in POINTS if point.startswith(_OF_A_SALE)})
-AFTERWARDS = sorted({point for point in POINTS if not point.startswith((*_OF_A_SALE, "replay.", "dead_letters."))})
+AFTERWARDS = sorted({point for point in POINTS if not point.startswith((*_OF_A_SALE, *_NOT_HERE))})
 # Of these, what buyers and the back office bring about all the time.
 GIVING_BACK = [point for point in AFTERWARDS if point.startswith(("refund.", "cancel.", "capture."))]
 TO_WORK_OFF = 20  # orders meanwhile: seconds for what the dead had in hand

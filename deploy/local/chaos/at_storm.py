@@ -15,7 +15,7 @@ from deploy.local.demo.sale import Publication
 from messages.orders import RefundOfOrderRequested
 
 LOCK_SECONDS = 4.0  # longer than a statement of the fleet waits for a lock
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS = 240.0
 # Of each charge: so many requests at the API for a ninth of it, and so many events that ask for an eighth.
 BY_API, NINTH, BY_EVENT, EIGHTH = 20, 9, 12, 8
 

@@ -77,7 +77,8 @@ def let_time_pass(scene: Scene, seconds: int) -> Iterator[None]:
             age=seconds,
         )
         scene.truth.change(
-            "UPDATE outbox SET due_at = clock_timestamp() WHERE kind IN ('charge', 'refund', 'capture', 'cancel')"
+            "UPDATE outbox SET due_at = clock_timestamp() "
+            "WHERE kind IN ('charge', 'refund', 'capture', 'cancel', 'transfer', 'transfer_reversal')"
         )
         scene.note(f"{old} calls")
     finally:

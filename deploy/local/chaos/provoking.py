@@ -5,13 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from db import selling_rules
+from deploy.local.chaos.at_shares import take_back_paid
 from deploy.local.chaos.cases import Scene
 from messages.ids import TenantId
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue
+from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
 from messages.settings import AppEnv
+from messages.shares import EscrowDue, StatementsDue
 from outbox.cancelling_events import cancel_event
 from outbox.ops.desk import Desk, OpsSettings, RefusedError
 from outbox.ops.dispute_desk import DisputeDesk
+from outbox.ops.escrow_desk import EscrowDesk
 
 OPERATOR = "ada"
 
@@ -91,6 +95,54 @@ def _answerable(scene: Scene) -> list[dict[str, Any]]:
     )
 
 
+def _take_shares_back(scene: Scene) -> None:
+    take_back_paid(scene)
+
+
+def _let_shares_go(scene: Scene) -> None:
+    """Some held sale's event is over, as the order service says now; escrow looks each minute, and here at once."""
+    for held in scene.truth.rows(
+        """
+        SELECT d.tenant_id, d.event_id, p.venue_id FROM distributions d JOIN payments p USING (tenant_id, payment_id)
+        WHERE d.released_at IS NULL ORDER BY d.frozen_at LIMIT 1
+        """
+    ):
+        with scene.truth.db.transaction(TenantId(held["tenant_id"])) as tx:
+            over = {name: str(held[name]) for name in ("event_id", "venue_id")} | {"ends_at": "2020-01-01T00:00:00Z"}
+            selling_rules.schedule_events(tx, [over], overrule=True)
+    scene.truth.queue(EscrowDue(due_at=datetime.now(UTC)))
+
+
+def _release_by_hand(scene: Scene) -> None:
+    """An operator lets the shares of one sale go before its event is over."""
+    room = EscrowDesk(Desk(scene.truth.db, OpsSettings(app_env=AppEnv.LOCAL), OPERATOR))
+    for held in scene.truth.rows(
+        "SELECT payment_id FROM distributions d JOIN shares s USING (tenant_id, payment_id) "
+        "WHERE d.released_at IS NULL AND s.state = 'held' AND s.amount_minor > 0 ORDER BY d.frozen_at DESC LIMIT 1"
+    ):
+        try:
+            room.release(held["payment_id"], note="chaos")
+        except RefusedError as refusal:  # it went by itself, or somebody has asked already
+            scene.note(f"shares were not released: {refusal}")
+
+
+def _compare_shares(scene: Scene) -> None:
+    scene.truth.queue(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)))
+
+
+def _settle_a_week(scene: Scene) -> None:
+    """One artist has chosen weekly settlement, and its week is over."""
+    scene.truth.change(
+        "UPDATE recipients SET settlement = 'weekly' "
+        "WHERE recipient_id = (SELECT min(recipient_id::text)::uuid FROM recipients WHERE kind = 'artist')"
+    )
+    scene.truth.change(
+        "UPDATE shares SET state_since = state_since - interval '8 days' "
+        "WHERE state = 'released' AND waits_for = 'statement'"
+    )
+    scene.truth.queue(StatementsDue(due_at=datetime.now(UTC)))
+
+
 _PROVOCATIONS: dict[str, Callable[[Scene], None]] = {
     "cancel": _cancel_held,
     "capture": _capture_held,
@@ -101,4 +153,9 @@ _PROVOCATIONS: dict[str, Callable[[Scene], None]] = {
     "event_sweep": _sweep_events,
     "payouts": _pay_out,
     "reconcile": _reconcile,
+    "escrow": _let_shares_go,
+    "ops_escrow": _release_by_hand,
+    "royalty_reconcile": _compare_shares,
+    "statements": _settle_a_week,
+    "transfer_reversal": _take_shares_back,
 }

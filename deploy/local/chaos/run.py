@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import orjson
+import psycopg
 from loguru import logger
 from rich.console import Console
 
@@ -33,6 +34,7 @@ from deploy.local.day.order_service import tickets_of
 from deploy.local.demo import sale
 from deploy.local.ownership import AlreadyRunningError, owner_of
 from deploy.local.server import ServerFailedError
+from deploy.local.shares.market import open_market
 from deploy.local.stack import Stack
 from deploy.report import wide_console
 
@@ -86,6 +88,8 @@ def _run(plan: Plan, console: Console) -> Outcome:
     return outcome
 
 
+# Whose venues and artists have accounts at Stripe, so that a part of all sales moves shares.
+WITH_SHARES = frozenset({"Harbour Live", "Rhine Arena"})
 # How many times the minutes asked for the cases may take before the sale runs out.
 SPARE = 8
 
@@ -98,6 +102,8 @@ def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
     office = BackOffice(fleet.intake, environment, plan.seed)
     bank = Bank(fleet.control(), environment["STRIPE_API_BASE"], environment["STRIPE_SECRET_KEY"], plan.seed)
     truth = Truth(stack, fleet.control(), office)
+    with psycopg.connect(stack.postgres.migration_url, autocommit=True) as owner:
+        open_market(owner, fleet.control(), [one for one in sale.tenants() if one.name in WITH_SHARES], sellers=0)
     story = list(sale.publications(orders=plan.orders * SPARE, seed=plan.seed, run=uuid4().hex, habits=HABITS))
     tickets = tickets_of(story)
     service = ChaosOrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, tickets)

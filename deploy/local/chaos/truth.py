@@ -23,11 +23,11 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify_report import NOT_OURS_TO_MOVE, Report
 
 AWAY = (psycopg.OperationalError, AMQPError, OSError, Verdict)
 # With the buyer or the bank, or a retry whose payment is settled already: nothing of ours will come of it.
-_MAY_WAIT = frozenset({"payments with buyer or bank", "messages under way"})
+_MAY_WAIT = NOT_OURS_TO_MOVE | {"messages under way"}
 
 
 class Truth:
@@ -140,8 +140,7 @@ class Truth:
     @staticmethod
     def unsettled(report: Report, *, to_the_last: bool) -> str:
         """What the checker counts as waiting, in words; empty when everything has come to rest."""
-        may_wait = frozenset() if to_the_last else _MAY_WAIT
-        may_wait |= {"payments with buyer or bank"}
+        may_wait = NOT_OURS_TO_MOVE if to_the_last else _MAY_WAIT
         waiting = {
             kind: count.waiting for kind, count in report.kinds.items() if count.waiting and kind not in may_wait
         }
@@ -164,6 +163,8 @@ _MOVING = f"""
         (SELECT count(*) FROM disputes s
             WHERE wish IS NOT NULL AND wish_refused IS NULL AND submitted_at IS NULL
             AND status IN ('warning_needs_response', 'needs_response') AND NOT {_DEAD.format("s")}) AS answers,
+        (SELECT count(*) FROM transfers WHERE state IN ('requested', 'sending')) AS transfers,
+        (SELECT count(*) FROM transfer_reversals WHERE state IN ('requested', 'sending')) AS reversals,
         (SELECT count(*) FROM event_cancellations
             WHERE state IN ('running', 'waiting_for_balance')) AS "mass cancellations",
         (SELECT count(*) FROM outbox o WHERE due_at <= clock_timestamp()

@@ -13,9 +13,9 @@ EVENING_SECONDS = 240.0
 PATIENT_SECONDS = 600.0
 
 
-def quiet_down(db: Database, service: DayOrderService) -> int:
+def quiet_down(db: Database, service: DayOrderService, *, patience_seconds: float = EVENING_SECONDS) -> int:
     """Wait until nothing is due any more; what is asked for meanwhile is asked for."""
-    asked, deadline = 0, time.monotonic() + EVENING_SECONDS
+    asked, deadline = 0, time.monotonic() + patience_seconds
     for busy in _business(db):
         asked += grant(service)
         if not busy or time.monotonic() > deadline:

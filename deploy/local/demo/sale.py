@@ -72,6 +72,11 @@ def tenants() -> list[Tenant]:
     ]
 
 
+def event_of(venue_id: UUID | str) -> UUID:
+    """The event that a venue sells, while it sells one."""
+    return uuid5(_NAMES, f"event/{venue_id}")
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
     """How buyers pay, and how venues sell. `night`: orders after which every venue sells its next night; 0 is never."""
@@ -108,7 +113,7 @@ def _order(chance: Random, key: str, habits: Habits) -> dict[str, Any]:
         "order_id": str(uuid5(_NAMES, f"order/{key}")),
         "tenant_id": str(tenant.tenant_id),
         "venue_id": str(venue.venue_id),
-        "event_id": str(uuid5(_NAMES, f"event/{venue.venue_id}")),
+        "event_id": str(event_of(venue.venue_id)),
         "buyer_id": f"buyer-{chance.randrange(100_000)}",
         "tickets": [
             {

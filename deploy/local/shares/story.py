@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
 from typing import Any
-from uuid import uuid5
+from uuid import uuid4, uuid5
 
 from deploy.local.day.order_service import DayOrderService, Wishes
 from deploy.local.demo import sale
 from deploy.local.demo.sale import Publication
-from deploy.local.shares.market import NAMES, Market
+from deploy.local.shares.market import ESCROW, NAMES, Market
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import dataschema
+from messages.orders import EventScheduled
 from messages.resales import OrderResold
 
 # Cards that pay, above all: what is not charged has no shares.
@@ -27,6 +28,22 @@ CARDS = {
 WISHES = Wishes(whole=90, ticket=60, part=60, cancelled=40)
 # What a ticket is sold again for, in percent of its face.
 _PRICES = (80, 100, 100, 110, 125)
+
+
+def schedule(market: Market) -> list[Publication]:
+    """When the events of venues with escrow are over: some are, and their shares go on; others are not, and wait."""
+    told = []
+    for tenant in market.tenants:
+        for venue in tenant.venues:
+            if venue.name in ESCROW:
+                data = {
+                    "event_id": str(sale.event_of(venue.venue_id)),
+                    "venue_id": str(venue.venue_id),
+                    "tenant_id": str(tenant.tenant_id),
+                    "ends_at": (datetime.now(UTC) + timedelta(days=ESCROW[venue.name])).isoformat(),
+                }
+                told.append(publication(EventScheduled.event_type, data, f"scheduled-{uuid4()}", {}))
+    return told
 
 
 def primary(*, sales: int, seed: int, run: str) -> list[Publication]:
@@ -53,17 +70,21 @@ def _resale(chance: Random, sold: dict[str, Any], market: Market, key: str) -> P
         "idempotency_key": f"resale-{uuid5(NAMES, key)}",
         "seller": chance.choice(market.sellers).as_word(),
     }
+    log = {"published": "order", "order_id": order_id}
+    return publication(OrderResold.event_type, data, f"evt-{order_id}", log)
+
+
+def publication(kind: str, data: dict[str, Any], event_id: str, log: dict[str, str]) -> Publication:
     event = {
         "specversion": "1.0",
-        "id": f"evt-{order_id}",
+        "id": event_id,
         "source": "/order-service",
-        "type": OrderResold.event_type,
+        "type": kind,
         "time": datetime.now(UTC).isoformat(),
-        "dataschema": dataschema(OrderResold.event_type, OrderResold.version),
+        "dataschema": dataschema(kind, 1),
         "data": data,
     }
-    log = {"published": "order", "order_id": order_id}
-    return Publication(json.dumps(event).encode(), log, routing_key=OrderResold.event_type)
+    return Publication(json.dumps(event).encode(), log, routing_key=kind)
 
 
 class ShareOrderService(DayOrderService):

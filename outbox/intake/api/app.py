@@ -99,7 +99,11 @@ class Api:
         return response
 
     def _served(self, operation: Operation, request: Request, asked: Asked, raw: bytes) -> Response:
-        with trace.following(_trace_of(request)) as trace_id, _logged(operation, asked, trace_id):
+        with (
+            trace.following(*_place_of(request)) as trace_id,
+            trace.span(f"{operation.method} {operation.path}", "server"),
+            _logged(operation, asked, trace_id),
+        ):
             if operation.reads is None:
                 return self._looked_up(operation, asked)
             return self._done_once(operation, request, asked, raw)
@@ -130,7 +134,9 @@ def _logged(operation: Operation, asked: Asked, trace_id: str) -> AbstractContex
     return bound(tenant_id=tenant_id, payment_id=asked.payment_id, actor=operation.name, trace_id=trace_id)
 
 
-def _trace_of(request: Request) -> str:
-    """The caller's own trace (W3C Trace Context), or a new one."""
+def _place_of(request: Request) -> tuple[str, str | None]:
+    """The caller's own trace and span (W3C Trace Context), or a new trace."""
     parts = request.headers.get("traceparent", "").split("-")
-    return parts[1] if len(parts) == 4 and trace.is_trace_id(parts[1]) else trace.new()
+    if len(parts) != 4 or not trace.is_trace_id(parts[1]):
+        return trace.new(), None
+    return parts[1], parts[2] if trace.is_span_id(parts[2]) else None

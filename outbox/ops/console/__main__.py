@@ -2,13 +2,13 @@
 
 import functools
 
-import uvicorn
-
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.cache import CacheSettings
 from messages.settings import AppEnv, SettingsError, load, stop_the_start
 from outbox import topology
+from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
+from outbox.listening import listen
 from outbox.logs import configure_logs
 from outbox.ops.console.app import app
 from outbox.ops.console.auth import Gatekeeper
@@ -30,7 +30,7 @@ def main() -> None:
         console, database, broker, ops, seal = load(
             ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings
         )
-        (cache,) = load(CacheSettings)
+        cache, health = load(CacheSettings, HealthSettings)
         doorman = doorman_of(console)
     except SettingsError as error:
         stop_the_start(error)
@@ -40,14 +40,10 @@ def main() -> None:
     gatekeeper, budget = Gatekeeper(console), SharedBudget.at(cache.client_url)
     room = Room(db, ops, Sealer(seal), gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman, budget.look)
     watch.start()
-    uvicorn.run(
-        app(room, console.app_env),
-        host=console.console_host,
-        port=console.console_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
+    serve_health(health, Health("console", checks, ("db",)))
+    pages = app(room, console.app_env)
+    listen(pages, "console", host=console.console_host, port=console.console_port, server_header=False)
     watch.stop()
     db.close()
 

@@ -30,6 +30,7 @@ from outbox.ops.console import (
     reconciliation,
     refunds,
     sessions,
+    shares,
 )
 from outbox.ops.console.answers import SafeHeaders, Trouble, problem, wants_json
 from outbox.ops.console.auth import Role
@@ -54,6 +55,8 @@ PAGES: dict[str, Page] = {
     "/refunds": refunds.index,
     "/refunds/events/{run:uuid}": refunds.event,
     "/refunds/events/{run:uuid}/live": refunds.event_live,
+    "/shares": shares.index,
+    "/shares/payments/{payment:uuid}": shares.payment,
     "/queues": queues.index,
     "/budget": budget.index,
     "/budget/live": budget.live,
@@ -76,6 +79,10 @@ DECISIONS: dict[str, tuple[Page, Role]] = {
     "/refunds/events/{run:uuid}/pause": (refunds.pause, Role.OPERATOR),
     "/refunds/events/{run:uuid}/resume": (refunds.resume, Role.OPERATOR),
     "/refunds/events/{run:uuid}/stop": (refunds.stop, Role.OPERATOR),
+    "/shares/payments/{payment:uuid}/release": (shares.release, Role.OPERATOR),
+    "/shares/payments/{payment:uuid}/hold": (shares.hold, Role.OPERATOR),
+    "/shares/wishes/{wish:uuid}/approve": (shares.approve, Role.APPROVER),
+    "/shares/wishes/{wish:uuid}/withdraw": (shares.withdraw, Role.OPERATOR),
     "/budget/pauses": (budget.pause, Role.OPERATOR),
     "/budget/pauses/{pause:uuid}/lift": (budget.lift, Role.OPERATOR),
     "/reconciliation/cases/{case:uuid}/close": (reconciliation.close, Role.OPERATOR),

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from db import payment_search, timeline
+from db import escrow, payment_search, timeline
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 
@@ -27,4 +27,5 @@ def detail(visit: Visit) -> Response:
         if not found:
             raise Trouble(404, "there is no such payment")
         happenings = timeline.happenings(tx, found[0])
-    return visit.page("payment.html", payment=found[0], happenings=happenings)
+        has_shares = escrow.of_payment(tx, payment_id) is not None
+    return visit.page("payment.html", payment=found[0], happenings=happenings, has_shares=has_shares)

@@ -10,11 +10,12 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from db import cancellation_steps, ops_refunds, replays
+from db import cancellation_steps, escrow_wishes, ops_refunds, replays
 from db.cancellation_steps import Counts
 from db.letters import Filter
 from db.ops_refunds import NewOpsRefund
 from db.session import Database
+from messages.money import Money
 from outbox.cancelling_events import cancel_event
 from outbox.ops import pausing
 from outbox.ops.console.visit import Room
@@ -24,6 +25,7 @@ from stripe_client.budget import BucketState, TenantUse
 from tests.outbox.console import browsing
 from tests.outbox.console.money_back import refunded
 from tests.outbox.console.scene import Scene
+from tests.outbox.console.shared_out import cut, on_its_way
 
 pytestmark = pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.WHY_SKIPPED)
 
@@ -87,6 +89,7 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
         room.watch.marks.appendleft(older)
     cancellation = money_back(scene)
+    shared_out = everybodys_part(scene)
     with scene.db.ops_transaction() as tx:
         row = tx.execute("SELECT payment_id FROM dead_letters WHERE dead_letter_id = %s", [letter]).fetchone()
     assert row is not None
@@ -106,6 +109,8 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "dispute": f"/disputes/{dispute}",
         "refunds": "/refunds",
         "cancelled-event": f"/refunds/events/{cancellation}",
+        "shares": "/shares",
+        "shares-of-payment": f"/shares/payments/{shared_out}",
         "queues": "/queues",
         "budget": "/budget",
         "reconciliation": "/reconciliation",
@@ -123,6 +128,24 @@ def budget_of(scene: Scene) -> list[BucketState]:
         BucketState("payment_intents", 25.0, 17.5, 16.9, 12, 4.0, tenants),
         BucketState("refunds", 25.0, 25.0, 1.4, 0, None, tenants[:1]),
     ]
+
+
+def everybodys_part(scene: Scene) -> UUID:
+    """Shares in escrow for several reasons, some on their way and some not; one release waits for a second person."""
+    cut(scene, ends_in_days=2)
+    cut(scene, ends_in_days=None, amount_minor=123_456)
+    person = cut(scene, ends_in_days=-9)
+    scene.owner.execute(
+        "UPDATE distributions SET held_at = now(), held_by = 'ada', held_because = 'the police asked about the buyer' "
+        "WHERE payment_id = %s",
+        [person.payment_id],
+    )
+    large = cut(scene, ends_in_days=30, amount_minor=250_000)
+    with scene.db.ops_transaction() as tx:
+        held = (large.tenant_id, large.payment_id)
+        amount = Money(200_000, "eur")
+        escrow_wishes.ask(tx, *held, what="release", amount=amount, note="the tour is paid ahead", by="oda", waits=True)
+    return on_its_way(scene).payment_id
 
 
 def money_back(scene: Scene) -> UUID:

@@ -27,6 +27,7 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room)
         "/approvals",
         "/payments",
         "/disputes",
+        "/shares",
         "/queues",
         "/budget",
         "/budget/live",

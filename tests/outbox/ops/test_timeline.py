@@ -12,6 +12,7 @@ from db.inbox import InboxEvent
 from db.payments import Payment
 from db.session import Database
 from db.timeline import PARTS
+from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from outbox.ops.timeline import _SENTENCES
 from stripe_client.gateway import Gateway
@@ -19,6 +20,7 @@ from tests import factories
 from tests.outbox.ops.conftest import Fleet, bury, fail
 from tests.workers.ledger import events_told
 from tests.workers.refunding import asked, message, wish_to_cancel
+from tests.workers.sharing import market
 from workers.cancel import cancel
 from workers.charge import charge
 from workers.refund import refund
@@ -208,3 +210,41 @@ def test_a_timeline_walks_no_large_table_from_end_to_end(db: Database, owner: ps
 
     walked = {line.split("Seq Scan on ")[1].split()[0] for line in plan if "Seq Scan on " in line}
     assert walked <= {"operator_log", "replay_items", "replay_batches"}  # as many rows as operators made
+
+
+def test_shares_their_transfers_and_what_came_back_of_them_are_told_in_order(
+    fleet: Fleet, db: Database, owner: psycopg.Connection, gateway: Gateway, stripe_control: EmulatorControl
+) -> None:
+    place = market(db, owner, gateway, stripe_control)
+    payment = place.sell(amount_minor=10_000)
+    place.work()
+    stripe_control.advance_clock(8 * 86_400)
+    stripe_control.adjust_balance(-400, "eur", place.artist_account)
+    place.give_back(payment)
+
+    document = fleet("payment", "show", payment.payment_id, "--json").json
+    shown = fleet("payment", "show", payment.payment_id).out
+
+    of_artist = [
+        (line["part"], line["what"]) for line in document["timeline"] if line["detail"].get("party") == "artist"
+    ]
+    assert of_artist == [
+        ("share", "released"),
+        *[("transfer", state) for state in ("requested", "sending", "paid")],
+        ("share", "settled"),
+        ("return", "taken back"),
+        ("share", "released"),
+        *[("reversal", state) for state in ("requested", "sending", "short")],
+        ("receivable", "owed"),
+        *[("reversal", state) for state in ("requested", "sending", "reversed")],
+        ("share", "settled"),
+    ]
+    for piece in (
+        "share of artist The Band: 10.00 EUR, 1000 basis points, released",
+        "transfer of 10.00 EUR to artist The Band sending -> paid",
+        "artist The Band owes 4.00 EUR",
+        "taking 6.00 EUR back from artist The Band sending -> reversed",
+        "transfer.create answered: paid tr_",
+        "transfer.reverse answered: balance_insufficient",
+    ):
+        assert piece in shown

@@ -1,0 +1,81 @@
+"""Writes deploy/docs/metrics.md: every metric of every process, made from the code that shows it.
+
+`python -m deploy.metrics_page` writes it; a test compares it, so no metric is forgotten there and none stays on.
+"""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
+
+from messages.queues import QUEUE_CLASSES
+from outbox import health, shown
+
+PAGE = Path(__file__).parent / "docs" / "metrics.md"
+# Whoever defines metrics; importing a process's entry brings those of all that it uses.
+MODULES = ("outbox.metrics", "outbox.watchtower", "workers.main", "outbox.intake.http", "outbox.ops.console.__main__")
+
+HEAD = """\
+# Metrics
+
+Made from the code by `make docs`. Every process serves `/metrics` on `HEALTH_HOST`:`HEALTH_PORT`. What is counted
+where it happens is to be summed over processes; what the *collector* shows is taken from database, broker and cache by
+the one scheduler that leads, so only that one shows it. Rules and alerts: `deploy/prometheus/rules.yaml`.
+
+| metric | type | labels | meaning | from |
+| --- | --- | --- | --- | --- |
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Line:
+    """One metric, by the name a query uses (a histogram's ends with _bucket, _sum or _count besides)."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    says: str
+    where: str
+
+
+def lines() -> list[Line]:
+    """All of the fleet's, by name."""
+    for module in MODULES:
+        importlib.import_module(module)
+    counted = {each for each in REGISTRY._collector_to_names if isinstance(each, MetricWrapperBase)}
+    return sorted([*map(_counted, counted), *map(_shown, shown.ALL.values())])
+
+
+def _counted(metric: MetricWrapperBase) -> Line:
+    kind = str(metric._type)
+    name = f"{metric._name}_total" if kind == "counter" else metric._name
+    return Line(name, kind, tuple(metric._labelnames), metric._documentation, "each process")
+
+
+def _shown(metric: shown.Shown) -> Line:
+    name, kind = (f"{metric.name}_total", "counter") if metric.is_counter else (metric.name, "gauge")
+    where = "each process" if metric in (health.UP, health.SILENT) else "collector"
+    return Line(name, kind, metric.labels, metric.says, where)
+
+
+def page() -> str:
+    rows = [
+        f"| `{one.name}` | {one.kind} | {' '.join(f'`{name}`' for name in one.labels)} | {one.says} | {one.where} |\n"
+        for one in lines()
+    ]
+    classes = [f"| `{queue}` | {queue_class} |\n" for queue, queue_class in QUEUE_CLASSES.items()]
+    tail = "".join(classes) + "| exchange `payments` | events |\n"
+    return HEAD + "".join(rows) + "\n## Classes of queues (`queue_class`)\n\n| queue | class |\n| --- | --- |\n" + tail
+
+
+def main() -> int:
+    PAGE.write_text(page())
+    print(f"{len(lines())} metrics")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

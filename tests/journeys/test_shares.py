@@ -1,0 +1,97 @@
+"""A small form of `fleet shares-proof`: sales and resales, with all that may happen to shares, to the last cent."""
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from db.cases import Case
+from deploy.local.day.order_service import wish
+from deploy.local.shares import proof, story
+from deploy.local.shares.bank import ShareBank
+from deploy.local.shares.market import open_market
+from messages.orders import RefundOfOrderRequested
+from messages.reconciliation import ShareReconcileDue
+from tests.journeys.fleet import Fleet
+from tests.journeys.truth import assert_clean
+from tests.workers.reconciling import at_once, cases_of
+from workers.royalty_reconcile import royalty_reconcile
+
+SALES, RESALES = 30, 12
+
+
+@pytest.fixture
+def at_work(fleet: Fleet) -> Fleet:
+    """Stripe drops answers of transfers, fails over them, and loses webhooks."""
+    for effect in ("drop_after", "error_with_effect", "drop_before"):
+        fleet.control.add_fault(effect, method="POST", path="/v1/transfers*", probability=0.05)
+    fleet.control.add_fault("webhook_drop", probability=0.1)
+    return fleet
+
+
+def settle(fleet: Fleet) -> None:
+    """Until each share is settled, held, or waits for somebody else; shares of a payment are told nobody."""
+    fleet.wait_until_quiet(hurry=True)
+    moving = (
+        "SELECT FROM transfers WHERE state IN ('requested', 'sending') UNION ALL "
+        "SELECT FROM transfer_reversals WHERE state IN ('requested', 'sending') UNION ALL "
+        "SELECT FROM shares s JOIN recipients r USING (tenant_id, recipient_id) JOIN distributions d "
+        "USING (tenant_id, payment_id) WHERE s.state = 'released' AND s.waits_for IS NULL AND r.account_id IS NOT NULL"
+    )
+    fleet.wait_until(lambda: not fleet.rows(moving), "every share has come to rest")
+    fleet.wait_until_quiet(hurry=True)
+
+
+def give_back_and_dispute(fleet: Fleet) -> None:
+    """A quarter of all that was paid comes back whole, and a few buyers go to their banks."""
+    sold = fleet.rows(
+        "SELECT p.tenant_id::text, p.order_id::text, c.charge_id FROM payments p "
+        "JOIN charges c USING (tenant_id, payment_id) ORDER BY p.order_id"
+    )
+    for number, payment in enumerate(sold):
+        charge_id = payment.pop("charge_id")
+        if number % 4 == 0:
+            fleet.publish(wish(RefundOfOrderRequested.event_type, payment, number))
+        elif number % 11 == 1:
+            fleet.control.dispute(charge_id)
+
+
+def compare_shares(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
+    """Rule, rows, ledger and Stripe, of all that was ever cut."""
+    at_once(monkeypatch)
+    fleet.change(
+        "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
+        "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
+    )
+    royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
+    return cases_of(fleet.db)
+
+
+def test_every_party_of_sales_and_resales_has_what_is_its_own(at_work: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = at_work
+    with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
+        market = open_market(owner, fleet.control, list(fleet.tenants.values()), sellers=6)
+    first = [one for one in story.primary(sales=SALES, seed=3, run="small") if one.log.get("published") == "order"]
+    again = story.resales(first, market, resales=RESALES, seed=3, run="small")
+    bank = ShareBank(fleet.control, fleet.gateway, market, seed=3)
+
+    fleet.publish(*story.schedule(market), *first, *again)
+    settle(fleet)
+    bank.pay_out_accounts()
+    give_back_and_dispute(fleet)
+    settle(fleet)
+    bank.settle()
+    settle(fleet)
+    bank.win_after_all()
+    for currency in ("eur", "gbp", "usd", "jpy"):
+        fleet.control.adjust_balance(1_000_000, currency)
+    settle(fleet)
+    fleet.control.clear_faults()
+    fleet.hurry()
+    settle(fleet)
+
+    assert_clean(fleet, hurry=True)
+    seen = proof.look(fleet.db, fleet.gateway, fleet.control, market.all_accounts)
+    assert seen.holds, (seen.off, seen.twice)
+    assert seen.reversals > 0
+    assert compare_shares(fleet, monkeypatch) == []

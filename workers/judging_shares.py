@@ -1,0 +1,95 @@
+"""Looks at the book and at Stripe for the letters of shares (workers/judging.py does the others).
+
+Reads only. Stripe is asked only where a call is out whose end nobody knows; no transaction is open meanwhile.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from db import calls, shares, transfer_reversals, transfers
+from db.calls import Call
+from db.lifecycle import ShareState
+from db.session import Database
+from messages.queues import kind_to_message
+from messages.shares import AccountLookupRequested, ReversalRequested, ShareDue, TransferRequested
+from stripe_client import transfers as stripe_transfers
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import Absent
+from workers.rules import replay_shares as rules
+from workers.rules.replay import UNREADABLE, Judgement
+from workers.rules.replay_money import CallFacts
+from workers.rules.replay_shares import MovementFacts
+
+KINDS = frozenset({ShareDue.kind, TransferRequested.kind, ReversalRequested.kind, AccountLookupRequested.kind})
+
+
+def judge(kind: str, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+    """What replaying a letter of one of these kinds would mean, now.
+
+    Raises:
+        Verdict: Stripe did not answer.
+    """
+    try:
+        message = kind_to_message()[kind].model_validate(payload)
+    except ValidationError:
+        return UNREADABLE
+    match message:
+        case ShareDue():
+            return _judge_share(message, db)
+        case TransferRequested():
+            return _judge_transfer(message, db, stripe)
+        case ReversalRequested():
+            return _judge_reversal(message, db, stripe)
+        case _:
+            return rules.ACCOUNT
+
+
+def _judge_share(message: ShareDue, db: Database) -> Judgement:
+    with db.transaction(message.tenant_id) as tx:
+        share = shares.lock(tx, message.share_id)
+    if share is None:
+        return rules.judge_share(known=False, settled=False, gap=None)
+    return rules.judge_share(known=True, settled=share.state is ShareState.SETTLED, gap=share.gap)
+
+
+def _judge_transfer(message: TransferRequested, db: Database, stripe: Gateway) -> Judgement:
+    with db.transaction(message.tenant_id) as tx:
+        transfer = transfers.lock(tx, message.transfer_id)
+        call = calls.live(tx, operation=stripe_transfers.CREATE, subject_id=message.transfer_id)
+    if transfer is None:
+        return rules.judge_movement(MovementFacts("transfer", None))
+    facts = MovementFacts("transfer", transfer.state.value, transfer.amount, _facts_of(call))
+    account_id = transfer.account_id
+    return _ask(
+        facts,
+        call,
+        lambda since: stripe_transfers.find(stripe, message.transfer_id, account_id=account_id, since_epoch=since),
+    )
+
+
+def _judge_reversal(message: ReversalRequested, db: Database, stripe: Gateway) -> Judgement:
+    with db.transaction(message.tenant_id) as tx:
+        reversal = transfer_reversals.lock(tx, message.reversal_id)
+        call = calls.live(tx, operation=stripe_transfers.REVERSE, subject_id=message.reversal_id)
+    if reversal is None:
+        return rules.judge_movement(MovementFacts("reversal", None))
+    facts = MovementFacts("reversal", reversal.state.value, reversal.amount, _facts_of(call))
+    name = reversal.stripe_transfer_id
+    return _ask(
+        facts, call, lambda _: stripe_transfers.find_reversal(stripe, message.reversal_id, stripe_transfer_id=name)
+    )
+
+
+def _ask(facts: MovementFacts, call: Call | None, find: Callable[[float], object]) -> Judgement:
+    if call is None or facts.state != "sending" or not facts.call.is_open:
+        return rules.judge_movement(facts)
+    return rules.judge_movement(replace(facts, at_stripe=not isinstance(find(call.first_sent_epoch), Absent)))
+
+
+def _facts_of(call: Call | None) -> CallFacts:
+    if call is None:
+        return CallFacts()
+    return CallFacts(call.outcome, call.must_look_up, call.seconds_since_last_send)

@@ -1,0 +1,70 @@
+"""What replaying a dead letter would mean, for shares: measuring one, a transfer, a reversal, asking about an account.
+
+The classes, and what they mean, stand in workers/rules/replay.py. Values in, a judgement out.
+"""
+
+from dataclasses import dataclass, field
+
+from messages.money import Money
+from workers.rules.replay import SURELY_VISIBLE_SECONDS, Judgement
+from workers.rules.replay_money import CallFacts
+
+_DONE = frozenset({"paid", "reversed"})
+# It came to nothing, its shares were measured anew, and another row asks for what is still open.
+_FOLLOWED_BY_ANOTHER = frozenset({"refused", "canceled", "short"})
+
+
+def judge_share(*, known: bool, settled: bool, gap: Money | None) -> Judgement:
+    """A `share` letter: measures the gap, and asks for one movement when there is one and none is under way."""
+    if not known:
+        return Judgement("must_not", "the book has no such share")
+    if settled and (gap is None or not gap.minor):
+        return Judgement("already_done", "the share is settled, and nothing of it is open")
+    return Judgement("safe", "a share is measured anew each time; only what is still open can move", _to_move(gap))
+
+
+def _to_move(gap: Money | None) -> Money | None:
+    return Money(abs(gap.minor), gap.currency) if gap is not None and gap.minor else None
+
+
+@dataclass(frozen=True, slots=True)
+class MovementFacts:
+    """A transfer or a reversal. `at_stripe` is True when Stripe has it, False when it was asked and has nothing of it,
+    None when it was not asked.
+    """
+
+    word: str
+    state: str | None
+    amount: Money | None = None
+    call: CallFacts = field(default_factory=CallFacts)
+    at_stripe: bool | None = None
+
+
+def judge_movement(facts: MovementFacts) -> Judgement:
+    """A `transfer` or `transfer_reversal` letter."""
+    if facts.state is None:
+        return Judgement("must_not", f"the book has no such {facts.word}")
+    if facts.state in _DONE:
+        return Judgement("already_done", f"the {facts.word} is {facts.state}")
+    if facts.state in _FOLLOWED_BY_ANOTHER:
+        said = f"the {facts.word} is {facts.state}; its shares were measured anew, and another asks for what is open"
+        return Judgement("already_done", said)
+    return _judge_open(facts)
+
+
+def _judge_open(facts: MovementFacts) -> Judgement:
+    if facts.at_stripe:
+        return Judgement("safe", "Stripe has made it; the replay only writes that down")
+    if facts.call.outcome is None:
+        return Judgement("safe", f"nothing was ever sent to Stripe for this {facts.word}", facts.amount)
+    if not facts.call.key_must_not_be_used:
+        return Judgement("safe", "Stripe has nothing, and the key still lives: the same call again", facts.amount)
+    if facts.call.seconds_since_last_send >= SURELY_VISIBLE_SECONDS:
+        seen = f"Stripe listed each {facts.word}, more than a day after the last send, and this is none of them"
+        return Judgement("needs_new_key", seen, facts.amount)
+    hours = (SURELY_VISIBLE_SECONDS - facts.call.seconds_since_last_send) / 3_600
+    return Judgement("must_not", f"Stripe has nothing yet, which proves absence only in {hours:.1f} hours")
+
+
+ACCOUNT = Judgement("safe", "it asks Stripe how the account stands and moves no money")
+"""An `account_lookup` letter."""
