@@ -117,13 +117,8 @@ def _refunds(facts: Facts) -> str:
 
 def _gaps(facts: Facts) -> list[str]:
     gaps = [
-<<<<<<< HEAD
-        "Delivery: tokens that were minted stand in the payment's timeline; whether tickets were used at the door is "
-        "not known here: add the order service's records to access_activity_log.",
-=======
         "Delivery: minted tokens stand in the payment's timeline; whether tickets were used at the door is not known "
         "here: add the order service's records to access_activity_log.",
->>>>>>> mint
         "Buyer: name, e-mail and IP address are not kept here; add them only when the reason asks for them.",
         "Date of the event: the order names the event only by its id; add service_date.",
     ]
