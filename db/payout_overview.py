@@ -35,7 +35,7 @@ class PayoutRow:
 
 _PAYOUTS = """
     SELECT p.payout_id, p.account_id,
-           (SELECT string_agg(r.name, ', ' ORDER BY r.name)
+           (SELECT string_agg(DISTINCT r.name, ', ' ORDER BY r.name)
             FROM recipients r WHERE r.account_id = p.account_id) AS names,
            p.amount_minor, p.currency, p.automatic, p.status, p.failure_code, p.created_at, p.arrives_at, p.paid_at,
            p.came_back_at, p.listed_at

@@ -152,13 +152,17 @@ QUEUE_CLASSES: dict[str, str] = {
     "sweeps": "background",
     "reconciliation": "background",
     "mints": "background",
+    "groups": "background",
     "fleet.orders": "orders",
 }
 
 
 def class_of(queue: str) -> str:
-    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
-    return QUEUE_CLASSES.get(queue, "events")
+    """The class of a queue; one that nobody has thought of is background.
+
+    Facts for other services are a class of their own, which only the relay serves.
+    """
+    return QUEUE_CLASSES.get(queue, "events" if queue == EVENTS_EXCHANGE else "background")
 
 
 def queues_of(queue_class: str) -> list[str]:

@@ -163,3 +163,14 @@ def test_payouts_and_balances_are_listed_and_shown(fleet: Fleet, place: Market) 
     assert {row["name"]: row["available_minor"] for row in balances}["The Band"] == 1_000
     assert fleet("payouts", "show", "po_nobody").code == 1
     assert fleet("payouts", "list").code == fleet("payouts", "balances").code == 0
+
+
+def test_the_tree_of_a_destination_charge_shows_what_came_back_as_a_fee(fleet: Fleet, place: Market) -> None:
+    place.owner.execute("UPDATE venues SET settlement_mode = 'destination'")
+    payment = place.sell(amount_minor=10_000)
+    place.give_back(payment, 5_000)
+
+    tree = fleet("payment", "shares", payment.payment_id)
+
+    assert "application fee 15.50 EUR" in tree.out
+    assert "application fee refund 7.75 EUR" in tree.out
