@@ -174,7 +174,8 @@ def test_a_week_is_settled_once(fleet: Fleet, band: UUID) -> None:
 
 
 def test_a_comparison_of_shares_that_dies_goes_on_where_it_stood(fleet: Fleet, band: UUID) -> None:
-    all_settled(fleet, sell(fleet), [])
+    sold = sell(fleet)
+    all_settled(fleet, sold, [])
     fleet.change(
         "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
         "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
@@ -187,7 +188,11 @@ def test_a_comparison_of_shares_that_dies_goes_on_where_it_stood(fleet: Fleet, b
     done = "SELECT FROM reconciliation_runs WHERE span = 'shares_rolling' AND state = 'done'"
     fleet.wait_until(lambda: bool(fleet.rows(done)), "the comparison is done")
     assert not any(map(fleet.crashes_left, points))
-    assert not fleet.rows("SELECT FROM reconciliation_cases WHERE type = 'share_differs' AND state = 'open'")
+    # Sales of the tests before were cut by settings that have been deleted since, which is a case rightly.
+    differing = (
+        "SELECT FROM reconciliation_cases WHERE type = 'share_differs' AND state = 'open' AND payment_id = ANY (%s)"
+    )
+    assert not fleet.rows(differing, [payment_id for _, payment_id in sold])
 
 
 def test_a_payout_of_a_recipient_is_known_with_its_contents_whoever_died_on_the_way(fleet: Fleet, band: UUID) -> None:
