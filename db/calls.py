@@ -53,8 +53,13 @@ _OF_LIVE_CALL: LiteralString = """
 """
 
 
-def begin(tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any]) -> Call:
+def begin(
+    tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any], named_after: UUID | None = None
+) -> Call:
     """The live call of this operation and subject; made with `request` when there is none, else with its first body.
+
+    Its key is made of our ids: of the subject's, or of what `named_after` says, where the subject's own would not
+    survive the loss of this book.
 
     The next generation starts only where the one before was proved absent (a unique index holds that). A call that must
     be looked up is returned without counting a send, so that its ages keep telling when the key was really used.
@@ -70,7 +75,7 @@ def begin(tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any]) 
             INSERT INTO calls AS live (tenant_id, operation, subject_id, generation, idempotency_key, request)
             SELECT
                 current_tenant(), %(operation)s, %(subject_id)s, generation + 1,
-                concat_ws(':', %(operation)s, %(subject_id)s, 'g' || (generation + 1)), %(request)s
+                concat_ws(':', %(operation)s, %(named_after)s, 'g' || (generation + 1)), %(request)s
             FROM previous
             ON CONFLICT (tenant_id, operation, subject_id) WHERE outcome <> 'absent' DO UPDATE
             SET sends = live.sends + 1, last_sent_at = clock_timestamp()
@@ -82,6 +87,7 @@ def begin(tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any]) 
             {
                 "operation": operation,
                 "subject_id": subject_id,
+                "named_after": named_after or subject_id,
                 "request": Jsonb(request),
                 "life": KEY_LIFE_SECONDS,
             },

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import ANSWERABLE, CLOSED_DISPUTES, FORBIDS_REFUND, DisputeStatus, statuses_that_may_become
+from db.lifecycle import ANSWERABLE, CLOSED_DISPUTES, DISPUTE_MOVES, FORBIDS_REFUND, DisputeStatus, leading_to
 from db.session import Tx
 from messages.ids import DisputeId, OrderId, PaymentId, TenantId, VenueId
 from messages.money import Money
@@ -172,7 +172,7 @@ def move(tx: Tx, seen: Seen, *, stage: str, submitted: bool, by: str) -> bool:
         {
             "stage": stage,
             "submitted": submitted,
-            "leaving": [*statuses_that_may_become(seen.status), seen.status.value],
+            "leaving": [*leading_to(DISPUTE_MOVES, seen.status), seen.status.value],
             **_facts(seen, by),
         },
     )

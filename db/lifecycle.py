@@ -41,7 +41,11 @@ declined payment open, and a buyer who then pays it with another card has really
 are final.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
+
+State = TypeVar("State", bound=StrEnum)
 
 
 class PaymentState(StrEnum):
@@ -286,36 +290,6 @@ REVERSAL_MOVES: dict[ReversalState, frozenset[ReversalState]] = {
 }
 
 
-def states_that_may_become(state: PaymentState) -> list[str]:
-    """Names of the states from which `state` can be reached in one move."""
-    return sorted(origin.value for origin, targets in PAYMENT_MOVES.items() if state in targets)
-
-
-def refund_states_that_may_become(state: RefundState) -> list[str]:
-    """The same for a refund."""
-    return sorted(origin.value for origin, targets in REFUND_MOVES.items() if state in targets)
-
-
-def share_states_that_may_become(state: ShareState) -> list[str]:
-    """The same for a share."""
-    return sorted(origin.value for origin, targets in SHARE_MOVES.items() if state in targets)
-
-
-def transfer_states_that_may_become(state: TransferState) -> list[str]:
-    """The same for a transfer."""
-    return sorted(origin.value for origin, targets in TRANSFER_MOVES.items() if state in targets)
-
-
-def reversal_states_that_may_become(state: ReversalState) -> list[str]:
-    """The same for a reversal."""
-    return sorted(origin.value for origin, targets in REVERSAL_MOVES.items() if state in targets)
-
-
-def statuses_that_may_become(status: DisputeStatus) -> list[str]:
-    """The same for a dispute."""
-    return sorted(origin.value for origin, targets in DISPUTE_MOVES.items() if status in targets)
-
-
-def mint_states_that_may_become(state: MintState) -> list[str]:
-    """The same for a mint."""
-    return sorted(origin.value for origin, targets in MINT_MOVES.items() if state in targets)
+def leading_to(moves: Mapping[State, frozenset[State]], state: State) -> list[str]:
+    """Names of the states from which one move of this table leads to `state`."""
+    return sorted(origin.value for origin, targets in moves.items() if state in targets)

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import MintState, mint_states_that_may_become
+from db.lifecycle import MINT_MOVES, MintState, leading_to
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, TenantId, TicketId, VenueId
 
@@ -246,7 +246,7 @@ def move(tx: Tx, token_ids: Sequence[str], state: MintState, *, by: str, reason:
                 "state": state.value,
                 "reason": reason,
                 "by": by,
-                "leaving": mint_states_that_may_become(state),
+                "leaving": leading_to(MINT_MOVES, state),
             },
         ).fetchall()
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import PaymentState, states_that_may_become
+from db.lifecycle import PAYMENT_MOVES, PaymentState, leading_to
 from db.session import Tx
 from messages.fees import FeePlan
 from messages.ids import OrderId, PaymentId, RecipientId, TenantId, VenueId
@@ -240,7 +240,7 @@ def _move(
             "by": by,
             "intent_id": intent_id,
             "fee": platform_fee_minor,
-            "leaving": states_that_may_become(state),
+            "leaving": leading_to(PAYMENT_MOVES, state),
             "call_id": attempt and attempt.call_id,
             "outcome": attempt and attempt.outcome,
             "decline_code": attempt and attempt.decline_code,

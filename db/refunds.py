@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg import errors
 from psycopg.rows import class_row
 
-from db.lifecycle import DEAD_REFUNDS, RefundState, refund_states_that_may_become
+from db.lifecycle import DEAD_REFUNDS, REFUND_MOVES, RefundState, leading_to
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
 from messages.money import Money
@@ -229,7 +229,7 @@ def move(
             "reason": reason,
             "by": by,
             "stripe_id": stripe_id,
-            "leaving": refund_states_that_may_become(state),
+            "leaving": leading_to(REFUND_MOVES, state),
         },
     )
     return moved.rowcount == 1

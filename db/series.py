@@ -1,6 +1,7 @@
 """Series: an event on the chain, its wanted royalty, and the royalty last read there.
 
-`wanted_royalty` is the one place that says which royalty an event should have. Today it is the venue's.
+`_WANTED` is the one place that says which royalty an event should have: the royalty settings of its resales, added up,
+else what the venue says; and none while the venue names nobody who receives it on the chain.
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,11 @@ from psycopg.rows import class_row
 from db.session import Tx
 from messages.ids import TenantId, VenueId
 
-# One royalty for all events of a venue. A rule for single events replaces these two columns, here and nowhere else.
 _WANTED: LiteralString = """
-    SELECT m.tenant_id, m.venue_id,
-           CASE WHEN m.royalty_basis_points > 0 THEN m.royalty_receiver::text END AS receiver,
-           m.royalty_basis_points AS basis_points
-    FROM mint_settings m
+    SELECT CASE WHEN points > 0 THEN m.royalty_receiver::text END AS receiver,
+           CASE WHEN m.royalty_receiver IS NOT NULL THEN points ELSE 0 END AS basis_points
+    FROM (SELECT coalesce(
+        resale_royalty_points(m.tenant_id, m.venue_id, e.event_id), m.royalty_basis_points) AS points) AS due
 """
 
 
@@ -42,31 +42,20 @@ class Series:
         return Royalty(self.wanted_receiver, self.wanted_basis_points)
 
 
-def wanted_royalty(tx: Tx, venue_id: VenueId) -> Royalty:
-    """What resales of this venue's tickets should give; in the tenant's transaction."""
-    row = tx.execute(
-        "SELECT receiver, basis_points FROM (" + _WANTED + ") wanted WHERE venue_id = %(venue_id)s",
-        {"venue_id": venue_id},
-    ).fetchone()
-    return Royalty(row[0], row[1]) if row else Royalty(None, 0)
-
-
 def ensure(tx: Tx, *, event_id: UUID, venue_id: VenueId, series: str) -> None:
-    """Write the event's series, once."""
-    royalty = wanted_royalty(tx, venue_id)
+    """Write the event's series, once; in the tenant's transaction."""
     tx.execute(
         """
         INSERT INTO series (tenant_id, event_id, venue_id, series, wanted_receiver, wanted_basis_points)
-        VALUES (current_tenant(), %(event_id)s, %(venue_id)s, %(series)s, %(receiver)s, %(basis_points)s)
+        SELECT current_tenant(), e.event_id, %(venue_id)s, %(series)s, wanted.receiver, coalesce(wanted.basis_points, 0)
+        FROM (SELECT %(event_id)s::uuid AS event_id) AS e
+        LEFT JOIN mint_settings m ON m.venue_id = %(venue_id)s
+        LEFT JOIN LATERAL ("""
+        + _WANTED
+        + """) wanted ON true
         ON CONFLICT (tenant_id, event_id) DO NOTHING
         """,
-        {
-            "event_id": event_id,
-            "venue_id": venue_id,
-            "series": series,
-            "receiver": royalty.receiver,
-            "basis_points": royalty.basis_points,
-        },
+        {"event_id": event_id, "venue_id": venue_id, "series": series},
     )
 
 
@@ -75,10 +64,14 @@ def renew_wishes(tx: Tx) -> int:
     return tx.execute(
         """
         UPDATE series s SET wanted_receiver = w.receiver, wanted_basis_points = w.basis_points
-        FROM ("""
+        FROM (
+            SELECT e.tenant_id, e.event_id, wanted.receiver, wanted.basis_points
+            FROM series e JOIN mint_settings m USING (tenant_id, venue_id)
+            CROSS JOIN LATERAL ("""
         + _WANTED
-        + """) w
-        WHERE (s.tenant_id, s.venue_id) = (w.tenant_id, w.venue_id)
+        + """) wanted
+        ) w
+        WHERE (s.tenant_id, s.event_id) = (w.tenant_id, w.event_id)
           AND (s.wanted_receiver, s.wanted_basis_points) IS DISTINCT FROM (w.receiver, w.basis_points)
         """
     ).rowcount

@@ -35,12 +35,13 @@ class ShareLine:
     waits_for: str | None
     sent_minor: int
     reversed_minor: int
+    kept_minor: int
     receivable_minor: int
 
     @property
     def reached_minor(self) -> int:
-        """What was sent or netted, less what came back or became a receivable."""
-        return self.sent_minor - self.reversed_minor - self.receivable_minor
+        """What was sent or netted, less what came back (also as an application fee) or became a receivable."""
+        return self.sent_minor - self.reversed_minor - self.kept_minor - self.receivable_minor
 
     @property
     def left_minor(self) -> int:
@@ -57,6 +58,8 @@ _LINE: LiteralString = """
            (SELECT coalesce(sum(v.amount_minor), 0) FROM transfer_reversals v
             WHERE (v.tenant_id, v.share_id) = (s.tenant_id, s.share_id) AND v.state = 'reversed')::bigint
                AS reversed_minor,
+           (SELECT coalesce(sum(f.amount_minor - f.refunded_minor), 0) FROM application_fees f
+            WHERE (f.tenant_id, f.share_id) = (s.tenant_id, s.share_id))::bigint AS kept_minor,
            (SELECT coalesce(sum(o.amount_minor), 0) FROM share_receivables o
             WHERE (o.tenant_id, o.share_id) = (s.tenant_id, s.share_id))::bigint AS receivable_minor
     FROM shares s JOIN recipients r USING (tenant_id, recipient_id)
@@ -113,6 +116,14 @@ def movements(tx: Tx, payment_id: UUID) -> list[Movement]:
             SELECT v.share_id, 'reversal', v.amount_minor, v.currency, v.state, v.state_reason, v.state_since,
                    v.stripe_reversal_id
             FROM transfer_reversals v JOIN shares s USING (tenant_id, share_id) WHERE s.payment_id = %(id)s
+            UNION ALL
+            SELECT share_id, 'application fee', amount_minor, currency, 'booked', NULL, booked_at, fee_id
+            FROM application_fees WHERE payment_id = %(id)s
+            UNION ALL
+            SELECT f.share_id, 'application fee refund', b.amount_minor, b.currency, 'booked', NULL, b.booked_at,
+                   b.fee_refund_id
+            FROM application_fee_refunds b JOIN application_fees f USING (tenant_id, fee_id)
+            WHERE f.payment_id = %(id)s
             UNION ALL
             SELECT o.share_id, 'receivable', o.amount_minor, o.currency, 'owed', o.reason, o.at, NULL
             FROM share_receivables o JOIN shares s USING (tenant_id, share_id) WHERE s.payment_id = %(id)s

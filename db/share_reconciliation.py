@@ -93,7 +93,9 @@ _CUTS = """
                             FROM transfer_lines l JOIN transfers t USING (tenant_id, transfer_id)
                             WHERE l.share_id = s.share_id AND t.state IN ('requested', 'sending', 'paid')),
                    'back', (SELECT coalesce(sum(b.amount_minor), 0) FROM transfer_reversals b
-                            WHERE b.share_id = s.share_id AND b.state <> 'short'))
+                            WHERE b.share_id = s.share_id AND b.state <> 'short')
+                           + (SELECT coalesce(sum(f.amount_minor - f.refunded_minor), 0) FROM application_fees f
+                              WHERE f.share_id = s.share_id))
                    ORDER BY s.basis <> 'royalty', s.recipient_id) AS legs
         FROM shares s WHERE s.payment_id = ANY (%(ids)s) GROUP BY s.payment_id
     ), lines AS (

@@ -7,13 +7,12 @@ destination charge. The gap between the two is what workers/share.py closes, one
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import ShareState, share_states_that_may_become
+from db.lifecycle import SHARE_MOVES, ShareState, leading_to
 from db.session import Tx
 from db.share_books import Owner
 from messages.ids import OrderId, PaymentId, RecipientId, ShareId, TenantId, VenueId
@@ -225,7 +224,7 @@ def move(tx: Tx, share: Share, state: ShareState, *, by: str, reason: str | None
             "state": state.value,
             "reason": reason,
             "by": by,
-            "leaving": share_states_that_may_become(state),
+            "leaving": leading_to(SHARE_MOVES, state),
         },
     )
     return moved.rowcount == 1
@@ -254,72 +253,6 @@ def owe(tx: Tx, share_id: ShareId, amount: Money, *, reason: str) -> UUID:
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
-    """What one refund or loss takes of one share."""
-
-    share_id: ShareId
-    returned: Money
-    borne: Money
-
-
-def take_back(tx: Tx, source_id: str, returns: Sequence[Return]) -> None:
-    """Write what a refund or a lost dispute takes of shares; their rows are locked.
-
-    Raises:
-        psycopg.errors.UniqueViolation: this source took its part already.
-        psycopg.errors.CheckViolation: a share has not got that much.
-    """
-    tx.execute(
-        """
-        WITH taken AS (
-            SELECT * FROM jsonb_to_recordset(%(returns)s) AS t (
-                share_id uuid, returned_minor bigint, borne_minor bigint, currency text)
-        ), written AS (
-            INSERT INTO share_returns (tenant_id, share_id, source_id, returned_minor, borne_minor, currency)
-            SELECT current_tenant(), share_id, %(source_id)s, returned_minor, borne_minor, currency FROM taken
-        )
-        UPDATE shares s
-        SET returned_minor = s.returned_minor + t.returned_minor, borne_minor = s.borne_minor + t.borne_minor
-        FROM taken t WHERE s.share_id = t.share_id
-        """,
-        {
-            "source_id": source_id,
-            "returns": Jsonb(
-                [
-                    {
-                        "share_id": str(one.share_id),
-                        "returned_minor": one.returned.minor,
-                        "borne_minor": one.borne.minor,
-                        "currency": one.returned.currency,
-                    }
-                    for one in returns
-                ]
-            ),
-        },
-    )
-
-
-def give_again(tx: Tx, source_id: str) -> list[Return]:
-    """Undo what a lost dispute took, once; returns what is given again."""
-    rows = tx.execute(
-        """
-        WITH undone AS (
-            UPDATE share_returns SET undone = true
-            WHERE source_id = %(source_id)s AND NOT undone
-            RETURNING share_id, returned_minor, borne_minor, currency
-        ), again AS (
-            UPDATE shares s
-            SET returned_minor = s.returned_minor - u.returned_minor, borne_minor = s.borne_minor - u.borne_minor
-            FROM undone u WHERE s.share_id = u.share_id
-        )
-        SELECT share_id, returned_minor, borne_minor, currency FROM undone ORDER BY share_id
-        """,
-        {"source_id": source_id},
-    ).fetchall()
-    return [Return(ShareId(row[0]), Money(row[1], row[3]), Money(row[2], row[3])) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
 class Obstacles:
     """What may stand between a released share and its transfer. `charge_id` and its settled currency, when booked.
 
@@ -331,7 +264,6 @@ class Obstacles:
     charge_id: str | None
     left_of_charge_minor: int
     balance_currency: str | None
-    event_ends_at: datetime | None
 
 
 def obstacles(tx: Tx, payment_id: PaymentId) -> Obstacles:
@@ -347,9 +279,7 @@ def obstacles(tx: Tx, payment_id: PaymentId) -> Obstacles:
                    (coalesce(c.amount_minor, 0) - (
                        SELECT coalesce(sum(t.amount_minor), 0) FROM transfers t
                        WHERE t.payment_id = p.payment_id AND t.charge_id = c.charge_id
-                         AND t.state IN ('requested', 'sending', 'paid')))::bigint AS left_of_charge_minor,
-                   (SELECT e.ends_at FROM events e JOIN distributions d USING (tenant_id, event_id)
-                    WHERE d.payment_id = p.payment_id) AS event_ends_at
+                         AND t.state IN ('requested', 'sending', 'paid')))::bigint AS left_of_charge_minor
             FROM payments p LEFT JOIN charges c ON (c.tenant_id, c.payment_id) = (p.tenant_id, p.payment_id)
             WHERE p.payment_id = %(id)s
             """,

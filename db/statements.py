@@ -104,7 +104,10 @@ def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datet
             WHERE v.share_id IN (SELECT share_id FROM mine) AND v.state <> 'short'
             GROUP BY v.share_id
         ), owed AS (
-            SELECT share_id, sum(amount_minor) AS minor FROM share_receivables
+            SELECT share_id, sum(minor) AS minor FROM (
+                SELECT share_id, amount_minor AS minor FROM share_receivables
+                UNION ALL SELECT share_id, amount_minor - refunded_minor FROM application_fees
+            ) AS less
             WHERE share_id IN (SELECT share_id FROM mine) GROUP BY share_id
         )
         SELECT * FROM (

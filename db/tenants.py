@@ -170,6 +170,15 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
     )
 
 
+# What a venue cannot be together, whichever of the two the file names and whichever stands already.
+_EXCLUDED = {
+    "venues_destination_excludes_escrow": "a destination charge moves the money at once, so a venue with escrow_days "
+    "cannot have settlement_mode destination: take one of them away",
+    "venues_destination_returns_fees": "a destination charge gives the fee back with the transfer, so a venue with "
+    "refund_fee_policy kept cannot have settlement_mode destination: take one of them away",
+}
+
+
 def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile) -> None:
     """Register what one tenant's file names, and write how its sales are cut: all of it, or nothing.
 
@@ -194,7 +203,8 @@ def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile)
             _register_one(owner, Tenant(TenantId(file.tenant_id), file.name, tuple(venues)))
             selling_settings.write(owner, file)
     except (psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation) as error:
-        raise ValueError(error.diag.message_detail or error.diag.message_primary or "the database refuses it") from None
+        said = _EXCLUDED.get(error.diag.constraint_name or "") or error.diag.message_detail
+        raise ValueError(said or error.diag.message_primary or "the database refuses it") from None
 
 
 def _minting(venue: ListedVenue) -> MintSettings | None:

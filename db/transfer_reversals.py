@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import ReversalState, reversal_states_that_may_become
+from db.lifecycle import REVERSAL_MOVES, ReversalState, leading_to
 from db.session import Tx
 from db.share_books import Owner
 from messages.ids import PaymentId, RecipientId, ReversalId, ShareId, TenantId, TransferId, VenueId
@@ -110,7 +110,7 @@ def move(
             "by": by,
             "stripe_id": stripe_id,
             "balance": balance_transaction_id,
-            "leaving": reversal_states_that_may_become(state),
+            "leaving": leading_to(REVERSAL_MOVES, state),
         },
     )
     return moved.rowcount == 1

@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import TransferState, transfer_states_that_may_become
+from db.lifecycle import TRANSFER_MOVES, TransferState, leading_to
 from db.session import Tx
 from db.share_books import Owner
 from messages.ids import PaymentId, RecipientId, ShareId, TenantId, TransferId, VenueId
@@ -196,7 +196,7 @@ def move(
             "by": by,
             "stripe_id": stripe_id,
             "balance": balance_transaction_id,
-            "leaving": transfer_states_that_may_become(state),
+            "leaving": leading_to(TRANSFER_MOVES, state),
         },
     )
     return moved.rowcount == 1

@@ -33,6 +33,7 @@ Scale = Annotated[
 Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
 Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="good orders to publish")]
 Resales = Annotated[int, typer.Option(min=0, max=1_000_000, help="of them sold again")]
+Groups = Annotated[int, typer.Option(min=0, max=100_000, help="groups that pay one order in shares")]
 PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published a second")]
 Seed = Annotated[int, typer.Option(help="the same seed tells the same story")]
 Faults = Annotated[bool, typer.Option(help="let the emulator lose answers, fail, and shuffle webhooks, by the seed")]
@@ -134,12 +135,17 @@ def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep
 
 @app.command("shares-proof")
 def shares_proof(
-    sales: Orders = 3_000, resales: Resales = 1_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False
+    sales: Orders = 3_000,
+    resales: Resales = 1_000,
+    groups: Groups = 100,
+    rate: PerSecond = 25,
+    seed: Seed = 7,
+    keep: Keep = False,
 ) -> None:
     """Sell and resell from a seed, give back, dispute, empty accounts, and see whether every party has its own."""
     from deploy.local.shares.run import Plan, shares_proof
 
-    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, rate=rate, seed=seed, keep=keep)))
+    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
 
 
 @app.command()

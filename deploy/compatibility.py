@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from deploy import contract_examples as examples
+from deploy import contract_facts, contract_work
 from messages import queues
 from messages.base import Word
 
@@ -27,14 +28,14 @@ def released() -> dict[str, Any]:
                 "fields": sorted(type(message).model_fields),
                 "payload": message.model_dump(mode="json"),
             }
-            for message in examples.MESSAGES
+            for message in contract_work.MESSAGES
         },
         "events_in": {
             type(word).__name__: examples.order_event(word).model_dump(mode="json") for word in examples.ORDER_EVENTS
         },
         "events_out": {
             fact.event_type: {"fields": fields_of(fact), "event": examples.public_event(fact).model_dump(mode="json")}
-            for fact in examples.PUBLIC_EVENTS
+            for fact in contract_facts.PUBLIC_EVENTS
         },
     }
 

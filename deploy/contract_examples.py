@@ -8,44 +8,24 @@ from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
-from messages.base import CloudEvent, Fact, Message, dataschema
-from messages.disputes import (
-    DisputeClosed,
-    DisputeCloseRequested,
-    DisputeEvidenceDue,
-    DisputeLookupRequested,
-    DisputeOpened,
-    EvidenceSubmissionRequested,
-)
+from messages.base import CloudEvent, Fact, dataschema
 from messages.groups import (
-    GroupCancelDue,
     GroupCancelled,
-    GroupCompleted,
-    GroupDue,
-    GroupExpired,
     GroupMember,
-    GroupMemberInvited,
-    GroupMemberPaid,
-    GroupMemberRefunded,
     GroupOpened,
-    GroupReminderDue,
     GroupSharePaidWith,
     GroupToppedUp,
-    GroupVoided,
 )
 from messages.ids import (
     OrderId,
     PaymentId,
     RecipientId,
     RefundId,
-    ReversalId,
     ShareId,
     TenantId,
     TicketId,
-    TransferId,
     VenueId,
 )
-from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
 from messages.money import Money
 from messages.orders import (
     Device,
@@ -56,50 +36,8 @@ from messages.orders import (
     RefundOfOrderRequested,
     Ticket,
 )
-from messages.payments import (
-    ChargeRequested,
-    PaymentAuthorized,
-    PaymentFailed,
-    PaymentLookupRequested,
-    PaymentRequiresAction,
-    PaymentSucceeded,
-)
-from messages.reconciliation import (
-    EventSweepDue,
-    PayoutsDue,
-    ReconcileDue,
-    RetentionDue,
-    SealDue,
-    ShareReconcileDue,
-)
-from messages.refunds import (
-    CancelRequested,
-    CaptureRequested,
-    EventCancellationDue,
-    OpsRefundDue,
-    PaymentSucceededLate,
-    RefundFailed,
-    RefundLookupRequested,
-    RefundRequested,
-    RefundSucceeded,
-)
-from messages.replays import ClassifyDue, ReplayDue
 from messages.resales import OrderResold, ResoldTicket, Seller
-from messages.shares import (
-    AccountLookupRequested,
-    EscrowDue,
-    EscrowReleased,
-    OpsEscrowDue,
-    ReversalRequested,
-    ShareDue,
-    ShareSettled,
-    ShareTakenBack,
-    StatementsDue,
-    TransferRequested,
-)
-from messages.sweeps import SweepDue
 from messages.tokens import series_of, token_id_of
-from messages.webhooks import WebhookReceived
 
 AT = datetime(2026, 11, 21, 10, 0, 7, 250_000, tzinfo=UTC)
 TENANT = TenantId(UUID("019aa5b0-0c00-7a3e-9f1d-5b8c2f6e0a11"))
@@ -224,136 +162,6 @@ ORDER_EVENTS: tuple[OrderWord, ...] = (
         idempotency_key="group-top-up-31bc-click-1",
     ),
     GroupCancelled(group_id=GROUP, tenant_id=TENANT, note="they go to another show"),
-)
-
-MESSAGES: tuple[Message, ...] = (
-    ChargeRequested(tenant_id=TENANT, payment_id=PAYMENT),
-    PaymentLookupRequested(tenant_id=TENANT, payment_id=PAYMENT),
-    RefundRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
-    RefundLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, refund_id=REFUND),
-    CaptureRequested(tenant_id=TENANT, payment_id=PAYMENT),
-    CancelRequested(tenant_id=TENANT, payment_id=PAYMENT),
-    OpsEscrowDue(tenant_id=TENANT, payment_id=PAYMENT, wish_id=BATCH),
-    ShareDue(tenant_id=TENANT, payment_id=PAYMENT, share_id=SHARE),
-    TransferRequested(tenant_id=TENANT, transfer_id=TransferId(UUID("019aa5b2-9e20-7b31-8c42-d5e6f7081930"))),
-    ReversalRequested(tenant_id=TENANT, reversal_id=ReversalId(UUID("019aa5ba-0f31-7a42-9b53-c6d7e8f90a41"))),
-    AccountLookupRequested(account_id="acct_1SVbS9LkdIwHu7ix"),
-    EscrowDue(due_at=AT.replace(second=0, microsecond=0)),
-    StatementsDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
-    WebhookReceived(tenant_id=TENANT, payment_id=PAYMENT, event_id="evt_1SVbQ2LkdIwHu7ixA9cX4f0M"),
-    DisputeLookupRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
-    EvidenceSubmissionRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
-    DisputeCloseRequested(tenant_id=TENANT, payment_id=PAYMENT, dispute_id=DISPUTE),
-    MintRequested(tenant_id=TENANT, payment_id=PAYMENT),
-    MintRetryRequested(tenant_id=TENANT, payment_id=PAYMENT, ticket_id=TICKET),
-    ClassifyDue(batch_id=BATCH),
-    ReplayDue(batch_id=BATCH),
-    EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
-    OpsRefundDue(tenant_id=TENANT, payment_id=PAYMENT, request_id=BATCH),
-    GroupDue(tenant_id=TENANT, group_id=GROUP),
-    GroupCancelDue(tenant_id=TENANT, group_id=GROUP, reason="the organiser called", by="oda"),
-    SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
-    EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
-    SealDue(due_at=AT.replace(second=0, microsecond=0)),
-    ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
-    ShareReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
-    PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
-    RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),
-)
-
-PUBLIC_EVENTS: tuple[Fact, ...] = (
-    PaymentSucceeded(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT, platform_fee_minor=865),
-    PaymentFailed(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        amount=AMOUNT,
-        reason="insufficient_funds",
-        may_try_another_card=True,
-    ),
-    PaymentRequiresAction(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        amount=AMOUNT,
-        payment_intent_id="pi_3SVbPzLkdIwHu7ix28a3tqPa",
-    ),
-    PaymentAuthorized(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
-    PaymentSucceededLate(tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, amount=AMOUNT),
-    RefundSucceeded(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        refund_id=REFUND,
-        amount=Money(8_500, "eur"),
-        reason="requested_by_customer",
-        ticket_ids=(ORDER_PLACED.tickets[0].ticket_id,),
-    ),
-    RefundFailed(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        refund_id=REFUND,
-        amount=Money(8_500, "eur"),
-        reason="expired_or_canceled_card",
-        ticket_ids=(ORDER_PLACED.tickets[0].ticket_id,),
-    ),
-    DisputeOpened(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        dispute_id=DISPUTE,
-        amount=AMOUNT,
-        reason="product_not_received",
-        track="chargeback",
-        evidence_due_at=EVIDENCE_DUE,
-    ),
-    DisputeEvidenceDue(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        dispute_id=DISPUTE,
-        amount=AMOUNT,
-        evidence_due_at=EVIDENCE_DUE,
-    ),
-    DisputeClosed(
-        tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, dispute_id=DISPUTE, amount=AMOUNT, outcome="lost"
-    ),
-    TicketMinted(**OF_TICKET, chain_id=1, contract=CONTRACT, owner=WALLET),
-    TicketMintFailed(**OF_TICKET, reason="its transactions revert on the chain"),
-    TicketVoided(**OF_TICKET, chain_id=1, contract=CONTRACT),
-    GroupMemberInvited.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
-    GroupReminderDue.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
-    GroupMemberPaid.model_validate(GROUP_SHARE | {"payment_id": PAYMENT, "held": True, "missing": 1}),
-    GroupCompleted(tenant_id=TENANT, group_id=GROUP, amount=AMOUNT, payment_ids=(PAYMENT,)),
-    GroupExpired(tenant_id=TENANT, group_id=GROUP, because="deadline", reason="deadline", missing=(BEN,)),
-    GroupMemberRefunded.model_validate(GROUP_SHARE | {"payment_id": PAYMENT}),
-    GroupVoided(tenant_id=TENANT, group_id=GROUP),
-    EscrowReleased(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        event_id=ORDER_PLACED.event_id,
-        amount=Money(16_150, "eur"),
-        reason="the event is over",
-    ),
-    ShareSettled(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        share_id=SHARE,
-        recipient_id=ARTIST,
-        amount=Money(1_700, "eur"),
-    ),
-    ShareTakenBack(
-        tenant_id=TENANT,
-        payment_id=PAYMENT,
-        order_id=ORDER,
-        share_id=SHARE,
-        recipient_id=ARTIST,
-        amount=Money(850, "eur"),
-        source="re_3SVbPzLkdIwHu7ix1pQ9rStU",
-    ),
 )
 
 

@@ -15,7 +15,7 @@ from inspect import getdoc
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deploy import contract_examples
+from deploy import contract_examples, contract_facts, contract_work
 from deploy.contract_examples import OrderWord
 from messages import queues
 from messages.base import CloudEvent, Fact, Message, Word, dataschema
@@ -113,7 +113,7 @@ def _order_event(word: OrderWord) -> Contract:
 
 
 def _public_event(kind: type[Fact]) -> Contract:
-    example = _as_json(contract_examples.public_event(_example_of(kind, contract_examples.PUBLIC_EVENTS)))
+    example = _as_json(contract_examples.public_event(_example_of(kind, contract_facts.PUBLIC_EVENTS)))
     return Contract(
         name=kind.event_type,
         model=kind,
@@ -128,7 +128,7 @@ def _public_event(kind: type[Fact]) -> Contract:
 
 
 def _internal_message(kind: type[Message], route: queues.Route) -> Contract:
-    example = _example_of(kind, contract_examples.MESSAGES).model_dump(mode="json")
+    example = _example_of(kind, contract_work.MESSAGES).model_dump(mode="json")
     return Contract(
         name=f"work.{kind.kind}",
         model=kind,
@@ -155,7 +155,7 @@ def _example_of(kind: type[Example], examples: Sequence[Word]) -> Example:
     for example in examples:
         if isinstance(example, kind):
             return example
-    raise LookupError(f"{kind.__name__} has no example: add one to deploy/contract_examples.py")
+    raise LookupError(f"{kind.__name__} has no example: add one to deploy/contract_work.py or contract_facts.py")
 
 
 def _as_json(event: CloudEvent) -> Document:

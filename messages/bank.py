@@ -25,6 +25,22 @@ class BankLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectedLine:
+    """One balance transaction inside a connected account.
+
+    `made_by` is the platform's object behind it (tr_, trr_, fr_); None for what the account did by itself.
+    """
+
+    balance_transaction_id: str
+    type: str
+    source_id: str | None
+    made_by: str | None
+    net_minor: int
+    currency: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BankPayout:
     """Money that left Stripe's balance for the bank account (docs.stripe.com/api/payouts/object).
 

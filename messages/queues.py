@@ -37,6 +37,7 @@ from messages.payments import (
     PaymentSucceeded,
 )
 from messages.reconciliation import (
+    ConnectedPayoutsDue,
     EventSweepDue,
     PayoutsDue,
     ReconcileDue,
@@ -130,6 +131,7 @@ ROUTES: dict[type[Message], Route] = {
     ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     ShareReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
+    ConnectedPayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
     RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
 }
 
@@ -150,13 +152,17 @@ QUEUE_CLASSES: dict[str, str] = {
     "sweeps": "background",
     "reconciliation": "background",
     "mints": "background",
+    "groups": "background",
     "fleet.orders": "orders",
 }
 
 
 def class_of(queue: str) -> str:
-    """The class of a queue. Facts for other services are a class of their own, which only the relay serves."""
-    return QUEUE_CLASSES.get(queue, "events")
+    """The class of a queue; one that nobody has thought of is background.
+
+    Facts for other services are a class of their own, which only the relay serves.
+    """
+    return QUEUE_CLASSES.get(queue, "events" if queue == EVENTS_EXCHANGE else "background")
 
 
 def queues_of(queue_class: str) -> list[str]:
@@ -172,7 +178,10 @@ FIRST: frozenset[type[Message]] = frozenset(
     }
 )
 LAST: frozenset[type[Message]] = frozenset(
-    {ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, ShareReconcileDue, PayoutsDue, RetentionDue}
+    {
+        *(ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, ShareReconcileDue, PayoutsDue),
+        *(ConnectedPayoutsDue, RetentionDue),
+    }
 )
 
 # What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime
 
 from messages.base import Message
+from messages.ids import AccountId
 
 
 class EventSweepDue(Message):
@@ -56,3 +57,12 @@ class PayoutsDue(Message):
     tenant_id: None = None
     due_at: AwareDatetime
     payout_id: str | None = None
+
+
+class ConnectedPayoutsDue(Message):
+    """Look at the payouts and the balance of a connected account; without one, at each that nobody saw for long."""
+
+    kind: ClassVar[str] = "connected_payouts"
+    tenant_id: None = None
+    due_at: AwareDatetime
+    account_id: AccountId | None = None

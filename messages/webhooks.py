@@ -35,7 +35,16 @@ WANTED = frozenset(
 
 # The same for the endpoint that hears of connected accounts. Such an event names its `account`; what is wanted of the
 # platform's own account is not wanted of theirs.
-WANTED_OF_ACCOUNTS = frozenset({"account.updated", "capability.updated"})
+WANTED_OF_ACCOUNTS = frozenset(
+    {
+        "account.updated",
+        "capability.updated",
+        "payout.paid",
+        "payout.failed",
+        "payout.canceled",
+        "payout.reconciliation_completed",
+    }
+)
 
 
 class WebhookReceived(Message):

@@ -117,8 +117,8 @@ def _refunds(facts: Facts) -> str:
 
 def _gaps(facts: Facts) -> list[str]:
     gaps = [
-        "Delivery: minting is not built yet, so the fleet has no proof that the tickets reached the buyer or were used "
-        "at the door; add the order service's records to access_activity_log.",
+        "Delivery: minted tokens stand in the payment's timeline; whether tickets were used at the door is not known "
+        "here: add the order service's records to access_activity_log.",
         "Buyer: name, e-mail and IP address are not kept here; add them only when the reason asks for them.",
         "Date of the event: the order names the event only by its id; add service_date.",
     ]

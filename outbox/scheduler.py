@@ -17,6 +17,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from messages.base import Message
 from messages.reconciliation import (
+    ConnectedPayoutsDue,
     EventSweepDue,
     PayoutsDue,
     ReconcileDue,
@@ -60,6 +61,7 @@ PERIODIC = (
     Periodic("royalty_reconcile_rolling", 900, lambda due_at: ShareReconcileDue(span="rolling", due_at=due_at)),
     Periodic("royalty_reconcile_daily", 3_600, lambda due_at: ShareReconcileDue(span="daily", due_at=due_at)),
     Periodic("payouts", 900, lambda due_at: PayoutsDue(due_at=due_at)),
+    Periodic("connected_payouts", 900, lambda due_at: ConnectedPayoutsDue(due_at=due_at)),
     # As the daily reconciliation: looked at every hour, and done once a week for each recipient.
     Periodic("statements", 3_600, lambda due_at: StatementsDue(due_at=due_at)),
     Periodic("retention", 6 * 3_600, lambda due_at: RetentionDue(due_at=due_at)),

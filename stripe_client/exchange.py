@@ -74,9 +74,17 @@ def read_or_none(gateway: Gateway, family: str, path: str, params: Json | None =
 
 
 def pages(
-    gateway: Gateway, family: str, path: str, params: Json, *, starting_after: str | None = None
+    gateway: Gateway,
+    family: str,
+    path: str,
+    params: Json,
+    *,
+    starting_after: str | None = None,
+    account_id: str | None = None,
 ) -> Iterator[list[Json]]:
     """Every page of a list, newest first, each fetched when it is asked for; `starting_after` goes on behind an object.
+
+    Of a connected account when one is named.
 
     Raises:
         Verdict: Stripe did not answer.
@@ -84,7 +92,7 @@ def pages(
     cursor = starting_after
     while True:
         here = {"limit": PAGE} | params | ({"starting_after": cursor} if cursor else {})
-        page = body_of(read(gateway, family, path, here))
+        page = body_of(read(gateway, family, path, here, account_id=account_id))
         if page["data"]:
             yield page["data"]
         if not page["has_more"]:

@@ -18,7 +18,7 @@ def list_payouts(gateway: Gateway, *, since_epoch: int) -> Iterator[list[BankPay
         Verdict: Stripe did not answer.
     """
     for page in pages(gateway, _FAMILY, _PATH, {"created": {"gte": since_epoch}}):
-        yield [_payout(body) for body in page]
+        yield [payout_of(body) for body in page]
 
 
 def retrieve(gateway: Gateway, payout_id: str) -> BankPayout:
@@ -27,10 +27,11 @@ def retrieve(gateway: Gateway, payout_id: str) -> BankPayout:
     Raises:
         Verdict: Stripe did not answer, or has no such payout.
     """
-    return _payout(body_of(read(gateway, _FAMILY, f"{_PATH}/{payout_id}", {})))
+    return payout_of(body_of(read(gateway, _FAMILY, f"{_PATH}/{payout_id}", {})))
 
 
-def _payout(body: Json) -> BankPayout:
+def payout_of(body: Json) -> BankPayout:
+    """A payout in our words."""
     return BankPayout(
         payout_id=body["id"],
         amount_minor=body["amount"],

@@ -3,9 +3,11 @@ owns a connected account writes what metadata it likes, and could name a payment
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from db.inbox import InboxEvent
 from db.session import Database
+from messages.reconciliation import ConnectedPayoutsDue
 from messages.shares import AccountLookupRequested
 from outbox.append import append
 
@@ -26,4 +28,15 @@ def _look_up(db: Database, event: InboxEvent) -> str:
     return "its account is looked up"
 
 
-_FAMILIES: dict[str, Callable[[Database, InboxEvent], str]] = {"account.": _look_up, "capability.": _look_up}
+def _look_at_payouts(db: Database, event: InboxEvent) -> str:
+    assert event.account is not None, "only events that name an account come here"
+    with db.system_transaction() as tx:
+        append(tx, ConnectedPayoutsDue(due_at=datetime.now(UTC), account_id=event.account))
+    return "the payouts of its account are looked at"
+
+
+_FAMILIES: dict[str, Callable[[Database, InboxEvent], str]] = {
+    "account.": _look_up,
+    "capability.": _look_up,
+    "payout.": _look_at_payouts,
+}

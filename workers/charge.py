@@ -6,6 +6,8 @@ does nothing, or finds the call unanswered and repeats it with the same key and 
 forgotten by Stripe, it looks before it sends (M1, M13).
 """
 
+from uuid import UUID, uuid5
+
 from db import calls, payments
 from db.calls import Call
 from db.lifecycle import PaymentState
@@ -71,8 +73,21 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
             fee = platform_fee(payment.amount, payment.plan)
             payments.begin_charging(tx, payment.payment_id, platform_fee_minor=fee.minor, by="charge")
         return payment, calls.begin(
-            tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request=_body(tx, payment)
+            tx,
+            operation=payment_intents.CREATE,
+            subject_id=payment.payment_id,
+            named_after=key_name(payment),
+            request=_body(tx, payment),
         )
+
+
+def key_name(payment: Payment) -> UUID:
+    """What the key of a charge is made of: the order, and not the payment, whose id is ours alone.
+
+    A book that was restored to an earlier moment meets an order again that it has forgotten, and gives it another
+    payment. For the life of the key Stripe then refuses the second charge, since its body is another (M1).
+    """
+    return uuid5(payment.tenant_id, str(payment.order_id))
 
 
 def _body(tx: Tx, payment: Payment) -> dict[str, object]:

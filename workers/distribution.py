@@ -8,13 +8,14 @@ were shares have none, and nothing is taken of them.
 
 from collections.abc import Sequence
 
-from db import ledger, selling_rules, share_books, shares
+from db import ledger, selling_rules, share_books, share_returns, shares
 from db.ledger import Journal
 from db.lifecycle import ShareState
 from db.payments import Payment
 from db.selling_rules import Terms
 from db.session import Tx
-from db.shares import NewShare, Return, Share
+from db.share_returns import Return
+from db.shares import NewShare, Share
 from messages.ids import PaymentId
 from messages.money import Money
 from messages.shares import ShareDue, ShareTakenBack
@@ -117,7 +118,7 @@ def take_back(
         Return(share.share_id, part, borne if share is everyone[-1] else zero)
         for share, part in zip(everyone, parts, strict=True)
     ]
-    shares.take_back(tx, source_id, returns)
+    share_returns.take_back(tx, source_id, returns)
     _book_returns(tx, payment, everyone, returns, kind="clawback", source_id=source_id)
     for share, taken in zip(everyone, returns, strict=True):
         _follow(tx, share, taken, source_id)
@@ -146,7 +147,7 @@ def _follow(tx: Tx, share: Share, taken: Return, source_id: str) -> None:
 
 def give_again(tx: Tx, payment: Payment, *, source_id: str) -> None:
     """A dispute that was lost is won after all: what it took of the shares is theirs again."""
-    returns = shares.give_again(tx, source_id)
+    returns = share_returns.give_again(tx, source_id)
     if not returns:
         return
     known = {share.share_id: share for share in shares.of_payment(tx, payment.payment_id, locked=True)}

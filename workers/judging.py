@@ -42,6 +42,7 @@ PERIODIC = frozenset(
         "royalty_reconcile",
         "escrow",
         "statements",
+        "connected_payouts",
     }
 )
 

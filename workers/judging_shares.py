@@ -9,21 +9,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from db import calls, shares, transfer_reversals, transfers
+from db import calls, escrow_wishes, shares, transfer_reversals, transfers
 from db.calls import Call
 from db.lifecycle import ShareState
 from db.session import Database
 from messages.queues import kind_to_message
-from messages.shares import AccountLookupRequested, ReversalRequested, ShareDue, TransferRequested
+from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalRequested, ShareDue, TransferRequested
 from stripe_client import transfers as stripe_transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
 from workers.rules import replay_shares as rules
-from workers.rules.replay import UNREADABLE, Judgement
+from workers.rules.replay import UNREADABLE, Judgement, judge_step
 from workers.rules.replay_money import CallFacts
 from workers.rules.replay_shares import MovementFacts
 
-KINDS = frozenset({ShareDue.kind, TransferRequested.kind, ReversalRequested.kind, AccountLookupRequested.kind})
+KINDS = frozenset(
+    one.kind for one in (ShareDue, TransferRequested, ReversalRequested, AccountLookupRequested, OpsEscrowDue)
+)
 
 
 def judge(kind: str, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
@@ -43,6 +45,8 @@ def judge(kind: str, payload: dict[str, Any], db: Database, stripe: Gateway) -> 
             return _judge_transfer(message, db, stripe)
         case ReversalRequested():
             return _judge_reversal(message, db, stripe)
+        case OpsEscrowDue():
+            return _judge_wish(message, db)
         case _:
             return rules.ACCOUNT
 
@@ -81,6 +85,13 @@ def _judge_reversal(message: ReversalRequested, db: Database, stripe: Gateway) -
     return _ask(
         facts, call, lambda _: stripe_transfers.find_reversal(stripe, message.reversal_id, stripe_transfer_id=name)
     )
+
+
+def _judge_wish(message: OpsEscrowDue, db: Database) -> Judgement:
+    """What an operator wanted of escrow: carried out once, under its row's lock."""
+    with db.transaction(message.tenant_id) as tx:
+        wish = escrow_wishes.get(tx, message.wish_id)
+    return judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
 
 
 def _ask(facts: MovementFacts, call: Call | None, find: Callable[[float], object]) -> Judgement:

@@ -17,6 +17,8 @@ from db import signers
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.settings import SettingsError, load, stop_the_start
+from outbox.health import Health, HealthSettings, database_check, serve_health
+from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.stopping import stop_on_signals
 from workers.minting.settings import ChainSettings
@@ -30,13 +32,14 @@ LOOK_AROUND_SECONDS = 15.0
 
 def main() -> None:
     try:
-        database, chain = load(DatabaseSettings, ChainSettings)
+        database, chain, health = load(DatabaseSettings, ChainSettings, HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "minter")
     stopping = Event()
     stop_on_signals(stopping)
     db = Database(database, application="fleet-minter")
+    serve_health(health, Health("minter", {"db": database_check(db)}, ("db",), stopping))
     if chain.is_configured:
         minter = of_settings(db, chain, stopping)
         logger.info("minter started; it signs as {}", minter.means.signer.address)
@@ -50,6 +53,7 @@ def main() -> None:
 def stand_by(db: Database, stopping: Event) -> None:
     """Say in the book why nothing is minted, until there is a chain."""
     while True:
+        beat("minter")
         try:
             with db.system_transaction() as tx:
                 signers.wait_for(tx, "-", UNCONFIGURED)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_mints, cli_refunds, cli_shares
+from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_mints, cli_payouts, cli_refunds, cli_shares
 from outbox.ops.options import (
     STATES,
     AsJson,
@@ -241,6 +241,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(cli_mints.mint, name="mint")
     app.add_typer(cli_groups.groups, name="groups")
     cli_bookkeeping.add_to(app)
+    cli_payouts.add_to(app)
     cli_disputes.add_to(app)
     cli_shares.add_to(app)
     app.command()(queues)

@@ -6,7 +6,7 @@ import sys
 
 from deploy.local.stack import CLONE
 
-CASES = {"1b", "3", "3b", "14a", "21", "23", "26", "29", "31"}
+CASES = {"1b", "3", "3b", "3c", "14a", "21", "23", "26", "29", "31"}
 
 
 def test_a_few_faults_under_load_end_clean_and_quiet() -> None:

@@ -28,6 +28,7 @@ from db import (
     refunds,
     selling_rules,
     series,
+    share_returns,
     shares,
     statements,
     transfer_reversals,
@@ -44,7 +45,8 @@ from db.ops_refunds import NewOpsRefund
 from db.payments import Attempt, Payment
 from db.refunds import NewRefund
 from db.session import Database, Tx
-from db.shares import NewShare, Return
+from db.share_returns import Return
+from db.shares import NewShare
 from db.tenants import Tenant
 from db.transfers import NewTransfer
 from messages.ids import ShareId, TicketId
@@ -131,7 +133,7 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     terms = {"sale": "primary", "mode": "separate", "event_id": uuid4(), "escrow_days": None}
     (frozen,) = shares.freeze(tx, payment.payment_id, [leg], **terms, released_because="a test", by="test")
     nothing = Money(0, payment.currency)
-    shares.take_back(tx, "re_1", [Return(frozen.share_id, nothing, nothing)])
+    share_returns.take_back(tx, "re_1", [Return(frozen.share_id, nothing, nothing)])
     shares.owe(tx, frozen.share_id, payment.amount, reason="a test")
     whole = [(frozen.share_id, payment.amount)]
     sent = ("acct_1", "share", payment.payment_id, None, "group", whole, nothing)

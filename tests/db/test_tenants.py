@@ -175,3 +175,22 @@ def test_a_tier_keeps_its_price(owner: psycopg.Connection) -> None:
 def test_a_bad_file_is_told_where_it_is_bad(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         read_tenant(selling(**change))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"escrow_days": 3}, {"settlement_mode": "destination"}, "moves the money at once"),
+        ({"settlement_mode": "destination"}, {"escrow_days": 3}, "moves the money at once"),
+        ({"settlement_mode": "destination"}, {"refund_fee_policy": "kept"}, "gives the fee back"),
+    ],
+)
+def test_what_a_destination_charge_excludes_is_refused_in_one_sentence(
+    owner: psycopg.Connection, before: dict[str, Any], after: dict[str, Any], said: str
+) -> None:
+    file = listed(**before)
+    import_file(owner, read_tenant(file))
+    file["venues"][0] |= after
+
+    with pytest.raises(ValueError, match=said):
+        import_file(owner, read_tenant(file))

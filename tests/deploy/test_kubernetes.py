@@ -60,7 +60,7 @@ def test_every_image_is_named_by_version_and_every_reference_is_there_or_a_secre
     images = set(re.findall(r'"image": "([^"]+)"', text))
 
     assert all(re.search(r":\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$", image) for image in images), images
-    assert {*re.findall(r'"configMap(?:Ref)?": \{"name": "([^"]+)"', text)} <= maps
+    assert {*re.findall(r'"configMap(?:Ref)?": \{"name": "([^"]+)"(?!, "optional": true)', text)} <= maps
     assert not any(manifest["kind"] == "Secret" for manifest in found), "no manifest holds a secret"
 
 

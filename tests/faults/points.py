@@ -16,7 +16,7 @@ PAYING, CLAWBACK = {"share", "transfer"}, {"transfer_reversal"}
 ESCROW, STATEMENTS = {"escrow", "ops_escrow"}, {"statements"}
 GROUPS = {"group", "cancel_group"}
 DISPUTES = {"dispute", "dispute_answer", "early_warning"}
-SHARES_COMPARED = {"royalty_reconcile"}
+SHARES_COMPARED, PAID_ON = {"royalty_reconcile"}, {"connected_payouts"}
 CLOSING = {"event_sweep", "payouts"}
 # Killed where they are tested: tests/outbox/intake/api/test_once.py, tests/workers/test_reconcile_long.py; `cancel` in
 # the chaos cases 1b and 1d, `mint` in tests/minting/test_journey.py.

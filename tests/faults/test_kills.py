@@ -29,6 +29,7 @@ from tests.faults.points import (
     GROUPS,
     MINTER,
     ON_SALE,
+    PAID_ON,
     PAYING,
     REFUND,
     SHARES_COMPARED,
@@ -44,7 +45,7 @@ SEEDS = (1, 2)
 def test_every_named_point_has_somebody_who_passes_it() -> None:
     families = {point.partition(".")[0] for point in CRASH_POINTS}
     known = (ON_SALE, AFTER_DEATH, REFUND, CAPTURE, CANCELLED_EVENT, DISPUTES, ELSEWHERE, GROUPS, CLOSING, MINTER)
-    assert families == set().union(*known, PAYING, CLAWBACK, ESCROW, STATEMENTS, SHARES_COMPARED)
+    assert families == set().union(*known, PAYING, CLAWBACK, ESCROW, STATEMENTS, SHARES_COMPARED, PAID_ON)
 
 
 @pytest.mark.parametrize("point", points_of(ON_SALE))

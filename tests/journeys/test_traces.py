@@ -101,7 +101,8 @@ def test_one_payment_is_one_trace_over_all_processes(traced: Fleet, receiver: Re
     assert accepted.parent_id == ORDER_SPAN  # the order service's own span
     assert spans["relay", "publish charges"].parent_id == accepted.span_id
     assert charged.parent_id == accepted.span_id
-    assert spans["worker", "stripe payment_intents"].parent_id == charged.span_id
+    asked = [span for span in receiver.spans[TRACE] if span.name == "stripe payment_intents"]
+    assert charged.span_id in {span.parent_id for span in asked}  # the webhook's own look is another
     assert charged.attributes["fleet.verdict"] == "done"
     assert sum(name == "run charge" for _, name in [(each.process, each.name) for each in receiver.spans[TRACE]]) == 1
     assert len(receiver.spans) >= 2  # the other order has a trace of its own

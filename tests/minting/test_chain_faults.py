@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import psycopg
 import pytest
+from loguru import logger
 
 from db.session import Database
 from deploy.local.chain import CHAIN_ID
@@ -293,6 +294,28 @@ def test_a_chain_that_was_wiped_is_another_chain(
 
     assert books.waits()[0].startswith("this is not the chain we know: genesis_hash was 0xabab")
     assert books.slots() == []
+
+
+def test_the_alarm_goes_off_before_the_signer_has_nothing_left_and_mints_wait_when_it_has(
+    sales: Sales, minter: Minter, chain: Chain, books: Books
+) -> None:
+    signer = chain.server.signer.address
+    chain.rpc("anvil_setBalance", signer, hex(10**16))  # below the alarm of 0.05 ether
+    lines: list[str] = []
+    watching = logger.add(lines.append, level="ERROR", format="{message}")
+    minter.tick()
+    logger.remove(watching)
+    assert lines == [f"the signer {signer} has only 1e+07 gwei left: fund it\n"]
+
+    chain.rpc("anvil_setBalance", signer, hex(1))
+    sold = sales.sell()
+    minter.tick()
+
+    assert books.waits() == [f"the signer {signer} has not enough funds"]
+    chain.rpc("anvil_setBalance", signer, hex(10**22))
+    until_confirmed(minter, chain)
+    confirm(minter, chain)
+    assert (sales.states(sold), chain.tokens_of(BUYER), books.waits()) == ({"confirmed"}, 1, [])
 
 
 def test_the_node_of_another_chain_stops_the_start(db: Database, chain: Chain) -> None:

@@ -18,6 +18,7 @@ from outbox.refunding import request_refund
 from tests.minting.conftest import (
     BUYER,
     CONFIRMATIONS,
+    ROYALTY,
     Books,
     Chain,
     Sales,
@@ -29,6 +30,7 @@ from tests.minting.conftest import (
     until_confirmed,
     wants,
 )
+from tests.workers.sharing import royalty
 from workers.gateways import contract
 from workers.minting.run import Minter
 from workers.refund import refund
@@ -97,6 +99,21 @@ def test_a_royalty_that_changes_is_set_anew_before_the_next_ticket_is_minted(
 
     assert (sales.states(first), sales.states(second)) == ({"confirmed"}, {"confirmed"})
     assert chain.royalty_of(sales.mint_of(first.tickets[0]).token_id) == (OTHER, 1_000)
+
+
+def test_the_chain_says_what_the_royalty_settings_of_resales_add_up_to(
+    sales: Sales, minter: Minter, chain: Chain, owner: psycopg.Connection, tenant: Tenant
+) -> None:
+    venue, event = tenant.venues[0].venue_id, UUID(int=9)
+    royalty(owner, tenant, venue, 600, sale="resale")
+    royalty(owner, tenant, venue, 900, sale="primary")
+    royalty(owner, tenant, venue, 400, sale="resale", event_id=event)
+
+    usual, special = sales.sell(), sales.sell(event_id=str(event))
+    until_confirmed(minter, chain)
+
+    assert chain.royalty_of(sales.mint_of(usual.tickets[0]).token_id) == (ROYALTY, 600)
+    assert chain.royalty_of(sales.mint_of(special.tickets[0]).token_id) == (ROYALTY, 400)
 
 
 def test_an_event_without_a_royalty_needs_no_transaction_for_it(

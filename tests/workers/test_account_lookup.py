@@ -129,7 +129,9 @@ def test_an_event_of_a_connected_account_makes_us_look_at_it(place: Market, book
     )
 
 
-@pytest.mark.parametrize("kind", ["payment_intent.canceled", "charge.dispute.created", "refund.failed", "payout.paid"])
+@pytest.mark.parametrize(
+    "kind", ["payment_intent.canceled", "charge.dispute.created", "refund.failed", "charge.updated"]
+)
 def test_an_event_of_a_connected_account_is_never_taken_for_a_payment_of_ours(
     place: Market, book_of: Ledgers, kind: str
 ) -> None:

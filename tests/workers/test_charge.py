@@ -1,13 +1,16 @@
 """charge: it works, it works twice, the world says no, the world says nothing, someone else was first."""
 
+from uuid import uuid4
+
 import psycopg
 import pytest
+from psycopg import sql
 
 from db.lifecycle import PaymentState
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
-from messages.verdicts import TryAgain, TryLater
+from messages.verdicts import GiveUp, TryAgain, TryLater
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger import balances
@@ -45,6 +48,29 @@ def test_a_second_delivery_changes_nothing(
 
     assert balances(owner) == before
     assert len(stripe_control.effects()) == 1
+
+
+def test_an_order_that_a_restored_book_has_forgotten_is_not_charged_again(
+    db: Database, owner: psycopg.Connection, gateway: Gateway, stripe_control: EmulatorControl
+) -> None:
+    tenant, order_id = factories.tenant(owner), str(uuid4())
+    first = factories.requested(db, tenant, order_id=order_id)
+    charge(ChargeRequested(tenant_id=tenant.tenant_id, payment_id=first.payment_id), db, gateway)
+    forget_every_order(owner)
+
+    again = factories.requested(db, tenant, order_id=order_id)
+    with pytest.raises(GiveUp, match="another body"):
+        charge(ChargeRequested(tenant_id=tenant.tenant_id, payment_id=again.payment_id), db, gateway)
+
+    assert again.payment_id != first.payment_id
+    assert len(stripe_control.effects()) == 1
+
+
+def forget_every_order(owner: psycopg.Connection) -> None:
+    """As a restore to an earlier moment leaves the book."""
+    for (table,) in owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall():
+        owner.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(sql.Identifier(table)))
+    owner.execute("TRUNCATE orders, calls CASCADE")
 
 
 def test_a_declined_card_fails_the_payment_and_books_nothing(

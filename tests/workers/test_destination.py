@@ -239,6 +239,32 @@ def test_a_refund_whose_answer_is_lost_is_booked_once_with_all_its_parts(place: 
     assert place.shares(payment)[payment.venue_id].gap.minor == 0
 
 
+def test_two_refunds_that_cross_leave_no_cent_behind_and_send_none(place: Market) -> None:
+    fund(place)
+    payment = place.sell(amount_minor=9_999)
+    place.work()
+    place.control.advance_clock(WEEK)
+    first, second = asked(place.db, payment, 3_333), asked(place.db, payment, 2_222)
+    place.control.add_fault("drop_after", path="/v1/refunds", max_firings=1)
+    with pytest.raises(TryAgain):  # made at Stripe, and its answer is lost
+        refund(message(first), place.db, place.gateway)
+
+    refund(message(second), place.db, place.gateway)  # its answer tells of both fee refunds
+    place.owner.execute("DELETE FROM outbox WHERE kind = 'refund'")
+    place.work()
+    waits = place.shares(payment)[payment.venue_id].waits_for
+    refund(message(first), place.db, place.gateway)
+    place.work()
+    place.give_back(payment)
+
+    assert waits == "refund"
+    assert (place.at_stripe(place.venue_account), place.at_stripe(place.artist_account)) == (0, 0)
+    ledger = place.ledger()
+    assert (ledger["venue_payable"], ledger["recipient_payable:artist"], ledger["platform_fees"]) == (0, 0, 0)
+    assert sorted(place.made("transfer")) == [1_000, 9_999]
+    assert place.states(payment) == {ShareState.SETTLED}
+
+
 def test_paying_a_refund_again_that_the_bank_sent_back_takes_nothing_of_the_venue_again(place: Market) -> None:
     fund(place)
     payment = place.sell(amount_minor=10_000)

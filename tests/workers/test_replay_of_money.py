@@ -75,6 +75,8 @@ def test_every_kind_of_message_is_judged_by_somebody() -> None:
         "webhook",
         "cancel_event",
         "ops_refund",
+        "mint",
+        "mint_retry",
     }
 
 

@@ -8,15 +8,16 @@ import orjson
 import psycopg
 import pytest
 
+from db import escrow_wishes
 from db.dead_letters import Sealed
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
 from messages.ids import ReversalId, ShareId, TransferId
-from messages.shares import AccountLookupRequested, ReversalRequested, ShareDue, TransferRequested
+from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalRequested, ShareDue, TransferRequested
 from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
-from tests.workers.sharing import Market, market
+from tests.workers.sharing import Market, euros, market
 from workers.judging import Opened, judge
 from workers.rules.replay import Judgement
 from workers.share import share
@@ -141,3 +142,25 @@ def test_what_nobody_knows_must_not_be_replayed_and_asking_about_an_account_may(
     unknown = ShareDue(tenant_id=tenant, payment_id=payment.payment_id, share_id=ShareId(nobody))
     assert judged(unknown).class_ == "must_not"
     assert judged(AccountLookupRequested(account_id=place.artist_account)).class_ == "safe"
+
+
+def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Market, judged: Judged) -> None:
+    place.owner.execute("UPDATE venues SET escrow_days = 3")
+    payment = place.sell(amount_minor=10_000)
+    with place.db.ops_transaction() as tx:
+        wish_id = escrow_wishes.ask(
+            tx,
+            payment.tenant_id,
+            payment.payment_id,
+            what="release",
+            amount=euros(9_450),
+            note="the show was moved",
+            waits=False,
+            by="ada",
+        )
+    wanted = OpsEscrowDue(tenant_id=payment.tenant_id, payment_id=payment.payment_id, wish_id=wish_id)
+
+    before = judged(wanted).class_
+    place.owner.execute("UPDATE escrow_wishes SET state = 'granted'")
+
+    assert (before, judged(wanted).class_) == ("safe", "already_done")

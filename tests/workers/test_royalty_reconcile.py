@@ -57,6 +57,19 @@ def ran(place: Market) -> tuple[str, int, int]:
     return row[0], row[1], row[2]
 
 
+def test_destination_charges_and_their_refunds_agree_and_open_no_case(place: Market, compare: Run) -> None:
+    place.owner.execute("UPDATE venues SET settlement_mode = 'destination'")
+    place.control.adjust_balance(100_000, "eur")
+    first = place.sell(amount_minor=10_000)
+    place.sell(amount_minor=3_333)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    place.give_back(first, 3_333)
+
+    assert compare() == []
+    assert ran(place) == ("done", 4 + 2, 0)
+
+
 def test_sales_refunds_losses_and_what_accounts_owe_agree_and_open_no_case(place: Market, compare: Run) -> None:
     first = place.sell(amount_minor=10_000)
     lost = place.sell(amount_minor=7_777)

@@ -8,10 +8,14 @@ from db.lifecycle import ShareState
 from db.session import Database
 from db.statements import Statement
 from deploy.local.stripe.control import EmulatorControl
+from messages.payments import ChargeRequested
 from messages.shares import StatementsDue
+from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
+from tests import factories
 from tests.workers.refunding import asked
 from tests.workers.sharing import Market, market, today
+from workers.charge import charge
 from workers.statements import statements
 
 
@@ -158,3 +162,23 @@ def test_a_payment_of_which_a_refund_is_open_is_left_out(place: Market) -> None:
     look(place)
 
     assert place.at_stripe(place.artist_account) == 1_000
+
+
+def test_what_a_destination_charge_sent_is_not_sent_again_and_what_it_lacked_is(place: Market) -> None:
+    place.owner.execute("UPDATE recipients SET settlement = CASE kind WHEN 'venue' THEN 'weekly' ELSE 'immediate' END")
+    place.owner.execute("UPDATE venues SET settlement_mode = 'destination'")
+    payment = factories.requested(place.db, place.tenant, amount_minor=10_000)
+    place.control.add_fault("drop_after", path="/v1/payment_intents", max_firings=1)
+    ask = {"tenant_id": str(payment.tenant_id), "payment_id": str(payment.payment_id)}
+    with pytest.raises(TryAgain):
+        charge(ChargeRequested.model_validate(ask), place.db, place.gateway)
+    place.owner.execute("UPDATE royalty_settings SET basis_points = 400")  # the intent kept 1000 of the venue
+    place.deliver("charge", ask)
+    place.work()
+    a_week_goes_by(place)
+
+    look(place)
+
+    assert place.at_stripe(place.venue_account) == 9_050
+    assert sorted(place.made("transfer")) == [400, 600, 10_000]
+    assert place.states(payment) == {ShareState.SETTLED}

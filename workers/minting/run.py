@@ -18,6 +18,7 @@ from db import mints, signers
 from db.session import Database
 from db.signers import Lease, LeaseLostError
 from messages.settings import SettingsError
+from outbox.heartbeat import beat
 from outbox.metrics import CHAIN_BALANCE, MINTS_HELD_UP, MINTS_WAITING
 from workers.gateways.chain import Chain
 from workers.gateways.node import ChainAwayError, Node, NodeRefusedError
@@ -67,6 +68,7 @@ class Minter:
     def run(self) -> None:
         """Work until asked to stop; troubles of the world are waited out."""
         while not self.stopping.is_set():
+            beat("minter")
             try:
                 self.tick()
             except DatabaseError as error:

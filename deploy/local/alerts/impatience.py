@@ -29,7 +29,7 @@ AGES = {
     "FleetWorkOld": ("> 300", "> 6"),
     "FleetWebhooksUnmatched": ("> 600", "> 6"),
     "FleetOldSnapshot": ("> 900", "> 6"),
-    "FleetLoopStands": ("> 60", "> 8"),
+    "FleetLoopStands": ("> 60", "> 20"),
 }
 
 

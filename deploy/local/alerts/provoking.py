@@ -263,7 +263,9 @@ def _make_hold_refunds_and_dispute(scene: Scene) -> None:
         "INSERT INTO refunds (tenant_id, payment_id, amount_minor, currency, reason, source, request_key, "
         "requested_by, stripe_refund_id, state, state_by) "
         "SELECT tenant_id, payment_id, 1, currency, 'outside', 'outside', 'alerts-proof', 'alerts-proof', "
-        "'re_alertsproof', 'pending', 'alerts-proof' FROM payments WHERE state = 'succeeded' LIMIT 1"
+        "'re_alertsproof', 'pending', 'alerts-proof' FROM payments p WHERE state = 'succeeded' "
+        "AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.payment_id) "
+        "AND NOT EXISTS (SELECT FROM disputes d WHERE d.payment_id = p.payment_id) LIMIT 1"
     )
     time.sleep(3)
 

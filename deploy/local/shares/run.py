@@ -29,7 +29,7 @@ from deploy.local.day.run import IMPATIENT
 from deploy.local.demo import sale
 from deploy.local.demo.sale import Publication
 from deploy.local.ownership import owner_of
-from deploy.local.shares import proof, story
+from deploy.local.shares import group_story, proof, story
 from deploy.local.shares.bank import ShareBank
 from deploy.local.shares.market import Market, open_market
 from deploy.local.shares.proof import Proof
@@ -69,6 +69,7 @@ WEBHOOKS_LOST = 0.1
 class Plan:
     sales: int
     resales: int
+    groups: int
     rate: float
     seed: int
     keep: bool
@@ -144,7 +145,8 @@ def _hold(plan: Plan, stack: Stack, console: Console) -> int:
     console.print(f"at Stripe: {happened}")
     word = "Every party has what is its own" if outcome.holds else "IT DOES NOT ADD UP"
     console.print(
-        f"{word}: {plan.sales} sales, {plan.resales} resales, seed {plan.seed}, {time.monotonic() - started:.0f} s"
+        f"{word}: {plan.sales} sales, {plan.resales} resales, {plan.groups} groups, seed {plan.seed}, "
+        f"{time.monotonic() - started:.0f} s"
     )
     return 0 if outcome.holds else 1
 
@@ -154,13 +156,14 @@ def _live(place: Place, plan: Plan) -> tuple[Outcome, dict[str, int]]:
     first = story.primary(sales=plan.sales, seed=plan.seed, run=run)
     again = story.resales(first, place.market, resales=plan.resales, seed=plan.seed, run=run)
     bank = ShareBank(place.control, place.gateway, place.market, plan.seed)
+    together = group_story.groups(first, count=plan.groups, seed=plan.seed, run=run)
     tickets = tickets_of([*first, *again])
     with ShareOrderService(place.broker_url, place.stack.order_log, place.control, plan.seed, tickets) as service:
         for effect, path, probability, details in FAULTS:
             place.control.add_fault(effect, method="POST", path=path, probability=probability, **details)
         place.control.add_fault("webhook_drop", probability=WEBHOOKS_LOST)
-        service.publish_now(story.schedule(place.market))
-        _sell(place, service, [*first, *again], plan.rate, halfway=bank.strike)
+        service.publish_now([*story.schedule(place.market), *together.opened])
+        _sell(place, service, [*first, *again, *together.paid], plan.rate, halfway=bank.strike)
         _phase(place, service, "accounts are emptied, and buyers want back what was paid on")
         bank.pay_out_accounts()
         service.publish_now(service.late_wishes())

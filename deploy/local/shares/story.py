@@ -42,7 +42,7 @@ def schedule(market: Market) -> list[Publication]:
                     "tenant_id": str(tenant.tenant_id),
                     "ends_at": (datetime.now(UTC) + timedelta(days=ESCROW[venue.name])).isoformat(),
                 }
-                told.append(_publication(EventScheduled.event_type, data, f"scheduled-{uuid4()}", {}))
+                told.append(publication(EventScheduled.event_type, data, f"scheduled-{uuid4()}", {}))
     return told
 
 
@@ -71,10 +71,10 @@ def _resale(chance: Random, sold: dict[str, Any], market: Market, key: str) -> P
         "seller": chance.choice(market.sellers).as_word(),
     }
     log = {"published": "order", "order_id": order_id}
-    return _publication(OrderResold.event_type, data, f"evt-{order_id}", log)
+    return publication(OrderResold.event_type, data, f"evt-{order_id}", log)
 
 
-def _publication(kind: str, data: dict[str, Any], event_id: str, log: dict[str, str]) -> Publication:
+def publication(kind: str, data: dict[str, Any], event_id: str, log: dict[str, str]) -> Publication:
     event = {
         "specversion": "1.0",
         "id": event_id,

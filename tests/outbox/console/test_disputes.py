@@ -43,7 +43,7 @@ def test_one_dispute_shows_its_money_its_draft_and_what_is_missing(as_: Any, sce
 
     page = as_("oda", "operator").get(f"/disputes/{dispute_id}").text
 
-    for piece in ("-42.00 EUR", "15.00 EUR", "event tickets at Great Hall", "minting is not built yet"):
+    for piece in ("-42.00 EUR", "15.00 EUR", "event tickets at Great Hall", "were used at the door is not known here"):
         assert piece in page
     assert as_("rita", "reader").get("/disputes/dp_other").status_code == 404
 

@@ -115,6 +115,7 @@ def test_the_whole_way_by_keyboard_alone(
 
     with browsing.page_of(browser, address) as page:
         page.goto("/login")
+        expect(page.locator("input[name=name]")).to_be_focused()
         page.keyboard.type("oda")
         page.keyboard.press("Tab")
         page.keyboard.type(browsing.PASSWORD)

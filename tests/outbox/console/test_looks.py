@@ -111,6 +111,8 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "cancelled-event": f"/refunds/events/{cancellation}",
         "shares": "/shares",
         "shares-of-payment": f"/shares/payments/{shared_out}",
+        "payouts": "/payouts",
+        "payout": f"/payouts/{paid_out(scene)}",
         "queues": "/queues",
         "budget": "/budget",
         "reconciliation": "/reconciliation",
@@ -146,6 +148,36 @@ def everybodys_part(scene: Scene) -> UUID:
         amount = Money(200_000, "eur")
         escrow_wishes.ask(tx, *held, what="release", amount=amount, note="the tour is paid ahead", by="oda", waits=True)
     return on_its_way(scene).payment_id
+
+
+def paid_out(scene: Scene) -> str:
+    """Payouts of an account in every state, one with contents; what lies in it."""
+    account = "acct_1SVbQ2LkdIwHu7ix"
+    scene.owner.execute("UPDATE recipients SET account_id = %s WHERE kind <> 'venue'", [account])
+    scene.owner.execute(
+        "INSERT INTO connected_balances (account_id, currency, available_minor, pending_minor) "
+        "VALUES (%s, 'eur', %s, %s)",
+        [account, 1_234_567, -8_900],
+    )
+    for number, status in enumerate(["in_transit", "paid", "failed", "canceled"]):
+        came_back = status in {"failed", "canceled"}
+        scene.owner.execute(
+            "INSERT INTO connected_payouts (payout_id, account_id, amount_minor, currency, automatic, status, "
+            "failure_code, contents_ready, created_at, arrives_at, paid_at, came_back_at, listed_at) "
+            "VALUES (%s, %s, 123456, 'eur', %s, %s, %s, true, now() - %s * interval '1 day', now(), "
+            "CASE WHEN %s THEN now() END, CASE WHEN %s THEN now() END, CASE WHEN %s THEN now() END)",
+            [f"po_1SVbQ2LkdIwHu7ixA9cX4f0{number}", account, status != "canceled", status,
+             "account_closed" if status == "failed" else None, number, status in {"paid", "failed"}, came_back,
+             status == "failed"],
+        )  # fmt: skip
+    failed = "po_1SVbQ2LkdIwHu7ixA9cX4f02"
+    for number, made_by in enumerate(["tr_3TQd0o2eZvKYlo2C0Ab1Cd2E", "trr_1TQd0o2eZvKYlo2CKq8Xa3ZZ", None]):
+        scene.owner.execute(
+            "INSERT INTO connected_payout_lines (payout_id, balance_transaction_id, type, made_by, net_minor, "
+            "currency, created_at) VALUES (%s, %s, %s, %s, %s, 'eur', now())",
+            [failed, f"txn_{number}", "payment_refund" if number == 1 else "payment", made_by, 41_152 * (number + 1)],
+        )
+    return failed
 
 
 def money_back(scene: Scene) -> UUID:

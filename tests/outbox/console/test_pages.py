@@ -28,6 +28,7 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room)
         "/payments",
         "/disputes",
         "/shares",
+        "/payouts",
         "/queues",
         "/budget",
         "/budget/live",

@@ -22,7 +22,7 @@ from tests.workers.ledger import events_told
 from tests.workers.refunding import asked, message, wish_to_cancel
 from tests.workers.sharing import market
 from workers.cancel import cancel
-from workers.charge import charge
+from workers.charge import charge, key_name
 from workers.refund import refund
 
 
@@ -62,7 +62,7 @@ def test_the_legs_of_its_journals_and_the_key_of_its_call_are_shown(
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     for leg in ("Dr stripe_balance 42.00 EUR", "Cr venue_payable 39.40 EUR", "Cr platform_fees 2.60 EUR"):
         assert leg in lines
-    for piece in ("42.00 EUR", "The Hall, A Promoter", f"payment_intent.create:{payment.payment_id}:g1"):
+    for piece in ("42.00 EUR", "The Hall, A Promoter", f"payment_intent.create:{key_name(payment)}:g1"):
         assert piece in shown
 
 

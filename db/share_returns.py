@@ -1,0 +1,76 @@
+"""What refunds and lost disputes take of shares, each once, and what a dispute that was won after all gives again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.types.json import Jsonb
+
+from db.session import Tx
+from messages.ids import ShareId
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What one refund or loss takes of one share."""
+
+    share_id: ShareId
+    returned: Money
+    borne: Money
+
+
+def take_back(tx: Tx, source_id: str, returns: Sequence[Return]) -> None:
+    """Write what a refund or a lost dispute takes of shares; their rows are locked.
+
+    Raises:
+        psycopg.errors.UniqueViolation: this source took its part already.
+        psycopg.errors.CheckViolation: a share has not got that much.
+    """
+    tx.execute(
+        """
+        WITH taken AS (
+            SELECT * FROM jsonb_to_recordset(%(returns)s) AS t (
+                share_id uuid, returned_minor bigint, borne_minor bigint, currency text)
+        ), written AS (
+            INSERT INTO share_returns (tenant_id, share_id, source_id, returned_minor, borne_minor, currency)
+            SELECT current_tenant(), share_id, %(source_id)s, returned_minor, borne_minor, currency FROM taken
+        )
+        UPDATE shares s
+        SET returned_minor = s.returned_minor + t.returned_minor, borne_minor = s.borne_minor + t.borne_minor
+        FROM taken t WHERE s.share_id = t.share_id
+        """,
+        {
+            "source_id": source_id,
+            "returns": Jsonb(
+                [
+                    {
+                        "share_id": str(one.share_id),
+                        "returned_minor": one.returned.minor,
+                        "borne_minor": one.borne.minor,
+                        "currency": one.returned.currency,
+                    }
+                    for one in returns
+                ]
+            ),
+        },
+    )
+
+
+def give_again(tx: Tx, source_id: str) -> list[Return]:
+    """Undo what a lost dispute took, once; returns what is given again."""
+    rows = tx.execute(
+        """
+        WITH undone AS (
+            UPDATE share_returns SET undone = true
+            WHERE source_id = %(source_id)s AND NOT undone
+            RETURNING share_id, returned_minor, borne_minor, currency
+        ), again AS (
+            UPDATE shares s
+            SET returned_minor = s.returned_minor - u.returned_minor, borne_minor = s.borne_minor - u.borne_minor
+            FROM undone u WHERE s.share_id = u.share_id
+        )
+        SELECT share_id, returned_minor, borne_minor, currency FROM undone ORDER BY share_id
+        """,
+        {"source_id": source_id},
+    ).fetchall()
+    return [Return(ShareId(row[0]), Money(row[1], row[3]), Money(row[2], row[3])) for row in rows]
