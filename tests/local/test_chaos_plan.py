@@ -5,6 +5,7 @@ from itertools import islice
 from deploy.local.chaos.at_processes import AFTERWARDS, ON_SALE, POINTS
 from deploy.local.chaos.cases import all_cases
 from deploy.local.chaos.plan import Plan
+from deploy.local.chaos.provoking import BY_THEMSELVES, PROVOKED
 
 MONEY_BACK = {"1d", "3b", "4b", "5b", "6c", "7b", "26", "32"}
 
@@ -29,3 +30,9 @@ def test_every_named_point_is_armed_by_some_case() -> None:
 
     assert {*ON_SALE, *AFTERWARDS} | elsewhere == {*POINTS}
     assert not {*ON_SALE} & {*AFTERWARDS}
+
+
+def test_whoever_is_to_die_after_a_sale_is_brought_to_that_point() -> None:
+    families = {point.partition(".")[0] for point in AFTERWARDS}
+
+    assert families == PROVOKED | BY_THEMSELVES

@@ -109,6 +109,8 @@ class Play:
         while time.monotonic() < deadline:
             with contextlib.suppress(*AWAY):
                 self._sweep_events()
+                if to_the_last:
+                    self._let_the_hour_pass()
                 asked_at = time.monotonic()
                 if moving := self.truth.moving():
                     time.sleep(POLL_SECONDS)
@@ -125,6 +127,13 @@ class Play:
         if time.monotonic() - self.swept > SWEEP_EVERY_SECONDS:
             self.swept = time.monotonic()
             self.truth.queue(EventSweepDue(due_at=datetime.now(UTC)))
+
+    def _let_the_hour_pass(self) -> None:
+        """A share whose transfer found too little balance (payouts empty it at any moment here) is due in an hour."""
+        self.truth.change(
+            "UPDATE outbox SET due_at = clock_timestamp() "
+            "WHERE kind = 'share' AND due_at > clock_timestamp() + interval '10 minutes'"
+        )
 
     def _last_look(self, sums: Sums, moving: str) -> tuple[Sums, str]:
         with contextlib.suppress(*AWAY):

@@ -9,7 +9,7 @@ from db import selling_rules
 from deploy.local.chaos.at_shares import take_back_paid
 from deploy.local.chaos.cases import Scene
 from messages.ids import TenantId
-from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
+from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
 from messages.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
 from outbox.cancelling_events import cancel_event
@@ -126,6 +126,16 @@ def _release_by_hand(scene: Scene) -> None:
             scene.note(f"shares were not released: {refusal}")
 
 
+def _pay_out_recipients(scene: Scene) -> None:
+    """Recipients are paid by Stripe to their bank; what each payout contained is asked for."""
+    accounts = scene.truth.rows(
+        "SELECT DISTINCT account_id FROM transfers WHERE state = 'paid' AND account_id IS NOT NULL ORDER BY 1 LIMIT 2"
+    )
+    for row in accounts:
+        scene.control.pay_out(row["account_id"])
+        scene.truth.queue(ConnectedPayoutsDue(due_at=datetime.now(UTC), account_id=row["account_id"]))
+
+
 def _compare_shares(scene: Scene) -> None:
     scene.truth.queue(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)))
 
@@ -148,10 +158,13 @@ def _settle_a_week(scene: Scene) -> None:
     scene.truth.queue(StatementsDue(due_at=datetime.now(UTC)))
 
 
+# What buyers, the back office and every sale with shares bring about all the time.
+BY_THEMSELVES = frozenset({"api", "refund", "share", "transfer"})
 _PROVOCATIONS: dict[str, Callable[[Scene], None]] = {
     "cancel": _cancel_held,
     "capture": _capture_held,
     "cancel_event": _cancel_an_event,
+    "connected_payouts": _pay_out_recipients,
     "dispute": _dispute,
     "dispute_answer": _answer_disputes,
     "early_warning": _warn,
@@ -164,3 +177,4 @@ _PROVOCATIONS: dict[str, Callable[[Scene], None]] = {
     "statements": _settle_a_week,
     "transfer_reversal": _take_shares_back,
 }
+PROVOKED = frozenset(_PROVOCATIONS)
