@@ -145,6 +145,7 @@ QUEUE_CLASSES: dict[str, str] = {
     "event_cancellations": "refunds",
     "webhooks": "webhooks",
     "lookups": "webhooks",
+    "groups": "background",
     "shares": "background",
     "transfers": "background",
     "disputes": "background",
