@@ -153,7 +153,6 @@ QUEUE_CLASSES: dict[str, str] = {
     "sweeps": "background",
     "reconciliation": "background",
     "mints": "background",
-    "groups": "background",
     "fleet.orders": "orders",
 }
 
