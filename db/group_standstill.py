@@ -81,3 +81,11 @@ def take_groups(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standi
             """,
             {"age": older_than_seconds, "limit": limit},
         ).fetchall()
+
+
+def count(tx: Tx, *, older_than_seconds: float) -> int:
+    """How many stand still, woken or not."""
+    query = "SELECT count(*) FROM (" + _STANDING + ") standing"
+    row = tx.execute(query, {"age": older_than_seconds}).fetchone()
+    assert row is not None, "an aggregate answers with one row"
+    return int(row[0])

@@ -39,13 +39,15 @@ class Mint:
     state: MintState
     state_reason: str | None
     tries: int
+    trace_id: str | None  # of the payment; None for what an older release queued
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", MintState(self.state))
 
 
 _COLUMNS: LiteralString = (
-    "m.tenant_id, m.ticket_id, m.payment_id, m.order_id, m.token_id, m.to_address, m.state, m.state_reason, m.tries"
+    "m.tenant_id, m.ticket_id, m.payment_id, m.order_id, m.token_id, m.to_address, m.state, m.state_reason, m.tries, "
+    "m.trace_id"
 )
 
 
@@ -54,7 +56,7 @@ _COLUMNS: LiteralString = (
 
 def request(
     tx: Tx, *, payment_id: PaymentId, order_id: OrderId, event_id: UUID, venue_id: VenueId, new: Sequence[NewMint],
-    by: str,
+    by: str, trace_id: str | None = None,
 ) -> int:  # fmt: skip
     """Queue a token for each ticket that has none; returns how many are new.
 
@@ -63,9 +65,9 @@ def request(
     return tx.execute(
         """
         INSERT INTO mints (
-            tenant_id, ticket_id, payment_id, order_id, event_id, venue_id, token_id, to_address, state_by)
+            tenant_id, ticket_id, payment_id, order_id, event_id, venue_id, token_id, to_address, state_by, trace_id)
         SELECT current_tenant(), n.ticket_id, %(payment_id)s, %(order_id)s, %(event_id)s, %(venue_id)s, n.token_id,
-               coalesce(n.wallet, s.custodial_wallet), %(by)s
+               coalesce(n.wallet, s.custodial_wallet), %(by)s, %(trace_id)s
         FROM jsonb_to_recordset(%(new)s) AS n (ticket_id uuid, token_id text, wallet text)
         LEFT JOIN mint_settings s ON s.venue_id = %(venue_id)s
         ORDER BY n.ticket_id
@@ -80,6 +82,7 @@ def request(
                 [{"ticket_id": str(each.ticket_id), "token_id": each.token_id, "wallet": each.wallet} for each in new]
             ),
             "by": by,
+            "trace_id": trace_id,
         },
     ).rowcount
 

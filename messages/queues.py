@@ -145,6 +145,7 @@ QUEUE_CLASSES: dict[str, str] = {
     "event_cancellations": "refunds",
     "webhooks": "webhooks",
     "lookups": "webhooks",
+    "groups": "background",
     "shares": "background",
     "transfers": "background",
     "disputes": "background",
@@ -152,7 +153,6 @@ QUEUE_CLASSES: dict[str, str] = {
     "sweeps": "background",
     "reconciliation": "background",
     "mints": "background",
-    "groups": "background",
     "fleet.orders": "orders",
 }
 

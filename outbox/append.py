@@ -5,6 +5,7 @@ holds the wire form, so that the relay only carries bytes. Our own messages trav
 services as CloudEvents 1.0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -49,7 +50,7 @@ def append_again(tx: Tx, message: Message, envelope: Envelope, not_before: datet
     table.insert(tx, [_as_row(message, envelope, not_before)])
 
 
-def append_traced(tx: Tx, messages: list[tuple[Message, str]]) -> None:
+def append_traced(tx: Tx, messages: Sequence[tuple[Message | Fact, str]]) -> None:
     """Queue a batch whose messages each belong to a trace of their own."""
     if messages:
         table.insert(tx, [_as_row(message, new_envelope(trace_id), None) for message, trace_id in messages])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import Metric
 
-from db import case_lists, gauges
+from db import case_lists, gauges, group_standstill, mints
 from db.cases import CaseType
 from db.gauges import Watched
 from db.session import Database
@@ -16,6 +16,8 @@ from outbox.collecting import Part
 from outbox.shown import shown
 
 LEDGER_SECONDS = 30  # the longest that adding up the whole ledger may take
+GROUP_PATIENCE_SECONDS = 1800.0  # by then the sweep has woken a group more than once
+MINT_STATES = ("queued", "submitted", "mined", "voiding", "failed")
 
 _OF_RISK = ("thing", "state", "currency")
 AT_RISK = shown("fleet_money_at_risk_minor", "Money whose way is not at its end, in minor units", *_OF_RISK)
@@ -24,6 +26,10 @@ OLDEST = shown("fleet_money_at_risk_oldest_seconds", "How long the oldest of the
 LETTERS = shown("fleet_dead_letters_open", "Open dead letters by cause and actor; alarm above zero", "cause", "actor")
 OLDEST_LETTER = shown("fleet_dead_letters_oldest_seconds", "Age of the oldest open dead letter")
 CASES = shown("fleet_cases_open", "Open reconciliation cases by type; alarm above zero", "type")
+MINTS_WAITING = shown("fleet_mints_waiting", "Mints by state that are not at an end", "state")
+GROUPS_STANDING = shown(
+    "fleet_groups_standing", "Groups that should have moved half an hour ago; the sweep wakes them; alarm above zero"
+)
 OUTBOX = shown("fleet_outbox_rows", "Rows of the outbox: due, waiting for their time, refused by the broker", "state")
 RETRIES = shown("fleet_outbox_retries", "Rows of the outbox that are a retry")
 UNMATCHED = shown("fleet_webhook_oldest_unmatched_seconds", "Age of the oldest webhook event without a payment")
@@ -58,7 +64,8 @@ def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
     def of(take: Callable[[Database], list[Metric]]) -> Part:
         return lambda: take(db)
 
-    return [*map(of, (_money, _letters, _cases, _watched, _snapshot)), Seldom(of(_ledger), ledger_seconds)]
+    often, seldom = (_money, _letters, _cases, _watched, _snapshot), (_ledger, _mints, _groups)
+    return [*map(of, often), *(Seldom(of(part), ledger_seconds) for part in seldom)]
 
 
 def _money(db: Database) -> list[Metric]:
@@ -87,6 +94,18 @@ def _cases(db: Database) -> list[Metric]:
     with db.system_transaction() as tx:
         counts = {count.type: count.open for count in case_lists.open_counts(tx)}
     return [CASES.family({(type_.value,): counts.get(type_, 0) for type_ in CaseType})]
+
+
+def _mints(db: Database) -> list[Metric]:
+    """Of the book, not of the minter: they wait as well while no minter can look."""
+    with db.system_transaction() as tx:
+        counts = mints.counts(tx)
+    return [MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES})]
+
+
+def _groups(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        return [GROUPS_STANDING.one(group_standstill.count(tx, older_than_seconds=GROUP_PATIENCE_SECONDS))]
 
 
 def _watched(db: Database) -> list[Metric]:

@@ -67,9 +67,6 @@ RECONCILED_LINES = Counter(
 )
 
 MINTS = Counter("fleet_mints", "Tickets by what became of their token: minted, failed or voided", ["outcome"])
-MINTS_WAITING = Gauge(
-    "fleet_mints_waiting", "Mints by state that are not at an end", ["state"], multiprocess_mode="mostrecent"
-)
 MINTS_HELD_UP = Gauge(
     "fleet_mints_held_up", "1 while nothing can be minted; `fleet mint list` says why", multiprocess_mode="mostrecent"
 )
@@ -78,16 +75,16 @@ CHAIN_REPLACED = Counter("fleet_chain_replaced", "Stuck transactions whose place
 CHAIN_REORGANISED = Counter("fleet_chain_reorganised", "Slots whose block was reorganised away, by state", ["state"])
 CHAIN_BALANCE = Gauge(
     "fleet_chain_signer_balance_gwei",
-    "What the signer of mints has left; alarm below CHAIN_LOW_BALANCE_GWEI",
+    "What the signer of mints has left; alarm below fleet_chain_low_balance_gwei",
+    multiprocess_mode="mostrecent",
+)
+CHAIN_LOW_BALANCE = Gauge(
+    "fleet_chain_low_balance_gwei",
+    "CHAIN_LOW_BALANCE_GWEI of a minter that has looked at its signer's balance; 0 elsewhere",
     multiprocess_mode="mostrecent",
 )
 GROUPS = Counter("fleet_groups", "Moves of groups that pay in shares, by the state they came to", ["state"])
 GROUP_SHARES = Counter("fleet_group_shares", "Moves of members of groups, by the state they came to", ["state"])
-GROUPS_STANDING = Gauge(
-    "fleet_groups_standing",
-    "Groups that should have moved and were woken by the sweep; alarm when it stays above zero",
-    multiprocess_mode="mostrecent",
-)
 FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
 
 

@@ -11,6 +11,7 @@ from db.lifecycle import PaymentState
 from db.mints import NewMint
 from db.payments import Payment
 from db.session import Database, Tx
+from messages import trace
 from messages.crash_points import crash_point
 from messages.mints import MintRequested, MintRetryRequested
 from messages.tokens import series_of, token_id_of
@@ -50,6 +51,7 @@ def _queue(tx: Tx, payment: Payment) -> int:
         venue_id=payment.venue_id,
         new=[NewMint(each.ticket_id, token_id_of(name, each.ticket_id), each.wallet) for each in tickets],
         by="mint",
+        trace_id=trace.current(),
     )
 
 

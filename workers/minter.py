@@ -21,6 +21,7 @@ from outbox.health import Health, HealthSettings, database_check, serve_health
 from outbox.heartbeat import beat
 from outbox.logs import configure_logs
 from outbox.stopping import stop_on_signals
+from outbox.tracing import start_tracing
 from workers.minting.settings import ChainSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def main() -> None:
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "minter")
+    start_tracing("minter")
     stopping = Event()
     stop_on_signals(stopping)
     db = Database(database, application="fleet-minter")

@@ -35,7 +35,6 @@ from messages.refunds import (
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
-from outbox.metrics import GROUPS_STANDING
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.keeping_cases import keep_cases
@@ -65,7 +64,8 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
             "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
         )
     _alarm_unmatched(waiting)
-    _alarm_groups(len(groups))
+    if groups:
+        logger.warning("woke {} groups that stood still", len(groups))
     with db.system_transaction() as tx:
         woken = pauses.wake(tx, waiting_as=Paused.__name__, within_seconds=LONGEST_WAIT_SECONDS)
     if woken:
@@ -135,12 +135,6 @@ def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
 
 def _for_event(found: StandingEvent) -> Message:
     return WebhookReceived(tenant_id=found.tenant_id, payment_id=found.payment_id, event_id=found.event_id)
-
-
-def _alarm_groups(standing: int) -> None:
-    GROUPS_STANDING.set(standing)
-    if standing:
-        logger.warning("woke {} groups that stood still", standing)
 
 
 def _alarm_unmatched(waiting: list[StandingEvent]) -> None:

@@ -117,6 +117,32 @@ MONEY = Board(
                 ),
             ),
         ),
+        (
+            "Tokens and groups",
+            (
+                Panel(
+                    "Mints that wait, and groups that stand",
+                    (
+                        Query("max by (state) (fleet_mints_waiting)", "{{state}}"),
+                        Query("max(fleet_mints_held_up)", "held up (1 = nothing can be minted)"),
+                        Query("max(fleet_groups_standing)", "groups that stand"),
+                    ),
+                ),
+                one(
+                    "Tokens by what became of them",
+                    "sum by (outcome) (rate(fleet_mints_total[5m]))",
+                    "{{outcome}}",
+                    unit="ops",
+                ),
+                Panel(
+                    "The signer's balance, in gwei",
+                    (
+                        Query("min(fleet_chain_signer_balance_gwei and fleet_chain_low_balance_gwei > 0)", "has"),
+                        Query("max(fleet_chain_low_balance_gwei)", "alarm below"),
+                    ),
+                ),
+            ),
+        ),
     ),
 )
 

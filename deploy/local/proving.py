@@ -201,8 +201,8 @@ class _Play:
         self.proof.started += 1
 
     def _take_away(self) -> None:
-        """The youngest; it finishes what it holds while the others go on."""
-        worker = self._workers.pop()
+        """The oldest, which surely has loaded by now; it finishes what it holds while the others go on."""
+        worker = self._workers.pop(0)
         row = self._owner.execute("SELECT count(*) FROM payments WHERE state = 'charging'").fetchone()
         worker.send_signal(signal.SIGTERM)
         self._leaving.append(worker)

@@ -2,7 +2,7 @@
 
 POST /webhooks/stripe   2xx only after the event and its drain message are committed; 400 for a bad signature
 GET  /health/live       this process runs
-GET  /health/ready      database, broker and cache, each named; 503 when one is away
+GET  /health/ready      as on HEALTH_PORT: 503 when the database is away; the broker is the relay's to wait for
 GET  /metrics           Prometheus
 ...                     the API: outbox/intake/api/
 
@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 
 import psycopg
-import redis
 from loguru import logger
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -27,7 +26,6 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from messages.cache import CacheSettings
 from messages.settings import SettingsError, load, stop_the_start
-from outbox import topology
 from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
@@ -53,8 +51,7 @@ class Door:
         self,
         db: Database,
         secrets: WebhookSettings,
-        broker: BrokerSettings,
-        cache: CacheSettings,
+        health: Health,
         api: Sequence[BaseRoute] = (),
     ) -> None:
         for outcome in REFUSALS:  # shown from the start: Prometheus sees no increase in what appears with its first
@@ -63,8 +60,7 @@ class Door:
         self._api = api
         self._secrets = secrets.stripe_webhook_secrets
         self._livemode = secrets.in_production
-        self._broker_url = broker.rabbitmq_url.get_secret_value()
-        self._cache_url = cache.client_url
+        self._health = health
 
     def app(self) -> Starlette:
         app = Starlette(
@@ -111,33 +107,13 @@ class Door:
     async def live(self, _request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
-    async def ready(self, _request: Request) -> Response:
-        checks = {
-            "database": await run_in_threadpool(self._database_is_reachable),
-            "broker": await run_in_threadpool(topology.is_reachable, self._broker_url),
-            "cache": await run_in_threadpool(self._cache_is_reachable),
-        }
-        ready = all(checks.values())
-        body = {"status": "ready" if ready else "not ready", **{name: _word(well) for name, well in checks.items()}}
-        return JSONResponse(body, status_code=200 if ready else 503)
+    async def ready(self, request: Request) -> Response:
+        status, told = await run_in_threadpool(self._health.answer, request.url.path)
+        return JSONResponse(told, status_code=status)
 
     async def metrics(self, _request: Request) -> Response:
         body, content_type = await run_in_threadpool(exposition)
         return Response(body, media_type=content_type)
-
-    def _database_is_reachable(self) -> bool:
-        try:
-            self._db.wait_until_reachable(seconds=2)
-        except (psycopg.Error, TimeoutError):
-            return False
-        return True
-
-    def _cache_is_reachable(self) -> bool:
-        try:
-            with redis.Redis.from_url(self._cache_url, socket_timeout=2, socket_connect_timeout=2) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
@@ -161,8 +137,10 @@ def _counted(outcome: str, response: Response) -> Response:
     return response
 
 
-def _word(well: bool) -> str:
-    return "up" if well else "down"
+def health_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> Health:
+    """Webhooks and orders are taken as long as the database is there: the relay waits for the broker, not we."""
+    checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
+    return Health("intake-http", checks, ("db",))
 
 
 def main() -> None:
@@ -170,18 +148,17 @@ def main() -> None:
         database, broker, cache, http, secrets, api_settings = load(
             DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings
         )
-        (health,) = load(HealthSettings)
+        (health_settings,) = load(HealthSettings)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(http.app_env, "intake-http")
     start_tracing("intake-http")
     db = Database(database, application="fleet-intake-http")
     api = Api(api_settings, database, cache)
-    door = Door(db, secrets, broker, cache, api.routes())
+    health = health_of(db, cache, broker)
+    door = Door(db, secrets, health, api.routes())
     _outlive_the_signals()
-    checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    # Webhooks and orders are taken as long as the database is there: the relay waits for the broker, not we.
-    serve_health(health, Health("intake-http", checks, ("db",)))
+    serve_health(health_settings, health)
     listen(door.app(), "intake-http", host=http.intake_http_host, port=http.intake_http_port)
     api.close()
     db.close()

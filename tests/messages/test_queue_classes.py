@@ -1,11 +1,16 @@
 """Every queue is worked by exactly one class of workers."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from messages.queue_classes import BACKGROUND, longest_run_seconds, queue_classes
 from messages.queues import QUEUE_CLASSES, ROUTES, class_of
 from messages.settings import SettingsError
 from workers.main import dramatiq_words
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_queue_is_in_exactly_one_class() -> None:
@@ -37,6 +42,15 @@ def test_a_worker_of_a_class_listens_to_its_queues_alone() -> None:
 def test_a_class_that_is_none_stops_the_start(words: list[str]) -> None:
     with pytest.raises(SettingsError, match="is none of charges, refunds, webhooks, background"):
         dramatiq_words(words)
+
+
+def test_pages_and_manifests_start_workers_by_a_class_that_there_is() -> None:
+    pages = [path for kind in ("md", "yaml") for path in (ROOT / "deploy").rglob(f"*.{kind}")]
+    texts = [path.read_text() for path in (ROOT / "README.md", ROOT / "Procfile", *pages)]
+    named = {name for text in texts for name in re.findall(r"--queue-class[ =,]+([a-z]+)", text)}
+
+    assert named == set(queue_classes())
+    assert not [text for text in texts if "--queues" in text]  # Dramatiq's own word knows no classes
 
 
 def test_the_longest_run_of_a_class_is_that_of_its_slowest_message() -> None:

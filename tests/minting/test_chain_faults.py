@@ -8,6 +8,7 @@ from itertools import pairwise
 import psycopg
 import pytest
 from loguru import logger
+from prometheus_client import Gauge
 
 from db.session import Database
 from deploy.local.chain import CHAIN_ID
@@ -23,6 +24,7 @@ from deploy.local.mints.faulty_node import (
     too_many_requests,
 )
 from messages.settings import SettingsError
+from outbox.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS_HELD_UP
 from tests.minting.conftest import (
     BUYER,
     CONFIRMATIONS,
@@ -306,16 +308,36 @@ def test_the_alarm_goes_off_before_the_signer_has_nothing_left_and_mints_wait_wh
     minter.tick()
     logger.remove(watching)
     assert lines == [f"the signer {signer} has only 1e+07 gwei left: fund it\n"]
+    assert shown(CHAIN_BALANCE) < shown(CHAIN_LOW_BALANCE) == 5e7  # FleetMinterLowOnFunds
 
     chain.rpc("anvil_setBalance", signer, hex(1))
     sold = sales.sell()
     minter.tick()
 
     assert books.waits() == [f"the signer {signer} has not enough funds"]
+    assert shown(MINTS_HELD_UP) == 1
     chain.rpc("anvil_setBalance", signer, hex(10**22))
     until_confirmed(minter, chain)
     confirm(minter, chain)
     assert (sales.states(sold), chain.tokens_of(BUYER), books.waits()) == ({"confirmed"}, 1, [])
+    assert shown(MINTS_HELD_UP) == 0
+
+
+def test_a_minter_that_lost_its_lease_does_not_go_on_saying_that_mints_are_held_up(
+    db: Database, chain: Chain, minter: Minter
+) -> None:
+    assert minter.tick() is not None
+    other = new_minter(db, chain_settings(chain.server))
+    MINTS_HELD_UP.set(1)
+
+    assert other.tick() is None
+
+    assert shown(MINTS_HELD_UP) == 0
+
+
+def shown(gauge: Gauge) -> float:
+    (metric,) = gauge.collect()
+    return metric.samples[0].value
 
 
 def test_the_node_of_another_chain_stops_the_start(db: Database, chain: Chain) -> None:

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.local.chain import Chain as Server
 from deploy.local.stack import CLONE
+from deploy.local.stripe.process import free_port
 from tests.conftest import Book
 from tests.faults.points import MINTER, points_of
 from tests.minting.conftest import BUYER, Books, Chain, Sales
@@ -79,6 +82,22 @@ def test_a_minter_that_is_asked_to_stop_gives_its_lease_back(chain: Chain, start
 
     assert process.wait(10) == 0
     assert books.owner.execute(holder).fetchone() is None
+
+
+def test_what_alarms_of_mints_is_on_the_minters_page_before_its_first_mint(chain: Chain, start: Start) -> None:
+    port = free_port()
+    start(**on_chain(chain.server), HEALTH_PORT=str(port))
+    page: list[str] = [""]
+
+    def looked() -> bool:
+        with suppress(httpx.TransportError):
+            page[0] = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        return "fleet_chain_low_balance_gwei 5e+07" in page[0]
+
+    _until(looked, chain)
+
+    assert 'fleet_mints_total{outcome="minted"} 0.0' in page[0]
+    assert "fleet_mints_held_up 0.0" in page[0]
 
 
 def test_without_a_chain_mints_wait_and_the_book_says_why(

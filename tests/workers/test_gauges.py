@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import dead_letters, gauges
+from db import dead_letters, gauges, group_standstill
 from db.dead_letters import DeadLetter
 from db.payments import Payment
 from db.session import Database
@@ -15,8 +15,10 @@ from db.tenants import Tenant
 from deploy.local.stack import Stack
 from outbox.gauges import parts
 from outbox.service_level import levels
+from stripe_client.gateway import Gateway
 from tests import factories
 from tests.conftest import Book
+from tests.workers.grouping import Party
 
 Values = dict[tuple[str, ...], float]
 
@@ -139,6 +141,24 @@ def test_a_refusal_of_stripe_is_no_answer_of_the_bank(
     assert [sample.value for metric in payments() for sample in metric.samples] == [0, 1]
 
 
-@pytest.mark.parametrize("name", ["fleet_cases_open", "fleet_outbox_rows", "fleet_dead_letters_oldest_seconds"])
+@pytest.mark.parametrize(
+    "name", ["fleet_cases_open", "fleet_outbox_rows", "fleet_dead_letters_oldest_seconds", "fleet_mints_waiting"]
+)
 def test_what_alarms_on_zero_shows_its_zero(db: Database, name: str) -> None:
     assert {value for key, value in picture(db).items() if key[0] == name} == {0}
+
+
+def test_a_group_that_should_have_moved_stands_until_it_does(
+    db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outbox.gauges.GROUP_PATIENCE_SECONDS", 0)
+    party = Party.opened(db, owner, gateway, tenant, 1000, 1000)
+    assert picture(db)["fleet_groups_standing",] == 0
+
+    party.let_deadline_pass()
+    with db.system_transaction() as tx:
+        group_standstill.take_groups(tx, older_than_seconds=0, limit=10)
+    assert picture(db)["fleet_groups_standing",] == 1  # woken is not moved
+
+    party.wake()
+    assert picture(db)["fleet_groups_standing",] == 0

@@ -23,7 +23,7 @@ from workers.gateways.chain import Sending
 from workers.gateways.node import NodeRefusedError
 from workers.gateways.transactions import sign
 from workers.minting.means import BY, ChangedMeanwhileError, Means, Waiting, gwei
-from workers.minting.telling import tell_failed, tell_minted
+from workers.minting.telling import spans, tell_failed, tell_minted
 from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
 
 # Far below EIP-7825's 16,777,216 gas for one transaction.
@@ -175,7 +175,8 @@ def _send(
             raise ChangedMeanwhileError(f"a ticket of {len(carried)} was refunded between look and claim")
         crash_point("minter.before_commit")
     crash_point("minter.after_commit")
-    offer(means, signed)
+    with spans(f"send {kind}", "client", carried):
+        offer(means, signed)
     logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
 
 

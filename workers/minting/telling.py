@@ -1,40 +1,54 @@
-"""What other services hear of a ticket's token, in the transaction that moves it."""
+"""What other services hear of a ticket's token, in the transaction that moves it and in the trace of its payment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from db import mints
 from db.mints import Mint
 from db.session import Tx
+from messages import trace
+from messages.base import Fact
 from messages.mints import TicketMinted, TicketMintFailed, TicketVoided
-from outbox.append import append
+from messages.trace import Place
+from outbox.append import append_traced
 from outbox.metrics import MINTS
 from workers.minting.means import Means
 
 
 def tell_minted(tx: Tx, means: Means, confirmed: Sequence[Mint]) -> None:
     """Once for each ticket, also when a deep reorganisation makes it confirm again."""
-    new = mints.first_told(tx, [mint.token_id for mint in confirmed])
+    first = mints.first_told(tx, [mint.token_id for mint in confirmed])
+    new = [mint for mint in confirmed if mint.token_id in first]
     where = {"chain_id": means.chain_id, "contract": means.contract}
-    append(
+    _tell(
         tx,
-        *(
-            TicketMinted.model_validate(_facts(mint) | where | {"owner": mint.to_address})
-            for mint in confirmed
-            if mint.token_id in new
-        ),
+        "confirm mint",
+        new,
+        lambda mint: TicketMinted.model_validate(_facts(mint) | where | {"owner": mint.to_address}),
     )
     MINTS.labels("minted").inc(len(new))
 
 
 def tell_failed(tx: Tx, failed: Sequence[Mint], reason: str) -> None:
-    append(tx, *(TicketMintFailed.model_validate(_facts(mint) | {"reason": reason}) for mint in failed))
+    _tell(tx, "fail mint", failed, lambda mint: TicketMintFailed.model_validate(_facts(mint) | {"reason": reason}))
     MINTS.labels("failed").inc(len(failed))
 
 
 def tell_voided(tx: Tx, means: Means, voided: Sequence[Mint]) -> None:
     where = {"chain_id": means.chain_id, "contract": means.contract}
-    append(tx, *(TicketVoided.model_validate(_facts(mint) | where) for mint in voided))
+    _tell(tx, "confirm void", voided, lambda mint: TicketVoided.model_validate(_facts(mint) | where))
     MINTS.labels("voided").inc(len(voided))
+
+
+def spans(name: str, kind: str, carried: Sequence[Mint]) -> AbstractContextManager[None]:
+    """A span in the trace of each payment whose tickets are carried."""
+    ids = dict.fromkeys(mint.trace_id for mint in carried if mint.trace_id is not None)
+    return trace.spans_of_batch(name, kind, [Place(each, None) for each in ids])
+
+
+def _tell(tx: Tx, name: str, moved: Sequence[Mint], fact_of: Callable[[Mint], Fact]) -> None:
+    with spans(name, "internal", moved):
+        append_traced(tx, [(fact_of(mint), mint.trace_id or trace.new()) for mint in moved])
 
 
 def _facts(mint: Mint) -> dict[str, object]:

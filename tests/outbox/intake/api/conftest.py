@@ -19,7 +19,7 @@ from deploy.local.stack import Stack
 from messages.cache import CacheSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
-from outbox.intake.http import Door
+from outbox.intake.http import Door, health_of
 from outbox.settings import BrokerSettings
 from stripe_client.webhooks import WebhookSettings
 from tests import factories, signing, tokens
@@ -79,8 +79,7 @@ def make_api(book: Book, stack: Stack, keys: Keys, valkey: redis.Redis) -> Itera
         door = Door(
             db=None,  # type: ignore[arg-type]  # webhooks have tests of their own
             secrets=WebhookSettings(app_env="test", stripe_webhook_secrets=(signing.SECRET,)),  # type: ignore[arg-type]
-            broker=BrokerSettings(app_env="test", rabbitmq_url=stack.rabbitmq.url),  # type: ignore[arg-type]
-            cache=cached,
+            health=health_of(None, cached, BrokerSettings(app_env="test", rabbitmq_url=stack.rabbitmq.url)),  # type: ignore[arg-type]
             api=made[-1].routes(),
         )
         return TestClient(door.app(), raise_server_exceptions=False)
