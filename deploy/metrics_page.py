@@ -66,7 +66,7 @@ def page() -> str:
         f"| `{one.name}` | {one.kind} | {' '.join(f'`{name}`' for name in one.labels)} | {one.says} | {one.where} |\n"
         for one in lines()
     ]
-    classes = [f"| `{queue}` | {queue_class} |\n" for queue, queue_class in QUEUE_CLASSES.items()]
+    classes = [f"| `{queue}` | {queue_class} |\n" for queue, queue_class in sorted(QUEUE_CLASSES.items())]
     tail = "".join(classes) + "| exchange `payments` | events |\n"
     return HEAD + "".join(rows) + "\n## Classes of queues (`queue_class`)\n\n| queue | class |\n| --- | --- |\n" + tail
 
