@@ -5,7 +5,6 @@ A venue's own share stays on venue_payable, where the charge put it; everybody e
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from db.ledger import Entry
 from db.session import Tx
@@ -84,14 +83,3 @@ def owed_by(tx: Tx, recipient_id: RecipientId, currency: str) -> Money:
     ).fetchone()
     assert row is not None, "an aggregate always returns a row"
     return Money(row[0], currency)
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientBalance:
-    """What a recipient is owed and owes, by the ledger, across tenants; an ops or a system transaction."""
-
-    tenant_id: UUID
-    recipient_id: UUID
-    currency: str
-    payable_minor: int
-    receivable_minor: int
