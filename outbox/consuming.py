@@ -19,6 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from outbox.heartbeat import beat
+from outbox.topology import connect
 
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
@@ -59,7 +60,7 @@ class Consumer:
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        connection = connect(pika.URLParameters(self.url))
         try:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self.prefetch)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from messages.queues import (
@@ -94,6 +95,18 @@ def problems_of_patience(held_seconds: float) -> list[str]:
     return problems
 
 
+def connect(parameters: pika.URLParameters) -> pika.BlockingConnection:
+    """A connection, or one family of errors: of a broker that is there and says nothing pika tells by another.
+
+    Raises:
+        pika.exceptions.AMQPConnectionError: the broker is away, or does not answer.
+    """
+    try:
+        return pika.BlockingConnection(parameters)
+    except AMQPConnectorException as error:
+        raise AMQPConnectionError(f"the broker does not answer: {type(error).__name__}") from error
+
+
 def declare(url: str) -> None:
     """Declare exchanges, queues and bindings; declaring what stands already changes nothing.
 
@@ -104,7 +117,7 @@ def declare(url: str) -> None:
         pika.exceptions.AMQPConnectionError: the broker is away.
         ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
     """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = connect(pika.URLParameters(url))
     try:
         for exchange in EXCHANGES:
             _checked(
@@ -191,7 +204,7 @@ def depths(url: str) -> dict[str, int]:
     Raises:
         pika.exceptions.AMQPConnectionError: the broker is away.
     """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = connect(pika.URLParameters(url))
     try:
         return {queue.name: _depth(connection, queue.name) for queue in queues()}
     finally:
@@ -215,7 +228,7 @@ def is_reachable(url: str) -> bool:
     parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 2
     parameters.connection_attempts = 1
     try:
-        pika.BlockingConnection(parameters).close()
-    except (AMQPConnectionError, OSError):
+        connect(parameters).close()
+    except (AMQPError, OSError):
         return False
     return True

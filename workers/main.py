@@ -27,6 +27,7 @@ from outbox.health import HealthSettings
 from outbox.logs import configure_logs
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.stopping import leave_while_starting
 from outbox.tracing import flush, start_tracing
 from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
@@ -196,6 +197,7 @@ def dramatiq_words(words: list[str]) -> list[str]:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         words = dramatiq_words(sys.argv[1:])
     except SettingsError as error:
