@@ -147,9 +147,8 @@ def require_address(url: str, schemes: Sequence[str]) -> str:
     try:
         _ = [urlsplit(f"//{host}").port for host in parts.netloc.rpartition("@")[2].split(",")]
     except ValueError:
-        raise ValueError(
-            "its port is no number; a password with / ? # or @ in it is written with %2F %3F %23 %40"
-        ) from None
+        said = "its port is no number; / ? # and @ in a password are written %2F %3F %23 and %40"
+        raise ValueError(said) from None
     return url
 
 
