@@ -11,12 +11,13 @@ from contextvars import ContextVar
 
 from psycopg import Connection, OperationalError, sql
 from psycopg import Error as PsycopgError
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from db.doorbell import Ringer
-from db.settings import NOTICE_SILENCE, DatabaseSettings
+from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 from messages.ids import TenantId
 from messages.phases import transaction_open
 
@@ -118,6 +119,9 @@ class Database:
             with transaction_open():
                 yield connection
             connection.commit()
+        except ReadOnlySqlTransaction as error:  # became a standby, past what the connection was told of it
+            connection.close()
+            raise OperationalError(f"the database is away: here it can only be read ({error})") from error
         except BaseException:
             if not connection.closed:
                 connection.rollback()
@@ -130,20 +134,23 @@ class Database:
     def _borrow(self, begin: sql.SQL | sql.Composed, patience_seconds: float | None) -> Tx:
         """A connection that is inside its transaction; BEGIN, role and tenant travel in one round trip.
 
-        After a restart of the server the pool still holds connections that are dead. Nothing of the caller's was sent
-        on them yet, so they are given back (the pool drops them) and the next one is tried.
+        After a restart of the server the pool still holds connections that are dead, and after a failover such that
+        lead to a server which is the primary no more: its rows are old, and it takes none. Nothing of the caller's was
+        sent on them yet, so they are given back (the pool drops them) and the next one is tried.
         """
         for _ in range(self._pool.max_size):
             connection = self._pool.getconn(patience_seconds)
             try:
                 connection.execute(begin)
+                if takes_writes(connection):
+                    return connection
+                connection.close()
             except OperationalError:
-                self._pool.putconn(connection)
+                pass
             except PsycopgError:  # a role that was not granted: no other connection would fare better
                 self._pool.putconn(connection)
                 raise
-            else:
-                return connection
+            self._pool.putconn(connection)
         raise OperationalError("the database is away: no connection of the pool could begin a transaction")
 
     def wait_until_reachable(self, *, seconds: float) -> None:
