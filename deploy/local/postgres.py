@@ -73,12 +73,12 @@ class Postgres(Server):
         return self.memory.secret(f"postgres_{role}")
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
         return self.directory / "data"
 
     def _prepare(self) -> None:
-        kill_orphans(self._data)
-        if not (self._data / "PG_VERSION").exists():
+        kill_orphans(self.data)
+        if not (self.data / "PG_VERSION").exists():
             self._create_cluster()
 
     def _create_cluster(self) -> None:
@@ -93,11 +93,11 @@ class Postgres(Server):
             shutil.chown(fresh, UNPRIVILEGED_USER)
         run_initdb(fresh, password)
         password.unlink()
-        fresh.rename(self._data)
+        fresh.rename(self.data)
 
     def _spawn(self, output: int) -> subprocess.Popen[bytes]:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        where = ["-D", str(self._data), "-p", str(self.port)]
+        where = ["-D", str(self.data), "-p", str(self.port)]
         command = [*unprivileged(), str(programs() / "postgres"), *where, *settings]
         return processes.spawn(command, self.stack_directory, output=output)
 
