@@ -19,6 +19,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from db.settings import takes_writes
 from deploy.local import processes
 from deploy.local.server import Server, ServerFailedError
 
@@ -111,6 +112,8 @@ class Postgres(Server):
     def _settle(self) -> None:
         """Roles, their passwords and the database; every step is harmless a second time."""
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
+            if not takes_writes(connection):  # a standby, or restored and not opened yet: all of it is there
+                return
             connection.execute(ROLES.read_bytes())
             if database_exists(connection, DATABASE):
                 return

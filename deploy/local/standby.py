@@ -32,15 +32,12 @@ class Standby(Postgres):
     def _create_cluster(self) -> None:
         script("standby.sh", self.data, self.name, primary=self._primary)
 
-    def _settle(self) -> None:
-        """Nothing: a standby is read-only, and everything comes from its primary."""
-
 
 def make_synchronous(primary: Postgres, *names: str) -> None:
     """From now on no commit returns before a standby of one of these names has it; without any, none is waited for."""
     with psycopg.connect(primary.superuser_url("postgres"), autocommit=True) as superuser:
         quoted = ", ".join(f'"{name}"' for name in names)
-        superuser.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{quoted}'")  # type: ignore[call-overload]
+        superuser.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{quoted}'")
         superuser.execute("SELECT pg_reload_conf()")
 
 
