@@ -17,6 +17,7 @@ from deploy.broker_users import broker_users
 from deploy.compose_secrets import Drawer
 from messages.queue_classes import longest_run_seconds, queue_classes
 from tests.conftest import ROOT
+from tests.deploy.scraping import scrape_jobs
 
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
 OURS = "payment-fleet"
@@ -139,3 +140,30 @@ def test_the_verifiers_made_without_a_server_open_the_door_of_a_real_one(tmp_pat
 
     with psycopg.connect(url.replace("@postgres:5432", f"@127.0.0.1:{stack.postgres.port}")) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("fleet_relay",)
+
+
+def test_prometheus_looks_every_replica_of_every_process_up_by_its_name(compose: dict[str, Any]) -> None:
+    """A fixed target of a service with two replicas is answered by another one at each scrape."""
+    jobs = scrape_jobs("prometheus.yaml")
+    processes = [name for name in ours(compose) if name != "migrations"]
+
+    assert set(jobs) == set(processes)
+    for name, job in jobs.items():
+        assert set(job) == {"job_name", "dns_sd_configs"}, name
+        (lookup,) = job["dns_sd_configs"]
+        port = int(compose["services"][name]["environment"]["HEALTH_PORT"])
+        assert (lookup["names"], lookup["type"], lookup["port"]) == ([name], "A", port), name
+        shared = compose["services"][name]["networks"].keys() & compose["services"]["prometheus"]["networks"].keys()
+        assert shared == {"inside"}, name
+
+
+def test_everybody_may_read_what_is_mounted_into_it(compose: dict[str, Any]) -> None:
+    """A bind mount shows the file as it lies on the host, to a user that does not own it."""
+    mounts = [mount for each in compose["services"].values() for mount in each.get("volumes", [])]
+    sources = [Path(mount["source"]) for mount in mounts if mount["type"] == "bind"]
+    sources += [Path(config["file"]) for config in compose["configs"].values()]
+
+    assert len(sources) >= 6
+    for source in sources:
+        for path in [source, *source.rglob("*")]:
+            assert path.stat().st_mode & 0o004, path
