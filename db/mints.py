@@ -7,6 +7,7 @@ payments, a move names the states it leaves, and what it returns are the rows th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -39,7 +40,9 @@ class Mint:
     state: MintState
     state_reason: str | None
     tries: int
+    state_since: datetime
     trace_id: str | None  # of the payment; None for what an older release queued
+    span_id: str | None  # in which the token was asked for, where spans are recorded
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", MintState(self.state))
@@ -47,7 +50,7 @@ class Mint:
 
 _COLUMNS: LiteralString = (
     "m.tenant_id, m.ticket_id, m.payment_id, m.order_id, m.token_id, m.to_address, m.state, m.state_reason, m.tries, "
-    "m.trace_id"
+    "m.state_since, m.trace_id, m.span_id"
 )
 
 
@@ -56,7 +59,7 @@ _COLUMNS: LiteralString = (
 
 def request(
     tx: Tx, *, payment_id: PaymentId, order_id: OrderId, event_id: UUID, venue_id: VenueId, new: Sequence[NewMint],
-    by: str, trace_id: str | None = None,
+    by: str, trace_id: str | None = None, span_id: str | None = None,
 ) -> int:  # fmt: skip
     """Queue a token for each ticket that has none; returns how many are new.
 
@@ -65,9 +68,11 @@ def request(
     return tx.execute(
         """
         INSERT INTO mints (
-            tenant_id, ticket_id, payment_id, order_id, event_id, venue_id, token_id, to_address, state_by, trace_id)
+            tenant_id, ticket_id, payment_id, order_id, event_id, venue_id, token_id, to_address, state_by, trace_id,
+            span_id)
         SELECT current_tenant(), n.ticket_id, %(payment_id)s, %(order_id)s, %(event_id)s, %(venue_id)s, n.token_id,
-               coalesce(n.wallet, s.custodial_wallet), %(by)s, %(trace_id)s
+               coalesce(n.wallet, s.custodial_wallet), %(by)s, %(trace_id)s,
+               %(span_id)s
         FROM jsonb_to_recordset(%(new)s) AS n (ticket_id uuid, token_id text, wallet text)
         LEFT JOIN mint_settings s ON s.venue_id = %(venue_id)s
         ORDER BY n.ticket_id
@@ -83,6 +88,7 @@ def request(
             ),
             "by": by,
             "trace_id": trace_id,
+            "span_id": span_id,
         },
     ).rowcount
 

@@ -15,6 +15,7 @@ from db import dead_letters
 from db.dead_letters import DeadLetter
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages import trace
 from messages.crash_points import crash_point
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
 from messages.redaction import redact_text
@@ -77,8 +78,16 @@ def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
         payment_id=_uuid(payload, "payment_id"),
         error_class=why,
         trace_id=_word(options.get("trace_id")),
-        headers={"x-death": _told(death), **{name: _counter(options[name]) for name in _COUNTERS & options.keys()}},
+        headers=_headers(death, options),
     )
+
+
+def _headers(death: dict[str, Any], options: dict[str, Any]) -> dict[str, object]:
+    """How it died, how often it was tried, and what appended it: a replay goes on from there."""
+    told: dict[str, object] = {"x-death": _told(death)}
+    told |= {name: _counter(options[name]) for name in _COUNTERS & options.keys()}
+    span_id = str(options.get("span_id"))
+    return told | ({"span_id": span_id} if trace.is_span_id(span_id) else {})
 
 
 def _cause(queue: str, why: str, message: dict[str, Any] | None) -> tuple[str, str]:

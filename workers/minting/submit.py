@@ -17,13 +17,15 @@ from db.series import Royalty, Series
 from db.signers import Lease
 from db.slots import Call, Signed
 from messages.crash_points import crash_point
+from messages.trace import Span
 from outbox.metrics import CHAIN_TRANSACTIONS
 from workers.gateways import contract
 from workers.gateways.chain import Sending
 from workers.gateways.node import NodeRefusedError
 from workers.gateways.transactions import sign
 from workers.minting.means import BY, ChangedMeanwhileError, Means, Waiting, gwei
-from workers.minting.telling import spans, tell_failed, tell_minted
+from workers.minting.spans import record_waits, spans
+from workers.minting.telling import tell_failed, tell_minted
 from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
 
 # Far below EIP-7825's 16,777,216 gas for one transaction.
@@ -164,6 +166,20 @@ def _send(
     """Price it, sign it, claim it, and send it."""
     fees = _price(means, means.market(), gas, len(carried))
     call = Call(kind, means.contract, data, gas)
+    with spans(f"send {kind}", carried, kind="client") as span:
+        nonce, signed = _claim(means, lease, call, fees, carried, begin)
+        if kind == "mint":
+            record_waits("wait for the minter", carried)
+        span.note(nonce=nonce, transaction=signed.tx_hash)
+        crash_point("minter.after_commit")
+        note(span, offer(means, signed))
+    logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
+
+
+def _claim(
+    means: Means, lease: Lease, call: Call, fees: Fees, carried: Sequence[Mint], begin: Callable[..., int] | None
+) -> tuple[int, Signed]:
+    """Sign it with the next nonce, and write both down with what is carried: from here on it will be sent."""
     on_chain = means.chain.nonce(means.signer.address)
     with means.db.system_transaction() as tx:
         nonce = max(on_chain, signers.next_nonce(tx, lease))
@@ -174,10 +190,7 @@ def _send(
         if begin is not None and begin(tx, carried, slot_id, by=BY) != len(carried):
             raise ChangedMeanwhileError(f"a ticket of {len(carried)} was refunded between look and claim")
         crash_point("minter.before_commit")
-    crash_point("minter.after_commit")
-    with spans(f"send {kind}", "client", carried):
-        offer(means, signed)
-    logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
+    return nonce, signed
 
 
 def _price(means: Means, market: Market, gas: int, tickets: int) -> Fees:
@@ -188,6 +201,13 @@ def _price(means: Means, market: Market, gas: int, tickets: int) -> Fees:
         cost = gas * market.price_wei // tickets
         raise Waiting(f"price: a mint costs {gwei(cost)}, above {gwei(means.settings.mint_cost_wei)}")
     return fees
+
+
+def note(span: Span, said: Sending) -> None:
+    """What the node said, into the span of the sending."""
+    span.note(said=said.value)
+    if said in {Sending.UNDERPRICED, Sending.NO_FUNDS, Sending.REFUSED}:
+        span.fail(said.value)
 
 
 def offer(means: Means, signed: Signed) -> Sending:
