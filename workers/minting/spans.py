@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
-from db import mints
+from db import mint_moves
 from db.mints import Mint
 from db.slots import Slot
 from messages import trace
@@ -29,7 +29,7 @@ def spans_of(means: Means, slot: Slot, name: str, *, kind: str = "internal") -> 
     if not trace.is_recording():
         return trace.spans_of_batch(name, kind, [])
     with means.db.system_transaction() as tx:
-        return spans(name, mints.of_slot(tx, slot.slot_id), kind=kind)
+        return spans(name, mint_moves.of_slot(tx, slot.slot_id), kind=kind)
 
 
 def record_waits(name: str, carried: Sequence[Mint]) -> None:

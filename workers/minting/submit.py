@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from loguru import logger
 
-from db import mints, series, signers, slots
+from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
 from db.mints import Mint
 from db.series import Royalty, Series
@@ -43,9 +43,9 @@ def submit(means: Means, lease: Lease) -> bool:
     """
     with means.db.system_transaction() as tx:
         series.renew_wishes(tx)
-        mints.adopt_wallets(tx)
+        mint_moves.adopt_wallets(tx)
         unset = series.to_look_at(tx, limit=SERIES_AT_ONCE)
-        to_void = mints.to_void(tx, limit=means.settings.chain_batch)
+        to_void = mint_moves.to_void(tx, limit=means.settings.chain_batch)
         room = means.settings.chain_in_flight - slots.count_open(tx, lease)
     for each in unset if room > 0 else []:
         room -= _set_royalty(means, lease, each)
@@ -53,7 +53,7 @@ def submit(means: Means, lease: Lease) -> bool:
         _void(means, lease, to_void)
         room -= 1
     with means.db.system_transaction() as tx:
-        queued = mints.ready(tx, limit=means.settings.chain_batch)
+        queued = mint_moves.ready(tx, limit=means.settings.chain_batch)
     if not queued or room <= 0:
         return False
     return _mint(means, lease, queued) and room > 1
@@ -80,7 +80,7 @@ def _same(one: Royalty, other: Royalty) -> bool:
 def _void(means: Means, lease: Lease, wanted: Sequence[Mint]) -> None:
     data = contract.void_batch([mint.token_id for mint in wanted])
     gas = _estimate(means, data)
-    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mints.begin_voiding)
+    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mint_moves.begin_voiding)
 
 
 def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
@@ -98,7 +98,7 @@ def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
         return False
     if gas > MOST_GAS and len(missing) > 1:
         return _mint(means, lease, missing[: len(missing) // 2])
-    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mints.begin)
+    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mint_moves.begin)
     return True
 
 
@@ -116,11 +116,11 @@ def _adopt(means: Means, found: Sequence[Mint]) -> None:
             continue
         with means.db.system_transaction() as tx:
             if owner == mint.to_address:
-                tell_minted(tx, means, mints.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found"))
+                tell_minted(tx, means, mint_moves.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found"))
                 logger.warning("ticket {} was found on the chain and is not minted again", mint.ticket_id)
             else:
                 reason = f"its token exists already and belongs to {owner}"
-                tell_failed(tx, mints.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+                tell_failed(tx, mint_moves.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
 
 
 class _WouldRevertError(Exception):
@@ -149,7 +149,7 @@ def _find_the_bad_one(means: Means, carried: Sequence[Mint], why: str) -> None:
         else:
             continue
         with means.db.system_transaction() as tx:
-            tell_failed(tx, mints.spend_try(tx, mint, reason=why, by=BY), why)
+            tell_failed(tx, mint_moves.spend_try(tx, mint, reason=why, by=BY), why)
         logger.error("ticket {} cannot be minted: {}", mint.ticket_id, why)
 
 

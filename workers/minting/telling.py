@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from db import mints
+from db import mint_moves
 from db.mints import Mint
 from db.session import Tx
 from messages import trace
@@ -17,7 +17,7 @@ from workers.minting.spans import spans
 
 def tell_minted(tx: Tx, means: Means, confirmed: Sequence[Mint], *, mined: datetime | None = None) -> None:
     """Once for each ticket, also when a deep reorganisation makes it confirm again."""
-    first = mints.first_told(tx, [mint.token_id for mint in confirmed])
+    first = mint_moves.first_told(tx, [mint.token_id for mint in confirmed])
     new = [mint for mint in confirmed if mint.token_id in first]
     where = {"chain_id": means.chain_id, "contract": means.contract}
     _tell(

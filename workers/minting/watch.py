@@ -12,7 +12,7 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import mints, series, signers, slots
+from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
 from db.mints import Mint
 from db.series import Series
@@ -98,11 +98,11 @@ def _reopen_what_was_reorganised(means: Means, unsettled: Sequence[Slot]) -> boo
         ):
             span.fail("reorganised")
             if slots.reopen(tx, slot.slot_id):
-                carried = [mint.token_id for mint in mints.of_slot(tx, slot.slot_id)]
+                carried = [mint.token_id for mint in mint_moves.of_slot(tx, slot.slot_id)]
                 if slot.kind == "void":
-                    mints.move(tx, carried, MintState.VOIDING, by=BY, reason="reorganised")
+                    mint_moves.move(tx, carried, MintState.VOIDING, by=BY, reason="reorganised")
                 else:
-                    mints.move(tx, carried, MintState.SUBMITTED, by=BY, reason="reorganised")
+                    mint_moves.move(tx, carried, MintState.SUBMITTED, by=BY, reason="reorganised")
         CHAIN_REORGANISED.labels(slot.state).inc()
         deep = slot.state == "final"
         (logger.error if deep else logger.warning)("block {} was reorganised away", slot.block_number)
@@ -140,14 +140,14 @@ def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
         span.note(block=receipt.block_number)
         if not receipt.succeeded:
             span.fail("reverted")
-            failed = mints.come_back(tx, slot.slot_id, reason="reverted on the chain", spent_a_try=True, by=BY)
+            failed = mint_moves.come_back(tx, slot.slot_id, reason="reverted on the chain", spent_a_try=True, by=BY)
             tell_failed(tx, failed, "its transactions revert on the chain")
         elif slot.kind == "mint":
             right = [mint.token_id for mint in carried if existing.get(mint.token_id) == mint.to_address]
-            mints.move(tx, right, MintState.MINED, by=BY)
+            mint_moves.move(tx, right, MintState.MINED, by=BY)
             for mint in [mint for mint in carried if mint.token_id not in right]:
                 reason = f"its token belongs to {existing.get(mint.token_id) or 'nobody'}"
-                tell_failed(tx, mints.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+                tell_failed(tx, mint_moves.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
         for wanted, on_chain in royalty:
             series.note_read(tx, wanted.series, on_chain)
         crash_point("minter.before_inclusion")
@@ -157,7 +157,7 @@ def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
 
 def _of_slot(means: Means, slot: Slot) -> list[Mint]:
     with means.db.system_transaction() as tx:
-        return mints.of_slot(tx, slot.slot_id)
+        return mint_moves.of_slot(tx, slot.slot_id)
 
 
 def _existing(means: Means, slot: Slot, receipt: Receipt, carried: Sequence[Mint]) -> dict[str, str | None]:
@@ -193,7 +193,7 @@ def _give_up(means: Means, slot: Slot) -> None:
     ):
         span.fail("nonce used elsewhere")
         if slots.mark_lost(tx, slot.slot_id):
-            mints.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
+            mint_moves.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
     logger.error("nonce {} was used by a transaction that is not ours: who else has the key?", slot.nonce)
 
 
@@ -213,9 +213,9 @@ def _finish(means: Means, slot: Slot) -> None:
             tokens = [mint.token_id for mint in carried]
             if slot.kind == "mint":
                 mined = max((mint.state_since for mint in carried), default=None)
-                tell_minted(tx, means, mints.move(tx, tokens, MintState.CONFIRMED, by=BY), mined=mined)
+                tell_minted(tx, means, mint_moves.move(tx, tokens, MintState.CONFIRMED, by=BY), mined=mined)
             elif slot.kind == "void":
-                tell_voided(tx, means, mints.move(tx, tokens, MintState.VOIDED, by=BY))
+                tell_voided(tx, means, mint_moves.move(tx, tokens, MintState.VOIDED, by=BY))
         crash_point("minter.before_final")
 
 
