@@ -167,12 +167,9 @@ class Scene:
     def wait_for_delivery(self, alerts: set[str], meanwhile: Callable[[], Any] = lambda: None) -> dict[str, str]:
         """Where each was told of, or by what it is silenced, as soon as that is known of all, or the time is up."""
         deadline = time.monotonic() + DELIVERED_SECONDS
-        while time.monotonic() < deadline:
-            found = self.alertmanager.whereabouts()
-            if alerts <= found.keys():
-                break
+        while not alerts <= self.alertmanager.whereabouts().keys() and time.monotonic() < deadline:
             meanwhile()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(2 * LOOK_SECONDS)  # what is provoked goes on, and need not be more
         return {alert: where for alert, where in self.alertmanager.whereabouts().items() if alert in alerts}
 
     def wait_until_quiet(

@@ -64,9 +64,9 @@ def _account_is_empty(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _held_for_months(scene: Scene) -> Iterator[None]:
-    """Nobody says when the event ends, and Stripe's limit comes near."""
+    """Nobody says when the event ends, and Stripe's limit comes near (ninety days; for dollars it would be years)."""
     scene.order_at(HELD_SALE, 1)
-    held = "SELECT payment_id FROM shares s WHERE state = 'held' ORDER BY state_since DESC LIMIT 1"
+    held = "SELECT payment_id FROM shares WHERE state = 'held' AND currency = 'eur' ORDER BY state_since DESC LIMIT 1"
     payment_id = scene.wait_one(held)
     moved = "UPDATE distributions SET frozen_at = frozen_at {} interval '80 days' WHERE payment_id = '{}'"
     scene.past_the_guards(moved.format("-", payment_id))
