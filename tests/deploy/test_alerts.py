@@ -83,8 +83,13 @@ def test_an_alert_says_how_bad_it_is_and_leads_to_its_place_in_a_runbook(alert: 
     assert (RUNBOOKS / page).is_file()
 
 
-def test_links_to_runbooks_lead_to_an_address_that_is_no_part_of_an_alert() -> None:
-    config = read("prometheus.yaml")
+def configurations_of_prometheus() -> list[str]:
+    return sorted(path.name for path in FOLDER.glob("*.yaml") if "alerting" in (read(path.name) or {}))
+
+
+@pytest.mark.parametrize("name", configurations_of_prometheus())
+def test_links_to_runbooks_lead_to_an_address_that_is_no_part_of_an_alert(name: str) -> None:
+    config = read(name)
 
     assert config["global"]["external_labels"]["runbooks"].startswith("https://")
     assert {"action": "labeldrop", "regex": "runbooks"} in config["alerting"]["alert_relabel_configs"]
