@@ -147,6 +147,7 @@ def _provoke(scene: Scene, provocation: Provocation, result: Result, console: Co
     result.messages.update(told.by for told in scene.alertmanager.receiver.told)
     _tell(scene, result, provocation, before, missing, console)
     scene.fleet.heal()
+    scene.control.clear_faults()  # of a provocation that broke off
 
 
 def _tell(

@@ -1,5 +1,5 @@
 """What is done to the fleet so that each alert has its reason. Most reasons are real: a server that is killed, a Stripe
-that fails, a key that is refused. Where only days would bring it, the owner of the schema moves a time; it says so.
+that fails, a key that is refused. Where only days would bring it, a time is moved in the database; it says so.
 """
 
 from deploy.local.alerts.provoking import money, servers, shares, stripe, tokens, webhooks

@@ -17,8 +17,8 @@ from outbox.refunding import request_refund
 class Provocation:
     """`what` happens while the block of `how` is open; `keep` is done again and again meanwhile.
 
-    `moved_time`: the owner of the schema moves a time that would take days to come. `stays`: what was done cannot be
-    undone, and its alerts go on firing.
+    `moved_time`: a time that would take days to come is moved in the database. `stays`: what was done cannot be undone,
+    and its alerts go on firing.
     """
 
     what: str

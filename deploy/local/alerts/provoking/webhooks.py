@@ -54,8 +54,12 @@ def _foreign_event(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _sweep_behind(scene: Scene) -> Iterator[None]:
+    """Stripe lists no events, else the next sweep would catch up at once; and two hours have passed so."""
+    rule = scene.control.add_fault("error", path="/v1/events*", status=503, stored=False)
+    time.sleep(2)  # a sweep that was under way comes to its end
     scene.owner("UPDATE event_sweep SET swept_until = swept_until - interval '2 hours'")
     yield
+    scene.control.clear_faults(rule)
     scene.owner("UPDATE event_sweep SET swept_until = clock_timestamp() - interval '1 minute'")
 
 
@@ -70,7 +74,7 @@ PROVOCATIONS = (
     ),
     Provocation("a payment at Stripe that is none of ours", frozenset({"FleetWebhooksUnmatched"}), _foreign_event),
     Provocation(
-        "the event sweep's cursor is set back two hours",
+        "Stripe lists no events for two hours",
         frozenset({"FleetEventSweepBehind"}),
         _sweep_behind,
         moved_time=True,
