@@ -18,6 +18,7 @@ from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from outbox.addresses import nodes
 from outbox.heartbeat import beat
 
 # How soon one who is asked to stop looks up from an empty queue.
@@ -59,7 +60,7 @@ class Consumer:
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        connection = pika.BlockingConnection(nodes(self.url))
         try:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self.prefetch)
