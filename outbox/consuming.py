@@ -19,6 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from messages.cache import OptionalCacheSettings
+from outbox.addresses import nodes
 from outbox.heartbeat import beat
 from outbox.load import Load, keep_telling
 
@@ -75,7 +76,7 @@ class Consumer:
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        connection = pika.BlockingConnection(nodes(self.url))
         try:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self.prefetch)

@@ -30,6 +30,7 @@ from messages.queues import (
     ROUTES,
 )
 from messages.settings import EX_CONFIG
+from outbox.addresses import nodes
 
 EX_UNAVAILABLE = 69  # sysexits.h
 ACCESS_REFUSED = 403  # AMQP 0-9-1
@@ -104,7 +105,7 @@ def declare(url: str) -> None:
         pika.exceptions.AMQPConnectionError: the broker is away.
         ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
     """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = pika.BlockingConnection(nodes(url))
     try:
         for exchange in EXCHANGES:
             _checked(
@@ -191,7 +192,7 @@ def depths(url: str) -> dict[str, int]:
     Raises:
         pika.exceptions.AMQPConnectionError: the broker is away.
     """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = pika.BlockingConnection(nodes(url))
     try:
         return {queue.name: _depth(connection, queue.name) for queue in queues()}
     finally:
@@ -210,10 +211,11 @@ def _depth(connection: pika.BlockingConnection, name: str) -> int:
 
 
 def is_reachable(url: str) -> bool:
-    """True when the broker opens a connection for us within two seconds."""
-    parameters = pika.URLParameters(url)
-    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 2
-    parameters.connection_attempts = 1
+    """True when the broker, or a node of it, opens a connection for us within two seconds."""
+    parameters = nodes(url)
+    for node in parameters:
+        node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = 2
+        node.connection_attempts = 1
     try:
         pika.BlockingConnection(parameters).close()
     except (AMQPConnectionError, OSError):
