@@ -192,22 +192,24 @@ def depths(url: str) -> dict[str, int]:
     Raises:
         pika.exceptions.AMQPConnectionError: the broker is away.
     """
+    found: dict[str, int] = {}
     connection = pika.BlockingConnection(nodes(url))
     try:
-        return {queue.name: _depth(connection, queue.name) for queue in queues()}
+        channel = connection.channel()
+        for queue in queues():
+            if channel.is_closed:  # what the broker does when a queue does not stand
+                channel = connection.channel()
+            found[queue.name] = _depth(channel, queue.name)
     finally:
         connection.close()
+    return found
 
 
-def _depth(connection: pika.BlockingConnection, name: str) -> int:
-    channel = connection.channel()
+def _depth(channel: BlockingChannel, name: str) -> int:
     try:
         return int(channel.queue_declare(name, passive=True).method.message_count)
     except ChannelClosedByBroker:
         return -1
-    finally:
-        if channel.is_open:
-            channel.close()
 
 
 def is_reachable(url: str) -> bool:
