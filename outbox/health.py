@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import redis
 from loguru import logger
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -225,6 +224,8 @@ def broker_check(settings: BrokerSettings) -> Check:
 
 
 def cache_check(settings: CacheSettings) -> Check:
+    import redis  # noqa: PLC0415  a tenth of the start of a process, and most have no use for it
+
     def check() -> bool:
         try:
             with redis.Redis.from_url(settings.client_url, socket_timeout=2, socket_connect_timeout=2) as client:

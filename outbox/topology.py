@@ -7,6 +7,7 @@ A queue that stands with other arguments is reported as drift and never overwrit
 
 import ssl
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ from messages.queues import (
     ROUTES,
 )
 from messages.settings import EX_CONFIG
+from outbox.addresses import nodes
 
 EX_UNAVAILABLE = 69  # sysexits.h
 ACCESS_REFUSED = 403  # AMQP 0-9-1
@@ -95,7 +97,7 @@ def problems_of_patience(held_seconds: float) -> list[str]:
     return problems
 
 
-def connect(parameters: pika.URLParameters) -> pika.BlockingConnection:
+def connect(parameters: Sequence[pika.URLParameters]) -> pika.BlockingConnection:
     """A connection, or one family of errors: of a broker that is there and says nothing pika tells by another.
 
     Raises:
@@ -117,7 +119,7 @@ def declare(url: str) -> None:
         pika.exceptions.AMQPConnectionError: the broker is away.
         ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
     """
-    connection = connect(pika.URLParameters(url))
+    connection = connect(nodes(url))
     try:
         for exchange in EXCHANGES:
             _checked(
@@ -205,29 +207,32 @@ def depths(url: str) -> dict[str, int]:
     Raises:
         pika.exceptions.AMQPConnectionError: the broker is away.
     """
-    connection = connect(pika.URLParameters(url))
+    found: dict[str, int] = {}
+    connection = connect(nodes(url))
     try:
-        return {queue.name: _depth(connection, queue.name) for queue in queues()}
+        channel = connection.channel()
+        for queue in queues():
+            if channel.is_closed:  # what the broker does when a queue does not stand
+                channel = connection.channel()
+            found[queue.name] = _depth(channel, queue.name)
     finally:
         connection.close()
+    return found
 
 
-def _depth(connection: pika.BlockingConnection, name: str) -> int:
-    channel = connection.channel()
+def _depth(channel: BlockingChannel, name: str) -> int:
     try:
         return int(channel.queue_declare(name, passive=True).method.message_count)
     except ChannelClosedByBroker:
         return -1
-    finally:
-        if channel.is_open:
-            channel.close()
 
 
 def is_reachable(url: str) -> bool:
-    """True when the broker opens a connection for us within two seconds."""
-    parameters = pika.URLParameters(url)
-    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 2
-    parameters.connection_attempts = 1
+    """True when the broker, or a node of it, opens a connection for us within two seconds."""
+    parameters = nodes(url)
+    for node in parameters:
+        node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = 2
+        node.connection_attempts = 1
     try:
         connect(parameters).close()
     except (AMQPError, OSError):

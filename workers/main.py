@@ -25,6 +25,7 @@ from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
 from outbox.health import HealthSettings
+from outbox.load import keep_telling
 from outbox.logs import configure_logs
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
@@ -70,7 +71,7 @@ from workers import (
 from workers import actor as actors
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.load import CountHandled, keep_telling
+from workers.load import CountHandled, shown_load
 from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
@@ -188,7 +189,7 @@ def start() -> None:
     broker.add_middleware(SendLastSpans())
     broker.add_middleware(LeaveAtLast())
     build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings, governor), Sealer(seal))
-    keep_telling(broker, counting, cache)
+    keep_telling(cache, lambda: shown_load(broker, counting))
 
 
 def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
