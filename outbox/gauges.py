@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import Metric
 
-from db import case_lists, gauges, group_standstill, mints
+from db import case_lists, gauges, group_standstill, mint_moves
 from db.cases import CaseType
 from db.gauges import Watched
 from db.session import Database
@@ -64,7 +64,7 @@ def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
     def of(take: Callable[[Database], list[Metric]]) -> Part:
         return lambda: take(db)
 
-    often, seldom = (_money, _letters, _cases, _watched, _snapshot), (_ledger, _mints, _groups)
+    often, seldom = (_money, _letters, _cases, _mints, _watched, _snapshot), (_ledger, _groups)
     return [*map(of, often), *(Seldom(of(part), ledger_seconds) for part in seldom)]
 
 
@@ -99,7 +99,7 @@ def _cases(db: Database) -> list[Metric]:
 def _mints(db: Database) -> list[Metric]:
     """Of the book, not of the minter: they wait as well while no minter can look."""
     with db.system_transaction() as tx:
-        counts = mints.counts(tx)
+        counts = mint_moves.waiting(tx)
     return [MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES})]
 
 
