@@ -19,8 +19,10 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from messages.cache import OptionalCacheSettings
+from outbox.addresses import nodes
 from outbox.heartbeat import beat
 from outbox.load import Load, keep_telling
+from outbox.topology import connect
 
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
@@ -75,7 +77,7 @@ class Consumer:
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        connection = connect(nodes(self.url))
         try:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self.prefetch)

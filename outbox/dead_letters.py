@@ -28,7 +28,7 @@ from outbox.health import Health, HealthSettings, broker_check, database_check, 
 from outbox.logs import configure_logs
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 
 PREFETCH = 20
 # Ids and names of ours have at most 36 characters; an entry of an index holds some 2,700 bytes.
@@ -146,6 +146,7 @@ def _told(death: dict[str, Any]) -> dict[str, object]:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         database, broker, seal, health, cache = load(
             DatabaseSettings, BrokerSettings, SealSettings, HealthSettings, OptionalCacheSettings

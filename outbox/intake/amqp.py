@@ -25,7 +25,7 @@ from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_ORDERS
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 from outbox.tracing import start_tracing
 
 BATCH = 100
@@ -70,6 +70,7 @@ def _uuid(text: str | None) -> UUID | None:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         database, broker, seal, health, cache = load(
             DatabaseSettings, BrokerSettings, SealSettings, HealthSettings, OptionalCacheSettings

@@ -1,6 +1,6 @@
 """A paid ticket becomes one token on a real chain, and the book follows it there step by step."""
 
-from db import mint_moves
+from db import gauges, mint_moves
 from db.session import Database
 from tests.minting.conftest import BUYER, ROYALTY, Chain, Sales, confirm, submit, until_confirmed
 from workers.minting.run import Minter
@@ -36,3 +36,29 @@ def test_what_waits_for_its_token_is_counted_wherever_it_stands(
     confirm(minter, chain)
     confirm(minter, chain)
     assert waiting() == {}
+
+
+def test_the_oldest_ticket_on_its_way_is_seen_in_each_state_and_one_without_a_wallet_is_not(
+    sales: Sales, minter: Minter, chain: Chain, db: Database
+) -> None:
+    sales.sell(1, wallet=None)
+    assert oldest(db) == {}
+    sold = sales.sell(2)
+    assert set(oldest(db)) == {"queued"}
+
+    for _ in range(2):
+        minter.tick()
+        chain.mine()
+    assert set(oldest(db)) == {"submitted"}
+    minter.tick()
+    assert set(oldest(db)) == {"mined"}
+    assert oldest(db)["mined"] < 3_600
+
+    until_confirmed(minter, chain)
+    assert sales.states(sold) == {"confirmed"}
+    assert oldest(db) == {}
+
+
+def oldest(db: Database) -> dict[str, float]:
+    with db.system_transaction() as tx:
+        return gauges.oldest_mints(tx)
