@@ -1,5 +1,6 @@
 """Where the cache is: Valkey or Redis. Only speed and rates may depend on it, never safety."""
 
+import re
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -12,8 +13,8 @@ class CacheSettings(FleetSettings):
 
     @property
     def client_url(self) -> str:
-        """As redis-py reads it, which does not know Valkey's own schemes."""
-        return self.redis_url.get_secret_value().replace("valkey", "redis", 1)
+        """As redis-py reads it, which does not know Valkey's own schemes. Only the scheme: the host may be `valkey`."""
+        return re.sub("^valkey", "redis", self.redis_url.get_secret_value())
 
     @field_validator("redis_url")
     @classmethod
