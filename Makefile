@@ -11,8 +11,9 @@ READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | ck
 demo: setup rabbitmq chain
 	$(BIN)/fleet demo
 
+# Three for two cores: a third of what tests do is wait, for a process to start or for a pace to pass.
 test: setup rabbitmq chromium chain prometheus
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .
