@@ -59,7 +59,7 @@ def test_a_database_that_is_not_in_utf8_is_refused_before_anything_is_written(ba
     with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
         superuser.execute(
             "CREATE DATABASE old_letters OWNER fleet_owner"
-            " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+            " ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
         )
     url = bare_url.rpartition("/")[0] + "/old_letters"
     try:
