@@ -158,6 +158,6 @@ def _snapshot(db: Database) -> list[Metric]:
 
 
 def _ledger(db: Database) -> list[Metric]:
-    with db.ops_transaction(statement_seconds=LEDGER_SECONDS) as tx:
+    with db.system_transaction(statement_seconds=LEDGER_SECONDS) as tx:
         sums = gauges.ledger_imbalance(tx)
     return [IMBALANCE.family({(currency,): minor for currency, minor in sums.items()})]
