@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench chaos up down docs setup rabbitmq chain chromium prometheus clean
+.PHONY: demo test lint manifests bench chaos up down docs setup rabbitmq chain chromium prometheus clean
 
 demo: setup rabbitmq chain
 	$(BIN)/fleet demo
@@ -23,6 +23,9 @@ lint: setup
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/python -m deploy.sbom --check
 	$(BIN)/python -m deploy.audit
+
+manifests: setup prometheus
+	$(BIN)/python -m deploy.local.manifests
 
 bench: setup rabbitmq chain
 	$(BIN)/fleet bench

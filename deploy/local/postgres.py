@@ -19,6 +19,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from db.settings import takes_writes
 from deploy.local import processes
 from deploy.local.server import Server, ServerFailedError
 
@@ -74,12 +75,12 @@ class Postgres(Server):
         return self.memory.secret(f"postgres_{role}")
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
         return self.directory / "data"
 
     def _prepare(self) -> None:
-        kill_orphans(self._data)
-        if not (self._data / "PG_VERSION").exists():
+        kill_orphans(self.data)
+        if not (self.data / "PG_VERSION").exists():
             self._create_cluster()
 
     def _create_cluster(self) -> None:
@@ -94,11 +95,11 @@ class Postgres(Server):
             shutil.chown(fresh, UNPRIVILEGED_USER)
         run_initdb(fresh, password)
         password.unlink()
-        fresh.rename(self._data)
+        fresh.rename(self.data)
 
     def _spawn(self, output: int) -> subprocess.Popen[bytes]:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        where = ["-D", str(self._data), "-p", str(self.port)]
+        where = ["-D", str(self.data), "-p", str(self.port)]
         command = [*unprivileged(), str(programs() / "postgres"), *where, *settings]
         return processes.spawn(command, self.stack_directory, output=output)
 
@@ -112,6 +113,8 @@ class Postgres(Server):
     def _settle(self) -> None:
         """Roles, their passwords and the database; every step is harmless a second time."""
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
+            if not takes_writes(connection):  # a standby, or restored and not opened yet: all of it is there
+                return
             connection.execute(ROLES.read_bytes())
             if database_exists(connection, DATABASE):
                 return
