@@ -18,6 +18,7 @@ from messages import queues
 from outbox import topology
 from outbox.broker import FleetBroker
 from outbox.publisher import Outgoing, Publisher
+from tests.waiting import until
 
 PASSWORDS = {user.name: f"of {user.name}" for user in broker_users()}
 NAMES = sorted(PASSWORDS)
@@ -143,6 +144,26 @@ def test_a_queue_that_is_missing_is_said_to_whoever_may_not_declare_it(
     topology.declare(broker.url)
 
 
+def test_what_nothing_may_set_aside_outlives_any_number_of_dead_readers(
+    broker: RabbitMQ, url_of: Callable[[str], str]
+) -> None:
+    """RabbitMQ 4 drops a message after 20 deliveries where nothing says otherwise, and these queues have no next."""
+    lasting = {queues.DEAD_LETTER_QUEUE: "fleet_dead_letters", queues.ORDER_SERVICE_QUEUE: "order_service"}
+    for queue in lasting:
+        with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+            connection.channel().queue_purge(queue)
+    broker.put(*((queue, b"x") for queue in lasting))
+
+    for queue, reader in lasting.items():
+        for _ in range(25):
+            with pika.BlockingConnection(pika.URLParameters(url_of(reader))) as connection:
+                until(partial(_taken, connection, queue, for_good=False))
+
+    for queue, reader in lasting.items():
+        with pika.BlockingConnection(pika.URLParameters(url_of(reader))) as connection:
+            until(partial(_taken, connection, queue, for_good=True))
+
+
 def test_every_queue_of_work_is_read_by_the_workers() -> None:
     worker = next(user for user in broker_users() if user.name == "fleet_worker")
 
@@ -155,6 +176,10 @@ def test_no_password_stands_in_the_definitions(tmp_path: Path) -> None:
     assert not any(password in text for password in PASSWORDS.values())
     with pytest.raises(KeyError, match="fleet_relay"):
         definitions({name: word for name, word in PASSWORDS.items() if name != "fleet_relay"})
+
+
+def _taken(connection: pika.BlockingConnection, queue: str, *, for_good: bool) -> bool:
+    return connection.channel().basic_get(queue, auto_ack=for_good)[0] is not None
 
 
 def _is_refused(url: str, act: Callable[[pika.adapters.blocking_connection.BlockingChannel], object]) -> bool:
