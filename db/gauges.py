@@ -76,6 +76,44 @@ def dead_letters(tx: Tx) -> list[Dead]:
         ).fetchall()
 
 
+def oldest_mints(tx: Tx) -> dict[str, float]:
+    """State -> for how many seconds the oldest ticket has stood there, of those on their way to a token.
+
+    Not of those without a wallet, which wait for their venue. What is confirmed is never read: what is queued has an
+    index of its own, and what was sent hangs on the few transactions that are open.
+    """
+    rows = tx.execute(
+        """
+        WITH on_their_way AS (
+            SELECT state, state_since FROM mints
+            WHERE state = 'queued' AND to_address IS NOT NULL AND void_wanted_at IS NULL
+            UNION ALL
+            SELECT m.state, m.state_since FROM slots s JOIN mints m ON m.slot_id = s.slot_id
+            WHERE s.state IN ('open', 'mined') AND m.state IN ('submitted', 'mined')
+        )
+        SELECT state, extract(epoch FROM clock_timestamp() - min(state_since))::float8 FROM on_their_way GROUP BY state
+        """
+    ).fetchall()
+    return dict(rows)
+
+
+def payouts_that_came_back(tx: Tx) -> int:
+    """Accounts of recipients, by currency, whose last payout the bank refused or sent back; one that was paid since
+    ends it. One look into the index for each account, however many payouts there were.
+    """
+    row = tx.execute(
+        """
+        SELECT count(*) FROM connected_balances b CROSS JOIN LATERAL (
+            SELECT p.status FROM connected_payouts p
+            WHERE p.account_id = b.account_id AND p.currency = b.currency AND p.status IN ('paid', 'failed')
+            ORDER BY p.created_at DESC LIMIT 1
+        ) last WHERE last.status = 'failed'
+        """
+    ).fetchone()
+    assert row is not None, "an aggregate without GROUP BY always returns a row"
+    return int(row[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """Ages in seconds, None for what never was."""

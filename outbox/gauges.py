@@ -17,7 +17,8 @@ from outbox.shown import shown
 
 LEDGER_SECONDS = 30  # the longest that adding up the whole ledger may take
 GROUP_PATIENCE_SECONDS = 1800.0  # by then the sweep has woken a group more than once
-MINT_STATES = ("queued", "submitted", "mined", "voiding", "failed")
+MINTS_ON_THEIR_WAY = ("queued", "submitted", "mined")
+MINT_STATES = (*MINTS_ON_THEIR_WAY, "voiding", "failed")
 
 _OF_RISK = ("thing", "state", "currency")
 AT_RISK = shown("fleet_money_at_risk_minor", "Money whose way is not at its end, in minor units", *_OF_RISK)
@@ -27,6 +28,15 @@ LETTERS = shown("fleet_dead_letters_open", "Open dead letters by cause and actor
 OLDEST_LETTER = shown("fleet_dead_letters_oldest_seconds", "Age of the oldest open dead letter")
 CASES = shown("fleet_cases_open", "Open reconciliation cases by type; alarm above zero", "type")
 MINTS_WAITING = shown("fleet_mints_waiting", "Mints by state that are not at an end", "state")
+MINTS_OLDEST = shown(
+    "fleet_mints_oldest_seconds",
+    "How long the oldest ticket with a wallet has stood in a state on its way to a token",
+    "state",
+)
+PAYOUTS_CAME_BACK = shown(
+    "fleet_recipient_payouts_came_back",
+    "Recipients' accounts whose last payout the bank refused or sent back; alarm above zero",
+)
 GROUPS_STANDING = shown(
     "fleet_groups_standing", "Groups that should have moved half an hour ago; the sweep wakes them; alarm above zero"
 )
@@ -64,7 +74,8 @@ def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
     def of(take: Callable[[Database], list[Metric]]) -> Part:
         return lambda: take(db)
 
-    often, seldom = (_money, _letters, _cases, _watched, _snapshot), (_ledger, _mints, _groups)
+    often = (_money, _letters, _cases, _watched, _snapshot)
+    seldom = (_ledger, _mints, _groups, _payouts)
     return [*map(of, often), *(Seldom(of(part), ledger_seconds) for part in seldom)]
 
 
@@ -100,12 +111,21 @@ def _mints(db: Database) -> list[Metric]:
     """Of the book, not of the minter: they wait as well while no minter can look."""
     with db.system_transaction() as tx:
         counts = mints.counts(tx)
-    return [MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES})]
+        oldest = gauges.oldest_mints(tx)
+    return [
+        MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES}),
+        MINTS_OLDEST.family({(state,): oldest.get(state, 0.0) for state in MINTS_ON_THEIR_WAY}),
+    ]
 
 
 def _groups(db: Database) -> list[Metric]:
     with db.system_transaction() as tx:
         return [GROUPS_STANDING.one(group_standstill.count(tx, older_than_seconds=GROUP_PATIENCE_SECONDS))]
+
+
+def _payouts(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        return [PAYOUTS_CAME_BACK.one(gauges.payouts_that_came_back(tx))]
 
 
 def _watched(db: Database) -> list[Metric]:

@@ -5,7 +5,7 @@
 #   setup.sh rabbitmq                  rabbitmq-server, through apt when we may
 #   setup.sh chain                     the local chain and the contract's compiler, from npm where it is there
 #   setup.sh chromium                  the browser for tests of the console, through apt when we may; else they are skipped
-#   setup.sh prometheus                promtool, prometheus and amtool for the tests of the alerts, in the same way
+#   setup.sh prometheus                Prometheus and Alertmanager with their tools, for alerts and their tests, likewise
 set -eu
 
 main() {
@@ -45,7 +45,7 @@ install_venv() {
 }
 
 have_rabbitmq() {
-    [ -n "${RABBITMQ_URL:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ||
+    [ -n "${RABBITMQ_URL:-}${RABBITMQ_BIN:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ||
         PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v rabbitmq-server >/dev/null
 }
 
@@ -90,10 +90,11 @@ install_chromium() {
 }
 
 have_prometheus() {
-    command -v promtool >/dev/null && command -v amtool >/dev/null
+    command -v promtool >/dev/null && command -v prometheus >/dev/null && command -v amtool >/dev/null &&
+        { command -v prometheus-alertmanager >/dev/null || command -v alertmanager >/dev/null; }
 }
 
-# Without them the tests of rules and routes say that they are skipped, and why.
+# Without them the tests of rules, routes and messages say that they are skipped, and why.
 install_prometheus() {
     if may_install; then
         echo "Installing prometheus and prometheus-alertmanager (the machine's own services are not started) ..."

@@ -14,6 +14,7 @@ from deploy import metrics_page
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
+RUNBOOKS = ROOT / "deploy" / "runbooks"
 TESTS = ("rules_test.yaml", "rules_long_test.yaml")
 
 
@@ -72,12 +73,26 @@ def test_configurations_are_sound_and_pages_go_to_pagerduty() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_an_alert_says_how_bad_it_is_and_leads_to_its_place_in_a_runbook(alert: dict[str, Any]) -> None:
-    page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    base, _, place = alert["annotations"]["runbook_url"].partition("/")
+    page, _, anchor = place.partition("#")
 
+    assert base == "{{ $externalLabels.runbooks }}"
     assert alert["labels"]["severity"] in {"page", "ticket"}
     assert alert["annotations"]["summary"]
-    assert not anchor or anchor in anchors_of(ROOT / page)
-    assert (ROOT / page).is_file()
+    assert not anchor or anchor in anchors_of(RUNBOOKS / page)
+    assert (RUNBOOKS / page).is_file()
+
+
+def configurations_of_prometheus() -> list[str]:
+    return sorted(path.name for path in FOLDER.glob("*.yaml") if "alerting" in (read(path.name) or {}))
+
+
+@pytest.mark.parametrize("name", configurations_of_prometheus())
+def test_links_to_runbooks_lead_to_an_address_that_is_no_part_of_an_alert(name: str) -> None:
+    config = read(name)
+
+    assert config["global"]["external_labels"]["runbooks"].startswith("https://")
+    assert {"action": "labeldrop", "regex": "runbooks"} in config["alerting"]["alert_relabel_configs"]
 
 
 def anchors_of(page: Path) -> set[str]:

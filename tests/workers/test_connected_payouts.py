@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import payout_overview
+from db import gauges, payout_overview
 from db.payout_overview import PayoutRow
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
@@ -72,6 +72,30 @@ def test_a_payout_that_comes_back_after_it_was_paid_says_both_and_stays_so(place
     assert (row.state, row.failure_code) == ("paid, then failed", "account_closed")
     with pytest.raises(psycopg.errors.RestrictViolation):
         place.owner.execute("UPDATE connected_payouts SET status = 'paid'")
+
+
+def test_an_account_without_its_last_payout_is_counted_until_the_next_one_arrives(place: Market) -> None:
+    assert without_last_payout(place) == 0
+    place.sell(amount_minor=10_000)
+    place.work()
+    place.control.advance_clock(WEEK)
+    payout_id = paid_out(place)
+    look(place, place.artist_account)
+    assert without_last_payout(place) == 0
+    place.control.finish_payout(payout_id, "failed", code="account_closed", account=place.artist_account)
+    look(place, place.artist_account)
+    assert without_last_payout(place) == 1
+
+    paid_out(place)
+    look(place, place.artist_account)
+
+    assert [row.state for row in known(place)] == ["paid", "paid, then failed"]
+    assert without_last_payout(place) == 0
+
+
+def without_last_payout(place: Market) -> int:
+    with place.db.system_transaction() as tx:
+        return gauges.payouts_that_came_back(tx)
 
 
 def test_the_periodic_look_asks_for_each_account_once_an_hour(place: Market) -> None:

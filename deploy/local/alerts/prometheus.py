@@ -1,4 +1,7 @@
-"""A real Prometheus beside the one-machine stack: scrapes every process, and tells which alerts fire."""
+"""A real Prometheus beside the one-machine stack: scrapes every process, and tells which alerts fire.
+
+Of deploy/prometheus/prometheus.yaml only addresses and pace differ: labels and how alerts are sent stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,20 @@ from deploy.local import processes
 from deploy.local.memory import Memory
 from deploy.local.server import Server, ServerFailedError
 
+CONFIG = Path(__file__).resolve().parents[2] / "prometheus" / "prometheus.yaml"
+PACE = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
+
 
 class Prometheus(Server):
-    """`targets`: job -> ports on this machine. `rules`: the rules file's content."""
+    """`targets`: job -> ports on this machine. `rules`: the rules file's content. `alertmanager`: its host and port."""
 
     name = "prometheus"
 
-    def __init__(self, directory: Path, memory: Memory, targets: Mapping[str, list[int]], rules: Any) -> None:
+    def __init__(
+        self, directory: Path, memory: Memory, targets: Mapping[str, list[int]], rules: Any, alertmanager: str
+    ) -> None:
         super().__init__(directory, memory)
+        self._alertmanager = alertmanager
         self._targets = targets
         self._rules = rules
         self._http = urllib3.PoolManager(timeout=5.0, retries=False)
@@ -54,8 +63,10 @@ class Prometheus(Server):
             {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
             for job, ports in self._targets.items()
         ]
-        pace = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
-        config = {"global": pace, "rule_files": ["rules.yaml"], "scrape_configs": jobs}
+        config = yaml.safe_load(CONFIG.read_text())
+        config["global"] |= PACE
+        config["scrape_configs"] = jobs
+        config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [self._alertmanager]}]}]
         (self.directory / "prometheus.yaml").write_text(yaml.safe_dump(config))
         (self.directory / "rules.yaml").write_text(yaml.safe_dump(self._rules))
 

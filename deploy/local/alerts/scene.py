@@ -1,18 +1,19 @@
 """The fleet that is watched: the one of `fleet chaos`, whose processes also answer for their health, in a hurry."""
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pika
 import psycopg
+import urllib3
 
 from db.session import Database, Tx
-from deploy.local.alerts.impatience import impatient
+from deploy.local.alerts.alertmanager import Alertmanager
 from deploy.local.alerts.prometheus import Prometheus
 from deploy.local.chaos.back_office import BackOffice
 from deploy.local.chaos.fleet import EMULATOR, Fleet
@@ -29,8 +30,11 @@ HURRY = {
     "SLO_PAYMENT_SECONDS": "5",
     "SLO_REFUND_SECONDS": "5",
     "SWEEP_AFTER_SECONDS": "300",  # or the sweep repairs what is provoked
+    "RECEIVABLE_LIMIT_MINOR": "100",  # of one sale, not of a hundred
 }
 FIRES_SECONDS = 60.0
+LOOK_SECONDS = 0.5
+DELIVERED_SECONDS = 45.0  # a ticket is told of half a minute after it fires
 
 
 class WatchedFleet(Fleet):
@@ -54,6 +58,7 @@ class Scene:
 
     fleet: WatchedFleet
     prometheus: Prometheus
+    alertmanager: Alertmanager
     service: OrderService
     db: Database
     fired: dict[str, str] = field(default_factory=dict)
@@ -71,7 +76,30 @@ class Scene:
 
     def order_held(self) -> None:
         """One whose amount is held and not captured."""
-        self.service.publish_now([next(each for each in self._orders if b'"capture": "manual"' in each.body)])
+        self._order_like('"capture": "manual"', 1)
+
+    def order_at(self, venue: str, count: int) -> None:
+        ids = {each.name: each.venue_id for tenant in sale.tenants() for each in tenant.venues}
+        self._order_like(f'"venue_id": "{ids[venue]}"', count)
+
+    def _order_like(self, words: str, count: int) -> None:
+        alike = (each for each in self._orders if words.encode() in each.body)
+        self.service.publish_now(list(itertools.islice(alike, count)))
+
+    def stripe(self, path: str, form: str) -> None:
+        """As somebody who has our key and works past the fleet."""
+        environment = self.fleet.stack.environment()
+        answer = urllib3.request(
+            "POST",
+            f"{environment['STRIPE_API_BASE']}/v1{path}",
+            body=form,
+            headers={
+                "authorization": f"Bearer {environment['STRIPE_SECRET_KEY']}",
+                "stripe-version": "2026-10-28.endive",
+                "content-type": "application/x-www-form-urlencoded",
+            },
+        )
+        assert answer.status == 200, json.loads(answer.data)
 
     def owner(self, statement: str) -> None:
         """As the owner of the schema, for what time would bring."""
@@ -83,6 +111,10 @@ class Scene:
         with psycopg.connect(self.fleet.stack.postgres.superuser_url(), autocommit=True) as connection:
             connection.execute(statement)
 
+    def past_the_guards(self, statement: str) -> None:
+        """What no trigger of ours would let anybody do: a time is moved."""
+        self.superuser("SET session_replication_role = replica; " + statement)
+
     @contextmanager
     def system(self) -> Iterator[Tx]:
         with self.db.system_transaction() as tx:
@@ -91,6 +123,30 @@ class Scene:
     def put(self, queue: str, body: bytes) -> None:
         with pika.BlockingConnection(pika.URLParameters(self.fleet.stack.rabbitmq.url)) as connection:
             connection.channel().basic_publish("", queue, body)
+
+    def rows(self, query: LiteralString, *words: Any) -> list[tuple[Any, ...]]:
+        with self.system() as tx:
+            return tx.execute(query, words or None).fetchall()
+
+    def one(self, query: LiteralString, *words: Any) -> Any:
+        """The first column of the first row, which must be there."""
+        return self.rows(query, *words)[0][0]
+
+    def wait_row(self, query: LiteralString, *words: Any) -> tuple[Any, ...]:
+        found: list[tuple[Any, ...]] = self.wait_until(lambda: self.rows(query, *words), query)
+        return found[0]
+
+    def wait_one(self, query: LiteralString, *words: Any) -> Any:
+        return self.wait_row(query, *words)[0]
+
+    def wait_until(self, look: Callable[[], Any], what: str, seconds: float = 45.0) -> Any:
+        """What it sees as soon as that is anything."""
+        deadline = time.monotonic() + seconds
+        while not (seen := look()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+            time.sleep(LOOK_SECONDS)
+        return seen
 
     def look(self) -> set[str]:
         """The alerts that fire now; each is noted when it does for the first time."""
@@ -105,16 +161,26 @@ class Scene:
         while missing and time.monotonic() < deadline:
             meanwhile()
             missing -= self.look()
-            time.sleep(0.5)
+            time.sleep(LOOK_SECONDS)
         return missing
 
-    def wait_until_quiet(self, seconds: float = 90.0) -> set[str]:
-        """Until none fires, or the time is up; returns those that still do."""
-        deadline = time.monotonic() + seconds
-        while (firing := self.look()) and time.monotonic() < deadline:
-            time.sleep(0.5)
-        return firing
+    def wait_for_delivery(self, alerts: set[str], meanwhile: Callable[[], Any] = lambda: None) -> dict[str, str]:
+        """Where each was told of, or by what it is silenced, as soon as that is known of all, or the time is up."""
+        deadline = time.monotonic() + DELIVERED_SECONDS
+        while not alerts <= self.alertmanager.whereabouts().keys() and time.monotonic() < deadline:
+            meanwhile()
+            time.sleep(2 * LOOK_SECONDS)  # what is provoked goes on, and need not be more
+        return {alert: where for alert, where in self.alertmanager.whereabouts().items() if alert in alerts}
 
-
-def prometheus_for(fleet: WatchedFleet, directory: Path) -> Prometheus:
-    return Prometheus(directory, fleet.stack.memory, fleet.targets(), impatient())
+    def wait_until_quiet(
+        self, alerts: set[str] | None = None, *, seconds: float = 90.0, lasting: float = 0.0
+    ) -> set[str]:
+        """Until none of them (of all) has fired for so long, or the time is up; returns those that still do."""
+        started = quiet_since = time.monotonic()
+        while True:
+            firing = self.look() if alerts is None else self.look() & alerts
+            now = time.monotonic()
+            quiet_since = now if firing else quiet_since
+            if (not firing and now - quiet_since >= lasting) or now - started > seconds:
+                return firing
+            time.sleep(LOOK_SECONDS)

@@ -1,0 +1,15 @@
+"""What is done to the fleet so that each alert has its reason. Most reasons are real: a server that is killed, a Stripe
+that fails, a key that is refused. Where only days would bring it, a time is moved in the database; it says so.
+"""
+
+from deploy.local.alerts.provoking import money, servers, shares, stripe, tokens, webhooks
+from deploy.local.alerts.provoking.provocation import Provocation
+
+# What cannot be undone goes last.
+PROVOCATIONS: tuple[Provocation, ...] = tuple(
+    sorted(
+        (each for topic in (stripe, webhooks, servers, tokens, shares, money) for each in topic.PROVOCATIONS),
+        key=lambda each: each.stays,
+    )
+)
+__all__ = ["PROVOCATIONS", "Provocation"]

@@ -1,0 +1,82 @@
+"""Webhooks that are forged, lost, late, or none of ours."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import urllib3
+
+from deploy.local.alerts.provoking.provocation import Provocation, orders, say
+from deploy.local.alerts.scene import Scene
+from messages.reconciliation import EventSweepDue
+
+
+@contextmanager
+def _forged_webhooks(scene: Scene) -> Iterator[None]:
+    for _ in range(8):
+        urllib3.request(
+            "POST", f"{scene.fleet.intake}/webhooks/stripe", body=b"{}", headers={"stripe-signature": "t=1,v1=00"}
+        )
+        time.sleep(0.5)
+    yield
+
+
+@contextmanager
+def _webhooks_lost(scene: Scene) -> Iterator[None]:
+    rule = scene.control.add_fault("webhook_drop")
+    scene.order(30)
+    time.sleep(4)  # younger events could still be on their way
+    say(scene, lambda due_at: EventSweepDue(due_at=due_at))
+    yield
+    scene.control.clear_faults(rule)
+
+
+@contextmanager
+def _webhooks_slow(scene: Scene) -> Iterator[None]:
+    """The workers stand still again and again while webhooks come in."""
+    scene.order(20)
+    for _ in range(4):
+        with scene.fleet.paused(scene.fleet.members("workers")[1:3]):
+            scene.order(10)
+            time.sleep(1.5)
+        time.sleep(1.5)
+    yield
+
+
+@contextmanager
+def _foreign_event(scene: Scene) -> Iterator[None]:
+    """A payment that somebody makes at Stripe without us."""
+    scene.stripe("/payment_intents", "amount=500&currency=eur&payment_method=pm_card_visa&confirm=true"
+                                     "&return_url=https://example.com")  # fmt: skip
+    yield
+    scene.owner("UPDATE webhook_inbox SET state = 'kept', settled_at = clock_timestamp() WHERE state = 'unmatched'")
+
+
+@contextmanager
+def _sweep_behind(scene: Scene) -> Iterator[None]:
+    """Stripe lists no events, else the next sweep would catch up at once; and two hours have passed so."""
+    rule = scene.control.add_fault("error", path="/v1/events*", status=503, stored=False)
+    time.sleep(2)  # a sweep that was under way comes to its end
+    scene.owner("UPDATE event_sweep SET swept_until = swept_until - interval '2 hours'")
+    yield
+    scene.control.clear_faults(rule)
+    scene.owner("UPDATE event_sweep SET swept_until = clock_timestamp() - interval '1 minute'")
+
+
+PROVOCATIONS = (
+    Provocation("webhooks with a forged signature", frozenset({"FleetWebhooksRefused"}), _forged_webhooks),
+    Provocation("webhooks are lost, and the sweep finds them", frozenset({"FleetWebhooksMissing"}), _webhooks_lost),
+    Provocation(
+        "workers stand still while webhooks come in",
+        frozenset({"FleetWebhooksBurnFast", "FleetWebhooksBurnSlow", "FleetWebhooksBurnLong"}),
+        _webhooks_slow,
+        orders,
+    ),
+    Provocation("a payment at Stripe that is none of ours", frozenset({"FleetWebhooksUnmatched"}), _foreign_event),
+    Provocation(
+        "Stripe lists no events for two hours",
+        frozenset({"FleetEventSweepBehind"}),
+        _sweep_behind,
+        moved_time=True,
+    ),
+)
