@@ -165,7 +165,7 @@ class Database:
                 return self._pool.getconn(min(left, ASK_AGAIN_SECONDS))
             except PoolTimeout:
                 if left <= ASK_AGAIN_SECONDS:
-                    raise
+                    raise PoolTimeout(f"couldn't get a connection after {patience_seconds:.0f} s") from None
 
     def wait_until_reachable(self, *, seconds: float) -> None:
         """Return when a statement runs, or raise the last OperationalError after `seconds`."""
