@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.local.alerts import page
-from deploy.local.alerts.impatience import alerts, impatient
+from deploy.local.alerts.impatience import FORS, alerts, impatient
 from deploy.local.alerts.provoking import PROVOCATIONS
 from deploy.local.alerts.receiver import PAGERDUTY_PATH, ROUTING_KEY, SLACK_PATH, Receiver
 from deploy.local.alerts.result import Fired, Result
@@ -36,7 +36,7 @@ def test_every_rule_is_hurried() -> None:
     """A new window, a new `for`, or another threshold of an age fails here, and not in a proof of half an hour."""
     fors = {rule["for"] for group in impatient()["groups"] for rule in group["rules"] if "for" in rule}
 
-    assert fors <= {"2s", "3s", "5s"}
+    assert fors == set(FORS.values())
 
 
 @pytest.mark.parametrize(
