@@ -6,13 +6,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cat requirements.lock deploy/local/setup.sh | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint bench chaos up down docs setup rabbitmq chain chromium prometheus clean
+.PHONY: demo test lint manifests bench chaos up down docs setup rabbitmq chain chromium prometheus clean
 
 demo: setup rabbitmq chain
 	$(BIN)/fleet demo
 
+# Three for two cores: a third of what tests do is wait, for a process to start or for a pace to pass.
 test: setup rabbitmq chromium chain prometheus
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .
@@ -22,6 +23,9 @@ lint: setup
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/python -m deploy.sbom --check
 	$(BIN)/python -m deploy.audit
+
+manifests: setup prometheus
+	$(BIN)/python -m deploy.local.manifests
 
 bench: setup rabbitmq chain
 	$(BIN)/fleet bench

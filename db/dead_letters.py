@@ -92,6 +92,7 @@ class Sealed:
     message_id: str | None
     trace_id: str | None
     sealed: bytes | None
+    span_id: str | None = None  # in which it failed, where spans are recorded
 
     @property
     def message_uuid(self) -> UUID | None:
@@ -107,7 +108,8 @@ def sealed(tx: Tx, ids: list[UUID]) -> list[Sealed]:
     with tx.cursor(row_factory=class_row(Sealed)) as cursor:
         return cursor.execute(
             """
-            SELECT dead_letter_id, tenant_id, source, kind, queue, message_id, trace_id, sealed
+            SELECT dead_letter_id, tenant_id, source, kind, queue, message_id, trace_id,
+                   headers ->> 'span_id' AS span_id, sealed
             FROM dead_letters WHERE dead_letter_id = ANY (%(ids)s) ORDER BY dead_letter_id
             """,
             {"ids": ids},

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from loguru import logger
 
-from db.settings import NOTICE_SILENCE, DatabaseSettings
+from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 
 CHANNEL = "outbox_due"
 LISTENER = "fleet-relay-doorbell"
@@ -64,6 +64,8 @@ class Ringer:
             while self._wanted.wait() and not self._closing:
                 self._wanted.clear()
                 line.execute("NOTIFY outbox_due")
+                if not takes_writes(line):
+                    return
                 time.sleep(_PAUSE_SECONDS)
 
 
@@ -90,8 +92,11 @@ class Doorbell:
         """How many relays are running, counted every two seconds by their doorbells; at least one."""
         if time.monotonic() >= self._count_again_at:
             self._count_again_at = time.monotonic() + _COUNT_EVERY_SECONDS
-            row = self._connected().execute(_COUNT, [LISTENER]).fetchone()
+            line = self._connected()
+            row = line.execute(_COUNT, [LISTENER]).fetchone()
             self._count = max(1, int(str(row[0]))) if row else 1
+            if not takes_writes(line):  # nobody rings at a primary of old
+                self.close()
         return self._count
 
     def close(self) -> None:

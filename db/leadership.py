@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from db.settings import NOTICE_SILENCE, DatabaseSettings
+from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 
 _OPTIONS = "-c statement_timeout=5000 -c timezone=UTC"
 
@@ -28,6 +28,8 @@ class Leadership:
             self._line = psycopg.connect(self._url, autocommit=True, **options)
         try:
             self._held = self._still_held() if self._held else self._taken()
+            if not takes_writes(self._line):  # the lock of a primary of old; the next one gives it to somebody else
+                raise psycopg.OperationalError("this server can only be read")
         except psycopg.Error:
             self.close()
             raise

@@ -148,8 +148,26 @@ def clock(tx: Tx) -> datetime:
 
 
 def settle(tx: Tx, ids: Sequence[int]) -> int:
-    """Delete what the broker has confirmed; returns how many rows that were."""
-    return tx.execute("DELETE FROM outbox WHERE id = ANY (%(ids)s)", {"ids": list(ids)}).rowcount
+    """Delete what the broker has confirmed; returns how many rows that were.
+
+    What other services were told is kept beside (db/told_events.py); told again, it is known.
+    """
+    row = tx.execute(
+        """
+        WITH gone AS (
+            DELETE FROM outbox WHERE id = ANY (%(ids)s)
+            RETURNING id, tenant_id, message_id, kind, exchange, ordering_key, body
+        ), told AS (
+            INSERT INTO told_events (message_id, tenant_id, kind, subject_id, place, body)
+            SELECT message_id, tenant_id, kind, ordering_key, id, body FROM gone WHERE exchange <> ''
+            ON CONFLICT DO NOTHING
+        )
+        SELECT count(*) FROM gone
+        """,
+        {"ids": list(ids)},
+    ).fetchone()
+    assert row is not None, "an aggregate without GROUP BY always returns a row"
+    return int(row[0])
 
 
 def put_back(tx: Tx, ids: Sequence[int], *, seconds: float) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from db.session import Tx
 
-Forgettable = Literal["webhook_inbox", "message_failures", "calls", "reconciliation_runs"]
+Forgettable = Literal["webhook_inbox", "message_failures", "calls", "reconciliation_runs", "told_events"]
 
 
 def parity_holds(tx: Tx) -> bool:

@@ -5,18 +5,20 @@ set, fleet_system, fleet_mover or fleet_ops), and these settings end with the tr
 and idling are set for the connection, so that no forgotten transaction can freeze the queue tables.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from psycopg import Connection, OperationalError, sql
 from psycopg import Error as PsycopgError
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from db.doorbell import Ringer
-from db.settings import NOTICE_SILENCE, DatabaseSettings
+from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 from messages.ids import TenantId
 from messages.phases import transaction_open
 
@@ -30,9 +32,11 @@ IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
 # How long a caller waits for a connection of the pool before it hears that the database is away.
 POOL_PATIENCE_SECONDS = 10.0
-# The pool doubles its pause between attempts to reconnect until it gives up and begins anew with the next caller. Left
-# at its five minutes, a process stood for another minute after an outage of one.
-RECONNECT_SECONDS = 5.0
+# The pool doubles its pause between attempts to reconnect until it gives up, and begins anew only with the next caller.
+# Left at its five minutes, a process stood for another minute after an outage of one; and one that waited for its whole
+# patience stood for seven seconds after a failover. So a caller asks again each second.
+RECONNECT_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 1.0
 
 _AS_NOBODY = sql.SQL("BEGIN")  # reaches the server and may read nothing
 _AS_TENANT = sql.SQL("BEGIN; SET LOCAL ROLE fleet_tenant; SET LOCAL app.tenant_id = {}")
@@ -118,6 +122,9 @@ class Database:
             with transaction_open():
                 yield connection
             connection.commit()
+        except ReadOnlySqlTransaction as error:  # became a standby, past what the connection was told of it
+            connection.close()
+            raise OperationalError(f"the database is away: here it can only be read ({error})") from error
         except BaseException:
             if not connection.closed:
                 connection.rollback()
@@ -130,21 +137,34 @@ class Database:
     def _borrow(self, begin: sql.SQL | sql.Composed, patience_seconds: float | None) -> Tx:
         """A connection that is inside its transaction; BEGIN, role and tenant travel in one round trip.
 
-        After a restart of the server the pool still holds connections that are dead. Nothing of the caller's was sent
-        on them yet, so they are given back (the pool drops them) and the next one is tried.
+        After a restart of the server the pool still holds connections that are dead, and after a failover such that
+        lead to a server which is the primary no more: its rows are old, and it takes none. Nothing of the caller's was
+        sent on them yet, so they are given back (the pool drops them) and the next one is tried.
         """
         for _ in range(self._pool.max_size):
-            connection = self._pool.getconn(patience_seconds)
+            connection = self._wait_for_one(patience_seconds or self._pool.timeout)
             try:
                 connection.execute(begin)
+                if takes_writes(connection):
+                    return connection
+                connection.close()
             except OperationalError:
-                self._pool.putconn(connection)
+                pass
             except PsycopgError:  # a role that was not granted: no other connection would fare better
                 self._pool.putconn(connection)
                 raise
-            else:
-                return connection
+            self._pool.putconn(connection)
         raise OperationalError("the database is away: no connection of the pool could begin a transaction")
+
+    def _wait_for_one(self, patience_seconds: float) -> Tx:
+        until = time.monotonic() + patience_seconds
+        while True:
+            left = max(until - time.monotonic(), 0.001)
+            try:
+                return self._pool.getconn(min(left, ASK_AGAIN_SECONDS))
+            except PoolTimeout:
+                if left <= ASK_AGAIN_SECONDS:
+                    raise
 
     def wait_until_reachable(self, *, seconds: float) -> None:
         """Return when a statement runs, or raise the last OperationalError after `seconds`."""

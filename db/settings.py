@@ -1,6 +1,6 @@
 """Where the book lies."""
 
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -69,3 +69,13 @@ def require_postgres_tls(name: str, url: SecretStr) -> None:
     near = all(is_loopback_host(host) for listed in hosts for host in listed.split(","))
     if not near and parts.get("sslmode") not in {"verify-full", "verify-ca"}:
         raise ValueError(f"{name}: production needs TLS for a host that is not loopback: add sslmode=verify-full.")
+
+
+def takes_writes(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server is no standby and was not made read-only, as a primary is that shall be one no more.
+
+    The server tells both with the answer to each statement, so nothing is asked; through a pooler that tells neither,
+    the answer is yes.
+    """
+    told = (connection.pgconn.parameter_status(name) for name in (b"in_hot_standby", b"default_transaction_read_only"))
+    return b"on" not in told

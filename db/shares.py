@@ -6,7 +6,7 @@ destination charge. The gap between the two is what workers/share.py closes, one
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -31,6 +31,17 @@ class NewShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a cut is made by; `released_because` is None while escrow holds it."""
+
+    sale: str
+    mode: str
+    event_id: UUID
+    escrow_days: int | None
+    released_because: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
     """A share that was just written, and whether its recipient can be paid by now."""
 
@@ -40,19 +51,8 @@ class Frozen:
     payable: bool
 
 
-def freeze(
-    tx: Tx,
-    payment_id: PaymentId,
-    shares: Sequence[NewShare],
-    *,
-    sale: str,
-    mode: str,
-    event_id: UUID,
-    escrow_days: int | None,
-    released_because: str | None,
-    by: str,
-) -> list[Frozen]:
-    """Write the cut of a payment, once; `released_because` is None while escrow holds it.
+def freeze(tx: Tx, payment_id: PaymentId, shares: Sequence[NewShare], terms: Terms, *, by: str) -> list[Frozen]:
+    """Write the cut of a payment, once.
 
     Raises:
         psycopg.errors.UniqueViolation: the payment is cut already.
@@ -65,8 +65,8 @@ def freeze(
                 released_at, released_by, release_reason)
             SELECT current_tenant(), %(payment_id)s, %(mode)s, %(sale)s, %(event_id)s, sum(amount_minor),
                    min(currency), %(escrow_days)s,
-                   CASE WHEN %(because)s::text IS NOT NULL THEN clock_timestamp() END,
-                   CASE WHEN %(because)s::text IS NOT NULL THEN %(by)s END, %(because)s
+                   CASE WHEN %(released_because)s::text IS NOT NULL THEN clock_timestamp() END,
+                   CASE WHEN %(released_because)s::text IS NOT NULL THEN %(by)s END, %(released_because)s
             FROM jsonb_to_recordset(%(shares)s) AS s (amount_minor bigint, currency text)
         ), written AS (
             INSERT INTO shares (
@@ -81,25 +81,11 @@ def freeze(
         FROM written w JOIN recipients r ON r.recipient_id = w.recipient_id
         ORDER BY w.share_id
         """,
-        {
-            "payment_id": payment_id,
-            "mode": mode,
-            "sale": sale,
-            "event_id": event_id,
-            "escrow_days": escrow_days,
-            "because": released_because,
-            "by": by,
-            "shares": Jsonb([_as_row(share) for share in shares]),
-        },
+        asdict(terms) | {"payment_id": payment_id, "by": by, "shares": Jsonb([_as_row(share) for share in shares])},
     ).fetchall()
     return [
-        Frozen(
-            ShareId(row[0]),
-            Owner(RecipientId(row[1]), VenueId(row[2]) if row[2] else None),
-            Money(row[3], row[4]),
-            row[5],
-        )
-        for row in rows
+        Frozen(ShareId(share_id), Owner(RecipientId(whose), VenueId(venue) if venue else None), Money(*amount), payable)
+        for share_id, whose, venue, *amount, payable in rows
     ]
 
 

@@ -5,6 +5,7 @@ could be paid when it was made; one per recipient, currency and week. When Strip
 its place, measured anew, under the same statement.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -72,8 +73,16 @@ class Ready:
 
 def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datetime) -> list[Ready]:
     """What a statement may hold, locked: the recipient first, then its shares, then measured (as shares.lock)."""
-    tx.execute("SELECT FROM recipients WHERE recipient_id = %(id)s FOR NO KEY UPDATE", {"id": recipient_id})
     which = {"id": recipient_id, "currency": currency, "until": until}
+    _lock(tx, which)
+    return [
+        Ready(ShareId(share_id), PaymentId(payment_id), Money(gap, currency))
+        for share_id, payment_id, gap in _measured(tx, which)
+    ]
+
+
+def _lock(tx: Tx, which: Mapping[str, object]) -> None:
+    tx.execute("SELECT FROM recipients WHERE recipient_id = %(id)s FOR NO KEY UPDATE", which)
     tx.execute(
         """
         SELECT FROM shares
@@ -82,7 +91,11 @@ def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datet
         """,
         which,
     )
-    rows = tx.execute(
+
+
+def _measured(tx: Tx, which: Mapping[str, object]) -> list[tuple[UUID, UUID, int]]:
+    """Share, payment and what is still owed of it, of those with which nothing else is under way."""
+    return tx.execute(
         """
         WITH mine AS (
             SELECT s.* FROM shares s JOIN charges c USING (tenant_id, payment_id)
@@ -122,7 +135,6 @@ def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datet
         """,
         which,
     ).fetchall()
-    return [Ready(ShareId(row[0]), PaymentId(row[1]), Money(row[2], currency)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,22 +117,28 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
     owner.execute(
         "INSERT INTO tenants (tenant_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", [tenant.tenant_id, tenant.name]
     )
-    venues = [
-        {
-            "venue_id": str(venue.venue_id),
-            "name": venue.name,
-            "currency": venue.currency,
-            "basis_points": venue.fee_plan.basis_points,
-            "fixed_minor": venue.fee_plan.fixed_minor,
-            "minimum_minor": venue.fee_plan.minimum_minor,
-            "maximum_minor": venue.fee_plan.maximum_minor,
-            "refund_policy_text": venue.refund_policy_text,
-            "refund_fee_policy": venue.refund_fee_policy,
-            "early_fraud_policy": venue.early_fraud_policy,
-        }
-        for venue in tenant.venues
-    ]
-    # A plan per venue, with the venue's own id: one statement can then write both.
+    venues = {"tenant_id": tenant.tenant_id, "venues": Jsonb([_as_row(venue) for venue in tenant.venues])}
+    _insert_venues(owner, venues)
+    _update_policies(owner, venues)
+
+
+def _as_row(venue: Venue) -> dict[str, object]:
+    return {
+        "venue_id": str(venue.venue_id),
+        "name": venue.name,
+        "currency": venue.currency,
+        "basis_points": venue.fee_plan.basis_points,
+        "fixed_minor": venue.fee_plan.fixed_minor,
+        "minimum_minor": venue.fee_plan.minimum_minor,
+        "maximum_minor": venue.fee_plan.maximum_minor,
+        "refund_policy_text": venue.refund_policy_text,
+        "refund_fee_policy": venue.refund_fee_policy,
+        "early_fraud_policy": venue.early_fraud_policy,
+    }
+
+
+def _insert_venues(owner: psycopg.Connection[tuple[object, ...]], venues: dict[str, object]) -> None:
+    """A plan per venue, with the venue's own id: one statement can then write both."""
     owner.execute(
         """
         WITH wanted AS (
@@ -155,8 +161,12 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
         FROM wanted
         ON CONFLICT DO NOTHING
         """,
-        {"tenant_id": tenant.tenant_id, "venues": Jsonb(venues)},
+        venues,
     )
+
+
+def _update_policies(owner: psycopg.Connection[tuple[object, ...]], venues: dict[str, object]) -> None:
+    """What the file names again of a venue that was there before."""
     owner.execute(
         """
         UPDATE venues v
@@ -166,7 +176,7 @@ def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant)
             venue_id uuid, refund_fee_policy text, early_fraud_policy text)
         WHERE v.tenant_id = %(tenant_id)s AND v.venue_id = wanted.venue_id
         """,
-        {"tenant_id": tenant.tenant_id, "venues": Jsonb(venues)},
+        venues,
     )
 
 

@@ -1,6 +1,7 @@
 """Makes the files under deploy/secrets/ that compose mounts: random passwords, addresses with them, keys of the seal.
 
-    python -m deploy.compose_secrets sk_test_... whsec_... --api-key api.pem --console-key console.pem
+    python -m deploy.compose_secrets sk_test_... whsec_... --api-key api.pem --console-key console.pem \
+        --api-issuer https://identity.example --console-issuer https://identity.example
 
 Nothing is written over: a second run makes only what is missing. Each process gets the address of its own database
 login and its own broker user. `public.env` holds what is no secret and is passed with a second --env-file.
@@ -9,6 +10,7 @@ login and its own broker user. `public.env` holds what is no secret and is passe
 import argparse
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,20 +30,23 @@ class Drawer:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
 
     def keep(self, name: str, content: str) -> str:
-        """World-readable inside a closed folder: compose mounts the file as it is, to a user that is not its owner."""
+        """World-readable inside a closed folder: compose mounts the file as it is, to a user that is not its owner.
+        Said outright: with a umask of 077 the container would start and find a secret that it cannot read."""
         path = self.directory / name
         if not path.exists():
-            path.touch(mode=0o644)
             path.write_text(content)
+        path.chmod(0o644)
         return path.read_text()
 
     def word(self, name: str) -> str:
         return self.keep(f"word.{name}", secrets.token_urlsafe(WORD_BYTES))
 
 
-def make(drawer: Drawer, stripe_key: str, webhook_secrets: str) -> None:
+def make(drawer: Drawer, stripe_key: str, webhook_secrets: str, issuers: Mapping[str, str]) -> None:
+    """`issuers`: API_JWT_ISSUER and CONSOLE_JWT_ISSUER; they are no secret, and compose does not start without them."""
     drawer.keep("stripe_secret_key", stripe_key)
     drawer.keep("stripe_webhook_secrets", webhook_secrets)
     drawer.keep("postgres_superuser", secrets.token_urlsafe(WORD_BYTES))
@@ -51,7 +56,8 @@ def make(drawer: Drawer, stripe_key: str, webhook_secrets: str) -> None:
     )
     public, private = pair_from_seed(drawer.word("seal"))
     drawer.keep("dead_letter_private_key", private)
-    drawer.keep("public.env", f"DEAD_LETTER_PUBLIC_KEY={public}\n")
+    settings = {"DEAD_LETTER_PUBLIC_KEY": public, **issuers}
+    drawer.keep("public.env", "".join(f"{name}={value}\n" for name, value in settings.items()))
     _database(drawer)
     _broker(drawer)
 
@@ -84,9 +90,12 @@ def main() -> None:
     parser.add_argument("webhook_secrets")
     parser.add_argument("--api-key", type=Path, required=True, help="PEM of the key that API tokens are checked with")
     parser.add_argument("--console-key", type=Path, required=True, help="the same for operators")
+    parser.add_argument("--api-issuer", required=True, help="the `iss` of API tokens")
+    parser.add_argument("--console-issuer", required=True, help="the same for operators")
     given = parser.parse_args()
     drawer = Drawer(DIRECTORY)
-    make(drawer, given.stripe_key, given.webhook_secrets)
+    issuers = {"API_JWT_ISSUER": given.api_issuer, "CONSOLE_JWT_ISSUER": given.console_issuer}
+    make(drawer, given.stripe_key, given.webhook_secrets, issuers)
     drawer.keep("api_jwt_public_key", given.api_key.read_text())
     for name in ("pagerduty_routing_key", "slack_api_url"):  # empty: Alertmanager starts, and says what it cannot send
         drawer.keep(name, "")

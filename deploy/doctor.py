@@ -20,6 +20,7 @@ from messages.queues import DEAD_LETTER_QUEUE
 from messages.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
+from outbox.addresses import nodes
 from outbox.intake.api.jwks import IssuerAwayError, PublishedKeys
 from outbox.intake.api.settings import ApiSettings
 from outbox.ops.console.settings import ConsoleSettings
@@ -131,14 +132,14 @@ def _broker() -> Iterator[Finding]:
 
 
 def _reach(url: str) -> Finding:
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = pika.BlockingConnection(nodes(url))
     connection.close()
     return Finding("broker", "reachable")
 
 
 def _queue(url: str, queue: topology.Queue) -> Finding:
     """A passive look first, so that nothing is made; then a declaration with our arguments, which changes nothing."""
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = pika.BlockingConnection(nodes(url))
     what = f"queue {queue.name}"
     try:
         depth = connection.channel().queue_declare(queue.name, passive=True).method.message_count

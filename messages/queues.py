@@ -154,6 +154,7 @@ QUEUE_CLASSES: dict[str, str] = {
     "reconciliation": "background",
     "mints": "background",
     "fleet.orders": "orders",
+    "fleet.dead": "dead-letters",
 }
 
 

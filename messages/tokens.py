@@ -10,7 +10,6 @@ no column of the book holds 256 bits.
 from typing import Annotated
 from uuid import UUID
 
-from Crypto.Hash import keccak
 from pydantic import AfterValidator, StringConstraints
 
 from messages.ids import TenantId, TicketId
@@ -22,6 +21,8 @@ ZERO_ADDRESS = "0x" + "0" * 40
 
 def keccak256(data: bytes) -> bytes:
     """Ethereum's hash: Keccak before it became SHA-3, which differs in one byte of padding and so in every digest."""
+    from Crypto.Hash import keccak  # noqa: PLC0415  a tenth of the start of every process, and most never hash
+
     return keccak.new(digest_bits=256, data=data).digest()
 
 

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _FORM = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_FORM = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _NOBODY: Mapping[str, str] = {}
+
+Attributes = Mapping[str, str | int | bool]
 
 
 class Span(Protocol):
@@ -25,6 +28,9 @@ class Span(Protocol):
     def span_id(self) -> str | None: ...
 
     def note(self, **attributes: str | int | bool) -> None: ...
+
+    def fail(self, word: str) -> None:
+        """It came to nothing: a word or a class, never the text of an error. What is raised fails it by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Recorder(Protocol):
     """Makes spans out of places. `kind` is one of OpenTelemetry's: server, client, producer, consumer, internal."""
 
     def span(
-        self, name: str, kind: str, place: Place, attributes: Mapping[str, str | int | bool]
+        self, name: str, kind: str, place: Place, attributes: Attributes, began_ns: int | None = None
     ) -> AbstractContextManager[Span]: ...
 
 
@@ -49,11 +55,31 @@ class _NoSpan:
     def note(self, **attributes: str | int | bool) -> None:
         """Nobody records."""
 
+    def fail(self, word: str) -> None:
+        """Nobody records."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SpansOfBatch:
+    """One word to all of them."""
+
+    spans: Sequence[Span]
+    span_id = None
+
+    def note(self, **attributes: str | int | bool) -> None:
+        for each in self.spans:
+            each.note(**attributes)
+
+    def fail(self, word: str) -> None:
+        for each in self.spans:
+            each.fail(word)
+
 
 _NO_SPAN: AbstractContextManager[Span] = nullcontext(_NoSpan())
 _current: ContextVar[Place | None] = ContextVar("trace", default=None)
 _beside: ContextVar[Mapping[str, str]] = ContextVar("spans_beside", default=_NOBODY)  # of a batch: trace id -> span id
 _recorder: Recorder | None = None
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_with(recorder: Recorder | None) -> None:
@@ -78,6 +104,21 @@ def span_of(trace_id: str) -> str | None:
     if place is not None and place.trace_id == trace_id and place.span_id is not None:
         return place.span_id
     return _beside.get().get(trace_id)
+
+
+def for_others() -> dict[str, str]:
+    """Where we are, in words that another service keeps with an object and gives back with its events."""
+    trace_id = current()
+    span_id = span_of(trace_id)
+    return {"trace_id": trace_id, **({"span_id": span_id} if span_id else {})}
+
+
+def place_told(words: Mapping[str, str]) -> Place | None:
+    """What `for_others` said; None where the words are not ours."""
+    trace_id, span_id = words.get("trace_id", ""), words.get("span_id", "")
+    if not is_trace_id(trace_id):
+        return None
+    return Place(trace_id, span_id if is_span_id(span_id) else None)
 
 
 def new() -> str:
@@ -122,23 +163,34 @@ def span(name: str, kind: str = "internal", **attributes: str | int | bool) -> A
 
 
 @contextmanager
-def _follow(
-    recorder: Recorder, name: str, kind: str, place: Place, attributes: Mapping[str, str | int | bool]
-) -> Iterator[Span]:
+def _follow(recorder: Recorder, name: str, kind: str, place: Place, attributes: Attributes) -> Iterator[Span]:
     with recorder.span(name, kind, place, attributes) as made, following(place.trace_id, made.span_id):
         yield made
 
 
 @contextmanager
-def spans_of_batch(name: str, kind: str, places: Sequence[Place]) -> Iterator[None]:
-    """Work that is done at once for many traces: a span in each."""
+def spans_of_batch(name: str, kind: str, places: Sequence[Place], began: datetime | None = None) -> Iterator[Span]:
+    """Work that is done at once for many traces: a span in each, which began now unless it is told when."""
     if _recorder is None:
-        yield
+        yield _NoSpan()
         return
     with ExitStack() as ending:
-        made = {place.trace_id: ending.enter_context(_recorder.span(name, kind, place, {})) for place in places}
+        made = {
+            place.trace_id: ending.enter_context(_recorder.span(name, kind, place, {}, _ns(began))) for place in places
+        }
         token = _beside.set({trace_id: span.span_id for trace_id, span in made.items() if span.span_id})
         try:
-            yield
+            yield _SpansOfBatch(list(made.values()))
         finally:
             _beside.reset(token)
+
+
+def record_past(name: str, place: Place, began: datetime) -> None:
+    """A wait that ends now, and of which nobody knew when it began whether it would be recorded."""
+    if _recorder is not None:
+        with _recorder.span(name, "internal", place, {}, _ns(began)):
+            pass
+
+
+def _ns(when: datetime | None) -> int | None:
+    return None if when is None else (when - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -16,6 +16,7 @@ from dramatiq.middleware import ShutdownNotifications, TimeLimit
 from pika.exceptions import ChannelClosedByBroker
 
 from messages.queues import HELD_OF_SLOW_QUEUES, SLOW_QUEUES
+from outbox.addresses import shuffled
 from outbox.heartbeat import beat
 from outbox.topology import ACCESS_REFUSED, work_queue_arguments
 
@@ -54,7 +55,7 @@ class FleetBroker(RabbitmqBroker):
     """Consumes only. Whatever is to be published goes through the outbox."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url=url, middleware=[TimeLimit(), ShutdownNotifications()])
+        super().__init__(url=shuffled(url), middleware=[TimeLimit(), ShutdownNotifications()])
         self.consuming: dict[str, FleetConsumer] = {}
 
     @property

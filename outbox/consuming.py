@@ -18,7 +18,11 @@ from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from messages.cache import OptionalCacheSettings
+from outbox.addresses import nodes
 from outbox.heartbeat import beat
+from outbox.load import Load, keep_telling
+from outbox.topology import connect
 
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
@@ -38,7 +42,8 @@ class Delivered:
 class Consumer:
     """`take` commits a batch, and raises psycopg.Error while it cannot. `run` reconnects by itself until asked to stop.
 
-    linger_seconds: how long the first of a batch may wait for company.
+    linger_seconds: how long the first of a batch may wait for company. came_at: when a delivery came into the world, if
+    it says so.
     """
 
     url: str
@@ -47,7 +52,20 @@ class Consumer:
     batch: int
     prefetch: int
     linger_seconds: float = 0.0
+    came_at: Callable[[Delivered], float | None] | None = None
     stopping: Event = field(default_factory=Event)
+    _unacked: int = 0
+    _handled: int = 0
+    _oldest_at: float | None = None
+
+    def tell_load(self, cache: OptionalCacheSettings) -> None:
+        """From now on the scale signals count this consumer, where a cache is named."""
+        if cache.redis_url is not None:
+            keep_telling(cache, self.load)
+
+    def load(self) -> Load:
+        oldest = {} if self._oldest_at is None else {self.queue: self._oldest_at}
+        return Load({self.queue: self._unacked}, {self.queue: self._handled}, oldest)
 
     def run(self) -> None:
         while not self.stopping.is_set():
@@ -59,19 +77,28 @@ class Consumer:
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        connection = connect(nodes(self.url))
         try:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=self.prefetch)
             while not self.stopping.is_set():
                 beat(self.queue)
                 batch = self._gather(channel)
+                self._note(batch, channel.get_waiting_message_count())
                 if batch and self._taken(connection, batch):
                     # Tags grow within a channel, so the last one acks the whole batch.
                     channel.basic_ack(batch[-1].method.delivery_tag, multiple=True)
+                    self._handled += len(batch)
         finally:
+            self._note([], 0)
             if connection.is_open:
                 connection.close()
+
+    def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
+        """Queues are in order, so the first of a batch is the oldest, of those that say when they came."""
+        self._unacked = len(batch) + fetched_ahead
+        told = (self.came_at(each) for each in batch) if self.came_at else iter(())
+        self._oldest_at = next((at for at in told if at is not None), None)
 
     def _gather(self, channel: BlockingChannel) -> list[Delivered]:
         """What is there; at least one unless the queue is idle."""

@@ -5,6 +5,7 @@ Phases: take one from the broker's dead letter queue, write it down, ack (outbox
 broker. Harmless twice: the same bytes under the same id are one letter.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from db import dead_letters
 from db.dead_letters import DeadLetter
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages import trace
+from messages.cache import OptionalCacheSettings
 from messages.crash_points import crash_point
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
 from messages.redaction import redact_text
@@ -25,7 +28,7 @@ from outbox.health import Health, HealthSettings, broker_check, database_check, 
 from outbox.logs import configure_logs
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 
 PREFETCH = 20
 # Ids and names of ours have at most 36 characters; an entry of an index holds some 2,700 bytes.
@@ -41,7 +44,16 @@ def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
         for each in delivered:
             _bury(db, as_letter(each.properties, each.body, sealer))
 
-    return Consumer(url, DEAD_LETTER_QUEUE, bury, batch=1, prefetch=PREFETCH)
+    return Consumer(url, DEAD_LETTER_QUEUE, bury, batch=1, prefetch=PREFETCH, came_at=_died_at)
+
+
+def _died_at(delivered: Delivered) -> float | None:
+    """As the broker tells it, in UTC."""
+    try:
+        died: datetime = delivered.properties.headers["x-death"][0]["time"]
+        return died.replace(tzinfo=UTC).timestamp()
+    except (TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def _bury(db: Database, letter: DeadLetter) -> None:
@@ -77,8 +89,16 @@ def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
         payment_id=_uuid(payload, "payment_id"),
         error_class=why,
         trace_id=_word(options.get("trace_id")),
-        headers={"x-death": _told(death), **{name: _counter(options[name]) for name in _COUNTERS & options.keys()}},
+        headers=_headers(death, options),
     )
+
+
+def _headers(death: dict[str, Any], options: dict[str, Any]) -> dict[str, object]:
+    """How it died, how often it was tried, and what appended it: a replay goes on from there."""
+    told: dict[str, object] = {"x-death": _told(death)}
+    told |= {name: _counter(options[name]) for name in _COUNTERS & options.keys()}
+    span_id = str(options.get("span_id"))
+    return told | ({"span_id": span_id} if trace.is_span_id(span_id) else {})
 
 
 def _cause(queue: str, why: str, message: dict[str, Any] | None) -> tuple[str, str]:
@@ -126,8 +146,11 @@ def _told(death: dict[str, Any]) -> dict[str, object]:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
-        database, broker, seal, health = load(DatabaseSettings, BrokerSettings, SealSettings, HealthSettings)
+        database, broker, seal, health, cache = load(
+            DatabaseSettings, BrokerSettings, SealSettings, HealthSettings, OptionalCacheSettings
+        )
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "dead-letters")
@@ -139,6 +162,7 @@ def main() -> None:
     checks = {"db": database_check(db), "broker": broker_check(broker)}
     serve_health(health, Health("dead-letters", checks, ("db", "broker"), consumer.stopping))
     logger.info("dead letter drain started")
+    consumer.tell_load(cache)
     consumer.run()
     db.close()
 

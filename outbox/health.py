@@ -13,12 +13,10 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import redis
 from loguru import logger
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -38,6 +36,7 @@ from outbox.shown import shown
 LIVE_SECONDS = 60.0
 START_SECONDS = 120.0
 ASK_AGAIN_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0  # for an answer; the probes of the manifests wait for eight
 NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
 
@@ -49,6 +48,12 @@ SILENT = shown("fleet_loop_silent_seconds", "Since a main loop of this process h
 Check = Callable[[], bool]
 
 
+def _already() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 class HealthSettings(FleetSettings):
     health_host: str = Field(default="127.0.0.1", description="the address that health and metrics are served on")
     health_port: int | None = Field(
@@ -58,25 +63,52 @@ class HealthSettings(FleetSettings):
 
 @dataclass(slots=True)
 class Cached:
-    """An answer is good for a moment, so that those who ask often do not become a load of their own."""
+    """An answer is good for a moment, so that those who ask often do not become a load of their own.
+
+    Each question has a thread that keeps nobody alive: one that is there and does not answer must hold up neither this
+    page nor the end of the process. It counts as down until it does.
+    """
 
     check: Check
     seconds: float | None = None  # ASK_AGAIN_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
     _answer: bool = False
     _until: float = 0.0
+    _asked_at: float = 0.0
+    _answered: threading.Event = field(default_factory=_already)
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def last(self) -> bool:
-        """The answer that was heard last, however old."""
-        return self._answer
+        """The answer that was heard last; no, when one has been waited for too long."""
+        return self._answer and (self._answered.is_set() or self._patience_left() > 0)
 
     def __call__(self) -> bool:
+        self.ask()
+        self._answered.wait(max(0.0, self._patience_left()))
+        return self.last and self._answered.is_set()
+
+    def ask(self) -> None:
+        """Begin to ask, unless the last answer is still good or one is waited for."""
         with self._asking:
-            if time.monotonic() >= self._until:
-                self._answer = self.check()
-                self._until = time.monotonic() + (ASK_AGAIN_SECONDS if self.seconds is None else self.seconds)
-            return self._answer
+            if self._answered.is_set() and time.monotonic() >= self._until:
+                self._answered.clear()
+                self._asked_at = time.monotonic()
+                threading.Thread(target=self._ask, name="health-asks", daemon=True).start()
+
+    def wait(self, seconds: float) -> None:
+        self._answered.wait(seconds)
+
+    def _ask(self) -> None:
+        try:
+            self._answer = self.check()
+        except Exception as error:  # noqa: BLE001  whatever it was, the answer is no
+            self._answer = _said_no("a dependency", error)
+        self._until = time.monotonic() + (ASK_AGAIN_SECONDS if self.seconds is None else self.seconds)
+        self._answered.set()
+
+    def _patience_left(self) -> float:
+        return self._asked_at + self.patience_seconds - time.monotonic()
 
 
 @dataclass
@@ -94,7 +126,6 @@ class Health(Collector):
         assert set(self.needed) <= set(self.checks) <= set(NAMES), "a check has one of the four names"
         self._cached = {name: each if isinstance(each, Cached) else Cached(each) for name, each in self.checks.items()}
         self.checks = self._cached
-        self._asking = ThreadPoolExecutor(2 * len(NAMES), thread_name_prefix="health-asks")
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and body of a health page; 404 for a path that there is not."""
@@ -112,13 +143,20 @@ class Health(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus: each dependency as it answers now, all asked at once, and the beats."""
-        asked = [self._asking.submit(check) for check in self.checks.values()]
-        wait(asked, SCRAPE_SECONDS)
+        self._ask(self._cached)
+        until = time.monotonic() + SCRAPE_SECONDS
+        for check in self._cached.values():
+            check.wait(max(0.0, until - time.monotonic()))
         yield UP.family({(name,): float(check.last) for name, check in self._cached.items()})
         silent: dict[tuple[str, ...], float] = {}
         for each in BEATS.all():
             silent[each.name,] = max(silent.get((each.name,), 0.0), each.age_seconds)
         yield SILENT.family(silent)
+
+    def _ask(self, names: Iterable[str]) -> None:
+        """All at once."""
+        for name in names:
+            self._cached[name].ask()
 
     def _live(self) -> tuple[int, dict[str, Any]]:
         beats = BEATS.all()
@@ -129,6 +167,7 @@ class Health(Collector):
         return (200 if live else 503), {"status": "live" if live else "stands still", "silent_for_seconds": stands}
 
     def _ready(self) -> tuple[int, dict[str, Any]]:
+        self._ask(self.needed)
         found = {name: self.checks[name]() for name in self.needed}
         ready = all(found.values()) and bool(BEATS.all()) and not self.stopping.is_set()
         words = {name: _word(well) for name, well in found.items()}
@@ -185,6 +224,8 @@ def broker_check(settings: BrokerSettings) -> Check:
 
 
 def cache_check(settings: CacheSettings) -> Check:
+    import redis  # noqa: PLC0415  a tenth of the start of a process, and most have no use for it
+
     def check() -> bool:
         try:
             with redis.Redis.from_url(settings.client_url, socket_timeout=2, socket_connect_timeout=2) as client:

@@ -15,6 +15,8 @@ from loguru import logger
 from pika.adapters.select_connection import IOLoop, SelectConnection
 from pika.channel import Channel
 
+from outbox.addresses import shuffled
+
 # Confirms of a batch of 500 take tens of milliseconds; after ten seconds the broker is in trouble and the batch is
 # given up (nothing is settled, so it is sent again). Must stay below the idle-in-transaction timeout of db/session.py.
 CONFIRM_TIMEOUT_SECONDS = 10.0
@@ -51,7 +53,7 @@ class Publisher:
     """Publishes batches, one at a time. Not for use by several threads at once."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._nodes = shuffled(url)
         self._link: _Link | None = None
         self._under_way: _Batch | None = None
 
@@ -76,7 +78,8 @@ class Publisher:
         if self._under_way is not None:  # its caller gave it up; what it still hears must not be taken for ours
             self.close()
         if self._link is None or self._link.closed:
-            self._link = _Link(self._url)
+            self._nodes = [*self._nodes[1:], self._nodes[0]]  # the next one, whenever a link broke or was refused
+            self._link = _Link(self._nodes[0])
         self._under_way = self._link.send(messages)
 
     def finish(self) -> set[int]:

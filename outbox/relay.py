@@ -28,7 +28,7 @@ from outbox.logs import configure_logs
 from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
 from outbox.settings import BrokerSettings
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 from outbox.tracing import record_published, start_tracing
 
 BATCH = 500
@@ -40,6 +40,8 @@ LONGEST_ROUND_SECONDS = 1.0
 POLL_SECONDS = 1.0
 REFUSED_PAUSE_SECONDS = 5.0
 AWAY_PAUSE_SECONDS = 1.0
+# A round waits four times ten seconds for confirms at most; the manifest gives it 45.
+PATIENCE_SECONDS = 42.0
 # After a round, reading starts this far before its last row (db.outbox.due says why). A transaction that commits later
 # than that with an older due time is found by the next full look.
 LOOK_BACK = timedelta(seconds=3)
@@ -182,6 +184,7 @@ def _outgoing(row: table.DueRow) -> Outgoing:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         database, broker, health = load(DatabaseSettings, BrokerSettings, HealthSettings)
     except SettingsError as error:
@@ -192,7 +195,7 @@ def main() -> None:
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-relay")
     relay = Relay(db, Publisher(url), Doorbell(database))
-    stop_on_signals(relay.stopping)
+    stop_on_signals(relay.stopping, patience_seconds=PATIENCE_SECONDS)
     checks = {"db": database_check(db), "broker": broker_check(broker)}
     serve_health(health, Health("relay", checks, ("db", "broker"), relay.stopping))
     logger.info("relay started")

@@ -60,12 +60,24 @@ class ScaleSignals:
             ages[queue_class] = max(ages.get(queue_class, 0.0), lag.oldest_seconds)
         for queue_class in ("charges", "refunds", "webhooks"):
             ages[queue_class] = max(ages[queue_class], getattr(standing, queue_class))
+        for queue, seconds in self._at_intake().items():
+            ages[class_of(queue)] = max(ages.get(class_of(queue), 0.0), seconds)
         classes = [*dict.fromkeys(QUEUE_CLASSES.values()), "events"]
         return [
             LAG.family({(one,): lag_rows[one] for one in classes}),
             AGE.family({(one,): ages.get(one, 0.0) for one in classes}),
             *self._at_the_broker(lag_rows),
         ]
+
+    def _at_intake(self) -> dict[str, float]:
+        """Queue -> age of the oldest that somebody has in hand. The broker does not tell how old its messages are, but
+        a queue is in order: what waits behind these is younger.
+        """
+        try:
+            told = [load.oldest_at for load in loads(self._cache).values()]
+        except (redis.RedisError, OSError):
+            return {}
+        return {queue: max(0.0, time.time() - at) for oldest in told for queue, at in oldest.items()}
 
     def _at_the_broker(self, lag_rows: Counter[str]) -> list[Metric]:
         """Left out altogether while broker or cache do not answer: no signal is better than a small one."""
@@ -88,10 +100,12 @@ class ScaleSignals:
         rates = self._rates.after(told)
         backlog = {one: ready[one] + unacked[one] for one in dict.fromkeys(QUEUE_CLASSES.values())}
         drain = {one: _drain_seconds(count + lag_rows[one], rates.get(one, 0.0)) for one, count in backlog.items()}
+        # Who takes orders and dead letters tells of it only where it knows the cache: without, nobody knows their rate.
+        told_of = (set(backlog) - {"orders", "dead-letters"}) | set(rates)
         return [
             READY.family({(one,): ready[one] for one in backlog}),
             AT_BROKER.family({(one,): count for one, count in backlog.items()}),
-            DRAIN.family({(one,): seconds for one, seconds in drain.items() if one != "orders"}),
+            DRAIN.family({(one,): seconds for one, seconds in drain.items() if one in told_of}),
             HANDLED.family({(one,): rate for one, rate in rates.items()}),
         ]
 

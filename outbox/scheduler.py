@@ -32,7 +32,7 @@ from outbox.append import append
 from outbox.health import HealthSettings
 from outbox.heartbeat import beat
 from outbox.logs import configure_logs
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 from outbox.tracing import start_tracing
 from outbox.watchtower import watch
 
@@ -99,6 +99,7 @@ def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         settings, health = load(DatabaseSettings, HealthSettings)
     except SettingsError as error:

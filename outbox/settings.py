@@ -8,23 +8,26 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from messages import crash_points
 from messages.cache import CacheSettings
 from messages.settings import FleetSettings, require_address, require_tls_of
+from outbox.addresses import split
 
 __all__ = ["BrokerSettings", "CacheSettings", "HttpSettings"]
 
 
 class BrokerSettings(FleetSettings):
-    rabbitmq_url: SecretStr = Field(description="the RabbitMQ address, amqp://user:password@host:5672/ or amqps://")
+    rabbitmq_url: SecretStr = Field(description="amqp://user:password@host:5672/ or amqps://, or one of each node")
 
     @field_validator("rabbitmq_url")
     @classmethod
     def _an_address(cls, url: SecretStr) -> SecretStr:
-        require_address(url.get_secret_value(), ("amqp", "amqps"))
+        for address in split(url.get_secret_value()):
+            require_address(address, ("amqp", "amqps"))
         return url
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if self.in_production:
-            require_tls_of("RABBITMQ_URL", self.rabbitmq_url, "amqps")
+            for address in split(self.rabbitmq_url.get_secret_value()):
+                require_tls_of("RABBITMQ_URL", SecretStr(address), "amqps")
             if os.environ.get(crash_points.VARIABLE):
                 raise ValueError(f"{crash_points.VARIABLE} is set: production does not crash on purpose; unset it.")
         return self

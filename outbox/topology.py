@@ -7,12 +7,14 @@ A queue that stands with other arguments is reported as drift and never overwrit
 
 import ssl
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from messages.queues import (
@@ -30,6 +32,7 @@ from messages.queues import (
     ROUTES,
 )
 from messages.settings import EX_CONFIG
+from outbox.addresses import nodes
 
 EX_UNAVAILABLE = 69  # sysexits.h
 ACCESS_REFUSED = 403  # AMQP 0-9-1
@@ -94,6 +97,18 @@ def problems_of_patience(held_seconds: float) -> list[str]:
     return problems
 
 
+def connect(parameters: Sequence[pika.URLParameters]) -> pika.BlockingConnection:
+    """A connection, or one family of errors: of a broker that is there and says nothing pika tells by another.
+
+    Raises:
+        pika.exceptions.AMQPConnectionError: the broker is away, or does not answer.
+    """
+    try:
+        return pika.BlockingConnection(parameters)
+    except AMQPConnectorException as error:
+        raise AMQPConnectionError(f"the broker does not answer: {type(error).__name__}") from error
+
+
 def declare(url: str) -> None:
     """Declare exchanges, queues and bindings; declaring what stands already changes nothing.
 
@@ -104,7 +119,7 @@ def declare(url: str) -> None:
         pika.exceptions.AMQPConnectionError: the broker is away.
         ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
     """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    connection = connect(nodes(url))
     try:
         for exchange in EXCHANGES:
             _checked(
@@ -191,31 +206,34 @@ def depths(url: str) -> dict[str, int]:
     Raises:
         pika.exceptions.AMQPConnectionError: the broker is away.
     """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
+    found: dict[str, int] = {}
+    connection = connect(nodes(url))
     try:
-        return {queue.name: _depth(connection, queue.name) for queue in queues()}
+        channel = connection.channel()
+        for queue in queues():
+            if channel.is_closed:  # what the broker does when a queue does not stand
+                channel = connection.channel()
+            found[queue.name] = _depth(channel, queue.name)
     finally:
         connection.close()
+    return found
 
 
-def _depth(connection: pika.BlockingConnection, name: str) -> int:
-    channel = connection.channel()
+def _depth(channel: BlockingChannel, name: str) -> int:
     try:
         return int(channel.queue_declare(name, passive=True).method.message_count)
     except ChannelClosedByBroker:
         return -1
-    finally:
-        if channel.is_open:
-            channel.close()
 
 
 def is_reachable(url: str) -> bool:
-    """True when the broker opens a connection for us within two seconds."""
-    parameters = pika.URLParameters(url)
-    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 2
-    parameters.connection_attempts = 1
+    """True when the broker, or a node of it, opens a connection for us within two seconds."""
+    parameters = nodes(url)
+    for node in parameters:
+        node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = 2
+        node.connection_attempts = 1
     try:
-        pika.BlockingConnection(parameters).close()
-    except (AMQPConnectionError, OSError):
+        connect(parameters).close()
+    except (AMQPError, OSError):
         return False
     return True

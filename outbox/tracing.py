@@ -9,7 +9,7 @@ and of an error only its class: texts may hold what must not leave (M9).
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import Span as SdkSpan
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import StatusCode, Tracer
 
 FLUSH_SECONDS = 5.0
 
@@ -110,16 +110,21 @@ class _Recorder:
 
     @contextmanager
     def span(
-        self, name: str, kind: str, place: Place, attributes: Mapping[str, str | int | bool]
+        self, name: str, kind: str, place: Place, attributes: trace.Attributes, began_ns: int | None = None
     ) -> Iterator[trace.Span]:
         with trace.following(place.trace_id):  # where the ids of a trace without a span come from
             made = self._tracer.start_span(
-                name, context=_context(place), kind=self._kinds[kind], attributes=_named(attributes)
+                name,
+                context=_context(place),
+                kind=self._kinds[kind],
+                attributes=_named(attributes),
+                start_time=began_ns,
             )
+        ours = _Made(made, self._error)
         try:
-            yield _Made(made)
+            yield ours
         except BaseException as error:
-            made.set_status(self._error, type(error).__name__)
+            ours.fail(type(error).__name__)
             raise
         finally:
             made.end()
@@ -137,8 +142,9 @@ class _Recorder:
 
 
 class _Made:
-    def __init__(self, made: "SdkSpan") -> None:
+    def __init__(self, made: "SdkSpan", error: "StatusCode") -> None:
         self._made = made
+        self._error = error
 
     @property
     def span_id(self) -> str | None:
@@ -147,8 +153,11 @@ class _Made:
     def note(self, **attributes: str | int | bool) -> None:
         self._made.set_attributes(_named(attributes))
 
+    def fail(self, word: str) -> None:
+        self._made.set_status(self._error, word)
 
-def _named(attributes: Mapping[str, str | int | bool]) -> dict[str, str | int | bool]:
+
+def _named(attributes: trace.Attributes) -> dict[str, str | int | bool]:
     return {f"fleet.{name}": value for name, value in attributes.items()}
 
 

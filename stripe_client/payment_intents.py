@@ -3,7 +3,7 @@
 Source of the lifecycle: docs.stripe.com/payments/paymentintents/lifecycle.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -59,7 +59,7 @@ def creation(
     customer_id: str | None,
     capture: str,
     destination: Json | None = None,
-    trace_id: str | None = None,
+    traced: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The body of create-and-confirm. Built once, kept in the call's row and resent as it is.
 
@@ -79,8 +79,7 @@ def creation(
         "metadata": {"tenant_id": str(tenant_id), "order_id": str(order_id), "payment_id": str(payment_id)},
         "expand": _EXPAND,
     }
-    if trace_id is not None:
-        body["metadata"]["trace_id"] = trace_id
+    body["metadata"] |= traced or {}
     if customer_id is not None:
         body["customer"] = customer_id
     return body | (destination or {})

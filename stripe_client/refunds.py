@@ -3,7 +3,7 @@
 Source: docs.stripe.com/refunds, docs.stripe.com/api/refunds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from messages.ids import PaymentId, RefundId, TenantId
@@ -33,20 +33,18 @@ def creation(
     amount: Money,
     reason: str,
     destination: Json | None = None,
-    trace_id: str | None = None,
+    traced: Mapping[str, str] | None = None,
 ) -> Json:
     """The body of a refund. Built once, kept in the call's row and resent as it is; our own reason is metadata.
 
     `destination` is what a destination charge's refund takes back with it (stripe_client/destinations.py).
     """
     metadata = {"tenant_id": str(tenant_id), "payment_id": str(payment_id), "refund_id": str(refund_id)}
-    if trace_id is not None:
-        metadata["trace_id"] = trace_id
     return {
         "payment_intent": payment_intent_id,
         "amount": amount.minor,
         "reason": _REASONS.get(reason, "requested_by_customer"),
-        "metadata": metadata | {"reason": reason},
+        "metadata": {**metadata, **(traced or {}), "reason": reason},
         "expand": _EXPAND,
     } | (destination or {})
 

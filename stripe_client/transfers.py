@@ -3,7 +3,7 @@
 Source: docs.stripe.com/connect/separate-charges-and-transfers, docs.stripe.com/api/transfers, .../transfer_reversals.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +29,7 @@ def creation(
     amount: Money,
     charge_id: str | None,
     transfer_group: str,
-    trace_id: str | None = None,
+    traced: Mapping[str, str] | None = None,
 ) -> Json:
     """The body of a transfer. Built once, kept in the call's row and resent as it is.
 
@@ -47,8 +47,7 @@ def creation(
         body["source_transaction"] = charge_id
     else:
         body["transfer_group"] = transfer_group
-    if trace_id is not None:
-        body["metadata"]["trace_id"] = trace_id
+    body["metadata"] |= traced or {}
     return body
 
 

@@ -1,6 +1,6 @@
 """Real servers for every ring of tests: one stack for the session, a cloned database and empty queues for each test.
 
-`make test` runs two processes of pytest (pytest-xdist), each with servers of its own, so that the two never meet.
+`make test` runs three processes of pytest (pytest-xdist), each with servers of its own, so that they never meet.
 """
 
 import os
@@ -34,7 +34,7 @@ from tests.waiting import until
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "fleet_template"
 MEMORY = Path("/dev/shm")  # noqa: S108  a folder there is used only when it is ours
-ROOM_BYTES = 3 << 30  # clusters, their logs and some dozen clones for two processes, with much to spare
+ROOM_BYTES = 3 << 30  # clusters, their logs and some dozen clones for three processes, with much to spare
 
 
 def pytest_configure() -> None:

@@ -29,6 +29,9 @@ from stripe_client.gateway import Gateway
 from workers.afterwards import Delivery, after_failure, bury_unreadable, write_down
 from workers.pausing import refuse_while_paused
 
+# A message that waits (try_later) has not failed.
+_FAILED = frozenset({"try_again", "gave_up"})
+
 M = TypeVar("M", bound=Message)
 Handler = Callable[[M, Database, Gateway], None]
 
@@ -90,6 +93,8 @@ def run(
     ):
         verdict = _handle(entry, delivery, db, stripe, sealer)
         span.note(verdict=verdict)
+        if verdict in _FAILED:
+            span.fail(verdict)
     MESSAGES.labels(message.kind, verdict).inc()
     MESSAGE_SECONDS.labels(message.kind).observe(time.perf_counter() - started)
     crash_point("worker.before_ack")

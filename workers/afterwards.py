@@ -23,6 +23,7 @@ from db import dead_letters, failures
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.session import Database, Tx
+from messages import trace
 from messages.base import Message
 from messages.queues import Route
 from messages.redaction import redact_text
@@ -130,7 +131,12 @@ def _bury(tx: Tx, delivery: Delivery, error: BaseException, ending: Ending, seal
             error_class=type(error).__name__,
             top_frame=top_frame(error.__traceback__),
             trace_id=envelope.trace_id,
-            headers={"attempt": envelope.attempt, "run": envelope.run, "first_appended_ms": envelope.first_appended_ms},
+            headers={
+                "attempt": envelope.attempt,
+                "run": envelope.run,
+                "first_appended_ms": envelope.first_appended_ms,
+                **_span(envelope),
+            },
         ),
     )
 
@@ -162,6 +168,12 @@ def bury_unreadable(
         logger.error("gave up: {}", reason)
 
 
+def _span(envelope: Envelope) -> dict[str, str]:
+    """What a replay follows, so that it is seen in the trace where the message failed."""
+    span_id = trace.span_of(envelope.trace_id)
+    return {"span_id": span_id} if span_id else {}
+
+
 def _failure(delivery: Delivery, verdict: str, error: BaseException, due_at: datetime | None) -> Failure:
     return Failure(
         tenant_id=delivery.message.tenant_id,
@@ -183,9 +195,9 @@ def reason_of(error: BaseException) -> str:
     return redact_text(getattr(error, "reason", None) or str(error) or type(error).__name__)[:LONGEST_REASON]
 
 
-def top_frame(trace: TracebackType | None) -> str:
+def top_frame(raised: TracebackType | None) -> str:
     """The frame of ours nearest to the error, as file:function; letters with the same one form a group."""
-    ours = [frame for frame in traceback.extract_tb(trace) if _is_ours(frame.filename)]
+    ours = [frame for frame in traceback.extract_tb(raised) if _is_ours(frame.filename)]
     return f"{Path(ours[-1].filename).resolve().relative_to(_OURS)}:{ours[-1].name}" if ours else ""
 
 

@@ -100,7 +100,7 @@ def _body(tx: Tx, payment: Payment) -> dict[str, object]:
         customer_id=payment.customer_id,
         capture=payment.capture,
         destination=destination.wish(tx, payment),
-        trace_id=trace.current(),
+        traced=trace.for_others(),
     )
 
 

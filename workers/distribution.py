@@ -42,11 +42,13 @@ def freeze(
         tx,
         payment.payment_id,
         [_as_share(leg, held=why_free is None) for leg in legs],
-        sale=payment.sale,
-        mode="destination" if destination else "separate",
-        event_id=terms.event_id,
-        escrow_days=None if destination else terms.escrow_days,
-        released_because=why_free,
+        shares.Terms(
+            sale=payment.sale,
+            mode="destination" if destination else "separate",
+            event_id=terms.event_id,
+            escrow_days=None if destination else terms.escrow_days,
+            released_because=why_free,
+        ),
         by=by,
     )
     if why_free is not None:

@@ -24,6 +24,7 @@ from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 
 STRIPE_SECONDS = 30.0
+STRIPE_PATIENCE_SECONDS = 10.0
 
 
 def serve() -> None:
@@ -37,7 +38,7 @@ def serve() -> None:
         "db": database_check(db),
         "redis": cache_check(cache),
         "broker": broker_check(broker),
-        "stripe": Cached(stripe_check(Gateway(stripe)), STRIPE_SECONDS),
+        "stripe": Cached(stripe_check(Gateway(stripe)), STRIPE_SECONDS, STRIPE_PATIENCE_SECONDS),
     }
     told = Health("workers", checks, ("db", "broker"))
     ended = threading.Event()

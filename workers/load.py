@@ -1,21 +1,14 @@
-"""Counts what this process has handled, and tells the cache how loaded it is (outbox/load.py)."""
+"""Counts what this process has handled, and says how loaded it is (outbox/load.py)."""
 
-import os
-import socket
-import threading
-import time
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
-import redis
 from dramatiq.middleware import Middleware
 from prometheus_client import Gauge
 
-from messages.cache import CacheSettings
 from messages.queues import class_of
 from outbox.broker import FleetBroker
-from outbox.load import TELL_SECONDS, Load, tell
+from outbox.load import Load
 
 UNACKED = Gauge(
     "fleet_worker_unacked",
@@ -38,22 +31,11 @@ class CountHandled(Middleware):
         self.handled[message.queue_name] += 1
 
 
-def keep_telling(broker: FleetBroker, counting: CountHandled, cache: CacheSettings) -> threading.Thread:
-    """Start to tell, from a thread that keeps nobody alive."""
-    client = redis.Redis.from_url(cache.client_url, socket_timeout=1, socket_connect_timeout=1)
-    process = f"{socket.gethostname()}-{os.getpid()}"
-
-    def run() -> None:
-        while True:
-            load = Load(broker.unacked(), dict(counting.handled))
-            _show(load)
-            with suppress(redis.RedisError, OSError):  # rates only; whoever reads sees that nothing comes
-                tell(client, process, load)
-            time.sleep(TELL_SECONDS)
-
-    thread = threading.Thread(target=run, name="load", daemon=True)
-    thread.start()
-    return thread
+def shown_load(broker: FleetBroker, counting: CountHandled) -> Load:
+    """How loaded this process is, which its page of metrics shows too."""
+    load = Load(broker.unacked(), dict(counting.handled))
+    _show(load)
+    return load
 
 
 def _show(load: Load) -> None:

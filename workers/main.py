@@ -11,6 +11,7 @@ more process serves health and metrics of the whole family (workers/health.py).
 import os
 import signal
 import sys
+import threading
 from typing import Any, NoReturn
 
 import dramatiq
@@ -24,9 +25,11 @@ from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
 from outbox.health import HealthSettings
+from outbox.load import keep_telling
 from outbox.logs import configure_logs
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.stopping import leave_at_last, leave_while_starting
 from outbox.tracing import flush, start_tracing
 from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
@@ -68,7 +71,7 @@ from workers import (
 from workers import actor as actors
 from workers.actor import ACTORS, Actor
 from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.load import CountHandled, keep_telling
+from workers.load import CountHandled, shown_load
 from workers.settings import PERIODIC_SETTINGS
 
 __all__ = [
@@ -108,6 +111,10 @@ __all__ = [
 ]
 
 
+# Some 30 consumers are parted from one after another, and the grace is 30 s longer than the longest run.
+GOODBYE_SECONDS = 20.0
+
+
 class GiveBackWhatWasNotWrittenDown(Middleware):
     """A delivery whose outcome is not committed goes back to the broker instead of being acked."""
 
@@ -126,6 +133,22 @@ class SendLastSpans(Middleware):
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
         del broker, worker
         flush()
+
+
+class LeaveAtLast(Middleware):
+    """Handlers have all their time; then a broker that is there and silent must not hold up our goodbye to it."""
+
+    def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        del broker
+        handled = threading.Event()
+        leave_at_last(handled, GOODBYE_SECONDS)
+
+        def watch() -> None:
+            for thread in worker.workers:
+                thread.join()
+            handled.set()
+
+        threading.Thread(target=watch, name="handlers-end", daemon=True).start()
 
 
 def build(broker: FleetBroker, db: Database, stripe: Gateway, sealer: Sealer) -> None:
@@ -164,8 +187,9 @@ def start() -> None:
     dramatiq.set_encoder(StrictEncoder())
     broker.add_middleware(counting := CountHandled())
     broker.add_middleware(SendLastSpans())
+    broker.add_middleware(LeaveAtLast())
     build(broker, Database(database, application="fleet-worker"), Gateway(stripe_settings, governor), Sealer(seal))
-    keep_telling(broker, counting, cache)
+    keep_telling(cache, lambda: shown_load(broker, counting))
 
 
 def _settings() -> tuple[DatabaseSettings, BrokerSettings, StripeSettings, SealSettings]:
@@ -196,6 +220,7 @@ def dramatiq_words(words: list[str]) -> list[str]:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         words = dramatiq_words(sys.argv[1:])
     except SettingsError as error:

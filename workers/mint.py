@@ -43,6 +43,7 @@ def _queue(tx: Tx, payment: Payment) -> int:
     event_id = tickets[0].event_id
     name = series_of(payment.tenant_id, event_id)
     series.ensure(tx, event_id=event_id, venue_id=payment.venue_id, series=name)
+    trace_id = trace.current()
     return mints.request(
         tx,
         payment_id=payment.payment_id,
@@ -51,7 +52,8 @@ def _queue(tx: Tx, payment: Payment) -> int:
         venue_id=payment.venue_id,
         new=[NewMint(each.ticket_id, token_id_of(name, each.ticket_id), each.wallet) for each in tickets],
         by="mint",
-        trace_id=trace.current(),
+        trace_id=trace_id,
+        span_id=trace.span_of(trace_id),
     )
 
 

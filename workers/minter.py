@@ -20,7 +20,7 @@ from messages.settings import SettingsError, load, stop_the_start
 from outbox.health import Health, HealthSettings, database_check, serve_health
 from outbox.heartbeat import beat
 from outbox.logs import configure_logs
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 from outbox.tracing import start_tracing
 from workers.minting.settings import ChainSettings
 
@@ -32,6 +32,7 @@ LOOK_AROUND_SECONDS = 15.0
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         database, chain, health = load(DatabaseSettings, ChainSettings, HealthSettings)
     except SettingsError as error:

@@ -57,7 +57,7 @@ def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, Call] | None:
             amount=wanted.amount,
             reason=wanted.reason,
             destination=destination.taken_back_with(tx, wanted, wanted.amount.currency),
-            trace_id=trace.current(),
+            traced=trace.for_others(),
         )
         return wanted, calls.begin(tx, operation=stripe_refunds.CREATE, subject_id=wanted.refund_id, request=body)
 

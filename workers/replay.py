@@ -6,6 +6,7 @@ twice. A letter whose goal is reached meanwhile is resolved as a recorded no-op.
 many letters and coming back a second later.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from loguru import logger
@@ -14,6 +15,7 @@ from db import dead_letters, failures, replays
 from db.dead_letters import Sealed
 from db.replays import Batch
 from db.session import Database, Tx
+from messages import trace
 from messages.crash_points import crash_point
 from messages.replays import ReplayDue
 from outbox.append import Envelope, append, append_order_again, append_original, new_envelope
@@ -78,10 +80,12 @@ def _bring_back(tx: Tx, batch: Batch, opened: Opened, judgement: Judgement) -> N
 
 def _envelope(tx: Tx, letter: Sealed) -> Envelope:
     """The same message id and trace, a fresh set of tries, and the number of the run that follows the last one."""
-    fresh = new_envelope(letter.trace_id)
+    fresh = new_envelope(letter.trace_id if trace.is_trace_id(letter.trace_id or "") else None)
     assert letter.message_uuid is not None, "a message without an id of ours is never judged replayable"
     run = failures.next_run(tx, letter.message_uuid)
-    return Envelope(letter.message_uuid, run, 1, fresh.trace_id, fresh.first_appended_ms, replayed=True)
+    return replace(
+        fresh, message_id=letter.message_uuid, run=run, replayed=True, span_id=fresh.span_id or letter.span_id
+    )
 
 
 def _words(judgement: Judgement) -> tuple[str, str]:

@@ -31,6 +31,7 @@ def forget_old(msg: RetentionDue, db: Database, _stripe: Gateway) -> None:
         "message_failures": settings.retain_failures_days,
         "calls": settings.retain_calls_days,
         "reconciliation_runs": settings.retain_runs_days,
+        "told_events": settings.retain_told_days,
     }
     deadline = time.monotonic() + RUN_SECONDS
     for what, days in ages.items():

@@ -95,6 +95,7 @@ class RetentionSettings(FleetSettings):
     retain_failures_days: int = Field(default=400, ge=90, description="how long failed runs of messages are kept")
     retain_calls_days: int = Field(default=400, ge=90, description="how long settled calls to Stripe are kept")
     retain_runs_days: int = Field(default=90, ge=30, description="how long finished rolling reconciliations are kept")
+    retain_told_days: int = Field(default=14, ge=7, description="how long events can be told to other services again")
 
 
 # What the periodic work reads; all of it is checked at the start of a worker.

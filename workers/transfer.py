@@ -65,7 +65,7 @@ def _claim(db: Database, msg: TransferRequested) -> tuple[Transfer, Call] | None
             amount=wanted.amount,
             charge_id=wanted.charge_id,
             transfer_group=wanted.transfer_group,
-            trace_id=trace.current(),
+            traced=trace.for_others(),
         )
         return wanted, calls.begin(tx, operation=stripe_transfers.CREATE, subject_id=wanted.transfer_id, request=body)
 

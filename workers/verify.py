@@ -15,25 +15,22 @@ from uuid import UUID
 
 import orjson
 
-from db import audit, audit_fees, audit_groups, audit_mints, audit_refunds, dead_letters, series
+from db import audit, audit_refunds, dead_letters
 from db import outbox as outbox_table
 from db.audit import BookedPayment
 from db.audit_mints import BookedMint
 from db.series import Series
-from db.session import Database
+from db.session import Database, Tx
 from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology
-from stripe_client import application_fees
-from stripe_client.disputes import listed as listed_disputes
 from stripe_client.gateway import Gateway
-from stripe_client.payment_intents import listed
-from stripe_client.refunds import listed as listed_refunds
 from workers.minting.settings import ContractSettings
 from workers.verify_fees import check_fees
 from workers.verify_groups import check_groups
 from workers.verify_money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
 from workers.verify_report import RESTING_PAYMENTS, Report
-from workers.verify_shares import SharesAtStripe, SharesInBook, balances_of_shares, check_shares
+from workers.verify_shares import balances_of_shares, check_shares
+from workers.verify_sides import AtStripe, InBook
 from workers.verify_tokens import OnChain, check_chain, check_tickets
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
@@ -84,46 +81,37 @@ def verify(
     report = Report()
     with db.system_transaction() as tx:
         since = audit.first_order_epoch(tx)
-    shares_at_stripe = SharesAtStripe.read(stripe, since_epoch=since)
-    # The youngest first: a refund or dispute that is made meanwhile then has its charge among those listed later.
-    disputes_at_stripe = list(listed_disputes(stripe, since_epoch=since))
-    refunds_at_stripe = list(listed_refunds(stripe, since_epoch=since))
-    fees_at_stripe = list(application_fees.listed(stripe, since_epoch=since))
-    at_stripe = list(listed(stripe, since_epoch=since))
+    bank = AtStripe.read(stripe, since)
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
-        book = {payment.payment_id: payment for payment in audit.payments(tx)}
-        refunds = audit_refunds.refunds(tx)
-        disputes = audit_refunds.disputes(tx)
-        still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
-        _check_orders(
-            report, asked, audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison)), still_queued
-        )
-        _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), still_queued)
-        _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
-        _check_events(report, audit.inbox(tx))
-        ledger = audit.stripe_balances(tx)
-        groups = audit_groups.groups(tx)
-        shares = SharesInBook.read(tx)
-        fees = audit_fees.application_fees(tx)
-        _check_journals(report, *audit.journals(tx))
-        booked, unqueued = audit_mints.mints(tx), audit_mints.tickets_without_mint(tx)
-        events = series.all_series(tx)
-    check_tickets(report, booked, unqueued)
+        book = InBook.read(tx)
+        _check_what_came(report, asked, tx, depths)
+    check_tickets(report, book.mints, book.unqueued)
     if chain is not None and chain.is_configured:
-        check_chain(report, booked, events, _on_chain(chain, booked, events))
-    _check_payments(report, book.values())
-    check_charges(report, book, at_stripe)
-    check_refunds(report, book, refunds, refunds_at_stripe, at_stripe)
-    check_disputes(report, book, disputes, disputes_at_stripe)
-    check_groups(report, groups)
-    _check_facts(report, asked, book.values(), depths)
-    check_shares(report, shares, shares_at_stripe)
-    of_shares = balances_of_shares(shares, shares_at_stripe)
-    for key, minor in check_fees(report, fees, fees_at_stripe, at_stripe).items():
+        check_chain(report, book.mints, book.events, _on_chain(chain, book.mints, book.events))
+    _check_payments(report, book.payments.values())
+    check_charges(report, book.payments, bank.charges)
+    check_refunds(report, book.payments, book.refunds, bank.refunds, bank.charges)
+    check_disputes(report, book.payments, book.disputes, bank.disputes)
+    check_groups(report, book.groups)
+    _check_facts(report, asked, book.payments.values(), depths)
+    check_shares(report, book.shares, bank.shares)
+    of_shares = balances_of_shares(book.shares, bank.shares)
+    for key, minor in check_fees(report, book.fees, bank.fees, bank.charges).items():
         of_shares[key] = of_shares.get(key, 0) + minor
-    check_balances(report, ledger, at_stripe, refunds_at_stripe, disputes_at_stripe, of_shares)
+    check_balances(report, book.ledger, bank.charges, bank.refunds, bank.disputes, of_shares)
     return report
+
+
+def _check_what_came(report: Report, asked: Asked, tx: Tx, depths: dict[str, int]) -> None:
+    """Orders, wishes, messages and events, each counted against the book of one moment; and the ledger's journals."""
+    still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
+    seen, buried = audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison))
+    _check_orders(report, asked, seen, buried, still_queued)
+    _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), still_queued)
+    _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
+    _check_events(report, audit.inbox(tx))
+    _check_journals(report, *audit.journals(tx))
 
 
 def _on_chain(settings: ContractSettings, booked: list[BookedMint], events: list[Series]) -> OnChain:

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy.grafana.boards import BOARDS, Board, Panel
+from deploy.grafana.boards import BOARDS
+from deploy.grafana.panels import Board, Panel
 
 FOLDER = Path(__file__).parent / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "prometheus"}

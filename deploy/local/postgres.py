@@ -19,6 +19,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from db.settings import takes_writes
 from deploy.local import processes
 from deploy.local.server import Server, ServerFailedError
 
@@ -30,6 +31,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # TCP only: the path of a socket has room for 107 bytes, a deep clone has more
     "password_encryption": "scram-sha-256",
+    "scram_iterations": "1",  # our passwords are random: nobody guesses them, and every login would pay for 4096
     "shared_buffers": "256MB",
     "max_connections": "300",
     "fsync": "on",
@@ -73,12 +75,12 @@ class Postgres(Server):
         return self.memory.secret(f"postgres_{role}")
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
         return self.directory / "data"
 
     def _prepare(self) -> None:
-        kill_orphans(self._data)
-        if not (self._data / "PG_VERSION").exists():
+        kill_orphans(self.data)
+        if not (self.data / "PG_VERSION").exists():
             self._create_cluster()
 
     def _create_cluster(self) -> None:
@@ -93,11 +95,11 @@ class Postgres(Server):
             shutil.chown(fresh, UNPRIVILEGED_USER)
         run_initdb(fresh, password)
         password.unlink()
-        fresh.rename(self._data)
+        fresh.rename(self.data)
 
     def _spawn(self, output: int) -> subprocess.Popen[bytes]:
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        where = ["-D", str(self._data), "-p", str(self.port)]
+        where = ["-D", str(self.data), "-p", str(self.port)]
         command = [*unprivileged(), str(programs() / "postgres"), *where, *settings]
         return processes.spawn(command, self.stack_directory, output=output)
 
@@ -111,6 +113,8 @@ class Postgres(Server):
     def _settle(self) -> None:
         """Roles, their passwords and the database; every step is harmless a second time."""
         with psycopg.connect(self.superuser_url("postgres"), autocommit=True) as connection:
+            if not takes_writes(connection):  # a standby, or restored and not opened yet: all of it is there
+                return
             connection.execute(ROLES.read_bytes())
             if database_exists(connection, DATABASE):
                 return
@@ -123,6 +127,7 @@ def run_initdb(data: Path, password_file: Path) -> None:
     """Without flushing: nothing is worth keeping yet, and the server itself runs with fsync on."""
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     login = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
+    login += [f"--set=scram_iterations={SETTINGS['scram_iterations']}"]
     command = [*unprivileged(), programs() / "initdb", "-D", data, "--no-sync", *login, *locale]
     made = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, cwd="/")
     if made.returncode != 0:

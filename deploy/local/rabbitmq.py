@@ -2,6 +2,9 @@
 
 It shares nothing with a RabbitMQ service of the machine, nor with another clone: even the port mapper of Erlang (epmd)
 is our own, on our own port. Everything listens on loopback.
+
+RABBITMQ_BIN names a folder whose rabbitmq-server, rabbitmqctl and epmd are taken instead: another version, or scripts
+that lead into another tree (deploy/docs/shipping.md, *Another RabbitMQ*).
 """
 
 from __future__ import annotations
@@ -96,7 +99,7 @@ class RabbitMQ(Server):
 
     def _start_port_mapper(self, output: int) -> None:
         self._end_port_mapper()
-        epmd = shutil.which("epmd")
+        epmd = shutil.which("epmd", path=os.pathsep.join([*chosen_folder(), os.environ.get("PATH", "")]))
         if epmd is None:
             raise ServerFailedError("RabbitMQ is installed, but Erlang's `epmd` is not on the PATH: add its directory")
         command = [epmd, "-address", "127.0.0.1", "-port", str(self._port_mapper_port)]
@@ -180,12 +183,18 @@ def listens(port: int) -> bool:
 
 
 def installed_script() -> Path:
-    """The machine's rabbitmq-server, past the wrapper."""
-    places = os.pathsep.join([REAL_SCRIPTS, os.environ.get("PATH", ""), *MORE_PATHS])
+    """The rabbitmq-server of RABBITMQ_BIN and no other, or the machine's, past the wrapper."""
+    chosen = chosen_folder()
+    places = os.pathsep.join(chosen or [REAL_SCRIPTS, os.environ.get("PATH", ""), *MORE_PATHS])
     found = shutil.which("rabbitmq-server", path=places)
     if found is None:
-        raise ServerFailedError(MISSING)
+        raise ServerFailedError(f"RABBITMQ_BIN: no rabbitmq-server in {chosen[0]}" if chosen else MISSING)
     return Path(found).resolve()
+
+
+def chosen_folder() -> list[str]:
+    """What RABBITMQ_BIN names, if it names anything."""
+    return [folder] if (folder := os.environ.get("RABBITMQ_BIN")) else []
 
 
 def lean_home(script: Path, home: Path) -> Path:

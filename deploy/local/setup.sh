@@ -45,7 +45,7 @@ install_venv() {
 }
 
 have_rabbitmq() {
-    [ -n "${RABBITMQ_URL:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ||
+    [ -n "${RABBITMQ_URL:-}${RABBITMQ_BIN:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ||
         PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v rabbitmq-server >/dev/null
 }
 

@@ -4,12 +4,15 @@ Phases: gather what is there (outbox/consuming.py), accept it (outbox/intake/acc
 and before the ack, the redelivered events are duplicates and change nothing.
 """
 
+from datetime import datetime
 from uuid import UUID
 
+import orjson
 from loguru import logger
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from messages.cache import OptionalCacheSettings
 from messages.queues import ORDERS_QUEUE
 from messages.settings import SettingsError, load, stop_the_start
 from outbox import topology
@@ -22,7 +25,7 @@ from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_ORDERS
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
-from outbox.stopping import stop_on_signals
+from outbox.stopping import leave_while_starting, stop_on_signals
 from outbox.tracing import start_tracing
 
 BATCH = 100
@@ -38,7 +41,19 @@ def order_intake(db: Database, url: str, sealer: Sealer | None = None) -> Consum
         for outcome in Outcome:
             INTAKE_ORDERS.labels(outcome.value).inc(outcomes.count(outcome))
 
-    return Consumer(url, ORDERS_QUEUE, take, batch=BATCH, prefetch=2 * BATCH, linger_seconds=LINGER_SECONDS)
+    return Consumer(
+        url, ORDERS_QUEUE, take, batch=BATCH, prefetch=2 * BATCH, linger_seconds=LINGER_SECONDS, came_at=_came_at
+    )
+
+
+def _came_at(delivered: Delivered) -> float | None:
+    """The event's own `time`; None for what an operator brought back, and for what is no event."""
+    if delivered.method.exchange == "":
+        return None
+    try:
+        return datetime.fromisoformat(orjson.loads(delivered.body)["time"]).timestamp()
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
 
 
 def _incoming(delivered: Delivered) -> Incoming:
@@ -55,8 +70,11 @@ def _uuid(text: str | None) -> UUID | None:
 
 
 def main() -> None:
+    leave_while_starting()
     try:
-        database, broker, seal, health = load(DatabaseSettings, BrokerSettings, SealSettings, HealthSettings)
+        database, broker, seal, health, cache = load(
+            DatabaseSettings, BrokerSettings, SealSettings, HealthSettings, OptionalCacheSettings
+        )
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(database.app_env, "intake-orders")
@@ -68,6 +86,7 @@ def main() -> None:
     stop_on_signals(intake.stopping)
     checks = {"db": database_check(db), "broker": broker_check(broker)}
     serve_health(health, Health("intake-orders", checks, ("db", "broker"), intake.stopping))
+    intake.tell_load(cache)
     logger.info("order intake started")
     intake.run()
     db.close()

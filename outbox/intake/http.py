@@ -9,7 +9,6 @@ GET  /metrics           Prometheus
 Errors are application/problem+json (RFC 9457).
 """
 
-import signal
 import time
 from collections.abc import Sequence
 
@@ -35,6 +34,7 @@ from outbox.logs import configure_logs
 from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
 from outbox.problems import problem
 from outbox.settings import BrokerSettings, HttpSettings
+from outbox.stopping import leave_while_starting
 from outbox.tracing import start_tracing
 from stripe_client.snapshots import UnreadableEventError
 from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
@@ -144,6 +144,7 @@ def health_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> Hea
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         database, broker, cache, http, secrets, api_settings = load(
             DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings
@@ -157,18 +158,11 @@ def main() -> None:
     api = Api(api_settings, database, cache)
     health = health_of(db, cache, broker)
     door = Door(db, secrets, health, api.routes())
-    _outlive_the_signals()
     serve_health(health_settings, health)
-    listen(door.app(), "intake-http", host=http.intake_http_host, port=http.intake_http_port)
+    listen(door.app(), "intake-http", health.stopping, host=http.intake_http_host, port=http.intake_http_port)
     api.close()
     db.close()
     logger.info("http intake stopped, what it accepted is committed")
-
-
-def _outlive_the_signals() -> None:
-    """uvicorn drains on SIGTERM, then raises it again, which would end the process before it has tidied up."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from db.session import Database
 from messages import trace
 from messages.ids import PaymentId, TenantId
 from messages.redaction import redact_event
+from messages.trace import Place
 from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS, WebhookReceived
 from outbox.append import append_traced
 from stripe_client.snapshots import VerifiedEvent
@@ -38,26 +39,20 @@ def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> 
         occurred_at=datetime.fromtimestamp(event.created, UTC),
         came_by=came_by,
     )
-    trace_id = _trace_id(event)
+    place = trace.place_told(event.metadata) or Place(trace.new(), None)  # the order's trace: the charge put it there
     with (
-        trace.following(trace_id),
+        trace.following(place.trace_id, place.span_id),
         trace.span("receive event", "server", type=event.event_type, came_by=came_by),
         db.system_transaction() as tx,
     ):
         stored_as = inbox.receive(tx, entry)
         if stored_as == "pending":
-            append_traced(tx, [(_drain_of(entry), trace_id)])
+            append_traced(tx, [(_drain_of(entry), place.trace_id)])
     return stored_as is not None
 
 
 def _drain_of(entry: InboxEvent) -> WebhookReceived:
     return WebhookReceived(tenant_id=entry.tenant_id, payment_id=entry.payment_id, event_id=entry.event_id)
-
-
-def _trace_id(event: VerifiedEvent) -> str:
-    """The order's own trace, which the charge put on the object; a new one when it is not there."""
-    found = event.metadata.get("trace_id", "")
-    return found if trace.is_trace_id(found) else trace.new()
 
 
 def _payment_id(event: VerifiedEvent) -> PaymentId | None:

@@ -2,16 +2,17 @@
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from outbox.ops.options import AsJson, Expected, Limit, Operator, Reason, one_of
+from outbox.ops.options import AsJson, Expected, Limit, Operator, Reason, Yes, one_of
 
 ledger = typer.Typer(no_args_is_help=True, help="The ledger: trial balance, venues, receivables, and its chain.")
 cases = typer.Typer(no_args_is_help=True, help="What does not fit between the book and Stripe.")
-events = typer.Typer(no_args_is_help=True, help="Stripe's events, and how they came.")
+events = typer.Typer(no_args_is_help=True, help="Stripe's events, and how they came; ours, told again.")
 
 Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="of one tenant")]
 Payment = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="of one payment")]
@@ -19,6 +20,11 @@ CaseState = Annotated[str, typer.Option("--state", metavar="STATE", help="open, 
 CaseKind = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="missing_in_book, amount_differs, ...")]
 CaseId = Annotated[UUID, typer.Argument(metavar="ID", help="the case's id")]
 Hours = Annotated[int, typer.Option("--hours", min=1, max=24 * 400, metavar="N", help="so many hours back")]
+
+Since = Annotated[datetime, typer.Option("--since", metavar="TIME", help="from when on they were published, UTC")]
+Until = Annotated[datetime | None, typer.Option("--until", metavar="TIME", help="before when, UTC [default: now]")]
+About = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="about one payment (or group) alone")]
+EventType = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="payment.succeeded, ticket.minted, ...")]
 
 
 @ledger.command("trial-balance")
@@ -102,6 +108,27 @@ def coverage(hours: Hours = 24, as_json: AsJson = False) -> None:
     from outbox.ops.bookkeeping import show_coverage
 
     show_coverage(hours=hours, as_json=as_json)
+
+
+@events.command("republish")
+def republish(
+    since: Since,
+    until: Until = None,
+    payment: About = None,
+    kind: EventType = None,
+    operator: Operator = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish our own events to other services again, under the same ids: for a broker that lost its data."""
+    from db.told_events import Which
+    from outbox.ops.deciding import Manner
+    from outbox.ops.republishing import republish
+
+    ends = until.replace(tzinfo=UTC) if until else datetime.now(UTC)  # else those that follow would never end
+    span = Which(since.replace(tzinfo=UTC), ends, payment, kind)
+    republish(span, Manner(operator, reason, yes, as_json))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,6 +13,8 @@ pause = typer.Typer(no_args_is_help=True, help="Hold back the charges, or everyt
 
 Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="a whole tenant")]
 Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="one venue alone")]
+Everybody = Annotated[bool, typer.Option("--all-tenants", help="every tenant there is, each with a pause of its own")]
+Alike = Annotated[bool, typer.Option("--alike", help="with it all others in force that were added for the same reason")]
 What = Annotated[str, typer.Option("--what", metavar="WHAT", help="charges, or all: refunds and captures as well")]
 For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="90s, 30m, 2h, 7d [default: until lifted]")]
 PauseId = Annotated[UUID, typer.Argument(metavar="PAUSE", help="the pause's id")]
@@ -23,6 +25,7 @@ Ended = Annotated[bool, typer.Option("--all", help="those that are over as well"
 def add(
     tenant: Tenant = None,
     venue: Venue = None,
+    all_tenants: Everybody = False,
     what: What = "charges",
     lasting: For = None,
     operator: Operator = None,
@@ -31,13 +34,17 @@ def add(
 ) -> None:
     """Hold back from now on. What is at Stripe already is still brought to its end."""
     from outbox.ops.deciding import Manner
-    from outbox.ops.pauses import add_pause
+    from outbox.ops.pauses import add_pause, pause_everybody
     from outbox.ops.pausing import WHAT
 
-    if (tenant is None) == (venue is None):
-        raise typer.BadParameter("give --tenant or --venue")
+    if [tenant is not None, venue is not None, all_tenants].count(True) != 1:
+        raise typer.BadParameter("give --tenant, --venue or --all-tenants")
     seconds = None if lasting is None else seconds_of(lasting, "--for")
-    add_pause(tenant, venue, one_of("--what", what, WHAT), seconds, Manner(operator, reason, as_json=as_json))
+    one_of("--what", what, WHAT)
+    if all_tenants:
+        pause_everybody(what, seconds, Manner(operator, reason, as_json=as_json))
+    else:
+        add_pause(tenant, venue, what, seconds, Manner(operator, reason, as_json=as_json))
 
 
 @pause.command("list")
@@ -49,9 +56,11 @@ def list_pauses(everything: Ended = False, limit: Limit = 50, as_json: AsJson = 
 
 
 @pause.command("lift")
-def lift(pause_id: PauseId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
+def lift(
+    pause_id: PauseId, alike: Alike = False, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
+) -> None:
     """End a pause now."""
     from outbox.ops.deciding import Manner
     from outbox.ops.pauses import lift_pause
 
-    lift_pause(pause_id, Manner(operator, reason, as_json=as_json))
+    lift_pause(pause_id, Manner(operator, reason, as_json=as_json), alike=alike)

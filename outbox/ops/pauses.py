@@ -19,10 +19,23 @@ def add_pause(tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds:
 
 
 @troubles()
-def lift_pause(pause_id: UUID, how: Manner) -> None:
+def pause_everybody(what: str, seconds: float | None, how: Manner) -> None:
     with desk(how.operator) as at:
-        pausing.lift(at, pause_id, reason=why(how))
-    told({"pause_id": pause_id}, "Lifted; what waits comes back within a minute.", how)
+        made = pausing.pause_everybody(at, what=what, reason=why(how), seconds=seconds)
+    sentence = f"Paused {len(made)} tenants. Lift them all: fleet pause lift {made[0]} --alike --reason WHY"
+    told({"pause_ids": made}, sentence, how)
+
+
+@troubles()
+def lift_pause(pause_id: UUID, how: Manner, *, alike: bool) -> None:
+    with desk(how.operator) as at:
+        lifted = pausing.lift(at, pause_id, reason=why(how), alike=alike)
+    said_of = "Lifted" if len(lifted) == 1 else f"Lifted {len(lifted)} pauses"
+    told(
+        {"pause_ids": lifted} if alike else {"pause_id": pause_id},
+        f"{said_of}; what waits comes back within a minute.",
+        how,
+    )
 
 
 @troubles()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from db import operator_log, pauses
+from db import operator_log, pauses, tenants
 from db.pauses import Pause
 from outbox.ops.desk import Desk, RefusedError
 
@@ -45,8 +45,28 @@ def pause(
     return pause_id
 
 
-def lift(at: Desk, pause_id: UUID, *, reason: str) -> None:
-    """End a pause now.
+def pause_everybody(at: Desk, *, what: str, reason: str, seconds: float | None) -> list[UUID]:
+    """Hold back every tenant there is, each with a pause of its own; returns their ids.
+
+    Raises:
+        RefusedError: no reason, or there is no tenant.
+    """
+    if not reason.strip():
+        raise RefusedError("say why, in a few words: it is shown beside every payment that waits")
+    with at.db.ops_transaction() as tx:
+        made = [
+            pauses.add(tx, tenant_id=owner, venue_id=None, what=what, reason=reason, by=at.operator, seconds=seconds)
+            for owner in sorted(tenants.names(tx))
+        ]
+        if not made:
+            raise RefusedError("there is no tenant")
+        subject = {"pause_ids": [str(pause_id) for pause_id in made], "what": what}
+        operator_log.write(tx, operator=at.operator, action="pause", subject=subject, reason=reason)
+    return made
+
+
+def lift(at: Desk, pause_id: UUID, *, reason: str, alike: bool = False) -> list[UUID]:
+    """End a pause now; `alike`: with it all others in force that were added for the same reason. Returns their ids.
 
     Raises:
         RefusedError: no reason, or it was lifted before, or never was.
@@ -54,9 +74,18 @@ def lift(at: Desk, pause_id: UUID, *, reason: str) -> None:
     if not reason.strip():
         raise RefusedError("say why, in a few words")
     with at.db.ops_transaction() as tx:
-        if not pauses.lift(tx, pause_id, by=at.operator):
+        chosen = _alike(pauses.in_force(tx), pause_id) if alike else [pause_id]
+        lifted = [each for each in chosen if pauses.lift(tx, each, by=at.operator)]
+        if pause_id not in lifted:
             raise RefusedError(f"there is no pause {pause_id} that could be lifted")
-        operator_log.write(tx, operator=at.operator, action="lift", subject={"pause_id": str(pause_id)}, reason=reason)
+        for each in lifted:
+            operator_log.write(tx, operator=at.operator, action="lift", subject={"pause_id": str(each)}, reason=reason)
+    return lifted
+
+
+def _alike(held: list[Pause], pause_id: UUID) -> list[UUID]:
+    why = {each.reason for each in held if each.pause_id == pause_id}
+    return [each.pause_id for each in held if each.reason in why]
 
 
 def place(held: Pause) -> str:

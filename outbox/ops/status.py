@@ -15,6 +15,7 @@ from db.outbox import Depth
 from messages.queues import DEAD_LETTER_QUEUE, ROUTES, Route
 from messages.settings import load
 from outbox import topology
+from outbox.addresses import nodes
 from outbox.ops import words
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, is_narrow, out, plain, print_json, record, said, table
@@ -99,8 +100,9 @@ def show_queues(*, as_json: bool) -> None:
 
 @contextmanager
 def _connection(url: str) -> Iterator[pika.BlockingConnection]:
-    parameters = pika.URLParameters(url)
-    parameters.connection_attempts, parameters.socket_timeout = 1, 5
+    parameters = nodes(url)
+    for node in parameters:
+        node.connection_attempts, node.socket_timeout = 1, 5
     connection = pika.BlockingConnection(parameters)
     try:
         yield connection

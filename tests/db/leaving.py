@@ -130,8 +130,8 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
     when = {"event_id": str(uuid4()), "venue_id": str(payment.venue_id), "ends_at": datetime.now(UTC).isoformat()}
     selling_rules.schedule_events(tx, [when], overrule=True)
     leg = NewShare(payment.venue_id, "venue", None, payment.amount, ShareState.RELEASED)
-    terms = {"sale": "primary", "mode": "separate", "event_id": uuid4(), "escrow_days": None}
-    (frozen,) = shares.freeze(tx, payment.payment_id, [leg], **terms, released_because="a test", by="test")
+    terms = shares.Terms("primary", "separate", uuid4(), None, "a test")
+    (frozen,) = shares.freeze(tx, payment.payment_id, [leg], terms, by="test")
     nothing = Money(0, payment.currency)
     share_returns.take_back(tx, "re_1", [Return(frozen.share_id, nothing, nothing)])
     shares.owe(tx, frozen.share_id, payment.amount, reason="a test")

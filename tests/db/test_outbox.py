@@ -93,7 +93,7 @@ def test_a_refused_row_stays_is_counted_and_waits_a_little(db: Database, owner: 
     append(db, new_row(), new_row())
     refused, taken = due(db)
 
-    with db.system_transaction() as tx:
+    with db.moving_transaction() as tx:
         outbox.put_back(tx, [refused.id], seconds=60)
         assert outbox.settle(tx, [taken.id]) == 1
 
@@ -152,6 +152,6 @@ def claim(tx: Tx, *, at_most: int) -> list[DueRow]:
 
 
 def settle_all(db: Database) -> None:
-    with db.system_transaction() as tx:
+    with db.moving_transaction() as tx:
         rows = outbox.due(tx, EVERY_LANE, not_older_than=None, limit=500)
         outbox.settle(tx, [row.id for row in rows])

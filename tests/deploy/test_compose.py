@@ -17,18 +17,23 @@ from deploy.broker_users import broker_users
 from deploy.compose_secrets import Drawer
 from messages.queue_classes import longest_run_seconds, queue_classes
 from tests.conftest import ROOT
+from tests.deploy.scraping import scrape_jobs
 
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
 OURS = "payment-fleet"
-NEEDED = {"DEAD_LETTER_PUBLIC_KEY": "x", "API_JWT_ISSUER": "https://i", "CONSOLE_JWT_ISSUER": "https://i"}
+ISSUERS = {"API_JWT_ISSUER": "https://i", "CONSOLE_JWT_ISSUER": "https://i"}
 
 
 @pytest.fixture(scope="module")
-def compose() -> dict[str, Any]:
-    """As Compose understands it: anchors, defaults and images resolved, its schema obeyed."""
+def compose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """As Compose understands it: anchors, defaults and images resolved, its schema obeyed. What it needs beside the
+    lock is in the file that our own command makes, as shipping.md says."""
+    drawer = Drawer(tmp_path_factory.mktemp("compose") / "secrets")
+    compose_secrets.make(drawer, "sk_test_x", "whsec_x", ISSUERS)
     program = Path(sys.executable).with_name("docker-compose")
-    files = ["--env-file", "deploy/images.lock", "-f", "deploy/compose.yaml"]
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **NEEDED}
+    files = ["--env-file", "deploy/images.lock", "--env-file", str(drawer.directory / "public.env")]
+    files += ["-f", "deploy/compose.yaml"]
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     read = subprocess.run(
         [program, *files, "config", "--format", "json"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
@@ -104,7 +109,11 @@ def test_the_secrets_that_compose_mounts_are_those_that_the_command_makes(
     compose: dict[str, Any], tmp_path: Path
 ) -> None:
     drawer = Drawer(tmp_path / "secrets")
-    compose_secrets.make(drawer, "sk_test_x", "whsec_x")
+    before = os.umask(0o077)
+    try:
+        compose_secrets.make(drawer, "sk_test_x", "whsec_x", ISSUERS)
+    finally:
+        os.umask(before)
     made = {path.name for path in drawer.directory.iterdir()}
 
     mounted = {Path(secret["file"]).name for secret in compose["secrets"].values()}
@@ -113,14 +122,15 @@ def test_the_secrets_that_compose_mounts_are_those_that_the_command_makes(
         *("api_jwt_public_key", "console_jwt_public_key", "pagerduty_routing_key", "slack_api_url")
     }, "those that the operator brings"
     assert drawer.directory.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o004 for path in drawer.directory.iterdir()), "10001, 999 and 65534 read them"
 
 
 def test_a_second_run_keeps_what_is_there_and_every_user_has_an_address_of_its_own(tmp_path: Path) -> None:
     drawer = Drawer(tmp_path / "secrets")
-    compose_secrets.make(drawer, "sk_test_x", "whsec_x")
+    compose_secrets.make(drawer, "sk_test_x", "whsec_x", ISSUERS)
     before = {path.name: path.read_text() for path in drawer.directory.iterdir()}
 
-    compose_secrets.make(drawer, "sk_test_other", "whsec_other")
+    compose_secrets.make(drawer, "sk_test_other", "whsec_other", ISSUERS)
 
     assert {path.name: path.read_text() for path in drawer.directory.iterdir()} == before
     for user in broker_users():
@@ -129,7 +139,7 @@ def test_a_second_run_keeps_what_is_there_and_every_user_has_an_address_of_its_o
 
 def test_the_verifiers_made_without_a_server_open_the_door_of_a_real_one(tmp_path: Path, stack: Any) -> None:
     drawer = Drawer(tmp_path / "secrets")
-    compose_secrets.make(drawer, "sk_test_x", "whsec_x")
+    compose_secrets.make(drawer, "sk_test_x", "whsec_x", ISSUERS)
     role, verifier = next(
         line.split() for line in (drawer.directory / "database_logins").read_text().splitlines() if "relay" in line
     )
@@ -139,3 +149,30 @@ def test_the_verifiers_made_without_a_server_open_the_door_of_a_real_one(tmp_pat
 
     with psycopg.connect(url.replace("@postgres:5432", f"@127.0.0.1:{stack.postgres.port}")) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("fleet_relay",)
+
+
+def test_prometheus_looks_every_replica_of_every_process_up_by_its_name(compose: dict[str, Any]) -> None:
+    """A fixed target of a service with two replicas is answered by another one at each scrape."""
+    jobs = scrape_jobs("prometheus.yaml")
+    processes = [name for name in ours(compose) if name != "migrations"]
+
+    assert set(jobs) == set(processes)
+    for name, job in jobs.items():
+        assert set(job) == {"job_name", "dns_sd_configs"}, name
+        (lookup,) = job["dns_sd_configs"]
+        port = int(compose["services"][name]["environment"]["HEALTH_PORT"])
+        assert (lookup["names"], lookup["type"], lookup["port"]) == ([name], "A", port), name
+        shared = compose["services"][name]["networks"].keys() & compose["services"]["prometheus"]["networks"].keys()
+        assert shared == {"inside"}, name
+
+
+def test_everybody_may_read_what_is_mounted_into_it(compose: dict[str, Any]) -> None:
+    """A bind mount shows the file as it lies on the host, to a user that does not own it."""
+    mounts = [mount for each in compose["services"].values() for mount in each.get("volumes", [])]
+    sources = [Path(mount["source"]) for mount in mounts if mount["type"] == "bind"]
+    sources += [Path(config["file"]) for config in compose["configs"].values()]
+
+    assert len(sources) >= 6
+    for source in sources:
+        for path in [source, *source.rglob("*")]:
+            assert path.stat().st_mode & 0o004, path

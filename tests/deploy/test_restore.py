@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db import ledger_chain
+from db import ledger_chain, pauses
 from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -73,7 +73,13 @@ def test_a_restore_to_a_moment_brings_back_what_stood_then(server: Postgres, tmp
     server.start()
 
     db = Database(DatabaseSettings(app_env="test", database_url=server.url), application="test")
+    with pytest.raises(psycopg.OperationalError, match="database is away"), db.system_transaction():
+        pass  # nobody is let in before everything is on hold: Stripe may have what the book has forgotten
+    run("open-held.sh", "ada", DATABASE_SUPERUSER_URL=server.superuser_url(), PG_BIN=str(programs()))
     with db.system_transaction() as tx:
+        assert [(each.tenant_id, each.what, each.paused_by) for each in pauses.in_force(tx)] == [
+            (tenant.tenant_id, "all", "ada")
+        ]
         found = {row[0] for row in tx.execute("SELECT payment_id FROM payments").fetchall()}
         assert found == {before.payment_id, after.payment_id}
         assert tx.execute("SELECT count(*) FROM outbox").fetchone() == (2,)

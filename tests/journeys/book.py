@@ -1,5 +1,6 @@
 """The book as its owner reads it, who sees every tenant; and a database of its own for each fleet."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,18 +37,28 @@ class Book:
     def __init__(self, postgres: Postgres, database: str) -> None:
         self.postgres = postgres
         self.database = database
+        self._lock = threading.RLock()
+        self._kept: psycopg.Connection[dict[str, Any]] | None = None
 
     @property
     def owner_url(self) -> str:
         return self.postgres.owner_url(self.database)
 
+    @contextmanager
+    def owner(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """One connection for all looks, for whoever waits looks thirty times a second; a new one when it has broken."""
+        with self._lock:
+            if self._kept is None or not _answers(self._kept):
+                self._kept = psycopg.connect(self.owner_url, autocommit=True, row_factory=dict_row)
+            yield self._kept
+
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
-        with psycopg.connect(self.owner_url, autocommit=True, row_factory=dict_row) as owner:
+        with self.owner() as owner:
             return owner.execute(statement, values).fetchall()  # type: ignore[call-overload,no-any-return]
 
     def change(self, statement: str, *values: Any) -> None:
         """Let time pass in the book."""
-        with psycopg.connect(self.owner_url, autocommit=True) as owner:
+        with self.owner() as owner:
             owner.execute(statement, values)  # type: ignore[call-overload]
 
     def hurry(self) -> None:
@@ -81,3 +92,11 @@ class Book:
                 "WHERE datname = current_database() AND application_name LIKE %s AND state LIKE %s",
                 [application, state],
             ).rowcount
+
+
+def _answers(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        connection.execute("")
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -210,12 +210,13 @@ class Fleet(Processes, Book):
         """Return as soon as `holds`; a server that is away just now counts as no."""
         deadline = time.monotonic() + timeout
         while True:
+            began = time.monotonic()
             with contextlib.suppress(psycopg.OperationalError, AMQPError, OSError):
                 if holds():
                     return
             self.require_startable()
             assert time.monotonic() < deadline, f"after {timeout:.0f} s still not: {what}"
-            time.sleep(poll)
+            time.sleep(max(poll, time.monotonic() - began))  # half of the time at most is spent with looking
 
     def wait_until_quiet(self, timeout: float = 120.0, *, hurry: bool = False) -> None:
         """Every order is in the book and at rest, told, and nothing is queued or on its way.
@@ -227,7 +228,9 @@ class Fleet(Processes, Book):
         def quiet() -> bool:
             if hurry:
                 self.hurry()
-            moving[:] = rest.moving(Asked.read(self._log), self.owner_url, self.control, self.stack.rabbitmq.url)
+            asked = Asked.read(self._log)  # before the book: what was asked for meanwhile is not missed there
+            with self.owner() as owner:
+                moving[:] = rest.moving(asked, owner, self.control, self.stack.rabbitmq.url)
             return not moving
 
         try:

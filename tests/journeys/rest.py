@@ -1,6 +1,7 @@
 """Whether a fleet is at rest: every order is in the book, settled and told, and nothing is queued or on its way."""
 
 from collections import defaultdict
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -10,6 +11,7 @@ from messages.queues import NOTIFICATION_QUEUE
 from outbox import topology
 from workers.verify import Asked
 
+Owner = psycopg.Connection[dict[str, Any]]
 # What the order service must have heard of a payment that stands in this state.
 FACTS = {
     "succeeded": "payment.succeeded",
@@ -42,9 +44,9 @@ def told(asked: Asked) -> dict[UUID, list[str]]:
     return {payment_id: list(kinds.values()) for payment_id, kinds in heard.items()}
 
 
-def moving(asked: Asked, owner_url: str, control: EmulatorControl, rabbitmq_url: str) -> list[str]:
+def moving(asked: Asked, owner: Owner, control: EmulatorControl, rabbitmq_url: str) -> list[str]:
     """What still moves, in words; empty when all is at rest. The cheap questions come first."""
-    found = _in_the_book(asked, owner_url) | {"webhooks pending": control.summary()["deliveries"].get("pending", 0)}
+    found = _in_the_book(asked, owner) | {"webhooks pending": control.summary()["deliveries"].get("pending", 0)}
     said = [f"{count} {what}" for what, count in found.items() if count]
     if said:
         return said
@@ -53,20 +55,19 @@ def moving(asked: Asked, owner_url: str, control: EmulatorControl, rabbitmq_url:
     return [f"{depth} in {name}" for name, depth in depths.items() if depth > 0]
 
 
-def _in_the_book(asked: Asked, owner_url: str) -> dict[str, int]:
-    with psycopg.connect(owner_url) as owner:
-        owner.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # one moment for all questions
-        looked = owner.execute(_COUNTS)
-        counts, names = looked.fetchone(), [column.name for column in looked.description or ()]
-        states = dict(owner.execute("SELECT payment_id, state FROM payments").fetchall())
-        seen = {row[0] for row in owner.execute("SELECT order_id FROM orders").fetchall()}
-        buried = {bytes(row[0]) for row in owner.execute("SELECT payload_sha256 FROM dead_letters").fetchall()}
+def _in_the_book(asked: Asked, owner: Owner) -> dict[str, int]:
+    with owner.transaction(), owner.cursor() as looking:
+        looking.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # one moment for all questions
+        counts = looking.execute(_COUNTS).fetchone()
+        payments = looking.execute("SELECT payment_id, state FROM payments").fetchall()
+        seen = {row["order_id"] for row in looking.execute("SELECT order_id FROM orders")}
+        buried = {bytes(row["payload_sha256"]) for row in looking.execute("SELECT payload_sha256 FROM dead_letters")}
     assert counts is not None, "a SELECT of scalars always returns a row"
     heard = told(asked)
-    return dict(zip(names, counts, strict=True)) | {
+    return counts | {
         "orders not seen": len(asked.orders - seen),
         "poison not buried": len(asked.poison - buried),
         "payments not told": sum(
-            FACTS[state] not in heard.get(payment, []) for payment, state in states.items() if state in FACTS
+            FACTS[row["state"]] not in heard.get(row["payment_id"], []) for row in payments if row["state"] in FACTS
         ),
     }

@@ -41,6 +41,7 @@ NO_CHAIN = "no anvil on this machine: `make chain` puts it under .local/chain wh
 CONFIRMATIONS = 3
 BUYER = checksummed("0x" + "b1" * 20)
 ROYALTY = checksummed("0x" + "a7" * 20)
+REVERTS = "0x60006000fd"  # code that does nothing else
 
 
 @pytest.fixture(scope="session")
@@ -287,3 +288,11 @@ def confirm(minter: Minter, chain: Chain) -> None:
     for _ in range(CONFIRMATIONS + 1):
         chain.mine()
         minter.tick()
+
+
+def while_the_contract_reverts(chain: Chain) -> None:
+    """One block in which every call of the contract reverts, as when a role is lost between sending and mining."""
+    code = chain.rpc("eth_getCode", chain.server.contract, "latest")
+    chain.rpc("anvil_setCode", chain.server.contract, REVERTS)
+    chain.mine()
+    chain.rpc("anvil_setCode", chain.server.contract, code)

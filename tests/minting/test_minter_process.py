@@ -8,16 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from db.session import Database
+from db.settings import DatabaseSettings
 from deploy.local.chain import Chain as Server
 from deploy.local.stack import CLONE
 from deploy.local.stripe.process import free_port
 from tests.conftest import Book
 from tests.faults.points import MINTER, points_of
 from tests.minting.conftest import BUYER, Books, Chain, Sales
+from workers.minting import run
+from workers.minting.settings import ChainSettings
 
 REPLACING = "minter.before_replacing"
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -71,6 +77,19 @@ def test_a_minter_killed_at_this_point_mints_each_ticket_once_and_wastes_no_nonc
     nonces = [nonce for nonce, _, _ in books.slots()]
     assert nonces == list(range(nonces[0], chain.nonce()))
     assert books.told() == ["ticket.minted"] * 3
+
+
+def test_a_minter_whose_database_is_away_when_it_is_asked_to_stop_leaves_its_lease_to_run_out(
+    settings: ChainSettings,
+) -> None:
+    nowhere = DatabaseSettings(app_env="test", database_url=SecretStr("postgresql://fleet@127.0.0.1:1/fleet"))  # type: ignore[arg-type]
+    db, stopping = Database(nowhere, application="test", patience_seconds=0.1), Event()
+    minter = run.of_settings(db, settings, stopping)
+    stopping.set()
+
+    minter.run()
+
+    db.close()
 
 
 def test_a_minter_that_is_asked_to_stop_gives_its_lease_back(chain: Chain, start: Start, books: Books) -> None:

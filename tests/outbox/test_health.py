@@ -1,6 +1,7 @@
 """Health pages of every process: live while its loops beat, ready while what it cannot work without is there."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -115,7 +116,8 @@ def test_metrics_are_of_this_process_alone_and_tell_what_it_reaches(page: httpx.
 
     assert 'fleet_dependency_up{dependency="db"} 1.0' in lines
     assert 'fleet_dependency_up{dependency="redis"} 0.0' in lines
-    assert any(line.startswith('fleet_loop_silent_seconds{loop="relay"} 0.0') for line in lines)
+    silent = [line for line in lines if line.startswith('fleet_loop_silent_seconds{loop="relay"}')]
+    assert [float(line.rsplit(" ", 1)[1]) < 60 for line in silent] == [True]
     assert "fleet_relay_published_total 0.0" in lines
 
 
@@ -139,6 +141,37 @@ def test_an_answer_is_asked_for_once_in_its_time() -> None:
 
     assert [check(), check(), check()] == [True, True, True]
     assert len(asked) == 1
+
+
+def test_what_is_there_and_does_not_answer_is_down_within_the_patience_and_in_the_metrics(
+    beats: Heartbeats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker on a machine that stands still takes connections and says nothing."""
+    monkeypatch.setattr(health, "SCRAPE_SECONDS", 0.05)
+    beats.beat("relay")
+    well, over = threading.Event(), threading.Event()
+    well.set()
+
+    def check() -> bool:
+        return well.is_set() or over.wait(30)
+
+    told = Health("relay", {"broker": Cached(check, seconds=0.0, patience_seconds=0.1)}, ("broker",))
+    assert told.answer("/health/ready")[0] == 200
+
+    well.clear()
+    started = time.monotonic()
+    assert [told.answer("/health/ready")[0] for _ in range(3)] == [503] * 3
+    assert time.monotonic() - started < 5, "those who ask again do not wait again"
+    up = next(iter(told.collect()))
+    assert [sample.value for sample in up.samples] == [0.0]
+    over.set()
+
+
+def test_a_check_that_fails_in_a_way_nobody_thought_of_is_no() -> None:
+    def check() -> bool:
+        raise RuntimeError("some other family of errors")
+
+    assert Health("relay", {"broker": check}, ()).answer("/health/broker")[0] == 503
 
 
 def test_without_a_port_nothing_is_served_and_a_port_that_is_taken_stops_the_start(told: Health) -> None:

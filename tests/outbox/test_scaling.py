@@ -1,8 +1,11 @@
 """The scale signals: what is due, ready and with a worker counts together, and one scheduler alone tells them."""
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import orjson
 import pika
 import psycopg
 import pytest
@@ -11,13 +14,17 @@ import redis
 from db.leadership import Leadership
 from db.session import Database
 from deploy.local.stack import Stack
-from messages.queues import QUEUE_CLASSES, ROUTES, queues_of
+from messages.queues import DEAD_LETTER_QUEUE, ORDERS_EXCHANGE, ORDERS_QUEUE, QUEUE_CLASSES, ROUTES, queues_of
 from messages.sweeps import SweepDue
 from outbox import topology
 from outbox.append import append
 from outbox.collecting import Collecting
+from outbox.consuming import Consumer, Delivered
+from outbox.dead_letters import drain
+from outbox.intake.amqp import order_intake
 from outbox.load import KEY, Load, loads, tell
 from outbox.scaling import LONGEST_DRAIN_SECONDS, ScaleSignals
+from outbox.sealing import Sealer, SealSettings, new_pair
 from tests.conftest import Book
 from tests.waiting import until
 
@@ -69,6 +76,47 @@ def test_outbox_broker_and_hands_count_together(
     assert found["ready_and_unacked", "webhooks"] == 1
     assert ("drain_seconds", "orders") not in found  # nobody tells how fast order events are taken
     assert found["drain_seconds", "charges"] == LONGEST_DRAIN_SECONDS  # nobody has handled any yet
+
+
+def test_order_events_and_dead_letters_have_an_age_and_a_time_to_drain(
+    db: Database, rabbitmq_url: str, cache: redis.Redis
+) -> None:
+    signals = ScaleSignals(db, partial(topology.depths, rabbitmq_url), cache)
+    placed = {"specversion": "1.0", "time": (datetime.now(UTC) - timedelta(seconds=90)).isoformat()}
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for body in (b"no event", orjson.dumps(placed), b"no event either"):
+            channel.basic_publish(ORDERS_EXCHANGE, "order.placed", body)
+        channel.basic_publish("", "charges", b"x")
+        method, _, _ = channel.basic_get("charges")
+        channel.basic_reject(method.delivery_tag, requeue=False)
+    sealer = Sealer(SealSettings(app_env="test", dead_letter_public_key=new_pair()[0]))  # type: ignore[arg-type]
+    seen: dict[str, dict[tuple[str, str], float]] = {}
+
+    def held(consumer: Consumer) -> Callable[[list[Delivered]], None]:
+        """In place of the database: what the signals say while these are in hand."""
+
+        def take(_batch: list[Delivered]) -> None:
+            tell(cache, consumer.queue, consumer.load())
+            seen[consumer.queue] = values(signals)
+            consumer.stopping.set()
+
+        return take
+
+    for consumer in (order_intake(db, rabbitmq_url), drain(db, rabbitmq_url, sealer)):
+        consumer.linger_seconds = 1.0
+        consumer.take = held(consumer)
+        consumer.run()
+        assert consumer.load().handled == {consumer.queue: 3 if consumer.queue == ORDERS_QUEUE else 1}
+        assert consumer.load().unacked == {consumer.queue: 0}
+
+    orders, dead = seen[ORDERS_QUEUE], seen[DEAD_LETTER_QUEUE]
+    assert 90 <= orders["oldest_age_seconds", "orders"] < 120
+    assert orders["ready_and_unacked", "orders"] == 3
+    assert orders["drain_seconds", "orders"] == LONGEST_DRAIN_SECONDS  # none was handled yet
+    assert 0 <= dead["oldest_age_seconds", "dead-letters"] < 60
+    assert dead["ready_and_unacked", "dead-letters"] == 1
 
 
 def test_the_time_to_drain_goes_by_what_was_handled_lately(db: Database, rabbitmq_url: str, cache: redis.Redis) -> None:

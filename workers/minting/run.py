@@ -78,7 +78,10 @@ class Minter:
             except DatabaseError as error:
                 logger.warning("database away: {}", type(error).__name__)
             self.stopping.wait(self.means.settings.chain_poll_seconds)
-        self.retire()
+        try:
+            self.retire()
+        except DatabaseError as error:
+            logger.warning("database away: {}; the lease runs out by itself", type(error).__name__)
 
     def tick(self) -> Lease | None:
         """One look at everything, and all that can be sent now; None while another minter has the lease.

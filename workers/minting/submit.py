@@ -10,20 +10,22 @@ from collections.abc import Callable, Sequence
 
 from loguru import logger
 
-from db import mints, series, signers, slots
+from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
 from db.mints import Mint
 from db.series import Royalty, Series
 from db.signers import Lease
 from db.slots import Call, Signed
 from messages.crash_points import crash_point
+from messages.trace import Span
 from outbox.metrics import CHAIN_TRANSACTIONS
 from workers.gateways import contract
 from workers.gateways.chain import Sending
 from workers.gateways.node import NodeRefusedError
 from workers.gateways.transactions import sign
 from workers.minting.means import BY, ChangedMeanwhileError, Means, Waiting, gwei
-from workers.minting.telling import spans, tell_failed, tell_minted
+from workers.minting.spans import record_waits, spans
+from workers.minting.telling import tell_failed, tell_minted
 from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
 
 # Far below EIP-7825's 16,777,216 gas for one transaction.
@@ -41,9 +43,9 @@ def submit(means: Means, lease: Lease) -> bool:
     """
     with means.db.system_transaction() as tx:
         series.renew_wishes(tx)
-        mints.adopt_wallets(tx)
+        mint_moves.adopt_wallets(tx)
         unset = series.to_look_at(tx, limit=SERIES_AT_ONCE)
-        to_void = mints.to_void(tx, limit=means.settings.chain_batch)
+        to_void = mint_moves.to_void(tx, limit=means.settings.chain_batch)
         room = means.settings.chain_in_flight - slots.count_open(tx, lease)
     for each in unset if room > 0 else []:
         room -= _set_royalty(means, lease, each)
@@ -51,7 +53,7 @@ def submit(means: Means, lease: Lease) -> bool:
         _void(means, lease, to_void)
         room -= 1
     with means.db.system_transaction() as tx:
-        queued = mints.ready(tx, limit=means.settings.chain_batch)
+        queued = mint_moves.ready(tx, limit=means.settings.chain_batch)
     if not queued or room <= 0:
         return False
     return _mint(means, lease, queued) and room > 1
@@ -78,7 +80,7 @@ def _same(one: Royalty, other: Royalty) -> bool:
 def _void(means: Means, lease: Lease, wanted: Sequence[Mint]) -> None:
     data = contract.void_batch([mint.token_id for mint in wanted])
     gas = _estimate(means, data)
-    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mints.begin_voiding)
+    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mint_moves.begin_voiding)
 
 
 def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
@@ -96,7 +98,7 @@ def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
         return False
     if gas > MOST_GAS and len(missing) > 1:
         return _mint(means, lease, missing[: len(missing) // 2])
-    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mints.begin)
+    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mint_moves.begin)
     return True
 
 
@@ -114,11 +116,11 @@ def _adopt(means: Means, found: Sequence[Mint]) -> None:
             continue
         with means.db.system_transaction() as tx:
             if owner == mint.to_address:
-                tell_minted(tx, means, mints.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found"))
+                tell_minted(tx, means, mint_moves.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found"))
                 logger.warning("ticket {} was found on the chain and is not minted again", mint.ticket_id)
             else:
                 reason = f"its token exists already and belongs to {owner}"
-                tell_failed(tx, mints.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+                tell_failed(tx, mint_moves.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
 
 
 class _WouldRevertError(Exception):
@@ -147,7 +149,7 @@ def _find_the_bad_one(means: Means, carried: Sequence[Mint], why: str) -> None:
         else:
             continue
         with means.db.system_transaction() as tx:
-            tell_failed(tx, mints.spend_try(tx, mint, reason=why, by=BY), why)
+            tell_failed(tx, mint_moves.spend_try(tx, mint, reason=why, by=BY), why)
         logger.error("ticket {} cannot be minted: {}", mint.ticket_id, why)
 
 
@@ -164,6 +166,20 @@ def _send(
     """Price it, sign it, claim it, and send it."""
     fees = _price(means, means.market(), gas, len(carried))
     call = Call(kind, means.contract, data, gas)
+    with spans(f"send {kind}", carried, kind="client") as span:
+        nonce, signed = _claim(means, lease, call, fees, carried, begin)
+        if kind == "mint":
+            record_waits("wait for the minter", carried)
+        span.note(nonce=nonce, transaction=signed.tx_hash)
+        crash_point("minter.after_commit")
+        note(span, offer(means, signed))
+    logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
+
+
+def _claim(
+    means: Means, lease: Lease, call: Call, fees: Fees, carried: Sequence[Mint], begin: Callable[..., int] | None
+) -> tuple[int, Signed]:
+    """Sign it with the next nonce, and write both down with what is carried: from here on it will be sent."""
     on_chain = means.chain.nonce(means.signer.address)
     with means.db.system_transaction() as tx:
         nonce = max(on_chain, signers.next_nonce(tx, lease))
@@ -174,10 +190,7 @@ def _send(
         if begin is not None and begin(tx, carried, slot_id, by=BY) != len(carried):
             raise ChangedMeanwhileError(f"a ticket of {len(carried)} was refunded between look and claim")
         crash_point("minter.before_commit")
-    crash_point("minter.after_commit")
-    with spans(f"send {kind}", "client", carried):
-        offer(means, signed)
-    logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
+    return nonce, signed
 
 
 def _price(means: Means, market: Market, gas: int, tickets: int) -> Fees:
@@ -188,6 +201,13 @@ def _price(means: Means, market: Market, gas: int, tickets: int) -> Fees:
         cost = gas * market.price_wei // tickets
         raise Waiting(f"price: a mint costs {gwei(cost)}, above {gwei(means.settings.mint_cost_wei)}")
     return fees
+
+
+def note(span: Span, said: Sending) -> None:
+    """What the node said, into the span of the sending."""
+    span.note(said=said.value)
+    if said in {Sending.UNDERPRICED, Sending.NO_FUNDS, Sending.REFUSED}:
+        span.fail(said.value)
 
 
 def offer(means: Means, signed: Signed) -> Sending:

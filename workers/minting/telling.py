@@ -1,23 +1,23 @@
 """What other services hear of a ticket's token, in the transaction that moves it and in the trace of its payment."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from datetime import datetime
 
-from db import mints
+from db import mint_moves
 from db.mints import Mint
 from db.session import Tx
 from messages import trace
 from messages.base import Fact
 from messages.mints import TicketMinted, TicketMintFailed, TicketVoided
-from messages.trace import Place
 from outbox.append import append_traced
 from outbox.metrics import MINTS
 from workers.minting.means import Means
+from workers.minting.spans import spans
 
 
-def tell_minted(tx: Tx, means: Means, confirmed: Sequence[Mint]) -> None:
+def tell_minted(tx: Tx, means: Means, confirmed: Sequence[Mint], *, mined: datetime | None = None) -> None:
     """Once for each ticket, also when a deep reorganisation makes it confirm again."""
-    first = mints.first_told(tx, [mint.token_id for mint in confirmed])
+    first = mint_moves.first_told(tx, [mint.token_id for mint in confirmed])
     new = [mint for mint in confirmed if mint.token_id in first]
     where = {"chain_id": means.chain_id, "contract": means.contract}
     _tell(
@@ -25,12 +25,19 @@ def tell_minted(tx: Tx, means: Means, confirmed: Sequence[Mint]) -> None:
         "confirm mint",
         new,
         lambda mint: TicketMinted.model_validate(_facts(mint) | where | {"owner": mint.to_address}),
+        began=mined,
     )
     MINTS.labels("minted").inc(len(new))
 
 
 def tell_failed(tx: Tx, failed: Sequence[Mint], reason: str) -> None:
-    _tell(tx, "fail mint", failed, lambda mint: TicketMintFailed.model_validate(_facts(mint) | {"reason": reason}))
+    _tell(
+        tx,
+        "fail mint",
+        failed,
+        lambda mint: TicketMintFailed.model_validate(_facts(mint) | {"reason": reason}),
+        failed_as="failed",
+    )
     MINTS.labels("failed").inc(len(failed))
 
 
@@ -40,14 +47,18 @@ def tell_voided(tx: Tx, means: Means, voided: Sequence[Mint]) -> None:
     MINTS.labels("voided").inc(len(voided))
 
 
-def spans(name: str, kind: str, carried: Sequence[Mint]) -> AbstractContextManager[None]:
-    """A span in the trace of each payment whose tickets are carried."""
-    ids = dict.fromkeys(mint.trace_id for mint in carried if mint.trace_id is not None)
-    return trace.spans_of_batch(name, kind, [Place(each, None) for each in ids])
-
-
-def _tell(tx: Tx, name: str, moved: Sequence[Mint], fact_of: Callable[[Mint], Fact]) -> None:
-    with spans(name, "internal", moved):
+def _tell(
+    tx: Tx,
+    name: str,
+    moved: Sequence[Mint],
+    fact_of: Callable[[Mint], Fact],
+    *,
+    began: datetime | None = None,
+    failed_as: str | None = None,
+) -> None:
+    with spans(name, moved, began=began) as span:
+        if failed_as is not None:
+            span.fail(failed_as)
         append_traced(tx, [(fact_of(mint), mint.trace_id or trace.new()) for mint in moved])
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import mints, series, signers, slots
+from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
 from db.mints import Mint
 from db.series import Series
@@ -25,7 +25,8 @@ from workers.gateways import contract
 from workers.gateways.chain import Block, Receipt
 from workers.gateways.transactions import sign
 from workers.minting.means import BY, Means, gwei
-from workers.minting.submit import offer
+from workers.minting.spans import made_at, spans, spans_of
+from workers.minting.submit import note, offer
 from workers.minting.telling import tell_failed, tell_minted, tell_voided
 from workers.rules.gas import Fees, bumped_fees
 
@@ -91,13 +92,17 @@ def _reopen_what_was_reorganised(means: Means, unsettled: Sequence[Slot]) -> boo
         and ((block := hashes[slot.block_number]) is None or block.hash != slot.block_hash)
     ]
     for slot in gone:
-        with means.db.system_transaction() as tx:
+        with (
+            spans_of(means, slot, f"reorganise {slot.kind}") as span,
+            means.db.system_transaction() as tx,
+        ):
+            span.fail("reorganised")
             if slots.reopen(tx, slot.slot_id):
-                carried = [mint.token_id for mint in mints.of_slot(tx, slot.slot_id)]
+                carried = [mint.token_id for mint in mint_moves.of_slot(tx, slot.slot_id)]
                 if slot.kind == "void":
-                    mints.move(tx, carried, MintState.VOIDING, by=BY, reason="reorganised")
+                    mint_moves.move(tx, carried, MintState.VOIDING, by=BY, reason="reorganised")
                 else:
-                    mints.move(tx, carried, MintState.SUBMITTED, by=BY, reason="reorganised")
+                    mint_moves.move(tx, carried, MintState.SUBMITTED, by=BY, reason="reorganised")
         CHAIN_REORGANISED.labels(slot.state).inc()
         deep = slot.state == "final"
         (logger.error if deep else logger.warning)("block {} was reorganised away", slot.block_number)
@@ -119,24 +124,30 @@ def _find(means: Means, look: _Look, slot: Slot) -> None:
 
 
 def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
-    carried = _carried(means, slot)
+    of_slot = _of_slot(means, slot)
+    carried = [mint for mint in of_slot if mint.state is MintState.SUBMITTED]
     existing = _existing(means, slot, receipt, carried)
     royalty = _royalty_now(means, slot)
-    with means.db.system_transaction() as tx:
+    with (
+        spans("wait for a block", of_slot, began=made_at(slot)) as span,
+        means.db.system_transaction() as tx,
+    ):
         block = (receipt.block_number, receipt.block_hash)
         if not slots.mark_included(
             tx, slot, reverted=not receipt.succeeded, tx_hash=receipt.tx_hash, block=block, gas_used=receipt.gas_used
         ):
             return
+        span.note(block=receipt.block_number)
         if not receipt.succeeded:
-            failed = mints.come_back(tx, slot.slot_id, reason="reverted on the chain", spent_a_try=True, by=BY)
+            span.fail("reverted")
+            failed = mint_moves.come_back(tx, slot.slot_id, reason="reverted on the chain", spent_a_try=True, by=BY)
             tell_failed(tx, failed, "its transactions revert on the chain")
         elif slot.kind == "mint":
             right = [mint.token_id for mint in carried if existing.get(mint.token_id) == mint.to_address]
-            mints.move(tx, right, MintState.MINED, by=BY)
+            mint_moves.move(tx, right, MintState.MINED, by=BY)
             for mint in [mint for mint in carried if mint.token_id not in right]:
                 reason = f"its token belongs to {existing.get(mint.token_id) or 'nobody'}"
-                tell_failed(tx, mints.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+                tell_failed(tx, mint_moves.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
         for wanted, on_chain in royalty:
             series.note_read(tx, wanted.series, on_chain)
         crash_point("minter.before_inclusion")
@@ -144,9 +155,9 @@ def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
     logger.info("{} with nonce {} {} in block {}", slot.kind, slot.nonce, word, receipt.block_number)
 
 
-def _carried(means: Means, slot: Slot) -> list[Mint]:
+def _of_slot(means: Means, slot: Slot) -> list[Mint]:
     with means.db.system_transaction() as tx:
-        return [mint for mint in mints.of_slot(tx, slot.slot_id) if mint.state is MintState.SUBMITTED]
+        return mint_moves.of_slot(tx, slot.slot_id)
 
 
 def _existing(means: Means, slot: Slot, receipt: Receipt, carried: Sequence[Mint]) -> dict[str, str | None]:
@@ -176,9 +187,13 @@ def _royalty_now(means: Means, slot: Slot) -> list[tuple[Series, series.Royalty]
 
 def _give_up(means: Means, slot: Slot) -> None:
     """Somebody else signs with our key. Its tickets are queued again; should both land, the contract skips one."""
-    with means.db.system_transaction() as tx:
+    with (
+        spans_of(means, slot, f"lose {slot.kind}") as span,
+        means.db.system_transaction() as tx,
+    ):
+        span.fail("nonce used elsewhere")
         if slots.mark_lost(tx, slot.slot_id):
-            mints.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
+            mint_moves.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
     logger.error("nonce {} was used by a transaction that is not ours: who else has the key?", slot.nonce)
 
 
@@ -188,8 +203,7 @@ def _finish(means: Means, slot: Slot) -> None:
     receipt = means.chain.receipt(slot.mined_hash)
     if receipt is None or receipt.block_hash != slot.block_hash:
         return  # two answers that do not fit together: the next look will tell
-    with means.db.system_transaction() as tx:
-        carried = mints.of_slot(tx, slot.slot_id)
+    carried = _of_slot(means, slot)
     owners = means.tickets.owners([mint.token_id for mint in carried]) if carried else {}
     if absent := [mint.ticket_id for mint in carried if owners[mint.token_id] is None]:
         logger.error("nonce {} is mined, yet the tokens of {} do not exist: asking again", slot.nonce, absent)
@@ -198,9 +212,10 @@ def _finish(means: Means, slot: Slot) -> None:
         if slots.mark_final(tx, slot.slot_id):
             tokens = [mint.token_id for mint in carried]
             if slot.kind == "mint":
-                tell_minted(tx, means, mints.move(tx, tokens, MintState.CONFIRMED, by=BY))
+                mined = max((mint.state_since for mint in carried), default=None)
+                tell_minted(tx, means, mint_moves.move(tx, tokens, MintState.CONFIRMED, by=BY), mined=mined)
             elif slot.kind == "void":
-                tell_voided(tx, means, mints.move(tx, tokens, MintState.VOIDED, by=BY))
+                tell_voided(tx, means, mint_moves.move(tx, tokens, MintState.VOIDED, by=BY))
         crash_point("minter.before_final")
 
 
@@ -214,7 +229,8 @@ def _push(means: Means, look: _Look, slot: Slot) -> None:
     if slot.nonce == look.nonce and last.made_seconds_ago > patience and _replace(means, slot, last):
         return
     if last.sent_seconds_ago is None or last.sent_seconds_ago > patience * RESEND_PART:
-        offer(means, Signed(last.tx_hash, last.raw, last.max_fee_wei, last.tip_wei))
+        with spans_of(means, slot, f"offer {slot.kind} again", kind="client") as span:
+            note(span, offer(means, Signed(last.tx_hash, last.raw, last.max_fee_wei, last.tip_wei)))
 
 
 def _replace(means: Means, slot: Slot, last: Attempt) -> bool:
@@ -226,10 +242,12 @@ def _replace(means: Means, slot: Slot, last: Attempt) -> bool:
         return False
     call = Call(slot.kind, slot.to_address, slot.data, slot.gas)
     signed = sign(means.signer, call, chain_id=means.chain_id, nonce=slot.nonce, fees=fees)
-    with means.db.system_transaction() as tx:
-        slots.add_attempt(tx, slot.slot_id, signed)
-        crash_point("minter.before_replacing")
-    offer(means, signed)
+    with spans_of(means, slot, f"replace {slot.kind}", kind="client") as span:
+        span.note(nonce=slot.nonce, transaction=signed.tx_hash, replaced=last.tx_hash)
+        with means.db.system_transaction() as tx:
+            slots.add_attempt(tx, slot.slot_id, signed)
+            crash_point("minter.before_replacing")
+        note(span, offer(means, signed))
     CHAIN_REPLACED.inc()
     logger.info("nonce {} was stuck and is sent again for {} a gas", slot.nonce, gwei(fees.max_fee_wei))
     return True

@@ -14,7 +14,8 @@ from typing import Any
 
 import urllib3
 
-from deploy.grafana.boards import BOARDS, Board, Panel
+from deploy.grafana.boards import BOARDS
+from deploy.grafana.panels import Board, Panel
 
 COLOURS = ("#5794f2", "#ff9830", "#73bf69", "#f2495c", "#b877d9", "#fade2a", "#8ab8ff", "#ffb357", "#96d98d", "#ff7383")
 WIDTH, HEIGHT, MOST_LINES = 400, 170, 12

@@ -21,10 +21,12 @@ from outbox.ops.console.watching import Watch
 from outbox.ops.desk import OpsSettings
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
+from outbox.stopping import leave_while_starting
 from stripe_client.budget import SharedBudget
 
 
 def main() -> None:
+    leave_while_starting()
     try:
         load(ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings, CacheSettings)
         console, database, broker, ops, seal = load(
@@ -41,9 +43,11 @@ def main() -> None:
     room = Room(db, ops, Sealer(seal), gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman, budget.look)
     watch.start()
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    serve_health(health, Health("console", checks, ("db",)))
+    told = Health("console", checks, ("db",))
+    serve_health(health, told)
     pages = app(room, console.app_env)
-    listen(pages, "console", host=console.console_host, port=console.console_port, server_header=False)
+    host, port = console.console_host, console.console_port
+    listen(pages, "console", told.stopping, host=host, port=port, server_header=False)
     watch.stop()
     db.close()
 

@@ -24,10 +24,9 @@ def cut(scene: Scene, *, ends_in_days: float | None, amount_minor: int = 4200, h
         NewShare(band, "royalty", 1000, tenth, state),
         NewShare(payment.venue_id, "venue", None, Money(amount_minor - 260, payment.currency) - tenth, state),
     ]
-    terms = {"sale": "primary", "mode": "separate", "event_id": event_id, "escrow_days": 3}
+    terms = shares.Terms("primary", "separate", event_id, 3, None if held else "the event is over")
     with scene.db.transaction(payment.tenant_id) as tx:
-        because = None if held else "the event is over"
-        shares.freeze(tx, payment.payment_id, legs, **terms, released_because=because, by="charge")  # type: ignore[arg-type]
+        shares.freeze(tx, payment.payment_id, legs, terms, by="charge")
         if ends_in_days is not None:
             ends_at = (datetime.now(UTC) + timedelta(days=ends_in_days)).isoformat()
             told = {"event_id": str(event_id), "venue_id": str(payment.venue_id), "ends_at": ends_at}

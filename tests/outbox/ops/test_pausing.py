@@ -34,6 +34,23 @@ def test_a_pause_is_added_listed_and_lifted_and_the_log_says_by_whom(
     assert entries == [("ada", "lift", "the bot is gone"), ("ada", "pause", "a bot buys it all")]
 
 
+def test_all_tenants_are_paused_by_one_command_and_freed_by_one_while_another_pause_stays(
+    fleet: Fleet, owner: psycopg.Connection
+) -> None:
+    tenants = {str(factories.tenant(owner).tenant_id) for _ in range(3)}
+    fleet("pause", "add", "--tenant", min(tenants), "--reason", "a bot buys it all", "--json")
+
+    added = fleet("pause", "add", "--all-tenants", "--what", "all", "--reason", "restore", "--json").json["pause_ids"]
+    listed = fleet("pause", "list", "--json").json["pauses"]
+    lifted = fleet("pause", "lift", added[0], "--alike", "--reason", "compared with Stripe", "--json").json["pause_ids"]
+
+    assert {each["tenant_id"] for each in listed if each["reason"] == "restore"} == tenants
+    assert len(listed) == 4
+    assert sorted(lifted) == sorted(added)
+    assert [each["reason"] for each in fleet("pause", "list", "--json").json["pauses"]] == ["a bot buys it all"]
+    assert fleet("pause", "lift", added[0], "--alike", "--reason", "once more").code == 1
+
+
 def test_a_venue_is_paused_for_a_while(fleet: Fleet, owner: psycopg.Connection) -> None:
     venue = factories.tenant(owner).venues[0]
 
@@ -52,6 +69,8 @@ def test_a_venue_is_paused_for_a_while(fleet: Fleet, owner: psycopg.Connection) 
     [
         (["--reason", "x"], 2),
         (["--tenant", uuid4(), "--venue", uuid4(), "--reason", "x"], 2),
+        (["--tenant", uuid4(), "--all-tenants", "--reason", "x"], 2),
+        (["--all-tenants", "--reason", "x"], 1),
         (["--tenant", uuid4(), "--what", "refunds", "--reason", "x"], 2),
         (["--tenant", uuid4(), "--for", "ever", "--reason", "x"], 2),
         (["--tenant", uuid4()], 2),

@@ -38,7 +38,7 @@ def workers_at_work(
 
 
 def run_due(db: Database, stripe: Gateway, sealer: Sealer) -> None:
-    with db.system_transaction() as tx:
+    with db.moving_transaction() as tx:
         lanes = outbox.lock_lanes(tx, at_most=outbox.LANES, starting_with=0)
         rows = [row for row in outbox.due(tx, lanes, not_older_than=None, limit=100) if row.exchange == ""]
         outbox.settle(tx, [row.id for row in rows])
