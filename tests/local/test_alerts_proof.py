@@ -26,12 +26,6 @@ def test_each_alert_has_a_provocation() -> None:
     assert {alert for each in PROVOCATIONS for alert in each.alerts} == set(alerts())
 
 
-def test_what_cannot_be_undone_is_provoked_last() -> None:
-    stay = [each.stays for each in PROVOCATIONS]
-
-    assert stay == sorted(stay)
-
-
 def test_every_rule_is_hurried() -> None:
     """A new window, a new `for`, or another threshold of an age fails here, and not in a proof of half an hour."""
     fors = {rule["for"] for group in impatient()["groups"] for rule in group["rules"] if "for" in rule}
