@@ -54,7 +54,7 @@ def _foreign_payment(scene: Scene) -> Iterator[None]:
     scene.wait_until(lambda: _compared_and_opened(scene), "the comparison finds it", seconds=90)
     yield
     scene.owner("UPDATE webhook_inbox SET state = 'kept', settled_at = clock_timestamp() WHERE state = 'unmatched'")
-    with scene.system() as tx:
+    with scene.db.ops_transaction() as tx:  # a person looks, and says so
         for (case_id,) in tx.execute("SELECT case_id FROM reconciliation_cases WHERE state = 'open'").fetchall():
             accept_case(tx, case_id, operator="alerts-proof", reason="it is none of ours")
 
