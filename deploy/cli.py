@@ -270,7 +270,7 @@ operators.add_to(app)
 
 
 def main() -> None:
-    app()
+    app(prog_name="fleet")
 
 
 if __name__ == "__main__":

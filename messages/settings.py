@@ -139,11 +139,16 @@ def require_address(url: str, schemes: Sequence[str]) -> str:
     """Check the form of a connection address.
 
     Raises:
-        ValueError: another scheme, or no host.
+        ValueError: another scheme, or a port that is none. What stands there may be half a password, and is not shown.
     """
     parts = urlsplit(url)
     if parts.scheme not in schemes:
         raise ValueError(f"the address must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    try:
+        _ = [urlsplit(f"//{host}").port for host in parts.netloc.rpartition("@")[2].split(",")]
+    except ValueError:
+        said = "its port is no number; / ? # and @ in a password are written %2F %3F %23 and %40"
+        raise ValueError(said) from None
     return url
 
 

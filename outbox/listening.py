@@ -28,7 +28,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def listen(app: Any, process: str, stopping: Event, *, host: str, port: int, server_header: bool = True) -> None:
+def listen(app: Any, process: str, stopping: Event, *, host: str, port: int) -> None:
     """Serve until asked to stop, then until what was accepted is answered.
 
     Raises:
@@ -44,7 +44,7 @@ def listen(app: Any, process: str, stopping: Event, *, host: str, port: int, ser
         port=port,
         log_config=None,
         access_log=False,
-        server_header=server_header,
+        server_header=False,
         callback_notify=notify,
         timeout_notify=1,
         timeout_graceful_shutdown=DRAIN_SECONDS,

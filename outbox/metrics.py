@@ -89,12 +89,16 @@ FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted
 
 
 _FILE = re.compile(r"_(\d+)\.db$")
+_OF_THE_LIVING = "gauge_live"  # so begin the files of gauges that end with their process
 
 
 class _OfProcesses(MultiProcessCollector):
-    """The files of some processes only: one folder may serve many that are scraped each by itself."""
+    """The files of some processes only: one folder may serve many that are scraped each by itself.
 
-    def __init__(self, registry: CollectorRegistry, pids: Collection[int]) -> None:
+    Without `pids`, of all that ever wrote; what one that was killed had in hand is not in anybody's hands any more.
+    """
+
+    def __init__(self, registry: CollectorRegistry, pids: Collection[int] | None) -> None:
         self._pids = pids
         super().__init__(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
 
@@ -105,7 +109,11 @@ class _OfProcesses(MultiProcessCollector):
 
     def _is_ours(self, name: str) -> bool:
         found = _FILE.search(name)
-        return found is not None and int(found[1]) in self._pids
+        if found is None:
+            return False
+        if self._pids is None:
+            return not name.startswith(_OF_THE_LIVING) or Path(f"/proc/{found[1]}").exists()
+        return int(found[1]) in self._pids
 
 
 def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = ()) -> tuple[bytes, str]:
@@ -116,10 +124,7 @@ def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = 
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
-        if pids is None:
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client ships this one untyped
-        else:
-            _OfProcesses(registry, {*pids, os.getpid()})
+        _OfProcesses(registry, None if pids is None else {*pids, os.getpid()})
     body = generate_latest(registry)
     for collector in more:
         body += generate_latest(collector)  # all it asks of a registry is to collect

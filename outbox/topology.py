@@ -159,8 +159,9 @@ def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
     except ssl.SSLError as error:
         sys.stderr.write(f"This process cannot start:\n  - RABBITMQ_URL: TLS to the broker fails: {error.reason}.\n")
         raise SystemExit(EX_CONFIG) from None
-    except AMQPConnectionError:
-        sys.stderr.write(f"This process cannot start:\n  - no broker at RABBITMQ_URL within {seconds:.0f} s.\n")
+    except AMQPConnectionError as error:
+        why = f"no broker at RABBITMQ_URL within {seconds:.0f} s ({type(error).__name__})"
+        sys.stderr.write(f"This process cannot start:\n  - {why}.\n")
         raise SystemExit(EX_UNAVAILABLE) from None
 
 

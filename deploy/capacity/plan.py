@@ -17,7 +17,8 @@ from deploy.scaling.policy import Policy, read_policies
 MEASURED = Path(__file__).with_name("measured.json")
 THREADS = 8
 SHARE_OF_CHARGES = 0.6  # of the workers' CPU for a payment, ASSUMED; the rest is its webhook and what follows
-FULLEST = 0.6  # of a core or a limit: beyond it queues grow faster than work
+FULLEST = 0.6  # of a core: beyond it queues grow faster than work
+MOST_SEARCHED = 1_000_000  # orders a second
 # A connection each for the threads of a worker, its ringer and its doorbell; for others the pool's usual size.
 CONNECTIONS = {"workers": THREADS + 2, "intake-http": 12, "intake-orders": 3, "relay": 4, "scheduler": 2, "console": 6}
 
@@ -36,7 +37,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`most_per_second` is how many orders a second this part stands, when it may be `FULLEST` of what there is."""
+    """`most_per_second` is how many orders a second this part stands, with cores at most `FULLEST`."""
 
     name: str
     needed: str
@@ -83,7 +84,7 @@ def plan(rate: float, site: Site, costs: Mapping[str, Any], policies: Mapping[st
             _cores("PostgreSQL CPU", rate, cpu["PostgreSQL"], site.database_cores, "a larger server, or fewer commits"),
             _cores("RabbitMQ CPU", rate, cpu["RabbitMQ"], site.broker_cores, "more cores; queues spread over nodes"),
             _cores("relay CPU", rate, cpu["relay"], policies["relay"].most, "more relays share the lanes"),
-            _connections(rate, pods, site, _charges_per_pod(site, cpu)),
+            _connections(rate, site, cpu),
         ],
         database={
             "commits_per_second": round(rate * costs["database"]["commits"], 1),
@@ -107,6 +108,7 @@ def _pods(rate: float, site: Site, cpu: Mapping[str, float]) -> dict[str, int]:
         "intake-http": max(2, math.ceil(rate * cpu["intake-http"] / FULLEST)),
         "relay": max(2, math.ceil(rate * cpu["relay"] / FULLEST)),
         "scheduler": 2,
+        "minter": 2,
         "dead-letters": 1,
         "console": 2,
     }
@@ -158,15 +160,25 @@ def _cores(name: str, rate: float, seconds: float, cores: float, advice: str) ->
     return Bound(name, f"{rate * seconds / FULLEST:.1f} cores", f"{cores:g}", cores * FULLEST / seconds, advice)
 
 
-def _connections(rate: float, pods: Mapping[str, int], site: Site, charging: float) -> Bound:
-    """Workers of charges come and go with the rate; all the others hold theirs at any rate."""
-    each = {name: CONNECTIONS.get(name, CONNECTIONS["workers"] if name.startswith("workers") else 3) for name in pods}
-    fixed = sum(count * each[name] for name, count in pods.items() if name != "workers-charges")
-    used = fixed + pods["workers-charges"] * each["workers-charges"]
+def _connections(rate: float, site: Site, cpu: Mapping[str, float]) -> Bound:
+    """Most pods become more with the rate, and each holds its connections: the most is searched, to a whole order."""
+    fits, too_many = 0, MOST_SEARCHED
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        if _held(_pods(middle, site, cpu)) <= site.database_connections:
+            fits = middle
+        else:
+            too_many = middle
     return Bound(
         "PostgreSQL connections",
-        f"{used}",
+        f"{_held(_pods(rate, site, cpu))}",
         f"{site.database_connections}",
-        max(0.0, site.database_connections - fixed) / each["workers-charges"] * charging,
+        float(fits),
         "raise max_connections, or lower DATABASE_POOL_SIZE",
     )
+
+
+def _held(pods: Mapping[str, int]) -> int:
+    """Connections to the database that so many pods hold."""
+    each = {name: CONNECTIONS.get(name, CONNECTIONS["workers"] if name.startswith("workers") else 3) for name in pods}
+    return sum(count * each[name] for name, count in pods.items())

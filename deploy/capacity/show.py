@@ -36,6 +36,6 @@ def _show(found: Plan) -> None:
     source = f"{measured()['source']} ({measured()['machine']}, load {measured()['load_average']:g})"
     assumed = found.assumed
     screen.print(
-        f"Measured: {source}. Assumed: Stripe answers in {assumed['stripe_seconds']:g} s, nothing is filled beyond "
+        f"Measured: {source}. Assumed: Stripe answers in {assumed['stripe_seconds']:g} s, no core is filled beyond "
         f"{assumed['fullest']:.0%}, charges are {assumed['share_of_charges']:.0%} of the workers' CPU."
     )

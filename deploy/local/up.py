@@ -37,6 +37,7 @@ def up(scale: Mapping[str, int], detach: bool) -> int:
     """Returns the exit code: 0 after a stop that was asked for, or once the background fleet is ready."""
     stack = Stack()
     try:
+        require_known(scale)
         return up_in_background(stack, scale) if detach else up_in_front(stack, scale)
     except (ServerFailedError, AlreadyRunningError) as error:
         sys.stderr.write(f"The fleet cannot start: {error}\n")
@@ -97,8 +98,6 @@ def emulator_of(stack: Stack) -> list[Program]:
 def procfile_programs(stack: Stack, scale: Mapping[str, int]) -> list[Program]:
     """One program a line, or as many as `scale` says, then numbered."""
     lines = lines_for(parse_procfile((CLONE / "Procfile").read_text()).processes, scale)
-    if unknown := set(scale) - set(lines):
-        raise ServerFailedError(f"--scale names {', '.join(sorted(unknown))}; there are {', '.join(lines)}")
     programs = []
     for name, line in lines.items():
         count = scale.get(name, 1)
@@ -108,6 +107,17 @@ def procfile_programs(stack: Stack, scale: Mapping[str, int]) -> list[Program]:
             for each in names
         ]
     return programs
+
+
+def require_known(scale: Mapping[str, int]) -> None:
+    """Before any server is started.
+
+    Raises:
+        ServerFailedError: --scale names a process that there is not.
+    """
+    lines = lines_for(parse_procfile((CLONE / "Procfile").read_text()).processes, scale)
+    if unknown := set(scale) - set(lines):
+        raise ServerFailedError(f"--scale names {', '.join(sorted(unknown))}; there are {', '.join(lines)}")
 
 
 def lines_for(procfile: Mapping[str, str], scale: Mapping[str, int]) -> dict[str, str]:

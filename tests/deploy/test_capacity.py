@@ -56,6 +56,22 @@ def test_twice_the_orders_need_twice_the_hands_for_charges_and_never_less_than_t
     assert set(few.pods) >= {f"workers-{name}" for name in ("charges", "refunds", "webhooks", "background")}
 
 
+def test_what_the_database_connections_stand_does_not_depend_on_how_many_orders_are_asked_for() -> None:
+    few, many = (
+        next(bound for bound in plan(rate, Site(), measured()).bounds if bound.name == "PostgreSQL connections")
+        for rate in (1.0, 5_000.0)
+    )
+
+    assert few.most_per_second == many.most_per_second > 0
+    assert plan(few.most_per_second, Site(), measured()).bounds[-1].needed <= f"{Site().database_connections}"
+
+
+def test_every_process_of_the_procfile_has_pods() -> None:
+    names = set(parse_procfile((CLONE / "Procfile").read_text()).processes) - {"workers"}
+
+    assert names <= set(plan(1.0, Site(), measured()).pods)
+
+
 def test_the_command_prints_json_and_leaves_with_one_when_something_breaks() -> None:
     broken, held = (_capacity("--orders-per-second", rate) for rate in ("200", "20"))
 

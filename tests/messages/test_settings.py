@@ -58,6 +58,19 @@ def test_a_wrong_value_is_said_with_what_to_set_and_never_shown(monkeypatch: pyt
 
     assert len(refused.value.problems) == 2
     assert "RABBITMQ_URL: the address must start with amqp:// or amqps://" in str(refused.value)
+
+
+def test_half_a_password_where_the_port_should_be_is_refused_and_not_shown() -> None:
+    with pytest.raises(ValueError, match="its port is no number") as refused:
+        require_address("amqp://fleet:half/ofit@broker:5672/", ["amqp"])
+
+    assert "half" not in str(refused.value)
+    for good in (
+        "postgresql://fleet:w@one:5432,two:5433/fleet",
+        "postgresql:///fleet?host=/run",
+        "amqp://u:w@[::1]:5672/",
+    ):
+        assert require_address(good, ["postgresql", "amqp"]) == good
     assert "hunter2" not in str(refused.value)
 
 

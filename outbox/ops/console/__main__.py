@@ -47,7 +47,7 @@ def main() -> None:
     serve_health(health, told)
     pages = app(room, console.app_env)
     host, port = console.console_host, console.console_port
-    listen(pages, "console", told.stopping, host=host, port=port, server_header=False)
+    listen(pages, "console", told.stopping, host=host, port=port)
     watch.stop()
     db.close()
 
