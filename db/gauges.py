@@ -199,7 +199,7 @@ def oldest_snapshot(tx: Tx) -> Snapshot:
 
 def ledger_imbalance(tx: Tx) -> dict[str, int]:
     """By currency, how far the entries of each tenant are from zero, all tenants together. Reads the whole ledger, so
-    seldom. Needs an ops transaction with time for it.
+    seldom. Needs a transaction with time for it.
     """
     rows = tx.execute(
         """

@@ -52,12 +52,15 @@ def migrate(url: str) -> list[str]:
     """Apply what is missing; returns the names applied.
 
     Raises:
-        MigrationError: an applied file was edited, or the server is older than PostgreSQL 18.
+        MigrationError: an applied file was edited, or the server is older than PostgreSQL 18, or not in UTF-8.
         psycopg.Error: a file failed; it left no trace.
     """
     with psycopg.connect(url, autocommit=True, application_name="fleet-migrate") as connection:
         if connection.info.server_version < 180000:
             raise MigrationError("PostgreSQL 18 or newer is needed: the book uses its uuidv7()")
+        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+            # With SQL_ASCII texts come back as bytes: nothing is decoded, and every message becomes a dead letter.
+            raise MigrationError(f"the database is {encoding}: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")
         connection.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
         connection.execute(_BOOKKEEPING)
         return [migration.name for migration in shipped() if _apply(connection, migration)]

@@ -183,3 +183,21 @@ def first_told(tx: Tx, token_ids: Sequence[str]) -> set[str]:
         {"tokens": list(token_ids)},
     ).fetchall()
     return {row[0] for row in rows}
+
+
+def waiting(tx: Tx) -> dict[str, int]:
+    """State -> how many of those that are not at an end; what is at an end is not even read, however much it is.
+
+    What is on its way is found by its transaction, which is open or mined as long.
+    """
+    rows = tx.execute(
+        """
+        SELECT state, count(*) FROM mints WHERE state = 'queued' GROUP BY state
+        UNION ALL SELECT state, count(*) FROM mints WHERE state = 'failed' GROUP BY state
+        UNION ALL SELECT m.state, count(*) FROM slots s JOIN mints m ON m.slot_id = s.slot_id
+                  WHERE s.state IN ('open', 'mined') AND m.state IN ('submitted', 'mined') GROUP BY m.state
+        UNION ALL SELECT m.state, count(*) FROM slots s JOIN mints m ON m.void_slot_id = s.slot_id
+                  WHERE s.state IN ('open', 'mined') AND m.state = 'voiding' GROUP BY m.state
+        """
+    ).fetchall()
+    return dict(rows)

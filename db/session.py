@@ -90,9 +90,13 @@ class Database:
             yield tx
 
     @contextmanager
-    def system_transaction(self) -> Iterator[Tx]:
-        """One short transaction of the platform: reads across tenants, moves messages, cannot write money."""
+    def system_transaction(self, *, statement_seconds: int | None = None) -> Iterator[Tx]:
+        """One short transaction of the platform: reads across tenants, moves messages, cannot write money.
+
+        `statement_seconds` is for a look at everything, which may take longer than a statement of the hot path.
+        """
         with self._begin(_AS_SYSTEM) as tx:
+            _allow(tx, statement_seconds)
             yield tx
 
     @contextmanager
@@ -108,10 +112,7 @@ class Database:
         `statement_seconds` is for a report over everything, which may take longer than a statement of the hot path.
         """
         with self._begin(_AS_OPS) as tx:
-            if statement_seconds is not None:
-                tx.execute(
-                    "SELECT set_config('statement_timeout', %(limit)s, true)", {"limit": f"{statement_seconds}s"}
-                )
+            _allow(tx, statement_seconds)
             yield tx
 
     @contextmanager
@@ -164,7 +165,7 @@ class Database:
                 return self._pool.getconn(min(left, ASK_AGAIN_SECONDS))
             except PoolTimeout:
                 if left <= ASK_AGAIN_SECONDS:
-                    raise
+                    raise PoolTimeout(f"couldn't get a connection after {patience_seconds:.0f} s") from None
 
     def wait_until_reachable(self, *, seconds: float) -> None:
         """Return when a statement runs, or raise the last OperationalError after `seconds`."""
@@ -177,3 +178,9 @@ class Database:
         for attempt in reached:
             with attempt, self._begin(_AS_NOBODY, patience_seconds=min(seconds, POOL_PATIENCE_SECONDS)) as tx:
                 tx.execute("SELECT 1")
+
+
+def _allow(tx: Tx, statement_seconds: int | None) -> None:
+    """Longer statements, until the transaction ends."""
+    if statement_seconds is not None:
+        tx.execute("SELECT set_config('statement_timeout', %(limit)s, true)", {"limit": f"{statement_seconds}s"})

@@ -23,6 +23,7 @@ from outbox import topology
 
 VHOST = "/"
 NOTHING = "^$"
+NO_LIMIT = 1_000_000_000  # 4.x would take -1 as well, 3.10 would not
 DEFAULT_EXCHANGE = "amq.default"  # as permissions call the exchange without a name, through which queues are reached
 
 
@@ -51,7 +52,7 @@ def broker_users() -> tuple[BrokerUser, ...]:
 
 
 def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
-    """Users with their permissions, exchanges, queues and bindings; passwords only as salted hashes.
+    """Users with their permissions, policy, exchanges, queues and bindings; passwords only as salted hashes.
 
     Raises:
         KeyError: a user has no password.
@@ -69,6 +70,10 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             for user in users
         ],
         "permissions": [{"user": user.name, "vhost": VHOST, **permissions(user)} for user in users],
+        "policies": [
+            {"name": "lasting", "vhost": VHOST, "pattern": _one_of(lasting_queues()), "apply-to": "queues",
+             "priority": 0, "definition": {"delivery-limit": NO_LIMIT}},
+        ],
         "exchanges": [
             {"name": name, "vhost": VHOST, "type": "topic", "durable": True, "auto_delete": False, "internal": False,
              "arguments": {}}
@@ -85,6 +90,14 @@ def definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
             for exchange, key in queue.bindings
         ],
     }  # fmt: skip
+
+
+def lasting_queues() -> list[str]:
+    """Those without dead letters. RabbitMQ 4 drops what was delivered 20 times, unless it is told otherwise.
+
+    By policy, because other arguments of a queue that stands would be drift.
+    """
+    return [queue.name for queue in topology.queues() if "x-delivery-limit" not in queue.arguments]
 
 
 def permissions(user: BrokerUser) -> dict[str, str]:

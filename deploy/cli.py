@@ -261,7 +261,7 @@ def api_token(
 
 def _name_and_count(text: str) -> tuple[str, int]:
     name, separator, count = text.partition("=")
-    if not (separator and count.isdigit() and int(count) > 0):
+    if not (separator and count.isdigit()):
         raise typer.BadParameter(f"{text!r} is not NAME=COUNT, as in --scale workers=2")
     return name, int(count)
 

@@ -1,5 +1,6 @@
 """Where the cache is: Valkey or Redis. Only speed and rates may depend on it, never safety."""
 
+import re
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -16,9 +17,9 @@ class OptionalCacheSettings(FleetSettings):
 
     @property
     def client_url(self) -> str:
-        """As redis-py reads it, which does not know Valkey's own schemes."""
+        """As redis-py reads it, which does not know Valkey's own schemes. Only the scheme: the host may be `valkey`."""
         assert self.redis_url is not None, "ask whether there is one first"
-        return self.redis_url.get_secret_value().replace("valkey", "redis", 1)
+        return re.sub("^valkey", "redis", self.redis_url.get_secret_value())
 
     @field_validator("redis_url")
     @classmethod

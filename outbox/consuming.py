@@ -16,14 +16,16 @@ import pika
 import psycopg
 from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from messages.cache import OptionalCacheSettings
+from outbox import topology
 from outbox.addresses import nodes
 from outbox.heartbeat import beat
 from outbox.load import Load, keep_telling
 from outbox.topology import connect
 
+NOT_FOUND = 404  # AMQP 0-9-1
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
 AWAY_PAUSE_SECONDS = 1.0
@@ -75,6 +77,15 @@ class Consumer:
             except (AMQPError, OSError) as error:
                 logger.warning("broker away, reconnecting: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
+                if isinstance(error, ChannelClosedByBroker) and error.reply_code == NOT_FOUND:
+                    self._declare()
+
+    def _declare(self) -> None:
+        """The queue is not there: the broker is another one, an empty one, and so is all that stood at it."""
+        try:
+            topology.declare(self.url)
+        except (topology.TopologyDriftError, AMQPError, OSError) as error:
+            logger.error("the queue {} does not stand: {}", self.queue, error)
 
     def _consume(self) -> None:
         connection = connect(nodes(self.url))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import Metric
 
-from db import case_lists, gauges, group_standstill, mints
+from db import case_lists, gauges, group_standstill, mint_moves
 from db.cases import CaseType
 from db.gauges import Watched
 from db.session import Database
@@ -74,8 +74,8 @@ def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
     def of(take: Callable[[Database], list[Metric]]) -> Part:
         return lambda: take(db)
 
-    often = (_money, _letters, _cases, _watched, _snapshot)
-    seldom = (_ledger, _mints, _groups, _payouts)
+    often = (_money, _letters, _cases, _mints, _watched, _snapshot)
+    seldom = (_ledger, _groups, _payouts)
     return [*map(of, often), *(Seldom(of(part), ledger_seconds) for part in seldom)]
 
 
@@ -110,8 +110,7 @@ def _cases(db: Database) -> list[Metric]:
 def _mints(db: Database) -> list[Metric]:
     """Of the book, not of the minter: they wait as well while no minter can look."""
     with db.system_transaction() as tx:
-        counts = mints.counts(tx)
-        oldest = gauges.oldest_mints(tx)
+        counts, oldest = mint_moves.waiting(tx), gauges.oldest_mints(tx)
     return [
         MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES}),
         MINTS_OLDEST.family({(state,): oldest.get(state, 0.0) for state in MINTS_ON_THEIR_WAY}),
@@ -159,6 +158,6 @@ def _snapshot(db: Database) -> list[Metric]:
 
 
 def _ledger(db: Database) -> list[Metric]:
-    with db.ops_transaction(statement_seconds=LEDGER_SECONDS) as tx:
+    with db.system_transaction(statement_seconds=LEDGER_SECONDS) as tx:
         sums = gauges.ledger_imbalance(tx)
     return [IMBALANCE.family({(currency,): minor for currency, minor in sums.items()})]

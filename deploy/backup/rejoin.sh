@@ -18,5 +18,7 @@ SQL
     echo "primary_slot_name = '$name'"
     # The new primary's settings came along. Promoted with them this one would wait for a standby that is not there.
     echo "synchronous_standby_names = ''"
+    # Nor may it keep what restore.sh may have left in there: with a moment to stop at it would not follow.
+    printf '%s\n' "hot_standby = 'on'" "recovery_target_time = ''" "restore_command = ''"
 } >>"$data/postgresql.auto.conf"
 rm -rf "$data"/pg_replslot/*  # slots of its own standbys would keep its log for ever

@@ -13,4 +13,6 @@ bin=${PG_BIN:+$PG_BIN/} data=$1 name=$2
     # The primary's own settings came along. Promoted with them it would wait for a standby that is not there.
     echo "synchronous_standby_names = ''"
     echo "default_transaction_read_only = 'off'"
+    # Nor may it keep what restore.sh may have left in there: with a moment to stop at it would not follow.
+    printf '%s\n' "hot_standby = 'on'" "recovery_target_time = ''" "restore_command = ''"
 } >>"$data/postgresql.auto.conf"

@@ -84,16 +84,16 @@ MONEY = Board(
                     ),
                 ),
                 one(
-                    "Tokens by what became of them",
+                    "Tokens a second, by what became of them",
                     "sum by (outcome) (rate(fleet_mints_total[5m]))",
                     "{{outcome}}",
                     unit="ops",
                 ),
                 Panel(
-                    "The signer's balance, in gwei",
+                    "The signer's balance, in ether",
                     (
-                        Query("min(fleet_chain_signer_balance_gwei and fleet_chain_low_balance_gwei > 0)", "has"),
-                        Query("max(fleet_chain_low_balance_gwei)", "alarm below"),
+                        Query("min(fleet_chain_signer_balance_gwei and fleet_chain_low_balance_gwei > 0) / 1e9", "has"),
+                        Query("max(fleet_chain_low_balance_gwei) / 1e9", "alarm below"),
                     ),
                 ),
             ),

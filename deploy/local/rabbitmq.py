@@ -54,6 +54,7 @@ LOOPBACK_ONLY = "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
 
 class RabbitMQ(Server):
     name = "rabbitmq"
+    node = NODE_NAME
     stop_seconds = 30.0
 
     def __init__(self, directory: Path, memory: Memory) -> None:
@@ -130,16 +131,16 @@ class RabbitMQ(Server):
             for queue, body in letters:
                 channel.basic_publish("", queue, body, mandatory=True)
 
-    def control(self, *words: str) -> None:
-        """`rabbitmqctl` for this node.
+    def control(self, *words: str) -> str:
+        """`rabbitmqctl` for this node; returns what it said.
 
         Raises:
             subprocess.CalledProcessError: the node said no.
         """
         script = installed_script()
-        command = [str(script.with_name("rabbitmqctl")), "-n", NODE_NAME, *words]
+        command = [str(script.with_name("rabbitmqctl")), "-n", self.node, *words]
         environment = {**os.environ, **self._environment(script)}
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
     def _environment(self, script: Path) -> dict[str, str]:
         own = self.directory
@@ -148,8 +149,8 @@ class RabbitMQ(Server):
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._port_mapper_port),
             "RABBITMQ_SCRIPTS_DIR": str(script.parent),
-            "RABBITMQ_NODENAME": NODE_NAME,
-            "RABBITMQ_DIST_PORT": str(self.memory.port("rabbitmq_distribution")),
+            "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_DIST_PORT": str(self.memory.port(f"{self.name}_distribution")),
             "RABBITMQ_MNESIA_BASE": str(own / "data"),
             "RABBITMQ_LOG_BASE": str(own / "log"),
             "RABBITMQ_CONF_ENV_FILE": str(own / "rabbitmq-env.conf"),

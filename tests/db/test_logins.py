@@ -14,6 +14,8 @@ from db.settings import DatabaseSettings
 from deploy.local.postgres import set_password
 from deploy.local.stack import Stack
 from messages.ids import TenantId
+from outbox.gauges import parts
+from outbox.service_level import levels
 from tests.conftest import Book
 
 MAY_BECOME = {
@@ -109,3 +111,17 @@ def test_the_relay_sees_the_outbox_of_every_tenant_and_no_payment(
 def _bare(db: Database) -> Iterator[psycopg.Connection]:
     with db._pool.connection() as connection:
         yield connection
+
+
+def test_the_schedulers_login_takes_every_part_of_the_collectors_picture(as_login: Callable[[str], Database]) -> None:
+    """Among them the sum of the ledger, whose alert would be silent for ever if it could not be read."""
+    db = as_login("fleet_scheduler")
+    picture = [*parts(db, ledger_seconds=300), *levels(db, payment_seconds=300, refund_seconds=3600)]
+
+    names = {metric.name for part in picture for metric in part()}
+
+    assert {
+        "fleet_ledger_imbalance_minor",
+        "fleet_money_at_risk_items",
+        "fleet_database_oldest_snapshot_seconds",
+    } <= names

@@ -7,6 +7,7 @@ import pytest
 
 from db import migrate as migrations
 from db.migrate import Migration, MigrationError, migrate, pending, shipped
+from deploy.local.stack import Stack
 
 
 def test_migrating_twice_is_nothing_the_second_time(bare_url: str) -> None:
@@ -52,3 +53,20 @@ def test_a_file_that_fails_leaves_no_trace_and_the_ones_before_it_stay(
 def test_a_bare_database_waits_for_every_file(bare_url: str) -> None:
     with psycopg.connect(bare_url) as connection:
         assert pending(connection) == [migration.name for migration in shipped()]
+
+
+def test_a_database_that_is_not_in_utf8_is_refused_before_anything_is_written(bare_url: str, stack: Stack) -> None:
+    with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+        superuser.execute(
+            "CREATE DATABASE old_letters OWNER fleet_owner"
+            " ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        )
+    url = bare_url.rpartition("/")[0] + "/old_letters"
+    try:
+        with pytest.raises(MigrationError, match="the database is SQL_ASCII"):
+            migrate(url)
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,)
+    finally:
+        with psycopg.connect(stack.postgres.superuser_url("postgres"), autocommit=True) as superuser:
+            superuser.execute("DROP DATABASE old_letters WITH (FORCE)")

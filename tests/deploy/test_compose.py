@@ -17,6 +17,7 @@ from deploy.broker_users import broker_users
 from deploy.compose_secrets import Drawer
 from messages.queue_classes import longest_run_seconds, queue_classes
 from tests.conftest import ROOT
+from tests.deploy.manifests import of_kind, pod_of
 from tests.deploy.scraping import scrape_jobs
 
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes
@@ -176,3 +177,14 @@ def test_everybody_may_read_what_is_mounted_into_it(compose: dict[str, Any]) -> 
     for source in sources:
         for path in [source, *source.rglob("*")]:
             assert path.stat().st_mode & 0o004, path
+
+
+def test_a_process_is_given_the_same_files_of_secrets_by_compose_and_in_a_cluster(compose: dict[str, Any]) -> None:
+    """Two places name them; a cache forgotten in one is a scale signal that is missing there."""
+    for name, deployment in of_kind("Deployment").items():
+        (container,) = pod_of(deployment)["containers"]
+        there = {variable["name"] for variable in container["env"] if variable["name"].endswith("_FILE")}
+        here = {variable for variable in compose["services"][name]["environment"] if variable.endswith("_FILE")}
+        spared = {"REDIS_URL_FILE"} if name in {"relay", "minter"} else set()  # they have no use for a cache
+
+        assert there == here - spared, name

@@ -228,15 +228,19 @@ class Fleet(Processes, Book):
         def quiet() -> bool:
             if hurry:
                 self.hurry()
-            asked = Asked.read(self._log)  # before the book: what was asked for meanwhile is not missed there
-            with self.owner() as owner:
-                moving[:] = rest.moving(asked, owner, self.control, self.stack.rabbitmq.url)
+            moving[:] = self.moving()
             return not moving
 
         try:
             self.wait_until(quiet, "quiet", timeout)
         except AssertionError as error:
             raise AssertionError(f"{error}; {'; '.join(moving)}") from None
+
+    def moving(self) -> list[str]:
+        """What is not at rest, in words."""
+        asked = Asked.read(self._log)  # before the book: what was asked for meanwhile is not missed there
+        with self.owner() as owner:
+            return rest.moving(asked, owner, self.control, self.stack.rabbitmq.url)
 
     def _database_settings(self) -> DatabaseSettings:
         url = SecretStr(self.stack.postgres.fleet_url(self.database))

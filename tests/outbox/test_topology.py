@@ -22,6 +22,7 @@ from messages.queues import (
 from outbox import topology
 from outbox.topology import TopologyDriftError
 from tests import queues
+from tests.waiting import until
 
 WORK_QUEUES = sorted({route.queue for route in ROUTES.values()} | {"fleet.orders"})
 
@@ -31,6 +32,20 @@ def test_every_queue_of_the_table_stands_after_declaring(rabbitmq_url: str) -> N
 
     assert set(WORK_QUEUES) | {"fleet.dead", "order-service.payments", "notification-service.groups"} == set(depths)
     assert set(depths.values()) == {0}
+
+
+def test_a_queue_that_does_not_stand_hides_no_other(rabbitmq_url: str, channel: BlockingChannel) -> None:
+    channel.basic_publish("", "sweeps", b"seen")
+    channel.queue_delete("charges")
+    channel.queue_delete("lookups")
+
+    def seen() -> dict[str, int]:
+        return {name: depth for name, depth in topology.depths(rabbitmq_url).items() if depth}
+
+    try:
+        until(lambda: seen() == {"charges": -1, "lookups": -1, "sweeps": 1})  # it shows what it holds a moment later
+    finally:
+        topology.declare(rabbitmq_url)
 
 
 def test_declaring_twice_changes_nothing(rabbitmq_url: str, channel: BlockingChannel) -> None:

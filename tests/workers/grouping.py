@@ -1,5 +1,6 @@
 """A group as its tests drive it: opened by event, paid, and every queued message carried out as the workers would."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from db.group_shares import Attempt, Share
 from db.groups import Group
 from db.session import Database
 from db.tenants import Tenant
+from deploy.local.stripe.control import EmulatorControl
 from messages.queues import kind_to_message
 from messages.verdicts import TryAgain, TryLater
 from outbox.intake.accept import accept
@@ -160,3 +162,7 @@ def let_deadline_pass(owner: psycopg.Connection, group_id: UUID) -> None:
         owner.execute(
             "UPDATE outbox SET due_at = clock_timestamp() WHERE kind = 'group' AND ordering_key = %s", [group_id]
         )
+
+
+def effects(control: EmulatorControl) -> Counter[str]:
+    return Counter(effect["kind"] for effect in control.effects())

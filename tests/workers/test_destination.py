@@ -4,25 +4,19 @@ import psycopg
 import pytest
 
 from db.lifecycle import PaymentState, ShareState
-from db.payments import Payment
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested, PaymentLookupRequested
 from messages.verdicts import TryAgain, TryLater
 from stripe_client.gateway import Gateway
 from tests import factories
-from tests.workers.disputing import look
+from tests.workers.at_destination import WEEK, fund
 from tests.workers.reconciling import at_once, cases_of, reconcile_now
-from tests.workers.refunding import asked, message, reread, wish_to_capture
-from tests.workers.refunding import lookup as refund_lookup_of
+from tests.workers.refunding import wish_to_capture
 from tests.workers.sharing import Market, market
 from workers.capture import capture
 from workers.charge import charge
 from workers.lookup import lookup
-from workers.refund import refund
-from workers.refund_lookup import refund_lookup
-
-WEEK = 8 * 86_400
 
 
 @pytest.fixture
@@ -30,17 +24,6 @@ def place(db: Database, owner: psycopg.Connection, gateway: Gateway, stripe_cont
     place = market(db, owner, gateway, stripe_control)
     owner.execute("UPDATE venues SET settlement_mode = 'destination'")
     return place
-
-
-def fund(place: Market, minor: int = 100_000) -> None:
-    """Royalties of destination charges come out of what is available to the platform."""
-    place.control.adjust_balance(minor, "eur")
-
-
-def charge_of(place: Market, payment: Payment) -> str:
-    row = place.owner.execute("SELECT charge_id FROM charges WHERE payment_id = %s", [payment.payment_id]).fetchone()
-    assert row is not None
-    return str(row[0])
 
 
 def test_a_charge_reaches_the_venue_at_once_and_what_is_not_its_own_comes_back(place: Market) -> None:
@@ -208,78 +191,6 @@ def test_royalties_that_were_raised_after_the_intent_was_made_are_taken_back_fro
     assert place.at_stripe(place.venue_account) == 7_950
     assert place.at_stripe(place.artist_account) == 1_500
     assert place.ledger()["venue_payable"] == 0
-
-
-def test_a_lost_dispute_reverses_the_transfer_and_the_royalty(place: Market) -> None:
-    fund(place)
-    payment = place.sell(amount_minor=10_000)
-    place.work()
-    place.control.advance_clock(WEEK)
-
-    dispute = str(place.control.dispute(charge_of(place, payment))["id"])
-    place.control.decide_dispute(dispute, "lost")
-    look(place.db, place.gateway, payment, dispute)
-    place.work()
-
-    assert (place.at_stripe(place.venue_account), place.at_stripe(place.artist_account)) == (0, 0)
-    ledger = place.ledger()
-    assert (ledger["venue_payable"], ledger["recipient_payable:artist"], ledger["platform_fees"]) == (0, 0, 0)
-
-
-def test_a_refund_whose_answer_is_lost_is_booked_once_with_all_its_parts(place: Market) -> None:
-    fund(place)
-    payment = place.sell(amount_minor=10_000)
-    place.work()
-    place.control.advance_clock(WEEK)
-    place.control.add_fault("drop_after", path="/v1/refunds", max_firings=1)
-
-    place.give_back(payment, 2_500)
-
-    assert place.made("transfer_reversal").count(2_500) == 1
-    assert place.shares(payment)[payment.venue_id].gap.minor == 0
-
-
-def test_two_refunds_that_cross_leave_no_cent_behind_and_send_none(place: Market) -> None:
-    fund(place)
-    payment = place.sell(amount_minor=9_999)
-    place.work()
-    place.control.advance_clock(WEEK)
-    first, second = asked(place.db, payment, 3_333), asked(place.db, payment, 2_222)
-    place.control.add_fault("drop_after", path="/v1/refunds", max_firings=1)
-    with pytest.raises(TryAgain):  # made at Stripe, and its answer is lost
-        refund(message(first), place.db, place.gateway)
-
-    refund(message(second), place.db, place.gateway)  # its answer tells of both fee refunds
-    place.owner.execute("DELETE FROM outbox WHERE kind = 'refund'")
-    place.work()
-    waits = place.shares(payment)[payment.venue_id].waits_for
-    refund(message(first), place.db, place.gateway)
-    place.work()
-    place.give_back(payment)
-
-    assert waits == "refund"
-    assert (place.at_stripe(place.venue_account), place.at_stripe(place.artist_account)) == (0, 0)
-    ledger = place.ledger()
-    assert (ledger["venue_payable"], ledger["recipient_payable:artist"], ledger["platform_fees"]) == (0, 0, 0)
-    assert sorted(place.made("transfer")) == [1_000, 9_999]
-    assert place.states(payment) == {ShareState.SETTLED}
-
-
-def test_paying_a_refund_again_that_the_bank_sent_back_takes_nothing_of_the_venue_again(place: Market) -> None:
-    fund(place)
-    payment = place.sell(amount_minor=10_000)
-    place.work()
-    place.control.advance_clock(WEEK)
-    first = asked(place.db, payment, 2_500)
-    refund(message(first), place.db, place.gateway)
-    place.control.finish_refund(reread(place.db, first).stripe_refund_id, "fail")
-    refund_lookup(refund_lookup_of(first), place.db, place.gateway)
-
-    place.give_back(payment, 2_500)
-
-    assert [one for one in place.made("transfer_reversal") if one == 2_500] == [2_500]
-    assert place.shares(payment)[payment.venue_id].gap.minor == 0
-    assert place.ledger()["refunds_payable"] == 0
 
 
 def test_reconciliation_explains_every_line_of_charges_and_refunds(

@@ -1,19 +1,15 @@
 """A group pays one order in shares: all or nothing, by a deadline, whoever comes first and however often."""
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 
-from db import disputes, escrow
-from db.lifecycle import DisputeStatus
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.groups import GroupDue
-from messages.ids import PaymentId
 from messages.money import Money
 from messages.verdicts import GiveUp
 from outbox.intake.accept import accept
@@ -22,8 +18,7 @@ from outbox.intake.reading import Incoming
 from outbox.refunding import NotRefundableError, request_capture
 from stripe_client.gateway import Gateway
 from tests import factories
-from tests.workers.cancelling import event_off
-from tests.workers.grouping import DECLINED, THREE_D_SECURE, Party
+from tests.workers.grouping import DECLINED, THREE_D_SECURE, Party, effects
 from tests.workers.ledger import balances
 from workers.group import group
 
@@ -31,10 +26,6 @@ from workers.group import group
 @pytest.fixture
 def party(db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant) -> Party:
     return Party.opened(db, owner, gateway, tenant)
-
-
-def effects(control: EmulatorControl) -> Counter[str]:
-    return Counter(effect["kind"] for effect in control.effects())
 
 
 def test_everybody_is_invited_and_the_deadline_is_a_row(party: Party) -> None:
@@ -178,30 +169,6 @@ def test_the_organiser_pays_what_is_missing_with_one_payment(party: Party, strip
     assert [(one.kind, len(one.member_ids)) for one in party.attempts()] == [("share", 1), ("top_up", 2)]
 
 
-def test_a_group_that_is_called_off_releases_everything_and_is_called_off_once(party: Party) -> None:
-    party.pay(0, 1)
-    party.carry_out()
-
-    assert [party.call_off(), party.call_off()] == [Outcome.ACCEPTED, Outcome.DUPLICATE]
-    party.carry_out()
-
-    assert (party.state, party.members()) == ("voided", ["voided"] * 3)
-    assert party.history() == ["open", "cancelled", "voided"]
-
-
-def test_a_settled_group_that_is_called_off_gives_everybody_everything_back(
-    party: Party, stripe_control: EmulatorControl
-) -> None:
-    party.pay(0, 1, 2)
-    party.carry_out()
-
-    assert party.call_off() is Outcome.ACCEPTED
-    party.carry_out()
-
-    assert (party.state, party.members()) == ("voided", ["refunded"] * 3)
-    assert [effect["amount"] for effect in stripe_control.effects() if effect["kind"] == "refund"] == [2000] * 3
-
-
 def test_a_hold_that_would_end_before_the_deadline_is_captured_early_and_given_back_if_the_others_do_not_come(
     db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, stripe_control: EmulatorControl
 ) -> None:
@@ -244,44 +211,6 @@ def test_a_hold_that_ended_early_is_asked_for_again(party: Party) -> None:
     assert party.state == "settled"
 
 
-def test_a_capture_that_fails_after_others_succeeded_gives_all_of_them_back(
-    party: Party, stripe_control: EmulatorControl
-) -> None:
-    party.pay(0, 1, 2)
-    party.carry_out("charge", "group")
-    assert party.state == "complete"
-    third = party.shares()[2].payment_id
-    party.owner.execute("DELETE FROM outbox WHERE kind = 'capture' AND ordering_key = %s", [third])
-    party.carry_out("capture")
-    intent = party.owner.execute("SELECT payment_intent_id FROM payments WHERE payment_id = %s", [third]).fetchone()
-    assert intent is not None
-    party.gateway.v1.payment_intents.cancel(intent[0])  # the hold ended, or the bank took it back
-
-    party.deliver("capture", {"tenant_id": str(party.tenant.tenant_id), "payment_id": str(third)})
-    party.carry_out()
-
-    assert (party.state, party.members()) == ("voided", ["refunded", "refunded", "voided"])
-    assert party.history() == ["open", "complete", "cancelled", "voided"]
-    assert (effects(stripe_control)["charge"], effects(stripe_control)["refund"]) == (2, 2)
-    assert "group.completed" not in party.told()
-
-
-def test_called_off_while_it_is_captured_no_cent_stays(party: Party, stripe_control: EmulatorControl) -> None:
-    party.pay(0, 1, 2)
-    party.carry_out("charge", "group")
-    row, kind, payload = next(one for one in party.due() if one[1] == "capture")
-    party.owner.execute("DELETE FROM outbox WHERE id = %s", [row])
-    party.deliver(kind, payload)
-
-    assert party.call_off() is Outcome.ACCEPTED
-    party.carry_out()
-
-    assert party.state == "voided"
-    assert set(party.members()) <= {"refunded", "voided"}
-    assert effects(stripe_control)["charge"] == effects(stripe_control)["refund"] >= 1
-    assert "group.completed" not in party.told()
-
-
 def test_members_who_are_missing_are_reminded_once_and_nobody_else(
     db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant
 ) -> None:
@@ -314,19 +243,6 @@ def test_shares_that_do_not_fit_the_tickets_pay_for_parts_of_them(
     assert party.state == "settled"
 
 
-def test_a_group_of_a_cancelled_event_is_called_off(party: Party) -> None:
-    party.pay(0)
-    party.carry_out()
-    off = event_off(party.tenant, UUID(party.data["event_id"]))
-    assert accept(party.db, [Incoming(off)]) == [Outcome.ACCEPTED]
-
-    assert party.tell("share_paid_with", party.share(1)) is Outcome.DEAD
-    party.wake()
-    party.carry_out()
-
-    assert party.state == "voided"
-
-
 def test_a_share_is_captured_whole_or_not_at_all(party: Party) -> None:
     party.pay(0)
     party.carry_out()
@@ -338,45 +254,6 @@ def test_a_share_is_captured_whole_or_not_at_all(party: Party) -> None:
         pytest.raises(NotRefundableError, match="share of a group"),
     ):
         request_capture(tx, payment_id=payment_id, amount=Money(1, "eur"))
-
-
-def test_what_a_bank_took_back_by_a_dispute_is_given_back(party: Party) -> None:
-    party.pay(0, capture="automatic")
-    party.carry_out()
-    payment_id = party.shares()[0].payment_id
-    dispute(party, payment_id, "needs_response")
-    party.let_deadline_pass()
-    party.carry_out()
-    assert (party.state, party.members()[0]) == ("expired", "paid")  # a refund beside it would pay twice
-
-    party.owner.execute("UPDATE disputes SET status = 'lost'")
-    party.wake()
-
-    assert (party.state, party.members()[0]) == ("voided", "refunded")
-    assert party.owner.execute("SELECT count(*) FROM refunds").fetchone() == (0,)
-
-
-def test_nobody_is_paid_out_of_a_group_before_it_is_settled(party: Party) -> None:
-    party.pay(0, capture="automatic")
-    party.carry_out()
-    with party.db.system_transaction() as tx:
-        assert escrow.due(tx, after=None, limit=10) == []
-    assert party.owner.execute("SELECT DISTINCT state FROM shares WHERE amount_minor > 0").fetchall() == [("held",)]
-
-    party.pay(1, 2)
-    party.carry_out()
-
-    assert party.state == "settled"
-    with party.db.system_transaction() as tx:
-        assert len(escrow.due(tx, after=None, limit=10)) == 3
-
-
-def dispute(party: Party, payment_id: PaymentId | None, status: str) -> None:
-    now = datetime.now(UTC)
-    assert payment_id is not None
-    seen = disputes.Seen("dp_1", "ch_1", Money(2000, "eur"), "fraudulent", DisputeStatus(status), now, None, now)
-    with party.db.transaction(party.tenant.tenant_id) as tx:
-        disputes.record(tx, payment_id, seen, stage="chargeback", submitted=False, by="test")
 
 
 def test_an_unknown_group_is_for_a_person(db: Database, gateway: Gateway, tenant: Tenant) -> None:

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
 
-from db import case_lists, cases
-from db.cases import Case
+from db import cases
 from db.payments import Payment
 from db.session import Database
 from db.tenants import Tenant
@@ -23,6 +21,7 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
 from tests.workers.events import events_of, verified
+from tests.workers.paying_out import AT_ONCE, at_stripe, cases_of, charge_by_hand, journals, pay_out
 from workers.charge import charge
 from workers.payouts import reconcile_payouts
 from workers.reconcile import reconcile
@@ -30,7 +29,6 @@ from workers.webhook import webhook
 
 Run = Callable[[], None]
 # Its money is available at once (docs.stripe.com/testing).
-AT_ONCE = "pm_card_bypassPending"
 # 42.00 less Stripe's 1.52.
 NET = 4048
 
@@ -259,45 +257,3 @@ def test_booked_payouts_leave_the_comparison_and_the_trial_balance_in_peace(
 
     assert cases_of(db) == []
     assert sum(book_of.balances().values()) == 0
-
-
-def pay_out(control: EmulatorControl) -> list[dict[str, Any]]:
-    """The automatic payouts of today; their contents can be listed a minute later."""
-    made = control.pay_out()
-    control.advance_clock(61)
-    return made
-
-
-def journals(owner: psycopg.Connection, kind: str) -> dict[UUID, int]:
-    """What journals of this kind brought to the bank, by tenant."""
-    return sums(owner, "bank", kind)
-
-
-def at_stripe(owner: psycopg.Connection) -> dict[UUID, int]:
-    return sums(owner, "stripe_balance", "%")
-
-
-def sums(owner: psycopg.Connection, account: str, kind: str) -> dict[UUID, int]:
-    rows = owner.execute(
-        "SELECT e.tenant_id, sum(e.amount_minor)::bigint FROM ledger_entries e JOIN ledger_accounts a "
-        "USING (tenant_id, account_id) JOIN ledger_journals j USING (tenant_id, journal_id) "
-        "WHERE a.code = %s AND j.kind LIKE %s GROUP BY e.tenant_id",
-        [account, kind],
-    )
-    return dict(rows.fetchall())
-
-
-def cases_of(db: Database) -> list[Case]:
-    with db.ops_transaction() as tx:
-        return case_lists.find(tx, state=None)
-
-
-def charge_by_hand(gateway: Gateway) -> None:
-    gateway.v1.payment_intents.create({
-        "amount": 4200,
-        "currency": "eur",
-        "payment_method": AT_ONCE,
-        "confirm": True,
-        "capture_method": "automatic",
-        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-    })  # fmt: skip

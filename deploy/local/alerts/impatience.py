@@ -33,7 +33,8 @@ AGES = {
     "FleetMintsStand": ("> 3600", "> 15"),
 }
 # How long a condition holds before it fires. Not left out: what is true for a moment is no alert in production either.
-FORS = {"1m": "2s", "2m": "2s", "3m": "3s", "5m": "3s", "10m": "5s", "15m": "5s", "1h": "5s"}
+# Longer ones stay longer, so that a database that is away is told of before what follows from it.
+FORS = {"1m": "1s", "2m": "4s", "3m": "5s", "5m": "5s", "10m": "6s", "15m": "6s", "1h": "6s"}
 
 
 def impatient() -> Any:

@@ -18,7 +18,7 @@ that link.
 Windows of rates are shortened to seconds, and so is `for`. The age is shortened too for
 {", ".join(sorted(AGES))};
 a recipient may owe 1.00 and not 1000.00. *(time moved)*: a time was moved in the database, because days would have to
-pass; the case of FleetCaseOpen was opened by our own function and not by a comparison. "silenced by": Alertmanager held
+pass. "silenced by": Alertmanager held
 it back, because the other alert says what is wrong.
 
 """

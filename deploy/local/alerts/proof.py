@@ -129,6 +129,7 @@ def _work(scene: Scene, seconds: float) -> None:
 def _provoke(scene: Scene, provocation: Provocation, result: Result, console: Console) -> None:
     console.print(f"{provocation.what} ...")
     wanted = set(provocation.alerts)
+    provocation.settle(scene)
     before = scene.wait_until_quiet(wanted)
     scene.fired.clear()
     scene.alertmanager.start_afresh()

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from deploy.local.demo.sale import Publication
 from deploy.local.stripe.control import ControlRefusedError, EmulatorControl
 from messages.queues import ORDER_SERVICE_QUEUE, ORDERS_EXCHANGE
+from outbox.addresses import nodes
 from outbox.publisher import BrokerAwayError, Outgoing, Publisher
 
 TICK_SECONDS = 0.05
@@ -95,7 +96,7 @@ class OrderService:
             self._stopping.wait(AWAY_PAUSE_SECONDS)
 
     def _consume(self) -> None:
-        connection = pika.BlockingConnection(pika.URLParameters(self._url))
+        connection = pika.BlockingConnection(nodes(self._url))
         try:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=200)

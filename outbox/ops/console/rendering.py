@@ -14,17 +14,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from messages.money import DECIMALS, Money
 
 _TONES = {
-    "good": "settled reversed paid succeeded resolved done safe answered applied closed won warning_closed",
+    "good": "settled reversed paid succeeded resolved done safe answered applied closed won warning_closed "
+    "confirmed final",
     "busy": "charging processing authorized replaying classifying previewed running appended sending pending paused "
     "under_review warning_under_review appeal_under_review "
-    "held released free statement booking event",
+    "held released free statement booking event "
+    "queued submitted mined voiding paying complete",
     "warn": "try_again requires_action awaiting_approval needs_new_key open unmatched try_later unknown "
     "waiting_for_balance unknown_tenant event_unmatched refund_stuck dispute_evidence_due authorization_expiring "
     "needs_response warning_needs_response appeal_needs_response "
     "account capability dispute refund currency unknown_end person balance_insufficient owed short "
     "escrow_near_limit share_stuck receivable_over_limit",
     "bad": "died failed must_not give_up gave_up tries_used_up killed_worker refused lost prevented "
-    "missing_in_book missing_at_stripe amount_differs payout_unexplained refund_failed abandoned",
+    "missing_in_book missing_at_stripe amount_differs payout_unexplained refund_failed abandoned "
+    "reverted expired",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 

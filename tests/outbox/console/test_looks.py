@@ -26,6 +26,7 @@ from tests.outbox.console import browsing
 from tests.outbox.console.money_back import refunded
 from tests.outbox.console.scene import Scene
 from tests.outbox.console.shared_out import cut, on_its_way
+from tests.outbox.console.together import group, queued_token, sent_token
 
 pytestmark = pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.WHY_SKIPPED)
 
@@ -90,6 +91,7 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         room.watch.marks.appendleft(older)
     cancellation = money_back(scene)
     shared_out = everybodys_part(scene)
+    queued_token(scene)
     with scene.db.ops_transaction() as tx:
         row = tx.execute("SELECT payment_id FROM dead_letters WHERE dead_letter_id = %s", [letter]).fetchone()
     assert row is not None
@@ -113,6 +115,10 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
         "shares-of-payment": f"/shares/payments/{shared_out}",
         "payouts": "/payouts",
         "payout": f"/payouts/{paid_out(scene)}",
+        "paying-groups": "/groups",
+        "paying-group": f"/groups/{group(scene, paying=2)}",
+        "tokens": "/mints",
+        "token": f"/mints/{sent_token(scene)}",
         "queues": "/queues",
         "budget": "/budget",
         "reconciliation": "/reconciliation",

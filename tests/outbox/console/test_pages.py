@@ -29,6 +29,8 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room)
         "/disputes",
         "/shares",
         "/payouts",
+        "/groups",
+        "/mints",
         "/queues",
         "/budget",
         "/budget/live",

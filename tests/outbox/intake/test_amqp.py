@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from db import session
 from db.session import Database
 from db.tenants import Tenant
-from outbox import consuming
+from outbox import consuming, topology
 from outbox.consuming import Consumer
 from outbox.intake.amqp import order_intake
 from tests import factories, queues
@@ -122,6 +122,21 @@ def test_a_cut_line_to_the_broker_is_mended_and_nothing_is_lost(
         publish(channel, factories.event(factories.order(tenant)))
 
         until(lambda: payments(owner) == 2)
+
+
+def test_at_an_empty_broker_the_intake_declares_everything_again(
+    db: Database, owner: psycopg.Connection, tenant: Tenant, rabbitmq_url: str, channel: BlockingChannel
+) -> None:
+    for queue in ("fleet.orders", "order-service.payments", "fleet.dead"):
+        channel.queue_delete(queue)
+    channel.exchange_delete("payments")
+
+    with running(order_intake(db, rabbitmq_url)):
+        until(lambda: min(topology.depths(rabbitmq_url).values()) == 0)
+        publish(channel, factories.event(factories.order(tenant)))
+        until(lambda: payments(owner) == 1)
+
+    channel.exchange_declare("payments", passive=True)
 
 
 @contextmanager

@@ -5,11 +5,10 @@ that fails, a key that is refused. Where only days would bring it, a time is mov
 from deploy.local.alerts.provoking import money, servers, shares, stripe, tokens, webhooks
 from deploy.local.alerts.provoking.provocation import Provocation
 
-# What cannot be undone goes last.
-PROVOCATIONS: tuple[Provocation, ...] = tuple(
-    sorted(
-        (each for topic in (stripe, webhooks, servers, tokens, shares, money) for each in topic.PROVOCATIONS),
-        key=lambda each: each.stays,
-    )
+# What is done last of a topic may leave something behind: a case, somebody who owes, a letter that died.
+PROVOCATIONS: tuple[Provocation, ...] = (
+    *money.FIRST,
+    *webhooks.FIRST,
+    *(each for topic in (stripe, webhooks, servers, tokens, shares, money) for each in topic.PROVOCATIONS),
 )
 __all__ = ["PROVOCATIONS", "Provocation"]

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db.cases import CaseType, open_case
 from deploy.local.alerts.provoking.provocation import Provocation, refunds, say
 from deploy.local.alerts.scene import Scene
 from messages.sweeps import SweepDue
@@ -50,8 +49,6 @@ def _money_waits(scene: Scene) -> Iterator[None]:
     for statement in _DAYS_PASS:
         scene.owner(statement)
     say(scene, lambda due_at: SweepDue(due_at=due_at))
-    with scene.system() as tx:
-        open_case(tx, type=CaseType.MISSING_IN_BOOK, subject="txn_proof", details="for the proof of an alert")
     yield
 
 
@@ -82,21 +79,19 @@ def _a_refund_waits_at_the_bank(scene: Scene) -> None:
     )
 
 
+# Before anything else can die; nobody takes these letters away.
+FIRST = (Provocation("bytes that nobody can read", frozenset({"FleetMoneyDeadLetter", "FleetDeadLetter"}), _letters),)
 PROVOCATIONS = (
     Provocation("an entry is slipped into the ledger", frozenset({"FleetLedgerOutOfBalance"}), _ledger_forged),
-    Provocation(
-        "bytes that nobody can read", frozenset({"FleetMoneyDeadLetter", "FleetDeadLetter"}), _letters, stays=True
-    ),
     Provocation(
         "days pass for holds, refunds, disputes and comparisons",
         frozenset(
             {
                 *("FleetHoldsEnding", "FleetRefundsPendingLong", "FleetBuyersOwed", "FleetEvidenceDue"),
-                *("FleetCaseOpen", "FleetReconciliationLate"),
+                "FleetReconciliationLate",
             }
         ),
         _money_waits,
         moved_time=True,
-        stays=True,
     ),
 )

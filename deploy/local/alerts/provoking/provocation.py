@@ -17,8 +17,8 @@ from outbox.refunding import request_refund
 class Provocation:
     """`what` happens while the block of `how` is open; `keep` is done again and again meanwhile.
 
-    `moved_time`: a time that would take days to come is moved in the database. `stays`: what was done cannot be undone,
-    and its alerts go on firing.
+    `moved_time`: a time that would take days to come is moved in the database. `settle`: what lets its alerts end that
+    an earlier provocation has left; they must be quiet before it begins.
     """
 
     what: str
@@ -26,7 +26,7 @@ class Provocation:
     how: Callable[[Scene], AbstractContextManager[None]]
     keep: Callable[[Scene], None] = lambda _scene: None
     moved_time: bool = False
-    stays: bool = False
+    settle: Callable[[Scene], None] = lambda _scene: None
 
 
 def orders(scene: Scene) -> None:

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 import urllib3
 
+from db.cases import accept_case
 from deploy.local.alerts.provoking.provocation import Provocation, orders, say
 from deploy.local.alerts.scene import Scene
-from messages.reconciliation import EventSweepDue
+from messages.reconciliation import EventSweepDue, ReconcileDue
+
+GRACE_SECONDS = 6.0  # a little more than a movement may be young, in the fleet of the proof
 
 
 @contextmanager
@@ -44,12 +47,22 @@ def _webhooks_slow(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def _foreign_event(scene: Scene) -> Iterator[None]:
-    """A payment that somebody makes at Stripe without us."""
+def _foreign_payment(scene: Scene) -> Iterator[None]:
+    """A payment that somebody makes at Stripe without us: an event without a payment, and money that no book knows."""
     scene.stripe("/payment_intents", "amount=500&currency=eur&payment_method=pm_card_visa&confirm=true"
                                      "&return_url=https://example.com")  # fmt: skip
+    scene.wait_until(lambda: _compared_and_opened(scene), "the comparison finds it", seconds=90)
     yield
     scene.owner("UPDATE webhook_inbox SET state = 'kept', settled_at = clock_timestamp() WHERE state = 'unmatched'")
+    with scene.db.ops_transaction() as tx:  # a person looks, and says so
+        for (case_id,) in tx.execute("SELECT case_id FROM reconciliation_cases WHERE state = 'open'").fetchall():
+            accept_case(tx, case_id, operator="alerts-proof", reason="it is none of ours")
+
+
+def _compared_and_opened(scene: Scene) -> bool:
+    say(scene, lambda due_at: ReconcileDue(span="rolling", due_at=due_at))
+    time.sleep(GRACE_SECONDS)
+    return bool(scene.rows("SELECT FROM reconciliation_cases WHERE state = 'open'"))
 
 
 @contextmanager
@@ -63,6 +76,14 @@ def _sweep_behind(scene: Scene) -> Iterator[None]:
     scene.owner("UPDATE event_sweep SET swept_until = clock_timestamp() - interval '1 minute'")
 
 
+# Before anything else can open a case.
+FIRST = (
+    Provocation(
+        "a payment at Stripe that is none of ours",
+        frozenset({"FleetWebhooksUnmatched", "FleetCaseOpen"}),
+        _foreign_payment,
+    ),
+)
 PROVOCATIONS = (
     Provocation("webhooks with a forged signature", frozenset({"FleetWebhooksRefused"}), _forged_webhooks),
     Provocation("webhooks are lost, and the sweep finds them", frozenset({"FleetWebhooksMissing"}), _webhooks_lost),
@@ -72,7 +93,6 @@ PROVOCATIONS = (
         _webhooks_slow,
         orders,
     ),
-    Provocation("a payment at Stripe that is none of ours", frozenset({"FleetWebhooksUnmatched"}), _foreign_event),
     Provocation(
         "Stripe lists no events for two hours",
         frozenset({"FleetEventSweepBehind"}),
