@@ -18,6 +18,7 @@ SQL
     echo "primary_slot_name = '$name'"
     # The new primary's settings came along. Promoted with them this one would wait for a standby that is not there.
     echo "synchronous_standby_names = ''"
+    echo "default_transaction_read_only = 'off'"  # a primary that was stopped in good order may have been fenced by it
     # Nor may it keep what restore.sh may have left in there: with a moment to stop at it would not follow.
     printf '%s\n' "hot_standby = 'on'" "recovery_target_time = ''" "restore_command = ''"
 } >>"$data/postgresql.auto.conf"

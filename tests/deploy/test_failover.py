@@ -170,11 +170,11 @@ def test_a_planned_change_of_the_primary_kills_no_message_and_no_process(pair: P
         fleet.wait_until(lambda: fleet.settled() >= 10, "the sale runs")
         pair.make_read_only()
         pair.wait_until_caught_up()
+        pair.primary.stop()  # before the promotion: a commit that was late would wait there for a standby that left
         pair.promote()
         fleet.follow(pair.primary)
     assert_nothing_happened(fleet)
 
-    pair.other.stop()
     pair.rejoin()
     assert pair.ask(pair.other, "SHOW default_transaction_read_only") == [("off",)]
 
