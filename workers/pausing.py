@@ -82,7 +82,7 @@ def _holds(pause: Pause, message: Message) -> bool:
 def _first_of_its_place(db: Database, held: list[Pause], message: Message) -> Pause | None:
     """The first pause that names the tenant, or the payment's venue; None also when the call is under way already."""
     assert message.tenant_id is not None, "the caller has looked"
-    subject = getattr(message, "refund_id", message.payment_id)
+    subject = getattr(message, "refund_id", message.ordering_key)
     with db.transaction(message.tenant_id) as tx:
         payment = payments.get(tx, message.payment_id) if message.payment_id else None
         venue_id = payment.venue_id if payment else None

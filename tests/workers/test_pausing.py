@@ -1,6 +1,7 @@
 """A paused tenant or venue: its charges wait with the reason, its refunds do not, and nothing dies of it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,12 +13,13 @@ from db.payments import Payment
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
-from messages.ids import PaymentId, RefundId
+from messages.ids import PaymentId, RefundId, ReversalId, TransferId
 from messages.payments import ChargeRequested, PaymentLookupRequested
 from messages.refunds import RefundRequested
+from messages.shares import ReversalRequested, TransferRequested
 from messages.sweeps import SweepDue
 from messages.verdicts import TryLater
-from stripe_client import payment_intents
+from stripe_client import payment_intents, transfers
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
@@ -93,6 +95,29 @@ def test_a_full_pause_holds_refunds_back_as_well(db: Database, pause: Callable[.
     with pytest.raises(TryLater, match="paused"):
         refuse_while_paused(db, refund_of(payment))
     refuse_while_paused(db, PaymentLookupRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_full_pause_holds_transfers_and_their_reversals_unless_they_are_under_way(
+    db: Database, tenant: Tenant, pause: Callable[..., None], begun: bool
+) -> None:
+    transfer_id, reversal_id = TransferId(uuid4()), ReversalId(uuid4())
+    messages = (
+        TransferRequested(tenant_id=tenant.tenant_id, transfer_id=transfer_id),
+        ReversalRequested(tenant_id=tenant.tenant_id, reversal_id=reversal_id),
+    )
+    if begun:
+        with db.transaction(tenant.tenant_id) as tx:
+            calls.begin(tx, operation=transfers.CREATE, subject_id=transfer_id, request={})
+            calls.begin(tx, operation=transfers.REVERSE, subject_id=reversal_id, request={})
+    pause("charges")
+    for message in messages:
+        refuse_while_paused(db, message)
+
+    pause("all")
+    for message in messages:
+        with nullcontext() if begun else pytest.raises(TryLater, match="paused"):
+            refuse_while_paused(db, message)
 
 
 def test_a_charge_whose_answer_is_not_known_is_still_brought_to_its_end(
