@@ -57,6 +57,7 @@ Endpoint = Annotated[float, typer.Option(min=1, help="Stripe's limit for the end
 Account = Annotated[float, typer.Option(min=1, help="Stripe's limit for the account, a second")]
 StripeSeconds = Annotated[float, typer.Option(min=0.01, help="how long Stripe takes to charge; not measured here")]
 Cores = Annotated[float, typer.Option(min=0.1, help="cores of the database's server")]
+RecipientsEach = Annotated[float, typer.Option(min=0, max=100, help="recipients of an order, a transfer each")]
 Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png")]
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
@@ -180,13 +181,14 @@ def capacity(
     stripe_account: Account = 100,
     stripe_seconds: StripeSeconds = 0.68,
     database_cores: Cores = 4,
+    recipients: RecipientsEach = 1,
     as_json: PlainJson = False,
 ) -> None:
     """What so many orders a second need, from measured costs, and what breaks first; exit code 1 when it does."""
     from deploy.capacity.plan import Site
     from deploy.capacity.show import capacity
 
-    site = Site(stripe_account, stripe_endpoint, stripe_seconds, database_cores)
+    site = Site(stripe_account, stripe_endpoint, stripe_seconds, database_cores, recipients=recipients)
     raise typer.Exit(capacity(orders_per_second, site, as_json=as_json))
 
 

@@ -25,7 +25,10 @@ CONNECTIONS = {"workers": THREADS + 2, "intake-http": 12, "intake-orders": 3, "r
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What there is. Limits are Stripe's, requests a second; cores are those of database and broker."""
+    """What there is. Limits are Stripe's, requests a second; cores are those of database and broker.
+
+    `recipients`: how many of an order have an account at Stripe, and get a transfer each.
+    """
 
     stripe_per_second: float = 100.0
     stripe_endpoint_per_second: float = 25.0
@@ -33,17 +36,22 @@ class Site:
     database_cores: float = 4.0
     broker_cores: float = 2.0
     database_connections: int = 300
+    recipients: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`most_per_second` is how many orders a second this part stands, with cores at most `FULLEST`."""
+    """`most_per_second` is how many orders a second this part stands, with cores at most `FULLEST`.
+
+    `can_wait`: no buyer waits for it, so it lags behind a sale and breaks nothing.
+    """
 
     name: str
     needed: str
     there_is: str
     most_per_second: float
     advice: str
+    can_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Plan:
 
     @property
     def breaks_first(self) -> Bound:
-        return min(self.bounds, key=lambda bound: bound.most_per_second)
+        return min((each for each in self.bounds if not each.can_wait), key=lambda bound: bound.most_per_second)
 
     @property
     def holds(self) -> bool:
@@ -73,18 +81,20 @@ def measured() -> dict[str, Any]:
 
 def plan(rate: float, site: Site, costs: Mapping[str, Any], policies: Mapping[str, Policy] | None = None) -> Plan:
     policies = policies or read_policies()
-    cpu = {part: ms / 1e3 for part, ms in costs["cpu_ms_per_payment"].items()}
-    pods = _pods(rate, site, cpu)
+    cpu = _cpu(site, costs)
+    most_background = policies["workers-background"].most
+    pods = _pods(rate, site, cpu, most_background)
     return Plan(
         orders_per_second=rate,
         pods=pods,
         bounds=[
-            *_stripe(rate, site, costs["stripe_requests_per_payment"]),
+            *_stripe(rate, site, costs),
+            *_transfers(rate, site, costs, cpu, most_background),
             *_workers(rate, site, cpu, policies),
             _cores("PostgreSQL CPU", rate, cpu["PostgreSQL"], site.database_cores, "a larger server, or fewer commits"),
             _cores("RabbitMQ CPU", rate, cpu["RabbitMQ"], site.broker_cores, "more cores; queues spread over nodes"),
             _cores("relay CPU", rate, cpu["relay"], policies["relay"].most, "more relays share the lanes"),
-            _connections(rate, site, cpu),
+            _connections(rate, site, cpu, most_background),
         ],
         database={
             "commits_per_second": round(rate * costs["database"]["commits"], 1),
@@ -95,15 +105,22 @@ def plan(rate: float, site: Site, costs: Mapping[str, Any], policies: Mapping[st
     )
 
 
-def _pods(rate: float, site: Site, cpu: Mapping[str, float]) -> dict[str, int]:
-    """Two of each at least: one may die, and one may be rolled."""
+def _cpu(site: Site, costs: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds an order by process family, transfers included; of the workers apart: `workers`, `transfers`."""
+    payment, transfer = costs["cpu_ms_per_payment"], costs["cpu_ms_per_transfer"]
+    every = {part: (ms + site.recipients * transfer.get(part, 0.0)) / 1e3 for part, ms in payment.items()}
+    return every | {"workers": payment["workers"] / 1e3, "transfers": site.recipients * transfer["workers"] / 1e3}
+
+
+def _pods(rate: float, site: Site, cpu: Mapping[str, float], most_background: int) -> dict[str, int]:
+    """Two of each at least: one may die, and one may be rolled. Background work can wait, and gets what it may have."""
     charging = _charges_per_pod(site, cpu)
     webhooks = FULLEST / (cpu["workers"] * (1 - SHARE_OF_CHARGES))
     return {
         "workers-charges": max(2, math.ceil(rate / charging)),
         "workers-webhooks": max(2, math.ceil(rate / webhooks)),
         "workers-refunds": 2,
-        "workers-background": 2,
+        "workers-background": min(most_background, max(2, math.ceil(rate / _orders_per_background_pod(site, cpu)))),
         "intake-orders": max(2, math.ceil(rate * cpu["intake-orders"] / FULLEST)),
         "intake-http": max(2, math.ceil(rate * cpu["intake-http"] / FULLEST)),
         "relay": max(2, math.ceil(rate * cpu["relay"] / FULLEST)),
@@ -120,9 +137,17 @@ def _charges_per_pod(site: Site, cpu: Mapping[str, float]) -> float:
     return min(THREADS / (site.stripe_seconds + own), FULLEST / own)
 
 
-def _stripe(rate: float, site: Site, requests: Mapping[str, float]) -> list[Bound]:
+def _orders_per_background_pod(site: Site, cpu: Mapping[str, float]) -> float:
+    """Orders a second whose transfers one pod makes."""
+    if not site.recipients:
+        return math.inf
+    return min(THREADS / (site.recipients * site.stripe_seconds + cpu["transfers"]), FULLEST / cpu["transfers"])
+
+
+def _stripe(rate: float, site: Site, costs: Mapping[str, Any]) -> list[Bound]:
+    requests, more = costs["stripe_requests_per_payment"], costs["stripe_requests_per_transfer"]
     busiest = max(requests.values())
-    everything = sum(requests.values())
+    everything = sum(requests.values()) + site.recipients * sum(more.values())
     return [
         Bound(
             "Stripe, the endpoint that charges",
@@ -137,6 +162,32 @@ def _stripe(rate: float, site: Site, requests: Mapping[str, float]) -> list[Boun
             f"{site.stripe_per_second:.0f}/s",
             site.stripe_per_second / everything,
             "ask Stripe to raise it before the sale, then STRIPE_REQUESTS_PER_SECOND",
+        ),
+    ]
+
+
+def _transfers(rate: float, site: Site, costs: Mapping[str, Any], cpu: Mapping[str, float], pods: int) -> list[Bound]:
+    """Of an order whose recipients have accounts."""
+    if not site.recipients:
+        return []
+    requests = site.recipients * max(costs["stripe_requests_per_transfer"].values())
+    each = _orders_per_background_pod(site, cpu)
+    return [
+        Bound(
+            "Stripe, the endpoint of transfers",
+            f"{rate * requests:.0f} requests/s",
+            f"{site.stripe_endpoint_per_second:.0f}/s",
+            site.stripe_endpoint_per_second / requests,
+            "nothing: shares wait in order; or ask Stripe to raise it",
+            can_wait=True,
+        ),
+        Bound(
+            "workers-background",
+            f"{math.ceil(rate / each)} pods",
+            f"at most {pods}",
+            pods * each,
+            "nothing: shares wait in order; or raise maxReplicaCount in deploy/kubernetes/base/scaling.yaml",
+            can_wait=True,
         ),
     ]
 
@@ -160,18 +211,18 @@ def _cores(name: str, rate: float, seconds: float, cores: float, advice: str) ->
     return Bound(name, f"{rate * seconds / FULLEST:.1f} cores", f"{cores:g}", cores * FULLEST / seconds, advice)
 
 
-def _connections(rate: float, site: Site, cpu: Mapping[str, float]) -> Bound:
+def _connections(rate: float, site: Site, cpu: Mapping[str, float], most_background: int) -> Bound:
     """Most pods become more with the rate, and each holds its connections: the most is searched, to a whole order."""
     fits, too_many = 0, MOST_SEARCHED
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
-        if _held(_pods(middle, site, cpu)) <= site.database_connections:
+        if _held(_pods(middle, site, cpu, most_background)) <= site.database_connections:
             fits = middle
         else:
             too_many = middle
     return Bound(
         "PostgreSQL connections",
-        f"{_held(_pods(rate, site, cpu))}",
+        f"{_held(_pods(rate, site, cpu, most_background))}",
         f"{site.database_connections}",
         float(fits),
         "raise max_connections, or lower DATABASE_POOL_SIZE",

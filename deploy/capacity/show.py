@@ -24,7 +24,8 @@ def _show(found: Plan) -> None:
     for heading in ("what", "needed", "there is", "stands", "if it is too little"):
         table.add_column(heading)
     for bound in sorted(found.bounds, key=lambda bound: bound.most_per_second):
-        mark = "" if bound.most_per_second >= found.orders_per_second else "[red]"
+        short = bound.most_per_second < found.orders_per_second
+        mark = "" if not short else "[yellow]" if bound.can_wait else "[red]"
         table.add_row(mark + bound.name, bound.needed, bound.there_is, f"{bound.most_per_second:.0f}/s", bound.advice)
     screen.print(table)
     screen.print("Pods: " + ", ".join(f"{name} {count}" for name, count in found.pods.items()))

@@ -3,8 +3,9 @@
     python -m deploy.local.measuring              writes deploy/capacity/measured.json
 
 The fleet stands as in the bench (a stack of its own, the Stripe emulator), settles a warm-up and then whole payments,
-from order event to applied webhook. CPU is counted by process family, the database by its own statistics, Stripe by the
-emulator's record of requests. Memory is what each kind of process holds afterwards.
+from order event to applied webhook; then as many whose shares go to two accounts, and what that takes more is the
+transfers'. CPU is counted by process family, the database by its own statistics, Stripe by the emulator's record of
+requests. Memory is what each kind of process holds afterwards.
 """
 
 import json
@@ -13,12 +14,16 @@ import platform
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import psutil
 import psycopg
+from psycopg.rows import dict_row
 
+from db.tenants import Tenant
 from deploy.local.bench import fleet
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.fleet import EMULATOR, Fleet
@@ -26,14 +31,23 @@ from deploy.local.bench.ground import Ground, ground, register_tenant
 from deploy.local.bench.journeys import _settle as settle
 from deploy.local.bench.measures import Results
 from deploy.local.processes import family_of
+from deploy.local.shares.market import open_market
 from deploy.local.stack import CLONE
 from deploy.local.stripe.control import EmulatorControl
 
 MEASURED = CLONE / "deploy" / "capacity" / "measured.json"
 WARM_UP, PAYMENTS = 100, 600
+SHARES_SECONDS = 120.0
 _DATABASE = """
-    SELECT xact_commit, pg_current_wal_lsn() - '0/0'::pg_lsn, pg_database_size(datname)
+    SELECT xact_commit AS commits, pg_current_wal_lsn() - '0/0'::pg_lsn AS wal_bytes,
+        pg_database_size(datname) AS bytes_kept, (SELECT count(*) FROM transfers WHERE state = 'paid') AS transfers
       FROM pg_stat_database WHERE datname = current_database()
+"""
+_SHARES_LEFT = """
+    SELECT
+        (SELECT count(*) FROM shares s JOIN recipients r USING (tenant_id, recipient_id)
+          WHERE s.state <> 'settled' AND r.account_id IS NOT NULL),
+        (SELECT count(*) FROM outbox)
 """
 
 
@@ -49,32 +63,72 @@ def measured(prepared: Ground) -> dict[str, Any]:
     with prepared.book() as book, fleet.standing(prepared, book) as standing:
         tenant = register_tenant(book)
         settle(prepared, standing, tenant, WARM_UP, so_far=0)
-        prepared.settle()
-        control = _control(standing)
-        asked, before = len(control.requests()), _database(book.owner_url)
-        meter = Meter(**standing.clocks(prepared))
-        with meter.running():
-            settle(prepared, standing, tenant, PAYMENTS, so_far=WARM_UP)
-        time.sleep(1.0)  # the statistics of a session are told within a second
-        after = _database(book.owner_url)
-        endpoints = Counter(f"{each['method']} {_family(each['path'])}" for each in control.requests()[asked:])
+        alone = _pass(prepared, standing, tenant, so_far=WARM_UP)
+        sharing = register_tenant(book)
+        with book.owner() as owner:
+            open_market(owner, _control(standing), [sharing], sellers=0)
+        shared = _pass(prepared, standing, sharing, so_far=WARM_UP + PAYMENTS)
         memory = {name: _memory(process.pid) for name, process in standing.running.items() if name != EMULATOR}
-    cpu_ms = {name: round(seconds / PAYMENTS * 1e3, 3) for name, seconds in meter.cpu.items() if name != EMULATOR}
     return {
         "source": "python -m deploy.local.measuring",
         "measured_at": datetime.now(UTC).date().isoformat(),
         "machine": f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "load_average": round(os.getloadavg()[0], 1),  # well above 3 it was not the fleet alone: measure again
         "payments": PAYMENTS,
-        "payments_per_second": round(PAYMENTS / meter.seconds, 1),
-        "cpu_ms_per_payment": cpu_ms,
+        "payments_per_second": round(PAYMENTS / alone.seconds, 1),
+        "cpu_ms_per_payment": _each(alone.cpu_ms, PAYMENTS),
+        "cpu_ms_per_transfer": _each(_more(shared.cpu_ms, alone.cpu_ms), shared.transfers),
         "memory_mib": memory,
-        "database": {
-            name: round((late - early) / PAYMENTS, 1)
-            for name, early, late in zip(("commits", "wal_bytes", "bytes_kept"), before, after, strict=True)
-        },
-        "stripe_requests_per_payment": {name: round(count / PAYMENTS, 3) for name, count in sorted(endpoints.items())},
+        "database": _each(alone.database, PAYMENTS, digits=1),
+        "stripe_requests_per_payment": _each(alone.requests, PAYMENTS),
+        "stripe_requests_per_transfer": _each(_more(shared.requests, alone.requests), shared.transfers),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What PAYMENTS payments took together. `cpu_ms` by process family, without the emulator's."""
+
+    seconds: float
+    cpu_ms: dict[str, float]
+    database: dict[str, float]
+    requests: dict[str, float]
+    transfers: int
+
+
+def _pass(prepared: Ground, standing: Fleet, tenant: Tenant, *, so_far: int) -> Pass:
+    prepared.settle()
+    control, url = _control(standing), standing.book.owner_url
+    asked, before = len(control.requests()), _database(url)
+    meter = Meter(**standing.clocks(prepared))
+    with meter.running():
+        settle(prepared, standing, tenant, PAYMENTS, so_far=so_far)
+        _wait_for_shares(standing)
+    time.sleep(1.0)  # the statistics of a session are told within a second
+    took = {name: late - before[name] for name, late in _database(url).items()}
+    requests = Counter(f"{each['method']} {_family(each['path'])}" for each in control.requests()[asked:])
+    cpu_ms = {name: seconds * 1e3 for name, seconds in meter.cpu.items() if name != EMULATOR}
+    transfers = int(took.pop("transfers"))
+    return Pass(meter.seconds, cpu_ms, took, {name: float(count) for name, count in requests.items()}, transfers)
+
+
+def _wait_for_shares(standing: Fleet) -> None:
+    """Until every share that has an account to go to has gone, and nothing is queued."""
+    deadline = time.monotonic() + SHARES_SECONDS
+    with standing.book.owner() as owner:
+        while (left := owner.execute(_SHARES_LEFT).fetchone()) != (0, 0):
+            standing.require_alive()
+            assert time.monotonic() < deadline, f"shares and outbox rows that are left: {left}"
+            time.sleep(0.1)
+
+
+def _more(shared: Mapping[str, float], alone: Mapping[str, float]) -> dict[str, float]:
+    """What the second pass took more than the first; a part that took less by chance took nothing."""
+    return {name: more for name, value in shared.items() if (more := value - alone.get(name, 0.0)) > 0}
+
+
+def _each(totals: Mapping[str, float], count: int, *, digits: int = 3) -> dict[str, float]:
+    return {name: round(value / count, digits) for name, value in sorted(totals.items())}
 
 
 def _control(standing: Fleet) -> EmulatorControl:
@@ -87,11 +141,11 @@ def _family(path: str) -> str:
     return path.strip("/").split("/")[1]
 
 
-def _database(url: str) -> tuple[float, ...]:
-    with psycopg.connect(url, autocommit=True) as owner:
+def _database(url: str) -> dict[str, float]:
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as owner:
         row = owner.execute(_DATABASE).fetchone()
     assert row is not None, "our own database is listed"
-    return tuple(float(value) for value in row)
+    return {name: float(value) for name, value in row.items()}
 
 
 def _memory(pid: int) -> dict[str, float]:

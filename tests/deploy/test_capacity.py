@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from honcho.environ import parse_procfile
 
-from deploy.capacity.plan import Site, measured, plan
+from deploy.capacity.plan import Plan, Site, measured, plan
 from deploy.local.stack import CLONE
 from deploy.scaling.policy import read_policies
 from stripe_client.settings import ENDPOINT_PER_SECOND, LIVE_PER_SECOND
@@ -54,6 +54,23 @@ def test_twice_the_orders_need_twice_the_hands_for_charges_and_never_less_than_t
     assert many.pods["workers-charges"] == pytest.approx(2 * few.pods["workers-charges"], abs=1)
     assert all(count >= 2 for name, count in few.pods.items() if name != "dead-letters")
     assert set(few.pods) >= {f"workers-{name}" for name in ("charges", "refunds", "webhooks", "background")}
+
+
+def test_transfers_lag_behind_a_sale_and_break_nothing_but_are_counted_in_cores_and_requests() -> None:
+    without, with_two = (plan(40.0, Site(10_000, 60, recipients=count), measured()) for count in (0, 2))
+    lagging = {bound.name: bound for bound in with_two.bounds if bound.can_wait}
+
+    assert set(lagging) == {"Stripe, the endpoint of transfers", "workers-background"}
+    assert lagging["Stripe, the endpoint of transfers"].most_per_second == pytest.approx(30.0)
+    assert with_two.holds
+    assert with_two.pods["workers-background"] == read_policies()["workers-background"].most
+    assert not any(bound.can_wait for bound in without.bounds)
+    more = _bound(without, "Stripe, the account") - _bound(with_two, "Stripe, the account")
+    assert more > 0 < _bound(without, "PostgreSQL CPU") - _bound(with_two, "PostgreSQL CPU")
+
+
+def _bound(found: Plan, name: str) -> float:
+    return next(bound.most_per_second for bound in found.bounds if bound.name == name)
 
 
 def test_what_the_database_connections_stand_does_not_depend_on_how_many_orders_are_asked_for() -> None:

@@ -136,6 +136,8 @@ def test_a_class_scales_on_our_own_signals_and_slower_down_than_its_longest_run(
     assert min(spec["cooldownPeriod"], down["stabilizationWindowSeconds"]) > longest_run_seconds(queue_class)
     assert down["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 60}]
     assert 1 <= spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
+    assert spec["fallback"]["behavior"] == "currentReplicasIfHigher", "or a blind Prometheus stops workers in mid-sale"
+    assert any(trigger["metricType"] == "AverageValue" for trigger in spec["triggers"]), "or KEDA ignores the fallback"
     assert "replicas" not in DEPLOYMENTS[f"workers-{queue_class}"]["spec"], "an apply would undo the scaling"
 
 

@@ -82,7 +82,7 @@ def test_from_the_login_to_a_replayed_batch(
     with browsing.page_of(browser, address) as page:
         browsing.log_in(page, "oda")
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Dead letters").click()
-        page.get_by_role("link", name="Groups").click()
+        page.get_by_role("navigation", name="Views").get_by_role("link", name="Groups").click()
         page.get_by_role("link", name="TryAgain").click()
         page.get_by_label("all 3 that match").check()
         page.get_by_label("Why").fill("Stripe is back")
