@@ -5,6 +5,7 @@ worker, and a broken room breaks its own subcommand alone.
 # ruff: noqa: PLC0415  imports inside the functions are the point of this file
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -12,6 +13,8 @@ from uuid import UUID
 import typer
 
 from outbox.ops import cli as operators
+
+WORKSHOP = "deploy.local"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
 tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
@@ -272,7 +275,12 @@ operators.add_to(app)
 
 
 def main() -> None:
-    app(prog_name="fleet")
+    try:
+        app(prog_name="fleet")
+    except ModuleNotFoundError as error:
+        if WORKSHOP in sys.modules or not str(error.name).startswith((WORKSHOP, "simpy", "matplotlib")):
+            raise
+        sys.exit("This command is not in the image: run it in a clone, after `make setup`.")
 
 
 if __name__ == "__main__":

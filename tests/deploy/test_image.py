@@ -140,6 +140,15 @@ def test_the_installed_folder_has_no_pip_no_emulator_and_nothing_that_others_may
     assert writable == []
 
 
+@pytest.mark.parametrize("command", [["demo"], ["simulate", "on-sale"]])
+def test_a_command_of_the_workshop_says_that_the_image_leaves_it_out(installed: Path, command: list[str]) -> None:
+    fleet = installed / "bin" / "fleet"
+    asked = subprocess.run([fleet, *command], capture_output=True, text=True, check=False, cwd="/")
+
+    assert asked.returncode == 1
+    assert asked.stderr.splitlines() == ["This command is not in the image: run it in a clone, after `make setup`."]
+
+
 def test_the_command_migrates_waits_for_the_schema_and_a_relay_runs_and_stops(
     installed: Path, stack: Stack, book: Book, rabbitmq_url: str, tmp_path: Path
 ) -> None:
