@@ -1,6 +1,8 @@
-"""A real Alertmanager with the product's configuration, of which only addresses and keys differ: what it sends to
-PagerDuty and Slack goes to a receiver on this machine (receiver.py). Routes, groups, waits and who silences whom are
-those of deploy/prometheus/alertmanager.yaml.
+"""A real Alertmanager with the product's configuration: what it sends to PagerDuty and Slack goes to a receiver on this
+machine (receiver.py). Routes, groups, first waits and who silences whom are deploy/prometheus/alertmanager.yaml's.
+
+Other than addresses and keys one thing differs: Prometheus tells a fresh Alertmanager of alerts that are over, too, and
+their group would then be silent for the five minutes of `group_interval`.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ class Alertmanager(Server):
 
     def _addressed(self) -> Any:
         config = yaml.safe_load(CONFIG.read_text())
+        config["route"]["group_interval"] = "5s"
         for receiver in config["receivers"]:
             for pagerduty in receiver.get("pagerduty_configs", []):
                 pagerduty |= {

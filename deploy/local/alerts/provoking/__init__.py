@@ -9,6 +9,7 @@ from deploy.local.alerts.provoking.provocation import Provocation
 PROVOCATIONS: tuple[Provocation, ...] = (
     *money.FIRST,
     *webhooks.FIRST,
+    *servers.FIRST,
     *(each for topic in (stripe, webhooks, servers, tokens, shares, money) for each in topic.PROVOCATIONS),
 )
 __all__ = ["PROVOCATIONS", "Provocation"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import LiteralString
 from uuid import uuid4
 
 import pika
@@ -21,9 +22,16 @@ def _broker_killed(scene: Scene) -> Iterator[None]:
     scene.fleet.stack.rabbitmq.start()
 
 
+_REFUNDS_ON_THEIR_WAY: LiteralString = "SELECT FROM refunds WHERE state IN ('requested', 'sending')"
+
+
 @contextmanager
 def _queue_gone(scene: Scene) -> Iterator[None]:
-    """The broker returns what nobody could ever get: here a queue was deleted, and nobody declares it meanwhile."""
+    """The broker returns what nobody could ever get: here a queue was deleted, and nobody declares it meanwhile.
+
+    What lay in it would wait for the sweep.
+    """
+    scene.wait_until(lambda: not scene.rows(_REFUNDS_ON_THEIR_WAY), "refunds are with Stripe", seconds=90)
     scene.fleet.stop("workers", 15)
     url = pika.URLParameters(scene.fleet.stack.rabbitmq.url)
     with pika.BlockingConnection(url) as connection:
@@ -75,15 +83,18 @@ def _ask_api(scene: Scene) -> None:
     scene.office.ask(Request(tenant_id, f"/payments/{uuid4()}/refunds", {}, str(uuid4())))
 
 
-PROVOCATIONS = (
-    Provocation("RabbitMQ is killed", frozenset({"FleetBrokerAway", "FleetRelayStands"}), _broker_killed, refunds),
-    Provocation("a queue is deleted", frozenset({"FleetOutboxRefused"}), _queue_gone, refunds),
+# While work is still done as it comes: a Stripe that fails leaves old work behind for minutes.
+FIRST = (
     Provocation(
         "all workers are stopped while orders come in",
         frozenset({"FleetProcessAway", "FleetWorkOld", "FleetDrainsSlowly"}),
         stopped("workers"),
         orders,
     ),
+)
+PROVOCATIONS = (
+    Provocation("RabbitMQ is killed", frozenset({"FleetBrokerAway", "FleetRelayStands"}), _broker_killed, refunds),
+    Provocation("a queue is deleted", frozenset({"FleetOutboxRefused"}), _queue_gone, refunds),
     Provocation("the console is stopped", frozenset({"FleetConsoleAway"}), stopped("console")),
     Provocation("the scheduler is stopped", frozenset({"FleetCollectorBlind"}), stopped("scheduler")),
     Provocation("one worker process stands still", frozenset({"FleetLoopStands"}), _worker_stands),
