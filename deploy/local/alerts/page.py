@@ -10,10 +10,10 @@ HEAD = f"""\
 # Each alert, fired once for real
 
 Written by `fleet alerts-proof --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
-process every other second, and an Alertmanager with `deploy/prometheus/alertmanager.yaml`, of which addresses
-and keys differ, and `group_interval`: five seconds. A small server stands where PagerDuty and Slack would be, and refuses what they would: an event of
-PagerDuty's Events API v2 without summary, severity or a link to a runbook, a message to Slack without title, text or
-that link.
+process every other second, and an Alertmanager with `deploy/prometheus/alertmanager.yaml`, of which addresses and keys
+differ, and `group_interval`: five seconds. A small server stands where PagerDuty and Slack would be, and refuses what
+they would: an event of PagerDuty's Events API v2 without summary, severity or a link to a runbook, a message to Slack
+without title, text or that link.
 
 Windows of rates are shortened to seconds, and so is `for`. The age is shortened too for
 {", ".join(sorted(AGES))};
