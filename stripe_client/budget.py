@@ -119,6 +119,10 @@ class SharedBudget:
         found = [self._look_at(name, now) for name in sorted(names, key=lambda name: (name != ACCOUNT, name))]
         return [state for state in found if state is not None]
 
+    def ping(self) -> None:
+        """Return when it answers; raises redis.RedisError or OSError."""
+        self._client.ping()
+
     def close(self) -> None:
         self._client.close()
 

@@ -96,6 +96,7 @@ class Governor:
         self._away_until = 0.0
         self._count_at = 0.0
         self._is_shared = True
+        self._closed = threading.Event()
         ALONE.set(0)
 
     @property
@@ -145,6 +146,7 @@ class Governor:
                 self._lost(error)
 
     def close(self) -> None:
+        self._closed.set()
         self._shared.close()
 
     def _wait_for(self, line: Line, started: float) -> None:
@@ -267,3 +269,13 @@ class Governor:
         if was_shared:
             ALONE.set(1)
             logger.warning("the shared budget is away ({}): going on with this process's share", type(error).__name__)
+            threading.Thread(target=self._watch, name="budget-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Until it answers again: a process that asks Stripe nothing for hours would call itself alone as long."""
+        while not self._closed.wait(AWAY_SECONDS) and not self._is_shared:
+            try:
+                self._shared.ping()
+            except (redis.RedisError, OSError):
+                continue
+            self._reached()
