@@ -23,6 +23,14 @@ def _faulty(effect: str, **rule: Any) -> Callable[[Scene], AbstractContextManage
 
 
 PROVOCATIONS = (
+    # The breaker counts no such answer, so each of them spends a try: the budget and an open breaker spend none. First,
+    # since the backlog that others leave is sent back by the budget.
+    Provocation(
+        "Stripe's objects are locked (429 lock_timeout)",
+        frozenset({"FleetRetriesMany"}),
+        _faulty("lock_timeout", path=INTENTS),
+        orders,
+    ),
     Provocation(
         "Stripe answers everything with 503",
         frozenset(
@@ -34,13 +42,6 @@ PROVOCATIONS = (
         ),
         _faulty("error", path="/v1/*", status=503, stored=False),
         both,
-    ),
-    # The breaker counts no such answer, so each of them spends a try: the budget and an open breaker spend none.
-    Provocation(
-        "Stripe's objects are locked (429 lock_timeout)",
-        frozenset({"FleetRetriesMany"}),
-        _faulty("lock_timeout", path=INTENTS),
-        orders,
     ),
     Provocation(
         "Stripe refuses the key",
