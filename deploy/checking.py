@@ -4,6 +4,8 @@
 """
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -24,14 +26,17 @@ from workers.minting.settings import ContractSettings
 from workers.verify import Asked, verify
 from workers.verify_report import Report
 
+LOOK_AGAIN_SECONDS = 2.0
 
-def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) -> int:
+
+def check(order_log: Path | None, *, as_json: bool, report_file: Path | None, wait_seconds: float = 0.0) -> int:
+    """`wait_seconds`: for so long at most it looks again while work is under way, or something is off."""
     try:
         settings = load(DatabaseSettings, BrokerSettings, StripeSettings, ContractSettings)
     except SettingsError as error:
         stop_the_start(error)
     try:
-        report = _verify(*settings, Asked.read(order_log))
+        report = until_at_rest(lambda: _verify(*settings, Asked.read(order_log)), wait_seconds)
     except (Verdict, NodeRefusedError, psycopg.Error, AMQPError) as error:
         sys.stderr.write(f"verify could not look everywhere: {error}\n")
         return EX_UNAVAILABLE
@@ -42,6 +47,14 @@ def check(order_log: Path | None, *, as_json: bool, report_file: Path | None) ->
     else:
         print_report(wide_console(), report)
     return 0 if report.clean else 1
+
+
+def until_at_rest(look: Callable[[], Report], seconds: float) -> Report:
+    """The first report that is clean with nothing under way, or the last one when the time is up."""
+    until = time.monotonic() + seconds
+    while not ((report := look()).clean and report.quiet) and time.monotonic() < until:
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return report
 
 
 def _verify(

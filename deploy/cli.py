@@ -65,6 +65,7 @@ Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png"
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
 WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
+UntilAtRest = Annotated[float, typer.Option(min=0, help="look again for so many seconds, until nothing is under way")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
@@ -114,11 +115,11 @@ def doctor() -> None:
 
 
 @app.command()
-def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile = None) -> None:
+def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile = None, wait: UntilAtRest = 0) -> None:
     """Compare what was asked for, the book, the broker and Stripe; exit code 0 only when nothing is off."""
     from deploy.checking import check
 
-    raise typer.Exit(check(orders, as_json=as_json, report_file=report))
+    raise typer.Exit(check(orders, as_json=as_json, report_file=report, wait_seconds=wait))
 
 
 @app.command()

@@ -44,6 +44,10 @@ def print_report(console: Console, report: Report) -> None:
     console.print(
         Text(f"{'clean' if report.clean else 'NOT CLEAN'}: {totals}", style="green" if report.clean else "red")
     )
+    if not report.clean and not report.quiet:
+        console.print(
+            "Work is under way, and what is named may be on its way: `fleet verify --wait 300` looks until it rests."
+        )
 
 
 def _parties(parties: list[Party]) -> Table:
