@@ -1,9 +1,10 @@
 """What a provocation is, and what several of them do: orders come in, money is asked back."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 from uuid import uuid4
 
 from deploy.local.alerts.scene import Scene
@@ -30,7 +31,14 @@ class Provocation:
 
 
 def orders(scene: Scene) -> None:
-    scene.order(4)
+    scene.order(2)
+
+
+def until_caught_up(scene: Scene) -> None:
+    """What an earlier provocation has left lying is done, or it is said that its alert fired before."""
+    standing: LiteralString = "SELECT FROM payments WHERE state IN ('requested', 'charging') LIMIT 1"
+    with suppress(TimeoutError):
+        scene.wait_until(lambda: not scene.rows(standing), "no payment stands", seconds=240)
 
 
 def refunds(scene: Scene) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from deploy.local.alerts.provoking.provocation import Provocation, both, orders
+from deploy.local.alerts.provoking.provocation import Provocation, both, orders, until_caught_up
 from deploy.local.alerts.scene import Scene
 
 INTENTS = "/v1/payment_intents*"
@@ -30,6 +30,7 @@ PROVOCATIONS = (
         frozenset({"FleetRetriesMany"}),
         _faulty("lock_timeout", path=INTENTS),
         orders,
+        settle=until_caught_up,
     ),
     Provocation(
         "Stripe answers everything with 503",
@@ -42,6 +43,7 @@ PROVOCATIONS = (
         ),
         _faulty("error", path="/v1/*", status=503, stored=False),
         both,
+        settle=until_caught_up,
     ),
     Provocation(
         "Stripe refuses the key",
