@@ -97,8 +97,9 @@ def test_every_party_of_sales_and_resales_has_what_is_its_own(at_work: Fleet, mo
         fleet.control.adjust_balance(1_000_000, currency)
     settle(fleet)
     fleet.control.clear_faults()
-    find_lost_webhooks(fleet, monkeypatch)
-    settle(fleet)
+    for _ in range(2):  # the first leaves out the second that is not over
+        find_lost_webhooks(fleet, monkeypatch)
+        settle(fleet)
 
     assert_clean(fleet, hurry=True)
     seen = proof.look(fleet.db, fleet.gateway, fleet.control, market.all_accounts)
