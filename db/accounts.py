@@ -18,10 +18,11 @@ def now(tx: Tx) -> datetime:
 def follow(
     tx: Tx, account_id: str, *, transfers: str, payouts_enabled: bool, disabled_reason: str | None, seen_at: datetime
 ) -> bool:
-    """Keep how an account stands; True when it may receive transfers now and, for all we knew, could not before."""
-    before = tx.execute(
-        "SELECT transfers FROM connected_accounts WHERE account_id = %(id)s FOR UPDATE", {"id": account_id}
-    ).fetchone()
+    """Keep how an account stands; True when it may receive transfers now and, for all we knew, could not before.
+
+    What was known is read from the row that is written over, in the same statement: another look may have written it
+    while this one waited.
+    """
     kept = tx.execute(
         """
         INSERT INTO connected_accounts AS a (account_id, transfers, payouts_enabled, disabled_reason, seen_at)
@@ -30,6 +31,7 @@ def follow(
         SET transfers = excluded.transfers, payouts_enabled = excluded.payouts_enabled,
             disabled_reason = excluded.disabled_reason, seen_at = excluded.seen_at
         WHERE a.seen_at IS NULL OR a.seen_at < excluded.seen_at
+        RETURNING old.transfers
         """,
         {
             "id": account_id,
@@ -38,8 +40,8 @@ def follow(
             "reason": disabled_reason,
             "seen_at": seen_at,
         },
-    ).rowcount
-    return kept == 1 and transfers == "active" and before is not None and before[0] in {"inactive", "pending"}
+    ).fetchone()
+    return transfers == "active" and kept is not None and kept[0] in {"inactive", "pending"}
 
 
 def is_known(tx: Tx, account_id: str) -> bool:

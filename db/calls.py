@@ -53,6 +53,41 @@ _OF_LIVE_CALL: LiteralString = """
 """
 
 
+# Nothing is inserted where another call of the subject is in the way, nor where one was proved absent after we counted.
+_INSERT_NEXT_GENERATION: LiteralString = (
+    """
+    WITH previous AS (
+        SELECT coalesce(max(generation), 0) AS generation
+        FROM calls
+        WHERE operation = %(operation)s AND subject_id = %(subject_id)s AND outcome = 'absent'
+    )
+    INSERT INTO calls (tenant_id, operation, subject_id, generation, idempotency_key, request)
+    SELECT
+        current_tenant(), %(operation)s, %(subject_id)s, generation + 1,
+        concat_ws(':', %(operation)s, %(named_after)s, 'g' || (generation + 1)), %(request)s
+    FROM previous
+    ON CONFLICT DO NOTHING
+    RETURNING
+    """
+    + _COLUMNS
+)
+_COUNT_A_SEND: LiteralString = (
+    """
+    UPDATE calls SET sends = sends + 1, last_sent_at = clock_timestamp()
+    WHERE operation = %(operation)s AND subject_id = %(subject_id)s AND outcome || '' = 'unknown' AND NOT needs_lookup
+      AND first_sent_at > clock_timestamp() - make_interval(secs => %(life)s)
+    RETURNING
+    """
+    + _COLUMNS
+)
+# The live call must not be sent again: it is answered, or has to be looked up first.
+_READ_LIVE: LiteralString = "SELECT" + _COLUMNS + _OF_LIVE_CALL
+
+# A live call that is proved absent between two of our statements makes us begin anew, with the generation after it. The
+# proof takes a look at Stripe and the end of a key's life, so a second one in the same moment cannot be.
+_ROUNDS = 2
+
+
 def begin(
     tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any], named_after: UUID | None = None
 ) -> Call:
@@ -63,49 +98,33 @@ def begin(
 
     The next generation starts only where the one before was proved absent (a unique index holds that). A call that must
     be looked up is returned without counting a send, so that its ages keep telling when the key was really used.
+
+    Of several that begin at once one inserts, and the others return its call. `ON CONFLICT` names no index on purpose:
+    a named one turns only its own violations into a conflict, and the three unique keys of a call are hit together.
+
+    Raises:
+        AssertionError: a call of another subject holds the key; nothing was written.
     """
+    wanted = {
+        "operation": operation,
+        "subject_id": subject_id,
+        "named_after": named_after or subject_id,
+        "request": Jsonb(request),
+        "life": KEY_LIFE_SECONDS,
+    }
     with tx.cursor(row_factory=class_row(Call)) as cursor:
-        call = cursor.execute(
-            """
-            WITH previous AS (
-                SELECT coalesce(max(generation), 0) AS generation
-                FROM calls
-                WHERE operation = %(operation)s AND subject_id = %(subject_id)s AND outcome = 'absent'
-            )
-            INSERT INTO calls AS live (tenant_id, operation, subject_id, generation, idempotency_key, request)
-            SELECT
-                current_tenant(), %(operation)s, %(subject_id)s, generation + 1,
-                concat_ws(':', %(operation)s, %(named_after)s, 'g' || (generation + 1)), %(request)s
-            FROM previous
-            ON CONFLICT (tenant_id, operation, subject_id) WHERE outcome <> 'absent' DO UPDATE
-            SET sends = live.sends + 1, last_sent_at = clock_timestamp()
-            WHERE live.outcome = 'unknown' AND NOT live.needs_lookup
-              AND live.first_sent_at > clock_timestamp() - make_interval(secs => %(life)s)
-            RETURNING
-            """
-            + _COLUMNS,
-            {
-                "operation": operation,
-                "subject_id": subject_id,
-                "named_after": named_after or subject_id,
-                "request": Jsonb(request),
-                "life": KEY_LIFE_SECONDS,
-            },
-        ).fetchone()
-        if call is None:  # the live call must not be sent again: it is answered, or has to be looked up first
-            call = cursor.execute(
-                "SELECT" + _COLUMNS + _OF_LIVE_CALL, {"operation": operation, "subject_id": subject_id}
-            ).fetchone()
-    assert call is not None, "either the call was inserted, or a live one is in the way"
-    return call
+        for _ in range(_ROUNDS):
+            for statement in (_INSERT_NEXT_GENERATION, _COUNT_A_SEND, _READ_LIVE):
+                call = cursor.execute(statement, wanted).fetchone()
+                if call is not None:
+                    return call
+    raise AssertionError(f"no call of {operation} {subject_id} is live, and yet its next key is taken")
 
 
 def live(tx: Tx, *, operation: str, subject_id: UUID) -> Call | None:
     """The live call of this operation and subject, untouched; None when nothing was ever sent."""
     with tx.cursor(row_factory=class_row(Call)) as cursor:
-        return cursor.execute(
-            "SELECT" + _COLUMNS + _OF_LIVE_CALL, {"operation": operation, "subject_id": subject_id}
-        ).fetchone()
+        return cursor.execute(_READ_LIVE, {"operation": operation, "subject_id": subject_id}).fetchone()
 
 
 def settle(tx: Tx, call: Call, *, answer: str, object_id: str | None, request_id: str | None) -> None:

@@ -42,8 +42,6 @@ def note(tx: Tx, account_id: str, found: Sequence[BankPayout]) -> list[str]:
             SELECT * FROM jsonb_to_recordset(%(payouts)s) AS t (
                 payout_id text, amount_minor bigint, currency text, automatic boolean, status text, failure_code text,
                 contents_ready boolean, created_at timestamptz, arrives_at timestamptz)
-        ), before AS (
-            SELECT payout_id, came_back_at FROM connected_payouts JOIN told USING (payout_id)
         ), noted AS (
             INSERT INTO connected_payouts AS p (
                 payout_id, account_id, amount_minor, currency, automatic, status, failure_code, contents_ready,
@@ -59,10 +57,9 @@ def note(tx: Tx, account_id: str, found: Sequence[BankPayout]) -> list[str]:
                 arrives_at = EXCLUDED.arrives_at, seen_at = clock_timestamp(),
                 paid_at = coalesce(p.paid_at, EXCLUDED.paid_at),
                 came_back_at = coalesce(p.came_back_at, EXCLUDED.came_back_at)
-            RETURNING payout_id, came_back_at
+            RETURNING new.payout_id, new.came_back_at, old.came_back_at AS known_since
         )
-        SELECT n.payout_id FROM noted n LEFT JOIN before b USING (payout_id)
-        WHERE n.came_back_at IS NOT NULL AND b.came_back_at IS NULL ORDER BY n.payout_id
+        SELECT payout_id FROM noted WHERE came_back_at IS NOT NULL AND known_since IS NULL ORDER BY payout_id
         """,
         {"account_id": account_id, "payouts": Jsonb([_as_row(payout) for payout in found])},
     ).fetchall()

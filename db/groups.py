@@ -81,6 +81,9 @@ def lock(tx: Tx, group_id: UUID) -> Group | None:
 def open_group(tx: Tx, opening: Opening, *, told_by: str, fingerprint: bytes, by: str) -> bool:
     """Write a group with its members, tickets and reminders; False when the id is known already.
 
+    `ON CONFLICT` names no index: the group's id stands in two unique keys, and two that open it at once may meet in
+    either.
+
     Raises:
         psycopg.errors.ForeignKeyViolation: the tenant has no such venue.
     """
@@ -92,7 +95,7 @@ def open_group(tx: Tx, opening: Opening, *, told_by: str, fingerprint: bytes, by
         VALUES (
             current_tenant(), %(group_id)s, %(venue_id)s, %(event_id)s, %(organiser)s, %(amount)s, %(currency)s,
             %(deadline)s, %(told_by)s, %(fingerprint)s, %(by)s)
-        ON CONFLICT (tenant_id, group_id) DO NOTHING
+        ON CONFLICT DO NOTHING
         """,
         {
             "group_id": opening.group_id,

@@ -7,6 +7,7 @@ all what the automatic payout that contains it no longer had to take, so it expl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg.rows import class_row
 
@@ -36,39 +37,62 @@ class Payout:
 
 
 def note(tx: Tx, found: Sequence[BankPayout]) -> None:
-    """Write payouts down, or what is new of them; one that came back stays so, whatever an older answer says."""
+    """Write payouts down, or what is new of them; one that came back stays so, whatever an older answer says.
+
+    Raises:
+        AssertionError: another payout holds the same balance transaction; look at both at Stripe.
+    """
     for payout in found:
-        tx.execute(
+        told = _as_values(payout)
+        # No index is named: a payout has several unique keys, and two that note it at once may meet in any of them.
+        written = tx.execute(
             """
-            INSERT INTO payouts AS p (
+            INSERT INTO payouts (
                 payout_id, amount_minor, currency, automatic, status, failure_code, balance_transaction_id,
                 failure_balance_transaction_id, contents_ready, created_at, arrives_at)
             VALUES (
                 %(payout_id)s, %(amount)s, %(currency)s, %(automatic)s, %(status)s, %(failure_code)s, %(balance)s,
                 %(failure_balance)s, %(contents_ready)s, %(created_at)s, %(arrives_at)s)
-            ON CONFLICT (payout_id) DO UPDATE
-            SET status = CASE WHEN p.status IN ('failed', 'canceled') THEN p.status ELSE EXCLUDED.status END,
-                failure_code = coalesce(EXCLUDED.failure_code, p.failure_code),
-                balance_transaction_id = coalesce(EXCLUDED.balance_transaction_id, p.balance_transaction_id),
-                failure_balance_transaction_id =
-                    coalesce(EXCLUDED.failure_balance_transaction_id, p.failure_balance_transaction_id),
-                contents_ready = p.contents_ready OR EXCLUDED.contents_ready,
-                arrives_at = EXCLUDED.arrives_at, seen_at = clock_timestamp()
+            ON CONFLICT DO NOTHING
             """,
-            {
-                "payout_id": payout.payout_id,
-                "amount": payout.amount_minor,
-                "currency": payout.currency,
-                "automatic": payout.automatic,
-                "status": payout.status,
-                "failure_code": payout.failure_code,
-                "balance": payout.balance_transaction_id,
-                "failure_balance": payout.failure_balance_transaction_id,
-                "contents_ready": payout.contents_ready,
-                "created_at": payout.created_at,
-                "arrives_at": payout.arrives_at,
-            },
+            told,
         )
+        known = written.rowcount == 1 or _renew(tx, told)
+        assert known, f"a balance transaction of {payout.payout_id} is another payout's"
+
+
+def _renew(tx: Tx, told: dict[str, Any]) -> bool:
+    """What is new of a payout that is here already; False when it is not."""
+    renewed = tx.execute(
+        """
+        UPDATE payouts
+        SET status = CASE WHEN status IN ('failed', 'canceled') THEN status ELSE %(status)s END,
+            failure_code = coalesce(%(failure_code)s, failure_code),
+            balance_transaction_id = coalesce(%(balance)s, balance_transaction_id),
+            failure_balance_transaction_id = coalesce(%(failure_balance)s, failure_balance_transaction_id),
+            contents_ready = contents_ready OR %(contents_ready)s,
+            arrives_at = %(arrives_at)s, seen_at = clock_timestamp()
+        WHERE payout_id = %(payout_id)s
+        """,
+        told,
+    )
+    return renewed.rowcount == 1
+
+
+def _as_values(payout: BankPayout) -> dict[str, Any]:
+    return {
+        "payout_id": payout.payout_id,
+        "amount": payout.amount_minor,
+        "currency": payout.currency,
+        "automatic": payout.automatic,
+        "status": payout.status,
+        "failure_code": payout.failure_code,
+        "balance": payout.balance_transaction_id,
+        "failure_balance": payout.failure_balance_transaction_id,
+        "contents_ready": payout.contents_ready,
+        "created_at": payout.created_at,
+        "arrives_at": payout.arrives_at,
+    }
 
 
 def unfinished(tx: Tx, *, payout_id: str | None = None, limit: int = 100) -> list[Payout]:
