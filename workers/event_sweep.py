@@ -62,7 +62,10 @@ def _gap(db: Database, settings: EventSweepSettings) -> event_sweep.Gap:
 
 
 def _hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """[since, until) cut at the full hours, the oldest first; whole seconds, as Stripe's are."""
+    """[since, until) cut at the full hours, the oldest first; whole seconds, as Stripe's are.
+
+    The second that is not over is left out: Stripe may still create events in it, which a cursor at its end would pass.
+    """
     here, end = since.replace(microsecond=0), until.replace(microsecond=0)
     while here < end:
         following = min(here.replace(minute=0, second=0) + _HOUR, end)
