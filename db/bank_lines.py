@@ -14,8 +14,8 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
-from messages.bank import BankLine
 from messages.ids import PaymentId, RefundId, TenantId
+from messages.statement_lines import BankLine
 
 # Payouts move what the other lines brought; they are explained by what they contained (workers/payouts.py).
 PAYOUT_TYPES = ("payout", "payout_failure", "payout_cancel")

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
-from messages.bank import BankPayout, ConnectedLine
+from messages.statement_lines import BankPayout, ConnectedLine
 
 
 def accounts_due(tx: Tx, *, not_since_seconds: float, limit: int) -> list[str]:

@@ -12,8 +12,8 @@ from psycopg.rows import class_row
 
 from db.bank_lines import PAYOUT_TYPES
 from db.session import Tx
-from messages.bank import BankPayout
 from messages.ids import TenantId
+from messages.statement_lines import BankPayout
 
 
 @dataclass(frozen=True, slots=True)

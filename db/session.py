@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from db.doorbell import Ringer
 from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 from messages.ids import TenantId
-from messages.phases import transaction_open
+from messages.runtime.no_calls_in_transaction import transaction_open
 
 Tx = Connection[TupleRow]
 

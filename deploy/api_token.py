@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from uuid import UUID
 
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.intake.api.callers import EVERY_VENUE, Permission, Role
 from outbox.intake.api.settings import ApiSigningSettings
 from outbox.tokens import read_private_key, sign

@@ -15,7 +15,7 @@ from pika.exceptions import AMQPError
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.report import print_report, wide_console
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from messages.verdicts import Verdict
 from outbox.settings import BrokerSettings
 from outbox.topology import EX_UNAVAILABLE

@@ -15,9 +15,9 @@ from rich.table import Table
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
 from deploy.report import wide_console
-from messages.cache import CacheSettings
 from messages.queues import DEAD_LETTER_QUEUE
-from messages.settings import FleetSettings, SettingsError, load
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
 from outbox import topology
 from outbox.addresses import nodes

@@ -4,7 +4,7 @@ import sys
 
 from db import schema
 from db.settings import DatabaseSettings
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.topology import EX_UNAVAILABLE
 
 

@@ -43,7 +43,7 @@ import psycopg
 
 from db import tenants
 from db.settings import MigrationSettings
-from messages.settings import EX_CONFIG, SettingsError, load, stop_the_start
+from messages.runtime.settings import EX_CONFIG, SettingsError, load, stop_the_start
 from messages.tenant_files import read_tenants
 
 

@@ -6,7 +6,6 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 
 from dataclasses import dataclass
 
-from messages.asking import Urgency
 from messages.base import Fact, Message
 from messages.disputes import (
     DisputeClosed,
@@ -57,6 +56,7 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.runtime.priority import Urgency
 from messages.shares import (
     AccountLookupRequested,
     EscrowDue,

@@ -14,7 +14,7 @@ from messages.base import Word
 from messages.fees import BASIS_POINTS, FeePlan
 from messages.ids import AccountId
 from messages.money import DECIMALS, LARGEST_MINOR
-from messages.tokens import WalletAddress
+from messages.token_ids import WalletAddress
 
 Points = Field(ge=0, le=BASIS_POINTS, strict=True)
 ALWAYS, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

@@ -18,7 +18,7 @@ from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from messages.cache import OptionalCacheSettings
+from messages.runtime.cache import OptionalCacheSettings
 from outbox import topology
 from outbox.addresses import nodes
 from outbox.heartbeat import beat

@@ -16,12 +16,12 @@ from db import dead_letters
 from db.dead_letters import DeadLetter
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages import trace
-from messages.cache import OptionalCacheSettings
-from messages.crash_points import crash_point
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
-from messages.redaction import redact_text
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime import trace
+from messages.runtime.cache import OptionalCacheSettings
+from messages.runtime.crash_points import crash_point
+from messages.runtime.redaction import redact_text
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.consuming import Consumer, Delivered
 from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health

@@ -23,9 +23,9 @@ from prometheus_client.registry import Collector
 from pydantic import Field
 
 from db.session import Database
-from messages.cache import CacheSettings
-from messages.redaction import redact_text
-from messages.settings import FleetSettings
+from messages.runtime.cache import CacheSettings
+from messages.runtime.redaction import redact_text
+from messages.runtime.settings import FleetSettings
 from outbox import topology
 from outbox.heartbeat import BEATS
 from outbox.metrics import exposition

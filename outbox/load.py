@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import orjson
 import redis
 
-from messages.cache import OptionalCacheSettings
+from messages.runtime.cache import OptionalCacheSettings
 
 KEY = "fleet:load"
 TELL_SECONDS = 2.0

@@ -19,8 +19,8 @@ from uuid import UUID
 import orjson
 from loguru import logger
 
-from messages.redaction import redact_text, redact_value
-from messages.settings import AppEnv
+from messages.runtime.redaction import redact_text, redact_value
+from messages.runtime.settings import AppEnv
 
 if TYPE_CHECKING:
     from loguru import Message, Record

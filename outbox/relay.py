@@ -19,8 +19,8 @@ from db import outbox as table
 from db.doorbell import Doorbell
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
-from messages.crash_points import crash_point
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.crash_points import crash_point
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
 from outbox.heartbeat import beat

@@ -25,7 +25,7 @@ from messages.reconciliation import (
     SealDue,
     ShareReconcileDue,
 )
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
 from outbox.append import append

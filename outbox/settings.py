@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from messages import crash_points
-from messages.cache import CacheSettings
-from messages.settings import FleetSettings, require_address, require_tls_of
+from messages.runtime import crash_points
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import FleetSettings, require_address, require_tls_of
 from outbox.addresses import split
 
 __all__ = ["BrokerSettings", "CacheSettings", "HttpSettings"]

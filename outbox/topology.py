@@ -31,7 +31,7 @@ from messages.queues import (
     PUBLIC_EVENTS,
     ROUTES,
 )
-from messages.settings import EX_CONFIG
+from messages.runtime.settings import EX_CONFIG
 from outbox.addresses import nodes
 
 EX_UNAVAILABLE = 69  # sysexits.h

@@ -1,10 +1,10 @@
 """OpenTelemetry: one trace per payment, from the order event to the webhook, across outbox, broker and Stripe.
 
 Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no exporter is even imported then (redis-py imports the API and SDK by
-itself). The ids are ours (messages/trace.py); the SDK batches the spans and sends them by OTLP over HTTP from a thread
-of its own. Its further variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_BSP_...) are the SDK's; of its
-samplers use traceidratio, by which all processes keep the same traces. A span names what was done and for which ids,
-and of an error only its class: texts may hold what must not leave (M9).
+itself). The ids are ours (messages/runtime/trace.py); the SDK batches the spans and sends them by OTLP over HTTP from a
+thread of its own. Its further variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_BSP_...) are the SDK's;
+of its samplers use traceidratio, by which all processes keep the same traces. A span names what was done and for which
+ids, and of an error only its class: texts may hold what must not leave (M9).
 """
 
 import os
@@ -18,9 +18,16 @@ from loguru import logger
 from pydantic import Field, SecretStr, model_validator
 
 from db.outbox import DueRow
-from messages import trace
-from messages.settings import FleetSettings, SettingsError, load, require_address, require_tls_of, stop_the_start
-from messages.trace import Place
+from messages.runtime import trace
+from messages.runtime.settings import (
+    FleetSettings,
+    SettingsError,
+    load,
+    require_address,
+    require_tls_of,
+    stop_the_start,
+)
+from messages.runtime.trace import Place
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -99,7 +106,7 @@ def _place_of(body: bytes) -> Place | None:
 
 
 class _Recorder:
-    """messages.trace.Recorder by the SDK."""
+    """messages.runtime.trace.Recorder by the SDK."""
 
     def __init__(self, tracer: "Tracer") -> None:
         from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415  only when on

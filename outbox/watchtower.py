@@ -9,8 +9,8 @@ from pydantic import Field
 from db.leadership import Leadership
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import FleetSettings, SettingsError, load, stop_the_start
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import FleetSettings, SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.collecting import EVERY_SECONDS, Collecting, Part
 from outbox.gauges import parts

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from messages.bank import BankLine
+from messages.statement_lines import BankLine
 from stripe_client.exchange import Json, pages, read_or_none
 from stripe_client.gateway import Gateway
 

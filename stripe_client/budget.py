@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from messages.asking import Asker
+from messages.runtime.priority import Asker
 
 ACCOUNT = "account"
 PLATFORM = "platform"  # who asks for no tenant

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from messages.bank import BankPayout, ConnectedLine
+from messages.statement_lines import BankPayout, ConnectedLine
 from stripe_client.exchange import Json, body_of, pages, read
 from stripe_client.gateway import Gateway
 from stripe_client.payouts import payout_of

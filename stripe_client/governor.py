@@ -24,9 +24,9 @@ from loguru import logger
 from prometheus_client import Counter as CounterMetric
 from prometheus_client import Gauge, Histogram
 
-from messages import asking
-from messages.asking import Asker, Urgency
-from messages.cache import CacheSettings
+from messages.runtime import priority as asking
+from messages.runtime.cache import CacheSettings
+from messages.runtime.priority import Asker, Urgency
 from messages.verdicts import TryLater
 from stripe_client.budget import ACCOUNT, LONGEST_SLOT_SECONDS, PLATFORM, Answer, SharedBudget
 from stripe_client.own_share import OwnShare

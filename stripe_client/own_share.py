@@ -8,7 +8,7 @@ until the cache is back.
 import time
 from dataclasses import dataclass
 
-from messages.asking import Urgency
+from messages.runtime.priority import Urgency
 from stripe_client.budget import Answer, learned
 
 BURST_SECONDS = 0.4

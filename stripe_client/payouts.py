@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from messages.bank import BankPayout
+from messages.statement_lines import BankPayout
 from stripe_client.exchange import Json, body_of, pages, read
 from stripe_client.gateway import Gateway
 

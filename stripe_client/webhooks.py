@@ -12,7 +12,7 @@ import stripe
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from messages.settings import FleetSettings
+from messages.runtime.settings import FleetSettings
 from stripe_client.snapshots import UnreadableEventError, VerifiedEvent, read
 
 # Older signatures are refused as replays; Stripe's default, and never zero, which would switch the check off.

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from db import dead_letters
 from db.session import Database
-from messages import trace
-from messages.asking import asking_for
 from messages.base import Message
-from messages.crash_points import crash_point
 from messages.queues import ROUTES, Route, urgency_of
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
+from messages.runtime.priority import asking_for
 from messages.verdicts import TryAgain
 from outbox.append import Envelope
 from outbox.metrics import MESSAGE_SECONDS, MESSAGES

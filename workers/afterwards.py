@@ -23,10 +23,10 @@ from db import dead_letters, failures
 from db.dead_letters import DeadLetter
 from db.failures import Failure
 from db.session import Database, Tx
-from messages import trace
 from messages.base import Message
 from messages.queues import Route
-from messages.redaction import redact_text
+from messages.runtime import trace
+from messages.runtime.redaction import redact_text
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import Envelope, append_again
 from outbox.logs import bound

@@ -14,8 +14,8 @@ from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database, Tx
-from messages.crash_points import crash_point
 from messages.refunds import CancelRequested
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway

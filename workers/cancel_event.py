@@ -21,9 +21,9 @@ from db import cancellation_steps, event_cancellations, refund_needs
 from db.cancellation_steps import Counts, Taken
 from db.event_cancellations import EventCancellation
 from db.session import Database, Tx
-from messages.crash_points import crash_point
 from messages.money import Money
 from messages.refunds import EventCancellationDue
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
 from outbox.refunding import Asked, NotRefundableError, give_everything_back

@@ -9,9 +9,9 @@ from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database
-from messages.crash_points import crash_point
 from messages.money import Money
 from messages.refunds import CaptureRequested
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway

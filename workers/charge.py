@@ -13,10 +13,10 @@ from db.calls import Call
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database, Tx
-from messages import trace
-from messages.crash_points import crash_point
 from messages.fees import platform_fee
 from messages.payments import ChargeRequested
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway

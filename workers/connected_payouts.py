@@ -12,8 +12,8 @@ from loguru import logger
 from db import accounts
 from db import connected_payouts as book
 from db.session import Database
-from messages.crash_points import crash_point
 from messages.reconciliation import ConnectedPayoutsDue
+from messages.runtime.crash_points import crash_point
 from outbox.append import append
 from stripe_client import connected
 from stripe_client.gateway import Gateway

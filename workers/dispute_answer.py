@@ -18,8 +18,8 @@ from db.calls import Call
 from db.disputes import Dispute
 from db.payments import Payment
 from db.session import Database
-from messages.crash_points import crash_point
 from messages.disputes import DisputeCloseRequested, EvidenceSubmissionRequested
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Refused, Sent, Unanswered

@@ -6,7 +6,7 @@ from db import refunds
 from db.inbox import InboxEvent
 from db.payments import Payment
 from db.session import Database
-from messages.crash_points import crash_point
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client.gateway import Gateway
 from workers.dispute_settlement import look_at

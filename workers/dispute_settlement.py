@@ -14,10 +14,10 @@ from db.ledger import Journal
 from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.payments import Payment
 from db.session import Database, Tx
-from messages.crash_points import crash_point
 from messages.disputes import DisputeClosed, DisputeOpened
 from messages.ids import DisputeId
 from messages.money import Money
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from outbox import evidence
 from outbox.append import append

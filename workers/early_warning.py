@@ -13,7 +13,7 @@ from db.early_warnings import EarlyWarning
 from db.inbox import KNOWN, InboxEvent
 from db.payments import Payment
 from db.session import Database, Tx
-from messages.crash_points import crash_point
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from outbox.refunding import NotRefundableError, request_refund
 from stripe_client import early_warnings as stripe_warnings

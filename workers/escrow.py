@@ -16,8 +16,8 @@ from db.cases import CaseType
 from db.session import Database
 from db.share_standstill import StandingMovement
 from messages.base import Message
-from messages.crash_points import crash_point
 from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
+from messages.runtime.crash_points import crash_point
 from messages.shares import AccountLookupRequested, EscrowDue, ReversalRequested, ShareDue, TransferRequested
 from outbox.append import append
 from stripe_client.gateway import Gateway

@@ -14,8 +14,8 @@ from loguru import logger
 
 from db import event_sweep
 from db.session import Database
-from messages.crash_points import crash_point
 from messages.reconciliation import EventSweepDue
+from messages.runtime.crash_points import crash_point
 from messages.webhooks import WANTED
 from outbox.append import append
 from outbox.intake.inbox import receive

@@ -20,7 +20,6 @@ from db.group_shares import Attempt, Share
 from db.groups import Group
 from db.lifecycle import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
 from db.session import Database, Tx
-from messages.crash_points import crash_point
 from messages.groups import (
     GroupCancelDue,
     GroupCompleted,
@@ -32,6 +31,7 @@ from messages.groups import (
 )
 from messages.ids import PaymentId
 from messages.money import Money
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from outbox.append import append
 from outbox.grouping import call_off, end_group, invite

@@ -13,8 +13,8 @@ from loguru import logger
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import load
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import load
 from messages.verdicts import Verdict
 from outbox.health import Cached, Check, Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.logs import configure_logs

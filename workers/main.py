@@ -19,9 +19,9 @@ from dramatiq.middleware import CurrentMessage, Middleware
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
 from messages.queue_classes import queue_classes
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.broker import GIVE_BACK, FleetBroker
 from outbox.health import HealthSettings

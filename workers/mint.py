@@ -11,10 +11,10 @@ from db.lifecycle import PaymentState
 from db.mints import NewMint
 from db.payments import Payment
 from db.session import Database, Tx
-from messages import trace
-from messages.crash_points import crash_point
 from messages.mints import MintRequested, MintRetryRequested
-from messages.tokens import series_of, token_id_of
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
+from messages.token_ids import series_of, token_id_of
 from messages.verdicts import GiveUp
 from stripe_client.gateway import Gateway
 from workers.actor import actor

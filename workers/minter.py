@@ -16,7 +16,7 @@ from psycopg import Error as DatabaseError
 from db import signers
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.health import Health, HealthSettings, database_check, serve_health
 from outbox.heartbeat import beat
 from outbox.logs import configure_logs

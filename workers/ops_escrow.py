@@ -10,7 +10,7 @@ from loguru import logger
 from db import escrow, escrow_wishes
 from db.escrow_wishes import EscrowWish
 from db.session import Database, Tx
-from messages.crash_points import crash_point
+from messages.runtime.crash_points import crash_point
 from messages.shares import OpsEscrowDue
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client.gateway import Gateway

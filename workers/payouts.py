@@ -16,10 +16,10 @@ from db.cases import CaseType
 from db.ledger import Entry
 from db.payouts import Payout
 from db.session import Database
-from messages.crash_points import crash_point
 from messages.ids import TenantId
 from messages.money import DECIMALS, Money
 from messages.reconciliation import PayoutsDue
+from messages.runtime.crash_points import crash_point
 from stripe_client import balance_transactions
 from stripe_client import payouts as stripe_payouts
 from stripe_client.gateway import Gateway

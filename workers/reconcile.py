@@ -18,15 +18,15 @@ from db.bank_lines import Compared
 from db.cases import CaseType, Fixable
 from db.reconciliation_runs import Progress, Run
 from db.session import Database, Tx
-from messages.bank import BankLine
 from messages.base import Message
-from messages.crash_points import crash_point
 from messages.disputes import DisputeLookupRequested
 from messages.ids import PaymentId, TenantId
 from messages.money import DECIMALS, Money
 from messages.payments import PaymentLookupRequested
 from messages.reconciliation import ReconcileDue
 from messages.refunds import RefundLookupRequested
+from messages.runtime.crash_points import crash_point
+from messages.statement_lines import BankLine
 from outbox.append import append
 from outbox.metrics import RECONCILED_LINES
 from stripe_client import balance_transactions, sources

@@ -10,9 +10,9 @@ from db.calls import Call
 from db.lifecycle import RefundState
 from db.refunds import Refund
 from db.session import Database
-from messages import trace
-from messages.crash_points import crash_point
 from messages.refunds import RefundRequested
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from stripe_client import refunds as stripe_refunds
 from stripe_client.gateway import Gateway

@@ -7,7 +7,7 @@ from db import payments, refunds
 from db.inbox import KNOWN, InboxEvent
 from db.payments import Payment
 from db.session import Database
-from messages.crash_points import crash_point
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client import refunds as stripe_refunds
 from stripe_client.gateway import Gateway

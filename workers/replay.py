@@ -15,9 +15,9 @@ from db import dead_letters, failures, replays
 from db.dead_letters import Sealed
 from db.replays import Batch
 from db.session import Database, Tx
-from messages import trace
-from messages.crash_points import crash_point
 from messages.replays import ReplayDue
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
 from outbox.append import Envelope, append, append_order_again, append_original, new_envelope
 from outbox.intake.reading import WORDS
 from outbox.sealing import Opener, OpenSettings

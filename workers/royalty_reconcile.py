@@ -18,9 +18,9 @@ from db.cases import CaseType
 from db.reconciliation_runs import Progress, Run
 from db.session import Database, Tx
 from db.share_reconciliation import Cut, SentInBook
-from messages.crash_points import crash_point
 from messages.money import Money
 from messages.reconciliation import ShareReconcileDue
+from messages.runtime.crash_points import crash_point
 from outbox.append import append
 from stripe_client import transfers
 from stripe_client.gateway import Gateway

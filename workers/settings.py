@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from messages.settings import FleetSettings
+from messages.runtime.settings import FleetSettings
 
 
 class SweepSettings(FleetSettings):

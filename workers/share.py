@@ -14,8 +14,8 @@ from db.recipients import Recipient
 from db.session import Database, Tx
 from db.shares import Obstacles, Share
 from db.transfers import NewTransfer
-from messages.crash_points import crash_point
 from messages.money import Money
+from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue, ShareSettled, TransferRequested
 from messages.verdicts import GiveUp
 from outbox.append import append

@@ -16,9 +16,9 @@ from db.recipients import Recipient
 from db.session import Database, Tx
 from db.statements import Due, Ready
 from db.transfers import NewTransfer
-from messages.crash_points import crash_point
 from messages.ids import RecipientId
 from messages.money import Money
+from messages.runtime.crash_points import crash_point
 from messages.shares import StatementsDue, TransferRequested
 from outbox.append import append
 from stripe_client.gateway import Gateway

@@ -11,8 +11,8 @@ from db.calls import Call
 from db.lifecycle import TransferState
 from db.session import Database, Tx
 from db.transfers import Transfer
-from messages import trace
-from messages.crash_points import crash_point
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
 from messages.shares import AccountLookupRequested, ShareDue, TransferRequested
 from messages.verdicts import GiveUp
 from outbox.append import append

@@ -10,8 +10,8 @@ from db.calls import Call
 from db.lifecycle import ReversalState
 from db.session import Database
 from db.transfer_reversals import Reversal
-from messages.crash_points import crash_point
 from messages.money import Money
+from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue
 from messages.verdicts import GiveUp
 from outbox.append import append

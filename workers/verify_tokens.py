@@ -8,7 +8,7 @@ from uuid import UUID
 
 from db.audit_mints import BookedMint
 from db.series import Royalty, Series
-from messages.tokens import VOID_ADDRESS
+from messages.token_ids import VOID_ADDRESS
 from workers.verify_report import Report
 
 DONE = frozenset({"confirmed", "voided", "canceled"})

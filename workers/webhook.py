@@ -16,8 +16,8 @@ from db.inbox import KNOWN, InboxEvent
 from db.lifecycle import PaymentState
 from db.payments import Payment
 from db.session import Database
-from messages.crash_points import crash_point
 from messages.ids import PaymentId, TenantId
+from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from messages.webhooks import WebhookReceived
 from outbox.metrics import WEBHOOK_APPLIED_SECONDS

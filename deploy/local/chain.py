@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from deploy.local import processes
 from deploy.local.memory import Memory
 from deploy.local.server import Server, ServerFailedError
-from messages.tokens import checksummed
+from messages.token_ids import checksummed
 
 if TYPE_CHECKING:
     from workers.gateways.node import Node

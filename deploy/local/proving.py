@@ -38,7 +38,7 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.supervisor import answers
 from deploy.local.up import environment_of, intake_address, lines_for, migrate
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, read_policies
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify import Asked, verify

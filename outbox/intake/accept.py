@@ -20,12 +20,12 @@ from psycopg import errors
 from db import dead_letters
 from db.dead_letters import DeadLetter
 from db.session import Database
-from messages import trace
-from messages.crash_points import crash_point
 from messages.ids import TenantId
 from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
-from messages.redaction import redact_text
-from messages.trace import Place
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
+from messages.runtime.redaction import redact_text
+from messages.runtime.trace import Place
 from outbox.append import append_order_again
 from outbox.intake.offers import Offer, Outcome, Unreadable, take
 from outbox.intake.reading import Decoded, Incoming, decode

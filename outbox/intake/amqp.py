@@ -12,9 +12,9 @@ from loguru import logger
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import OptionalCacheSettings
 from messages.queues import ORDERS_QUEUE
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.cache import OptionalCacheSettings
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.consuming import Consumer, Delivered
 from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health

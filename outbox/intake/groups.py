@@ -17,12 +17,12 @@ from db.group_shares import Attempt, Share
 from db.groups import Group
 from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
 from db.session import Tx
-from messages import trace
-from messages.group_lines import lines_of_shares, together
+from messages.group_allocation import lines_of_shares, together
 from messages.groups import GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp, Means, share_order_id
 from messages.ids import PaymentId
 from messages.money import LARGEST_MINOR, Money
 from messages.orders import OrderPlaced, Ticket
+from messages.runtime import trace
 from outbox import grouping
 from outbox.append import append
 from outbox.intake.offers import (

@@ -23,8 +23,8 @@ from starlette.routing import BaseRoute, Route
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings

@@ -12,10 +12,10 @@ from uuid import UUID
 from db import inbox
 from db.inbox import InboxEvent
 from db.session import Database
-from messages import trace
 from messages.ids import PaymentId, TenantId
-from messages.redaction import redact_event
-from messages.trace import Place
+from messages.runtime import trace
+from messages.runtime.redaction import redact_event
+from messages.runtime.trace import Place
 from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS, WebhookReceived
 from outbox.append import append_traced
 from stripe_client.snapshots import VerifiedEvent

@@ -23,9 +23,9 @@ from messages.groups import GroupOpened
 from messages.ids import PaymentId, TenantId
 from messages.orders import OrderPlaced
 from messages.payments import ChargeRequested
-from messages.redaction import redact_value
 from messages.refunds import CancelRequested
 from messages.resales import OrderResold, ResaleRule, outside_of
+from messages.runtime.redaction import redact_value
 from outbox.append import append_traced
 
 

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from messages import trace
 from messages.base import CloudEvent, dataschema
 from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import TenantId
 from messages.orders import EventCancelled, EventScheduled, OrderCancelled, OrderPlaced, RefundOfOrderRequested
 from messages.queues import LARGEST_ORDER_BYTES
 from messages.resales import OrderResold
+from messages.runtime import trace
 from outbox.intake.offers import Offer, Unreadable
 
 GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled

@@ -7,11 +7,11 @@ cancelled changes nothing.
 
 from db import orders, selling_rules, tenants
 from db.session import Tx
-from messages import trace
 from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested
-from messages.redaction import redact_text
+from messages.runtime import trace
+from messages.runtime.redaction import redact_text
 from outbox.cancelling_events import cancel_event
 from outbox.intake import groups
 from outbox.intake.groups import GroupRefusedError

@@ -11,7 +11,7 @@ import typer
 
 from db import letters, replays, tenants
 from db.replays import ClassTotal
-from messages.settings import load
+from messages.runtime.settings import load
 from outbox.ops import tables, watching
 from outbox.ops.desk import Desk
 from outbox.ops.options import Chosen

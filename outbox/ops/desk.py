@@ -18,9 +18,9 @@ from db.letters import Filter, Letter
 from db.replays import Batch
 from db.session import Database
 from messages.queues import ROUTES, kind_to_message
-from messages.redaction import REDACTED, redact_text
 from messages.replays import ClassifyDue, ReplayDue
-from messages.settings import FleetSettings
+from messages.runtime.redaction import REDACTED, redact_text
+from messages.runtime.settings import FleetSettings
 from outbox.append import append
 from outbox.sealing import Sealer
 

@@ -13,7 +13,7 @@ from db.group_shares import Attempt, Share
 from db.session import Tx
 from messages.groups import GroupCancelDue
 from messages.ids import TenantId
-from messages.redaction import redact_text
+from messages.runtime.redaction import redact_text
 from outbox.append import append
 from outbox.ops import tables
 from outbox.ops.deciding import Manner, confirm, told, why

@@ -15,7 +15,7 @@ from pika.exceptions import AMQPError
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.ops.desk import Desk, OpsSettings, RefusedError
 from outbox.ops.screen import plain, said
 from outbox.topology import EX_UNAVAILABLE

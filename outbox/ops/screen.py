@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from messages.redaction import redact_text
+from messages.runtime.redaction import redact_text
 
 PIPED_WIDTH = 160
 

@@ -13,7 +13,7 @@ from db import backlog
 from db import outbox as outbox_table
 from db.outbox import Depth
 from messages.queues import DEAD_LETTER_QUEUE, ROUTES, Route
-from messages.settings import load
+from messages.runtime.settings import load
 from outbox import topology
 from outbox.addresses import nodes
 from outbox.ops import words

@@ -51,7 +51,7 @@ from db.tenants import Tenant
 from db.transfers import NewTransfer
 from messages.ids import ShareId, TicketId
 from messages.money import Money
-from messages.tokens import series_of, token_id_of
+from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming

@@ -10,8 +10,8 @@ import redis
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.stack import Stack
-from messages.cache import CacheSettings
-from messages.settings import EX_CONFIG, load
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import EX_CONFIG, load
 from outbox import topology
 from outbox.publisher import Outgoing, Publisher
 from outbox.settings import BrokerSettings

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from messages.cache import CacheSettings
+from messages.runtime.cache import CacheSettings
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from messages.redaction import REDACTED, redact_event, redact_text, redact_value
+from messages.runtime.redaction import REDACTED, redact_event, redact_text, redact_value
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BODIES = st.text(BASE62, min_size=14, max_size=24)

@@ -6,9 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from db.settings import DatabaseSettings, MigrationSettings
-from messages.cache import CacheSettings
-from messages.secret_files import LARGEST_SECRET_BYTES, names_of_secrets
-from messages.settings import FleetSettings, SettingsError, load
+from messages.runtime.cache import CacheSettings
+from messages.runtime.secret_files import LARGEST_SECRET_BYTES, names_of_secrets
+from messages.runtime.settings import FleetSettings, SettingsError, load
 from outbox.sealing import OpenSettings
 from outbox.settings import BrokerSettings
 from stripe_client.settings import StripeSettings

@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, SecretStr, field_validator
 
 from db.settings import require_postgres_tls
-from messages.settings import (
+from messages.runtime.settings import (
     EX_CONFIG,
     AppEnv,
     FleetSettings,
@@ -87,7 +87,7 @@ def test_good_settings_come_back_in_the_order_asked_for(monkeypatch: pytest.Monk
 
 def test_a_process_that_cannot_start_leaves_with_78_and_says_why() -> None:
     program = (
-        "from messages.settings import *\n"
+        "from messages.runtime.settings import *\n"
         "try: load(FleetSettings)\n"
         "except SettingsError as error: stop_the_start(error)\n"
     )

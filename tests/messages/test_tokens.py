@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from messages.ids import TenantId, TicketId
 from messages.orders import OrderPlaced
-from messages.redaction import redact_text
-from messages.tokens import VOID_ADDRESS, ZERO_ADDRESS, WalletAddress, keccak256, series_of, token_id_of
+from messages.runtime.redaction import redact_text
+from messages.token_ids import VOID_ADDRESS, ZERO_ADDRESS, WalletAddress, keccak256, series_of, token_id_of
 from tests.messages.test_orders import an_order
 
 # https://eips.ethereum.org/EIPS/eip-55#test-cases

@@ -26,7 +26,7 @@ from deploy.local.mints.faulty_node import FaultyNode
 from messages.ids import TicketId
 from messages.mints import MintRequested, MintRetryRequested
 from messages.payments import ChargeRequested
-from messages.tokens import checksummed, keccak256
+from messages.token_ids import checksummed, keccak256
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers.charge import charge

@@ -11,7 +11,7 @@ import pytest
 from db.series import Royalty
 from deploy.local.chain import CONTRACT, PACKAGES
 from deploy.local.stack import CLONE
-from messages.tokens import VOID_ADDRESS
+from messages.token_ids import VOID_ADDRESS
 from tests.minting.conftest import BUYER, ROYALTY, Chain
 from workers.gateways import contract
 from workers.gateways.chain import Chain as Gateway

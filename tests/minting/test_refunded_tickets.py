@@ -9,7 +9,7 @@ from db.tenants import Tenant
 from messages.ids import TicketId
 from messages.money import Money
 from messages.refunds import RefundRequested
-from messages.tokens import VOID_ADDRESS
+from messages.token_ids import VOID_ADDRESS
 from outbox.refunding import request_refund
 from tests.minting.conftest import (
     BUYER,

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from db.session import Database
-from messages import trace
+from messages.runtime import trace
 from outbox import tracing
 from tests.minting.conftest import (
     Chain,

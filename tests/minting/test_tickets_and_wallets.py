@@ -10,7 +10,7 @@ from db import signers
 from db.session import Database
 from db.signers import LeaseLostError
 from db.tenants import Tenant
-from messages.tokens import checksummed
+from messages.token_ids import checksummed
 from tests.minting.conftest import (
     BUYER,
     CONFIRMATIONS,

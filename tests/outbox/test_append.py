@@ -11,10 +11,10 @@ import pytest
 
 from db.session import Database
 from db.tenants import Tenant
-from messages import trace
 from messages.ids import OrderId, PaymentId
 from messages.money import Money
 from messages.payments import ChargeRequested, PaymentAuthorized
+from messages.runtime import trace
 from outbox.append import append, append_again, new_envelope
 from outbox.broker import FleetBroker
 from tests import factories

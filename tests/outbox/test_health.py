@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from db.session import Database
-from messages.cache import CacheSettings
+from messages.runtime.cache import CacheSettings
 from outbox import health
 from outbox.health import Cached, Health, HealthServer, HealthSettings, broker_check, cache_check, database_check
 from outbox.heartbeat import Heartbeats

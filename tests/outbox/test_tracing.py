@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from messages import trace
-from messages.settings import SettingsError, load
+from messages.runtime import trace
+from messages.runtime.settings import SettingsError, load
 from outbox.tracing import TracingSettings, start_tracing
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from messages.asking import Urgency, asking_for
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
+from messages.runtime.priority import Urgency, asking_for
 from messages.verdicts import TryAgain, TryLater
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway

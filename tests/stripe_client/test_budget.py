@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from messages.asking import Asker, Urgency
 from messages.ids import TenantId
+from messages.runtime.priority import Asker, Urgency
 from stripe_client.budget import ACCOUNT, RECOVERY_SECONDS, SharedBudget, learned
 from tests.waiting import until
 

@@ -18,8 +18,8 @@ from deploy.local.memory import Memory
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from deploy.local.valkey import Valkey
-from messages.asking import Urgency, asking_for
 from messages.ids import TenantId
+from messages.runtime.priority import Urgency, asking_for
 from messages.verdicts import TryAgain, TryLater
 from stripe_client import governor as governors
 from stripe_client.budget import ACCOUNT, SharedBudget

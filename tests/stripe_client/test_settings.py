@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import FleetSettings, SettingsError, load
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import FleetSettings, SettingsError, load
 from outbox.settings import BrokerSettings
 from stripe_client.settings import StripeSettings
 from stripe_client.webhooks import WebhookSettings

@@ -9,9 +9,9 @@ import pytest
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
-from messages import asking
-from messages.asking import Asker, Urgency
 from messages.payments import ChargeRequested
+from messages.runtime import priority as asking
+from messages.runtime.priority import Asker, Urgency
 from stripe_client.budget import SharedBudget
 from stripe_client.gateway import Gateway
 from tests import factories

@@ -18,9 +18,9 @@ from db.payments import Payment
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
-from messages.bank import BankLine
-from messages.crash_points import VARIABLE
 from messages.reconciliation import ReconcileDue
+from messages.runtime.crash_points import VARIABLE
+from messages.statement_lines import BankLine
 from stripe_client.gateway import Gateway
 from tests.conftest import ROOT, Book
 from workers import reconcile as actor_file

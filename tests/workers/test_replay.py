@@ -9,7 +9,7 @@ from db import letters, replays, tenants
 from db.lifecycle import PaymentState
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from messages.verdicts import TryAgain
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from messages.tokens import checksummed, keccak256
+from messages.token_ids import checksummed, keccak256
 from workers.gateways.node import Node, NodeRefusedError
 
 _TRANSFER = "0x" + keccak256(b"Transfer(address,address,uint256)").hex()

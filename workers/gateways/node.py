@@ -14,7 +14,7 @@ import orjson
 import urllib3
 from pydantic import SecretStr
 
-from messages.phases import refuse_inside_transaction
+from messages.runtime.no_calls_in_transaction import refuse_inside_transaction
 from messages.verdicts import TryAgain
 
 CONNECT_SECONDS = 2.0

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from coincurve import PrivateKey
 
-from messages.tokens import checksummed, keccak256
+from messages.token_ids import checksummed, keccak256
 
 OTHERS = 0o077
 # A platform mounts a secret as another user's file, which we may read by a group made for this pod alone.

@@ -6,7 +6,7 @@
 import rlp
 
 from db.slots import Call, Signed
-from messages.tokens import keccak256
+from messages.token_ids import keccak256
 from workers.gateways.signer import Signer
 from workers.rules.gas import Fees
 

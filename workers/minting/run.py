@@ -17,7 +17,7 @@ from psycopg import Error as DatabaseError
 from db import signers
 from db.session import Database
 from db.signers import Lease, LeaseLostError
-from messages.settings import SettingsError
+from messages.runtime.settings import SettingsError
 from outbox.heartbeat import beat
 from outbox.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINTS_HELD_UP
 from workers.gateways.chain import Chain

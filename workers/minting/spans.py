@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from db import mint_moves
 from db.mints import Mint
 from db.slots import Slot
-from messages import trace
-from messages.trace import Place, Span
+from messages.runtime import trace
+from messages.runtime.trace import Place, Span
 from workers.minting.means import Means
 
 

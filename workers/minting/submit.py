@@ -16,8 +16,8 @@ from db.mints import Mint
 from db.series import Royalty, Series
 from db.signers import Lease
 from db.slots import Call, Signed
-from messages.crash_points import crash_point
-from messages.trace import Span
+from messages.runtime.crash_points import crash_point
+from messages.runtime.trace import Span
 from outbox.metrics import CHAIN_TRANSACTIONS
 from workers.gateways import contract
 from workers.gateways.chain import Sending

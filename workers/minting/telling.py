@@ -6,9 +6,9 @@ from datetime import datetime
 from db import mint_moves
 from db.mints import Mint
 from db.session import Tx
-from messages import trace
 from messages.base import Fact
 from messages.mints import TicketMinted, TicketMintFailed, TicketVoided
+from messages.runtime import trace
 from outbox.append import append_traced
 from outbox.metrics import MINTS
 from workers.minting.means import Means

@@ -18,8 +18,8 @@ from db.mints import Mint
 from db.series import Series
 from db.signers import Lease
 from db.slots import Attempt, Call, Signed, Slot
-from messages.crash_points import crash_point
-from messages.tokens import ZERO_ADDRESS
+from messages.runtime.crash_points import crash_point
+from messages.token_ids import ZERO_ADDRESS
 from outbox.metrics import CHAIN_REORGANISED, CHAIN_REPLACED
 from workers.gateways import contract
 from workers.gateways.chain import Block, Receipt

@@ -22,7 +22,7 @@ from deploy.local.bench.measures import Results
 from deploy.local.stack import Stack
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from outbox import topology
 
 TEMPLATE = "bench_template"

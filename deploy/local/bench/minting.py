@@ -20,8 +20,8 @@ from deploy.local.bench.ground import Book, Ground, register_tenant
 from deploy.local.chain import CHAIN_ID, Chain
 from deploy.local.mints.sale import wallet
 from messages.ids import OrderId, PaymentId, TicketId
-from messages.settings import AppEnv
-from messages.tokens import series_of, token_id_of
+from messages.runtime.settings import AppEnv
+from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
 from outbox.intake.reading import Incoming
 from workers.minting import run

@@ -9,7 +9,7 @@ from db.letters import Filter
 from deploy.local.chaos.at_processes import POINTS
 from deploy.local.chaos.at_stripe import CREATE
 from deploy.local.chaos.cases import Scene, case
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from outbox.ops.desk import Desk, OpsSettings, RefusedError
 
 OPERATORS = ("ada", "grace")

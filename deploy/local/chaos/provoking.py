@@ -10,7 +10,7 @@ from deploy.local.chaos.at_shares import take_back_paid
 from deploy.local.chaos.cases import Scene
 from messages.ids import TenantId
 from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
 from outbox.cancelling_events import cancel_event
 from outbox.ops.desk import Desk, OpsSettings, RefusedError

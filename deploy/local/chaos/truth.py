@@ -16,7 +16,7 @@ from deploy.local.chaos.recorded import BOOKED_CHARGES, BOOKED_REFUNDS, Sums, co
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from messages.verdicts import Verdict
 from outbox import topology
 from outbox.append import append

@@ -32,7 +32,7 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
 from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, SealDue
-from messages.settings import load
+from messages.runtime.settings import load
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings

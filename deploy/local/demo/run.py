@@ -34,7 +34,7 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
 from messages.orders import RefundOfOrderRequested
-from messages.settings import load
+from messages.runtime.settings import load
 from messages.shares import EscrowDue
 from outbox.append import append
 from stripe_client.gateway import Gateway

@@ -13,7 +13,7 @@ import psycopg
 
 from deploy.local.chain import Chain
 from deploy.local.mints.sale import Wanted
-from messages.tokens import checksummed
+from messages.token_ids import checksummed
 
 _OWNER_OF, _BALANCE_OF, _ROYALTY_INFO = "0x6352211e", "0x70a08231", "0x2a55205a"
 PRICE = 10_000  # so that the royalty of a sale is its basis points

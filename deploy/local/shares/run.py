@@ -39,7 +39,7 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
 from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconcileDue
-from messages.settings import load
+from messages.runtime.settings import load
 from messages.shares import EscrowDue
 from messages.sweeps import SweepDue
 from outbox.append import append

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from db import api_requests
 from db.api_requests import KeptAnswer
 from db.session import Database, Tx
-from messages.crash_points import crash_point
+from messages.runtime.crash_points import crash_point
 from outbox.intake.api.callers import Caller
 from outbox.intake.api.fast import AwayError, Fast
 from outbox.metrics import API_ANSWERS

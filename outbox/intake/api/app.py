@@ -19,8 +19,8 @@ from starlette.routing import BaseRoute, Route
 
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
-from messages import trace
-from messages.cache import CacheSettings
+from messages.runtime import trace
+from messages.runtime.cache import CacheSettings
 from outbox.intake.api import openapi, reading
 from outbox.intake.api.answers import Answer, Answers, Keyed
 from outbox.intake.api.bench import Bench

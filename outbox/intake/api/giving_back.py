@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from db import payments
 from db.lifecycle import PaymentState
 from db.session import Tx
-from messages.redaction import redact_text
+from messages.runtime.redaction import redact_text
 from outbox import refunding
 from outbox.intake.api import words
 from outbox.intake.api.answers import Answer

@@ -17,7 +17,7 @@ from db.standing import of_payment
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.money import Money
-from messages.redaction import redact_text
+from messages.runtime.redaction import redact_text
 from outbox.intake import groups
 from outbox.intake.api import words
 from outbox.intake.api.answers import Answer

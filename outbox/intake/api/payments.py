@@ -11,13 +11,13 @@ from db import refunds, standing, tenants
 from db.refunds import Refund
 from db.session import Tx
 from db.standing import Standing
-from messages import trace
 from messages.base import Word
 from messages.declines import public_reason
 from messages.fees import platform_fee
 from messages.ids import PaymentId
 from messages.orders import OrderPlaced
 from messages.payments import PaymentLookupRequested
+from messages.runtime import trace
 from outbox.append import append
 from outbox.intake.api import words
 from outbox.intake.api.answers import Answer

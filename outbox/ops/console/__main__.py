@@ -4,8 +4,8 @@ import functools
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import AppEnv, SettingsError, load, stop_the_start
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import AppEnv, SettingsError, load, stop_the_start
 from outbox import topology
 from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.listening import listen

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from outbox.ops.console import (
     batches,
     budget,

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from messages.settings import AppEnv, is_loopback_host
+from messages.runtime.settings import AppEnv, is_loopback_host
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.tokens import BadTokenError, EndedTokenError, OneKey, TokenChecker, bearer, name_in, words_in
 

@@ -11,7 +11,7 @@ import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from deploy.local.memory import free_port
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
 from outbox.ops.console.auth import Role
 from outbox.ops.console.login import Doorman, User, hashed

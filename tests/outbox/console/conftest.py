@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from db.session import Database
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from outbox import topology
 from outbox.ops.console import forgery
 from outbox.ops.console.app import app

@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from db import operator_log, pauses
 from db.session import Database
 from deploy.local.stack import Stack
-from messages.asking import Asker
 from messages.ids import TenantId
-from messages.settings import AppEnv
+from messages.runtime.priority import Asker
+from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
 from outbox.ops.console.visit import Room
 from stripe_client.budget import SharedBudget

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.testclient import TestClient
 
 from db.session import Database
-from messages.settings import EX_CONFIG, AppEnv
+from messages.runtime.settings import EX_CONFIG, AppEnv
 from outbox.ops.console.__main__ import doorman_of
 from outbox.ops.console.app import app
 from outbox.ops.console.login import hashed

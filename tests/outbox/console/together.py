@@ -9,7 +9,7 @@ from db.mints import NewMint
 from db.payments import Payment
 from db.slots import Call, Signed
 from messages.ids import TicketId
-from messages.tokens import series_of, token_id_of
+from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming

@@ -16,7 +16,7 @@ from db import session
 from db.session import Database
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import free_port
-from messages.cache import CacheSettings
+from messages.runtime.cache import CacheSettings
 from outbox.heartbeat import beat
 from outbox.intake.http import LARGEST_WEBHOOK_BYTES, Door, health_of
 from outbox.settings import BrokerSettings

@@ -16,7 +16,7 @@ from db.payments import Attempt, Payment
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stack import Stack
-from messages.cache import CacheSettings
+from messages.runtime.cache import CacheSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.http import Door, health_of

@@ -16,7 +16,7 @@ from db import api_requests
 from db.session import Database
 from db.tenants import Tenant
 from deploy.local.stripe.process import free_port
-from messages import crash_points
+from messages.runtime import crash_points
 from outbox import scheduler
 from outbox.intake.api.answers import REPLAYED
 from tests.outbox.intake.api import server

@@ -1,6 +1,6 @@
 """For whom Stripe is asked, and how urgently: said by workers/actor.py, read by stripe_client/governor.py.
 
-Neither imports the other, and no function on the way has to pass it along (as with messages/trace.py).
+Neither imports the other, and no function on the way has to pass it along (as with messages/runtime/trace.py).
 """
 
 from collections.abc import Iterator

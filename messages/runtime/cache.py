@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from messages.settings import FleetSettings, require_address, require_tls_of
+from messages.runtime.settings import FleetSettings, require_address, require_tls_of
 
 
 class OptionalCacheSettings(FleetSettings):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from messages.secret_files import SecretFiles, UnreadableSecretsError
+from messages.runtime.secret_files import SecretFiles, UnreadableSecretsError
 
 EX_CONFIG = 78  # sysexits.h: something was found in an unconfigured or misconfigured state
 
