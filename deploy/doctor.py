@@ -28,7 +28,7 @@ from outbox.settings import BrokerSettings, HttpSettings
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from stripe_client.settings import BudgetSettings, StripeSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 from workers.minting.settings import ChainSettings
 from workers.settings import PERIODIC_SETTINGS
 

@@ -15,7 +15,7 @@ from db.session import Database
 from messages.reconciliation import ConnectedPayoutsDue
 from messages.runtime.crash_points import crash_point
 from outbox.append import append
-from stripe_client import connected
+from stripe_client import connected_account as connected
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 

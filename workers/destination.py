@@ -24,9 +24,9 @@ from messages.money import Money
 from messages.shares import AccountLookupRequested
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
-from stripe_client.destinations import asked_of_intent, asked_of_refund
-from stripe_client.exchange import Json
+from stripe_client.destination_charges import asked_of_intent, asked_of_refund
 from stripe_client.outcomes import Charged, FeeAnswer, RefundAnswer, ReversalAnswer, TransferAnswer
+from stripe_client.requests import Json
 from workers.balance_journals import conversion, stripe_fee
 from workers.distribution import cut
 from workers.rules import royalties

@@ -16,7 +16,7 @@ from db.session import Database, Tx
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from outbox.refunding import NotRefundableError, request_refund
-from stripe_client import early_warnings as stripe_warnings
+from stripe_client import early_fraud_warnings as stripe_warnings
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import WarningAnswer
 

@@ -20,9 +20,9 @@ from messages.webhooks import WANTED
 from outbox.append import append
 from outbox.intake.inbox import receive
 from outbox.metrics import EVENTS_LISTED
+from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.events import KEPT_DAYS, Unreadable, list_events
 from stripe_client.gateway import Gateway
-from stripe_client.snapshots import VerifiedEvent
 from workers.actor import actor
 from workers.settings import EventSweepSettings
 

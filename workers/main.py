@@ -33,7 +33,7 @@ from outbox.stopping import leave_at_last, leave_while_starting
 from outbox.tracing import flush, start_tracing
 from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
-from stripe_client.governor import Governor
+from stripe_client.rate_limit.limiter import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
 from workers import (
     account_lookup,

@@ -36,8 +36,8 @@ from outbox.problems import problem
 from outbox.settings import BrokerSettings, HttpSettings
 from outbox.stopping import leave_while_starting
 from outbox.tracing import start_tracing
-from stripe_client.snapshots import UnreadableEventError
-from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
+from stripe_client.event_snapshots import UnreadableEventError
+from stripe_client.webhook_signatures import BadSignatureError, WebhookSettings, verify
 
 # Stripe's events are a few kilobytes; nothing larger than this is read.
 LARGEST_WEBHOOK_BYTES = 512 * 1024

@@ -18,7 +18,7 @@ from messages.runtime.redaction import redact_event
 from messages.runtime.trace import Place
 from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS, WebhookReceived
 from outbox.append import append_traced
-from stripe_client.snapshots import VerifiedEvent
+from stripe_client.event_snapshots import VerifiedEvent
 
 
 def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> bool:

@@ -12,7 +12,7 @@ from messages.runtime.settings import FleetSettings, SettingsError, load
 from outbox.sealing import OpenSettings
 from outbox.settings import BrokerSettings
 from stripe_client.settings import StripeSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 
 WITH_SECRETS: list[type[FleetSettings]] = [
     *(DatabaseSettings, MigrationSettings, BrokerSettings, CacheSettings),

@@ -13,8 +13,8 @@ from messages.runtime.priority import Urgency, asking_for
 from messages.verdicts import TryAgain, TryLater
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.governor import NoPermitError
 from stripe_client.outcomes import Charged
+from stripe_client.rate_limit.limiter import NoPermitError
 
 THREADS = 8
 

@@ -9,7 +9,7 @@ import pytest
 
 from messages.ids import TenantId
 from messages.runtime.priority import Asker, Urgency
-from stripe_client.budget import ACCOUNT, RECOVERY_SECONDS, SharedBudget, learned
+from stripe_client.rate_limit.shared_budget import ACCOUNT, RECOVERY_SECONDS, SharedBudget, learned
 from tests.waiting import until
 
 CHARGES, REFUNDS = "payment_intents", "refunds"

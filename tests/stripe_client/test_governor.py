@@ -21,10 +21,10 @@ from deploy.local.valkey import Valkey
 from messages.ids import TenantId
 from messages.runtime.priority import Urgency, asking_for
 from messages.verdicts import TryAgain, TryLater
-from stripe_client import governor as governors
-from stripe_client.budget import ACCOUNT, SharedBudget
 from stripe_client.gateway import Gateway
-from stripe_client.governor import NoPermitError
+from stripe_client.rate_limit import limiter as governors
+from stripe_client.rate_limit.limiter import NoPermitError
+from stripe_client.rate_limit.shared_budget import ACCOUNT, SharedBudget
 from tests.budgets import MakeGovernor
 from tests.conftest import stripe_settings
 from tests.stripe_client.crowd import LIMIT, Crowd, Wish, charge

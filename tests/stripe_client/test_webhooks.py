@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from stripe_client.snapshots import UnreadableEventError
-from stripe_client.webhooks import BadSignatureError, verify
+from stripe_client.event_snapshots import UnreadableEventError
+from stripe_client.webhook_signatures import BadSignatureError, verify
 from tests import signing
 
 SECRETS = [SecretStr(signing.SECRET), SecretStr(signing.ROLLED_SECRET)]

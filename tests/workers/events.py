@@ -14,8 +14,8 @@ from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain
 from messages.webhooks import WebhookReceived
 from outbox.intake.inbox import receive
+from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.gateway import Gateway
-from stripe_client.snapshots import VerifiedEvent
 from tests import factories
 from tests.workers.conftest import Ledgers
 from workers.charge import charge

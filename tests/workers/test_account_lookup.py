@@ -12,8 +12,8 @@ from messages.shares import AccountLookupRequested
 from messages.webhooks import WebhookReceived
 from outbox.intake.inbox import receive
 from stripe_client import accounts as stripe_accounts
+from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.gateway import Gateway
-from stripe_client.snapshots import VerifiedEvent
 from tests import factories
 from tests.workers.conftest import Ledgers
 from tests.workers.sharing import Market, market, today

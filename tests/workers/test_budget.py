@@ -12,8 +12,8 @@ from deploy.local.stripe.process import EmulatorProcess
 from messages.payments import ChargeRequested
 from messages.runtime import priority as asking
 from messages.runtime.priority import Asker, Urgency
-from stripe_client.budget import SharedBudget
 from stripe_client.gateway import Gateway
+from stripe_client.rate_limit.shared_budget import SharedBudget
 from tests import factories
 from tests.budgets import MakeGovernor
 from tests.conftest import stripe_settings

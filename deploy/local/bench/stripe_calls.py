@@ -21,7 +21,7 @@ from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import AppEnv
 from stripe_client import payment_intents
 from stripe_client.gateway import API_VERSION, Gateway
-from stripe_client.governor import Governor
+from stripe_client.rate_limit.limiter import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
 
 _KEY = "sk_test_bench12345"

@@ -22,7 +22,7 @@ from outbox.ops.desk import OpsSettings
 from outbox.sealing import Sealer, SealSettings
 from outbox.settings import BrokerSettings
 from outbox.stopping import leave_while_starting
-from stripe_client.budget import SharedBudget
+from stripe_client.rate_limit.shared_budget import SharedBudget
 
 
 def main() -> None:

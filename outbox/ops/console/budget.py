@@ -15,7 +15,7 @@ from outbox.ops import pausing
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 from outbox.ops.options import SPANS
-from stripe_client.budget import ACCOUNT, BucketState
+from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
 
 SHOWN_OVER = 10
 FULL = 100.0

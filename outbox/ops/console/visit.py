@@ -23,7 +23,7 @@ from outbox.ops.console.login import Doorman
 from outbox.ops.console.watching import Watch
 from outbox.ops.desk import Desk, OpsSettings
 from outbox.sealing import Sealer
-from stripe_client.budget import BucketState
+from stripe_client.rate_limit.shared_budget import BucketState
 
 # A form holds a selection of some hundred ids, or one payload.
 LARGEST_FORM_BYTES = 256 * 1024

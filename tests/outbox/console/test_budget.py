@@ -17,7 +17,7 @@ from messages.runtime.priority import Asker
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
 from outbox.ops.console.visit import Room
-from stripe_client.budget import SharedBudget
+from stripe_client.rate_limit.shared_budget import SharedBudget
 from tests.outbox.console.scene import Scene
 
 

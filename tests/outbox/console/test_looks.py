@@ -21,7 +21,7 @@ from outbox.ops import pausing
 from outbox.ops.console.visit import Room
 from outbox.ops.console.watching import Mark
 from outbox.ops.desk import Desk
-from stripe_client.budget import BucketState, TenantUse
+from stripe_client.rate_limit.shared_budget import BucketState, TenantUse
 from tests.outbox.console import browsing
 from tests.outbox.console.money_back import refunded
 from tests.outbox.console.scene import Scene

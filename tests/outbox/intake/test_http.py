@@ -20,7 +20,7 @@ from messages.runtime.cache import CacheSettings
 from outbox.heartbeat import beat
 from outbox.intake.http import LARGEST_WEBHOOK_BYTES, Door, health_of
 from outbox.settings import BrokerSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 from tests import signing
 from tests.conftest import Book
 

@@ -21,7 +21,7 @@ from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.http import Door, health_of
 from outbox.settings import BrokerSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book
 from tests.outbox.intake.api import server

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from stripe_client.exchange import body_of, read
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import WarningAnswer
+from stripe_client.requests import body_of, read
 
 _FAMILY = "early_fraud_warnings"
 _PATH = "/v1/radar/early_fraud_warnings"

@@ -28,8 +28,8 @@ from messages.runtime import priority as asking
 from messages.runtime.cache import CacheSettings
 from messages.runtime.priority import Asker, Urgency
 from messages.verdicts import TryLater
-from stripe_client.budget import ACCOUNT, LONGEST_SLOT_SECONDS, PLATFORM, Answer, SharedBudget
-from stripe_client.own_share import OwnShare
+from stripe_client.rate_limit.local_budget import OwnShare
+from stripe_client.rate_limit.shared_budget import ACCOUNT, LONGEST_SLOT_SECONDS, PLATFORM, Answer, SharedBudget
 from stripe_client.settings import BudgetSettings
 
 PATIENCE_SECONDS = 1.5

@@ -1,5 +1,6 @@
-"""Read an event of Stripe whose sender is proven: it was signed (stripe_client/webhooks.py), or we fetched it with our
-own key (stripe_client/events.py). Both roads lead here, so that both understand an event alike. Knows no secret.
+"""Read an event of Stripe whose sender is proven: it was signed (stripe_client/webhook_signatures.py), or we fetched it
+with our own key (stripe_client/events.py). Both roads lead here, so that both understand an event alike. Knows no
+secret.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from messages.runtime.priority import Urgency
-from stripe_client.budget import Answer, learned
+from stripe_client.rate_limit.shared_budget import Answer, learned
 
 BURST_SECONDS = 0.4
 MIN_BURST = 1.0

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from stripe_client.exchange import Json, read_or_none
 from stripe_client.gateway import Gateway
+from stripe_client.requests import Json, read_or_none
 
 # Sources that belong to one payment; fees, payouts and top-ups belong to the account alone.
 _PATHS = {

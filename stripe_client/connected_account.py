@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from messages.statement_lines import BankPayout, ConnectedLine
-from stripe_client.exchange import Json, body_of, pages, read
 from stripe_client.gateway import Gateway
 from stripe_client.payouts import payout_of
+from stripe_client.requests import Json, body_of, pages, read
 
 _FAMILY = "payouts"
 _MADE_BY = ("source_transfer", "source_transfer_reversal")

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from messages.runtime.settings import FleetSettings
-from stripe_client.snapshots import UnreadableEventError, VerifiedEvent, read
+from stripe_client.event_snapshots import UnreadableEventError, VerifiedEvent, read
 
 # Older signatures are refused as replays; Stripe's default, and never zero, which would switch the check off.
 TOLERANCE_SECONDS = 300

@@ -1,7 +1,7 @@
 """The shared budget of requests to Stripe, as it lies in Valkey. It knows no Stripe key; the ops console reads it too.
 
 Two kinds of buckets: one for the account, one for each endpoint family; a permit takes a token from both, atomically,
-in one round trip (budget.lua). Three rules decide who gets the next token:
+in one round trip (shared_budget.lua). Three rules decide who gets the next token:
 
 - Each asker may draw a bucket down to its own floor only: refunds and captures to the ground, charges to a quarter, so
   that a refund always finds a token. Beyond three quarters of the rate refunds queue like the others.
@@ -31,7 +31,7 @@ ACCOUNT = "account"
 PLATFORM = "platform"  # who asks for no tenant
 # Longer than any answer of a healthy server, and short enough to be waited for by every thread of a worker at once.
 TIMEOUT_SECONDS = 0.2
-# The same figures as in budget.lua.
+# The same figures as in shared_budget.lua.
 RECOVERY_SECONDS = 6.0
 MEASURED_SECONDS = 3.0
 ACTIVE_SECONDS = 3.0
@@ -40,7 +40,7 @@ _EPOCH = 1_700_000_000
 
 
 def learned(base: float, cut_rate: float | None, age_seconds: float) -> float:
-    """The rate so long after a cut at `cut_rate`; the same curve as in budget.lua."""
+    """The rate so long after a cut at `cut_rate`; the same curve as in shared_budget.lua."""
     if cut_rate is None:
         return base
     x = age_seconds / RECOVERY_SECONDS - 1
@@ -83,7 +83,7 @@ class SharedBudget:
     def __init__(self, client: "redis.Redis", *, name: str = "stripe") -> None:
         self._client = client
         self._prefix = f"{{{name}}}"  # one hash slot, should it ever be a cluster
-        self._script = (files("stripe_client") / "budget.lua").read_bytes()
+        self._script = (files("stripe_client.rate_limit") / "shared_budget.lua").read_bytes()
         self._sha = str(client.register_script(self._script).sha)
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
 

@@ -9,8 +9,8 @@ Source: docs.stripe.com/connect/destination-charges.
 from typing import Any
 
 from messages.money import Money
-from stripe_client.exchange import Json, balance_transaction
 from stripe_client.outcomes import Destination, FeeAnswer, FeeRefundAnswer
+from stripe_client.requests import Json, balance_transaction
 from stripe_client.transfers import answer_of
 
 # Of an intent, and of a refund. A list of intents puts `data.` before it, which is four levels: Stripe's limit.
