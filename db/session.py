@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from db.doorbell import Ringer
+from db.notify import Ringer
 from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 from messages.ids import TenantId
 from messages.runtime.no_calls_in_transaction import transaction_open
@@ -49,7 +49,7 @@ _appended: ContextVar[bool] = ContextVar("appended", default=False)
 
 
 def ring_after_commit() -> None:
-    """Said by db/outbox.py inside a transaction: wake the relay once this has committed."""
+    """Said by db/queue/outbox.py inside a transaction: wake the relay once this has committed."""
     _appended.set(True)
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from db.audit_parties import Party
+from db.shares.verify_balances import Party
 from workers.verify_report import Report
 
 _COLUMNS = ("attempted", "done", "waiting", "dead", "lost", "duplicated", "unexpected")

@@ -2,7 +2,7 @@
 
 import sys
 
-from db import schema
+from db import schema_version as schema
 from db.settings import DatabaseSettings
 from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.topology import EX_UNAVAILABLE

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import event_cancellations
-from db.event_cancellations import DEFAULT_RATE, EventCancellation
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds.mass_refunds import DEFAULT_RATE, EventCancellation
 from db.session import Tx
 from messages.ids import TenantId
 from messages.refunds import EventCancellationDue

@@ -12,8 +12,8 @@ from uuid import UUID
 import orjson
 from loguru import logger
 
-from db import dead_letters
-from db.dead_letters import DeadLetter
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message

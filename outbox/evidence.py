@@ -7,9 +7,9 @@ is not known to the fleet is named as a gap, for the person who reads the draft 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from db import dispute_facts
-from db.dispute_facts import Facts
-from db.disputes import Dispute
+from db.disputes import evidence_facts as dispute_facts
+from db.disputes.disputes import Dispute
+from db.disputes.evidence_facts import Facts
 from db.session import Tx
 
 # The fields of text that Stripe takes; files are uploaded in its dashboard. 20,000 characters each, 150,000 together.

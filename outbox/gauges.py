@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import Metric
 
-from db import case_lists, gauges, group_standstill, mint_moves
-from db.cases import CaseType
-from db.gauges import Watched
+from db.groups import stuck as group_standstill
+from db.minting import submissions as mint_moves
+from db.monitoring import gauges
+from db.monitoring.gauges import Watched
+from db.reconciliation import case_views as case_lists
+from db.reconciliation.cases import CaseType
 from db.session import Database
 from messages.queues import kind_to_message
 from outbox.collecting import Part

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 
 from loguru import logger
 
-from db import group_shares, groups
-from db.group_shares import Share
-from db.groups import Group
+from db.groups import contributions as group_shares
+from db.groups import groups
+from db.groups.contributions import Share
+from db.groups.groups import Group
 from db.lifecycle import SECURED, GroupState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Tx
 from messages.groups import GroupDue, GroupExpired, GroupMemberInvited
 from messages.money import Money

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from db import disputes, orders, payments, refunds
+from db.disputes import disputes
 from db.lifecycle import PaymentState
-from db.payments import Payment
-from db.refunds import MoreThanCapturedError, NewRefund, Refund, TicketRefundedError
+from db.payments import orders, payments
+from db.payments.payments import Payment
+from db.refunds import refunds
+from db.refunds.refunds import MoreThanCapturedError, NewRefund, Refund, TicketRefundedError
 from db.session import Tx
 from messages.ids import PaymentId, RefundId, TicketId
 from messages.money import CurrencyMismatchError, Money

@@ -15,8 +15,8 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import outbox as table
-from db.doorbell import Doorbell
+from db.notify import Doorbell
+from db.queue import outbox as table
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages.runtime.crash_points import crash_point
@@ -42,8 +42,8 @@ REFUSED_PAUSE_SECONDS = 5.0
 AWAY_PAUSE_SECONDS = 1.0
 # A round waits four times ten seconds for confirms at most; the manifest gives it 45.
 PATIENCE_SECONDS = 42.0
-# After a round, reading starts this far before its last row (db.outbox.due says why). A transaction that commits later
-# than that with an older due time is found by the next full look.
+# After a round, reading starts this far before its last row (db.queue.outbox.due says why). A transaction that commits
+# later than that with an older due time is found by the next full look.
 LOOK_BACK = timedelta(seconds=3)
 FULL_LOOK_SECONDS = 15.0
 

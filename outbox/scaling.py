@@ -13,7 +13,7 @@ from loguru import logger
 from pika.exceptions import AMQPError
 from prometheus_client.metrics_core import Metric
 
-from db import scale
+from db.monitoring import queue_lag as scale
 from db.session import Database
 from messages.queues import QUEUE_CLASSES, class_of
 from outbox.load import Load, loads

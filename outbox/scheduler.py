@@ -12,9 +12,11 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import api_requests, schedule, standstill
+from db import idempotency_keys as api_requests
+from db.queue import schedule
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.sweep import stuck as standstill
 from messages.base import Message
 from messages.reconciliation import (
     ConnectedPayoutsDue,

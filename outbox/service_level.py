@@ -1,4 +1,4 @@
-"""The counters of the service level: payments and refunds, each judged once when old enough (db/service_level.py).
+"""The counters of the service level: payments and refunds, each judged once when old enough (db/monitoring/slo.py).
 
 They count from when this scheduler took the lead; Prometheus takes that as any restart. What becomes old enough while
 nobody leads (seconds) is counted by nobody.
@@ -10,8 +10,8 @@ from datetime import datetime
 
 from prometheus_client.metrics_core import Metric
 
-from db import service_level
-from db.service_level import Judged
+from db.monitoring import slo as service_level
+from db.monitoring.slo import Judged
 from db.session import Database, Tx
 from outbox.shown import Shown, shown
 

@@ -17,7 +17,7 @@ import orjson
 from loguru import logger
 from pydantic import Field, SecretStr, model_validator
 
-from db.outbox import DueRow
+from db.queue.outbox import DueRow
 from messages.runtime import trace
 from messages.runtime.settings import (
     FleetSettings,

@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import payments, tenants
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant, Venue
+from db.tenants import tenants
+from db.tenants.tenants import Tenant, Venue
 from messages.fees import FeePlan
 from messages.ids import PaymentId, TenantId, VenueId
 from outbox.intake.accept import accept

@@ -5,8 +5,8 @@ owns a connected account writes what metadata it likes, and could name a payment
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from db.inbox import InboxEvent
 from db.session import Database
+from db.webhooks.inbox import InboxEvent
 from messages.reconciliation import ConnectedPayoutsDue
 from messages.shares import AccountLookupRequested
 from outbox.append import append

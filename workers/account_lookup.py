@@ -7,8 +7,8 @@ is woken twice is measured twice. Of two answers that cross, the one that was as
 
 from loguru import logger
 
-from db import accounts
 from db.session import Database
+from db.transfers import connected_accounts as accounts
 from messages.ids import ShareId
 from messages.shares import AccountLookupRequested, ShareDue
 from outbox.append import append

@@ -14,7 +14,7 @@ from dramatiq.middleware import TimeLimitExceeded
 from loguru import logger
 from pydantic import ValidationError
 
-from db import dead_letters
+from db.dead_letters import dead_letters
 from db.session import Database
 from messages.base import Message
 from messages.queues import ROUTES, Route, urgency_of

@@ -19,9 +19,10 @@ import psycopg
 from dramatiq.middleware import TimeLimitExceeded
 from loguru import logger
 
-from db import dead_letters, failures
-from db.dead_letters import DeadLetter
-from db.failures import Failure
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
+from db.queue import failed_runs as failures
+from db.queue.failed_runs import Failure
 from db.session import Database, Tx
 from messages.base import Message
 from messages.queues import Route

@@ -1,7 +1,7 @@
 """Journals that follow from a balance transaction, whatever it was for: the conversion, and what Stripe kept."""
 
-from db import ledger
-from db.ledger import Journal
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from messages.money import Money
 from stripe_client.outcomes import BalanceTransaction
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from db import calls, payments
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database, Tx
+from db.stripe_calls import Call
 from messages.refunds import CancelRequested
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain

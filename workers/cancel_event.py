@@ -17,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import cancellation_steps, event_cancellations, refund_needs
-from db.cancellation_steps import Counts, Taken
-from db.event_cancellations import EventCancellation
+from db.refunds import balance_needed as refund_needs
+from db.refunds import mass_refund_steps as cancellation_steps
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds.mass_refund_steps import Counts, Taken
+from db.refunds.mass_refunds import EventCancellation
 from db.session import Database, Tx
 from messages.money import Money
 from messages.refunds import EventCancellationDue

@@ -4,11 +4,13 @@ An intent that Stripe will not capture is read, and the book follows it: capture
 delivery finds the payment captured and does nothing; the key and the amount are the same at every try.
 """
 
-from db import calls, destinations, payments
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database
+from db.stripe_calls import Call
+from db.transfers import destination_charges as destinations
 from messages.money import Money
 from messages.refunds import CaptureRequested
 from messages.runtime.crash_points import crash_point

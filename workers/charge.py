@@ -8,11 +8,12 @@ forgotten by Stripe, it looks before it sends (M1, M13).
 
 from uuid import UUID, uuid5
 
-from db import calls, payments
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database, Tx
+from db.stripe_calls import Call
 from messages.fees import platform_fee
 from messages.payments import ChargeRequested
 from messages.runtime import trace

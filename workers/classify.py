@@ -6,7 +6,8 @@ judged twice holds the later judgement.
 
 from loguru import logger
 
-from db import dead_letters, replays
+from db.dead_letters import dead_letters
+from db.dead_letters import replay_batches as replays
 from db.session import Database
 from messages.replays import ClassifyDue
 from outbox.append import append

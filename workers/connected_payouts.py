@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import accounts
-from db import connected_payouts as book
+from db.payouts import account_payouts as book
 from db.session import Database
+from db.transfers import connected_accounts as accounts
 from messages.reconciliation import ConnectedPayoutsDue
 from messages.runtime.crash_points import crash_point
 from outbox.append import append

@@ -11,14 +11,19 @@ without its transfer) is a gap of the venue's share, which workers/share.py clos
 
 from loguru import logger
 
-from db import destinations, ledger, refund_books, selling_rules, share_books, shares
-from db.destinations import Destination as Booked
-from db.destinations import Made
-from db.ledger import Journal
-from db.payments import Payment
-from db.refunds import Refund
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
+from db.payments.payments import Payment
+from db.refunds import booking as refund_books
+from db.refunds.refunds import Refund
 from db.session import Database, Tx
-from db.shares import Share
+from db.shares import booking as share_books
+from db.shares import sale_terms as selling_rules
+from db.shares import shares
+from db.shares.shares import Share
+from db.transfers import destination_charges as destinations
+from db.transfers.destination_charges import Destination as Booked
+from db.transfers.destination_charges import Made
 from messages.fees import platform_fee
 from messages.money import Money
 from messages.shares import AccountLookupRequested

@@ -13,11 +13,13 @@ from typing import Any
 
 from loguru import logger
 
-from db import calls, disputes, payments
-from db.calls import Call
-from db.disputes import Dispute
-from db.payments import Payment
+from db import stripe_calls as calls
+from db.disputes import disputes
+from db.disputes.disputes import Dispute
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database
+from db.stripe_calls import Call
 from messages.disputes import DisputeCloseRequested, EvidenceSubmissionRequested
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain

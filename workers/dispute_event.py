@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from db import refunds
-from db.inbox import InboxEvent
-from db.payments import Payment
+from db.payments.payments import Payment
+from db.refunds import refunds
 from db.session import Database
+from db.webhooks.inbox import InboxEvent
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client.gateway import Gateway

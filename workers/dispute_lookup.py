@@ -3,7 +3,7 @@
 Asks only, and changes nothing at Stripe. A second delivery finds the dispute where Stripe has it and changes nothing.
 """
 
-from db import payments
+from db.payments import payments
 from db.session import Database
 from messages.disputes import DisputeLookupRequested
 from messages.verdicts import GiveUp

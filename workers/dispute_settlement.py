@@ -7,12 +7,15 @@ Stripe's balance shows, the loss and the facts for others are one transaction; w
 
 from loguru import logger
 
-from db import dispute_books, disputes, ledger, payments
-from db.dispute_books import Movement
-from db.disputes import Dispute, Seen
-from db.ledger import Journal
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes.booking import Movement
+from db.disputes.disputes import Dispute, Seen
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database, Tx
 from messages.disputes import DisputeClosed, DisputeOpened
 from messages.ids import DisputeId

@@ -8,14 +8,18 @@ were shares have none, and nothing is taken of them.
 
 from collections.abc import Sequence
 
-from db import ledger, selling_rules, share_books, share_returns, shares
-from db.ledger import Journal
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.lifecycle import ShareState
-from db.payments import Payment
-from db.selling_rules import Terms
+from db.payments.payments import Payment
 from db.session import Tx
-from db.share_returns import Return
-from db.shares import NewShare, Share
+from db.shares import booking as share_books
+from db.shares import clawbacks as share_returns
+from db.shares import sale_terms as selling_rules
+from db.shares import shares
+from db.shares.clawbacks import Return
+from db.shares.sale_terms import Terms
+from db.shares.shares import NewShare, Share
 from messages.ids import PaymentId
 from messages.money import Money
 from messages.shares import ShareDue, ShareTakenBack

@@ -8,11 +8,14 @@ from typing import Any
 
 from loguru import logger
 
-from db import disputes, early_warnings, payments, refunds
-from db.early_warnings import EarlyWarning
-from db.inbox import KNOWN, InboxEvent
-from db.payments import Payment
+from db.disputes import disputes
+from db.disputes import fraud_warnings as early_warnings
+from db.disputes.fraud_warnings import EarlyWarning
+from db.payments import payments
+from db.payments.payments import Payment
+from db.refunds import refunds
 from db.session import Database, Tx
+from db.webhooks.inbox import KNOWN, InboxEvent
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from outbox.refunding import NotRefundableError, request_refund

@@ -10,11 +10,12 @@ import time
 
 from loguru import logger
 
-from db import escrow as held
-from db import share_standstill, share_watch
-from db.cases import CaseType
+from db.reconciliation.cases import CaseType
 from db.session import Database
-from db.share_standstill import StandingMovement
+from db.shares import escrow as held
+from db.shares import overdue as share_watch
+from db.shares import stuck as share_standstill
+from db.shares.stuck import StandingMovement
 from messages.base import Message
 from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
 from messages.runtime.crash_points import crash_point

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from db import event_sweep
 from db.session import Database
+from db.webhooks import event_coverage as event_sweep
 from messages.reconciliation import EventSweepDue
 from messages.runtime.crash_points import crash_point
 from messages.webhooks import WANTED

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from db import group_shares, groups
-from db.group_shares import Attempt, Share
-from db.groups import Group
+from db.groups import contributions as group_shares
+from db.groups import groups
+from db.groups.contributions import Attempt, Share
+from db.groups.groups import Group
 from db.lifecycle import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
 from db.session import Database, Tx
 from messages.groups import (

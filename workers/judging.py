@@ -10,9 +10,14 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from db import calls, event_cancellations, inbox, ops_refunds, orders, payments, refunds
-from db.dead_letters import Sealed
+from db import stripe_calls as calls
+from db.dead_letters.dead_letters import Sealed
+from db.operators import refund_requests as ops_refunds
+from db.payments import orders, payments
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds import refunds
 from db.session import Database
+from db.webhooks import inbox
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
 from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequested

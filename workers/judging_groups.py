@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from db import group_shares, groups
+from db.groups import contributions as group_shares
+from db.groups import groups
 from db.lifecycle import GroupState
 from db.session import Database
 from messages.groups import GroupCancelDue, GroupCancelled, GroupDue, GroupOpened

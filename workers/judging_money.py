@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import calls, disputes, payments, refunds
-from db.calls import Call
-from db.disputes import Dispute
-from db.payments import Payment
-from db.refunds import Refund
+from db import stripe_calls as calls
+from db.disputes import disputes
+from db.disputes.disputes import Dispute
+from db.payments import payments
+from db.payments.payments import Payment
+from db.refunds import refunds
+from db.refunds.refunds import Refund
 from db.session import Database, Tx
+from db.stripe_calls import Call
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.money import Money
 from stripe_client import disputes as stripe_disputes

@@ -9,10 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from db import calls, escrow_wishes, shares, transfer_reversals, transfers
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import ShareState
+from db.operators import release_requests as escrow_wishes
 from db.session import Database
+from db.shares import shares
+from db.stripe_calls import Call
+from db.transfers import reversals as transfer_reversals
+from db.transfers import transfers
 from messages.queues import kind_to_message
 from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalRequested, ShareDue, TransferRequested
 from stripe_client import transfers as stripe_transfers

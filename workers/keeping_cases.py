@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from loguru import logger
 
-from db import cases
-from db.cases import CaseType
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
 from db.session import Tx
-from db.watch import Finding
+from db.sweep.overdue import Finding
 
 
 def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) -> list[tuple[CaseType, Finding]]:

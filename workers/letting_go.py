@@ -1,8 +1,8 @@
 """A payment's shares leave escrow: the move, what brings them to their recipients, and what others hear of it."""
 
-from db import escrow
-from db.escrow import Escrowed
 from db.session import Tx
+from db.shares import escrow
+from db.shares.escrow import Escrowed
 from messages.ids import TenantId
 from messages.shares import EscrowReleased, ShareDue
 from outbox.append import append

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import signers
+from db.minting import signers
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.settings import SettingsError, load, stop_the_start

@@ -7,9 +7,10 @@ the buyer. An open dispute or refund keeps the released shares waiting all the s
 
 from loguru import logger
 
-from db import escrow, escrow_wishes
-from db.escrow_wishes import EscrowWish
+from db.operators import release_requests as escrow_wishes
+from db.operators.release_requests import EscrowWish
 from db.session import Database, Tx
+from db.shares import escrow
 from messages.runtime.crash_points import crash_point
 from messages.shares import OpsEscrowDue
 from messages.verdicts import GiveUp, TryAgain

@@ -8,8 +8,8 @@ from typing import cast
 
 from loguru import logger
 
-from db import ops_refunds
-from db.ops_refunds import OpsRefund
+from db.operators import refund_requests as ops_refunds
+from db.operators.refund_requests import OpsRefund
 from db.session import Database, Tx
 from messages.ids import TicketId
 from messages.refunds import OpsRefundDue, RefundReason

@@ -11,9 +11,11 @@ import time
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from db import calls, pauses, payments
-from db.pauses import Pause
+from db import stripe_calls as calls
+from db.payments import payments
 from db.session import Database
+from db.tenants import pauses
+from db.tenants.pauses import Pause
 from messages.base import Message
 from messages.queues import HELD_BY_ANY_PAUSE, HELD_BY_FULL_PAUSE
 from messages.verdicts import TryLater

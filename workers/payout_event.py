@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from db.inbox import InboxEvent
 from db.session import Database
+from db.webhooks.inbox import InboxEvent
 from messages.reconciliation import PayoutsDue
 from outbox.append import append
 

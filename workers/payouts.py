@@ -11,11 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import bank_lines, cases, ledger, payouts, tenants
-from db.cases import CaseType
-from db.ledger import Entry
-from db.payouts import Payout
+from db.ledger import journals as ledger
+from db.ledger.journals import Entry
+from db.payouts import payouts
+from db.payouts.payouts import Payout
+from db.reconciliation import balance_transactions as bank_lines
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
 from db.session import Database
+from db.tenants import tenants
 from messages.ids import TenantId
 from messages.money import DECIMALS, Money
 from messages.reconciliation import PayoutsDue

@@ -1,10 +1,10 @@
 """reconcile: list the bank's lines -> compare each page with the book -> look for what only the book has -> look again
 at the cases that are open.
 
-Reads only; money is never moved, and what it finds is a case (db/cases.py) that closes itself when bank and book agree
-again. The one thing it does by itself is to queue a lookup for the payment of a case that has stood for a while. Each
-page is one transaction with the run's cursor: a run that was killed goes on behind the last page, and the same page
-twice finds its lines and cases there.
+Reads only; money is never moved, and what it finds is a case (db/reconciliation/cases.py) that closes itself when bank
+and book agree again. The one thing it does by itself is to queue a lookup for the payment of a case that has stood for
+a while. Each page is one transaction with the run's cursor: a run that was killed goes on behind the last page, and the
+same page twice finds its lines and cases there.
 """
 
 import time
@@ -13,10 +13,13 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from db import bank_lines, case_lists, cases, reconciliation_runs
-from db.bank_lines import Compared
-from db.cases import CaseType, Fixable
-from db.reconciliation_runs import Progress, Run
+from db.reconciliation import balance_transactions as bank_lines
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import cases
+from db.reconciliation import runs as reconciliation_runs
+from db.reconciliation.balance_transactions import Compared
+from db.reconciliation.cases import CaseType, Fixable
+from db.reconciliation.runs import Progress, Run
 from db.session import Database, Tx
 from messages.base import Message
 from messages.disputes import DisputeLookupRequested

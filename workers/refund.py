@@ -5,11 +5,13 @@ settled and does nothing, or repeats the unanswered call with the same key and b
 looks among the intent's refunds before it sends (M13). The amount was reserved when the refund was asked for (M3).
 """
 
-from db import calls, payments, refunds
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import RefundState
-from db.refunds import Refund
+from db.payments import payments
+from db.refunds import refunds
+from db.refunds.refunds import Refund
 from db.session import Database
+from db.stripe_calls import Call
 from messages.refunds import RefundRequested
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from db import payments, refunds
-from db.inbox import KNOWN, InboxEvent
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
+from db.refunds import refunds
 from db.session import Database
+from db.webhooks.inbox import KNOWN, InboxEvent
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from stripe_client import refunds as stripe_refunds

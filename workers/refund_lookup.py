@@ -3,7 +3,8 @@
 Asks only, and changes nothing at Stripe. A second delivery finds the refund where Stripe has it and changes nothing.
 """
 
-from db import payments, refunds
+from db.payments import payments
+from db.refunds import refunds
 from db.session import Database
 from messages.refunds import RefundLookupRequested
 from messages.verdicts import GiveUp

@@ -8,11 +8,15 @@ the end: the buyer's bank may send the money back, and then the obligation to th
 from loguru import logger
 from psycopg import errors
 
-from db import calls, ledger, mints, refund_books, refunds
-from db.ledger import Journal
+from db import stripe_calls as calls
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.lifecycle import DEAD_REFUNDS, RefundState
-from db.payments import Payment
-from db.refunds import NewRefund, Refund
+from db.minting import mints
+from db.payments.payments import Payment
+from db.refunds import booking as refund_books
+from db.refunds import refunds
+from db.refunds.refunds import NewRefund, Refund
 from db.session import Tx
 from messages.ids import RefundId
 from messages.money import Money

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import dead_letters, failures, replays
-from db.dead_letters import Sealed
-from db.replays import Batch
+from db.dead_letters import dead_letters
+from db.dead_letters import replay_batches as replays
+from db.dead_letters.dead_letters import Sealed
+from db.dead_letters.replay_batches import Batch
+from db.queue import failed_runs as failures
 from db.session import Database, Tx
 from messages.replays import ReplayDue
 from messages.runtime import trace

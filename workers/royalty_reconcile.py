@@ -13,11 +13,14 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import case_lists, cases, reconciliation_runs, share_reconciliation
-from db.cases import CaseType
-from db.reconciliation_runs import Progress, Run
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import cases
+from db.reconciliation import runs as reconciliation_runs
+from db.reconciliation.cases import CaseType
+from db.reconciliation.runs import Progress, Run
 from db.session import Database, Tx
-from db.share_reconciliation import Cut, SentInBook
+from db.shares import reconcile as share_reconciliation
+from db.shares.reconcile import Cut, SentInBook
 from messages.money import Money
 from messages.reconciliation import ShareReconcileDue
 from messages.runtime.crash_points import crash_point

@@ -6,7 +6,7 @@ seal; one that was killed has sealed whole batches. Two at once go one after the
 
 import time
 
-from db import ledger_chain
+from db.ledger import hash_chain as ledger_chain
 from db.session import Database
 from messages.reconciliation import SealDue
 from stripe_client.gateway import Gateway

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import calls, charges, ledger, payments
-from db.charges import Fee
-from db.ledger import Journal
-from db.payments import Attempt, Payment
+from db import stripe_calls as calls
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
+from db.payments import charges, payments
+from db.payments.charges import Fee
+from db.payments.payments import Attempt, Payment
 from db.session import Tx
 from messages.fees import platform_fee
 from messages.mints import MintRequested

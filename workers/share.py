@@ -8,12 +8,17 @@ matters in which order refunds, disputes and transfers come. A second delivery m
 
 from loguru import logger
 
-from db import destinations, ledger, recipients, share_books, shares, transfer_reversals, transfers
+from db.ledger import journals as ledger
 from db.lifecycle import ShareState
-from db.recipients import Recipient
 from db.session import Database, Tx
-from db.shares import Obstacles, Share
-from db.transfers import NewTransfer
+from db.shares import booking as share_books
+from db.shares import shares
+from db.shares.shares import Obstacles, Share
+from db.transfers import destination_charges as destinations
+from db.transfers import recipients, transfers
+from db.transfers import reversals as transfer_reversals
+from db.transfers.recipients import Recipient
+from db.transfers.transfers import NewTransfer
 from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue, ShareSettled, TransferRequested

@@ -1,7 +1,8 @@
 """Whose money goes back, when a payment's buyer gets `amount`: the rule's answer from what the books say today."""
 
-from db import refund_books, refunds
-from db.payments import Payment
+from db.payments.payments import Payment
+from db.refunds import booking as refund_books
+from db.refunds import refunds
 from db.session import Tx
 from messages.money import Money
 from workers.rules.refunds import Books, Shares, shares

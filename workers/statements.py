@@ -10,12 +10,14 @@ from datetime import datetime
 
 from loguru import logger
 
-from db import recipients, share_books, shares, transfers
-from db import statements as weekly
-from db.recipients import Recipient
+from db.payouts import statements as weekly
+from db.payouts.statements import Due, Ready
 from db.session import Database, Tx
-from db.statements import Due, Ready
-from db.transfers import NewTransfer
+from db.shares import booking as share_books
+from db.shares import shares
+from db.transfers import recipients, transfers
+from db.transfers.recipients import Recipient
+from db.transfers.transfers import NewTransfer
 from messages.ids import RecipientId
 from messages.money import Money
 from messages.runtime.crash_points import crash_point

@@ -6,11 +6,13 @@ forgotten it looks among the transfers to that account before it sends (M13). Wh
 transfer that was not sent yet; its shares are measured anew.
 """
 
-from db import calls, shares, transfers
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import TransferState
 from db.session import Database, Tx
-from db.transfers import Transfer
+from db.shares import shares
+from db.stripe_calls import Call
+from db.transfers import transfers
+from db.transfers.transfers import Transfer
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
 from messages.shares import AccountLookupRequested, ShareDue, TransferRequested

@@ -5,11 +5,13 @@ its own, and the rest is owed by the recipient (a receivable), which its next tr
 less than the one before, so it ends.
 """
 
-from db import calls, shares, transfer_reversals
-from db.calls import Call
+from db import stripe_calls as calls
 from db.lifecycle import ReversalState
 from db.session import Database
-from db.transfer_reversals import Reversal
+from db.shares import shares
+from db.stripe_calls import Call
+from db.transfers import reversals as transfer_reversals
+from db.transfers.reversals import Reversal
 from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue

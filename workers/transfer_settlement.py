@@ -8,12 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import calls, ledger, share_books, shares, transfer_reversals, transfers
-from db.ledger import Journal
+from db import stripe_calls as calls
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.lifecycle import ReversalState, TransferState
 from db.session import Tx
-from db.transfer_reversals import Reversal
-from db.transfers import Transfer
+from db.shares import booking as share_books
+from db.shares import shares
+from db.transfers import reversals as transfer_reversals
+from db.transfers import transfers
+from db.transfers.reversals import Reversal
+from db.transfers.transfers import Transfer
 from messages.ids import PaymentId, ShareId, TenantId
 from messages.shares import ShareDue
 from messages.verdicts import GiveUp

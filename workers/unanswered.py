@@ -3,9 +3,9 @@
 import time
 from typing import NoReturn
 
-from db import calls
-from db.calls import KEY_LIFE_SECONDS, Call
+from db import stripe_calls as calls
 from db.session import Database
+from db.stripe_calls import KEY_LIFE_SECONDS, Call
 from messages.ids import TenantId
 from messages.verdicts import TryAgain, TryLater
 from stripe_client.outcomes import Absent, Unanswered

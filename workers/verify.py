@@ -15,11 +15,13 @@ from uuid import UUID
 
 import orjson
 
-from db import audit, audit_refunds, dead_letters
-from db import outbox as outbox_table
-from db.audit import BookedPayment
-from db.audit_mints import BookedMint
-from db.series import Series
+from db.dead_letters import dead_letters
+from db.minting.series import Series
+from db.minting.verify import BookedMint
+from db.queue import outbox as outbox_table
+from db.reconciliation import verify as audit
+from db.reconciliation.verify import BookedPayment
+from db.refunds import verify as audit_refunds
 from db.session import Database, Tx
 from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox import topology

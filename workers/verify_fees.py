@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from db.audit_fees import BookedFee
+from db.transfers.verify import BookedFee
 from stripe_client.application_fees import ListedFee
 from stripe_client.outcomes import Charged
 from stripe_client.payment_intents import Listed

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from db.audit_groups import BookedGroup
+from db.groups.verify import BookedGroup
 from workers.verify_money import IN_HAND_SECONDS
 from workers.verify_report import RESTING_GROUPS, Count, Report
 

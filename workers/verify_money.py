@@ -3,8 +3,8 @@
 from collections import defaultdict
 from uuid import UUID
 
-from db.audit import BookedPayment
-from db.audit_refunds import BookedDispute, BookedRefund
+from db.reconciliation.verify import BookedPayment
+from db.refunds.verify import BookedDispute, BookedRefund
 from stripe_client.outcomes import BalanceTransaction, Charged, DisputeAnswer, RefundAnswer
 from stripe_client.payment_intents import Listed
 from workers.verify_report import Balances, Count, Report

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from db.audit_parties import Party
+from db.shares.verify_balances import Party
 
 Balances = dict[tuple[UUID, str], int]
 Accounts = dict[tuple[str, str], int]

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import audit_parties, audit_shares
-from db.audit_parties import Party, Platform
-from db.audit_shares import BookedMovement, StandingShare
 from db.session import Tx
+from db.shares import verify as audit_shares
+from db.shares import verify_balances as audit_parties
+from db.shares.verify import BookedMovement, StandingShare
+from db.shares.verify_balances import Party, Platform
 from stripe_client import transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import BalanceTransaction, ReversalAnswer, TransferAnswer

@@ -3,14 +3,19 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import audit, audit_fees, audit_groups, audit_mints, audit_refunds, series
-from db.audit import BookedPayment
-from db.audit_fees import BookedFee
-from db.audit_groups import BookedGroup
-from db.audit_mints import BookedMint
-from db.audit_refunds import BookedDispute, BookedRefund
-from db.series import Series
+from db.groups import verify as audit_groups
+from db.groups.verify import BookedGroup
+from db.minting import series
+from db.minting import verify as audit_mints
+from db.minting.series import Series
+from db.minting.verify import BookedMint
+from db.reconciliation import verify as audit
+from db.reconciliation.verify import BookedPayment
+from db.refunds import verify as audit_refunds
+from db.refunds.verify import BookedDispute, BookedRefund
 from db.session import Tx
+from db.transfers import verify as audit_fees
+from db.transfers.verify import BookedFee
 from stripe_client import application_fees, disputes, payment_intents, refunds
 from stripe_client.application_fees import ListedFee
 from stripe_client.gateway import Gateway

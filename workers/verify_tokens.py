@@ -6,8 +6,8 @@ Without a chain in the settings only tickets and book are compared, and the repo
 from dataclasses import dataclass
 from uuid import UUID
 
-from db.audit_mints import BookedMint
-from db.series import Royalty, Series
+from db.minting.series import Royalty, Series
+from db.minting.verify import BookedMint
 from messages.token_ids import VOID_ADDRESS
 from workers.verify_report import Report
 

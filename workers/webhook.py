@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from loguru import logger
 
-from db import inbox, payments
-from db.inbox import KNOWN, InboxEvent
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database
+from db.webhooks import inbox
+from db.webhooks.inbox import KNOWN, InboxEvent
 from messages.ids import PaymentId, TenantId
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp

@@ -131,7 +131,7 @@ class Chain(Server):
     def _deploy(self) -> None:
         from eth_abi.abi import encode  # noqa: PLC0415
 
-        from db.slots import Call  # noqa: PLC0415
+        from db.minting.nonces import Call  # noqa: PLC0415
         from workers.gateways.transactions import sign  # noqa: PLC0415
         from workers.rules.gas import GWEI, Fees  # noqa: PLC0415
 

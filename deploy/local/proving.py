@@ -26,9 +26,9 @@ import psycopg
 from honcho.environ import parse_procfile
 from pydantic import SecretStr
 
-from db import tenants
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import tenants
 from deploy.local import processes
 from deploy.local.demo import sale
 from deploy.local.demo.order_service import OrderService

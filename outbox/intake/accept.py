@@ -17,8 +17,8 @@ import psycopg
 from loguru import logger
 from psycopg import errors
 
-from db import dead_letters
-from db.dead_letters import DeadLetter
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
 from db.session import Database
 from messages.ids import TenantId
 from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE

@@ -12,10 +12,13 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import group_shares, groups, outbox, payments, purchase_limits
-from db.group_shares import Attempt, Share
-from db.groups import Group
+from db.groups import contributions as group_shares
+from db.groups import groups
+from db.groups.contributions import Attempt, Share
+from db.groups.groups import Group
 from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
+from db.payments import payments, purchase_limits
+from db.queue import outbox
 from db.session import Tx
 from messages.group_allocation import lines_of_shares, together
 from messages.groups import GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp, Means, share_order_id

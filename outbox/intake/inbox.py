@@ -9,9 +9,9 @@ Harmless twice: the event's id is the inbox's key, and a duplicate appends nothi
 from datetime import UTC, datetime
 from uuid import UUID
 
-from db import inbox
-from db.inbox import InboxEvent
 from db.session import Database
+from db.webhooks import inbox
+from db.webhooks.inbox import InboxEvent
 from messages.ids import PaymentId, TenantId
 from messages.runtime import trace
 from messages.runtime.redaction import redact_event

@@ -15,9 +15,13 @@ import orjson
 import uuid_utils.compat as uuid_utils
 from loguru import logger
 
-from db import event_cancellations, orders, payments, purchase_limits, recipients, selling_rules, tenants
-from db.orders import NewOrder
+from db.payments import orders, payments, purchase_limits
+from db.payments.orders import NewOrder
+from db.refunds import mass_refunds as event_cancellations
 from db.session import Tx
+from db.shares import sale_terms as selling_rules
+from db.tenants import tenants
+from db.transfers import recipients
 from messages.base import Message, Word
 from messages.groups import GroupOpened
 from messages.ids import PaymentId, TenantId

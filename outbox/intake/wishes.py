@@ -5,8 +5,10 @@ Harmless twice: the event's own name is the request's key, so the same event is 
 cancelled changes nothing.
 """
 
-from db import orders, selling_rules, tenants
+from db.payments import orders
 from db.session import Tx
+from db.shares import sale_terms as selling_rules
+from db.tenants import tenants
 from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested

@@ -6,9 +6,13 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db import case_lists, event_sweep, ledger_chain, ledger_reports, reconciliation_runs
-from db.cases import Case
-from db.ledger_reports import AccountTotal, Receivable, VenueBalance
+from db.ledger import hash_chain as ledger_chain
+from db.ledger import reports as ledger_reports
+from db.ledger.reports import AccountTotal, Receivable, VenueBalance
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import runs as reconciliation_runs
+from db.reconciliation.cases import Case
+from db.webhooks import event_coverage as event_sweep
 from outbox.ops import heads, tables
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, said, table

@@ -69,7 +69,7 @@ def list_cases(
     as_json: AsJson = False,
 ) -> None:
     """List cases, the newest first."""
-    from db.cases import CaseType
+    from db.reconciliation.cases import CaseType
     from outbox.ops.bookkeeping import list_cases
 
     one_of("--state", state, ("open", "closed", "all"))
@@ -122,7 +122,7 @@ def republish(
     as_json: AsJson = False,
 ) -> None:
     """Publish our own events to other services again, under the same ids: for a broker that lost its data."""
-    from db.told_events import Which
+    from db.queue.published_events import Which
     from outbox.ops.deciding import Manner
     from outbox.ops.republishing import republish
 

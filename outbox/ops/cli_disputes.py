@@ -24,7 +24,7 @@ Rebuild = Annotated[bool, typer.Option("--rebuild", help="assemble it anew from 
 @dispute.command("list")
 def list_disputes(state: Selection = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
     """List disputes, those with the nearest deadline first."""
-    from db.dispute_lists import SELECTIONS
+    from db.disputes.views import SELECTIONS
     from outbox.ops.disputes import list_disputes
 
     list_disputes(one_of("--state", state, tuple(SELECTIONS)), limit=limit, as_json=as_json)

@@ -9,8 +9,10 @@ from uuid import UUID
 import orjson
 import typer
 
-from db import letters, replays, tenants
-from db.replays import ClassTotal
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.replay_batches import ClassTotal
+from db.tenants import tenants
 from messages.runtime.settings import load
 from outbox.ops import tables, watching
 from outbox.ops.desk import Desk

@@ -12,10 +12,13 @@ from uuid import UUID
 import orjson
 from pydantic import Field, ValidationError
 
-from db import cases, letters, operator_log, replays
-from db.cases import Case
-from db.letters import Filter, Letter
-from db.replays import Batch
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.replay_batches import Batch
+from db.dead_letters.views import Filter, Letter
+from db.operators import log as operator_log
+from db.reconciliation import cases
+from db.reconciliation.cases import Case
 from db.session import Database
 from messages.queues import ROUTES, kind_to_message
 from messages.replays import ClassifyDue, ReplayDue

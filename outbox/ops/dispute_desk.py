@@ -7,8 +7,9 @@ in the operator log. Submitting and accepting are final, and are decided once.
 from dataclasses import dataclass
 from typing import Any
 
-from db import disputes, operator_log
-from db.disputes import Dispute
+from db.disputes import disputes
+from db.disputes.disputes import Dispute
+from db.operators import log as operator_log
 from db.session import Tx
 from messages.base import Message
 from messages.disputes import DisputeCloseRequested, EvidenceSubmissionRequested

@@ -11,11 +11,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from db import dispute_books, dispute_lists, disputes, early_warnings
-from db.dispute_books import BookedMovement
-from db.dispute_lists import DisputeLine, Move
-from db.disputes import Dispute
-from db.early_warnings import EarlyWarning
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes import fraud_warnings as early_warnings
+from db.disputes import views as dispute_lists
+from db.disputes.booking import BookedMovement
+from db.disputes.disputes import Dispute
+from db.disputes.fraud_warnings import EarlyWarning
+from db.disputes.views import DisputeLine, Move
 from db.session import Tx
 from messages.ids import DisputeId
 from outbox.ops import tables

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from db import escrow_wishes
-from db.escrow_wishes import EscrowWish
+from db.operators import release_requests as escrow_wishes
+from db.operators.release_requests import EscrowWish
 from outbox.ops import tables
 from outbox.ops.deciding import Manner, confirm, told, why
 from outbox.ops.desk import Desk

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from db import escrow, escrow_wishes, operator_log
-from db.escrow import Held
-from db.escrow_wishes import EscrowWish
+from db.operators import log as operator_log
+from db.operators import release_requests as escrow_wishes
+from db.operators.release_requests import EscrowWish
 from db.session import Tx
+from db.shares import escrow
+from db.shares.escrow import Held
 from messages.money import Money
 from messages.shares import OpsEscrowDue
 from outbox.append import append

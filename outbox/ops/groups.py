@@ -7,9 +7,11 @@ settled is left alone: its shares are payments, and giving those back wants the 
 from collections.abc import Sequence
 from uuid import UUID
 
-from db import group_overview, group_shares, operator_log
-from db.group_overview import GroupLine, GroupMove
-from db.group_shares import Attempt, Share
+from db.groups import contributions as group_shares
+from db.groups import views as group_overview
+from db.groups.contributions import Attempt, Share
+from db.groups.views import GroupLine, GroupMove
+from db.operators import log as operator_log
 from db.session import Tx
 from messages.groups import GroupCancelDue
 from messages.ids import TenantId

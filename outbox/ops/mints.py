@@ -9,9 +9,11 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db import mint_lists, mints, operator_log, signers
 from db.lifecycle import MintState
-from db.mint_lists import MintLine, Move, SentLine
+from db.minting import mints, signers
+from db.minting import views as mint_lists
+from db.minting.views import MintLine, Move, SentLine
+from db.operators import log as operator_log
 from messages.ids import PaymentId, TenantId, TicketId
 from messages.mints import MintRetryRequested
 from outbox.append import append

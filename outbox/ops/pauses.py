@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from db import pauses
+from db.tenants import pauses
 from outbox.ops import pausing
 from outbox.ops.deciding import Manner, told, why
 from outbox.ops.room import desk, troubles

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import psycopg
 
-from db import operator_log, pauses, tenants
-from db.pauses import Pause
+from db.operators import log as operator_log
+from db.tenants import pauses, tenants
+from db.tenants.pauses import Pause
 from outbox.ops.desk import Desk, RefusedError
 
 WHAT = ("charges", "all")

@@ -6,8 +6,8 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db import payout_overview
-from db.payout_overview import Content, PayoutRow, RecipientBalance
+from db.payouts import views as payout_overview
+from db.payouts.views import Content, PayoutRow, RecipientBalance
 from outbox.ops import tables
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, table

@@ -6,8 +6,10 @@ import orjson
 from rich.syntax import Syntax
 from rich.text import Text
 
-from db import letters, operator_log, replays
-from db.letters import Detail, FailedRun, Letter
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.views import Detail, FailedRun, Letter
+from db.operators import log as operator_log
 from outbox.ops import heads, tables, words
 from outbox.ops.options import Chosen
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from db import ops_refunds, refund_overview
-from db.event_cancellations import EventCancellation
-from db.ops_refunds import OpsRefund
-from db.refund_overview import Sale
+from db.operators import refund_requests as ops_refunds
+from db.operators.refund_requests import OpsRefund
+from db.refunds import views as refund_overview
+from db.refunds.mass_refunds import EventCancellation
+from db.refunds.views import Sale
 from outbox.ops import refunds, tables
 from outbox.ops.deciding import Manner, confirm, told, why
 from outbox.ops.desk import Desk

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from db import event_cancellations, operator_log, ops_refunds, refund_overview, steering
-from db.event_cancellations import EventCancellation
-from db.ops_refunds import AskedBeforeError, NewOpsRefund, OpsRefund
-from db.refund_overview import RefundLine, Sale, Standing
+from db.operators import log as operator_log
+from db.operators import refund_requests as ops_refunds
+from db.operators.refund_requests import AskedBeforeError, NewOpsRefund, OpsRefund
+from db.refunds import mass_refund_control as steering
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds import views as refund_overview
+from db.refunds.mass_refunds import EventCancellation
+from db.refunds.views import RefundLine, Sale, Standing
 from db.session import Tx
 from messages.ids import PaymentId, TenantId
 from messages.refunds import OpsRefundDue

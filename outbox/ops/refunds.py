@@ -8,10 +8,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from db import event_cancellations, ops_refunds, refund_overview
-from db.event_cancellations import EventCancellation
-from db.ops_refunds import OpsRefund
-from db.refund_overview import MOVING, Fate, Move, Obligation, RefundLine, Refusal
+from db.operators import refund_requests as ops_refunds
+from db.operators.refund_requests import OpsRefund
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds import views as refund_overview
+from db.refunds.mass_refunds import EventCancellation
+from db.refunds.views import MOVING, Fate, Move, Obligation, RefundLine, Refusal
 from db.session import Database
 from db.text import uuid_or_none
 from outbox.ops import tables, words

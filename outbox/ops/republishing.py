@@ -7,8 +7,9 @@ an event that it has had by its id; so to tell too many is harmless, and to begi
 from collections.abc import Sequence
 from datetime import datetime
 
-from db import operator_log, told_events
-from db.told_events import Told, Which
+from db.operators import log as operator_log
+from db.queue import published_events as told_events
+from db.queue.published_events import Told, Which
 from outbox.ops.deciding import Manner, confirm, told, why
 from outbox.ops.desk import Desk, RefusedError
 from outbox.ops.room import desk, troubles

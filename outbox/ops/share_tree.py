@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import escrow, share_overview
-from db.escrow import Held
 from db.session import Tx
-from db.share_overview import Movement, ShareLine, TicketSold
+from db.shares import escrow
+from db.shares import views as share_overview
+from db.shares.escrow import Held
+from db.shares.views import Movement, ShareLine, TicketSold
 from messages.money import Money
 
 

@@ -9,10 +9,14 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as Branches
 
-from db import escrow, escrow_wishes, share_overview, statements, timeline
-from db.escrow import Held
-from db.escrow_wishes import EscrowWish
-from db.share_overview import Movement, RecipientLine, ShareLine
+from db.operators import release_requests as escrow_wishes
+from db.operators import timeline
+from db.operators.release_requests import EscrowWish
+from db.payouts import statements
+from db.shares import escrow
+from db.shares import views as share_overview
+from db.shares.escrow import Held
+from db.shares.views import Movement, RecipientLine, ShareLine
 from messages.ids import RecipientId
 from outbox.ops import tables, words
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles

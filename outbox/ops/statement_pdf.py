@@ -15,7 +15,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
-from db.statement_lines import Account
+from db.payouts.statement_lines import Account
 from messages.money import DECIMALS, Money
 from outbox.ops.statements import Line, Statement, lines
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID
 
-from db import statement_lines
-from db.statement_lines import Account, Entry, Holder
+from db.payouts import statement_lines
+from db.payouts.statement_lines import Account, Entry, Holder
 from messages.money import DECIMALS
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import said

@@ -9,9 +9,9 @@ import pika
 from pika.exceptions import ChannelClosedByBroker
 from rich.text import Text
 
-from db import backlog
-from db import outbox as outbox_table
-from db.outbox import Depth
+from db.queue import backlog
+from db.queue import outbox as outbox_table
+from db.queue.outbox import Depth
 from messages.queues import DEAD_LETTER_QUEUE, ROUTES, Route
 from messages.runtime.settings import load
 from outbox import topology

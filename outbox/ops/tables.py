@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from db.letters import Group, Letter
-from db.replays import Batch, ClassTotal, Item, Progress
+from db.dead_letters.replay_batches import Batch, ClassTotal, Item, Progress
+from db.dead_letters.views import Group, Letter
 from messages.money import DECIMALS, Money
 from outbox.ops import words
 from outbox.ops.screen import is_narrow, plain, table

@@ -1,4 +1,4 @@
-"""A payment's timeline in words: what each line of db/timeline.py says to somebody who was not there."""
+"""A payment's timeline in words: what each line of db/operators/timeline.py says to somebody who was not there."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from db import timeline
-from db.timeline import Happening, Heading
+from db.operators import timeline
+from db.operators.timeline import Happening, Heading
 from outbox.ops import tables, words
 from outbox.ops.room import REFUSED, LeaveError, desk, troubles
 from outbox.ops.screen import facts, out, plain, print_json, record, table

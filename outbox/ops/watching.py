@@ -13,7 +13,7 @@ from uuid import UUID
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from db import replays
+from db.dead_letters import replay_batches as replays
 from db.session import Database
 from outbox.ops.room import INTERRUPTED, LeaveError
 from outbox.ops.screen import said

@@ -6,7 +6,7 @@ Values in, words out; the command line and the console say the same. deploy/runb
 from dataclasses import dataclass
 from datetime import datetime
 
-from db.letters import Detail, Letter
+from db.dead_letters.views import Detail, Letter
 from messages.queues import kind_to_message
 
 

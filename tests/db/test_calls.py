@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db import calls
-from db.calls import KEY_LIFE_SECONDS, Call
+from db import stripe_calls as calls
 from db.session import Database
-from db.tenants import Tenant
+from db.stripe_calls import KEY_LIFE_SECONDS, Call
+from db.tenants.tenants import Tenant
 
 BODY = {"amount": 4200, "metadata": {"payment_id": "1"}}
 

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from db import case_lists, cases
-from db.cases import SUGGESTED, Case, CaseType
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import cases
+from db.reconciliation.cases import SUGGESTED, Case, CaseType
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.money import Money
 from tests import factories
 

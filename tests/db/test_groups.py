@@ -7,7 +7,7 @@ import pytest
 
 from db.lifecycle import GROUP_MOVES, MEMBER_MOVES, GroupState, MemberState
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming

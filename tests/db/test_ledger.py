@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import ledger
-from db.ledger import Entry, Journal, UnbalancedError
+from db.ledger import journals as ledger
+from db.ledger.journals import Entry, Journal, UnbalancedError
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import VenueId
 from messages.money import LARGEST_MINOR, Money
 

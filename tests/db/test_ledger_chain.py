@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from db import ledger, ledger_chain
-from db.ledger_chain import Walked
+from db.ledger import hash_chain as ledger_chain
+from db.ledger import journals as ledger
+from db.ledger.hash_chain import Walked
 from db.session import Database, Tx
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.money import Money
 
 

@@ -3,11 +3,12 @@
 import psycopg
 import pytest
 
-from db import ledger, ledger_reports
-from db.ledger import Entry
-from db.ledger_reports import Receivable
+from db.ledger import journals as ledger
+from db.ledger import reports as ledger_reports
+from db.ledger.journals import Entry
+from db.ledger.reports import Receivable
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.money import Money
 from tests import factories
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from db import outbox
+from db.queue import outbox
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.postgres import set_password

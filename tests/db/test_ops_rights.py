@@ -5,10 +5,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import event_cancellations, ops_refunds
-from db.ops_refunds import NewOpsRefund
+from db.operators import refund_requests as ops_refunds
+from db.operators.refund_requests import NewOpsRefund
+from db.refunds import mass_refunds as event_cancellations
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from tests import factories
 
 

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import outbox
-from db.outbox import LANES, DueRow, NewRow
+from db.queue import outbox
+from db.queue.outbox import LANES, DueRow, NewRow
 from db.session import Database, Tx
 from tests.conftest import Book
 

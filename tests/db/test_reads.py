@@ -5,10 +5,11 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from db import calls, payments
-from db.payments import Attempt, Payment
+from db import stripe_calls as calls
+from db.payments import payments
+from db.payments.payments import Attempt, Payment
 from db.session import Database, Tx
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from db import schedule
+from db.queue import schedule
 from db.session import Database
 
 

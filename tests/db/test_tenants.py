@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db.tenants import import_file
+from db.tenants.tenants import import_file
 from messages.tenant_files import read_tenant
 
 

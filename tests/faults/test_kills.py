@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from deploy.local.demo.sale import Publication
 from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from messages.fees import FeePlan

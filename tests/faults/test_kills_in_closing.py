@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from messages.base import Message
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId

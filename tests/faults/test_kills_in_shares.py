@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db import escrow_wishes
+from db.operators import release_requests as escrow_wishes
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
 from messages.money import Money

@@ -26,11 +26,11 @@ import psycopg
 from pika.exceptions import AMQPError
 from pydantic import SecretStr
 
-from db import ledger_chain
-from db.cases import Case
+from db.ledger import hash_chain as ledger_chain
+from db.reconciliation.cases import Case
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.demo import sale
 from deploy.local.demo.order_service import OrderService
 from deploy.local.demo.sale import Publication

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.cases import Case, CaseType
+from db.reconciliation.cases import Case, CaseType
 from deploy.local.day.order_service import wish
 from deploy.local.shares import proof, story
 from deploy.local.shares.bank import ShareBank

@@ -12,13 +12,14 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from db import mint_settings, mints
-from db.mint_settings import MintSettings
-from db.mints import Mint
-from db.payments import Payment
+from db.minting import mints
+from db.minting import venue_settings as mint_settings
+from db.minting.mints import Mint
+from db.minting.nonces import Call
+from db.minting.venue_settings import MintSettings
+from db.payments.payments import Payment
 from db.session import Database
-from db.slots import Call
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local import chain as local_chain
 from deploy.local.chain import CHAIN_ID
 from deploy.local.memory import Memory

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from db.series import Royalty
+from db.minting.series import Royalty
 from deploy.local.chain import CONTRACT, PACKAGES
 from deploy.local.stack import CLONE
 from messages.token_ids import VOID_ADDRESS

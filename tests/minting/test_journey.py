@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db import mint_settings
-from db.mint_settings import MintSettings
+from db.minting import venue_settings as mint_settings
+from db.minting.venue_settings import MintSettings
 from deploy.local.stack import Stack
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean

@@ -1,6 +1,7 @@
 """A paid ticket becomes one token on a real chain, and the book follows it there step by step."""
 
-from db import gauges, mint_moves
+from db.minting import submissions as mint_moves
+from db.monitoring import gauges
 from db.session import Database
 from tests.minting.conftest import BUYER, ROYALTY, Chain, Sales, confirm, submit, until_confirmed
 from workers.minting.run import Minter

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from stripe_client.gateway import Gateway
 from tests.minting.conftest import BUYER, Books, Chain, Sales, chain_settings, submit, until_confirmed, wants
 from tests.outbox.ops.conftest import Answer, fleet

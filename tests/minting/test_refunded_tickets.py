@@ -5,7 +5,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import TicketId
 from messages.money import Money
 from messages.refunds import RefundRequested

@@ -6,10 +6,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db import signers
+from db.minting import signers
+from db.minting.signers import LeaseLostError
 from db.session import Database
-from db.signers import LeaseLostError
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.token_ids import checksummed
 from tests.minting.conftest import (
     BUYER,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from db import mint_settings
-from db.mint_settings import MintSettings
+from db.minting import venue_settings as mint_settings
+from db.minting.venue_settings import MintSettings
 from deploy.local.chain import anvil_binary
 from deploy.local.stack import Stack
 from tests.journeys.collector import SETTINGS, Receiver, receiving, tree

@@ -6,7 +6,7 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from db.doorbell import Doorbell
+from db.notify import Doorbell
 from db.session import Database
 from outbox.publisher import Publisher
 from outbox.relay import Relay

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import OrderId, PaymentId
 from messages.money import Money
 from messages.payments import ChargeRequested, PaymentAuthorized

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from db.dispute_facts import Facts, RefundFact, TicketFact
+from db.disputes.evidence_facts import Facts, RefundFact, TicketFact
 from messages.money import Money
 from outbox.evidence import FIELDS, LONGEST_FIELD, pack, problem_of
 

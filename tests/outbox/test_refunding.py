@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db import payments
+from db.payments import payments
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import TicketId
 from messages.money import Money
 from messages.queues import ORDERS_QUEUE

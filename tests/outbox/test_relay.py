@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from db.doorbell import Doorbell
+from db.notify import Doorbell
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
 from messages.payments import ChargeRequested, PaymentSucceeded

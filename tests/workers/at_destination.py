@@ -1,6 +1,6 @@
 """What tests of destination charges ask of the bank."""
 
-from db.payments import Payment
+from db.payments.payments import Payment
 from tests.workers.sharing import Market
 
 WEEK = 8 * 86_400

@@ -5,12 +5,13 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db import event_cancellations, steering
-from db.event_cancellations import EventCancellation
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
+from db.refunds import mass_refund_control as steering
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds.mass_refunds import EventCancellation
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.refunds import CancelRequested, EventCancellationDue, RefundRequested
 from outbox.cancelling_events import append_step, cancel_event
 from stripe_client.gateway import Gateway

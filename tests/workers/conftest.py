@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.payments import ChargeRequested
 from stripe_client.gateway import Gateway
 from tests import factories

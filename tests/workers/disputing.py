@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from db import disputes
-from db.disputes import Dispute
-from db.payments import Payment
+from db.disputes import disputes
+from db.disputes.disputes import Dispute
+from db.payments.payments import Payment
 from db.session import Database
 from messages.disputes import DisputeCloseRequested, DisputeLookupRequested, EvidenceSubmissionRequested
 from stripe_client.gateway import Gateway

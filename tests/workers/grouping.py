@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db import group_shares, groups
-from db.group_shares import Attempt, Share
-from db.groups import Group
+from db.groups import contributions as group_shares
+from db.groups import groups
+from db.groups.contributions import Attempt, Share
+from db.groups.groups import Group
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.queues import kind_to_message
 from messages.verdicts import TryAgain, TryLater

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import psycopg
 
-from db import case_lists
-from db.cases import Case
+from db.reconciliation import case_views as case_lists
+from db.reconciliation.cases import Case
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway

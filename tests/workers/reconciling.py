@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import case_lists
-from db.cases import Case
+from db.reconciliation import case_views as case_lists
+from db.reconciliation.cases import Case
 from db.session import Database
 from messages.reconciliation import ReconcileDue
 from stripe_client.gateway import Gateway

@@ -2,11 +2,11 @@
 
 from uuid import uuid4
 
-from db import refunds
-from db.payments import Payment
-from db.refunds import Refund
+from db.payments.payments import Payment
+from db.refunds import refunds
+from db.refunds.refunds import Refund
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.payments import ChargeRequested

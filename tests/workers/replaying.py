@@ -7,10 +7,12 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from db import dead_letters, letters, replays
-from db.dead_letters import DeadLetter
-from db.letters import Filter
-from db.payments import Payment
+from db.dead_letters import dead_letters
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.dead_letters import DeadLetter
+from db.dead_letters.views import Filter
+from db.payments.payments import Payment
 from db.session import Database
 from messages.payments import ChargeRequested
 from messages.replays import ClassifyDue, ReplayDue

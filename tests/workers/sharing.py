@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db import shares
 from db.lifecycle import ShareState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.shares import Share
-from db.tenants import Tenant
+from db.shares import shares
+from db.shares.shares import Share
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.ids import RecipientId
 from messages.money import Money

@@ -5,7 +5,7 @@ import pytest
 
 from db.lifecycle import PaymentState, RefundState
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain

@@ -10,7 +10,7 @@ import pytest
 
 from db.lifecycle import PaymentState
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.refunds import EventCancellationDue
 from messages.sweeps import SweepDue

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import gauges, payout_overview
-from db.payout_overview import PayoutRow
+from db.monitoring import gauges
+from db.payouts import views as payout_overview
+from db.payouts.views import PayoutRow
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.reconciliation import ConnectedPayoutsDue

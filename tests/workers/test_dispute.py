@@ -5,10 +5,10 @@ from random import Random
 import psycopg
 import pytest
 
-from db import disputes
+from db.disputes import disputes
 from db.lifecycle import DisputeStatus, RefundState
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 from tests.workers.disputing import dispute_events, hear, look, reread

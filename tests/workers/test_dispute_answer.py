@@ -3,12 +3,12 @@
 import psycopg
 import pytest
 
-from db import disputes
-from db.disputes import Dispute
+from db.disputes import disputes
+from db.disputes.disputes import Dispute
 from db.lifecycle import DisputeStatus
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway

@@ -8,7 +8,7 @@ import pytest
 
 from db.lifecycle import DisputeStatus, RefundState
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.verdicts import GiveUp, TryAgain

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 
-from db import early_warnings
-from db.early_warnings import EarlyWarning
+from db.disputes import fraud_warnings as early_warnings
+from db.disputes.fraud_warnings import EarlyWarning
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 from tests.workers.disputing import hear

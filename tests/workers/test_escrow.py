@@ -7,10 +7,11 @@ import orjson
 import psycopg
 import pytest
 
-from db import case_lists, escrow
 from db.lifecycle import ShareState
-from db.payments import Payment
+from db.payments.payments import Payment
+from db.reconciliation import case_views as case_lists
 from db.session import Database
+from db.shares import escrow
 from deploy.local.stripe.control import EmulatorControl
 from messages.shares import EscrowDue
 from stripe_client.gateway import Gateway

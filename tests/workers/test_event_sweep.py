@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from db import event_sweep
-from db.event_sweep import Coverage
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
+from db.webhooks import event_coverage as event_sweep
+from db.webhooks.event_coverage import Coverage
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.reconciliation import EventSweepDue

@@ -7,11 +7,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import dead_letters, gauges, group_standstill
-from db.dead_letters import DeadLetter
-from db.payments import Payment
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
+from db.groups import stuck as group_standstill
+from db.monitoring import gauges
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
 from outbox.gauges import parts
 from outbox.service_level import levels

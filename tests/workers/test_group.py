@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.groups import GroupDue
 from messages.money import Money

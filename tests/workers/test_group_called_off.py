@@ -6,10 +6,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db import disputes, escrow
+from db.disputes import disputes
 from db.lifecycle import DisputeStatus
 from db.session import Database
-from db.tenants import Tenant
+from db.shares import escrow
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.ids import PaymentId
 from messages.money import Money

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import audit_groups
+from db.groups import verify as audit_groups
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain

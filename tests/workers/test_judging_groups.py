@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.reading import Incoming, decode
 from stripe_client.gateway import Gateway
 from tests import factories

@@ -16,7 +16,7 @@ from dramatiq import Worker
 from pika.adapters.blocking_connection import BlockingChannel
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.base import Message
 from messages.queues import ROUTES, kind_to_message
 from outbox.broker import FleetBroker

@@ -8,10 +8,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import calls, pauses
-from db.payments import Payment
+from db import stripe_calls as calls
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants import pauses
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.ids import PaymentId, RefundId, ReversalId, TransferId
 from messages.payments import ChargeRequested, PaymentLookupRequested

@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import cases
-from db.payments import Payment
+from db.payments.payments import Payment
+from db.reconciliation import cases
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.reconciliation import PayoutsDue, ReconcileDue

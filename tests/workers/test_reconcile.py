@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import ledger
-from db.ledger import Entry
-from db.payments import Payment
+from db.ledger import journals as ledger
+from db.ledger.journals import Entry
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.reconciliation import ReconcileDue

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.disputes import DisputeLookupRequested

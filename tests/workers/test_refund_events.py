@@ -7,7 +7,7 @@ import pytest
 
 from db.lifecycle import RefundState
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.verdicts import TryLater
 from stripe_client.gateway import Gateway

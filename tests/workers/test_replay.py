@@ -5,9 +5,11 @@ from threading import Thread
 import psycopg
 import pytest
 
-from db import letters, replays, tenants
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
 from db.lifecycle import PaymentState
 from db.session import Database
+from db.tenants import tenants
 from deploy.local.stripe.control import EmulatorControl
 from messages.runtime.settings import AppEnv
 from messages.verdicts import TryAgain

@@ -9,11 +9,11 @@ import orjson
 import psycopg
 import pytest
 
-from db.dead_letters import Sealed
-from db.disputes import Dispute
-from db.payments import Payment
+from db.dead_letters.dead_letters import Sealed
+from db.disputes.disputes import Dispute
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
 from messages.disputes import DisputeLookupRequested, EvidenceSubmissionRequested

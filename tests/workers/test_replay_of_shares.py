@@ -8,8 +8,8 @@ import orjson
 import psycopg
 import pytest
 
-from db import escrow_wishes
-from db.dead_letters import Sealed
+from db.dead_letters.dead_letters import Sealed
+from db.operators import release_requests as escrow_wishes
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message

@@ -7,9 +7,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import cases, retention
-from db.cases import CaseType
-from db.payments import Payment
+from db import retention
+from db.payments.payments import Payment
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
 from db.session import Database
 from messages.reconciliation import RetentionDue
 from stripe_client.gateway import Gateway

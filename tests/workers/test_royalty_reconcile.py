@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.cases import Case
+from db.reconciliation.cases import Case
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.reconciliation import ShareReconcileDue

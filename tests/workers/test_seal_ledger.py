@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import ledger, ledger_chain
+from db.ledger import hash_chain as ledger_chain
+from db.ledger import journals as ledger
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.money import Money
 from messages.reconciliation import SealDue
 from stripe_client.gateway import Gateway

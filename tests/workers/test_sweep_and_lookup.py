@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.ids import PaymentId
 from messages.payments import PaymentLookupRequested

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import case_lists
-from db.disputes import Dispute
+from db.disputes.disputes import Dispute
 from db.lifecycle import DisputeStatus
-from db.payments import Payment
+from db.payments.payments import Payment
+from db.reconciliation import case_views as case_lists
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.sweeps import SweepDue
 from stripe_client.gateway import Gateway

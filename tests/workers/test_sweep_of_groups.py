@@ -3,9 +3,9 @@
 import psycopg
 import pytest
 
-from db import group_standstill
+from db.groups import stuck as group_standstill
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from stripe_client.gateway import Gateway
 from tests.workers.grouping import Party
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import case_lists
 from db.lifecycle import PaymentState
+from db.reconciliation import case_views as case_lists
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import PaymentLookupRequested
 from messages.sweeps import SweepDue

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from db.audit_groups import BookedGroup
+from db.groups.verify import BookedGroup
 from workers.verify_groups import check_groups
 from workers.verify_report import Report
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import GiveUp, TryAgain

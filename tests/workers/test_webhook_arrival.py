@@ -7,11 +7,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.inbox import KNOWN
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
+from db.webhooks.inbox import KNOWN
 from deploy.local.stripe.control import EmulatorControl
 from outbox.intake.inbox import receive
 from stripe_client.gateway import Gateway

@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from db import payments
 from db.lifecycle import PaymentState
+from db.payments import payments
 from db.session import Database
 from messages.verdicts import TryAgain
 from stripe_client.outcomes import Declined, NeedsAction

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eth_abi.abi import decode, encode
 
-from db.series import Royalty
+from db.minting.series import Royalty
 from messages.token_ids import ZERO_ADDRESS, checksummed, keccak256
 from workers.gateways.chain import Chain
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from db.series import Royalty
+from db.minting.series import Royalty
 from workers.gateways.chain import Chain
 from workers.gateways.contract import Tickets
 from workers.gateways.node import Node

@@ -5,7 +5,7 @@
 
 import rlp
 
-from db.slots import Call, Signed
+from db.minting.nonces import Call, Signed
 from messages.token_ids import keccak256
 from workers.gateways.signer import Signer
 from workers.rules.gas import Fees

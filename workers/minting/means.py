@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from db.minting.signers import Chain as KnownChain
+from db.minting.signers import known_chain, meet
 from db.session import Database
-from db.signers import Chain as KnownChain
-from db.signers import known_chain, meet
 from workers.gateways.chain import Chain
 from workers.gateways.contract import Tickets
 from workers.gateways.signer import Signer

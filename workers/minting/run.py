@@ -14,9 +14,9 @@ from uuid import uuid4
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import signers
+from db.minting import signers
+from db.minting.signers import Lease, LeaseLostError
 from db.session import Database
-from db.signers import Lease, LeaseLostError
 from messages.runtime.settings import SettingsError
 from outbox.heartbeat import beat
 from outbox.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINTS_HELD_UP

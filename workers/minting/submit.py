@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 
 from loguru import logger
 
-from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
-from db.mints import Mint
-from db.series import Royalty, Series
-from db.signers import Lease
-from db.slots import Call, Signed
+from db.minting import nonces as slots
+from db.minting import series, signers
+from db.minting import submissions as mint_moves
+from db.minting.mints import Mint
+from db.minting.nonces import Call, Signed
+from db.minting.series import Royalty, Series
+from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
 from messages.runtime.trace import Span
 from outbox.metrics import CHAIN_TRANSACTIONS

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from db import mint_moves
-from db.mints import Mint
+from db.minting import submissions as mint_moves
+from db.minting.mints import Mint
 from db.session import Tx
 from messages.base import Fact
 from messages.mints import TicketMinted, TicketMintFailed, TicketVoided

@@ -12,12 +12,14 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
-from db.mints import Mint
-from db.series import Series
-from db.signers import Lease
-from db.slots import Attempt, Call, Signed, Slot
+from db.minting import nonces as slots
+from db.minting import series, signers
+from db.minting import submissions as mint_moves
+from db.minting.mints import Mint
+from db.minting.nonces import Attempt, Call, Signed, Slot
+from db.minting.series import Series
+from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
 from messages.token_ids import ZERO_ADDRESS
 from outbox.metrics import CHAIN_REORGANISED, CHAIN_REPLACED

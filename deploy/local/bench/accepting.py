@@ -3,7 +3,7 @@
 import psycopg
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import backlog, cpu, orders
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Book, Ground, register_tenant

@@ -8,7 +8,7 @@ import time
 
 import psycopg
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import fleet, orders, webhooks
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.fleet import EMULATOR, Fleet

@@ -17,7 +17,7 @@ import dramatiq
 import pika
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from db import outbox
+from db.queue import outbox
 from db.session import Database
 from deploy.local import processes
 from deploy.local.bench.ground import Book, Ground

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from db import mints, series
-from db.mints import NewMint
+from db.minting import mints, series
+from db.minting.mints import NewMint
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import cpu, orders
 from deploy.local.bench.ground import Book, Ground, register_tenant
 from deploy.local.chain import CHAIN_ID, Chain

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from db import replays
-from db.letters import Filter
+from db.dead_letters import replay_batches as replays
+from db.dead_letters.views import Filter
 from deploy.local.chaos.at_processes import POINTS
 from deploy.local.chaos.at_stripe import CREATE
 from deploy.local.chaos.cases import Scene, case

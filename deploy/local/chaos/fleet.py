@@ -18,7 +18,7 @@ import psutil
 import psycopg
 from honcho.environ import parse_procfile
 
-from db import tenants
+from db.tenants import tenants
 from deploy.local import processes
 from deploy.local.chaos.wire import Wire, wire
 from deploy.local.demo import sale

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import selling_rules
+from db.shares import sale_terms as selling_rules
 from deploy.local.chaos.at_shares import take_back_paid
 from deploy.local.chaos.cases import Scene
 from messages.ids import TenantId

@@ -16,9 +16,10 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from db import overview, tenants
+from db.monitoring import overview
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import tenants
 from deploy.local.day import books
 from deploy.local.day.bank import Bank
 from deploy.local.day.books import Closing

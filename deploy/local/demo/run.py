@@ -18,9 +18,11 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from db import audit_shares, overview, tenants
+from db.monitoring import overview
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.shares import verify as audit_shares
+from db.tenants import tenants
 from deploy.local.day.order_service import wish
 from deploy.local.demo import sale, tokens
 from deploy.local.demo.live import LiveView

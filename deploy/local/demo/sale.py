@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from messages.base import dataschema
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId

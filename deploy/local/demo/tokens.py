@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from db import audit_mints, mints
+from db.minting import mints
+from db.minting import verify as audit_mints
 from db.session import Database
 from deploy.local.mints.sale import let_venues_mint
 from deploy.local.stack import Stack

@@ -14,8 +14,8 @@ from uuid import UUID, uuid4, uuid5
 
 import psycopg
 
-from db import mint_settings
-from db.mint_settings import MintSettings
+from db.minting import venue_settings as mint_settings
+from db.minting.venue_settings import MintSettings
 from deploy.local.demo.sale import Publication, tenants
 from messages.base import dataschema
 from messages.ids import TenantId, TicketId

@@ -17,10 +17,11 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from db import cases, tenants
-from db.cases import Case, CaseType
+from db.reconciliation import cases
+from db.reconciliation.cases import Case, CaseType
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import tenants
 from deploy.local.day import books
 from deploy.local.day.books import Closing
 from deploy.local.day.evening import grant, quiet_down, rests, waits_long

@@ -1,8 +1,8 @@
 """One key, one answer: `Idempotency-Key`, scoped to tenant and user, with the request's fingerprint.
 
-The book is the truth. Claim, work and answer are one transaction (db/api_requests.py), so whatever happens at any line,
-either all of it is there or nothing. Valkey only remembers answers that are committed: it may be wiped or away at any
-time, and then the book is read instead.
+The book is the truth. Claim, work and answer are one transaction (db/idempotency_keys.py), so whatever happens at any
+line, either all of it is there or nothing. Valkey only remembers answers that are committed: it may be wiped or away at
+any time, and then the book is read instead.
 
     the same request again       the same answer, byte for byte, with `Idempotent-Replayed: true`
     another request              422
@@ -20,8 +20,8 @@ import psycopg
 from psycopg import errors
 from starlette.responses import Response
 
-from db import api_requests
-from db.api_requests import KeptAnswer
+from db import idempotency_keys as api_requests
+from db.idempotency_keys import KeptAnswer
 from db.session import Database, Tx
 from messages.runtime.crash_points import crash_point
 from outbox.intake.api.callers import Caller

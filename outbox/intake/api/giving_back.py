@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db import payments
 from db.lifecycle import PaymentState
+from db.payments import payments
 from db.session import Tx
 from messages.runtime.redaction import redact_text
 from outbox import refunding

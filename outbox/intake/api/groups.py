@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from db import group_shares
-from db import groups as book
-from db.group_shares import Share
-from db.groups import Group
+from db.groups import contributions as group_shares
+from db.groups import groups as book
+from db.groups.contributions import Share
+from db.groups.groups import Group
 from db.lifecycle import SECURED, GroupState
+from db.payments.views import of_payment
 from db.session import Tx
-from db.standing import of_payment
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.money import Money

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from db import refunds, standing, tenants
-from db.refunds import Refund
+from db.payments import views as standing
+from db.payments.views import Standing
+from db.refunds import refunds
+from db.refunds.refunds import Refund
 from db.session import Tx
-from db.standing import Standing
+from db.tenants import tenants
 from messages.base import Word
 from messages.declines import public_reason
 from messages.fees import platform_fee

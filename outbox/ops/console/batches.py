@@ -6,9 +6,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from db import event_cancellations, ops_refunds, replays, tenants
-from db.replays import Batch, ClassTotal, Progress
+from db.dead_letters import replay_batches as replays
+from db.dead_letters.replay_batches import Batch, ClassTotal, Progress
+from db.operators import refund_requests as ops_refunds
+from db.refunds import mass_refunds as event_cancellations
 from db.session import Tx
+from db.tenants import tenants
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import redis
 from starlette.responses import Response
 
-from db import pauses, tenants
 from db.session import Tx
+from db.tenants import pauses, tenants
 from outbox.ops import pausing
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from db import letters
+from db.dead_letters import views as letters
 from messages.queues import kind_to_message
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.letters import as_fields, chosen_in

@@ -4,8 +4,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from db import dispute_books, dispute_lists, disputes, early_warnings
-from db.disputes import Dispute
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes import fraud_warnings as early_warnings
+from db.disputes import views as dispute_lists
+from db.disputes.disputes import Dispute
 from db.session import Tx
 from messages.ids import DisputeId
 from outbox.evidence import FIELDS, LONGEST_FIELD

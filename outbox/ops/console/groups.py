@@ -2,8 +2,10 @@
 
 from starlette.responses import Response
 
-from db import group_overview, group_shares, tenants
+from db.groups import contributions as group_shares
+from db.groups import views as group_overview
 from db.lifecycle import GroupState
+from db.tenants import tenants
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from db import letters, tenants
-from db.letters import Filter
+from db.dead_letters import views as letters
+from db.dead_letters.views import Filter
+from db.tenants import tenants
 from messages.queues import ROUTES, kind_to_message
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Fields, Visit

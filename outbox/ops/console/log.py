@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from db import operator_log
+from db.operators import log as operator_log
 from outbox.ops.console.visit import Visit
 
 PER_PAGE = 50

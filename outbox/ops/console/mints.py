@@ -2,8 +2,10 @@
 
 from starlette.responses import Response
 
-from db import mint_lists, mints, signers, tenants
 from db.lifecycle import MintState
+from db.minting import mints, signers
+from db.minting import views as mint_lists
+from db.tenants import tenants
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 

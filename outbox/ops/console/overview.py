@@ -6,8 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from db.overview import StateTotal
-from db.pulse import Beat
+from db.monitoring.overview import StateTotal
+from db.monitoring.throughput import Beat
 from outbox.ops.console.charts import LineChart, Points, Share, line_chart, shares
 from outbox.ops.console.visit import Visit
 from outbox.ops.console.watching import SLICE_SECONDS, SLICES, Mark, Sample, Watch

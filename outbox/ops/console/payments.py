@@ -2,7 +2,9 @@
 
 from starlette.responses import Response
 
-from db import escrow, payment_search, timeline
+from db.operators import timeline
+from db.payments import search as payment_search
+from db.shares import escrow
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import psycopg
 from starlette.responses import Response
 
-from db import payout_overview, tenants
-from db.payout_overview import RecipientBalance
+from db.payouts import views as payout_overview
+from db.payouts.views import RecipientBalance
 from db.session import Database
+from db.tenants import tenants
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from db import backlog, outbox
+from db.queue import backlog, outbox
 from messages.queues import ROUTES
 from outbox.ops.console.visit import Visit
 

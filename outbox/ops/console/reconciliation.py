@@ -5,10 +5,15 @@ from typing import Any
 import psycopg
 from starlette.responses import Response
 
-from db import case_lists, event_sweep, ledger_chain, ledger_reports, reconciliation_runs, tenants
-from db.cases import CaseType
-from db.event_sweep import Coverage
+from db.ledger import hash_chain as ledger_chain
+from db.ledger import reports as ledger_reports
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import runs as reconciliation_runs
+from db.reconciliation.cases import CaseType
 from db.session import Database
+from db.tenants import tenants
+from db.webhooks import event_coverage as event_sweep
+from db.webhooks.event_coverage import Coverage
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from db import event_cancellations, ops_refunds, refund_overview, tenants
-from db.event_cancellations import MOVING, EventCancellation
-from db.refund_overview import Fate, Refusal
+from db.operators import refund_requests as ops_refunds
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds import views as refund_overview
+from db.refunds.mass_refunds import MOVING, EventCancellation
+from db.refunds.views import Fate, Refusal
 from db.session import Tx
+from db.tenants import tenants
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 from outbox.ops.refund_desk import RefundDesk

@@ -2,7 +2,10 @@
 
 from starlette.responses import Response
 
-from db import escrow, escrow_wishes, share_overview, tenants
+from db.operators import release_requests as escrow_wishes
+from db.shares import escrow
+from db.shares import views as share_overview
+from db.tenants import tenants
 from outbox.ops.console.answers import Trouble
 from outbox.ops.console.visit import Visit
 from outbox.ops.escrow_desk import EscrowDesk

@@ -15,11 +15,13 @@ from loguru import logger
 from pika.exceptions import AMQPError
 from psycopg_pool import PoolTimeout
 
-from db import backlog, outbox, overview, pulse
-from db.backlog import Lot
-from db.outbox import Depth
-from db.overview import Glance, StateTotal
-from db.pulse import Ages, Beat
+from db.monitoring import overview
+from db.monitoring import throughput as pulse
+from db.monitoring.overview import Glance, StateTotal
+from db.monitoring.throughput import Ages, Beat
+from db.queue import backlog, outbox
+from db.queue.backlog import Lot
+from db.queue.outbox import Depth
 from db.session import Database
 
 EVERY_SECONDS = 3.0

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from db.payments import Payment
+from db.payments.payments import Payment
 from tests.outbox.console.scene import Scene
 
 

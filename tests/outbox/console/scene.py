@@ -9,27 +9,24 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import (
-    case_lists,
-    cases,
-    charges,
-    dead_letters,
-    dispute_books,
-    disputes,
-    early_warnings,
-    failures,
-    ledger,
-    payments,
-)
-from db.cases import CaseType
-from db.dead_letters import DeadLetter
-from db.dispute_books import Movement
-from db.early_warnings import EarlyWarning
-from db.failures import Failure
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes import fraud_warnings as early_warnings
+from db.disputes.booking import Movement
+from db.disputes.fraud_warnings import EarlyWarning
+from db.ledger import journals as ledger
 from db.lifecycle import DisputeStatus
-from db.payments import Attempt, Payment
+from db.payments import charges, payments
+from db.payments.payments import Attempt, Payment
+from db.queue import failed_runs as failures
+from db.queue.failed_runs import Failure
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
 from db.session import Database
-from db.tenants import Tenant, Venue, register
+from db.tenants.tenants import Tenant, Venue, register
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.money import Money

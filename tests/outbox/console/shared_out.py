@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from db import selling_rules, shares, transfers
 from db.lifecycle import ShareState, TransferState
-from db.payments import Payment
-from db.shares import NewShare
-from db.transfers import NewTransfer
+from db.payments.payments import Payment
+from db.shares import sale_terms as selling_rules
+from db.shares import shares
+from db.shares.shares import NewShare
+from db.transfers import transfers
+from db.transfers.transfers import NewTransfer
 from messages.ids import RecipientId
 from messages.money import Money
 from tests.outbox.console.money_back import refunded

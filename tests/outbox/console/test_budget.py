@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from db import operator_log, pauses
+from db.operators import log as operator_log
 from db.session import Database
+from db.tenants import pauses
 from deploy.local.stack import Stack
 from messages.ids import TenantId
 from messages.runtime.priority import Asker

@@ -7,8 +7,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db import letters, operator_log, replays
-from db.letters import Filter
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.views import Filter
+from db.operators import log as operator_log
 from db.session import Database
 from tests.outbox.console.scene import Scene
 from tests.outbox.console.test_looks import judge

@@ -5,8 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import disputes, operator_log
-from db.disputes import Dispute
+from db.disputes import disputes
+from db.disputes.disputes import Dispute
+from db.operators import log as operator_log
 from db.session import Database
 from tests.outbox.console.scene import Scene
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import signers
+from db.minting import signers
 from db.session import Database
 from tests.outbox.console.scene import Scene
 from tests.outbox.console.together import SIGNER, group, queued_token, sent_token

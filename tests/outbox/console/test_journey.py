@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from db import letters, operator_log
-from db.letters import Filter
+from db.dead_letters import views as letters
+from db.dead_letters.views import Filter
+from db.operators import log as operator_log
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from outbox.ops.console.visit import Room

@@ -10,10 +10,13 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from db import cancellation_steps, escrow_wishes, ops_refunds, replays
-from db.cancellation_steps import Counts
-from db.letters import Filter
-from db.ops_refunds import NewOpsRefund
+from db.dead_letters import replay_batches as replays
+from db.dead_letters.views import Filter
+from db.operators import refund_requests as ops_refunds
+from db.operators import release_requests as escrow_wishes
+from db.operators.refund_requests import NewOpsRefund
+from db.refunds import mass_refund_steps as cancellation_steps
+from db.refunds.mass_refund_steps import Counts
 from db.session import Database
 from messages.money import Money
 from outbox.cancelling_events import cancel_event

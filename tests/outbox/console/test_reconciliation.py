@@ -5,8 +5,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import case_lists, cases, operator_log
-from db.cases import CaseType
+from db.operators import log as operator_log
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
 from db.session import Database
 from tests.outbox.console.scene import Scene
 

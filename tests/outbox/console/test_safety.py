@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
-from db import letters, replays
-from db.letters import Filter
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.views import Filter
 from db.session import Database
 from outbox.ops.console.visit import Room
 from outbox.ops.desk import Desk

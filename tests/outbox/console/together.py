@@ -3,11 +3,13 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from db import mint_moves, mints, series, signers, slots
 from db.lifecycle import MintState
-from db.mints import NewMint
-from db.payments import Payment
-from db.slots import Call, Signed
+from db.minting import mints, series, signers
+from db.minting import nonces as slots
+from db.minting import submissions as mint_moves
+from db.minting.mints import NewMint
+from db.minting.nonces import Call, Signed
+from db.payments.payments import Payment
 from messages.ids import TicketId
 from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept

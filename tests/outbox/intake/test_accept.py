@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome

@@ -13,7 +13,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from db import session
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox import consuming, topology
 from outbox.consuming import Consumer
 from outbox.intake.amqp import order_intake

@@ -5,10 +5,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import cases, event_sweep, ledger, ledger_chain
-from db.cases import CaseType
+from db.ledger import hash_chain as ledger_chain
+from db.ledger import journals as ledger
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
+from db.webhooks import event_coverage as event_sweep
 from messages.money import Money
 from tests import factories
 from tests.outbox.ops.conftest import Fleet

@@ -10,7 +10,7 @@ import orjson
 import psycopg
 import pytest
 
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested

@@ -5,10 +5,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.operator_log import LogEntry, latest
-from db.payments import Payment
+from db.operators.log import LogEntry, latest
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from outbox.sealing import Sealer, SealSettings, new_pair
 from stripe_client.gateway import Gateway

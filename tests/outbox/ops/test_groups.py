@@ -6,9 +6,10 @@ import orjson
 import psycopg
 import pytest
 
-from db import operator_log, timeline
+from db.operators import log as operator_log
+from db.operators import timeline
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
 from outbox.intake.offers import Outcome
 from outbox.intake.reading import Incoming

@@ -5,7 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import operator_log
+from db.operators import log as operator_log
 from db.session import Database
 from tests import factories
 from tests.outbox.ops.conftest import Fleet

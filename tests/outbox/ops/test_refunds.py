@@ -6,10 +6,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.payments import Payment
-from db.refunds import Refund
+from db.payments.payments import Payment
+from db.refunds.refunds import Refund
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from outbox.append import append
 from outbox.sealing import Sealer, SealSettings, new_pair

@@ -9,7 +9,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import OrderId, PaymentId
 from messages.money import Money
 from messages.payments import ChargeRequested, PaymentAuthorized, PaymentSucceeded

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from db.lifecycle import ShareState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.share_overview import ShareLine, TicketSold
+from db.shares.views import ShareLine, TicketSold
 from deploy.local.stripe.control import EmulatorControl
 from outbox.ops.share_tree import per_ticket
 from outbox.sealing import Sealer, SealSettings, new_pair

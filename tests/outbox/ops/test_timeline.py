@@ -7,11 +7,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import inbox, timeline
-from db.inbox import InboxEvent
-from db.payments import Payment
+from db.operators import timeline
+from db.operators.timeline import PARTS
+from db.payments.payments import Payment
 from db.session import Database
-from db.timeline import PARTS
+from db.webhooks import inbox
+from db.webhooks.inbox import InboxEvent
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from outbox.ops.timeline import _SENTENCES

@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 import orjson
 
-from db import outbox
+from db.queue import outbox
 from db.session import Database
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway

@@ -11,10 +11,10 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
-from db import charges, payments
-from db.payments import Attempt, Payment
+from db.payments import charges, payments
+from db.payments.payments import Attempt, Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
 from messages.runtime.cache import CacheSettings
 from outbox.intake.api.app import Api

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.api import jwks
 from outbox.intake.api.jwks import PublishedKeys
 from outbox.intake.api.operations import OPERATIONS

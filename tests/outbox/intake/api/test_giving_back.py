@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from tests.outbox.intake.api.conftest import As, captured_payment, held_payment
 from tests.outbox.intake.api.test_payments import assert_problem
 

@@ -9,7 +9,7 @@ import redis
 from loguru import logger
 from starlette.testclient import TestClient
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.process import free_port
 from outbox.intake.api import fast
 from tests.outbox.intake.api.conftest import As, MakeApi, order

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 import redis
 
-from db import api_requests
+from db import idempotency_keys as api_requests
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stripe.process import free_port
 from messages.runtime import crash_points
 from outbox import scheduler

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
-from db import tenants
 from db.session import Database
-from db.tenants import Tenant, Venue
+from db.tenants import tenants
+from db.tenants.tenants import Tenant, Venue
 from deploy import contracts
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from starlette.requests import Request
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.api import bench, reading
 from outbox.intake.api.bench import WAITING_PER_THREAD, Bench
 from outbox.problems import Problem
