@@ -27,7 +27,8 @@ Tx = Connection[TupleRow]
 # The longest statement of the hot path takes milliseconds; five seconds means something is wrong and a retry is due.
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 3_000
-# Longer than the relay's confirm timeout (outbox/publisher.py), the one place that waits inside a transaction (M6).
+# Longer than the relay's confirm timeout (outbox/broker/publisher.py), the one place that waits inside a transaction
+# (M6).
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
 # How long a caller waits for a connection of the pool before it hears that the database is away.

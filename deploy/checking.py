@@ -17,8 +17,8 @@ from db.settings import DatabaseSettings
 from deploy.report import print_report, wide_console
 from messages.runtime.settings import SettingsError, load, stop_the_start
 from messages.verdicts import Verdict
-from outbox.settings import BrokerSettings
-from outbox.topology import EX_UNAVAILABLE
+from outbox.broker.settings import BrokerSettings
+from outbox.broker.topology import EX_UNAVAILABLE
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.gateways.node import NodeRefusedError

@@ -245,7 +245,7 @@ DEAD_LETTER_QUEUE = "fleet.dead"
 # Deliveries of one message before the broker itself sets it aside: it has killed its worker that many times.
 DELIVERY_LIMIT = 20
 # Their messages run for minutes, or one of them is due every few; a worker process holds two at most and leaves the
-# rest to the others (outbox/broker.py).
+# rest to the others (outbox/broker/dramatiq_broker.py).
 SLOW_QUEUES = frozenset({"event_cancellations", "reconciliation", "replays", "sweeps"})
 HELD_OF_SLOW_QUEUES = 2
 

@@ -21,15 +21,15 @@ from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages.runtime.crash_points import crash_point
 from messages.runtime.settings import SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
-from outbox.heartbeat import beat
-from outbox.logs import configure_logs
-from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
-from outbox.publisher import BrokerAwayError, Outgoing, Publisher
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_while_starting, stop_on_signals
-from outbox.tracing import record_published, start_tracing
+from outbox.broker import topology
+from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.broker.settings import BrokerSettings
+from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.process.heartbeat import beat
+from outbox.process.logs import configure_logs
+from outbox.process.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
+from outbox.process.shutdown import leave_while_starting, stop_on_signals
+from outbox.process.tracing import record_published, start_tracing
 
 BATCH = 500
 # A round takes up to this many batches while there is a backlog: reading, settling and the commit then hide behind the

@@ -23,7 +23,7 @@ from messages.runtime.crash_points import crash_point
 from messages.runtime.priority import asking_for
 from messages.verdicts import TryAgain
 from outbox.append import Envelope
-from outbox.metrics import MESSAGE_SECONDS, MESSAGES
+from outbox.process.metrics import MESSAGE_SECONDS, MESSAGES
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
 from workers.afterwards import Delivery, after_failure, bury_unreadable, write_down

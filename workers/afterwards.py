@@ -30,7 +30,7 @@ from messages.runtime import trace
 from messages.runtime.redaction import redact_text
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import Envelope, append_again
-from outbox.logs import bound
+from outbox.process.logs import bound
 from outbox.sealing import Sealer
 
 # How long a worker holds a message whose outcome it cannot write down: giving it back counts as a delivery, and the

@@ -28,7 +28,7 @@ from messages.refunds import EventCancellationDue
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
-from outbox.refunding import Asked, NotRefundableError, give_everything_back
+from outbox.requests.refunds import Asked, NotRefundableError, give_everything_back
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from workers.actor import actor

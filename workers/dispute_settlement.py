@@ -22,8 +22,8 @@ from messages.ids import DisputeId
 from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
-from outbox import evidence
 from outbox.append import append
+from outbox.requests import dispute_evidence as evidence
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import DisputeAnswer, DisputeMovement

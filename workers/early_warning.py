@@ -18,7 +18,7 @@ from db.session import Database, Tx
 from db.webhooks.inbox import KNOWN, InboxEvent
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
-from outbox.refunding import NotRefundableError, request_refund
+from outbox.requests.refunds import NotRefundableError, request_refund
 from stripe_client import early_fraud_warnings as stripe_warnings
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import WarningAnswer

@@ -1,9 +1,9 @@
 """event_sweep: list what Stripe says happened -> give what is missing to the inbox -> move the cursor.
 
 Closes the gap that lost webhooks leave. Hour by hour, the oldest first, each hour paged to its end; every event takes
-the road of a webhook (outbox/intake/inbox.py), whose key is the event's id, and the cursor moves only after an hour was
-stored. A second run, or one that was killed, lists some events again and changes nothing. Windows overlap, because
-Stripe's clock is not ours, and end a moment ago, because the latest webhooks are still on their way.
+the road of a webhook (outbox/intake/stripe_events.py), whose key is the event's id, and the cursor moves only after an
+hour was stored. A second run, or one that was killed, lists some events again and changes nothing. Windows overlap,
+because Stripe's clock is not ours, and end a moment ago, because the latest webhooks are still on their way.
 """
 
 import time
@@ -18,8 +18,8 @@ from messages.reconciliation import EventSweepDue
 from messages.runtime.crash_points import crash_point
 from messages.webhooks import WANTED
 from outbox.append import append
-from outbox.intake.inbox import receive
-from outbox.metrics import EVENTS_LISTED
+from outbox.intake.stripe_events import receive
+from outbox.process.metrics import EVENTS_LISTED
 from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.events import KEPT_DAYS, Unreadable, list_events
 from stripe_client.gateway import Gateway

@@ -35,9 +35,9 @@ from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from outbox.append import append
-from outbox.grouping import call_off, end_group, invite
-from outbox.metrics import GROUP_SHARES, GROUPS
-from outbox.refunding import NotRefundableError, give_everything_back, request_capture
+from outbox.process.metrics import GROUP_SHARES, GROUPS
+from outbox.requests.group_moves import call_off, end_group, invite
+from outbox.requests.refunds import NotRefundableError, give_everything_back, request_capture
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.rules.groups import PaymentStands, capture_at, group_move, member_state

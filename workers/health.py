@@ -16,9 +16,18 @@ from db.settings import DatabaseSettings
 from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import load
 from messages.verdicts import Verdict
-from outbox.health import Cached, Check, Health, HealthSettings, broker_check, cache_check, database_check, serve_health
-from outbox.logs import configure_logs
-from outbox.settings import BrokerSettings
+from outbox.broker.settings import BrokerSettings
+from outbox.monitoring.health import (
+    Cached,
+    Check,
+    Health,
+    HealthSettings,
+    broker_check,
+    cache_check,
+    database_check,
+    serve_health,
+)
+from outbox.process.logs import configure_logs
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings

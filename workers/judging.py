@@ -23,8 +23,8 @@ from messages.money import Money
 from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequested
 from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
-from outbox.intake.offers import Offer, Unreadable, as_new_order, check_venues
-from outbox.intake.reading import WORDS, Decoded, GroupWish, Incoming, Wish, decode
+from outbox.intake.order_events import WORDS, Decoded, GroupWish, Incoming, Wish, decode
+from outbox.requests.orders import Offer, Unreadable, as_new_order, check_venues
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway

@@ -11,8 +11,8 @@ from db.session import Database
 from messages.groups import GroupCancelDue, GroupCancelled, GroupDue, GroupOpened
 from messages.money import Money
 from messages.queues import kind_to_message
-from outbox.intake.offers import check_venues, fingerprint_of
-from outbox.intake.reading import Decoded, GroupWish
+from outbox.intake.order_events import Decoded, GroupWish
+from outbox.requests.orders import check_venues, fingerprint_of
 from workers.rules import replay as rules
 from workers.rules.replay import Judgement
 

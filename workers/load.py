@@ -1,4 +1,4 @@
-"""Counts what this process has handled, and says how loaded it is (outbox/load.py)."""
+"""Counts what this process has handled, and says how loaded it is (outbox/process/load.py)."""
 
 from collections import Counter
 from typing import Any
@@ -7,8 +7,8 @@ from dramatiq.middleware import Middleware
 from prometheus_client import Gauge
 
 from messages.queues import class_of
-from outbox.broker import FleetBroker
-from outbox.load import Load
+from outbox.broker.dramatiq_broker import FleetBroker
+from outbox.process.load import Load
 
 UNACKED = Gauge(
     "fleet_worker_unacked",

@@ -22,16 +22,16 @@ from db.settings import DatabaseSettings
 from messages.queue_classes import queue_classes
 from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.broker import GIVE_BACK, FleetBroker
-from outbox.health import HealthSettings
-from outbox.load import keep_telling
-from outbox.logs import configure_logs
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import GIVE_BACK, FleetBroker
+from outbox.broker.settings import BrokerSettings
+from outbox.broker.strict_encoder import StrictEncoder
+from outbox.monitoring.health import HealthSettings
+from outbox.process.load import keep_telling
+from outbox.process.logs import configure_logs
+from outbox.process.shutdown import leave_at_last, leave_while_starting
+from outbox.process.tracing import flush, start_tracing
 from outbox.sealing import OpenSettings, Sealer, SealSettings
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_at_last, leave_while_starting
-from outbox.tracing import flush, start_tracing
-from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
 from stripe_client.rate_limit.limiter import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings

@@ -17,11 +17,11 @@ from db.minting import signers
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.settings import SettingsError, load, stop_the_start
-from outbox.health import Health, HealthSettings, database_check, serve_health
-from outbox.heartbeat import beat
-from outbox.logs import configure_logs
-from outbox.stopping import leave_while_starting, stop_on_signals
-from outbox.tracing import start_tracing
+from outbox.monitoring.health import Health, HealthSettings, database_check, serve_health
+from outbox.process.heartbeat import beat
+from outbox.process.logs import configure_logs
+from outbox.process.shutdown import leave_while_starting, stop_on_signals
+from outbox.process.tracing import start_tracing
 from workers.minting.settings import ChainSettings
 
 if TYPE_CHECKING:

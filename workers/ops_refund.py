@@ -14,7 +14,7 @@ from db.session import Database, Tx
 from messages.ids import TicketId
 from messages.refunds import OpsRefundDue, RefundReason
 from messages.verdicts import GiveUp
-from outbox.refunding import Asked, NotRefundableError, request_refund
+from outbox.requests.refunds import Asked, NotRefundableError, request_refund
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 

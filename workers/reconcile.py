@@ -31,7 +31,7 @@ from messages.refunds import RefundLookupRequested
 from messages.runtime.crash_points import crash_point
 from messages.statement_lines import BankLine
 from outbox.append import append
-from outbox.metrics import RECONCILED_LINES
+from outbox.process.metrics import RECONCILED_LINES
 from stripe_client import balance_transaction_sources as sources
 from stripe_client import balance_transactions
 from stripe_client.gateway import Gateway

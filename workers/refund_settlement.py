@@ -23,7 +23,7 @@ from messages.money import Money
 from messages.refunds import RefundFailed, RefundSucceeded
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
-from outbox.grouping import wake_group
+from outbox.requests.group_moves import wake_group
 from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
 from stripe_client.refunds import CREATE
 from workers.balance_journals import conversion, stripe_fee

@@ -21,7 +21,7 @@ from messages.replays import ReplayDue
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
 from outbox.append import Envelope, append, append_order_again, append_original, new_envelope
-from outbox.intake.reading import WORDS
+from outbox.intake.order_events import WORDS
 from outbox.sealing import Opener, OpenSettings
 from stripe_client.gateway import Gateway
 from workers.actor import actor

@@ -12,7 +12,7 @@ from db import retention
 from db.retention import Forgettable
 from db.session import Database
 from messages.reconciliation import RetentionDue
-from outbox.metrics import FORGOTTEN
+from outbox.process.metrics import FORGOTTEN
 from stripe_client.gateway import Gateway
 from workers.actor import actor
 from workers.settings import RetentionSettings

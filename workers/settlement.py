@@ -22,8 +22,8 @@ from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresA
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
-from outbox.grouping import wake_group
-from outbox.refunding import request_refund
+from outbox.requests.group_moves import wake_group
+from outbox.requests.refunds import request_refund
 from stripe_client.outcomes import (
     Authorized,
     Canceled,

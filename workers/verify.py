@@ -24,7 +24,7 @@ from db.reconciliation.verify import BookedPayment
 from db.refunds import verify as audit_refunds
 from db.session import Database, Tx
 from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
-from outbox import topology
+from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from workers.minting.settings import ContractSettings
 from workers.verify_fees import check_fees

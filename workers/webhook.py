@@ -21,7 +21,7 @@ from messages.ids import PaymentId, TenantId
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from messages.webhooks import WebhookReceived
-from outbox.metrics import WEBHOOK_APPLIED_SECONDS
+from outbox.process.metrics import WEBHOOK_APPLIED_SECONDS
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.account_event import apply_account_event

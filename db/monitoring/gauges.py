@@ -1,4 +1,4 @@
-"""How the fleet stands, in numbers for the collector (outbox/gauges.py). Reads only, in a system transaction."""
+"""Gauges for the collector (outbox/monitoring/gauges.py). Reads only, in a system transaction."""
 
 from dataclasses import dataclass
 

@@ -2,7 +2,7 @@
 
 Unarmed, a point costs one dictionary look-up. It is armed by FLEET_CRASH_POINTS, a folder with one file per crash to
 spend, named `<point>` or `<point>.<anything>`; a file is removed as its crash is spent, so that the restarted process
-lives. Settings of production refuse the variable (outbox/settings.py).
+lives. Settings of production refuse the variable (outbox/broker/settings.py).
 """
 
 import os

@@ -1,8 +1,8 @@
 """One trace from the order event to the last message it causes (W3C Trace Context: a trace id, and the id of a span).
 
 A message carries both in its options; whoever handles the message sets them here, and append() reads them from here, so
-that no function on the way has to pass them along. Spans are only made while somebody records (outbox/tracing.py); the
-trace id is always there, for the logs.
+that no function on the way has to pass them along. Spans are only made while somebody records
+(outbox/process/tracing.py); the trace id is always there, for the logs.
 """
 
 import re

@@ -60,7 +60,7 @@ class Chosen:
 
     def as_filter(self, state: str | None = "open") -> "Filter":
         from db.dead_letters.views import Filter
-        from outbox.ops.words import CAUSES
+        from outbox.ops.dead_letters.explanations import CAUSES
 
         if self.cause is not None:
             one_of("--cause", self.cause, tuple(CAUSES))

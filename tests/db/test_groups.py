@@ -9,8 +9,8 @@ from db.lifecycle import GROUP_MOVES, MEMBER_MOVES, GroupState, MemberState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 
 MOVE = "UPDATE groups SET state = %s, state_by = 'test' WHERE group_id = %s"

@@ -11,8 +11,8 @@ from db.payments.payments import Attempt, Payment
 from db.session import Database, Tx
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 
 SETTLED, WAITING = 400, 40

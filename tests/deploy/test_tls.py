@@ -12,9 +12,9 @@ from db.settings import DatabaseSettings
 from deploy.local.stack import Stack
 from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import EX_CONFIG, load
-from outbox import topology
-from outbox.publisher import Outgoing, Publisher
-from outbox.settings import BrokerSettings
+from outbox.broker import topology
+from outbox.broker.publisher import Outgoing, Publisher
+from outbox.broker.settings import BrokerSettings
 from tests.conftest import Book
 from tests.deploy.tls_front import Authority, authority, tls_front
 

@@ -16,7 +16,7 @@ from messages.money import Money
 from messages.reconciliation import ConnectedPayoutsDue, ShareReconcileDue
 from messages.shares import EscrowDue, OpsEscrowDue, StatementsDue
 from outbox.append import append
-from outbox.refunding import request_refund
+from outbox.requests.refunds import request_refund
 from tests.faults.points import CLAWBACK, ESCROW, PAID_ON, PAYING, SHARES_COMPARED, STATEMENTS, points_of
 from tests.journeys.fleet import Fleet
 

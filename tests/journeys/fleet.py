@@ -37,8 +37,8 @@ from deploy.local.demo.sale import Publication
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import EmulatorProcess, free_port
 from messages.sweeps import SweepDue
-from outbox import topology
 from outbox.append import append
+from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from tests import factories

@@ -8,7 +8,7 @@ import psycopg
 
 from deploy.local.stripe.control import EmulatorControl
 from messages.queues import NOTIFICATION_QUEUE
-from outbox import topology
+from outbox.broker import topology
 from workers.verify import Asked
 
 Owner = psycopg.Connection[dict[str, Any]]

@@ -6,8 +6,8 @@ from deploy.local.demo import sale
 from deploy.local.shares import group_story, story
 from deploy.local.shares.market import Market, Seller
 from messages.resales import OrderResold
-from outbox.intake.offers import Offer
-from outbox.intake.reading import Incoming, decode
+from outbox.intake.order_events import Incoming, decode
+from outbox.requests.orders import Offer
 
 MARKET = Market(tuple(sale.tenants()), (), (Seller(UUID(int=1), "ada", None), Seller(UUID(int=2), "bob", "acct_bob")))
 

@@ -9,8 +9,8 @@ from db.settings import DatabaseSettings, MigrationSettings
 from messages.runtime.cache import CacheSettings
 from messages.runtime.secret_files import LARGEST_SECRET_BYTES, names_of_secrets
 from messages.runtime.settings import FleetSettings, SettingsError, load
+from outbox.broker.settings import BrokerSettings
 from outbox.sealing import OpenSettings
-from outbox.settings import BrokerSettings
 from stripe_client.settings import StripeSettings
 from stripe_client.webhook_signatures import WebhookSettings
 

@@ -8,7 +8,7 @@ from prometheus_client import Gauge
 from db.session import Database
 from deploy.local.chain import CHAIN_ID
 from messages.runtime.settings import SettingsError
-from outbox.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS_HELD_UP
+from outbox.process.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS_HELD_UP
 from tests.minting.conftest import (
     BUYER,
     REVERTS,

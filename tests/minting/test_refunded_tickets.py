@@ -10,7 +10,7 @@ from messages.ids import TicketId
 from messages.money import Money
 from messages.refunds import RefundRequested
 from messages.token_ids import VOID_ADDRESS
-from outbox.refunding import request_refund
+from outbox.requests.refunds import request_refund
 from tests.minting.conftest import (
     BUYER,
     Books,

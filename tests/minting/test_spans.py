@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from db.session import Database
 from messages.runtime import trace
-from outbox import tracing
+from outbox.process import tracing
 from tests.minting.conftest import (
     Chain,
     Sales,

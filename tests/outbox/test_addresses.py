@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from outbox import topology
-from outbox.addresses import split
-from outbox.broker import FleetBroker
-from outbox.publisher import BrokerAwayError, Outgoing, Publisher
-from outbox.settings import BrokerSettings
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import FleetBroker
+from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.broker.settings import BrokerSettings
+from outbox.broker.urls import split
 
 NOBODY = "amqp://fleet:x@127.0.0.1:1/%2F"
 

@@ -16,7 +16,7 @@ from messages.money import Money
 from messages.payments import ChargeRequested, PaymentAuthorized
 from messages.runtime import trace
 from outbox.append import append, append_again, new_envelope
-from outbox.broker import FleetBroker
+from outbox.broker.dramatiq_broker import FleetBroker
 from tests import factories
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -8,8 +8,8 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.local.stack import Stack
-from outbox import topology
-from outbox.broker import FleetBroker, FleetConsumer
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import FleetBroker, FleetConsumer
 from tests import queues
 from tests.waiting import until
 

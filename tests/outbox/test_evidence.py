@@ -7,7 +7,7 @@ import pytest
 
 from db.disputes.evidence_facts import Facts, RefundFact, TicketFact
 from messages.money import Money
-from outbox.evidence import FIELDS, LONGEST_FIELD, pack, problem_of
+from outbox.requests.dispute_evidence import FIELDS, LONGEST_FIELD, pack, problem_of
 
 AT = datetime(2026, 11, 21, 19, 30, tzinfo=UTC)
 FACTS = Facts(

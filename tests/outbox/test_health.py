@@ -13,10 +13,18 @@ from pydantic import SecretStr
 
 from db.session import Database
 from messages.runtime.cache import CacheSettings
-from outbox import health
-from outbox.health import Cached, Health, HealthServer, HealthSettings, broker_check, cache_check, database_check
-from outbox.heartbeat import Heartbeats
-from outbox.settings import BrokerSettings
+from outbox.broker.settings import BrokerSettings
+from outbox.monitoring import health
+from outbox.monitoring.health import (
+    Cached,
+    Health,
+    HealthServer,
+    HealthSettings,
+    broker_check,
+    cache_check,
+    database_check,
+)
+from outbox.process.heartbeat import Heartbeats
 
 NOWHERE = "127.0.0.1:1"
 

@@ -19,7 +19,7 @@ def run(program: str, app_env: str = "production") -> str:
         "import logging, threading, warnings\n"
         "from loguru import logger\n"
         "from messages.runtime.settings import AppEnv\n"
-        "from outbox.logs import bound, configure_logs\n"
+        "from outbox.process.logs import bound, configure_logs\n"
         f"configure_logs(AppEnv({app_env!r}), 'charges')\n"
         f"PLANTED = {PLANTED!r}\n"
     )

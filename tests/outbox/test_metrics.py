@@ -9,13 +9,13 @@ from deploy.local.stack import CLONE
 
 KILLED_IN_MID_WORK = """
 import os, signal
-from outbox.metrics import MESSAGES
+from outbox.process.metrics import MESSAGES
 from workers.load import UNACKED
 UNACKED.labels("charges").set(8)
 MESSAGES.labels("charge", "done").inc(3)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-PAGE = "from outbox.metrics import exposition; print(exposition()[0].decode())"
+PAGE = "from outbox.process.metrics import exposition; print(exposition()[0].decode())"
 
 
 def test_what_a_killed_process_counted_stays_and_what_it_had_in_hand_does_not(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.local.chaos.wire import wire
 from deploy.local.stripe.process import free_port
-from outbox.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
 from tests import queues
 from tests.lines import Cut
 from tests.waiting import until

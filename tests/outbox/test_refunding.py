@@ -14,9 +14,9 @@ from messages.ids import TicketId
 from messages.money import Money
 from messages.queues import ORDERS_QUEUE
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
-from outbox.refunding import Asked, NotRefundableError, request_refund
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
+from outbox.requests.refunds import Asked, NotRefundableError, request_refund
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.conftest import Book

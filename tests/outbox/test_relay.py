@@ -18,7 +18,7 @@ from messages.money import Money
 from messages.payments import ChargeRequested, PaymentSucceeded
 from outbox import relay as relays
 from outbox.append import append
-from outbox.publisher import BrokerAwayError, Publisher
+from outbox.broker.publisher import BrokerAwayError, Publisher
 from outbox.relay import Relay
 from tests import factories, queues
 

@@ -16,14 +16,14 @@ from db.session import Database
 from deploy.local.stack import Stack
 from messages.queues import DEAD_LETTER_QUEUE, ORDERS_EXCHANGE, ORDERS_QUEUE, QUEUE_CLASSES, ROUTES, queues_of
 from messages.sweeps import SweepDue
-from outbox import topology
 from outbox.append import append
-from outbox.collecting import Collecting
-from outbox.consuming import Consumer, Delivered
+from outbox.broker import topology
+from outbox.consumer import Consumer, Delivered
 from outbox.dead_letters import drain
 from outbox.intake.amqp import order_intake
-from outbox.load import KEY, Load, loads, tell
-from outbox.scaling import LONGEST_DRAIN_SECONDS, ScaleSignals
+from outbox.monitoring.collector import Collecting
+from outbox.monitoring.scale_signals import LONGEST_DRAIN_SECONDS, ScaleSignals
+from outbox.process.load import KEY, Load, loads, tell
 from outbox.sealing import Sealer, SealSettings, new_pair
 from tests.conftest import Book
 from tests.waiting import until
@@ -151,7 +151,7 @@ def test_a_worker_that_no_longer_tells_is_forgotten(cache: redis.Redis, monkeypa
     tell(cache, "host-1", Load({"charges": 5}, {}))
     assert set(loads(cache)) == {"host-1"}
 
-    monkeypatch.setattr("outbox.load.STALE_SECONDS", 0.0)
+    monkeypatch.setattr("outbox.process.load.STALE_SECONDS", 0.0)
 
     assert loads(cache) == {}
     assert cache.hlen(KEY) == 0

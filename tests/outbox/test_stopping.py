@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.stack import CLONE
 from deploy.local.stripe.process import free_port
-from outbox.stopping import EX_TEMPFAIL
+from outbox.process.shutdown import EX_TEMPFAIL
 
 TERM = 1 << (signal.SIGTERM - 1)
 PROCESSES = ("outbox.relay", "workers.main")

@@ -19,8 +19,8 @@ from messages.queues import (
     PUBLIC_EVENTS,
     ROUTES,
 )
-from outbox import topology
-from outbox.topology import TopologyDriftError
+from outbox.broker import topology
+from outbox.broker.topology import TopologyDriftError
 from tests import queues
 from tests.waiting import until
 

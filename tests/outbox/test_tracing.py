@@ -8,14 +8,14 @@ import pytest
 
 from messages.runtime import trace
 from messages.runtime.settings import SettingsError, load
-from outbox.tracing import TracingSettings, start_tracing
+from outbox.process.tracing import TracingSettings, start_tracing
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_without_an_endpoint_no_exporter_is_even_imported() -> None:
     look = (
-        "import sys, workers.main, outbox.intake.http; from outbox.tracing import start_tracing; start_tracing('x');"
+        "import sys, workers.main, outbox.intake.http; from outbox.process.tracing import start_tracing; start_tracing('x');"
         "sys.exit(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"
     )
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from db.settings import DatabaseSettings
 from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import FleetSettings, SettingsError, load
-from outbox.settings import BrokerSettings
+from outbox.broker.settings import BrokerSettings
 from stripe_client.settings import StripeSettings
 from stripe_client.webhook_signatures import WebhookSettings
 

@@ -13,7 +13,7 @@ from db.refunds.mass_refunds import EventCancellation
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.refunds import CancelRequested, EventCancellationDue, RefundRequested
-from outbox.cancelling_events import append_step, cancel_event
+from outbox.requests.mass_refunds import append_step, cancel_event
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers import cancel_event as worker

@@ -13,7 +13,7 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain
 from messages.webhooks import WebhookReceived
-from outbox.intake.inbox import receive
+from outbox.intake.stripe_events import receive
 from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.gateway import Gateway
 from tests import factories

@@ -19,8 +19,8 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.queues import kind_to_message
 from messages.verdicts import TryAgain, TryLater
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers import cancel, capture, charge, lookup, refund

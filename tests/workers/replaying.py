@@ -16,7 +16,7 @@ from db.payments.payments import Payment
 from db.session import Database
 from messages.payments import ChargeRequested
 from messages.replays import ClassifyDue, ReplayDue
-from outbox.ops.desk import Desk
+from outbox.ops.dead_letters.actions import Desk
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
 from tests import factories

@@ -10,7 +10,7 @@ from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.shares import AccountLookupRequested
 from messages.webhooks import WebhookReceived
-from outbox.intake.inbox import receive
+from outbox.intake.stripe_events import receive
 from stripe_client import accounts as stripe_accounts
 from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.gateway import Gateway

@@ -9,7 +9,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain
-from outbox.refunding import NotRefundableError
+from outbox.requests.refunds import NotRefundableError
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger import balances, events_told

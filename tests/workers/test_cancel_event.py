@@ -16,8 +16,8 @@ from messages.refunds import EventCancellationDue
 from messages.sweeps import SweepDue
 from messages.verdicts import GiveUp, TryLater
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.cancelling import (

@@ -12,7 +12,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.verdicts import GiveUp, TryAgain
-from outbox.refunding import NotRefundableError
+from outbox.requests.refunds import NotRefundableError
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import BalanceTransaction, DisputeMovement

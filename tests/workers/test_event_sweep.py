@@ -17,7 +17,7 @@ from messages.payments import ChargeRequested
 from messages.reconciliation import EventSweepDue
 from messages.verdicts import TryAgain
 from messages.webhooks import WANTED, WebhookReceived
-from outbox.intake.inbox import receive
+from outbox.intake.stripe_events import receive
 from stripe_client.gateway import Gateway
 from tests import factories, waiting
 from tests.workers.conftest import Ledgers

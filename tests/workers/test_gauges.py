@@ -15,8 +15,8 @@ from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
-from outbox.gauges import parts
-from outbox.service_level import levels
+from outbox.monitoring.gauges import parts
+from outbox.monitoring.slo import levels
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.conftest import Book
@@ -153,7 +153,7 @@ def test_what_alarms_on_zero_shows_its_zero(db: Database, name: str) -> None:
 def test_a_group_that_should_have_moved_stands_until_it_does(
     db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbox.gauges.GROUP_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("outbox.monitoring.gauges.GROUP_PATIENCE_SECONDS", 0)
     party = Party.opened(db, owner, gateway, tenant, 1000, 1000)
     assert picture(db)["fleet_groups_standing",] == 0
 

@@ -13,9 +13,9 @@ from messages.groups import GroupDue
 from messages.money import Money
 from messages.verdicts import GiveUp
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
-from outbox.refunding import NotRefundableError, request_capture
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
+from outbox.requests.refunds import NotRefundableError, request_capture
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.grouping import DECLINED, THREE_D_SECURE, Party, effects

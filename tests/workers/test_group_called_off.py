@@ -15,8 +15,8 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.ids import PaymentId
 from messages.money import Money
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from stripe_client.gateway import Gateway
 from tests.workers.cancelling import event_off
 from tests.workers.grouping import Party, effects

@@ -21,7 +21,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain
-from outbox.intake.offers import Outcome
+from outbox.requests.orders import Outcome
 from stripe_client.gateway import Gateway
 from tests.workers.grouping import THREE_D_SECURE, Party
 from workers.charge import charge

@@ -5,7 +5,7 @@ import pytest
 
 from db.session import Database
 from db.tenants.tenants import Tenant
-from outbox.intake.reading import Incoming, decode
+from outbox.intake.order_events import Incoming, decode
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.grouping import Party

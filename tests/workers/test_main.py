@@ -19,7 +19,7 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.base import Message
 from messages.queues import ROUTES, kind_to_message
-from outbox.broker import FleetBroker
+from outbox.broker.dramatiq_broker import FleetBroker
 from outbox.sealing import Sealer, SealSettings, new_pair
 from stripe_client.gateway import Gateway
 from tests import factories, queues

@@ -16,7 +16,7 @@ from messages.payments import ChargeRequested
 from messages.reconciliation import PayoutsDue, ReconcileDue
 from messages.verdicts import TryAgain
 from messages.webhooks import WebhookReceived
-from outbox.intake.inbox import receive
+from outbox.intake.stripe_events import receive
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers

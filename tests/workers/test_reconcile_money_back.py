@@ -13,7 +13,7 @@ from messages.disputes import DisputeLookupRequested
 from messages.ids import DisputeId
 from messages.money import Money
 from messages.refunds import RefundLookupRequested, RefundRequested
-from outbox.refunding import request_refund
+from outbox.requests.refunds import request_refund
 from stripe_client.gateway import Gateway
 from tests.workers.conftest import Ledgers
 from tests.workers.disputing import hear

@@ -14,9 +14,9 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.runtime.settings import AppEnv
 from messages.verdicts import TryAgain
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
-from outbox.ops.desk import Desk, OpsSettings, RefusedError
+from outbox.intake.order_events import Incoming
+from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
+from outbox.requests.orders import Outcome
 from outbox.sealing import Sealer, SealSettings, pair_from_seed
 from stripe_client.gateway import Gateway
 from tests import factories

@@ -13,7 +13,7 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from db.webhooks.inbox import KNOWN
 from deploy.local.stripe.control import EmulatorControl
-from outbox.intake.inbox import receive
+from outbox.intake.stripe_events import receive
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers

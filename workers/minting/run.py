@@ -18,8 +18,8 @@ from db.minting import signers
 from db.minting.signers import Lease, LeaseLostError
 from db.session import Database
 from messages.runtime.settings import SettingsError
-from outbox.heartbeat import beat
-from outbox.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINTS_HELD_UP
+from outbox.process.heartbeat import beat
+from outbox.process.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINTS_HELD_UP
 from workers.gateways.chain import Chain
 from workers.gateways.node import ChainAwayError, Node, NodeRefusedError
 from workers.gateways.signer import KeyFileError, KeyFileSigner

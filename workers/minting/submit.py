@@ -20,7 +20,7 @@ from db.minting.series import Royalty, Series
 from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
 from messages.runtime.trace import Span
-from outbox.metrics import CHAIN_TRANSACTIONS
+from outbox.process.metrics import CHAIN_TRANSACTIONS
 from workers.gateways import contract
 from workers.gateways.chain import Sending
 from workers.gateways.node import NodeRefusedError

@@ -10,7 +10,7 @@ from messages.base import Fact
 from messages.mints import TicketMinted, TicketMintFailed, TicketVoided
 from messages.runtime import trace
 from outbox.append import append_traced
-from outbox.metrics import MINTS
+from outbox.process.metrics import MINTS
 from workers.minting.means import Means
 from workers.minting.spans import spans
 

@@ -22,7 +22,7 @@ from db.minting.series import Series
 from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
 from messages.token_ids import ZERO_ADDRESS
-from outbox.metrics import CHAIN_REORGANISED, CHAIN_REPLACED
+from outbox.process.metrics import CHAIN_REORGANISED, CHAIN_REPLACED
 from workers.gateways import contract
 from workers.gateways.chain import Block, Receipt
 from workers.gateways.transactions import sign

@@ -8,8 +8,8 @@ from deploy.local.bench import backlog, cpu, orders
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Book, Ground, register_tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 
 _TABLES = """
     CREATE TABLE bench_intents (intent_id uuid PRIMARY KEY DEFAULT uuidv7(), amount_minor bigint NOT NULL);

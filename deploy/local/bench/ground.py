@@ -23,7 +23,7 @@ from deploy.local.stack import Stack
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.runtime.settings import AppEnv
-from outbox import topology
+from outbox.broker import topology
 
 TEMPLATE = "bench_template"
 QUEUE = "bench.relay"

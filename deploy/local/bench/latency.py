@@ -23,8 +23,8 @@ from deploy.local import processes
 from deploy.local.bench.ground import Book, Ground
 from deploy.local.stack import CLONE
 from deploy.local.up import environment_of
-from outbox import topology
-from outbox.broker import FleetBroker
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import FleetBroker
 
 PER_SECOND = 50
 QUEUES = {"outbox": "bench.outbox", "plain": "bench.plain"}

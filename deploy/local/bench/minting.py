@@ -23,7 +23,7 @@ from messages.ids import OrderId, PaymentId, TicketId
 from messages.runtime.settings import AppEnv
 from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
 from workers.minting import run
 from workers.minting.settings import ChainSettings
 

@@ -10,7 +10,7 @@ from deploy.local.chaos.at_processes import POINTS
 from deploy.local.chaos.at_stripe import CREATE
 from deploy.local.chaos.cases import Scene, case
 from messages.runtime.settings import AppEnv
-from outbox.ops.desk import Desk, OpsSettings, RefusedError
+from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
 
 OPERATORS = ("ada", "grace")
 REFUSED = "Stripe refused the request as wrong"  # how stripe_client/errors.py begins; other letters are other stories

@@ -12,10 +12,10 @@ from messages.ids import TenantId
 from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
 from messages.runtime.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
-from outbox.cancelling_events import cancel_event
-from outbox.ops.desk import Desk, OpsSettings, RefusedError
-from outbox.ops.dispute_desk import DisputeDesk
-from outbox.ops.escrow_desk import EscrowDesk
+from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
+from outbox.ops.disputes.actions import DisputeDesk
+from outbox.ops.shares.actions import EscrowDesk
+from outbox.requests.mass_refunds import cancel_event
 
 OPERATOR = "ada"
 

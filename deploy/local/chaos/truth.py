@@ -18,8 +18,8 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
 from messages.runtime.settings import AppEnv
 from messages.verdicts import Verdict
-from outbox import topology
 from outbox.append import append
+from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify import Asked, verify

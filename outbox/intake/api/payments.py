@@ -21,11 +21,11 @@ from messages.orders import OrderPlaced
 from messages.payments import PaymentLookupRequested
 from messages.runtime import trace
 from outbox.append import append
-from outbox.intake.api import words
-from outbox.intake.api.answers import Answer
+from outbox.intake.api import schemas as words
 from outbox.intake.api.callers import Caller, Permission
-from outbox.intake.offers import Contradiction, Offer, Unreadable, take
-from outbox.problems import Problem
+from outbox.intake.api.idempotency import Answer
+from outbox.requests.orders import Contradiction, Offer, Unreadable, take
+from outbox.web.problem_details import Problem
 
 SOURCE = "/payment-fleet/api"
 

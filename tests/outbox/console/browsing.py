@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from deploy.local.memory import free_port
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
-from outbox.ops.console.auth import Role
-from outbox.ops.console.login import Doorman, User, hashed
+from outbox.ops.console.auth.login import Doorman, User, hashed
+from outbox.ops.console.auth.tokens import Role
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.ops.console.visit import Room
 

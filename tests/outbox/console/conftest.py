@@ -14,17 +14,17 @@ from starlette.testclient import TestClient
 
 from db.session import Database
 from messages.runtime.settings import AppEnv
-from outbox import topology
-from outbox.ops.console import forgery
+from outbox.broker import topology
 from outbox.ops.console.app import app
-from outbox.ops.console.auth import Gatekeeper
-from outbox.ops.console.forgery import ForgeryGuard
-from outbox.ops.console.login import Doorman
+from outbox.ops.console.auth import csrf as forgery
+from outbox.ops.console.auth.csrf import ForgeryGuard
+from outbox.ops.console.auth.login import Doorman
+from outbox.ops.console.auth.tokens import Gatekeeper
 from outbox.ops.console.rendering import environment
+from outbox.ops.console.sampler import Watch
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.ops.console.visit import Room
-from outbox.ops.console.watching import Watch
-from outbox.ops.desk import OpsSettings
+from outbox.ops.dead_letters.actions import OpsSettings
 from outbox.sealing import Sealer, SealSettings, new_pair
 from tests import tokens
 from tests.outbox.console import browsing

@@ -31,8 +31,8 @@ from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.money import Money
 from messages.payments import ChargeRequested
-from outbox import evidence
 from outbox.append import append
+from outbox.requests import dispute_evidence as evidence
 from outbox.sealing import Sealer, SealSettings
 from tests import factories
 

@@ -19,11 +19,11 @@ from db.refunds import mass_refund_steps as cancellation_steps
 from db.refunds.mass_refund_steps import Counts
 from db.session import Database
 from messages.money import Money
-from outbox.cancelling_events import cancel_event
-from outbox.ops import pausing
+from outbox.ops.console.sampler import Mark
 from outbox.ops.console.visit import Room
-from outbox.ops.console.watching import Mark
-from outbox.ops.desk import Desk
+from outbox.ops.dead_letters.actions import Desk
+from outbox.ops.pauses import actions as pausing
+from outbox.requests.mass_refunds import cancel_event
 from stripe_client.rate_limit.shared_budget import BucketState, TenantUse
 from tests.outbox.console import browsing
 from tests.outbox.console.money_back import refunded

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from outbox.cancelling_events import cancel_event
+from outbox.requests.mass_refunds import cancel_event
 from tests.outbox.console.money_back import refunded
 from tests.outbox.console.scene import Scene
 

@@ -17,7 +17,7 @@ from db.dead_letters import views as letters
 from db.dead_letters.views import Filter
 from db.session import Database
 from outbox.ops.console.visit import Room
-from outbox.ops.desk import Desk
+from outbox.ops.dead_letters.actions import Desk
 from tests import tokens
 from tests.outbox.console.conftest import hidden_fields
 from tests.outbox.console.scene import Scene

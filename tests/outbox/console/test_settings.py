@@ -15,7 +15,7 @@ from db.session import Database
 from messages.runtime.settings import EX_CONFIG, AppEnv
 from outbox.ops.console.__main__ import doorman_of
 from outbox.ops.console.app import app
-from outbox.ops.console.login import hashed
+from outbox.ops.console.auth.login import hashed
 from tests import tokens
 from tests.outbox.console.conftest import console_settings, hidden_fields, room_of
 from tests.tokens import Keys

@@ -13,8 +13,8 @@ from db.payments.payments import Payment
 from messages.ids import TicketId
 from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 from tests.outbox.console.scene import Scene
 

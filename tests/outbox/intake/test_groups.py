@@ -12,8 +12,8 @@ import pytest
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 
 Tell = Callable[..., list[Outcome]]

@@ -17,9 +17,9 @@ from db.session import Database
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import free_port
 from messages.runtime.cache import CacheSettings
-from outbox.heartbeat import beat
+from outbox.broker.settings import BrokerSettings
 from outbox.intake.http import LARGEST_WEBHOOK_BYTES, Door, health_of
-from outbox.settings import BrokerSettings
+from outbox.process.heartbeat import beat
 from stripe_client.webhook_signatures import WebhookSettings
 from tests import signing
 from tests.conftest import Book

@@ -11,9 +11,9 @@ from db.operators import timeline
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
-from outbox.ops.timeline import sentence
+from outbox.intake.order_events import Incoming
+from outbox.ops.payments.timeline import sentence
+from outbox.requests.orders import Outcome
 from tests import factories
 from tests.outbox.ops.conftest import Fleet
 

@@ -119,7 +119,7 @@ def test_the_pdf_shows_the_same_sums_in_the_recipients_own_letters(fleet: Fleet,
 def test_more_transfers_than_anybody_reads_are_summed_in_the_pdf(
     fleet: Fleet, place: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbox.ops.statement_pdf.MOST_TRANSFERS", 1)
+    monkeypatch.setattr("outbox.ops.payouts.statement_pdf.MOST_TRANSFERS", 1)
     a_busy_week(place)
 
     pdf = statement(fleet, place.artist, tmp_path / "s.pdf", "pdf")

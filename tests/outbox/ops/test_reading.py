@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from outbox.ops.words import CAUSES, CLASSES
+from outbox.ops.dead_letters.explanations import CAUSES, CLASSES
 from tests import factories
 from tests.conftest import ROOT
 from tests.outbox.ops.conftest import Fleet, bury, fail, judge

@@ -11,7 +11,7 @@ from db.payments.payments import Payment
 from db.session import Database
 from db.shares.views import ShareLine, TicketSold
 from deploy.local.stripe.control import EmulatorControl
-from outbox.ops.share_tree import per_ticket
+from outbox.ops.shares.tree import per_ticket
 from outbox.sealing import Sealer, SealSettings, new_pair
 from stripe_client.gateway import Gateway
 from tests.outbox.ops.conftest import Fleet

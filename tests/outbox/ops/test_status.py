@@ -10,8 +10,8 @@ import pytest
 from db.session import Database
 from messages.payments import ChargeRequested
 from messages.queues import ROUTES
-from outbox import topology
 from outbox.append import Envelope, append_again
+from outbox.broker import topology
 from outbox.sealing import Opener, OpenSettings, Sealer, SealSettings
 from tests import factories
 from tests.outbox.ops.conftest import Fleet, fail

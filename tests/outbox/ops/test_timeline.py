@@ -15,7 +15,7 @@ from db.webhooks import inbox
 from db.webhooks.inbox import InboxEvent
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
-from outbox.ops.timeline import _SENTENCES
+from outbox.ops.payments.timeline import _SENTENCES
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.outbox.ops.conftest import Fleet, bury, fail

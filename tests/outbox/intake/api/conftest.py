@@ -17,10 +17,10 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
 from messages.runtime.cache import CacheSettings
+from outbox.broker.settings import BrokerSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.http import Door, health_of
-from outbox.settings import BrokerSettings
 from stripe_client.webhook_signatures import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book

@@ -19,7 +19,7 @@ from db.tenants.tenants import Tenant
 from outbox.intake.api import jwks
 from outbox.intake.api.jwks import PublishedKeys
 from outbox.intake.api.operations import OPERATIONS
-from outbox.tokens import BadTokenError, read_private_key, read_public_key
+from outbox.web.bearer_tokens import BadTokenError, read_private_key, read_public_key
 from tests import tokens
 from tests.outbox.intake.api import server
 from tests.outbox.intake.api.conftest import api_settings

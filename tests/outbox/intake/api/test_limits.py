@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.process import free_port
-from outbox.intake.api import fast
+from outbox.intake.api import cache as fast
 from tests.outbox.intake.api.conftest import As, MakeApi, order
 from tests.outbox.intake.api.test_payments import assert_problem
 

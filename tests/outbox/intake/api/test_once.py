@@ -18,7 +18,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.process import free_port
 from messages.runtime import crash_points
 from outbox import scheduler
-from outbox.intake.api.answers import REPLAYED
+from outbox.intake.api.idempotency import REPLAYED
 from tests.outbox.intake.api import server
 from tests.outbox.intake.api.conftest import As, MakeApi, order
 from tests.outbox.intake.api.server import Server, Somebody

@@ -14,7 +14,7 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.intake.accept import Incoming, accept
-from outbox.intake.offers import Outcome
+from outbox.requests.orders import Outcome
 from tests import factories
 from tests.outbox.intake.api.conftest import As, order
 
