@@ -21,10 +21,10 @@ from outbox.broker.settings import BrokerSettings
 from outbox.broker.topology import EX_UNAVAILABLE
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.gateways.node import NodeRefusedError
+from workers.minting.chain.node import NodeRefusedError
 from workers.minting.settings import ContractSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 LOOK_AGAIN_SECONDS = 2.0
 

@@ -30,7 +30,7 @@ from stripe_client.gateway import Gateway
 from stripe_client.settings import BudgetSettings, StripeSettings
 from stripe_client.webhook_signatures import WebhookSettings
 from workers.minting.settings import ChainSettings
-from workers.settings import PERIODIC_SETTINGS
+from workers.runtime.settings import PERIODIC_SETTINGS
 
 _SETTINGS: tuple[type[FleetSettings], ...] = (
     DatabaseSettings,

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from db.shares.verify_balances import Party
-from workers.verify_report import Report
+from workers.verify.report import Report
 
 _COLUMNS = ("attempted", "done", "waiting", "dead", "lost", "duplicated", "unexpected")
 _MUST_BE_ZERO = frozenset({"lost", "duplicated", "unexpected"})

@@ -185,8 +185,8 @@ LAST: frozenset[type[Message]] = frozenset(
     }
 )
 
-# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
-# goes on in either.
+# What a pause of charges holds back, and what a pause of everything does (workers/runtime/pauses.py). What only asks
+# Stripe goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
 HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {
     *(RefundRequested, CaptureRequested, CancelRequested),

@@ -41,10 +41,10 @@ from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
 from stripe_client.gateway import Gateway
-from workers.actor import actor
-from workers.keeping_cases import keep_cases
-from workers.pausing import LONGEST_WAIT_SECONDS, Paused
-from workers.settings import DisputeSettings, SweepSettings
+from workers.reconciliation.cases import keep_cases
+from workers.runtime.actor import actor
+from workers.runtime.pauses import LONGEST_WAIT_SECONDS, Paused
+from workers.runtime.settings import DisputeSettings, SweepSettings
 
 LIMIT = 500
 

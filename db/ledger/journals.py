@@ -7,10 +7,10 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
     stripe_fee   Dr stripe_fees fee       / Cr stripe_balance fee
     conversion   Dr currency_exchange / Cr stripe_balance, what was charged
                  Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
-    refund       Dr venue_payable, platform_fees, refunds_payable / Cr stripe_balance (workers/rules/refunds.py cuts it)
-    refund_failure  Dr stripe_balance / Cr refunds_payable: the money is back with us, and still owed to the buyer
-    dispute      Dr disputed_funds of the venue amount, Dr dispute_fees fee / Cr stripe_balance
-    dispute_reversal  the mirror of it, with the fee only when Stripe gives that back too
+    refund       Dr venue_payable, platform_fees, refunds_payable / Cr stripe_balance
+    (workers/rules/refund_allocation.py cuts it) refund_failure  Dr stripe_balance / Cr refunds_payable: the money is
+    back with us, and still owed to the buyer dispute      Dr disputed_funds of the venue amount, Dr dispute_fees fee /
+    Cr stripe_balance dispute_reversal  the mirror of it, with the fee only when Stripe gives that back too
     dispute_lost Dr venue_payable, platform_fees, refunds_payable (as a refund) / Cr disputed_funds
     dispute_won  the mirror of that, when a dispute that was lost is won after all
     payout       Dr bank / Cr stripe_balance: one tenant's net in what a payout contained; source is the payout

@@ -17,7 +17,7 @@ from db.session import Tx
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.statement_lines import BankLine
 
-# Payouts move what the other lines brought; they are explained by what they contained (workers/payouts.py).
+# Payouts move what the other lines brought; they are explained by what they contained (workers/payouts/payouts.py).
 PAYOUT_TYPES = ("payout", "payout_failure", "payout_cancel")
 
 

@@ -1,4 +1,4 @@
-"""What the book says, read across tenants for the checker (workers/verify.py); needs a system transaction."""
+"""What the book says, read across tenants for the checker (workers/verify/verify.py); needs a system transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every refund and dispute as the book has them, for the checker (workers/verify.py); needs a system transaction."""
+"""Every refund and dispute in the database, for the checker (workers/verify/verify.py); needs a system transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

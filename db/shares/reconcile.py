@@ -1,4 +1,4 @@
-"""What the book holds of shares, page by page, for workers/royalty_reconcile.py; a system transaction.
+"""What the book holds of shares, page by page, for workers/shares/reconcile.py; a system transaction.
 
 A page of payments is read in one statement: by which rules each was to be cut, how it was cut, and what the ledger has
 booked of it. A page of transfers is read by the ids that Stripe has shown.

@@ -2,7 +2,7 @@
 
 A share is owed `amount - returned - borne`. What reached its recipient is the sum of the lines of transfers that were
 made or are under way, less what was taken back, became a receivable instead, or came back as the application fee of a
-destination charge. The gap between the two is what workers/share.py closes, one movement at a time.
+destination charge. The gap between the two is what workers/shares/share.py closes, one movement at a time.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The webhook inbox: verified events of Stripe, each stored once, redacted; drained by workers/webhook.py.
+"""The webhook inbox: verified events of Stripe, each stored once, redacted; drained by workers/webhooks/webhook.py.
 
 pending -> applied      the book agrees with what the event tells; often it does on arrival, and then nothing is drained
         -> unmatched    no payment of ours yet; waits, is tried again by the sweep, and is never dropped

@@ -41,8 +41,8 @@ from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, read_policies
 from messages.runtime.settings import AppEnv
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 CHARGES = "workers-charges"
 MOST = 4

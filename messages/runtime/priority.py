@@ -1,4 +1,5 @@
-"""For whom Stripe is asked, and how urgently: said by workers/actor.py, read by stripe_client/rate_limit/limiter.py.
+"""For whom Stripe is asked, and how urgently: said by workers/runtime/actor.py, read by
+stripe_client/rate_limit/limiter.py.
 
 Neither imports the other, and no function on the way has to pass it along (as with messages/runtime/trace.py).
 """

@@ -1,9 +1,9 @@
 """The Dramatiq broker with our topology: quorum queues, a delivery limit, lasting dead letters, nothing in memory.
 
 Dramatiq's own delay queue and retries are not used: they keep delayed messages unacked in worker memory, ack even when
-the re-enqueue failed, and drop dead letters after seven days. Here a retry is an outbox row (workers/actor.py), so the
-broker only ever holds work that is due now. A message is acked once its outcome is committed. A message that is not
-(its worker could not reach the database) goes back to the queue, and the delivery limit ends it in the lasting dead
+the re-enqueue failed, and drop dead letters after seven days. Here a retry is an outbox row (workers/runtime/actor.py),
+so the broker only ever holds work that is due now. A message is acked once its outcome is committed. A message that is
+not (its worker could not reach the database) goes back to the queue, and the delivery limit ends it in the lasting dead
 letter queue.
 """
 
@@ -20,7 +20,8 @@ from outbox.broker.topology import ACCESS_REFUSED, work_queue_arguments
 from outbox.broker.urls import shuffled
 from outbox.process.heartbeat import beat
 
-# Options of a message that say what the broker should do with it (set by workers/actor.py, read by the consumer).
+# Options of a message that say what the broker should do with it (set by workers/runtime/actor.py, read by the
+# consumer).
 GIVE_BACK = "give_back"
 
 

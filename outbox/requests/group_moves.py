@@ -1,7 +1,7 @@
 """What every room does with a group: wake it, ask its members, and end it. All in the caller's transaction.
 
-A group is woken by a message whenever one of its payments has moved; the worker (workers/group.py) then looks at how
-everything stands. So nothing here must be exact about what happened, and waking a group twice is harmless.
+A group is woken by a message whenever one of its payments has moved; the worker (workers/groups/group.py) then looks at
+how everything stands. So nothing here must be exact about what happened, and waking a group twice is harmless.
 """
 
 from collections.abc import Iterable

@@ -259,7 +259,7 @@ def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Share]) -> tuple[Ticket, .
 
 def _call_off_payment(tx: Tx, payment_id: PaymentId, by: str) -> None:
     """Its intent may still be paid by another card, or be waiting for its buyer: another payment has its place now.
-    Should its money come all the same, it is given back by itself (workers/settlement.py).
+    Should its money come all the same, it is given back by itself (workers/payments/settlement.py).
     """
     payment = payments.lock(tx, payment_id)
     assert payment is not None, "payments are never deleted"

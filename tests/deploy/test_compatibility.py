@@ -17,7 +17,7 @@ from messages.payments import ChargeRequested
 from messages.queues import kind_to_message
 from outbox.broker.strict_encoder import StrictEncoder
 from outbox.intake.order_events import Incoming, decode
-from workers.actor import envelope_of
+from workers.runtime.actor import envelope_of
 
 PREVIOUS: dict[str, Any] = json.loads(Path(__file__).with_name("previous_release.json").read_text())
 NOW: dict[str, Any] = released()

@@ -47,8 +47,8 @@ from tests.journeys.book import Book, new_database
 from tests.journeys.processes import PROCFILE, Processes
 from tests.meanwhile import meanwhile
 from tests.workers.reconciling import cases_of, reconcile_now
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 # All but people's pages and the chain's process, whose own tests run them (tests/outbox/console, tests/minting).
 NEEDED = sorted(PROCFILE.keys() - {"console", "minter"})

@@ -9,7 +9,7 @@ import psycopg
 from deploy.local.stripe.control import EmulatorControl
 from messages.queues import NOTIFICATION_QUEUE
 from outbox.broker import topology
-from workers.verify import Asked
+from workers.verify.verify import Asked
 
 Owner = psycopg.Connection[dict[str, Any]]
 # What the order service must have heard of a payment that stands in this state.

@@ -15,8 +15,8 @@ from messages.reconciliation import EventSweepDue, ShareReconcileDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 from tests.workers.reconciling import at_once, cases_of
-from workers.event_sweep import sweep_events
-from workers.royalty_reconcile import royalty_reconcile
+from workers.shares.reconcile import royalty_reconcile
+from workers.webhooks.event_sweep import sweep_events
 
 SALES, RESALES = 30, 12
 

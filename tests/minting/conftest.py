@@ -30,12 +30,12 @@ from messages.payments import ChargeRequested
 from messages.token_ids import checksummed, keccak256
 from stripe_client.gateway import Gateway
 from tests import factories
-from workers.charge import charge
-from workers.gateways.transactions import sign
-from workers.mint import mint, mint_retry
 from workers.minting import run
+from workers.minting.chain.transactions import sign
+from workers.minting.mint import mint, mint_retry
 from workers.minting.run import Minter
 from workers.minting.settings import ChainSettings
+from workers.payments.charge import charge
 from workers.rules.gas import GWEI, Fees
 
 NO_CHAIN = "no anvil on this machine: `make chain` puts it under .local/chain where npm is there"

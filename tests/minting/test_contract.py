@@ -13,10 +13,10 @@ from deploy.local.chain import CONTRACT, PACKAGES
 from deploy.local.stack import CLONE
 from messages.token_ids import VOID_ADDRESS
 from tests.minting.conftest import BUYER, ROYALTY, Chain
-from workers.gateways import contract
-from workers.gateways.chain import Chain as Gateway
-from workers.gateways.contract import Tickets
-from workers.gateways.node import NodeRefusedError
+from workers.minting.chain import contract
+from workers.minting.chain.chain import Chain as Gateway
+from workers.minting.chain.contract import Tickets
+from workers.minting.chain.node import NodeRefusedError
 
 SERIES = "0x" + "5e" * 8
 ONE, TWO = SERIES + "01" * 24, SERIES + "02" * 24

@@ -31,13 +31,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(book: Book, tmp_path: Path) -> Iterator[Start]:
-    """Start `python -m workers.minter` on this test's book; every one of them has ended afterwards."""
+    """Start `python -m workers.minting` on this test's book; every one of them has ended afterwards."""
     running: list[subprocess.Popen[str]] = []
 
     def one(**environment: str) -> "subprocess.Popen[str]":
         bare = {name: value for name, value in os.environ.items() if not name.startswith("CHAIN_")}
         own = {"APP_ENV": "test", "DATABASE_URL": book.fleet_url, "FLEET_CRASH_POINTS": str(tmp_path)}
-        command = [sys.executable, "-m", "workers.minter"]
+        command = [sys.executable, "-m", "workers.minting"]
         process = subprocess.Popen(
             command, env=bare | own | environment, cwd=CLONE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )

@@ -11,10 +11,10 @@ from db.tenants.tenants import Tenant
 from stripe_client.gateway import Gateway
 from tests.minting.conftest import BUYER, Books, Chain, Sales, chain_settings, submit, until_confirmed, wants
 from tests.outbox.ops.conftest import Answer, fleet
-from workers.gateways import contract
+from workers.minting.chain import contract
 from workers.minting.run import Minter
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 __all__ = ["fleet"]  # a fixture
 Fleet = Callable[..., Answer]

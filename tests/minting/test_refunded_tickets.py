@@ -23,7 +23,7 @@ from tests.minting.conftest import (
     wants,
 )
 from workers.minting.run import Minter
-from workers.refund import refund
+from workers.refunds.refund import refund
 
 
 def test_a_refund_before_the_mint_cancels_it(sales: Sales, minter: Minter, chain: Chain, books: Books) -> None:

@@ -23,7 +23,8 @@ from tests.minting.conftest import (
     confirm,
     new_minter,
 )
-from workers.minting import submit, watch
+from workers.minting import submit
+from workers.minting import track as watch
 
 MINTERS = 4
 STEPS = 400

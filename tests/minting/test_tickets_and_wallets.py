@@ -24,7 +24,7 @@ from tests.minting.conftest import (
     wants,
 )
 from tests.workers.sharing import royalty
-from workers.gateways import contract
+from workers.minting.chain import contract
 from workers.minting.run import Minter
 
 VENUE = checksummed("0x" + "c5" * 20)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_without_an_endpoint_no_exporter_is_even_imported() -> None:
     look = (
-        "import sys, workers.main, outbox.intake.http; from outbox.process.tracing import start_tracing; start_tracing('x');"
+        "import sys, workers.main, outbox.intake.http; from outbox.process.tracing import start_tracing;"
+        "start_tracing('x');"
         "sys.exit(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"
     )
 

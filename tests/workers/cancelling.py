@@ -16,9 +16,9 @@ from messages.refunds import CancelRequested, EventCancellationDue, RefundReques
 from outbox.requests.mass_refunds import append_step, cancel_event
 from stripe_client.gateway import Gateway
 from tests import factories
-from workers import cancel_event as worker
-from workers.cancel import cancel
-from workers.refund import refund
+from workers.payments.cancel import cancel
+from workers.refunds import mass_refund as worker
+from workers.refunds.refund import refund
 
 EVENT = uuid4()
 

@@ -17,7 +17,7 @@ from messages.payments import ChargeRequested
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.budgets import budget, budget_name, governor_of
-from workers.charge import charge
+from workers.payments.charge import charge
 
 __all__ = ["budget", "budget_name", "governor_of"]  # fixtures
 

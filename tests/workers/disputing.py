@@ -9,7 +9,7 @@ from db.session import Database
 from messages.disputes import DisputeCloseRequested, DisputeLookupRequested, EvidenceSubmissionRequested
 from stripe_client.gateway import Gateway
 from tests.workers.events import drain, events_of
-from workers.dispute_lookup import dispute_lookup
+from workers.disputes.look_up import dispute_lookup
 
 FAMILIES = ("charge.dispute.", "radar.")
 

@@ -18,8 +18,8 @@ from stripe_client.event_snapshots import VerifiedEvent
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
-from workers.charge import charge
-from workers.webhook import webhook
+from workers.payments.charge import charge
+from workers.webhooks.webhook import webhook
 
 
 def events_of(gateway: Gateway) -> list[dict[str, Any]]:

@@ -23,9 +23,11 @@ from outbox.intake.order_events import Incoming
 from outbox.requests.orders import Outcome
 from stripe_client.gateway import Gateway
 from tests import factories
-from workers import cancel, capture, charge, lookup, refund
-from workers import group as worker
-from workers.actor import ACTORS
+from workers.groups import group as worker
+from workers.payments import cancel, capture, charge
+from workers.payments import look_up as lookup
+from workers.refunds import refund
+from workers.runtime.actor import ACTORS
 
 __all__ = ["cancel", "capture", "charge", "lookup", "refund", "worker"]  # each registers its actor
 

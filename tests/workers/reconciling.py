@@ -10,7 +10,7 @@ from db.reconciliation.cases import Case
 from db.session import Database
 from messages.reconciliation import ReconcileDue
 from stripe_client.gateway import Gateway
-from workers.reconcile import reconcile
+from workers.reconciliation.reconcile import reconcile
 
 
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from messages.refunds import CancelRequested, CaptureRequested, RefundLookupRequ
 from outbox.requests.refunds import request_cancellation, request_capture, request_refund
 from stripe_client.gateway import Gateway
 from tests import factories
-from workers.charge import charge
+from workers.payments.charge import charge
 
 
 def charged(db: Database, gateway: Gateway, tenant: Tenant, **order: object) -> Payment:

@@ -20,11 +20,11 @@ from outbox.ops.dead_letters.actions import Desk
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
 from tests import factories
-from workers import actor
-from workers.actor import ACTORS
-from workers.charge import charge
-from workers.classify import classify
-from workers.replay import replay
+from workers.dead_letters.classify import classify
+from workers.dead_letters.replay import replay
+from workers.payments.charge import charge
+from workers.runtime import actor
+from workers.runtime.actor import ACTORS
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.refunding import asked, charged
 from workers import main
-from workers.actor import ACTORS
+from workers.runtime.actor import ACTORS
 
 assert main  # every actor is registered
 OF_SHARES = ("share", "transfer", "transfer_reversal", "refund")

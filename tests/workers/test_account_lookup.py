@@ -17,8 +17,8 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
 from tests.workers.sharing import Market, market, today
-from workers.account_lookup import account_lookup
-from workers.webhook import webhook
+from workers.transfers.look_up_account import account_lookup
+from workers.webhooks.webhook import webhook
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from messages.queues import ROUTES
 from messages.verdicts import GiveUp, TryAgain, TryLater
 from outbox.append import Envelope, new_envelope
 from tests.conftest import Book
-from workers import afterwards
-from workers.actor import Actor, envelope_of, run
-from workers.afterwards import NotWrittenDownError
+from workers.runtime import retries as afterwards
+from workers.runtime.actor import Actor, envelope_of, run
+from workers.runtime.retries import NotWrittenDownError
 
 ROUTE = ROUTES[ChargeRequested]
 MESSAGE = ChargeRequested(tenant_id=TenantId(uuid4()), payment_id=PaymentId(uuid4()))

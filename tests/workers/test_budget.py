@@ -18,7 +18,7 @@ from tests import factories
 from tests.budgets import MakeGovernor
 from tests.conftest import stripe_settings
 from tests.workers.conftest import Ledgers
-from workers.actor import ACTORS, Actor, envelope_of, run
+from workers.runtime.actor import ACTORS, Actor, envelope_of, run
 
 
 def test_a_charge_without_a_permit_waits_as_a_row_before_it_is_claimed(

@@ -14,10 +14,10 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger import balances, events_told
 from tests.workers.refunding import charged, given_back, message, of_payment, wish_to_cancel, wish_to_capture
-from workers.cancel import cancel
-from workers.capture import capture
-from workers.charge import charge
-from workers.refund import refund
+from workers.payments.cancel import cancel
+from workers.payments.capture import capture
+from workers.payments.charge import charge
+from workers.refunds.refund import refund
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from tests.workers.cancelling import (
 )
 from tests.workers.ledger import events_told
 from tests.workers.refunding import charged, given_back, of_payment
-from workers import cancel_event as worker
+from workers.refunds import mass_refund as worker
 from workers.sweep import sweep
 
 

@@ -14,7 +14,7 @@ from messages.verdicts import GiveUp, TryAgain, TryLater
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger import balances
-from workers.charge import charge
+from workers.payments.charge import charge
 
 
 def test_an_order_is_charged_once_and_booked_to_the_cent(

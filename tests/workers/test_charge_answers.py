@@ -20,7 +20,7 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.conftest import stripe_settings
 from tests.workers.conftest import Ledgers
-from workers.charge import charge
+from workers.payments.charge import charge
 
 Pay = Callable[..., Payment]
 PATH = "/v1/payment_intents"

@@ -14,9 +14,9 @@ from tests.workers.at_destination import WEEK, fund
 from tests.workers.reconciling import at_once, cases_of, reconcile_now
 from tests.workers.refunding import wish_to_capture
 from tests.workers.sharing import Market, market
-from workers.capture import capture
-from workers.charge import charge
-from workers.lookup import lookup
+from workers.payments.capture import capture
+from workers.payments.charge import charge
+from workers.payments.look_up import lookup
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from tests.workers.disputing import look
 from tests.workers.refunding import asked, message, reread
 from tests.workers.refunding import lookup as refund_lookup_of
 from tests.workers.sharing import Market, market
-from workers.refund import refund
-from workers.refund_lookup import refund_lookup
+from workers.refunds.look_up import refund_lookup
+from workers.refunds.refund import refund
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.workers.events import drain, events_of
 from tests.workers.ledger import balances, events_told
 from tests.workers.refunding import asked, charged, given_back, message
 from tests.workers.refunding import reread as refund_now
-from workers.refund import refund
+from workers.refunds.refund import refund
 
 # What 42.00 leaves behind: 2.60 for the platform (5 % + 0.50), 1.52 for Stripe; a chargeback costs 15.00.
 CHARGED = {"stripe_balance": 4048, "venue_payable": -3940, "platform_fees": -260, "stripe_fees": 152}

@@ -15,8 +15,8 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputing import decided, hear, look, reread
 from tests.workers.ledger import balances
 from tests.workers.refunding import charged
-from workers.dispute_close import dispute_close
-from workers.dispute_evidence import dispute_evidence
+from workers.disputes.close import dispute_close
+from workers.disputes.submit_evidence import dispute_evidence
 
 WORDS = {"product_description": "two seats", "uncategorized_text": "scanned at the door"}
 

@@ -20,8 +20,8 @@ from tests.workers.disputing import hear, look, reread
 from tests.workers.ledger import balances
 from tests.workers.refunding import asked, charged, message
 from tests.workers.refunding import reread as refund_now
-from workers.dispute_settlement import settle_dispute
-from workers.refund import refund
+from workers.disputes.settlement import settle_dispute
+from workers.refunds.refund import refund
 
 # What 42.00 leaves behind: 2.60 for the platform (5 % + 0.50), 1.52 for Stripe; a chargeback costs 15.00.
 CHARGED = {"stripe_balance": 4048, "venue_payable": -3940, "platform_fees": -260, "stripe_fees": 152}

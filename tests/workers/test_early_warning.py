@@ -12,7 +12,7 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputing import hear
 from tests.workers.ledger import balances
 from tests.workers.refunding import asked, charged, given_back, message, of_payment
-from workers.refund import refund
+from workers.refunds.refund import refund
 
 
 @pytest.fixture

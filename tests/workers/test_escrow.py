@@ -17,7 +17,7 @@ from messages.shares import EscrowDue
 from stripe_client.gateway import Gateway
 from tests.workers.refunding import asked
 from tests.workers.sharing import Market, market, today
-from workers.escrow import escrow as run_escrow
+from workers.shares.escrow import escrow as run_escrow
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from stripe_client.gateway import Gateway
 from tests import factories, waiting
 from tests.workers.conftest import Ledgers
 from tests.workers.events import events_of, verified
-from workers.charge import charge
-from workers.event_sweep import sweep_events
-from workers.webhook import webhook
+from workers.payments.charge import charge
+from workers.webhooks.event_sweep import sweep_events
+from workers.webhooks.webhook import webhook
 
 Pay = Callable[..., Payment]
 Sweep = Callable[[], None]

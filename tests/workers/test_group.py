@@ -20,7 +20,7 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.grouping import DECLINED, THREE_D_SECURE, Party, effects
 from tests.workers.ledger import balances
-from workers.group import group
+from workers.groups.group import group
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from messages.verdicts import TryAgain
 from outbox.requests.orders import Outcome
 from stripe_client.gateway import Gateway
 from tests.workers.grouping import THREE_D_SECURE, Party
-from workers.charge import charge
-from workers.verify_groups import check_groups
-from workers.verify_report import Report
+from workers.payments.charge import charge
+from workers.verify.groups import check_groups
+from workers.verify.report import Report
 
 Make = Callable[..., Party]
 

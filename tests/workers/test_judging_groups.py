@@ -9,7 +9,7 @@ from outbox.intake.order_events import Incoming, decode
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.grouping import Party
-from workers.judging_groups import judge_wish, judge_work
+from workers.dead_letters.judge_groups import judge_wish, judge_work
 
 
 @pytest.fixture

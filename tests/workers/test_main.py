@@ -25,8 +25,8 @@ from stripe_client.gateway import Gateway
 from tests import factories, queues
 from tests.workers.conftest import Ledgers
 from workers import main
-from workers.actor import ACTORS
-from workers.afterwards import NotWrittenDownError
+from workers.runtime.actor import ACTORS
+from workers.runtime.retries import NotWrittenDownError
 
 ROOT = Path(__file__).resolve().parents[2]
 

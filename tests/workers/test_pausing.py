@@ -24,9 +24,9 @@ from stripe_client import payment_intents, transfers
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
-from workers import pausing
-from workers.actor import ACTORS, envelope_of, run
-from workers.pausing import refuse_while_paused
+from workers.runtime import pauses as pausing
+from workers.runtime.actor import ACTORS, envelope_of, run
+from workers.runtime.pauses import refuse_while_paused
 from workers.sweep import sweep
 
 

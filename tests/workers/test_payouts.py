@@ -22,10 +22,10 @@ from tests import factories
 from tests.workers.conftest import Ledgers
 from tests.workers.events import events_of, verified
 from tests.workers.paying_out import AT_ONCE, at_stripe, cases_of, charge_by_hand, journals, pay_out
-from workers.charge import charge
-from workers.payouts import reconcile_payouts
-from workers.reconcile import reconcile
-from workers.webhook import webhook
+from workers.payments.charge import charge
+from workers.payouts.payouts import reconcile_payouts
+from workers.reconciliation.reconcile import reconcile
+from workers.webhooks.webhook import webhook
 
 Run = Callable[[], None]
 # Its money is available at once (docs.stripe.com/testing).

@@ -19,7 +19,7 @@ from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
 from tests.workers.conftest import Ledgers
 from tests.workers.reconciling import at_once, cases_of, reconcile_now
-from workers.reconcile import reconcile
+from workers.reconciliation.reconcile import reconcile
 
 Pay = Callable[..., Payment]
 Run = Callable[[], None]

@@ -23,8 +23,8 @@ from messages.runtime.crash_points import VARIABLE
 from messages.statement_lines import BankLine
 from stripe_client.gateway import Gateway
 from tests.conftest import ROOT, Book
-from workers import reconcile as actor_file
-from workers.reconcile import reconcile
+from workers.reconciliation import reconcile as actor_file
+from workers.reconciliation.reconcile import reconcile
 
 Pay = Callable[..., Payment]
 

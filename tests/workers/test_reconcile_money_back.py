@@ -18,9 +18,9 @@ from stripe_client.gateway import Gateway
 from tests.workers.conftest import Ledgers
 from tests.workers.disputing import hear
 from tests.workers.reconciling import at_once, cases_of, reconcile_now
-from workers.dispute_lookup import dispute_lookup
-from workers.refund import refund
-from workers.refund_lookup import refund_lookup
+from workers.disputes.look_up import dispute_lookup
+from workers.refunds.look_up import refund_lookup
+from workers.refunds.refund import refund
 
 Pay = Callable[..., Payment]
 Run = Callable[[], None]

@@ -12,8 +12,8 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger import balances, events_told
 from tests.workers.refunding import asked, charged, given_back, lookup, message, reread
-from workers.refund import refund
-from workers.refund_lookup import refund_lookup
+from workers.refunds.look_up import refund_lookup
+from workers.refunds.refund import refund
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from stripe_client.gateway import Gateway
 from tests.workers.events import drain, events_of
 from tests.workers.ledger import balances, events_told
 from tests.workers.refunding import asked, charged, given_back, message, of_payment, reread
-from workers.refund import refund
+from workers.refunds.refund import refund
 
 
 def test_a_refund_made_in_the_dashboard_is_booked_once_and_told_once(

@@ -24,13 +24,14 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputing import decided, hear, reread
 from tests.workers.refunding import asked, charged, message, wish_to_cancel, wish_to_capture
 from tests.workers.refunding import lookup as refund_lookup_of
-from workers import judging_groups, judging_shares
-from workers.capture import capture
-from workers.dispute_evidence import dispute_evidence
-from workers.judging import PERIODIC, Opened, judge
-from workers.judging_money import BY_KIND
-from workers.refund import refund
-from workers.rules.replay import Judgement
+from workers.dead_letters import judge_groups as judging_groups
+from workers.dead_letters import judge_shares as judging_shares
+from workers.dead_letters.judge import PERIODIC, Opened, judge
+from workers.dead_letters.judge_money import BY_KIND
+from workers.disputes.submit_evidence import dispute_evidence
+from workers.payments.capture import capture
+from workers.refunds.refund import refund
+from workers.rules.replay_charges import Judgement
 
 Judged = Callable[[Message], Judgement]
 

@@ -18,10 +18,10 @@ from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalReques
 from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
 from tests.workers.sharing import Market, euros, market
-from workers.judging import Opened, judge
-from workers.rules.replay import Judgement
-from workers.share import share
-from workers.transfer import transfer
+from workers.dead_letters.judge import Opened, judge
+from workers.rules.replay_charges import Judgement
+from workers.shares.share import share
+from workers.transfers.transfer import transfer
 
 Judged = Callable[[Message], Judgement]
 

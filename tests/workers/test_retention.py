@@ -15,7 +15,7 @@ from db.session import Database
 from messages.reconciliation import RetentionDue
 from stripe_client.gateway import Gateway
 from tests.workers.conftest import Ledgers
-from workers.retention import forget_old
+from workers.reconciliation.retention import forget_old
 
 Pay = Callable[..., Payment]
 Run = Callable[[], None]

@@ -14,8 +14,8 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputing import look
 from tests.workers.reconciling import at_once, cases_of, reconcile_now
 from tests.workers.sharing import Market, market, royalty
-from workers import royalty_reconcile as module
-from workers.royalty_reconcile import royalty_reconcile
+from workers.shares import reconcile as module
+from workers.shares.reconcile import royalty_reconcile
 
 Run = Callable[[], list[Case]]
 

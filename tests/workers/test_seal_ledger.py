@@ -12,8 +12,8 @@ from db.tenants.tenants import Tenant
 from messages.money import Money
 from messages.reconciliation import SealDue
 from stripe_client.gateway import Gateway
-from workers import seal_ledger as actor_file
-from workers.seal_ledger import seal_ledger
+from workers.ledger import seal as actor_file
+from workers.ledger.seal import seal_ledger
 
 
 def test_one_run_seals_all_journals_batch_by_batch(

@@ -15,8 +15,8 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.refunding import asked
 from tests.workers.sharing import Market, market, today
-from workers.charge import charge
-from workers.statements import statements
+from workers.payments.charge import charge
+from workers.payouts.statements import statements
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from messages.verdicts import GiveUp, TryAgain
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
-from workers.lookup import lookup
+from workers.payments.look_up import lookup
 from workers.sweep import sweep
 
 Pay = Callable[..., Payment]

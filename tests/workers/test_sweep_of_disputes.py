@@ -18,7 +18,7 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputing import decided, hear, look, reread
 from tests.workers.ledger import events_told
 from tests.workers.refunding import charged
-from workers.dispute_evidence import dispute_evidence
+from workers.disputes.submit_evidence import dispute_evidence
 from workers.sweep import sweep
 
 Sweep = Callable[[], list[str]]

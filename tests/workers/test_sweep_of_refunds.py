@@ -16,10 +16,10 @@ from messages.sweeps import SweepDue
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.refunding import asked, charged, lookup, message, wish_to_cancel, wish_to_capture
-from workers.cancel import cancel
-from workers.lookup import lookup as look_up_payment
-from workers.refund import refund
-from workers.refund_lookup import refund_lookup
+from workers.payments.cancel import cancel
+from workers.payments.look_up import lookup as look_up_payment
+from workers.refunds.look_up import refund_lookup
+from workers.refunds.refund import refund
 from workers.sweep import sweep
 
 Sweep = Callable[[], list[str]]

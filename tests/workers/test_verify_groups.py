@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from db.groups.verify import BookedGroup
-from workers.verify_groups import check_groups
-from workers.verify_report import Report
+from workers.verify.groups import check_groups
+from workers.verify.report import Report
 
 SETTLED = BookedGroup(
     tenant_id=uuid4(),

@@ -9,8 +9,8 @@ from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 from tests.workers.sharing import Market, market
-from workers.verify import Asked, verify
-from workers.verify_report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Report
+from workers.verify.report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Report
+from workers.verify.verify import Asked, verify
 
 ASKED_NOTHING = Asked(frozenset(), frozenset(), frozenset(), (), listens=False)
 

@@ -20,8 +20,8 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers, charged_and_fully_booked
 from tests.workers.events import automatic_async, charged_without_an_answer, drain, events_of, inbox_states
-from workers.charge import charge
-from workers.webhook import webhook
+from workers.payments.charge import charge
+from workers.webhooks.webhook import webhook
 
 Pay = Callable[..., Payment]
 PATH = "/v1/payment_intents"

@@ -9,7 +9,7 @@ from db.session import Database
 from messages.verdicts import TryAgain
 from stripe_client.outcomes import Declined, NeedsAction
 from tests import factories
-from workers.settlement import settle, settle_answer
+from workers.payments.settlement import settle, settle_answer
 
 
 def test_an_answer_asked_for_before_the_payment_moved_is_asked_for_again(

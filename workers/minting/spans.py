@@ -14,7 +14,7 @@ from db.minting.mints import Mint
 from db.minting.nonces import Slot
 from messages.runtime import trace
 from messages.runtime.trace import Place, Span
-from workers.minting.means import Means
+from workers.minting.context import Means
 
 
 def spans(

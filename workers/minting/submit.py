@@ -21,13 +21,13 @@ from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
 from messages.runtime.trace import Span
 from outbox.process.metrics import CHAIN_TRANSACTIONS
-from workers.gateways import contract
-from workers.gateways.chain import Sending
-from workers.gateways.node import NodeRefusedError
-from workers.gateways.transactions import sign
-from workers.minting.means import BY, ChangedMeanwhileError, Means, Waiting, gwei
+from workers.minting.chain import contract
+from workers.minting.chain.chain import Sending
+from workers.minting.chain.node import NodeRefusedError
+from workers.minting.chain.transactions import sign
+from workers.minting.context import BY, ChangedMeanwhileError, Means, Waiting, gwei
+from workers.minting.events import tell_failed, tell_minted
 from workers.minting.spans import record_waits, spans
-from workers.minting.telling import tell_failed, tell_minted
 from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
 
 # Far below EIP-7825's 16,777,216 gas for one transaction.

@@ -37,8 +37,8 @@ from messages.runtime.settings import load
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 # A day here lasts minutes, so its patience is that of minutes as well.
 IMPATIENT = {

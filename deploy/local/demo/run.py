@@ -42,7 +42,7 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.minting.settings import ContractSettings
-from workers.verify import Asked, verify
+from workers.verify.verify import Asked, verify
 
 QUIET_SECONDS = 90.0
 SELLERS = 12

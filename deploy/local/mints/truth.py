@@ -72,7 +72,7 @@ def _look_at_tokens(truth: Truth, chain: Chain, wanted: Sequence[Wanted]) -> Non
 
 
 def _owner_of(chain: Chain, token_id: str) -> str | None:
-    from workers.gateways.node import NodeRefusedError  # noqa: PLC0415
+    from workers.minting.chain.node import NodeRefusedError  # noqa: PLC0415
 
     try:
         return checksummed("0x" + _call(chain, _OWNER_OF + token_id[2:])[-40:])

@@ -46,8 +46,8 @@ from messages.sweeps import SweepDue
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 LOOK_AGAIN_SECONDS = 8.0
 # Each phase ends when nothing moves; on a machine that has other work that takes its time.

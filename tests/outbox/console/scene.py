@@ -37,7 +37,7 @@ from outbox.sealing import Sealer, SealSettings
 from tests import factories
 
 TRACEBACK = """Traceback (most recent call last):
-  File "workers/charge.py", line 61, in charge
+  File "workers/payments/charge.py", line 61, in charge
     outcome = payment_intents.create(stripe, payment, fee, call)
   File "stripe_client/payment_intents.py", line 88, in create
     answer = gateway.post("/v1/payment_intents", body, key=call.idempotency_key)

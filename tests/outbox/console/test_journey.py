@@ -21,8 +21,8 @@ from outbox.sealing import Sealer, SealSettings
 from stripe_client.gateway import Gateway
 from tests.outbox.console import browsing
 from tests.outbox.console.scene import Scene
-from workers import actor
 from workers import main as _every_actor  # noqa: F401  registers them
+from workers.runtime import actor
 
 pytestmark = pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.WHY_SKIPPED)
 STEP_MS = 15_000

@@ -11,7 +11,7 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.reconciliation import ConnectedPayoutsDue
 from stripe_client.gateway import Gateway
 from tests.workers.sharing import Market, market
-from workers.connected_payouts import connected_payouts
+from workers.payouts.account_payouts import connected_payouts
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from messages.reconciliation import ConnectedPayoutsDue
 from stripe_client.gateway import Gateway
 from tests.outbox.ops.conftest import Fleet
 from tests.workers.sharing import Market, market
-from workers.connected_payouts import connected_payouts
+from workers.payouts.account_payouts import connected_payouts
 
 WEEK = 8 * 86_400
 

@@ -63,7 +63,7 @@ def test_a_filter_that_cannot_be_is_wrong_use(fleet: Fleet, words: list[str]) ->
 
 def test_letters_that_died_of_the_same_are_one_group(fleet: Fleet, db: Database) -> None:
     for _ in range(2):
-        bury(db, cause="tries_used_up", error_class="TryAgain", top_frame="workers/charge.py:charge")
+        bury(db, cause="tries_used_up", error_class="TryAgain", top_frame="workers/payments/charge.py:charge")
     bury(db, cause="gave_up")
 
     groups = fleet("dlq", "group", "--json").json["groups"]

@@ -22,9 +22,9 @@ from tests.outbox.ops.conftest import Fleet, bury, fail
 from tests.workers.ledger import events_told
 from tests.workers.refunding import asked, message, wish_to_cancel
 from tests.workers.sharing import market
-from workers.cancel import cancel
-from workers.charge import charge, key_name
-from workers.refund import refund
+from workers.payments.cancel import cancel
+from workers.payments.charge import charge, key_name
+from workers.refunds.refund import refund
 
 
 def charged(db: Database, owner: psycopg.Connection, gateway: Gateway) -> Payment:

@@ -10,8 +10,9 @@ from db.queue import outbox
 from db.session import Database
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
-from workers import actor, main
-from workers.actor import ACTORS
+from workers import main
+from workers.runtime import actor
+from workers.runtime.actor import ACTORS
 
 assert main.__all__, "importing it registers every actor"
 

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messages.money import Money
-from workers.rules.destination import give_way
-from workers.rules.refunds import Books, Shares, shares
-from workers.rules.royalties import taken_back
+from workers.rules.destination_charges import give_way
+from workers.rules.refund_allocation import Books, Shares, shares
+from workers.rules.sale_split import taken_back
 
 
 def euros(minor: int) -> Money:

@@ -3,7 +3,7 @@
 import pytest
 
 from messages.money import Money
-from workers.rules.reconciling import sentence, unexplained, verdict
+from workers.rules.bank_differences import sentence, unexplained, verdict
 
 
 @pytest.mark.parametrize(

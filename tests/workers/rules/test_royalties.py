@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messages.money import DECIMALS, LARGEST_MINOR, Money
-from workers.rules.royalties import Royalty, legs, taken_back
+from workers.rules.sale_split import Royalty, legs, taken_back
 
 SELLER = UUID(int=99)
 CURRENCIES = st.sampled_from(sorted(DECIMALS))
