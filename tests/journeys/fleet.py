@@ -46,11 +46,12 @@ from tests.journeys import rest
 from tests.journeys.book import Book, new_database
 from tests.journeys.processes import PROCFILE, Processes
 from tests.meanwhile import meanwhile
-from tests.workers.reconciling import cases_of, reconcile_now
+from tests.workers.reconciliation.scenario import cases_of, reconcile_now
 from workers.verify.report import Report
 from workers.verify.verify import Asked, verify
 
-# All but people's pages and the chain's process, whose own tests run them (tests/outbox/console, tests/minting).
+# All but people's pages and the chain's process, whose own tests run them (tests/outbox/ops/console,
+# tests/workers/minting).
 NEEDED = sorted(PROCFILE.keys() - {"console", "minter"})
 AS_FAST_AS_IT_GOES = 1e9
 _STRIPE_KEY = "sk_test_journeys12345"

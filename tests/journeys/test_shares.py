@@ -14,7 +14,7 @@ from messages.orders import RefundOfOrderRequested
 from messages.reconciliation import EventSweepDue, ShareReconcileDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
-from tests.workers.reconciling import at_once, cases_of
+from tests.workers.reconciliation.scenario import at_once, cases_of
 from workers.shares.reconcile import royalty_reconcile
 from workers.webhooks.event_sweep import sweep_events
 
