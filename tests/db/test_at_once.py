@@ -14,14 +14,18 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-
-from db import accounts, calls, connected_payouts, groups, payouts, series
-from db.calls import Call
-from db.session import Database, Tx
-from db.tenants import Tenant
 from messages.bank import BankPayout
-from messages.groups import GroupOpened
 from messages.tokens import series_of
+
+from db import stripe_calls as calls
+from db.groups import groups
+from db.minting import series
+from db.payouts import account_payouts, payouts
+from db.session import Database, Tx
+from db.stripe_calls import Call
+from db.tenants.tenants import Tenant
+from db.transfers import connected_accounts
+from messages.groups import GroupOpened
 from tests import factories
 from tests.waiting import until
 
@@ -100,7 +104,7 @@ def test_an_account_that_becomes_active_while_its_first_look_is_written_has_beco
 ) -> None:
     def follow(tx: Tx, transfers: str, seen_at: datetime) -> bool:
         how = {"payouts_enabled": True, "disabled_reason": None}
-        return accounts.follow(tx, "acct_1", transfers=transfers, seen_at=seen_at, **how)
+        return connected_accounts.follow(tx, "acct_1", transfers=transfers, seen_at=seen_at, **how)
 
     with db.system_transaction() as tx:
         assert not follow(tx, "inactive", NOON)
@@ -115,8 +119,8 @@ def test_a_payout_of_an_account_that_two_see_come_back_is_reported_by_one(
     came_back = replace(payout("po_1"), status="failed", failure_code="account_closed")
 
     with db.system_transaction() as tx:
-        first = connected_payouts.note(tx, "acct_1", [came_back])
-        second = begin_second(db, owner, crowd, lambda tx: connected_payouts.note(tx, "acct_1", [came_back]))
+        first = account_payouts.note(tx, "acct_1", [came_back])
+        second = begin_second(db, owner, crowd, lambda tx: account_payouts.note(tx, "acct_1", [came_back]))
 
     assert (first, second.result()) == (["po_1"], [])
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db import event_sweep
-from db.cases import Case, CaseType
+from db.reconciliation.cases import Case, CaseType
+from db.webhooks import event_coverage
 from deploy.local.day.order_service import wish
 from deploy.local.shares import proof, story
 from deploy.local.shares.bank import ShareBank
@@ -15,9 +15,9 @@ from messages.orders import RefundOfOrderRequested
 from messages.reconciliation import EventSweepDue, ShareReconcileDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
-from tests.workers.reconciling import at_once, cases_of
-from workers.event_sweep import sweep_events
-from workers.royalty_reconcile import royalty_reconcile
+from tests.workers.reconciliation.scenario import at_once, cases_of
+from workers.shares.reconcile import royalty_reconcile
+from workers.webhooks.event_sweep import sweep_events
 
 SALES, RESALES = 30, 12
 
@@ -71,7 +71,7 @@ def find_lost_webhooks(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     def has_read_past_the_call() -> bool:
         sweep_events(EventSweepDue(due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
         with fleet.db.system_transaction() as tx:
-            sweep = event_sweep.standing(tx)
+            sweep = event_coverage.standing(tx)
         return sweep is not None and sweep.swept_until > called_at
 
     fleet.wait_until(has_read_past_the_call, "the event sweep has read all that had happened", poll=0.2)
