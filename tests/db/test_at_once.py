@@ -5,6 +5,7 @@ A race between two statements is microseconds wide and is run many times; one be
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,18 +15,18 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from messages.bank import BankPayout
-from messages.tokens import series_of
 
 from db import stripe_calls as calls
 from db.groups import groups
 from db.minting import series
 from db.payouts import account_payouts, payouts
 from db.session import Database, Tx
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from db.tenants.tenants import Tenant
 from db.transfers import connected_accounts
 from messages.groups import GroupOpened
+from messages.statement_lines import BankPayout
+from messages.token_ids import series_of
 from tests import factories
 from tests.waiting import until
 
@@ -42,7 +43,7 @@ def crowd() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_a_call_that_many_begin_is_one_call(db: Database, tenant: Tenant, crowd: ThreadPoolExecutor) -> None:
-    def begin(subject: UUID) -> Call:
+    def begin(subject: UUID) -> StripeCall:
         with db.transaction(tenant.tenant_id) as tx:
             return calls.begin(tx, operation="refund.create", subject_id=subject, request={})
 
@@ -51,6 +52,23 @@ def test_a_call_that_many_begin_is_one_call(db: Database, tenant: Tenant, crowd:
 
         assert len({call.call_id for call in begun}) == 1
         assert sorted(call.sends for call in begun) == list(range(1, WRITERS + 1))
+
+
+def test_a_call_that_is_proved_absent_while_another_begins_it_is_followed_by_the_next_generation(
+    db: Database, owner: psycopg.Connection, tenant: Tenant, crowd: ThreadPoolExecutor
+) -> None:
+    def begin(tx: Tx) -> StripeCall:
+        return calls.begin(tx, operation="refund.create", subject_id=subject, request={})
+
+    subject = uuid4()
+    with db.transaction(tenant.tenant_id) as tx:
+        first = begin(tx)
+
+    with db.transaction(tenant.tenant_id) as tx:
+        calls.prove_absent(tx, first, proof="none of 7 refunds")
+        second = begin_second(partial(db.transaction, tenant.tenant_id), owner, crowd, begin)
+
+    assert (first.generation, second.result().generation) == (1, 2)
 
 
 def test_a_group_that_many_open_is_opened_by_one(db: Database, tenant: Tenant, crowd: ThreadPoolExecutor) -> None:
@@ -108,7 +126,9 @@ def test_an_account_that_becomes_active_while_its_first_look_is_written_has_beco
 
     with db.system_transaction() as tx:
         assert not follow(tx, "inactive", NOON)
-        second = begin_second(db, owner, crowd, lambda tx: follow(tx, "active", NOON + timedelta(seconds=1)))
+        second = begin_second(
+            db.system_transaction, owner, crowd, lambda tx: follow(tx, "active", NOON + timedelta(seconds=1))
+        )
 
     assert second.result()
 
@@ -118,9 +138,14 @@ def test_a_payout_of_an_account_that_two_see_come_back_is_reported_by_one(
 ) -> None:
     came_back = replace(payout("po_1"), status="failed", failure_code="account_closed")
 
+    def note(tx: Tx) -> list[str]:
+        return account_payouts.note(tx, "acct_1", [came_back])
+
     with db.system_transaction() as tx:
         first = account_payouts.note(tx, "acct_1", [came_back])
-        second = begin_second(db, owner, crowd, lambda tx: account_payouts.note(tx, "acct_1", [came_back]))
+        second = begin_second(
+            db.system_transaction, owner, crowd, lambda tx: account_payouts.note(tx, "acct_1", [came_back])
+        )
 
     assert (first, second.result()) == (["po_1"], [])
 
@@ -137,12 +162,15 @@ def at_once(crowd: ThreadPoolExecutor, work: Callable[[], T]) -> list[T]:
 
 
 def begin_second(
-    db: Database, owner: psycopg.Connection, crowd: ThreadPoolExecutor, work: Callable[[Tx], T]
+    transaction: Callable[[], AbstractContextManager[Tx]],
+    owner: psycopg.Connection,
+    crowd: ThreadPoolExecutor,
+    work: Callable[[Tx], T],
 ) -> Future[T]:
     """A second transaction, which has come to wait for what the caller's own has written."""
 
     def run() -> T:
-        with db.system_transaction() as tx:
+        with transaction() as tx:
             return work(tx)
 
     begun = crowd.submit(run)
