@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
-from deploy.local.stripe.server import serve
-from deploy.local.stripe.settings import read
+from .server import serve
+from .settings import read
 
 
 def main() -> None:

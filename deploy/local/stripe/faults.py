@@ -9,8 +9,8 @@ import random
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 
-from deploy.local.stripe.state.recorder import Recorder
-from deploy.local.stripe.wire.errors import Json
+from .state.recorder import Recorder
+from .wire.errors import Json
 
 API_EFFECTS = {
     "latency": "wait `seconds`, or between `min_seconds` and `max_seconds`, before anything is looked at",

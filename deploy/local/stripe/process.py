@@ -3,8 +3,7 @@
     with EmulatorProcess.start(Path("stripe.sqlite3"), token="...") as emulator:
         StripeClient(..., base_addresses={"api": emulator.base_url})
 
-A kill and a start with the same database go on where the killed one was. It carries the mark of the database's
-directory, so that whoever guards that directory ends it too when the one who started it was killed.
+A kill and a start with the same database go on where the killed one was.
 """
 
 import os
@@ -12,16 +11,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import urllib3
 
-from deploy.local.processes import MARK
-from deploy.local.stripe.control import EmulatorControl
+from .control.client import EmulatorControl
 
 _START_SECONDS = 15.0
+_PACKAGE = __name__.rpartition(".")[0]  # deploy.local.stripe in the checkout, stripe_emulator where it is installed
 
 
 @dataclass(slots=True)
@@ -33,14 +33,27 @@ class EmulatorProcess:
 
     @classmethod
     def start(
-        cls, database: Path, token: str, *options: str, port: int | None = None, control_port: int | None = None
+        cls,
+        database: Path,
+        token: str,
+        *options: str,
+        port: int | None = None,
+        control_port: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> "EmulatorProcess":
-        """`options` are further flags of `python -m deploy.local.stripe`; ports default to free ones."""
+        """Start one and wait until it answers.
+
+        `options` are further flags of the command (`--seed 1`), `environment` further variables of the process: a
+        caller that cleans up behind itself marks its processes with one. Ports default to free ones.
+
+        Raises:
+            RuntimeError: it ended, or did not answer within 15 seconds; its own output says why.
+        """
         port, control_port = port or free_port(), control_port or free_port()
         given = ["--port", str(port), "--control-port", str(control_port), "--database", str(database), *options]
-        environment = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token, MARK: str(database.parent)}
-        command = [sys.executable, "-m", "deploy.local.stripe", *given]
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        variables = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token} | dict(environment or {})
+        command = [sys.executable, "-m", _PACKAGE, *given]
+        process = subprocess.Popen(command, env=variables, start_new_session=True)
         emulator = cls(port, control_port, token, process)
         emulator._wait_until_healthy()
         return emulator

@@ -15,26 +15,24 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from deploy.local.stripe import API_VERSION, VERSION
-from deploy.local.stripe.api import Api, roll_forward
-from deploy.local.stripe.bank import (
-    attempts,
-    capturing,
-    charges,
-    disputing,
-    early_warnings,
-    funds,
-    paying_out,
-    refunding,
-    topups,
-)
-from deploy.local.stripe.control_api import ControlDoor
-from deploy.local.stripe.limits import Limiter
-from deploy.local.stripe.settings import Settings
-from deploy.local.stripe.webhooks import endpoints
-from deploy.local.stripe.webhooks.dispatcher import Dispatcher
-from deploy.local.stripe.wire.http import TRANSPORT
-from deploy.local.stripe.world import World
+from . import API_VERSION, VERSION
+from .api.application import Api, roll_forward
+from .api.http import TRANSPORT
+from .api.limits import Limiter
+from .control.api import ControlDoor
+from .resources.balance import availability
+from .resources.charges import lifecycle as charges
+from .resources.disputes import lifecycle as disputes
+from .resources.early_fraud_warnings import lifecycle as early_fraud_warnings
+from .resources.payment_intents import attempts
+from .resources.payment_intents import lifecycle as payment_intents
+from .resources.payouts import lifecycle as payouts
+from .resources.refunds import lifecycle as refunds
+from .resources.topups import lifecycle as topups
+from .resources.webhook_endpoints import api as webhook_endpoints
+from .settings import Settings
+from .webhooks.dispatcher import Dispatcher
+from .world import World
 
 _HOST = "127.0.0.1"
 _TICK_SECONDS = 0.05
@@ -61,7 +59,7 @@ async def serve(settings: Settings) -> None:
     world = World.open(settings)
     name_tasks(world)
     dispatcher = Dispatcher(world)
-    endpoints.ensure_given(world)
+    webhook_endpoints.ensure_given(world)
     limiter = Limiter(settings.limit_per_second, settings.endpoint_limit_per_second)
     api, door = Api(world, dispatcher, limiter), ControlDoor(world, dispatcher, limiter)
     servers = [_server(api), _server(door.application())]
@@ -82,18 +80,18 @@ def name_tasks(world: World) -> None:
     world.schedule.tasks = {
         "book_charge": lambda account, subject, details: charges.fill(world, account, subject),
         "settle_debit": lambda account, subject, details: _ignore(attempts.settle(world, account, subject)),
-        "expire_authorization": lambda account, subject, details: capturing.expire(world, account, subject),
-        "settle_refund": lambda account, subject, details: refunding.arrive(world, account, subject),
-        "fail_refund": lambda account, subject, details: _ignore(refunding.fail(world, account, subject)),
-        "raise_dispute": lambda account, subject, details: disputing.raise_by_clock(world, account, subject, details),
-        "dispute_due": lambda account, subject, details: disputing.pass_due(world, account, subject, details),
-        "decide_dispute": lambda account, subject, details: disputing.decide_by_evidence(world, account, subject),
-        "warn_of_fraud": lambda account, subject, details: early_warnings.issue_by_clock(world, account, subject),
-        "send_payout": lambda account, subject, details: paying_out.hand_to_bank(world, account, subject),
-        "payout_arrives": lambda account, subject, details: _ignore(paying_out.arrive(world, account, subject)),
+        "expire_authorization": lambda account, subject, details: payment_intents.expire(world, account, subject),
+        "settle_refund": lambda account, subject, details: refunds.arrive(world, account, subject),
+        "fail_refund": lambda account, subject, details: _ignore(refunds.fail(world, account, subject)),
+        "raise_dispute": lambda account, subject, details: disputes.raise_by_clock(world, account, subject, details),
+        "dispute_due": lambda account, subject, details: disputes.pass_due(world, account, subject, details),
+        "decide_dispute": lambda account, subject, details: disputes.decide_by_evidence(world, account, subject),
+        "warn_of_fraud": lambda account, subject, details: early_fraud_warnings.issue_by_clock(world, account, subject),
+        "send_payout": lambda account, subject, details: payouts.hand_to_bank(world, account, subject),
+        "payout_arrives": lambda account, subject, details: _ignore(payouts.arrive(world, account, subject)),
         "topup_arrives": lambda account, subject, details: topups.arrive(world, account, subject),
-        "reconcile_payout": lambda account, subject, details: paying_out.reconcile(world, account, subject),
-        "funds_available": lambda account, subject, details: funds.arrive(world, account),
+        "reconcile_payout": lambda account, subject, details: payouts.reconcile(world, account, subject),
+        "funds_available": lambda account, subject, details: availability.arrive(world, account),
         "roll_forward": lambda account, subject, details: roll_forward(world, account, details),
     }
 

@@ -66,7 +66,7 @@ class Settings:
 
 def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
     """Stops with argparse's own message when something is missing or malformed."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.stripe", description=__doc__)
+    parser = argparse.ArgumentParser(prog="stripe-emulator", description=__doc__)
     for setting in fields(Settings):
         flag = "--" + setting.name.replace("_", "-")
         parser.add_argument(flag, dest=setting.name, type=_reader(setting.name), metavar="VALUE")

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from deploy.local.stripe import PLATFORM
-from deploy.local.stripe.faults import FaultRules
-from deploy.local.stripe.settings import Settings
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.idempotency import IdempotencyKeys
-from deploy.local.stripe.state.identifiers import Identifiers
-from deploy.local.stripe.state.recorder import Origin, Recorder
-from deploy.local.stripe.state.schedule import Schedule
-from deploy.local.stripe.state.store import Record, Store
-from deploy.local.stripe.webhooks.outbox import Outbox
-from deploy.local.stripe.wire.errors import Json
+from . import PLATFORM
+from .faults import FaultRules
+from .settings import Settings
+from .state.clock import Clock
+from .state.idempotency import IdempotencyKeys
+from .state.identifiers import Identifiers
+from .state.recorder import Origin, Recorder
+from .state.schedule import Schedule
+from .state.store import Record, Store
+from .webhooks.outbox import Outbox
+from .wire.errors import Json
 
 
 @dataclass(slots=True)

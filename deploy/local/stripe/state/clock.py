@@ -7,7 +7,7 @@ signature timestamps) read the machine's clock, because the receiver compares th
 import time
 from dataclasses import dataclass
 
-from deploy.local.stripe.state.store import Store
+from .store import Store
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 import orjson
 
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json, key_in_use, key_reused
+from ..wire.errors import Json, key_in_use, key_reused
+from .clock import Clock
+from .store import Store
 
 LIFETIME_SECONDS = 24 * 3600
 

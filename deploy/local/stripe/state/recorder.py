@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json
+from ..wire.errors import Json
+from .clock import Clock
+from .store import Store
 
 _COLUMNS = {
     "requests": "at, clock, method, path, account, key, fingerprint, status, replayed, fault, request_id",

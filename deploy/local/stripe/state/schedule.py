@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json
+from ..wire.errors import Json
+from .clock import Clock
+from .store import Store
 
 Task = Callable[[str, str, Json], None]
 _BATCH = 50

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe.state import schema
-from deploy.local.stripe.wire.errors import Json
+from ..wire.errors import Json
+from . import schema
 
 # Which field of an object fills which column, so that lists can filter without opening the JSON.
 _CUSTOMER = frozenset({"payment_intent", "charge", "payment_method"})

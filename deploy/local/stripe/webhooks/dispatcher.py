@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe import VERSION
-from deploy.local.stripe.webhooks.connection import Connections
-from deploy.local.stripe.webhooks.outbox import Endpoint
-from deploy.local.stripe.world import World
+from .. import VERSION
+from ..world import World
+from .connection import Connections
+from .outbox import Endpoint
 
 _BATCH = 64
 _BATCH_SECONDS = 0.1

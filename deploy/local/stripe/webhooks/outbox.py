@@ -10,14 +10,14 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe import API_VERSION, PLATFORM
-from deploy.local.stripe.faults import FaultRule, FaultRules
-from deploy.local.stripe.settings import Settings
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.identifiers import Identifiers
-from deploy.local.stripe.state.recorder import Origin
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json
+from .. import API_VERSION, PLATFORM
+from ..faults import FaultRule, FaultRules
+from ..settings import Settings
+from ..state.clock import Clock
+from ..state.identifiers import Identifiers
+from ..state.recorder import Origin
+from ..state.store import Store
+from ..wire.errors import Json
 
 
 @dataclass(frozen=True, slots=True)

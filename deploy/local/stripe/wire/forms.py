@@ -5,7 +5,7 @@ Values stay strings: which of them is a number or a boolean is decided by `param
 
 from urllib.parse import parse_qsl
 
-from deploy.local.stripe.wire.errors import Json, invalid
+from .errors import Json, invalid
 
 
 def decode(encoded: bytes) -> Json:

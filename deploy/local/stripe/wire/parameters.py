@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_implemented
+from .errors import Json, StripeError, invalid, not_implemented
 
 Field = Callable[[str, Any], Any]
 

@@ -1,0 +1,142 @@
+"""Application fees: the platform's part of a payment in a connected account, and its way back.
+
+The payer's balance transaction shows it as a fee, so the account gets its payment less the fee; the platform gets it as
+a row of its own. A fee that is given back is an adjustment in the account and an `application_fee_refund` here.
+"""
+
+from dataclasses import dataclass, field
+
+from ... import PLATFORM
+from ...state.recorder import Origin
+from ...state.store import Record
+from ...wire.errors import Json, refused
+from ...world import World
+from ..balance import ledger
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """`payment` is the charge in the connected account; `originating` the platform's charge of a destination charge."""
+
+    payment: Record
+    amount_minor: int
+    available_on: int
+    originating: Record | None = None
+
+
+def collect(world: World, collecting: Collecting, origin: Origin) -> Record:
+    """Names the fee on both charges; the caller saves them."""
+    fee = world.insert(PLATFORM, "application_fee", _new(world, collecting))
+    amount = collecting.amount_minor
+    booked = _book(world, fee, "application_fee", "platform_earning", amount, collecting.available_on)
+    fee.body["balance_transaction"] = booked["id"]
+    world.save(fee)
+    for charge in (collecting.payment, collecting.originating):
+        if charge is not None:
+            charge.body |= {"application_fee": fee.id, "application_fee_amount": amount}
+    world.outbox.emit(PLATFORM, "application_fee.created", fee.body, origin)
+    world.recorder.effect("application_fee", PLATFORM, fee.body, amount, origin)
+    return fee
+
+
+def _new(world: World, collecting: Collecting) -> Json:
+    fee_id, payment = world.identifiers.new("fee"), collecting.payment
+    return {
+        "id": fee_id,
+        "object": "application_fee",
+        "account": payment.account,
+        "amount": collecting.amount_minor,
+        "amount_refunded": 0,
+        "application": ledger.APPLICATION,
+        "balance_transaction": None,
+        "charge": payment.id,
+        "created": world.clock.now(),
+        "currency": payment.body["currency"],
+        "fee_source": {"charge": payment.id, "type": "charge"},
+        "livemode": False,
+        "originating_transaction": None if collecting.originating is None else collecting.originating.id,
+        "refunded": False,
+        "refunds": {"object": "list", "data": [], "has_more": False, "url": f"/v1/application_fees/{fee_id}/refunds"},
+    }
+
+
+def _book(
+    world: World,
+    source: Record,
+    kind: str,
+    category: str,
+    amount_minor: int,
+    available_on: int,
+    account: str = PLATFORM,
+) -> Json:
+    return ledger.book(
+        world,
+        account=account,
+        kind=kind,
+        reporting_category=category,
+        source=source.id,
+        amount_minor=amount_minor,
+        fee_minor=0,
+        currency=source.body["currency"],
+        available_on=available_on,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GivingBack:
+    amount_minor: int
+    metadata: Json = field(default_factory=dict)
+
+
+def of_charge(world: World, charge: Record) -> Record | None:
+    fee_id = charge.body["application_fee"]
+    return world.store.find(PLATFORM, "application_fee", fee_id) if fee_id else None
+
+
+def check_refund(fee: Record, amount_minor: int) -> None:
+    left = fee.body["amount"] - fee.body["amount_refunded"]
+    if left == 0:
+        raise refused(f"Application fee {fee.id} has already been refunded.", param="id")
+    if amount_minor > left:
+        raise refused(f"Refund amount ({amount_minor}) is greater than fee amount left ({left}).", param="amount")
+
+
+def give_back(world: World, fee: Record, giving: GivingBack, origin: Origin) -> Record:
+    """The caller has asked `check_refund`."""
+    refund = world.insert(PLATFORM, "fee_refund", _new_refund(world, fee, giving))
+    amount, now = giving.amount_minor, world.clock.now()
+    booked = _book(world, refund, "application_fee_refund", "platform_earning_refund", -amount, now)
+    refund.body["balance_transaction"] = booked["id"]
+    _book(world, refund, "adjustment", "fee", amount, now, fee.body["account"])
+    world.save(refund)
+    body, listed = fee.body, fee.body["refunds"]
+    body["amount_refunded"] += amount
+    body["refunded"] = body["amount_refunded"] == body["amount"]
+    listed["has_more"] = len(listed["data"]) == _SHOWN or listed["has_more"]
+    listed["data"] = [refund.body, *listed["data"]][:_SHOWN]
+    world.save(fee)
+    world.outbox.emit(PLATFORM, "application_fee.refunded", fee.body, origin)
+    world.recorder.effect("application_fee_refund", PLATFORM, refund.body, amount, origin)
+    return refund
+
+
+def _new_refund(world: World, fee: Record, giving: GivingBack) -> Json:
+    return {
+        "id": world.identifiers.new("fr"),
+        "object": "fee_refund",
+        "amount": giving.amount_minor,
+        "balance_transaction": None,
+        "created": world.clock.now(),
+        "currency": fee.body["currency"],
+        "fee": fee.id,
+        "metadata": giving.metadata,
+    }
+
+
+def show_again(world: World, fee: Record, refund: Json) -> None:
+    """A relabelled refund, also inside its fee."""
+    listed = fee.body["refunds"]
+    listed["data"] = [refund if shown["id"] == refund["id"] else shown for shown in listed["data"]]
+    world.save(fee)

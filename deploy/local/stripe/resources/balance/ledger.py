@@ -1,0 +1,187 @@
+"""The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
+
+`totals` is kept beside the rows; `invariants.py` compares the two, so that a write past this file would be noticed.
+Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
+"""
+
+from ...state.store import Record
+from ...wire.errors import Json, invalid, missing_object, missing_reference
+from ...world import Call, World
+from ..lists import list_rows, read_body
+from .amounts import processing_fee
+
+APPLICATION = "ca_EmulatorPlatform"  # what the platform is called where it takes its part
+_FILTERS = {
+    "source": "parent = ?",
+    "type": "type = ?",
+    "currency": "json_extract(body, '$.currency') = ?",
+    "payout": "sequence IN (SELECT sequence FROM payout_contents WHERE payout = ?)",
+}
+
+
+def book_charge(
+    world: World, charge: Record, amount_minor: int, available_at_once: bool, application_fee_minor: int = 0
+) -> Json:
+    """Book a captured charge: the whole captured amount, less the processing fee and the platform's."""
+    settings = world.settings
+    fee = processing_fee(amount_minor, settings.fee_basis_points, settings.fee_fixed_minor)
+    now = world.clock.now()
+    kind = "charge" if charge.id.startswith("ch_") else "payment"
+    return book(
+        world,
+        account=charge.account,
+        kind=kind,
+        reporting_category="charge",
+        source=charge.id,
+        amount_minor=amount_minor,
+        fee_minor=fee,
+        application_fee_minor=application_fee_minor,
+        currency=charge.body["currency"],
+        available_on=now if available_at_once else now + settings.funds_delay_seconds,
+        description=charge.body["description"],
+    )
+
+
+def book(
+    world: World,
+    *,
+    account: str,
+    kind: str,
+    reporting_category: str,
+    source: str | None,
+    amount_minor: int,
+    fee_minor: int,
+    currency: str,
+    available_on: int,
+    description: str | None = None,
+    fee_words: str = "Stripe processing fees",
+    application_fee_minor: int = 0,
+) -> Json:
+    fees = {"stripe_fee": (fee_minor, fee_words), "application_fee": (application_fee_minor, "Application fee")}
+    fee_details = [_fee(kind, amount, currency, words) for kind, (amount, words) in fees.items() if amount]
+    fee_minor += application_fee_minor
+    body: Json = {
+        "id": world.identifiers.new("txn"),
+        "object": "balance_transaction",
+        "amount": amount_minor,
+        "available_on": available_on,
+        "balance_type": "payments",
+        "created": world.clock.now(),
+        "currency": currency,
+        "description": description,
+        "exchange_rate": None,
+        "fee": fee_minor,
+        "fee_details": fee_details,
+        "net": amount_minor - fee_minor,
+        "reporting_category": reporting_category,
+        "source": source,
+        "status": "pending",
+        "type": kind,
+    }
+    world.insert(account, "balance_transaction", body)
+    _move(world, account, currency, available_on, body["net"])
+    if body["net"] > 0:
+        _announce(world, account, available_on)
+    return body
+
+
+def _fee(kind: str, fee_minor: int, currency: str, words: str) -> Json:
+    return {
+        "amount": fee_minor,
+        "application": APPLICATION if kind == "application_fee" else None,
+        "currency": currency,
+        "description": words,
+        "type": kind,
+    }
+
+
+def _move(world: World, account: str, currency: str, available_on: int, net: int) -> None:
+    world.store.execute(
+        "INSERT INTO movements (account, currency, available_on, net) VALUES (?, ?, ?, ?)",
+        (account, currency, available_on, net),
+    )
+    world.store.execute(
+        "INSERT INTO totals (account, currency, net) VALUES (?, ?, ?)"
+        " ON CONFLICT (account, currency) DO UPDATE SET net = net + excluded.net",
+        (account, currency, net),
+    )
+
+
+def _announce(world: World, account: str, available_on: int) -> None:
+    """One task for all money of an account that becomes available in the same second."""
+    known = world.store.execute(
+        "SELECT 1 FROM tasks WHERE due_at = ? AND kind = 'funds_available' AND account = ?", (available_on, account)
+    ).fetchone()
+    if known is None:
+        world.schedule.add_at("funds_available", available_on, account, account)
+
+
+def available(world: World, account: str, currency: str, moment: int | None = None) -> int:
+    """What a refund or a payout may take now; below zero when refunds and disputes have taken more than there was.
+
+    With a `moment` to come: what will be available then, if nothing else happens.
+    """
+    row = world.store.execute(
+        "SELECT COALESCE(SUM(net), 0) FROM movements WHERE account = ? AND currency = ? AND available_on <= ?",
+        (account, currency, world.clock.now() if moment is None else moment),
+    ).fetchone()
+    amount: int = row[0]
+    return amount
+
+
+def retrieve(call: Call) -> Json:
+    return current(call.world, call.account)
+
+
+def current(world: World, account: str) -> Json:
+    rows = world.store.execute(
+        "SELECT currency, SUM(CASE WHEN available_on <= ? THEN net ELSE 0 END), SUM(net)"
+        " FROM movements WHERE account = ? GROUP BY currency ORDER BY currency",
+        (world.clock.now(), account),
+    ).fetchall()
+    sums = rows or [("usd", 0, 0)]
+    return {
+        "object": "balance",
+        "available": [_amount(currency, available) for currency, available, _ in sums],
+        "livemode": False,
+        "pending": [_amount(currency, whole - available) for currency, available, whole in sums],
+    }
+
+
+def _amount(currency: str, amount_minor: int) -> Json:
+    return {"amount": amount_minor, "currency": currency, "source_types": {"card": amount_minor}}
+
+
+def retrieve_transaction(call: Call) -> Json:
+    record = call.world.store.find(call.account, "balance_transaction", call.path_ids[0])
+    if record is None:
+        raise missing_object("balance transaction", call.path_ids[0])
+    return by_clock(call.world, record.body)
+
+
+def list_transactions(call: Call) -> Json:
+    given = call.parameters
+    filters = {name: condition for name, condition in _FILTERS.items() if name in given}
+    values = [given[name] for name in filters]
+    if "payout" in given:
+        values[list(filters).index("payout")] = _reconciled(call, given["payout"])
+    conditions = ["account = ?", "kind = 'balance_transaction'", *filters.values()]
+    page = list_rows(call, "objects", conditions, [call.account, *values], read_body, columns="body")
+    page["data"] = [by_clock(call.world, body) for body in page["data"]]
+    return page
+
+
+def _reconciled(call: Call, payout_id: str) -> str | None:
+    """The payout whose contents can be listed: an automatic one, and nothing of it before it has been reconciled."""
+    payout = call.world.store.find(call.account, "payout", payout_id)
+    if payout is None:
+        raise missing_reference("payout", payout_id, "payout")
+    if not payout.body["automatic"]:
+        raise invalid("Balance transactions can only be filtered on automatic payouts, not manual.", param="payout")
+    return payout_id if payout.body["reconciliation_status"] == "completed" else None
+
+
+def by_clock(world: World, body: Json) -> Json:
+    """Whether the money is available is a question to the clock, not a field that somebody must remember to change."""
+    body["status"] = "available" if body["available_on"] <= world.clock.now() else "pending"
+    return body

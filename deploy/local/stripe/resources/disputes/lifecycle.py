@@ -1,0 +1,265 @@
+"""The life of a dispute, on two tracks told apart by `warning_`: an inquiry moves no money, a chargeback takes it.
+
+    warning_needs_response -> warning_under_review -> warning_closed
+              |-----------------------|-> (escalated)
+                                             needs_response -> under_review -> won | lost
+                                             lost -> won, or lost -> appeal_needs_response -> appeal_under_review
+
+A chargeback withdraws the amount and a fee; winning it brings the amount back and, unless the bank is told otherwise,
+not the fee. No answer by `due_by` loses it. Each step asks for the status it leaves, so a late one does nothing.
+"""
+
+from dataclasses import dataclass
+
+from ...state.recorder import Origin
+from ...state.store import Record
+from ...wire.errors import Json
+from ...world import World
+from ..balance import ledger
+from ..early_fraud_warnings import lifecycle as early_fraud_warnings
+from ..refunds import lifecycle as refunds
+
+REASONS = frozenset(
+    (
+        "bank_cannot_process", "check_returned", "credit_not_processed", "customer_initiated", "debit_not_authorized",
+        "duplicate", "fraudulent", "general", "incorrect_account_details", "insufficient_funds", "noncompliant",
+        "product_not_received", "product_unacceptable", "subscription_canceled", "unrecognized",
+    )
+)  # fmt: skip
+_INQUIRING = frozenset(("warning_needs_response", "warning_under_review"))
+_APPEALING = frozenset(("appeal_needs_response", "appeal_under_review"))
+MOVES = {
+    "won": frozenset(("needs_response", "under_review", "lost")) | _APPEALING,
+    "lost": frozenset(("needs_response", "under_review")) | _APPEALING,
+    "warning_closed": _INQUIRING,
+    "needs_response": _INQUIRING,  # the inquiry has become a chargeback
+    "appeal_needs_response": frozenset(("lost",)),
+    "appeal_under_review": frozenset(("appeal_needs_response",)),
+}
+_CLOSED = frozenset(("won", "lost", "warning_closed"))
+_BY_EVIDENCE = {
+    ("under_review", "winning_evidence"): "won",
+    ("under_review", "losing_evidence"): "lost",
+    ("warning_under_review", "winning_evidence"): "warning_closed",
+    ("warning_under_review", "losing_evidence"): "warning_closed",
+    ("warning_under_review", "escalate_inquiry_evidence"): "needs_response",
+}
+_NETWORK_CODES = {"fraudulent": "10.4", "product_not_received": "13.1", "duplicate": "12.6.1"}
+_EVIDENCE = (
+    "access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
+    "cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name",
+    "customer_purchase_ip", "customer_signature", "duplicate_charge_documentation", "duplicate_charge_explanation",
+    "duplicate_charge_id", "product_description", "receipt", "refund_policy", "refund_policy_disclosure",
+    "refund_refusal_explanation", "service_date", "service_documentation", "shipping_address", "shipping_carrier",
+    "shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file", "uncategorized_text",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What the buyer's bank says; no amount means all that has not been refunded."""
+
+    reason: str = "fraudulent"
+    inquiry: bool = False
+    amount_minor: int | None = None
+
+
+def of_charge(world: World, charge: Record) -> list[Record]:
+    return world.store.children(charge, "dispute")
+
+
+def forbids_refund(world: World, charge: Record) -> bool:
+    """An open or lost chargeback: the money is gone already."""
+    return charge.body["disputed"] and any(not found.body["is_charge_refundable"] for found in of_charge(world, charge))
+
+
+def raise_by_clock(world: World, account: str, charge_id: str, details: Json) -> None:
+    """What a test card is for; a charge refunded in time is not disputed any more."""
+    charge = world.store.find(account, "charge", charge_id)
+    if charge is not None and not charge.body["refunded"]:
+        raise_against(world, charge, Complaint(details["reason"], details["inquiry"]))
+
+
+def raise_against(world: World, charge: Record, complaint: Complaint) -> Record:
+    if not complaint.inquiry:
+        charge = _without_pending_refunds(world, charge)
+    dispute = world.insert(charge.account, "dispute", _new(world, charge, complaint))
+    charge.body["disputed"] = True
+    world.save(charge)
+    if not complaint.inquiry:
+        _withdraw(world, dispute)
+    tell(world, dispute, "created", Origin())
+    if not complaint.inquiry:
+        tell(world, dispute, "funds_withdrawn", Origin())
+    early_fraud_warnings.review(world, charge, Origin())
+    _await_answer(world, dispute)
+    return dispute
+
+
+def _without_pending_refunds(world: World, charge: Record) -> Record:
+    refunds.give_up_pending(world, charge)
+    return _find(world, charge.account, charge.id)
+
+
+def _charge(world: World, dispute: Record) -> Record:
+    return _find(world, dispute.account, dispute.body["charge"])
+
+
+def _find(world: World, account: str, charge_id: str) -> Record:
+    found = world.store.find(account, "charge", charge_id)
+    assert found is not None, "charges are never deleted"
+    return found
+
+
+def _new(world: World, charge: Record, complaint: Complaint) -> Json:
+    now, charged = world.clock.now(), charge.body
+    body: Json = {
+        "id": world.identifiers.new("dp"),
+        "object": "dispute",
+        "amount": complaint.amount_minor or charged["amount"] - charged["amount_refunded"],
+        "balance_transactions": [],
+        "charge": charge.id,
+        "created": now,
+        "currency": charged["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": _no_evidence(),
+        "evidence_details": _unanswered(now + world.settings.dispute_response_seconds),
+        "is_charge_refundable": complaint.inquiry,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charged["payment_intent"],
+        "reason": complaint.reason,
+        "status": "warning_needs_response" if complaint.inquiry else "needs_response",
+    }
+    card = charged["payment_method_details"].get("card")
+    if card is not None:
+        body["payment_method_details"] = {"type": "card", "card": _card(card, complaint)}
+    return body
+
+
+def _no_evidence() -> Json:
+    return dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}}
+
+
+def _unanswered(due_by: int) -> Json:
+    return {
+        "due_by": due_by,
+        "enhanced_eligibility": {},
+        "has_evidence": False,
+        "past_due": False,
+        "submission_count": 0,
+    }
+
+
+def _card(card: Json, complaint: Complaint) -> Json:
+    return {
+        "brand": card["brand"],
+        "case_type": "inquiry" if complaint.inquiry else "chargeback",
+        "network": card["network"],
+        "network_reason_code": _NETWORK_CODES.get(complaint.reason),
+    }
+
+
+def _withdraw(world: World, dispute: Record) -> None:
+    amount = dispute.body["amount"]
+    _book(world, dispute, "dispute", -amount, world.settings.dispute_fee_minor)
+    world.recorder.effect("dispute", dispute.account, dispute.body, amount, Origin())
+
+
+def _book(world: World, dispute: Record, category: str, amount_minor: int, fee_minor: int) -> None:
+    words = "withdrawal" if amount_minor < 0 else "reversal"
+    booked = ledger.book(
+        world,
+        account=dispute.account,
+        kind="adjustment",
+        reporting_category=category,
+        source=dispute.id,
+        amount_minor=amount_minor,
+        fee_minor=fee_minor,
+        fee_words="Dispute fee",
+        currency=dispute.body["currency"],
+        available_on=world.clock.now(),
+        description=f"Chargeback {words} for {dispute.body['charge']}",
+    )
+    dispute.body["balance_transactions"].append(ledger.by_clock(world, booked))
+    world.save(dispute)
+
+
+def tell(world: World, dispute: Record, what: str, origin: Origin, previous: Json | None = None) -> None:
+    world.outbox.emit(dispute.account, f"charge.dispute.{what}", dispute.body, origin, previous)
+
+
+def _await_answer(world: World, dispute: Record) -> None:
+    due_by = dispute.body["evidence_details"]["due_by"]
+    world.schedule.add_at("dispute_due", due_by, dispute.account, dispute.id, {"due_by": due_by})
+
+
+def pass_due(world: World, account: str, dispute_id: str, details: Json) -> None:
+    """No answer has come in time; an escalated inquiry has a later date."""
+    dispute = world.store.find(account, "dispute", dispute_id)
+    if dispute is None or dispute.body["evidence_details"]["due_by"] != details["due_by"]:
+        return
+    if dispute.body["status"] == "needs_response":
+        decide(world, dispute, "lost", Origin())
+    elif dispute.body["status"] == "warning_needs_response":
+        decide(world, dispute, "warning_closed", Origin())
+
+
+def await_decision(world: World, dispute: Record) -> None:
+    """The words that decide in test mode; anything else stays under review until the control door decides."""
+    if _outcome_by_evidence(dispute) is not None:
+        world.schedule.add("decide_dispute", world.settings.dispute_seconds, dispute.account, dispute.id)
+
+
+def _outcome_by_evidence(dispute: Record) -> str | None:
+    words = dispute.body["evidence"]["uncategorized_text"] or ""
+    return _BY_EVIDENCE.get((dispute.body["status"], words.strip()))
+
+
+def decide_by_evidence(world: World, account: str, dispute_id: str) -> None:
+    dispute = world.store.find(account, "dispute", dispute_id)
+    outcome = _outcome_by_evidence(dispute) if dispute else None
+    if dispute is not None and outcome is not None:
+        decide(world, dispute, outcome, Origin())
+
+
+def decide(world: World, dispute: Record, to: str, origin: Origin, *, fee_comes_back: bool = False) -> bool:
+    """One move of `MOVES` with its money and its events. False: the dispute is not where that move starts."""
+    before = dispute.body["status"]
+    if before not in MOVES[to]:
+        return False
+    if to == "needs_response" and _charge(world, dispute).body["refunded"]:
+        to = "warning_closed"  # Stripe: once all has been refunded, a dispute withdraws nothing
+    dispute.body["status"] = to
+    dispute.body["is_charge_refundable"] = to in ("won", "warning_closed")
+    if to == "needs_response":
+        _escalate(world, dispute)
+    elif to == "won":
+        fee = -world.settings.dispute_fee_minor if fee_comes_back else 0
+        _book(world, dispute, "dispute_reversal", dispute.body["amount"], fee)
+        world.recorder.effect("dispute_reversal", dispute.account, dispute.body, dispute.body["amount"], origin)
+    world.save(dispute)
+    _tell_of_move(world, dispute, before, origin)
+    return True
+
+
+def _escalate(world: World, dispute: Record) -> None:
+    """The inquiry has become a chargeback: money goes, and it can be answered anew."""
+    due_by = world.clock.now() + world.settings.dispute_response_seconds
+    dispute.body |= {"evidence": _no_evidence(), "evidence_details": _unanswered(due_by)}
+    if "payment_method_details" in dispute.body:
+        dispute.body["payment_method_details"]["card"]["case_type"] = "chargeback"
+    _withdraw(world, dispute)
+    _await_answer(world, dispute)
+
+
+def _tell_of_move(world: World, dispute: Record, before: str, origin: Origin) -> None:
+    to = dispute.body["status"]
+    if to not in _CLOSED or before in _CLOSED:
+        tell(world, dispute, "updated", origin, {"status": before})
+    if to == "needs_response":
+        tell(world, dispute, "funds_withdrawn", origin)
+    if to == "won":
+        tell(world, dispute, "funds_reinstated", origin)
+    if to in _CLOSED:
+        tell(world, dispute, "closed", origin)
