@@ -16,21 +16,13 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import API_VERSION, VERSION
-from .api.application import Api, roll_forward
+from .api.application import Api
 from .api.http import TRANSPORT
 from .api.limits import Limiter
-from .control.api import ControlDoor
-from .resources.balance import availability
-from .resources.charges import lifecycle as charges
-from .resources.disputes import lifecycle as disputes
-from .resources.early_fraud_warnings import lifecycle as early_fraud_warnings
-from .resources.payment_intents import attempts
-from .resources.payment_intents import lifecycle as payment_intents
-from .resources.payouts import lifecycle as payouts
-from .resources.refunds import lifecycle as refunds
-from .resources.topups import lifecycle as topups
+from .control.api import ControlApi
 from .resources.webhook_endpoints import api as webhook_endpoints
 from .settings import Settings
+from .tasks import tasks_of
 from .webhooks.dispatcher import Dispatcher
 from .world import World
 
@@ -57,11 +49,11 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     world = World.open(settings)
-    name_tasks(world)
-    dispatcher = Dispatcher(world)
+    world.schedule.tasks = tasks_of(world)
+    dispatcher = Dispatcher(world.outbox)
     webhook_endpoints.ensure_given(world)
     limiter = Limiter(settings.limit_per_second, settings.endpoint_limit_per_second)
-    api, door = Api(world, dispatcher, limiter), ControlDoor(world, dispatcher, limiter)
+    api, door = Api(world, dispatcher, limiter), ControlApi(world, dispatcher, limiter)
     servers = [_server(api), _server(door.application())]
     sockets = [_listen(settings.port), _listen(settings.control_port)]
     _print_banner(settings, *(listening.getsockname()[1] for listening in sockets))
@@ -73,31 +65,6 @@ async def serve(settings: Settings) -> None:
     for task in background:
         task.cancel()
     dispatcher.write_results()
-
-
-def name_tasks(world: World) -> None:
-    """What each row of `tasks` does when it falls due."""
-    world.schedule.tasks = {
-        "book_charge": lambda account, subject, details: charges.fill(world, account, subject),
-        "settle_debit": lambda account, subject, details: _ignore(attempts.settle(world, account, subject)),
-        "expire_authorization": lambda account, subject, details: payment_intents.expire(world, account, subject),
-        "settle_refund": lambda account, subject, details: refunds.arrive(world, account, subject),
-        "fail_refund": lambda account, subject, details: _ignore(refunds.fail(world, account, subject)),
-        "raise_dispute": lambda account, subject, details: disputes.raise_by_clock(world, account, subject, details),
-        "dispute_due": lambda account, subject, details: disputes.pass_due(world, account, subject, details),
-        "decide_dispute": lambda account, subject, details: disputes.decide_by_evidence(world, account, subject),
-        "warn_of_fraud": lambda account, subject, details: early_fraud_warnings.issue_by_clock(world, account, subject),
-        "send_payout": lambda account, subject, details: payouts.hand_to_bank(world, account, subject),
-        "payout_arrives": lambda account, subject, details: _ignore(payouts.arrive(world, account, subject)),
-        "topup_arrives": lambda account, subject, details: topups.arrive(world, account, subject),
-        "reconcile_payout": lambda account, subject, details: payouts.reconcile(world, account, subject),
-        "funds_available": lambda account, subject, details: availability.arrive(world, account),
-        "roll_forward": lambda account, subject, details: roll_forward(world, account, details),
-    }
-
-
-def _ignore(done: bool) -> None:
-    """What has moved on needs no settling."""
 
 
 async def _tick(world: World, dispatcher: Dispatcher) -> None:

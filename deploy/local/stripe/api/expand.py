@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from ..resources.balance.ledger import by_clock
-from ..resources.charges.lifecycle import refunds_of
 from ..resources.disputes.api import shown
+from ..resources.refunds.api import listed_in_charge
 from ..wire.errors import Json, StripeError, invalid, not_implemented
 from ..world import Call
 
@@ -80,7 +80,7 @@ def _expand(call: Call, holder: Json, names: list[str], path: str) -> None:
             _expand(call, item, rest, path)
         return
     if name == "refunds" and holder.get("object") == "charge":
-        holder[name] = refunds_of(call.world, holder["id"])
+        holder[name] = listed_in_charge(call.world, holder["id"])
         if rest:
             _expand(call, holder[name], rest, path)
         return

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from .. import PLATFORM
 from ..resources.accounts import lifecycle as accounts
+from ..resources.accounts.body import CAPABILITIES, STATUSES, capability
 from ..resources.balance import ledger
 from ..resources.balance.amounts import check_currency
 from ..state.recorder import Origin
@@ -14,10 +15,10 @@ from ..state.store import Record
 from ..webhooks.dispatcher import Dispatcher
 from ..wire.errors import Json, StripeError
 from ..world import World
-from .bank import RefusedError
+from .errors import RefusedError
 
 
-class ConnectDoor:
+class AccountControl:
     def __init__(self, world: World, dispatcher: Dispatcher) -> None:
         self.world, self.dispatcher = world, dispatcher
 
@@ -43,7 +44,7 @@ class ConnectDoor:
         if account is None:
             described = {name: given[name] for name in ("country", "default_currency", "email") if given.get(name)}
             account = accounts.make(self.world, described, Origin(), account_id)
-            given.setdefault("capabilities", dict.fromkeys(accounts.CAPABILITIES, "active"))
+            given.setdefault("capabilities", dict.fromkeys(CAPABILITIES, "active"))
         for name, status in (given.get("capabilities") or {}).items():
             self._set(account, name, status)
         if "reserves" in given:
@@ -59,11 +60,11 @@ class ConnectDoor:
         return self._do(lambda: self._set(account, name, given.get("status")))
 
     def _set(self, account: Record, name: str, status: Any) -> Json:
-        if name not in accounts.CAPABILITIES or status not in accounts.STATUSES:
-            names, statuses = ", ".join(accounts.CAPABILITIES), ", ".join(accounts.STATUSES)
+        if name not in CAPABILITIES or status not in STATUSES:
+            names, statuses = ", ".join(CAPABILITIES), ", ".join(STATUSES)
             raise RefusedError(400, f"a capability is one of {names}; a status is one of {statuses}")
         accounts.change_capability(self.world, account, name, status, Origin())
-        return accounts.capability(account, name)
+        return capability(account, name)
 
     def balance(self, request: Request, given: Json) -> Json:
         """{"account", "amount": signed minor units or nothing, "currency"}: an adjustment, available at once.

@@ -1,7 +1,7 @@
 """The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
 
-What the bank decides about money later (refunds, disputes, payouts) is in `control_bank.py`, connected accounts are in
-`control_connect.py`.
+What the bank decides about money later (refunds, disputes, payouts) is in `money.py`, connected accounts are in
+`accounts.py`.
 
 Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
 """
@@ -25,21 +25,22 @@ from ..resources.webhook_endpoints import api as webhook_endpoints
 from ..webhooks.dispatcher import Dispatcher
 from ..wire.errors import Json
 from ..world import World
-from .accounts import ConnectDoor
-from .bank import BankDoor, RefusedError
+from .accounts import AccountControl
+from .errors import RefusedError
+from .money import MoneyControl
 
 TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 _PAGED = {"requests", "effects", "firings", "deliveries", "attempts"}
 
 
-class ControlDoor:
+class ControlApi:
     def __init__(self, world: World, dispatcher: Dispatcher, limiter: Limiter) -> None:
         self.world, self.dispatcher, self.limiter = world, dispatcher, limiter
-        self.bank = BankDoor(world, dispatcher)
-        self.connect = ConnectDoor(world, dispatcher)
+        self.money = MoneyControl(world, dispatcher)
+        self.accounts = AccountControl(world, dispatcher)
 
     def application(self) -> ASGIApp:
-        of_banks = self.bank.routes() | self.connect.routes()
+        of_money_and_accounts = self.money.routes() | self.accounts.routes()
         routes = [
             Route("/_control/clock", _json(self.clock), methods=["GET", "POST"]),
             Route("/_control/faults", _json(self.faults), methods=["GET", "POST", "DELETE"]),
@@ -47,7 +48,7 @@ class ControlDoor:
             Route("/_control/limits", _json(self.limits), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/authentication", _json(self.authentication), methods=["POST"]),
             Route("/_control/payment_intents/{intent}/settlement", _json(self.settlement), methods=["POST"]),
-            *(Route(path, _json(handle), methods=["POST"]) for path, handle in of_banks.items()),
+            *(Route(path, _json(handle), methods=["POST"]) for path, handle in of_money_and_accounts.items()),
             Route("/_control/webhook_endpoints/{endpoint}/secret", _json(self.roll_secret), methods=["POST"]),
             Route("/_control/summary", _json(self.summary), methods=["GET"]),
             Route("/_control/reset", _json(self.reset), methods=["POST"]),

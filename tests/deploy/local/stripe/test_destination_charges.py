@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.local.stripe.control import EmulatorControl
-from deploy.local.stripe.resources.charges.split import proportion
+from deploy.local.stripe.resources.balance.amounts import proportion
 
 Pay = Callable[..., stripe.PaymentIntent]
 Refund = Callable[..., stripe.Refund]

@@ -12,8 +12,10 @@ from deploy.local.stripe.resources.application_fees import lifecycle as applicat
 from deploy.local.stripe.resources.application_fees.lifecycle import Collecting, GivingBack
 from deploy.local.stripe.resources.balance import invariants
 from deploy.local.stripe.resources.balance.invariants import LedgerBrokenError
+from deploy.local.stripe.resources.transfer_reversals import lifecycle as transfer_reversals
+from deploy.local.stripe.resources.transfer_reversals.lifecycle import TakingBack
 from deploy.local.stripe.resources.transfers import lifecycle as transfers
-from deploy.local.stripe.resources.transfers.lifecycle import Sending, TakingBack
+from deploy.local.stripe.resources.transfers.lifecycle import Sending
 from deploy.local.stripe.settings import Settings
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.world import World
@@ -26,7 +28,7 @@ def world(tmp_path: Path) -> World:
     accounts.make(opened, {}, Origin(), "acct_venue")
     now = opened.clock.now()
     transfer, payment = transfers.send(opened, Sending("acct_venue", 500, "usd", now), Origin())
-    transfers.take_back(opened, transfer, TakingBack(200), Origin())
+    transfer_reversals.take_back(opened, transfer, TakingBack(200), Origin())
     fee = application_fees.collect(opened, Collecting(payment, 40, now), Origin())
     application_fees.give_back(opened, fee, GivingBack(10), Origin())
     return opened

@@ -11,6 +11,7 @@ from ...world import Call
 from ..balance.amounts import check_currency
 from ..lists import list_objects
 from . import lifecycle
+from .body import CAPABILITIES, capability, described
 
 _REPLACED = ("business_type", "default_currency", "email")
 _MERGED = ("business_profile", "tos_acceptance")
@@ -36,7 +37,7 @@ def retrieve_own(call: Call) -> Json:
 
 def _platform() -> Json:
     about = {"email": "platform@emulator.invalid", "country": "US"}
-    return lifecycle.described(PLATFORM, 1_500_000_000, about) | {
+    return described(PLATFORM, 1_500_000_000, about) | {
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
         "type": "standard",
@@ -75,24 +76,24 @@ def _request(call: Call, account: Record, name: str, requested: bool) -> None:
 
 def list_capabilities(call: Call) -> Json:
     account = _find(call)
-    data = [lifecycle.capability(account, name) for name in account.body["capabilities"]]
+    data = [capability(account, name) for name in account.body["capabilities"]]
     return {"object": "list", "data": data, "has_more": False, "url": call.path}
 
 
 def retrieve_capability(call: Call) -> Json:
-    return lifecycle.capability(_find(call), _capability_name(call))
+    return capability(_find(call), _capability_name(call))
 
 
 def update_capability(call: Call) -> Json:
     account, name = _find(call), _capability_name(call)
     if "requested" in call.parameters:
         _request(call, account, name, call.parameters["requested"])
-    return lifecycle.capability(account, name)
+    return capability(account, name)
 
 
 def _capability_name(call: Call) -> str:
     name = call.path_ids[1]
-    if name not in lifecycle.CAPABILITIES:
+    if name not in CAPABILITIES:
         raise missing_object("capability", name)
     return name
 

@@ -12,6 +12,7 @@ from ...state.store import Record
 from ...wire.errors import Json, refused
 from ...world import World
 from ..balance import ledger
+from ..balance.amounts import proportion
 
 _SHOWN = 10
 
@@ -120,6 +121,14 @@ def give_back(world: World, fee: Record, giving: GivingBack, origin: Origin) -> 
     world.outbox.emit(PLATFORM, "application_fee.refunded", fee.body, origin)
     world.recorder.effect("application_fee_refund", PLATFORM, refund.body, amount, origin)
     return refund
+
+
+def give_back_in_proportion(world: World, fee: Record, step: tuple[int, int, int], origin: Origin) -> None:
+    """The part of the fee for one step of a refund or reversal: (amount before, amount after, of what), minor units."""
+    left = fee.body["amount"] - fee.body["amount_refunded"]
+    amount = min(proportion(fee.body["amount"], *step), left)
+    if amount > 0:
+        give_back(world, fee, GivingBack(amount), origin)
 
 
 def _new_refund(world: World, fee: Record, giving: GivingBack) -> Json:

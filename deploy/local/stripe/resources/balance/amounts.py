@@ -56,3 +56,12 @@ def _too_small(currency: str) -> StripeError:
 def processing_fee(amount_minor: int, basis_points: int, fixed_minor: int) -> int:
     """Rounded half up in integers; the same rule for every currency, because the amount is in its own smallest unit."""
     return (amount_minor * basis_points + 5_000) // 10_000 + fixed_minor
+
+
+def proportion(whole_minor: int, before_minor: int, after_minor: int, of_minor: int) -> int:
+    """The part of `whole` that belongs to the step from `before` to `after` of `of`: all steps add up to the whole."""
+    return _rounded_share(whole_minor, after_minor, of_minor) - _rounded_share(whole_minor, before_minor, of_minor)
+
+
+def _rounded_share(whole_minor: int, reached_minor: int, of_minor: int) -> int:
+    return (2 * whole_minor * reached_minor + of_minor) // (2 * of_minor)

@@ -5,18 +5,11 @@ Money that arrives is announced when it becomes available: `funds.py` does what 
 """
 
 from ...state.store import Record
-from ...wire.errors import Json, invalid, missing_object, missing_reference
-from ...world import Call, World
-from ..lists import list_rows, read_body
+from ...wire.errors import Json
+from ...world import World
 from .amounts import processing_fee
 
 APPLICATION = "ca_EmulatorPlatform"  # what the platform is called where it takes its part
-_FILTERS = {
-    "source": "parent = ?",
-    "type": "type = ?",
-    "currency": "json_extract(body, '$.currency') = ?",
-    "payout": "sequence IN (SELECT sequence FROM payout_contents WHERE payout = ?)",
-}
 
 
 def book_charge(
@@ -129,10 +122,6 @@ def available(world: World, account: str, currency: str, moment: int | None = No
     return amount
 
 
-def retrieve(call: Call) -> Json:
-    return current(call.world, call.account)
-
-
 def current(world: World, account: str) -> Json:
     rows = world.store.execute(
         "SELECT currency, SUM(CASE WHEN available_on <= ? THEN net ELSE 0 END), SUM(net)"
@@ -150,35 +139,6 @@ def current(world: World, account: str) -> Json:
 
 def _amount(currency: str, amount_minor: int) -> Json:
     return {"amount": amount_minor, "currency": currency, "source_types": {"card": amount_minor}}
-
-
-def retrieve_transaction(call: Call) -> Json:
-    record = call.world.store.find(call.account, "balance_transaction", call.path_ids[0])
-    if record is None:
-        raise missing_object("balance transaction", call.path_ids[0])
-    return by_clock(call.world, record.body)
-
-
-def list_transactions(call: Call) -> Json:
-    given = call.parameters
-    filters = {name: condition for name, condition in _FILTERS.items() if name in given}
-    values = [given[name] for name in filters]
-    if "payout" in given:
-        values[list(filters).index("payout")] = _reconciled(call, given["payout"])
-    conditions = ["account = ?", "kind = 'balance_transaction'", *filters.values()]
-    page = list_rows(call, "objects", conditions, [call.account, *values], read_body, columns="body")
-    page["data"] = [by_clock(call.world, body) for body in page["data"]]
-    return page
-
-
-def _reconciled(call: Call, payout_id: str) -> str | None:
-    """The payout whose contents can be listed: an automatic one, and nothing of it before it has been reconciled."""
-    payout = call.world.store.find(call.account, "payout", payout_id)
-    if payout is None:
-        raise missing_reference("payout", payout_id, "payout")
-    if not payout.body["automatic"]:
-        raise invalid("Balance transactions can only be filtered on automatic payouts, not manual.", param="payout")
-    return payout_id if payout.body["reconciliation_status"] == "completed" else None
 
 
 def by_clock(world: World, body: Json) -> Json:

@@ -1,37 +1,17 @@
-"""Charges: made by attempts, shown and labelled here."""
+"""What becomes of a charge: made by an attempt, booked at once or a little later, then disputed or not.
 
-from dataclasses import dataclass
-from typing import Any
-
-import orjson
+A declined charge is made too, because Stripe keeps it and shows it. Source: docs.stripe.com/api/charges/object.
+"""
 
 from ...state.recorder import Origin
 from ...state.store import Record
-from ...wire.errors import Json, missing_object
-from ...wire.parameters import merge_metadata
-from ...world import Call, World
+from ...wire.errors import Json
+from ...world import World
 from ..balance import ledger
-from ..customers.api import check_exists
-from ..lists import list_rows, read_body
 from ..payment_methods.lifecycle import behaviour_of
-from ..payment_methods.test_methods import BLOCKED_BY_RADAR, Behaviour, Decline, charge_face
+from ..payment_methods.test_methods import Behaviour, charge_face
 from . import split
-
-_FILTERS = {
-    "customer": "customer = ?",
-    "payment_intent": "parent = ?",
-    "transfer_group": "json_extract(body, '$.transfer_group') = ?",
-}
-_LABELS = ("description", "receipt_email", "shipping", "transfer_group", "fraud_details")
-
-
-@dataclass(frozen=True, slots=True)
-class Making:
-    """What one attempt at a charge has come to."""
-
-    status: str
-    captured: bool
-    decline: Decline | None = None
+from .body import Making, of_attempt, outcome_of, shown_of_intent
 
 
 def make(world: World, intent: Record, method: Record, making: Making) -> Record:
@@ -45,74 +25,12 @@ def make(world: World, intent: Record, method: Record, making: Making) -> Record
         "object": "charge",
         "created": now,
         "billing_details": method.body["billing_details"],
-        "outcome": outcome(behaviour, method.private["test_method"], making.decline),
+        "outcome": outcome_of(behaviour, method.private["test_method"], making.decline),
         "payment_method": method.id,
         "payment_method_details": details,
     }
-    body |= _of_attempt(intent.body["amount"], making) | _of_intent(intent.body) | split.of_intent(intent.body)
+    body |= of_attempt(intent.body["amount"], making) | shown_of_intent(intent.body) | split.of_intent(intent.body)
     return world.insert(intent.account, "charge", body, {"available_at_once": behaviour.available_at_once})
-
-
-def _of_attempt(amount: int, making: Making) -> Json:
-    decline = making.decline
-    return {
-        "amount": amount,
-        "amount_captured": amount if making.captured else 0,
-        "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "balance_transaction": None,
-        "captured": making.captured,
-        "disputed": False,
-        "failure_balance_transaction": None,
-        "failure_code": decline.code if decline else None,
-        "failure_message": decline.message if decline else None,
-        "fraud_details": {},
-        "livemode": False,
-        "paid": making.status == "succeeded",
-        "receipt_number": None,
-        "receipt_url": None,
-        "refunded": False,
-        "review": None,
-        "source_transfer": None,
-        "status": making.status,
-    }
-
-
-def _of_intent(paid: Json) -> Json:
-    return {
-        "calculated_statement_descriptor": paid["statement_descriptor"] or "EMULATOR",
-        "currency": paid["currency"],
-        "customer": paid["customer"],
-        "description": paid["description"],
-        "metadata": paid["metadata"],
-        "payment_intent": paid["id"],
-        "receipt_email": paid["receipt_email"],
-        "shipping": paid["shipping"],
-        "statement_descriptor": paid["statement_descriptor"],
-        "statement_descriptor_suffix": paid["statement_descriptor_suffix"],
-        "transfer_group": paid["transfer_group"],
-    }
-
-
-def outcome(behaviour: Behaviour, test_method: str, decline: Decline | None) -> Json:
-    if decline is None:
-        seen = {"network_status": "approved_by_network", "reason": None, "type": "authorized"}
-        message = "Payment complete."
-    elif test_method in BLOCKED_BY_RADAR:
-        seen = {"network_status": "not_sent_to_network", "reason": "highest_risk_level", "type": "blocked"}
-        message = "Stripe blocked this payment as too risky."
-    else:
-        reason = decline.decline_code or decline.code
-        seen = {"network_status": "declined_by_network", "reason": reason, "type": "issuer_declined"}
-        message = "The bank did not complete this charge."
-    return seen | {
-        "advice_code": decline.advice_code if decline else None,
-        "network_advice_code": None,
-        "network_decline_code": "01" if decline and behaviour.kind == "card" else None,
-        "risk_level": behaviour.risk_level if behaviour.kind == "card" else "not_assessed",
-        "seller_message": message,
-    }
 
 
 def book(world: World, charge: Record, origin: Origin) -> None:
@@ -156,53 +74,8 @@ def of_intent(world: World, intent: Record) -> Record:
     return charge
 
 
-def retrieve(call: Call) -> Json:
-    return _find(call).body
-
-
-def list_all(call: Call) -> Json:
-    filters = {name: condition for name, condition in _FILTERS.items() if name in call.parameters}
-    conditions = ["account = ?", "kind = 'charge'", *filters.values()]
-    values = [call.account, *(call.parameters[name] for name in filters)]
-    return list_rows(call, "objects", conditions, values, read_body, columns="body")
-
-
-def wanted_of_charge(call: Call) -> dict[str, Any]:
-    """The filters `charge` and `payment_intent` of what hangs on a charge: both come down to one charge, or none."""
-    given = call.parameters
-    wanted: dict[str, Any] = {"parent": given["charge"]} if "charge" in given else {}
-    if "payment_intent" in given:
-        intent = call.world.store.find(call.account, "payment_intent", given["payment_intent"])
-        charge = intent.body["latest_charge"] if intent else None
-        wanted["parent"] = charge if given.get("charge", charge) == charge else None
-    return wanted
-
-
-def refunds_of(world: World, charge_id: str) -> Json:
-    """The `refunds` of a charge, shown only when expanded: the ten newest."""
-    rows = world.store.execute(
-        "SELECT body FROM objects WHERE parent = ? AND kind = 'refund' ORDER BY sequence DESC LIMIT 11", (charge_id,)
-    ).fetchall()
-    data = [orjson.loads(body) for (body,) in rows[:10]]
-    return {"object": "list", "data": data, "has_more": len(rows) > 10, "url": f"/v1/charges/{charge_id}/refunds"}
-
-
-def update(call: Call) -> Json:
-    charge, given = _find(call), call.parameters
-    changes = {name: given[name] for name in _LABELS if name in given}
-    if "customer" in given:
-        changes["customer"] = check_exists(call, given["customer"])
-    if "metadata" in given:
-        changes["metadata"] = merge_metadata(charge.body["metadata"], given["metadata"])
-    previous = {name: charge.body[name] for name in changes}
-    charge.body |= changes
-    call.world.save(charge)
-    call.world.outbox.emit(call.account, "charge.updated", charge.body, call.origin, previous)
-    return charge.body
-
-
-def _find(call: Call) -> Record:
-    charge = call.world.store.find(call.account, "charge", call.path_ids[0])
-    if charge is None:
-        raise missing_object("charge", call.path_ids[0])
-    return charge
+def charged_back(world: World, charge: Record) -> bool:
+    """Whether an open or lost chargeback has taken the money already, so that nothing is left to refund."""
+    return charge.body["disputed"] and any(
+        not dispute.body["is_charge_refundable"] for dispute in world.store.children(charge, "dispute")
+    )

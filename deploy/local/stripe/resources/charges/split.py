@@ -14,9 +14,12 @@ from ...wire.parameters import merge_metadata
 from ...world import Call, World
 from ..accounts import lifecycle as accounts
 from ..application_fees import lifecycle as application_fees
-from ..application_fees.lifecycle import Collecting, GivingBack
+from ..application_fees.lifecycle import Collecting
+from ..balance.amounts import proportion
+from ..transfer_reversals import lifecycle as transfer_reversals
+from ..transfer_reversals.lifecycle import TakingBack
 from ..transfers import lifecycle as transfers
-from ..transfers.lifecycle import Sending, TakingBack
+from ..transfers.lifecycle import Sending
 
 
 def check(call: Call, intent: Json) -> None:
@@ -133,15 +136,6 @@ def _wishes(world: World, charge: Record) -> Json:
     return wishes
 
 
-def proportion(whole_minor: int, before_minor: int, after_minor: int, of_minor: int) -> int:
-    """The part of `whole` that belongs to the step from `before` to `after` of `of`: all steps add up to the whole."""
-    return _share(whole_minor, after_minor, of_minor) - _share(whole_minor, before_minor, of_minor)
-
-
-def _share(whole_minor: int, reached_minor: int, of_minor: int) -> int:
-    return (2 * whole_minor * reached_minor + of_minor) // (2 * of_minor)
-
-
 def check_refund(charge: Record, given: Json) -> None:
     if given.get("reverse_transfer") and "transfer" not in charge.body:
         raise refused(f"Charge {charge.id} has no transfer to reverse.", param="reverse_transfer")
@@ -164,7 +158,7 @@ def take_back(world: World, refund: Record, charge: Record, given: Json, origin:
     if given.get("refund_application_fee"):
         fee = application_fees.of_charge(world, charge)
         assert fee is not None, "check_refund has asked for it"
-        give_back_fee(world, fee, step, origin)
+        application_fees.give_back_in_proportion(world, fee, step, origin)
 
 
 def _reverse(world: World, refund: Record, charge: Record, step: tuple[int, int, int], origin: Origin) -> str | None:
@@ -174,11 +168,4 @@ def _reverse(world: World, refund: Record, charge: Record, step: tuple[int, int,
     amount = min(proportion(transfer.body["amount"], *step), left)
     if amount < 1:
         return None
-    return transfers.take_back(world, transfer, TakingBack(amount, source_refund=refund.id), origin).id
-
-
-def give_back_fee(world: World, fee: Record, step: tuple[int, int, int], origin: Origin) -> None:
-    left = fee.body["amount"] - fee.body["amount_refunded"]
-    amount = min(proportion(fee.body["amount"], *step), left)
-    if amount > 0:
-        application_fees.give_back(world, fee, GivingBack(amount), origin)
+    return transfer_reversals.take_back(world, transfer, TakingBack(amount, source_refund=refund.id), origin).id

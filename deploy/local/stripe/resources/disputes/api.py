@@ -8,7 +8,7 @@ from ...wire.errors import Json, invalid, missing_object, refused
 from ...wire.parameters import merge_metadata
 from ...world import Call, World
 from ..balance import ledger
-from ..charges import lifecycle as charges
+from ..charges.api import wanted_of_charge
 from ..lists import list_objects
 from . import lifecycle
 
@@ -29,7 +29,7 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    page = list_objects(call, "dispute", charges.wanted_of_charge(call))
+    page = list_objects(call, "dispute", wanted_of_charge(call))
     page["data"] = [shown(call.world, body) for body in page["data"]]
     return page
 

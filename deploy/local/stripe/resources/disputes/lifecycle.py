@@ -9,8 +9,6 @@ A chargeback withdraws the amount and a fee; winning it brings the amount back a
 not the fee. No answer by `due_by` loses it. Each step asks for the status it leaves, so a late one does nothing.
 """
 
-from dataclasses import dataclass
-
 from ...state.recorder import Origin
 from ...state.store import Record
 from ...wire.errors import Json
@@ -18,6 +16,7 @@ from ...world import World
 from ..balance import ledger
 from ..early_fraud_warnings import lifecycle as early_fraud_warnings
 from ..refunds import lifecycle as refunds
+from .body import Complaint, new, no_evidence, unanswered
 
 REASONS = frozenset(
     (
@@ -44,33 +43,6 @@ _BY_EVIDENCE = {
     ("warning_under_review", "losing_evidence"): "warning_closed",
     ("warning_under_review", "escalate_inquiry_evidence"): "needs_response",
 }
-_NETWORK_CODES = {"fraudulent": "10.4", "product_not_received": "13.1", "duplicate": "12.6.1"}
-_EVIDENCE = (
-    "access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
-    "cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name",
-    "customer_purchase_ip", "customer_signature", "duplicate_charge_documentation", "duplicate_charge_explanation",
-    "duplicate_charge_id", "product_description", "receipt", "refund_policy", "refund_policy_disclosure",
-    "refund_refusal_explanation", "service_date", "service_documentation", "shipping_address", "shipping_carrier",
-    "shipping_date", "shipping_documentation", "shipping_tracking_number", "uncategorized_file", "uncategorized_text",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """What the buyer's bank says; no amount means all that has not been refunded."""
-
-    reason: str = "fraudulent"
-    inquiry: bool = False
-    amount_minor: int | None = None
-
-
-def of_charge(world: World, charge: Record) -> list[Record]:
-    return world.store.children(charge, "dispute")
-
-
-def forbids_refund(world: World, charge: Record) -> bool:
-    """An open or lost chargeback: the money is gone already."""
-    return charge.body["disputed"] and any(not found.body["is_charge_refundable"] for found in of_charge(world, charge))
 
 
 def raise_by_clock(world: World, account: str, charge_id: str, details: Json) -> None:
@@ -83,7 +55,7 @@ def raise_by_clock(world: World, account: str, charge_id: str, details: Json) ->
 def raise_against(world: World, charge: Record, complaint: Complaint) -> Record:
     if not complaint.inquiry:
         charge = _without_pending_refunds(world, charge)
-    dispute = world.insert(charge.account, "dispute", _new(world, charge, complaint))
+    dispute = world.insert(charge.account, "dispute", new(world, charge, complaint))
     charge.body["disputed"] = True
     world.save(charge)
     if not complaint.inquiry:
@@ -109,55 +81,6 @@ def _find(world: World, account: str, charge_id: str) -> Record:
     found = world.store.find(account, "charge", charge_id)
     assert found is not None, "charges are never deleted"
     return found
-
-
-def _new(world: World, charge: Record, complaint: Complaint) -> Json:
-    now, charged = world.clock.now(), charge.body
-    body: Json = {
-        "id": world.identifiers.new("dp"),
-        "object": "dispute",
-        "amount": complaint.amount_minor or charged["amount"] - charged["amount_refunded"],
-        "balance_transactions": [],
-        "charge": charge.id,
-        "created": now,
-        "currency": charged["currency"],
-        "enhanced_eligibility_types": [],
-        "evidence": _no_evidence(),
-        "evidence_details": _unanswered(now + world.settings.dispute_response_seconds),
-        "is_charge_refundable": complaint.inquiry,
-        "livemode": False,
-        "metadata": {},
-        "payment_intent": charged["payment_intent"],
-        "reason": complaint.reason,
-        "status": "warning_needs_response" if complaint.inquiry else "needs_response",
-    }
-    card = charged["payment_method_details"].get("card")
-    if card is not None:
-        body["payment_method_details"] = {"type": "card", "card": _card(card, complaint)}
-    return body
-
-
-def _no_evidence() -> Json:
-    return dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}}
-
-
-def _unanswered(due_by: int) -> Json:
-    return {
-        "due_by": due_by,
-        "enhanced_eligibility": {},
-        "has_evidence": False,
-        "past_due": False,
-        "submission_count": 0,
-    }
-
-
-def _card(card: Json, complaint: Complaint) -> Json:
-    return {
-        "brand": card["brand"],
-        "case_type": "inquiry" if complaint.inquiry else "chargeback",
-        "network": card["network"],
-        "network_reason_code": _NETWORK_CODES.get(complaint.reason),
-    }
 
 
 def _withdraw(world: World, dispute: Record) -> None:
@@ -246,7 +169,7 @@ def decide(world: World, dispute: Record, to: str, origin: Origin, *, fee_comes_
 def _escalate(world: World, dispute: Record) -> None:
     """The inquiry has become a chargeback: money goes, and it can be answered anew."""
     due_by = world.clock.now() + world.settings.dispute_response_seconds
-    dispute.body |= {"evidence": _no_evidence(), "evidence_details": _unanswered(due_by)}
+    dispute.body |= {"evidence": no_evidence(), "evidence_details": unanswered(due_by)}
     if "payment_method_details" in dispute.body:
         dispute.body["payment_method_details"]["card"]["case_type"] = "chargeback"
     _withdraw(world, dispute)

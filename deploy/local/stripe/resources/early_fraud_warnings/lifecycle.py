@@ -5,10 +5,8 @@ A warning is actionable until the charge is disputed or wholly refunded.
 
 from ...state.recorder import Origin
 from ...state.store import Record
-from ...wire.errors import Json, missing_object
-from ...world import Call, World
-from ..charges import lifecycle as charges
-from ..lists import list_objects
+from ...wire.errors import Json
+from ...world import World
 
 FRAUD_TYPES = frozenset(
     (
@@ -54,14 +52,3 @@ def review(world: World, charge: Record, origin: Origin) -> None:
             world.save(warning)
             event = "radar.early_fraud_warning.updated"
             world.outbox.emit(charge.account, event, warning.body, origin, {"actionable": True})
-
-
-def retrieve(call: Call) -> Json:
-    warning = call.world.store.find(call.account, "early_fraud_warning", call.path_ids[0])
-    if warning is None:
-        raise missing_object("early fraud warning", call.path_ids[0])
-    return warning.body
-
-
-def list_all(call: Call) -> Json:
-    return list_objects(call, "early_fraud_warning", charges.wanted_of_charge(call))

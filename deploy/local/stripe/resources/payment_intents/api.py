@@ -1,33 +1,24 @@
-"""PaymentIntents: create, change, confirm, read. The table of legal moves is `MOVES`; every call asks it.
+"""PaymentIntents as the API shows them: created, changed, confirmed, captured, canceled, read.
 
-Source of the table: docs.stripe.com/payments/paymentintents/lifecycle and the specification of each operation.
+Which call is legal in which state says `states.py`. Source: the specification of /v1/payment_intents.
 """
 
 from typing import Any
 
 from ...state.store import Record
-from ...wire.errors import Json, StripeError, invalid, missing_object, unexpected_state
+from ...wire.errors import Json, StripeError, invalid, missing_object, not_implemented, unexpected_state
 from ...wire.parameters import merge_metadata
 from ...world import Call
 from ..balance.amounts import check_amount, check_currency
+from ..charges import lifecycle as charges
 from ..charges import split
 from ..customers import api as customers
 from ..lists import list_objects
 from ..payment_methods import lifecycle as payment_methods
 from ..payment_methods.test_methods import Decline
-from . import attempts
+from . import attempts, lifecycle, states
+from .body import LABELS, new
 
-_OPEN = frozenset(("requires_payment_method", "requires_confirmation", "requires_action"))
-MOVES = {
-    "confirmed": _OPEN,
-    "captured": frozenset(("requires_capture",)),
-    "canceled": _OPEN | {"requires_capture"},
-    "updated": _OPEN,
-}
-_LABELS = (
-    "description", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor",
-    "statement_descriptor_suffix", "transfer_group",
-)  # fmt: skip
 _ONLY_WHILE_OPEN = frozenset(
     (
         "amount", "application_fee_amount", "capture_method", "currency", "customer", "on_behalf_of", "payment_method",
@@ -52,7 +43,7 @@ def create(call: Call) -> Json:
     given = call.parameters
     if "customer" in given:
         customers.check_exists(call, given["customer"])
-    body = _new(call)
+    body = new(call)
     split.check(call, body)
     intent = call.world.insert(call.account, "payment_intent", body)
     if "payment_method" in given:
@@ -62,67 +53,6 @@ def create(call: Call) -> Json:
     if given.get("confirm"):
         _confirm(call, intent)
     return intent.body
-
-
-def _new(call: Call) -> Json:
-    given, identifiers = call.parameters, call.world.identifiers
-    intent_id = identifiers.new("pi")
-    body: Json = {
-        "id": intent_id,
-        "object": "payment_intent",
-        "amount": given["amount"],
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": given.get("application_fee_amount"),
-        "automatic_payment_methods": _automatic(given),
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": given.get("capture_method", "automatic_async"),
-        "client_secret": f"{intent_id}_secret_{identifiers.new('', 25)[1:]}",
-        "confirmation_method": given.get("confirmation_method", "automatic"),
-        "created": call.world.clock.now(),
-        "currency": given["currency"],
-        "customer": given.get("customer"),
-        "customer_account": None,
-        "excluded_payment_method_types": given.get("excluded_payment_method_types"),
-        "last_payment_error": None,
-        "latest_charge": None,
-        "livemode": False,
-        "metadata": merge_metadata({}, given.get("metadata")),
-        "next_action": None,
-        "on_behalf_of": given.get("on_behalf_of"),
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {},
-        "payment_method_types": _method_types(given),
-        "processing": None,
-        "review": None,
-        "status": "requires_payment_method",
-        "transfer_data": given.get("transfer_data"),
-    }
-    return body | {name: given.get(name) for name in _LABELS}
-
-
-def _automatic(given: Json) -> Json | None:
-    """Automatic methods are the default; only an explicit list of types switches them off."""
-    if "allowed_payment_method_types" in given:
-        return None
-    chosen: Json = given.get("automatic_payment_methods") or {"enabled": True}
-    if not chosen["enabled"]:
-        return None
-    return {"allow_redirects": "always"} | chosen
-
-
-def _method_types(given: Json) -> list[str]:
-    served = ["card", "us_bank_account"] if given["currency"] == "usd" else ["card"]
-    wanted = given.get("allowed_payment_method_types") or served
-    excluded = given.get("excluded_payment_method_types") or ()
-    types = [kind for kind in served if kind in wanted and kind not in excluded]
-    if not types:
-        raise invalid("No valid payment method types for this PaymentIntent.", param="allowed_payment_method_types")
-    return types
 
 
 def _use_method(call: Call, intent: Record, name: str) -> Record:
@@ -138,8 +68,8 @@ def _use_method(call: Call, intent: Record, name: str) -> Record:
 
 def confirm(call: Call) -> Json:
     intent = find(call)
-    require(intent, "confirmed")
-    changes = {name: call.parameters[name] for name in _LABELS if name in call.parameters}
+    states.require(intent, "confirmed")
+    changes = {name: call.parameters[name] for name in LABELS if name in call.parameters}
     intent.body |= changes
     intent.body["capture_method"] = call.parameters.get("capture_method", intent.body["capture_method"])
     if "payment_method" in call.parameters:
@@ -183,10 +113,10 @@ def _declined(reason: Decline, intent: Json) -> StripeError:
 def update(call: Call) -> Json:
     intent, given = find(call), call.parameters
     if given.keys() & _ONLY_WHILE_OPEN:
-        require(intent, "updated")
+        states.require(intent, "updated")
     if "customer" in given:
         intent.body["customer"] = customers.check_exists(call, given["customer"])
-    changed = (*_LABELS, "amount", "application_fee_amount", "currency", "capture_method", "on_behalf_of")
+    changed = (*LABELS, "amount", "application_fee_amount", "currency", "capture_method", "on_behalf_of")
     intent.body |= {name: given[name] for name in changed if name in given}
     if "transfer_data" in given:
         intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | given["transfer_data"]
@@ -198,6 +128,51 @@ def update(call: Call) -> Json:
         intent.body["metadata"] = merge_metadata(intent.body["metadata"], given["metadata"])
         call.world.store.reindex(intent)
     call.world.save(intent)
+    return intent.body
+
+
+def capture(call: Call) -> Json:
+    intent, given, world = find(call), call.parameters, call.world
+    if given.get("final_capture") is False:
+        raise not_implemented("several captures of one intent", "final_capture")
+    states.require(intent, "captured")
+    capturable: int = intent.body["amount_capturable"]
+    amount: int = given.get("amount_to_capture", capturable)
+    _check_capturable(amount, capturable)
+    intent.body["metadata"] = merge_metadata(intent.body["metadata"], given.get("metadata"))
+    for name in ("statement_descriptor", "statement_descriptor_suffix"):
+        intent.body[name] = given.get(name, intent.body[name])
+    charge = charges.of_intent(world, intent)
+    _share_otherwise(call, intent, charge)
+    lifecycle.capture(world, intent, charge, amount, call.origin)
+    return intent.body
+
+
+def _share_otherwise(call: Call, intent: Record, charge: Record) -> None:
+    """The capture may still say how much is the platform's part."""
+    given = call.parameters
+    if "application_fee_amount" in given:
+        intent.body["application_fee_amount"] = given["application_fee_amount"]
+    if "transfer_data" in given:
+        intent.body["transfer_data"] = (intent.body["transfer_data"] or {}) | given["transfer_data"]
+    if given.keys() & {"application_fee_amount", "transfer_data"}:
+        split.check(call, intent.body)
+        charge.body |= split.of_intent(intent.body)
+
+
+def _check_capturable(amount_minor: int, capturable_minor: int) -> None:
+    if amount_minor < 1:
+        message = "This value must be greater than or equal to 1."
+        raise invalid(message, code="parameter_invalid_integer", param="amount_to_capture")
+    if amount_minor > capturable_minor:
+        message = f"The amount to capture must not exceed the capturable {capturable_minor}."
+        raise invalid(message, code="amount_too_large", param="amount_to_capture")
+
+
+def cancel(call: Call) -> Json:
+    intent = find(call)
+    states.require(intent, "canceled")
+    lifecycle.cancel(call.world, intent, call.parameters.get("cancellation_reason"), call.origin)
     return intent.body
 
 
@@ -219,8 +194,3 @@ def find(call: Call) -> Record:
         error.fields["param"] = "intent"
         raise error
     return intent
-
-
-def require(intent: Record, verb: str) -> None:
-    if intent.body["status"] not in MOVES[verb]:
-        raise unexpected_state(intent.body, verb)

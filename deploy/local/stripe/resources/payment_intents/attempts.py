@@ -10,7 +10,7 @@ from ...state.store import Record
 from ...wire.errors import Json
 from ...world import World
 from ..charges import lifecycle as charges
-from ..charges.lifecycle import Making
+from ..charges.body import Making, outcome_of
 from ..payment_methods.lifecycle import behaviour_of
 from ..payment_methods.test_methods import AUTHENTICATION_FAILED, AUTHENTICATION_REQUIRED, Decline
 
@@ -157,7 +157,7 @@ def settle(world: World, account: str, intent_id: str, outcome: str | None = Non
     if fails:
         charge.body |= {"status": "failed", "captured": False, "amount_captured": 0, "paid": False}
         charge.body |= {"failure_code": reason.code, "failure_message": reason.message}
-        charge.body["outcome"] = charges.outcome(behaviour_of(method), "", reason)
+        charge.body["outcome"] = outcome_of(behaviour_of(method), "", reason)
         world.save(charge)
         _fall_back(world, intent, method, charge, reason)
         world.outbox.emit(account, "charge.failed", charge.body, Origin())

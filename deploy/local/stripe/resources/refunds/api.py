@@ -5,13 +5,15 @@ of the charge, where a partial capture's released rest counts as refunded; reque
 transaction, so no number of parallel requests passes it.
 """
 
+import orjson
+
 from ...state.store import Record
 from ...wire.errors import Json, invalid, missing_object, missing_reference, not_implemented, refused, unexpected_state
 from ...wire.parameters import merge_metadata
-from ...world import Call
+from ...world import Call, World
 from ..charges import lifecycle as charges
 from ..charges import split
-from ..disputes import lifecycle as disputes
+from ..charges.api import wanted_of_charge
 from ..lists import list_objects
 from . import lifecycle
 from .lifecycle import Ending
@@ -29,7 +31,7 @@ def check(given: Json) -> None:
 
 def create(call: Call) -> Json:
     given, charge = call.parameters, _charge_to_refund(call)
-    if disputes.forbids_refund(call.world, charge):
+    if charges.charged_back(call.world, charge):
         raise refused(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")
     amount = _amount(charge, given.get("amount"))
     split.check_refund(charge, given)
@@ -114,7 +116,16 @@ def retrieve(call: Call) -> Json:
 
 
 def list_all(call: Call) -> Json:
-    return list_objects(call, "refund", charges.wanted_of_charge(call))
+    return list_objects(call, "refund", wanted_of_charge(call))
+
+
+def listed_in_charge(world: World, charge_id: str) -> Json:
+    """The `refunds` of a charge, shown only when expanded: the ten newest."""
+    rows = world.store.execute(
+        "SELECT body FROM objects WHERE parent = ? AND kind = 'refund' ORDER BY sequence DESC LIMIT 11", (charge_id,)
+    ).fetchall()
+    data = [orjson.loads(body) for (body,) in rows[:10]]
+    return {"object": "list", "data": data, "has_more": len(rows) > 10, "url": f"/v1/charges/{charge_id}/refunds"}
 
 
 def update(call: Call) -> Json:

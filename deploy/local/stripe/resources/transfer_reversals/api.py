@@ -1,4 +1,4 @@
-"""Reversals of a transfer as the API shows them. What they do to both balances is `transferring.py`.
+"""Reversals of a transfer as the API shows them. What they do to both balances is `lifecycle.py`.
 
 Source: the specification of /v1/transfers/{id}/reversals. Together they stay within the transfer, and each within what
 the connected account has: otherwise `balance_insufficient`, which Stripe never tries again by itself.
@@ -9,11 +9,10 @@ from ...wire.errors import Json, invalid, missing_object, refused
 from ...wire.parameters import merge_metadata
 from ...world import Call
 from ..application_fees import lifecycle as application_fees
-from ..charges import split
 from ..lists import list_objects
-from ..transfers import api as transfers_api
-from ..transfers import lifecycle as transfers
-from ..transfers.lifecycle import TakingBack
+from ..transfers import api as transfers
+from . import lifecycle
+from .lifecycle import TakingBack
 
 
 def check(given: Json) -> None:
@@ -24,14 +23,14 @@ def check(given: Json) -> None:
 
 
 def create(call: Call) -> Json:
-    transfer, given = transfers_api.find(call), call.parameters
+    transfer, given = transfers.find(call), call.parameters
     left: int = transfer.body["amount"] - transfer.body["amount_reversed"]
     amount: int = given.get("amount", left)
-    transfers.check_reversal(call.world, transfer, amount)
+    lifecycle.check(call.world, transfer, amount)
     if given.get("refund_application_fee"):
         _give_back_fee(call, transfer, amount)
     labels = merge_metadata({}, given.get("metadata"))
-    return transfers.take_back(call.world, transfer, TakingBack(amount, metadata=labels), call.origin).body
+    return lifecycle.take_back(call.world, transfer, TakingBack(amount, metadata=labels), call.origin).body
 
 
 def _give_back_fee(call: Call, transfer: Record, amount_minor: int) -> None:
@@ -41,11 +40,12 @@ def _give_back_fee(call: Call, transfer: Record, amount_minor: int) -> None:
     if fee is None:
         raise refused(f"Transfer {transfer.id} has no application fee to refund.", param="refund_application_fee")
     before: int = transfer.body["amount_reversed"]
-    split.give_back_fee(call.world, fee, (before, before + amount_minor, transfer.body["amount"]), call.origin)
+    step = (before, before + amount_minor, transfer.body["amount"])
+    application_fees.give_back_in_proportion(call.world, fee, step, call.origin)
 
 
 def list_all(call: Call) -> Json:
-    return list_objects(call, "transfer_reversal", {"parent": transfers_api.find(call).id})
+    return list_objects(call, "transfer_reversal", {"parent": transfers.find(call).id})
 
 
 def retrieve(call: Call) -> Json:
@@ -53,11 +53,11 @@ def retrieve(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    reversal, transfer = _find(call), transfers_api.find(call)
+    reversal, transfer = _find(call), transfers.find(call)
     if "metadata" in call.parameters:
         reversal.body["metadata"] = merge_metadata(reversal.body["metadata"], call.parameters["metadata"])
         call.world.save(reversal)
-        transfers.show_again(call.world, transfer, reversal.body)
+        lifecycle.show_again(call.world, transfer, reversal.body)
     return reversal.body
 
 

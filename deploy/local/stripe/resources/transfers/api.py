@@ -15,7 +15,6 @@ from ...world import Call, World
 from ..accounts import lifecycle as accounts
 from ..balance import ledger
 from ..balance.amounts import check_currency
-from ..charges import lifecycle as charges
 from ..lists import list_rows, read_body
 from . import lifecycle
 from .lifecycle import Sending
@@ -88,7 +87,7 @@ def _source(call: Call) -> Record:
 
 
 def _booked(world: World, charge: Record) -> Record:
-    charges.fill(world, PLATFORM, charge.id)
+    world.schedule.run_early("book_charge", PLATFORM, charge.id)
     booked = world.store.find(PLATFORM, "charge", charge.id)
     assert booked is not None, "found a line ago, in the same transaction"
     if booked.body["transfer_group"] is None:

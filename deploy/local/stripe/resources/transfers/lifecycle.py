@@ -20,7 +20,7 @@ from ..accounts import lifecycle as accounts
 from ..balance import ledger
 from . import destination_payments
 
-_SHOWN = 10
+SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def send(world: World, sending: Sending, origin: Origin) -> tuple[Record, Record
     """The transfer, and the payment that it is in the connected account."""
     transfer = world.insert(PLATFORM, "transfer", _new(world, sending), _private(sending))
     payment = destination_payments.receive(world, transfer.body, sending.payment_data)
-    transfer.body["balance_transaction"] = _book(world, transfer, "transfer", "transfer", -sending.amount_minor)["id"]
-    received = _book(world, payment, "payment", "charge", sending.amount_minor, transfer, sending.application_fee_minor)
+    transfer.body["balance_transaction"] = book(world, transfer, "transfer", "transfer", -sending.amount_minor)["id"]
+    received = book(world, payment, "payment", "charge", sending.amount_minor, transfer, sending.application_fee_minor)
     payment.body["balance_transaction"] = received["id"]
     world.save(transfer)
     world.save(payment)
@@ -95,7 +95,7 @@ def _new(world: World, sending: Sending) -> Json:
     } | sending.labels
 
 
-def _book(
+def book(
     world: World,
     moved: Record,
     kind: str,
@@ -126,87 +126,5 @@ def sent_from(world: World, charge: Record) -> int:
     return sum(transfer.body["amount"] for transfer in world.store.children(charge, "transfer"))
 
 
-@dataclass(frozen=True, slots=True)
-class TakingBack:
-    """What is to be taken back of a transfer, and the refund that is the reason, if one is."""
-
-    amount_minor: int
-    source_refund: str | None = None
-    metadata: Json = field(default_factory=dict)
-
-
-def take_back(world: World, transfer: Record, taking: TakingBack, origin: Origin) -> Record:
-    """The caller has asked `check_reversal`, unless the account may go below zero."""
-    reversal = world.insert(PLATFORM, "transfer_reversal", _new_reversal(world, transfer, taking))
-    payment = world.store.find(transfer.body["destination"], "charge", transfer.body["destination_payment"])
-    assert payment is not None, "written in the transaction that made the transfer, and charges are never deleted"
-    refund = destination_payments.give_back(world, payment, reversal.body)
-    amount = taking.amount_minor
-    booked = _book(world, reversal, "transfer_refund", "transfer_reversal", amount, transfer)
-    reversal.body["balance_transaction"] = booked["id"]
-    refund.body["balance_transaction"] = _book(world, refund, "payment_refund", "refund", -amount, transfer)["id"]
-    world.save(reversal)
-    world.save(refund)
-    _count(world, transfer, reversal.body)
-    world.outbox.emit(PLATFORM, "transfer.reversed", transfer.body, origin)
-    world.outbox.emit(refund.account, "refund.created", refund.body, origin)
-    world.outbox.emit(refund.account, "charge.refunded", payment.body, origin)
-    world.recorder.effect("transfer_reversal", PLATFORM, reversal.body, amount, origin)
-    return reversal
-
-
-def _new_reversal(world: World, transfer: Record, taking: TakingBack) -> Json:
-    return {
-        "id": world.identifiers.new("trr"),
-        "object": "transfer_reversal",
-        "amount": taking.amount_minor,
-        "balance_transaction": None,
-        "created": world.clock.now(),
-        "currency": transfer.body["currency"],
-        "destination_payment_refund": world.identifiers.new("pyr"),
-        "metadata": taking.metadata,
-        "source_refund": taking.source_refund,
-        "transfer": transfer.id,
-    }
-
-
-def _count(world: World, transfer: Record, reversal: Json) -> None:
-    body, listed = transfer.body, transfer.body["reversals"]
-    body["amount_reversed"] += reversal["amount"]
-    body["reversed"] = body["amount_reversed"] == body["amount"]
-    listed["has_more"] = len(listed["data"]) == _SHOWN or listed["has_more"]
-    listed["data"] = [reversal, *listed["data"]][:_SHOWN]
-    world.save(transfer)
-
-
-def check_reversal(world: World, transfer: Record, amount_minor: int) -> None:
-    """Left of the transfer, and there in the account: of money that is still on its way, what will be there then."""
-    left = transfer.body["amount"] - transfer.body["amount_reversed"]
-    if left == 0:
-        raise refused(f"Transfer {transfer.id} is already fully reversed.", param="id")
-    if amount_minor > left:
-        raise refused(f"Reversal amount ({amount_minor}) is greater than unreversed amount ({left}).", param="amount")
-    if not _covered(world, transfer, amount_minor):
-        raise insufficient(f"to reverse {amount_minor} of {transfer.id} from {transfer.body['destination']}")
-
-
-def _covered(world: World, transfer: Record, amount_minor: int) -> bool:
-    if transfer.private["destination_charge"]:
-        return True
-    destination = accounts.find(world, transfer.body["destination"])
-    assert destination is not None, "accounts are never deleted"
-    if destination.private["reserves"]:
-        return True
-    moment = max(transfer.private["available_on"], world.clock.now())
-    return ledger.available(world, destination.id, transfer.body["currency"], moment) >= amount_minor
-
-
 def insufficient(purpose: str) -> StripeError:
     return refused(f"Insufficient available funds {purpose}.", code="balance_insufficient")
-
-
-def show_again(world: World, transfer: Record, reversal: Json) -> None:
-    """A relabelled reversal, also inside its transfer."""
-    listed = transfer.body["reversals"]
-    listed["data"] = [reversal if shown["id"] == reversal["id"] else shown for shown in listed["data"]]
-    world.save(transfer)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from starlette.requests import Request
 
 from .. import PLATFORM
+from ..resources.charges import lifecycle as charges
 from ..resources.disputes import lifecycle as disputes
-from ..resources.disputes.lifecycle import Complaint
+from ..resources.disputes.body import Complaint
 from ..resources.early_fraud_warnings import lifecycle as early_fraud_warnings
 from ..resources.payouts import lifecycle as payouts
 from ..resources.refunds import lifecycle as refunds
@@ -16,15 +17,10 @@ from ..state.store import Record
 from ..webhooks.dispatcher import Dispatcher
 from ..wire.errors import Json
 from ..world import World
+from .errors import RefusedError
 
 
-class RefusedError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class BankDoor:
+class MoneyControl:
     def __init__(self, world: World, dispatcher: Dispatcher) -> None:
         self.world, self.dispatcher = world, dispatcher
 
@@ -77,7 +73,7 @@ class BankDoor:
             raise RefusedError(400, f"an amount is 1 to {charge.body['amount_captured']}")
         if amount is None and charge.body["refunded"]:
             raise RefusedError(409, f"{charge.id} has been refunded; name an amount to dispute it all the same")
-        if disputes.forbids_refund(self.world, charge):
+        if charges.charged_back(self.world, charge):
             raise RefusedError(409, f"{charge.id} has been charged back already")
         complaint = Complaint(given.get("reason", "fraudulent"), bool(given.get("inquiry")), amount)
         return self._do(lambda: disputes.raise_against(self.world, charge, complaint).body)

@@ -1,19 +1,11 @@
-"""What the operations of Connect take, and what Stripe takes there that has no effect here (answered with 501)."""
+"""What the operations of /v1/account take, and who answers them.
 
-from ..wire.parameters import (
-    ADDRESS,
-    PAGE,
-    Field,
-    Parameters,
-    boolean,
-    clearable,
-    integer,
-    metadata,
-    nested,
-    one_of,
-    text,
-)
-from .accepted import listing, without_effect
+What Stripe takes there and this emulator does not act on (`without_effect`) is answered with 501.
+"""
+
+from ...wire.parameters import ADDRESS, Field, Parameters, boolean, clearable, integer, metadata, nested, one_of, text
+from ..operation import NOTHING, Operation, listing, without_effect
+from . import api
 
 _REQUESTED = nested({"requested": boolean})
 _OTHER_CAPABILITIES = without_effect(
@@ -57,36 +49,13 @@ CREATE_ACCOUNT = Parameters(
 )
 UPDATE_ACCOUNT = Parameters(_ACCOUNT, without_effect=without_effect(_ACCOUNT_EXTRAS))
 UPDATE_CAPABILITY = Parameters({"requested": boolean})
-CREATE_TRANSFER = Parameters(
-    {
-        "amount": integer,
-        "currency": text,
-        "destination": text,
-        "source_transaction": text,
-        "transfer_group": text,
-        "description": text,
-        "metadata": metadata,
-    },
-    required=("amount", "currency", "destination"),
-    without_effect=without_effect("source_type"),
+OPERATIONS = (
+    Operation("GET", "/v1/account", NOTHING, api.retrieve_own),
+    Operation("POST", "/v1/accounts", CREATE_ACCOUNT, api.create, api.check),
+    Operation("GET", "/v1/accounts", listing(), api.list_all),
+    Operation("GET", "/v1/accounts/*", NOTHING, api.retrieve),
+    Operation("POST", "/v1/accounts/*", UPDATE_ACCOUNT, api.update, api.check),
+    Operation("GET", "/v1/accounts/*/capabilities", NOTHING, api.list_capabilities),
+    Operation("GET", "/v1/accounts/*/capabilities/*", NOTHING, api.retrieve_capability),
+    Operation("POST", "/v1/accounts/*/capabilities/*", UPDATE_CAPABILITY, api.update_capability),
 )
-UPDATE_TRANSFER = Parameters({"description": clearable(text), "metadata": metadata})
-TRANSFER_LIST = listing(destination=text, transfer_group=text)
-CREATE_REVERSAL = Parameters(
-    {"amount": integer, "metadata": metadata, "refund_application_fee": boolean},
-    without_effect=without_effect("description"),
-)
-FEE_REFUND = Parameters({"amount": integer, "metadata": metadata})
-CREATE_TOPUP = Parameters(
-    {
-        "amount": integer,
-        "currency": text,
-        "description": text,
-        "metadata": metadata,
-        "statement_descriptor": text,
-        "transfer_group": text,
-    },
-    required=("amount", "currency"),
-    without_effect=without_effect("payment_method payment_method_options source"),
-)
-PAGES_ONLY = Parameters(dict(PAGE))
