@@ -12,7 +12,7 @@ import psycopg
 from loguru import logger
 
 from db.settings import MigrationSettings
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 
 ADVISORY_LOCK = 0x666C6565  # "flee": any fixed number that nothing else in this database locks
 

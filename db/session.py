@@ -17,17 +17,18 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from db.doorbell import Ringer
+from db.notify import Ringer
 from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 from messages.ids import TenantId
-from messages.phases import transaction_open
+from messages.runtime.no_calls_in_transaction import transaction_open
 
 Tx = Connection[TupleRow]
 
 # The longest statement of the hot path takes milliseconds; five seconds means something is wrong and a retry is due.
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 3_000
-# Longer than the relay's confirm timeout (outbox/publisher.py), the one place that waits inside a transaction (M6).
+# Longer than the relay's confirm timeout (outbox/broker/publisher.py), the one place that waits inside a transaction
+# (M6).
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 20_000
 
 # How long a caller waits for a connection of the pool before it hears that the database is away.
@@ -49,7 +50,7 @@ _appended: ContextVar[bool] = ContextVar("appended", default=False)
 
 
 def ring_after_commit() -> None:
-    """Said by db/outbox.py inside a transaction: wake the relay once this has committed."""
+    """Said by db/queue/outbox.py inside a transaction: wake the relay once this has committed."""
     _appended.set(True)
 
 

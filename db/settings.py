@@ -6,7 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, model_validator
 
-from messages.settings import FleetSettings, is_loopback_host, require_address
+from messages.runtime.settings import FleetSettings, is_loopback_host, require_address
 
 # A server that vanished without a word (a pulled cable, a failed-over host) would be waited for until the kernel gives
 # its retransmissions up, after a quarter of an hour. No timeout of the server's can help: it is not there.

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from uuid import UUID
 
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.intake.api.callers import EVERY_VENUE, Permission, Role
 from outbox.intake.api.settings import ApiSigningSettings
-from outbox.tokens import read_private_key, sign
+from outbox.web.bearer_tokens import read_private_key, sign
 
 
 def show_token(

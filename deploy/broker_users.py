@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from messages import queues
-from outbox import topology
+from outbox.broker import topology
 
 VHOST = "/"
 NOTHING = "^$"

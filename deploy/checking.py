@@ -15,16 +15,16 @@ from pika.exceptions import AMQPError
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.report import print_report, wide_console
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from messages.verdicts import Verdict
-from outbox.settings import BrokerSettings
-from outbox.topology import EX_UNAVAILABLE
+from outbox.broker.settings import BrokerSettings
+from outbox.broker.topology import EX_UNAVAILABLE
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.gateways.node import NodeRefusedError
+from workers.minting.chain.node import NodeRefusedError
 from workers.minting.settings import ContractSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 LOOK_AGAIN_SECONDS = 2.0
 

@@ -37,7 +37,7 @@ from messages.orders import (
     Ticket,
 )
 from messages.resales import OrderResold, ResoldTicket, Seller
-from messages.tokens import series_of, token_id_of
+from messages.token_ids import series_of, token_id_of
 
 AT = datetime(2026, 11, 21, 10, 0, 7, 250_000, tzinfo=UTC)
 TENANT = TenantId(UUID("019aa5b0-0c00-7a3e-9f1d-5b8c2f6e0a11"))

@@ -15,22 +15,22 @@ from rich.table import Table
 from db import migrate
 from db.settings import DatabaseSettings, MigrationSettings
 from deploy.report import wide_console
-from messages.cache import CacheSettings
 from messages.queues import DEAD_LETTER_QUEUE
-from messages.settings import FleetSettings, SettingsError, load
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import FleetSettings, SettingsError, load
 from messages.verdicts import Verdict
-from outbox import topology
-from outbox.addresses import nodes
+from outbox.broker import topology
+from outbox.broker.settings import BrokerSettings, HttpSettings
+from outbox.broker.urls import nodes
 from outbox.intake.api.jwks import IssuerAwayError, PublishedKeys
 from outbox.intake.api.settings import ApiSettings
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.settings import BrokerSettings, HttpSettings
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from stripe_client.settings import BudgetSettings, StripeSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 from workers.minting.settings import ChainSettings
-from workers.settings import PERIODIC_SETTINGS
+from workers.runtime.settings import PERIODIC_SETTINGS
 
 _SETTINGS: tuple[type[FleetSettings], ...] = (
     DatabaseSettings,

@@ -12,11 +12,18 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from messages.queues import QUEUE_CLASSES
-from outbox import health, shown
+from outbox.monitoring import health
+from outbox.process import metric_names as shown
 
 PAGE = Path(__file__).parent / "docs" / "metrics.md"
 # Whoever defines metrics; importing a process's entry brings those of all that it uses.
-MODULES = ("outbox.metrics", "outbox.watchtower", "workers.main", "outbox.intake.http", "outbox.ops.console.__main__")
+MODULES = (
+    "outbox.process.metrics",
+    "outbox.monitoring.start",
+    "workers.main",
+    "outbox.intake.http",
+    "outbox.ops.console.__main__",
+)
 
 HEAD = """\
 # Metrics

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from db.audit_parties import Party
-from workers.verify_report import Report
+from db.shares.verify_balances import Party
+from workers.verify.report import Report
 
 _COLUMNS = ("attempted", "done", "waiting", "dead", "lost", "duplicated", "unexpected")
 _MUST_BE_ZERO = frozenset({"lost", "duplicated", "unexpected"})

@@ -2,10 +2,10 @@
 
 import sys
 
-from db import schema
+from db import schema_version as schema
 from db.settings import DatabaseSettings
-from messages.settings import SettingsError, load, stop_the_start
-from outbox.topology import EX_UNAVAILABLE
+from messages.runtime.settings import SettingsError, load, stop_the_start
+from outbox.broker.topology import EX_UNAVAILABLE
 
 
 def wait_for_schema(seconds: float) -> int:

@@ -41,9 +41,9 @@ from pathlib import Path
 import orjson
 import psycopg
 
-from db import tenants
 from db.settings import MigrationSettings
-from messages.settings import EX_CONFIG, SettingsError, load, stop_the_start
+from db.tenants import tenants
+from messages.runtime.settings import EX_CONFIG, SettingsError, load, stop_the_start
 from messages.tenant_files import read_tenants
 
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, IPvAnyAddress, StringConstraints, fie
 from messages.base import Word
 from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
-from messages.tokens import WalletAddress
+from messages.token_ids import WalletAddress
 
 # The wallet that is to own the tokens. Left out of the canonical form when it was not given: an order that was seen
 # before there were wallets is still the same order.

@@ -6,7 +6,6 @@ here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
 
 from dataclasses import dataclass
 
-from messages.asking import Urgency
 from messages.base import Fact, Message
 from messages.disputes import (
     DisputeClosed,
@@ -57,6 +56,7 @@ from messages.refunds import (
     RefundSucceeded,
 )
 from messages.replays import ClassifyDue, ReplayDue
+from messages.runtime.priority import Urgency
 from messages.shares import (
     AccountLookupRequested,
     EscrowDue,
@@ -185,8 +185,8 @@ LAST: frozenset[type[Message]] = frozenset(
     }
 )
 
-# What a pause of charges holds back, and what a pause of everything does (workers/pausing.py). What only asks Stripe
-# goes on in either.
+# What a pause of charges holds back, and what a pause of everything does (workers/runtime/pauses.py). What only asks
+# Stripe goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
 HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {
     *(RefundRequested, CaptureRequested, CancelRequested),
@@ -245,7 +245,7 @@ DEAD_LETTER_QUEUE = "fleet.dead"
 # Deliveries of one message before the broker itself sets it aside: it has killed its worker that many times.
 DELIVERY_LIMIT = 20
 # Their messages run for minutes, or one of them is due every few; a worker process holds two at most and leaves the
-# rest to the others (outbox/broker.py).
+# rest to the others (outbox/broker/dramatiq_broker.py).
 SLOW_QUEUES = frozenset({"event_cancellations", "reconciliation", "replays", "sweeps"})
 HELD_OF_SLOW_QUEUES = 2
 

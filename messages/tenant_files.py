@@ -1,7 +1,7 @@
 """The form of the file by which tenants are registered, and how their sales are cut (`fleet tenants import`).
 
 What can be said of the file alone is checked here; what depends on what is registered already, in
-db/selling_settings.py.
+db/tenants/sale_settings.py.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from messages.base import Word
 from messages.fees import BASIS_POINTS, FeePlan
 from messages.ids import AccountId
 from messages.money import DECIMALS, LARGEST_MINOR
-from messages.tokens import WalletAddress
+from messages.token_ids import WalletAddress
 
 Points = Field(ge=0, le=BASIS_POINTS, strict=True)
 ALWAYS, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -45,7 +45,7 @@ class Tier(Price):
 
 
 class ListedMinting(Word):
-    """What a venue wants of tokens (db/mint_settings.py tells what each word means)."""
+    """What a venue wants of tokens (db/minting/venue_settings.py tells what each word means)."""
 
     mints: Literal["on", "off"]
     custodial_wallet: WalletAddress | None = None

@@ -14,11 +14,11 @@ from uuid import UUID
 import orjson
 import uuid_utils.compat as uuid_utils
 
-from db import outbox as table
+from db.queue import outbox as table
 from db.session import Tx
-from messages import trace
 from messages.base import Fact, Message, dataschema
 from messages.queues import EVENTS_EXCHANGE, ORDERS_QUEUE, ROUTES, kind_to_message
+from messages.runtime import trace
 
 EVENT_SOURCE = "/payment-fleet"
 

@@ -1,7 +1,7 @@
 """Broker dead letters -> the table. A message that killed its worker, or that nobody could read, is set aside by
 RabbitMQ; this process brings it where a person sees it.
 
-Phases: take one from the broker's dead letter queue, write it down, ack (outbox/consuming.py). Nothing expires at the
+Phases: take one from the broker's dead letter queue, write it down, ack (outbox/consumer.py). Nothing expires at the
 broker. Harmless twice: the same bytes under the same id are one letter.
 """
 
@@ -12,23 +12,23 @@ from uuid import UUID
 import orjson
 from loguru import logger
 
-from db import dead_letters
-from db.dead_letters import DeadLetter
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages import trace
-from messages.cache import OptionalCacheSettings
-from messages.crash_points import crash_point
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
-from messages.redaction import redact_text
-from messages.settings import SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.consuming import Consumer, Delivered
-from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
-from outbox.logs import configure_logs
+from messages.runtime import trace
+from messages.runtime.cache import OptionalCacheSettings
+from messages.runtime.crash_points import crash_point
+from messages.runtime.redaction import redact_text
+from messages.runtime.settings import SettingsError, load, stop_the_start
+from outbox.broker import topology
+from outbox.broker.settings import BrokerSettings
+from outbox.consumer import Consumer, Delivered
+from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.process.logs import configure_logs
+from outbox.process.shutdown import leave_while_starting, stop_on_signals
 from outbox.sealing import Sealer, SealSettings
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_while_starting, stop_on_signals
 
 PREFETCH = 20
 # Ids and names of ours have at most 36 characters; an entry of an index holds some 2,700 bytes.

@@ -15,21 +15,21 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import outbox as table
-from db.doorbell import Doorbell
+from db.notify import Doorbell
+from db.queue import outbox as table
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
-from messages.crash_points import crash_point
-from messages.settings import SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
-from outbox.heartbeat import beat
-from outbox.logs import configure_logs
-from outbox.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
-from outbox.publisher import BrokerAwayError, Outgoing, Publisher
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_while_starting, stop_on_signals
-from outbox.tracing import record_published, start_tracing
+from messages.runtime.crash_points import crash_point
+from messages.runtime.settings import SettingsError, load, stop_the_start
+from outbox.broker import topology
+from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.broker.settings import BrokerSettings
+from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.process.heartbeat import beat
+from outbox.process.logs import configure_logs
+from outbox.process.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
+from outbox.process.shutdown import leave_while_starting, stop_on_signals
+from outbox.process.tracing import record_published, start_tracing
 
 BATCH = 500
 # A round takes up to this many batches while there is a backlog: reading, settling and the commit then hide behind the
@@ -42,8 +42,8 @@ REFUSED_PAUSE_SECONDS = 5.0
 AWAY_PAUSE_SECONDS = 1.0
 # A round waits four times ten seconds for confirms at most; the manifest gives it 45.
 PATIENCE_SECONDS = 42.0
-# After a round, reading starts this far before its last row (db.outbox.due says why). A transaction that commits later
-# than that with an older due time is found by the next full look.
+# After a round, reading starts this far before its last row (db.queue.outbox.due says why). A transaction that commits
+# later than that with an older due time is found by the next full look.
 LOOK_BACK = timedelta(seconds=3)
 FULL_LOOK_SECONDS = 15.0
 

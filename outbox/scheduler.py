@@ -12,9 +12,11 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import api_requests, schedule, standstill
+from db import idempotency_keys as api_requests
+from db.queue import schedule
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.sweep import stuck as standstill
 from messages.base import Message
 from messages.reconciliation import (
     ConnectedPayoutsDue,
@@ -25,16 +27,16 @@ from messages.reconciliation import (
     SealDue,
     ShareReconcileDue,
 )
-from messages.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import SettingsError, load, stop_the_start
 from messages.shares import EscrowDue, StatementsDue
 from messages.sweeps import SweepDue
 from outbox.append import append
-from outbox.health import HealthSettings
-from outbox.heartbeat import beat
-from outbox.logs import configure_logs
-from outbox.stopping import leave_while_starting, stop_on_signals
-from outbox.tracing import start_tracing
-from outbox.watchtower import watch
+from outbox.monitoring.health import HealthSettings
+from outbox.monitoring.start import watch
+from outbox.process.heartbeat import beat
+from outbox.process.logs import configure_logs
+from outbox.process.shutdown import leave_while_starting, stop_on_signals
+from outbox.process.tracing import start_tracing
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7

@@ -12,7 +12,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from pydantic import Field, SecretStr, field_validator
 
-from messages.settings import FleetSettings
+from messages.runtime.settings import FleetSettings
 
 
 class SealSettings(FleetSettings):

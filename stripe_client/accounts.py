@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import stripe
 
-from stripe_client.exchange import Json, body_of, verdict_of
 from stripe_client.gateway import BreakerOpenError, Gateway, error_code
+from stripe_client.requests import Json, body_of, verdict_of
 
 FAMILY = "accounts"
 # 403 account_invalid: it does not exist, or has taken our access back (docs.stripe.com/error-codes).

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from messages.money import Money
-from stripe_client.exchange import Json, balance_transaction, pages, since
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import BalanceTransaction
+from stripe_client.requests import Json, balance_transaction, pages, since
 
 _FAMILY = "application_fees"
 _PATH = "/v1/application_fees"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from messages.money import DECIMALS, Money
-from stripe_client.exchange import body_of, read
 from stripe_client.gateway import Gateway
+from stripe_client.requests import body_of, read
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from messages.bank import BankLine
-from stripe_client.exchange import Json, pages, read_or_none
+from messages.statement_lines import BankLine
 from stripe_client.gateway import Gateway
+from stripe_client.requests import Json, pages, read_or_none
 
 _FAMILY = "balance_transactions"
 _PATH = "/v1/balance_transactions"

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from messages.ids import DisputeId, PaymentId, TenantId
 from messages.money import Money
 from messages.verdicts import GiveUp
-from stripe_client.exchange import Json, balance_transaction, body_of, pages, read, since, write
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Declined, DisputeAnswer, DisputeMovement, Refused, Sent, Unanswered
+from stripe_client.requests import Json, balance_transaction, body_of, pages, read, since, write
 
 SUBMIT = "dispute.submit"
 CLOSE = "dispute.close"

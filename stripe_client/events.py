@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from messages.ids import StripeEventId
-from stripe_client.exchange import pages
+from stripe_client.event_snapshots import UnreadableEventError, VerifiedEvent, read
 from stripe_client.gateway import Gateway
-from stripe_client.snapshots import UnreadableEventError, VerifiedEvent, read
+from stripe_client.requests import pages
 
 KEPT_DAYS = 30
 # Stripe takes at most so many types in one question.

@@ -15,9 +15,9 @@ from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from prometheus_client import Counter, Gauge, Histogram
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
-from messages import trace
-from messages.phases import refuse_inside_transaction
-from stripe_client.governor import Governor
+from messages.runtime import trace
+from messages.runtime.no_calls_in_transaction import refuse_inside_transaction
+from stripe_client.rate_limit.limiter import Governor
 from stripe_client.settings import StripeSettings
 from stripe_client.transport import PooledClient
 

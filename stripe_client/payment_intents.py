@@ -12,17 +12,8 @@ from urllib.parse import quote
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
 from messages.verdicts import GiveUp, TryAgain, Verdict
-from stripe_client import destinations, errors
-from stripe_client.exchange import (
-    Json,
-    balance_transaction,
-    body_of,
-    id_in_metadata,
-    pages,
-    read,
-    since,
-    write,
-)
+from stripe_client import destination_charges as destinations
+from stripe_client import errors
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import (
     Absent,
@@ -37,6 +28,7 @@ from stripe_client.outcomes import (
     Settled,
     Unanswered,
 )
+from stripe_client.requests import Json, balance_transaction, body_of, id_in_metadata, pages, read, since, write
 
 CREATE = "payment_intent.create"
 CANCEL = "payment_intent.cancel"
@@ -63,7 +55,7 @@ def creation(
 ) -> dict[str, Any]:
     """The body of create-and-confirm. Built once, kept in the call's row and resent as it is.
 
-    `destination` is what a destination charge asks for beside the rest (stripe_client/destinations.py).
+    `destination` is what a destination charge asks for beside the rest (stripe_client/destination_charges.py).
 
     Our ids go into the metadata, so that the object can be matched even when its answer never reached us, and the
     trace, so that a webhook goes on with the order's own.

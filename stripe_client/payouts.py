@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from messages.bank import BankPayout
-from stripe_client.exchange import Json, body_of, pages, read
+from messages.statement_lines import BankPayout
 from stripe_client.gateway import Gateway
+from stripe_client.requests import Json, body_of, pages, read
 
 _FAMILY = "payouts"
 _PATH = "/v1/payouts"

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.money import Money
 from messages.verdicts import GiveUp
-from stripe_client import destinations
-from stripe_client.exchange import Json, balance_transaction, body_of, id_in_metadata, pages, read, since, write
+from stripe_client import destination_charges as destinations
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Declined, RefundAnswer, RefundOutcome, Refused, Unanswered
+from stripe_client.requests import Json, balance_transaction, body_of, id_in_metadata, pages, read, since, write
 from stripe_client.transfers import reversal_of
 
 CREATE = "refund.create"
@@ -37,7 +37,7 @@ def creation(
 ) -> Json:
     """The body of a refund. Built once, kept in the call's row and resent as it is; our own reason is metadata.
 
-    `destination` is what a destination charge's refund takes back with it (stripe_client/destinations.py).
+    `destination` is what a destination charge's refund takes back with it (stripe_client/destination_charges.py).
     """
     metadata = {"tenant_id": str(tenant_id), "payment_id": str(payment_id), "refund_id": str(refund_id)}
     return {

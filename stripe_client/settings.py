@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from messages.settings import FleetSettings, require_address
+from messages.runtime.settings import FleetSettings, require_address
 
 _KEY = re.compile(r"^(sk|rk)_(test|live)_[A-Za-z0-9_]{8,}$")
 

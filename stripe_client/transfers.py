@@ -10,9 +10,9 @@ from urllib.parse import quote
 from messages.ids import ReversalId, TenantId, TransferId
 from messages.money import Money
 from messages.verdicts import GiveUp
-from stripe_client.exchange import Json, balance_transaction, body_of, id_in_metadata, pages, read_or_none, since, write
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent, Declined, Refused, ReversalAnswer, TransferAnswer, Unanswered
+from stripe_client.requests import Json, balance_transaction, body_of, id_in_metadata, pages, read_or_none, since, write
 
 CREATE = "transfer.create"
 REVERSE = "transfer.reverse"

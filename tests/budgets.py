@@ -7,9 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.local.stack import Stack
-from messages.cache import CacheSettings
-from stripe_client.budget import SharedBudget
-from stripe_client.governor import Governor
+from messages.runtime.cache import CacheSettings
+from stripe_client.rate_limit.limiter import Governor
+from stripe_client.rate_limit.shared_budget import SharedBudget
 from stripe_client.settings import BudgetSettings
 
 MakeGovernor = Callable[..., Governor]

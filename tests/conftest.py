@@ -26,7 +26,7 @@ from deploy.local.processes import MARK
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
-from outbox import topology
+from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from tests import outcomes

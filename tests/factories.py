@@ -8,15 +8,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from db import payments, tenants
-from db.payments import Payment
+from db.payments import payments
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant, Venue
+from db.tenants import tenants
+from db.tenants.tenants import Tenant, Venue
 from messages.fees import FeePlan
 from messages.ids import PaymentId, TenantId, VenueId
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 
 
 def tenant(owner: psycopg.Connection, *, currency: str = "eur", plan: FeePlan | None = None) -> Tenant:

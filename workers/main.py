@@ -5,7 +5,7 @@
 
 checks the settings and the broker's topology first, then becomes the dramatiq command; each process which that starts
 calls `start` and so makes its own pool and Stripe client (both must be made after the fork). With HEALTH_PORT set one
-more process serves health and metrics of the whole family (workers/health.py).
+more process serves health and metrics of the whole family (workers/runtime/health.py).
 """
 
 import os
@@ -19,60 +19,51 @@ from dramatiq.middleware import CurrentMessage, Middleware
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
 from messages.queue_classes import queue_classes
-from messages.settings import SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.broker import GIVE_BACK, FleetBroker
-from outbox.health import HealthSettings
-from outbox.load import keep_telling
-from outbox.logs import configure_logs
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import SettingsError, load, stop_the_start
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import GIVE_BACK, FleetBroker
+from outbox.broker.settings import BrokerSettings
+from outbox.broker.strict_encoder import StrictEncoder
+from outbox.monitoring.health import HealthSettings
+from outbox.process.load import keep_telling
+from outbox.process.logs import configure_logs
+from outbox.process.shutdown import leave_at_last, leave_while_starting
+from outbox.process.tracing import flush, start_tracing
 from outbox.sealing import OpenSettings, Sealer, SealSettings
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_at_last, leave_while_starting
-from outbox.tracing import flush, start_tracing
-from outbox.wire import StrictEncoder
 from stripe_client.gateway import Gateway
-from stripe_client.governor import Governor
+from stripe_client.rate_limit.limiter import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
-from workers import (
-    account_lookup,
-    cancel,
-    cancel_event,
-    capture,
-    charge,
-    classify,
-    connected_payouts,
-    dispute_close,
-    dispute_evidence,
-    dispute_lookup,
-    escrow,
-    event_sweep,
-    group,
-    lookup,
-    mint,
-    ops_escrow,
-    ops_refund,
-    payouts,
-    reconcile,
-    refund,
-    refund_lookup,
-    replay,
-    retention,
-    royalty_reconcile,
-    seal_ledger,
-    share,
-    statements,
-    sweep,
-    transfer,
-    transfer_reversal,
-    webhook,
-)
-from workers import actor as actors
-from workers.actor import ACTORS, Actor
-from workers.afterwards import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
-from workers.load import CountHandled, shown_load
-from workers.settings import PERIODIC_SETTINGS
+from workers import sweep
+from workers.dead_letters import classify, replay
+from workers.disputes import close as dispute_close
+from workers.disputes import look_up as dispute_lookup
+from workers.disputes import submit_evidence as dispute_evidence
+from workers.groups import group
+from workers.ledger import seal as seal_ledger
+from workers.minting import mint
+from workers.operators import refund as ops_refund
+from workers.operators import release as ops_escrow
+from workers.payments import cancel, capture, charge
+from workers.payments import look_up as lookup
+from workers.payouts import account_payouts as connected_payouts
+from workers.payouts import payouts, statements
+from workers.reconciliation import reconcile, retention
+from workers.refunds import look_up as refund_lookup
+from workers.refunds import mass_refund as cancel_event
+from workers.refunds import refund
+from workers.runtime import actor as actors
+from workers.runtime.actor import ACTORS, Actor
+from workers.runtime.load import CountHandled, shown_load
+from workers.runtime.retries import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
+from workers.runtime.settings import PERIODIC_SETTINGS
+from workers.shares import escrow, share
+from workers.shares import reconcile as royalty_reconcile
+from workers.transfers import look_up_account as account_lookup
+from workers.transfers import reverse as transfer_reversal
+from workers.transfers import transfer
+from workers.webhooks import event_sweep, webhook
 
 __all__ = [
     "account_lookup",
@@ -233,7 +224,7 @@ def main() -> None:
     from dramatiq import cli  # noqa: PLC0415  the command forks; load it only to become it
 
     (health,) = load(HealthSettings)
-    watching = ["--fork-function", "workers.health:serve"] if health.health_port else []
+    watching = ["--fork-function", "workers.runtime.health:serve"] if health.health_port else []
     sys.argv = ["dramatiq", "workers.main:start", *watching, *words]
     code = cli.main()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
     if code == cli.RET_KILLED:

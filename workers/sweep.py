@@ -3,19 +3,24 @@
 The outermost ring of patience: it restarts payments and refunds whose message was lost from every queue, asks Stripe
 about those that wait for a webhook which never came, and about disputes too long unseen, carries out wishes that were
 left, wakes groups, offers unmatched events again, and brings forward what has waited for a pause that is over. Holds
-about to end, refunds that stand or failed, and disputes that nobody has answered become cases (db/cases.py), which
-close themselves.
+about to end, refunds that stand or failed, and disputes that nobody has answered become cases
+(db/reconciliation/cases.py), which close themselves.
 It moves no money itself, and waking something twice is harmless, because the messages it appends are.
 """
 
 from loguru import logger
 
-from db import cancellation_steps, disputes, group_standstill, pauses, standstill, watch
-from db.cancellation_steps import StandingRun
-from db.cases import CaseType
+from db.disputes import disputes
+from db.groups import stuck as group_standstill
+from db.reconciliation.cases import CaseType
+from db.refunds import mass_refund_steps as cancellation_steps
+from db.refunds.mass_refund_steps import StandingRun
 from db.session import Database, Tx
-from db.standstill import Standing, StandingDispute, StandingEvent
-from db.watch import Finding
+from db.sweep import overdue as watch
+from db.sweep import stuck as standstill
+from db.sweep.overdue import Finding
+from db.sweep.stuck import Standing, StandingDispute, StandingEvent
+from db.tenants import pauses
 from messages.base import Message
 from messages.disputes import (
     DisputeCloseRequested,
@@ -36,10 +41,10 @@ from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
 from stripe_client.gateway import Gateway
-from workers.actor import actor
-from workers.keeping_cases import keep_cases
-from workers.pausing import LONGEST_WAIT_SECONDS, Paused
-from workers.settings import DisputeSettings, SweepSettings
+from workers.reconciliation.cases import keep_cases
+from workers.runtime.actor import actor
+from workers.runtime.pauses import LONGEST_WAIT_SECONDS, Paused
+from workers.runtime.settings import DisputeSettings, SweepSettings
 
 LIMIT = 500
 

@@ -22,11 +22,11 @@ from pydantic import SecretStr
 from deploy.local import processes
 from deploy.local.memory import Memory
 from deploy.local.server import Server, ServerFailedError
-from messages.tokens import checksummed
+from messages.token_ids import checksummed
 
 if TYPE_CHECKING:
-    from workers.gateways.node import Node
-    from workers.gateways.signer import KeyFileSigner
+    from workers.minting.chain.node import Node
+    from workers.minting.chain.signer import KeyFileSigner
 
 CLONE = Path(__file__).resolve().parents[2]
 PACKAGES = CLONE / ".local" / "chain" / "node_modules"
@@ -70,7 +70,7 @@ class Chain(Server):
     @cached_property
     def signer(self) -> KeyFileSigner:
         """The minter's key, made at the first use."""
-        from workers.gateways.signer import KeyFileSigner  # noqa: PLC0415  needs the extra `nft`
+        from workers.minting.chain.signer import KeyFileSigner  # noqa: PLC0415  needs the extra `nft`
 
         if not self.key_file.exists():
             self.stack_directory.mkdir(parents=True, exist_ok=True)
@@ -81,13 +81,13 @@ class Chain(Server):
     @property
     def contract(self) -> str:
         """Where the contract lies: whoever makes it with its first transaction decides that."""
-        from workers.gateways.transactions import contract_address  # noqa: PLC0415  needs the extra `nft`
+        from workers.minting.chain.transactions import contract_address  # noqa: PLC0415  needs the extra `nft`
 
         return checksummed("0x" + contract_address(self.signer.address, 0).hex())
 
     @cached_property
     def node(self) -> Node:
-        from workers.gateways.node import Node  # noqa: PLC0415  nobody else of the stack needs it
+        from workers.minting.chain.node import Node  # noqa: PLC0415  nobody else of the stack needs it
 
         return Node([SecretStr(self.url)], timeout_seconds=10)
 
@@ -114,7 +114,7 @@ class Chain(Server):
         return processes.spawn(words, self.stack_directory, output=output)
 
     def _answers(self) -> bool:
-        from workers.gateways.node import ChainAwayError  # noqa: PLC0415
+        from workers.minting.chain.node import ChainAwayError  # noqa: PLC0415
 
         try:
             return bool(self.node.call("web3_clientVersion"))
@@ -131,8 +131,8 @@ class Chain(Server):
     def _deploy(self) -> None:
         from eth_abi.abi import encode  # noqa: PLC0415
 
-        from db.slots import Call  # noqa: PLC0415
-        from workers.gateways.transactions import sign  # noqa: PLC0415
+        from db.minting.nonces import Call  # noqa: PLC0415
+        from workers.minting.chain.transactions import sign  # noqa: PLC0415
         from workers.rules.gas import GWEI, Fees  # noqa: PLC0415
 
         built = json.loads(CONTRACT.read_text())

@@ -12,8 +12,8 @@ import orjson
 
 from deploy.local.key_pair import KeyPair, write_privately
 from deploy.local.memory import Memory
-from outbox.ops.console.auth import Role
-from outbox.ops.console.login import hashed
+from outbox.ops.console.auth.login import hashed
+from outbox.ops.console.auth.tokens import Role
 
 
 class Console:

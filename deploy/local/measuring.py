@@ -23,7 +23,7 @@ import psutil
 import psycopg
 from psycopg.rows import dict_row
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import fleet
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.fleet import EMULATOR, Fleet

@@ -26,9 +26,9 @@ import psycopg
 from honcho.environ import parse_procfile
 from pydantic import SecretStr
 
-from db import tenants
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import tenants
 from deploy.local import processes
 from deploy.local.demo import sale
 from deploy.local.demo.order_service import OrderService
@@ -38,11 +38,11 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.supervisor import answers
 from deploy.local.up import environment_of, intake_address, lines_for, migrate
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, read_policies
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 CHARGES = "workers-charges"
 MOST = 4

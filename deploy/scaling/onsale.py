@@ -20,8 +20,8 @@ from deploy.capacity.plan import SHARE_OF_CHARGES, measured
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, Policy, read_policies
 
 THREADS = 8
-PERMIT_PATIENCE_SECONDS = 1.5  # stripe_client/governor.py
-LONGEST_SLOT_SECONDS = 120.0  # stripe_client/budget.lua
+PERMIT_PATIENCE_SECONDS = 1.5  # stripe_client/rate_limit/limiter.py
+LONGEST_SLOT_SECONDS = 120.0  # stripe_client/rate_limit/shared_budget.lua
 RATE_WINDOW_SECONDS = 15.0  # over which the present pace is measured, for the time to drain
 
 

@@ -1,6 +1,6 @@
 """accept: order events become payments, refunds or cancellations with their messages, or dead letters with a reason.
 
-Phases: decode (outbox/intake/reading.py, no database), then per tenant one transaction that takes all new orders
+Phases: decode (outbox/intake/order_events.py, no database), then per tenant one transaction that takes all new orders
 (offers.py), then one for each wish about an order (wishes.py), so that a wish finds the order that came with it. A
 batch that fails because of one bad order is done again one by one, so that the others are not held up by it. Harmless
 twice: an order's id and an event's own name are unique, and the same event again changes nothing; the same order id
@@ -17,19 +17,19 @@ import psycopg
 from loguru import logger
 from psycopg import errors
 
-from db import dead_letters
-from db.dead_letters import DeadLetter
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
 from db.session import Database
-from messages import trace
-from messages.crash_points import crash_point
 from messages.ids import TenantId
 from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
-from messages.redaction import redact_text
-from messages.trace import Place
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
+from messages.runtime.redaction import redact_text
+from messages.runtime.trace import Place
 from outbox.append import append_order_again
-from outbox.intake.offers import Offer, Outcome, Unreadable, take
-from outbox.intake.reading import Decoded, Incoming, decode
-from outbox.intake.wishes import grant
+from outbox.intake.order_events import Decoded, Incoming, decode
+from outbox.intake.order_requests import grant
+from outbox.requests.orders import Offer, Outcome, Unreadable, take
 from outbox.sealing import Sealer
 
 BY = "intake"

@@ -1,6 +1,6 @@
 """The order service's door: consumes its topic exchange, accepts in batches, acks only what is committed.
 
-Phases: gather what is there (outbox/consuming.py), accept it (outbox/intake/accept.py), ack. Killed after the commit
+Phases: gather what is there (outbox/consumer.py), accept it (outbox/intake/accept.py), ack. Killed after the commit
 and before the ack, the redelivered events are duplicates and change nothing.
 """
 
@@ -12,21 +12,21 @@ from loguru import logger
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import OptionalCacheSettings
 from messages.queues import ORDERS_QUEUE
-from messages.settings import SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.consuming import Consumer, Delivered
-from outbox.health import Health, HealthSettings, broker_check, database_check, serve_health
+from messages.runtime.cache import OptionalCacheSettings
+from messages.runtime.settings import SettingsError, load, stop_the_start
+from outbox.broker import topology
+from outbox.broker.settings import BrokerSettings
+from outbox.consumer import Consumer, Delivered
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
-from outbox.logs import configure_logs
-from outbox.metrics import INTAKE_ORDERS
+from outbox.intake.order_events import Incoming
+from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.process.logs import configure_logs
+from outbox.process.metrics import INTAKE_ORDERS
+from outbox.process.shutdown import leave_while_starting, stop_on_signals
+from outbox.process.tracing import start_tracing
+from outbox.requests.orders import Outcome
 from outbox.sealing import Sealer, SealSettings
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_while_starting, stop_on_signals
-from outbox.tracing import start_tracing
 
 BATCH = 100
 # How long the first event of a batch may wait for company.

@@ -23,21 +23,21 @@ from starlette.routing import BaseRoute, Route
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import SettingsError, load, stop_the_start
-from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import SettingsError, load, stop_the_start
+from outbox.broker.settings import BrokerSettings, HttpSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
-from outbox.intake.inbox import receive
-from outbox.listening import listen
-from outbox.logs import configure_logs
-from outbox.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
-from outbox.problems import problem
-from outbox.settings import BrokerSettings, HttpSettings
-from outbox.stopping import leave_while_starting
-from outbox.tracing import start_tracing
-from stripe_client.snapshots import UnreadableEventError
-from stripe_client.webhooks import BadSignatureError, WebhookSettings, verify
+from outbox.intake.stripe_events import receive
+from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
+from outbox.process.http_server import listen
+from outbox.process.logs import configure_logs
+from outbox.process.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
+from outbox.process.shutdown import leave_while_starting
+from outbox.process.tracing import start_tracing
+from outbox.web.problem_details import problem
+from stripe_client.event_snapshots import UnreadableEventError
+from stripe_client.webhook_signatures import BadSignatureError, WebhookSettings, verify
 
 # Stripe's events are a few kilobytes; nothing larger than this is read.
 LARGEST_WEBHOOK_BYTES = 512 * 1024

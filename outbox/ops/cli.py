@@ -1,6 +1,6 @@
 """The operators' part of the `fleet` command: dead letters, payments, outbox, queues and the operator log.
 
-Only the words of the commands stand here; each imports its room when it is used. Exit codes: outbox/ops/room.py.
+Only the words of the commands stand here; each imports its room when it is used. Exit codes: outbox/ops/session.py.
 """
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
@@ -10,7 +10,9 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli_bookkeeping, cli_disputes, cli_groups, cli_mints, cli_payouts, cli_refunds, cli_shares
+from outbox.ops.disputes import commands as cli_disputes
+from outbox.ops.groups import commands as cli_groups
+from outbox.ops.minting import commands as cli_mints
 from outbox.ops.options import (
     STATES,
     AsJson,
@@ -29,7 +31,11 @@ from outbox.ops.options import (
     choosing,
     one_of,
 )
-from outbox.ops.pause_commands import pause
+from outbox.ops.pauses.commands import pause
+from outbox.ops.payouts import commands as cli_payouts
+from outbox.ops.reconciliation import commands as cli_bookkeeping
+from outbox.ops.refunds import commands as cli_refunds
+from outbox.ops.shares import commands as cli_shares
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: find, understand, preview, replay, edit, discard.")
 payment = typer.Typer(no_args_is_help=True, help="One payment, from intake to ledger.")
@@ -48,7 +54,7 @@ PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment, order, 
 @choosing
 def list_letters(chosen: Chosen, state: State = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
     """List dead letters, the newest first."""
-    from outbox.ops.reading import list_letters
+    from outbox.ops.dead_letters.show import list_letters
 
     list_letters(chosen, one_of("--state", state, STATES), limit=limit, as_json=as_json)
 
@@ -57,7 +63,7 @@ def list_letters(chosen: Chosen, state: State = "open", limit: Limit = 50, as_js
 @choosing
 def group(chosen: Chosen, state: State = "open", as_json: AsJson = False) -> None:
     """Group letters that died of the same thing at the same place."""
-    from outbox.ops.reading import show_groups
+    from outbox.ops.dead_letters.show import show_groups
 
     show_groups(chosen, one_of("--state", state, STATES), as_json=as_json)
 
@@ -65,7 +71,7 @@ def group(chosen: Chosen, state: State = "open", as_json: AsJson = False) -> Non
 @dlq.command("show")
 def show(letter: LetterId, payload_only: PayloadOnly = False, as_json: AsJson = False) -> None:
     """Show one letter: payload, history, replays, and what can be done next."""
-    from outbox.ops.reading import show_letter
+    from outbox.ops.dead_letters.show import show_letter
 
     show_letter(letter, payload_only=payload_only, as_json=as_json)
 
@@ -82,7 +88,7 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Have a worker judge what a replay would mean for money; replays nothing."""
-    from outbox.ops.deciding import Manner, Wish, preview
+    from outbox.ops.dead_letters.decide import Manner, Wish, preview
 
     how = Manner(operator, reason, as_json=as_json, patience_seconds=wait)
     preview(Wish(chosen, everything, rate), how)
@@ -102,7 +108,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Preview, ask, and bring letters back; each is judged again before it runs. Exit code 3: waits for approval."""
-    from outbox.ops.deciding import Manner, Wish, replay
+    from outbox.ops.dead_letters.decide import Manner, Wish, replay
 
     replay(Wish(chosen, everything, rate), batch, Manner(operator, reason, yes, as_json, wait))
 
@@ -121,7 +127,7 @@ def redirect(
     as_json: AsJson = False,
 ) -> None:
     """Replay to another queue than the message's own."""
-    from outbox.ops.deciding import Manner, Wish, replay
+    from outbox.ops.dead_letters.decide import Manner, Wish, replay
 
     replay(Wish(chosen, everything, rate, to), None, Manner(operator, reason, yes, as_json, wait))
 
@@ -129,7 +135,7 @@ def redirect(
 @dlq.command("approve")
 def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
     """Let a batch run that somebody else started and that moves more than one person may decide."""
-    from outbox.ops.deciding import Manner, approve
+    from outbox.ops.dead_letters.decide import Manner, approve
 
     approve(batch, Manner(operator, None, yes, as_json))
 
@@ -137,7 +143,7 @@ def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json
 @dlq.command("cancel")
 def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Stop a batch; what was appended already runs on, the other letters stay open."""
-    from outbox.ops.deciding import Manner, cancel
+    from outbox.ops.dead_letters.decide import Manner, cancel
 
     cancel(batch, Manner(operator, reason, as_json=as_json))
 
@@ -145,7 +151,7 @@ def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_
 @dlq.command("batches")
 def batches(batch: OneBatch = None, limit: Limit = 20, as_json: AsJson = False) -> None:
     """List batches and how far they are, or one batch letter by letter."""
-    from outbox.ops.reading import list_batches
+    from outbox.ops.dead_letters.show import list_batches
 
     list_batches(batch, limit=limit, as_json=as_json)
 
@@ -161,7 +167,7 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Close open letters undone. What they asked for is never done."""
-    from outbox.ops.deciding import Manner, discard
+    from outbox.ops.dead_letters.decide import Manner, discard
 
     discard(chosen, Manner(operator, reason, yes, as_json), everything=everything)
 
@@ -171,7 +177,7 @@ def edit(
     letter: LetterId, payload: PayloadFile, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
     """Make a successor with another payload, linked to the letter, which is closed."""
-    from outbox.ops.deciding import Manner, edit
+    from outbox.ops.dead_letters.decide import Manner, edit
 
     edit(letter, payload, Manner(operator, reason, as_json=as_json))
 
@@ -179,7 +185,7 @@ def edit(
 @payment.command("shares")
 def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
     """Show who gets what of a payment, how it moved, and what of it is each ticket's."""
-    from outbox.ops.shares import show_tree
+    from outbox.ops.shares.show import show_tree
 
     show_tree(name, as_json=as_json)
 
@@ -187,7 +193,7 @@ def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
 @payment.command("show")
 def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
     """Show the whole timeline of a payment, in order."""
-    from outbox.ops.timeline import show_payment
+    from outbox.ops.payments.timeline import show_payment
 
     show_payment(name, as_json=as_json)
 
@@ -195,21 +201,21 @@ def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
 @outbox.command("status")
 def outbox_status(limit: Limit = 10, as_json: AsJson = False) -> None:
     """Show what is due, what waits, what the broker refused, and the retries that come next."""
-    from outbox.ops.status import show_outbox
+    from outbox.ops.queues.show import show_outbox
 
     show_outbox(limit=limit, as_json=as_json)
 
 
 def queues(as_json: AsJson = False) -> None:
     """Show every queue: depth, consumers, patience, and drift; exit code 1 when one is missing or differs."""
-    from outbox.ops.status import show_queues
+    from outbox.ops.queues.show import show_queues
 
     show_queues(as_json=as_json)
 
 
 def keys(as_json: AsJson = False) -> None:
     """Print a fresh pair of keys for the originals of dead letters."""
-    from outbox.ops.status import show_keys
+    from outbox.ops.queues.show import show_keys
 
     show_keys(as_json=as_json)
 
@@ -217,7 +223,7 @@ def keys(as_json: AsJson = False) -> None:
 @ops.command("log")
 def log(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Show what operators did, the newest first."""
-    from outbox.ops.reading import show_log
+    from outbox.ops.dead_letters.show import show_log
 
     show_log(limit=limit, as_json=as_json)
 
@@ -225,7 +231,7 @@ def log(limit: Limit = 50, as_json: AsJson = False) -> None:
 @ops.command("verify-log")
 def verify_log(expect: Expected = None, as_json: AsJson = False) -> None:
     """Walk the chain of the operator log; exit code 1 names the first broken link."""
-    from outbox.ops.reading import verify_log
+    from outbox.ops.dead_letters.show import verify_log
 
     verify_log(expect, as_json=as_json)
 

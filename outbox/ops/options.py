@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 if TYPE_CHECKING:
-    from db.letters import Filter
+    from db.dead_letters.views import Filter
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Operator = Annotated[
@@ -59,8 +59,8 @@ class Chosen:
         return self == NOTHING
 
     def as_filter(self, state: str | None = "open") -> "Filter":
-        from db.letters import Filter
-        from outbox.ops.words import CAUSES
+        from db.dead_letters.views import Filter
+        from outbox.ops.dead_letters.explanations import CAUSES
 
         if self.cause is not None:
             one_of("--cause", self.cause, tuple(CAUSES))

@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
 from tests import factories
 

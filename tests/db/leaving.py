@@ -5,56 +5,52 @@ from uuid import uuid4
 
 import psycopg
 
-from db import (
-    api_requests,
-    calls,
-    cancellation_steps,
-    cases,
-    charges,
-    dead_letters,
-    destinations,
-    dispute_books,
-    disputes,
-    early_warnings,
-    escrow_wishes,
-    event_cancellations,
-    failures,
-    inbox,
-    ledger,
-    mint_settings,
-    mints,
-    ops_refunds,
-    payments,
-    refunds,
-    selling_rules,
-    series,
-    share_returns,
-    shares,
-    statements,
-    transfer_reversals,
-    transfers,
-)
-from db.cases import CaseType
-from db.dead_letters import DeadLetter
-from db.failures import Failure
-from db.inbox import InboxEvent
+from db import idempotency_keys as api_requests
+from db import stripe_calls as calls
+from db.dead_letters import dead_letters
+from db.dead_letters.dead_letters import DeadLetter
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes import fraud_warnings as early_warnings
+from db.ledger import journals as ledger
 from db.lifecycle import DisputeStatus, ShareState
-from db.mint_settings import MintSettings
-from db.mints import NewMint
-from db.ops_refunds import NewOpsRefund
-from db.payments import Attempt, Payment
-from db.refunds import NewRefund
+from db.minting import mints, series
+from db.minting import venue_settings as mint_settings
+from db.minting.mints import NewMint
+from db.minting.venue_settings import MintSettings
+from db.operators import refund_requests as ops_refunds
+from db.operators import release_requests as escrow_wishes
+from db.operators.refund_requests import NewOpsRefund
+from db.payments import charges, payments
+from db.payments.payments import Attempt, Payment
+from db.payouts import statements
+from db.queue import failed_runs as failures
+from db.queue.failed_runs import Failure
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
+from db.refunds import mass_refund_steps as cancellation_steps
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds import refunds
+from db.refunds.refunds import NewRefund
 from db.session import Database, Tx
-from db.share_returns import Return
-from db.shares import NewShare
-from db.tenants import Tenant
-from db.transfers import NewTransfer
+from db.shares import clawbacks as share_returns
+from db.shares import sale_terms as selling_rules
+from db.shares import shares
+from db.shares.clawbacks import Return
+from db.shares.shares import NewShare
+from db.tenants.tenants import Tenant
+from db.transfers import destination_charges as destinations
+from db.transfers import reversals as transfer_reversals
+from db.transfers import transfers
+from db.transfers.transfers import NewTransfer
+from db.webhooks import inbox
+from db.webhooks.inbox import InboxEvent
 from messages.ids import ShareId, TicketId
 from messages.money import Money
-from messages.tokens import series_of, token_id_of
+from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 
 

@@ -7,7 +7,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import payments
 from db.lifecycle import (
     DISPUTE_MOVES,
     GROUP_MOVES,
@@ -24,9 +23,10 @@ from db.lifecycle import (
     RefundState,
     SlotState,
 )
-from db.payments import Attempt, Payment
+from db.payments import payments
+from db.payments.payments import Attempt, Payment
 from db.session import Database, Tx
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from tests import factories
 
 MOVE = """

@@ -8,14 +8,14 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from db import outbox
+from db.queue import outbox
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.postgres import set_password
 from deploy.local.stack import Stack
 from messages.ids import TenantId
-from outbox.gauges import parts
-from outbox.service_level import levels
+from outbox.monitoring.gauges import parts
+from outbox.monitoring.slo import levels
 from tests.conftest import Book
 
 MAY_BECOME = {

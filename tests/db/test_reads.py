@@ -5,13 +5,14 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from db import calls, payments
-from db.payments import Attempt, Payment
+from db import stripe_calls as calls
+from db.payments import payments
+from db.payments.payments import Attempt, Payment
 from db.session import Database, Tx
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 
 SETTLED, WAITING = 400, 40

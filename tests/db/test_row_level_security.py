@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from tests import factories
 from tests.conftest import Book
 from tests.db.leaving import leave_a_row_everywhere, leave_settings

@@ -9,7 +9,7 @@ import pytest
 
 from db.leadership import Leadership
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from tests.conftest import Book
 
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from messages.settings import EX_CONFIG
+from messages.runtime.settings import EX_CONFIG
 from outbox.intake.api.callers import Permission, Role, caller_in
-from outbox.tokens import OneKey, TokenChecker
+from outbox.web.bearer_tokens import OneKey, TokenChecker
 from tests import tokens
 from tests.tokens import Keys
 

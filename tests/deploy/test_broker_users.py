@@ -15,9 +15,9 @@ from deploy.local.memory import Memory
 from deploy.local.rabbitmq import RabbitMQ, listens
 from deploy.local.stack import CLONE
 from messages import queues
-from outbox import topology
-from outbox.broker import FleetBroker
-from outbox.publisher import Outgoing, Publisher
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import FleetBroker
+from outbox.broker.publisher import Outgoing, Publisher
 from tests.waiting import until
 
 PASSWORDS = {user.name: f"of {user.name}" for user in broker_users()}

@@ -4,7 +4,7 @@ import pytest
 
 from deploy import checking
 from deploy.report import print_report, wide_console
-from workers.verify_report import Report
+from workers.verify.report import Report
 
 
 def _report(*, lost: int = 0, waiting: int = 0) -> Report:

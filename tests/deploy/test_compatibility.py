@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from deploy.compatibility import released
 from messages.payments import ChargeRequested
 from messages.queues import kind_to_message
-from outbox.intake.reading import Incoming, decode
-from outbox.wire import StrictEncoder
-from workers.actor import envelope_of
+from outbox.broker.strict_encoder import StrictEncoder
+from outbox.intake.order_events import Incoming, decode
+from workers.runtime.actor import envelope_of
 
 PREVIOUS: dict[str, Any] = json.loads(Path(__file__).with_name("previous_release.json").read_text())
 NOW: dict[str, Any] = released()

@@ -12,7 +12,7 @@ from deploy import contracts
 from deploy.contracts import DOCS, Contract, Document, all_contracts
 from messages import queues
 from messages.base import CloudEvent
-from outbox.intake.reading import WORDS
+from outbox.intake.order_events import WORDS
 
 CONTRACTS = all_contracts()
 EVENTS = [contract for contract in CONTRACTS if contract.content_type == "application/cloudevents+json"]

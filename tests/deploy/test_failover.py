@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import ledger_chain
+from db.ledger import hash_chain as ledger_chain
 from db.migrate import migrate
 from db.settings import DatabaseSettings
 from deploy.local.memory import Memory

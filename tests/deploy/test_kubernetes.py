@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from deploy.capacity.plan import measured
 from messages.queue_classes import longest_run_seconds, queue_classes
-from outbox.publisher import CONFIRM_TIMEOUT_SECONDS
+from outbox.broker.publisher import CONFIRM_TIMEOUT_SECONDS
 from tests.deploy import manifests
 from tests.deploy.manifests import HAS_KUBECTL, OVERLAYS, ROOT, containers, of_kind, pod_of, rendered
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db import ledger_chain, pauses
+from db.ledger import hash_chain as ledger_chain
 from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import pauses
 from deploy.local.memory import Memory
 from deploy.local.ownership import Ownership
 from deploy.local.postgres import UNPRIVILEGED_USER, Postgres, programs

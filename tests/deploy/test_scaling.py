@@ -9,7 +9,7 @@ from deploy.scaling.onsale import Outcome, Sale, Simulation, World
 from deploy.scaling.plot import draw
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, Policy, Trigger, read_policies
 from messages.queue_classes import queue_classes
-from stripe_client import governor
+from stripe_client.rate_limit import limiter as governor
 
 POLICY = read_policies()["workers-charges"]
 IDLE = {"drain": 0.0, "held": 0.0, "age": 0.0}

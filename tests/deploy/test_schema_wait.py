@@ -3,7 +3,7 @@
 import psycopg
 from pydantic import SecretStr
 
-from db.schema import wait_for_schema
+from db.schema_version import wait_for_schema
 from db.settings import DatabaseSettings
 from tests.conftest import Book
 from tests.meanwhile import meanwhile

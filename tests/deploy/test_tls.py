@@ -10,11 +10,11 @@ import redis
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.stack import Stack
-from messages.cache import CacheSettings
-from messages.settings import EX_CONFIG, load
-from outbox import topology
-from outbox.publisher import Outgoing, Publisher
-from outbox.settings import BrokerSettings
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import EX_CONFIG, load
+from outbox.broker import topology
+from outbox.broker.publisher import Outgoing, Publisher
+from outbox.broker.settings import BrokerSettings
 from tests.conftest import Book
 from tests.deploy.tls_front import Authority, authority, tls_front
 

@@ -18,10 +18,11 @@ GROUPS = {"group", "cancel_group"}
 DISPUTES = {"dispute", "dispute_answer", "early_warning"}
 SHARES_COMPARED, PAID_ON = {"royalty_reconcile"}, {"connected_payouts"}
 CLOSING = {"event_sweep", "payouts"}
-# Killed where they are tested: tests/outbox/intake/api/test_once.py, tests/workers/test_reconcile_long.py; `cancel` in
-# the chaos cases 1b and 1d, `mint` in tests/minting/test_journey.py.
+# Killed where they are tested: tests/outbox/intake/api/test_idempotency.py,
+# tests/workers/reconciliation/test_reconcile_long.py; `cancel` in the chaos cases 1b and 1d, `mint` in
+# tests/workers/minting/test_journey.py.
 ELSEWHERE = {"api", "cancel", "reconcile", "mint"}
-# Killed in tests/minting/test_minter_process.py.
+# Killed in tests/workers/minting/test_minter_process.py.
 MINTER = {"minter"}
 
 

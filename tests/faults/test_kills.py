@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from deploy.local.demo.sale import Publication
 from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-from outbox.refunding import request_capture, request_refund
+from outbox.requests.refunds import request_capture, request_refund
 from tests.faults.points import (
     AFTER_DEATH,
     CANCELLED_EVENT,

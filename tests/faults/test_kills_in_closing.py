@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from messages.base import Message
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
@@ -17,7 +17,7 @@ from outbox.append import append
 from tests.faults.points import CLOSING, points_of
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
-from tests.workers.reconciling import at_once
+from tests.workers.reconciliation.scenario import at_once
 
 SWEEPING, PAYING_OUT = points_of({"event_sweep"}), points_of({"payouts"})
 AVAILABLE_AT_ONCE = "pm_card_bypassPending"

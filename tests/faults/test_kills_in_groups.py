@@ -16,7 +16,7 @@ from tests import factories
 from tests.faults.points import CAPTURE, GROUPS, REFUND, points_of
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
-from tests.workers.grouping import let_deadline_pass
+from tests.workers.groups.scenario import let_deadline_pass
 
 POINTS = points_of(GROUPS | CAPTURE | REFUND)
 FINAL = {"settled", "voided"}

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db import escrow_wishes
+from db.operators import release_requests as escrow_wishes
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
 from messages.reconciliation import ConnectedPayoutsDue, ShareReconcileDue
 from messages.shares import EscrowDue, OpsEscrowDue, StatementsDue
 from outbox.append import append
-from outbox.refunding import request_refund
+from outbox.requests.refunds import request_refund
 from tests.faults.points import CLAWBACK, ESCROW, PAID_ON, PAYING, SHARES_COMPARED, STATEMENTS, points_of
 from tests.journeys.fleet import Fleet
 

@@ -7,7 +7,7 @@ import pika
 import pytest
 
 from messages.queue_classes import queue_classes
-from outbox import topology
+from outbox.broker import topology
 from tests.journeys import processes
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean

@@ -9,8 +9,8 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-from db import tenants
-from db.tenants import Tenant
+from db.tenants import tenants
+from db.tenants.tenants import Tenant
 from deploy.local.demo.sale import Publication
 from deploy.local.postgres import Postgres
 

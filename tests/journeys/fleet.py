@@ -26,11 +26,11 @@ import psycopg
 from pika.exceptions import AMQPError
 from pydantic import SecretStr
 
-from db import ledger_chain
-from db.cases import Case
+from db.ledger import hash_chain as ledger_chain
+from db.reconciliation.cases import Case
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.demo import sale
 from deploy.local.demo.order_service import OrderService
 from deploy.local.demo.sale import Publication
@@ -38,8 +38,8 @@ from deploy.local.processes import MARK
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import EmulatorProcess, free_port
 from messages.sweeps import SweepDue
-from outbox import topology
 from outbox.append import append
+from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from tests import factories
@@ -47,11 +47,12 @@ from tests.journeys import rest
 from tests.journeys.book import Book, new_database
 from tests.journeys.processes import PROCFILE, Processes
 from tests.meanwhile import meanwhile
-from tests.workers.reconciling import cases_of, reconcile_now
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from tests.workers.reconciliation.scenario import cases_of, reconcile_now
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
-# All but people's pages and the chain's process, whose own tests run them (tests/outbox/console, tests/minting).
+# All but people's pages and the chain's process, whose own tests run them (tests/outbox/ops/console,
+# tests/workers/minting).
 NEEDED = sorted(PROCFILE.keys() - {"console", "minter"})
 AS_FAST_AS_IT_GOES = 1e9
 _STRIPE_KEY = "sk_test_journeys12345"

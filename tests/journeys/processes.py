@@ -19,7 +19,7 @@ from honcho.environ import parse_procfile
 from deploy.local import processes
 from deploy.local.ownership import Ownership
 from deploy.local.stack import CLONE
-from messages.settings import EX_CONFIG
+from messages.runtime.settings import EX_CONFIG
 
 PROCFILE = parse_procfile((CLONE / "Procfile").read_text()).processes
 STOP_SECONDS = 60.0

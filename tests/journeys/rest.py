@@ -8,8 +8,8 @@ import psycopg
 
 from deploy.local.stripe.control import EmulatorControl
 from messages.queues import NOTIFICATION_QUEUE
-from outbox import topology
-from workers.verify import Asked
+from outbox.broker import topology
+from workers.verify.verify import Asked
 
 Owner = psycopg.Connection[dict[str, Any]]
 # What the order service must have heard of a payment that stands in this state.

@@ -16,7 +16,7 @@ from messages.queues import EVENTS_EXCHANGE, kind_to_message
 from tests.journeys.fleet import Fleet, payload_of, poison
 from tests.journeys.fresh import Fleets
 from tests.journeys.truth import assert_clean, assert_told_in_order
-from tests.workers.reconciling import at_once
+from tests.workers.reconciliation.scenario import at_once
 
 ORDERS = 150
 IDS = ("message_id", "payment_id", "tenant_id", "actor", "attempt", "trace_id")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.cases import Case, CaseType
+from db.reconciliation.cases import Case, CaseType
 from deploy.local.day.order_service import wish
 from deploy.local.shares import proof, story
 from deploy.local.shares.bank import ShareBank
@@ -14,9 +14,9 @@ from messages.orders import RefundOfOrderRequested
 from messages.reconciliation import EventSweepDue, ShareReconcileDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
-from tests.workers.reconciling import at_once, cases_of
-from workers.event_sweep import sweep_events
-from workers.royalty_reconcile import royalty_reconcile
+from tests.workers.reconciliation.scenario import at_once, cases_of
+from workers.shares.reconcile import royalty_reconcile
+from workers.webhooks.event_sweep import sweep_events
 
 SALES, RESALES = 30, 12
 

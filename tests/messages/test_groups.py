@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from messages.group_lines import lines_of_shares, together
+from messages.group_allocation import lines_of_shares, together
 from messages.groups import GroupOpened, share_order_id
 from messages.ids import TicketId
 from messages.orders import Ticket

@@ -7,7 +7,7 @@ import pytest
 
 from messages.queue_classes import BACKGROUND, longest_run_seconds, queue_classes
 from messages.queues import QUEUE_CLASSES, ROUTES, class_of
-from messages.settings import SettingsError
+from messages.runtime.settings import SettingsError
 from workers.main import dramatiq_words
 
 ROOT = Path(__file__).resolve().parents[2]

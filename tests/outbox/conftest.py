@@ -6,9 +6,9 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from db.doorbell import Doorbell
+from db.notify import Doorbell
 from db.session import Database
-from outbox.publisher import Publisher
+from outbox.broker.publisher import Publisher
 from outbox.relay import Relay
 from tests.conftest import Book
 

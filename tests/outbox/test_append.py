@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
-from messages import trace
+from db.tenants.tenants import Tenant
 from messages.ids import OrderId, PaymentId
 from messages.money import Money
 from messages.payments import ChargeRequested, PaymentAuthorized
+from messages.runtime import trace
 from outbox.append import append, append_again, new_envelope
-from outbox.broker import FleetBroker
+from outbox.broker.dramatiq_broker import FleetBroker
 from tests import factories
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

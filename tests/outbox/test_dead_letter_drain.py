@@ -11,8 +11,8 @@ import pytest
 
 from db.session import Database
 from messages.queues import DELIVERY_LIMIT
-from messages.settings import AppEnv
-from outbox.consuming import Consumer
+from messages.runtime.settings import AppEnv
+from outbox.consumer import Consumer
 from outbox.dead_letters import drain as drain_of
 from outbox.sealing import Opener, OpenSettings, Sealer, SealSettings, pair_from_seed
 from tests.waiting import until

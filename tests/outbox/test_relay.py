@@ -10,15 +10,15 @@ import psycopg
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from db.doorbell import Doorbell
+from db.notify import Doorbell
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
 from messages.payments import ChargeRequested, PaymentSucceeded
 from outbox import relay as relays
 from outbox.append import append
-from outbox.publisher import BrokerAwayError, Publisher
+from outbox.broker.publisher import BrokerAwayError, Publisher
 from outbox.relay import Relay
 from tests import factories, queues
 

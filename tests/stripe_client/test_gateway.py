@@ -11,7 +11,7 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
-from messages.phases import OutsideCallInTransactionError
+from messages.runtime.no_calls_in_transaction import OutsideCallInTransactionError
 from messages.verdicts import GiveUp, TryAgain, TryLater
 from stripe_client import gateway as gateways
 from stripe_client import payment_intents

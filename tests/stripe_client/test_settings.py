@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import FleetSettings, SettingsError, load
-from outbox.settings import BrokerSettings
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import FleetSettings, SettingsError, load
+from outbox.broker.settings import BrokerSettings
 from stripe_client.settings import StripeSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = "sk_live_tests12345"

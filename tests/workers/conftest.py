@@ -10,14 +10,14 @@ import psycopg
 import pytest
 
 from db.lifecycle import PaymentState
-from db.payments import Payment
+from db.payments.payments import Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.payments import ChargeRequested
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.budgets import budget, budget_name, governor_of
-from workers.charge import charge
+from workers.payments.charge import charge
 
 __all__ = ["budget", "budget_name", "governor_of"]  # fixtures
 

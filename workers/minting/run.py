@@ -14,19 +14,19 @@ from uuid import uuid4
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import signers
+from db.minting import signers
+from db.minting.signers import Lease, LeaseLostError
 from db.session import Database
-from db.signers import Lease, LeaseLostError
-from messages.settings import SettingsError
-from outbox.heartbeat import beat
-from outbox.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINTS_HELD_UP
-from workers.gateways.chain import Chain
-from workers.gateways.node import ChainAwayError, Node, NodeRefusedError
-from workers.gateways.signer import KeyFileError, KeyFileSigner
-from workers.minting.means import ChangedMeanwhileError, Means, Waiting, gwei, make_sure_of_the_chain
+from messages.runtime.settings import SettingsError
+from outbox.process.heartbeat import beat
+from outbox.process.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINTS_HELD_UP
+from workers.minting.chain.chain import Chain
+from workers.minting.chain.node import ChainAwayError, Node, NodeRefusedError
+from workers.minting.chain.signer import KeyFileError, KeyFileSigner
+from workers.minting.context import ChangedMeanwhileError, Means, Waiting, gwei, make_sure_of_the_chain
 from workers.minting.settings import ChainSettings
 from workers.minting.submit import submit
-from workers.minting.watch import watch
+from workers.minting.track import watch
 from workers.rules.gas import GWEI
 
 LOOK_AROUND_SECONDS = 15.0

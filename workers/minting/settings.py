@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from messages import crash_points
-from messages.settings import FleetSettings, require_address, require_tls
-from messages.tokens import checksummed
+from messages.runtime import crash_points
+from messages.runtime.settings import FleetSettings, require_address, require_tls
+from messages.token_ids import checksummed
 from workers.rules.gas import GWEI
 
 

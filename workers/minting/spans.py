@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
-from db import mint_moves
-from db.mints import Mint
-from db.slots import Slot
-from messages import trace
-from messages.trace import Place, Span
-from workers.minting.means import Means
+from db.minting import submissions as mint_moves
+from db.minting.mints import Mint
+from db.minting.nonces import Slot
+from messages.runtime import trace
+from messages.runtime.trace import Place, Span
+from workers.minting.context import Means
 
 
 def spans(

@@ -10,22 +10,24 @@ from collections.abc import Callable, Sequence
 
 from loguru import logger
 
-from db import mint_moves, series, signers, slots
 from db.lifecycle import MintState
-from db.mints import Mint
-from db.series import Royalty, Series
-from db.signers import Lease
-from db.slots import Call, Signed
-from messages.crash_points import crash_point
-from messages.trace import Span
-from outbox.metrics import CHAIN_TRANSACTIONS
-from workers.gateways import contract
-from workers.gateways.chain import Sending
-from workers.gateways.node import NodeRefusedError
-from workers.gateways.transactions import sign
-from workers.minting.means import BY, ChangedMeanwhileError, Means, Waiting, gwei
+from db.minting import nonces as slots
+from db.minting import series, signers
+from db.minting import submissions as mint_moves
+from db.minting.mints import Mint
+from db.minting.nonces import Call, Signed
+from db.minting.series import Royalty, Series
+from db.minting.signers import Lease
+from messages.runtime.crash_points import crash_point
+from messages.runtime.trace import Span
+from outbox.process.metrics import CHAIN_TRANSACTIONS
+from workers.minting.chain import contract
+from workers.minting.chain.chain import Sending
+from workers.minting.chain.node import NodeRefusedError
+from workers.minting.chain.transactions import sign
+from workers.minting.context import BY, ChangedMeanwhileError, Means, Waiting, gwei
+from workers.minting.events import tell_failed, tell_minted
 from workers.minting.spans import record_waits, spans
-from workers.minting.telling import tell_failed, tell_minted
 from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
 
 # Far below EIP-7825's 16,777,216 gas for one transaction.

@@ -1,13 +1,13 @@
 """What replaying a dead letter would mean, for shares: measuring one, a transfer, a reversal, asking about an account.
 
-The classes, and what they mean, stand in workers/rules/replay.py. Values in, a judgement out.
+The classes, and what they mean, stand in workers/rules/replay_charges.py. Values in, a judgement out.
 """
 
 from dataclasses import dataclass, field
 
 from messages.money import Money
-from workers.rules.replay import SURELY_VISIBLE_SECONDS, Judgement
-from workers.rules.replay_money import CallFacts
+from workers.rules.replay_after_charge import CallFacts
+from workers.rules.replay_charges import SURELY_VISIBLE_SECONDS, Judgement
 
 _DONE = frozenset({"paid", "reversed"})
 # It came to nothing, its shares were measured anew, and another row asks for what is still open.

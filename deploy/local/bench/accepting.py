@@ -3,13 +3,13 @@
 import psycopg
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import backlog, cpu, orders
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Book, Ground, register_tenant
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 
 _TABLES = """
     CREATE TABLE bench_intents (intent_id uuid PRIMARY KEY DEFAULT uuidv7(), amount_minor bigint NOT NULL);

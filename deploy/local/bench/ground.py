@@ -12,18 +12,18 @@ import psycopg
 from pika.adapters.blocking_connection import BlockingChannel
 from pydantic import SecretStr
 
-from db import tenants
 from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.tenants import Tenant, Venue
+from db.tenants import tenants
+from db.tenants.tenants import Tenant, Venue
 from deploy.local.bench import cpu
 from deploy.local.bench.measures import Results
 from deploy.local.stack import Stack
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-from messages.settings import AppEnv
-from outbox import topology
+from messages.runtime.settings import AppEnv
+from outbox.broker import topology
 
 TEMPLATE = "bench_template"
 QUEUE = "bench.relay"

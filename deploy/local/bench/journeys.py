@@ -8,14 +8,14 @@ import time
 
 import psycopg
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import fleet, orders, webhooks
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.fleet import EMULATOR, Fleet
 from deploy.local.bench.ground import Ground, register_tenant
 from deploy.local.bench.measures import PARTS
 from messages.queues import ORDERS_EXCHANGE
-from outbox.publisher import Outgoing, Publisher
+from outbox.broker.publisher import Outgoing, Publisher
 
 SLOWEST_PER_SECOND = 10  # a pass that takes longer than at this rate is given up
 # Asked ten times a second, so it reads only what is left; counting what is done cost 0.4 ms of PostgreSQL a payment.

@@ -17,14 +17,14 @@ import dramatiq
 import pika
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from db import outbox
+from db.queue import outbox
 from db.session import Database
 from deploy.local import processes
 from deploy.local.bench.ground import Book, Ground
 from deploy.local.stack import CLONE
 from deploy.local.up import environment_of
-from outbox import topology
-from outbox.broker import FleetBroker
+from outbox.broker import topology
+from outbox.broker.dramatiq_broker import FleetBroker
 
 PER_SECOND = 50
 QUEUES = {"outbox": "bench.outbox", "plain": "bench.plain"}

@@ -8,8 +8,8 @@ from threading import Event
 import dramatiq
 
 from deploy.local.bench.latency import QUEUES
-from outbox.broker import FleetBroker
-from outbox.stopping import stop_on_signals
+from outbox.broker.dramatiq_broker import FleetBroker
+from outbox.process.shutdown import stop_on_signals
 
 THREADS = 8
 

@@ -11,19 +11,19 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from db import mints, series
-from db.mints import NewMint
+from db.minting import mints, series
+from db.minting.mints import NewMint
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.bench import cpu, orders
 from deploy.local.bench.ground import Book, Ground, register_tenant
 from deploy.local.chain import CHAIN_ID, Chain
 from deploy.local.mints.sale import wallet
 from messages.ids import OrderId, PaymentId, TicketId
-from messages.settings import AppEnv
-from messages.tokens import series_of, token_id_of
+from messages.runtime.settings import AppEnv
+from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
 from workers.minting import run
 from workers.minting.settings import ChainSettings
 

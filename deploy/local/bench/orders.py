@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.base import dataschema
 from messages.orders import OrderPlaced
 

@@ -7,11 +7,11 @@ from uuid import uuid4
 import pika
 import psycopg
 
-from db.doorbell import Doorbell
+from db.notify import Doorbell
 from deploy.local.bench import backlog, cpu
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import QUEUE, Book, Ground, Queue
-from outbox.publisher import Outgoing, Publisher
+from outbox.broker.publisher import Outgoing, Publisher
 from outbox.relay import BATCH, LONGEST_ROUND, Relay
 
 ROUND = BATCH * LONGEST_ROUND

@@ -16,13 +16,13 @@ from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Ground
 from deploy.local.processes import MARK
 from deploy.local.stripe.process import EmulatorProcess
-from messages.cache import CacheSettings
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
-from messages.settings import AppEnv
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import AppEnv
 from stripe_client import payment_intents
 from stripe_client.gateway import API_VERSION, Gateway
-from stripe_client.governor import Governor
+from stripe_client.rate_limit.limiter import Governor
 from stripe_client.settings import BudgetSettings, StripeSettings
 
 _KEY = "sk_test_bench12345"

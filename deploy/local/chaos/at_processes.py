@@ -16,8 +16,8 @@ from deploy.local.stack import CLONE
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
 POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
 # What the sale passes, and what comes after it; those of replay and of the broker's dead letters are armed by the
-# cases 31 and 29. Nobody buys in a group here, and there is no chain: tests/faults and tests/minting kill what works
-# on those.
+# cases 31 and 29. Nobody buys in a group here, and there is no chain: tests/faults and tests/workers/minting kill what
+# works on those.
 _NOT_HERE = ("replay.", "dead_letters.", "group.", "cancel_group.", "mint.", "minter.")
 _OF_A_SALE = ("charge.", "intake.", "relay.", "webhook.", "worker.")
 ON_SALE = sorted({point for point in POINTS if point.startswith(_OF_A_SALE)})

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from db import replays
-from db.letters import Filter
+from db.dead_letters import replay_batches as replays
+from db.dead_letters.views import Filter
 from deploy.local.chaos.at_processes import POINTS
 from deploy.local.chaos.at_stripe import CREATE
 from deploy.local.chaos.cases import Scene, case
-from messages.settings import AppEnv
-from outbox.ops.desk import Desk, OpsSettings, RefusedError
+from messages.runtime.settings import AppEnv
+from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
 
 OPERATORS = ("ada", "grace")
 REFUSED = "Stripe refused the request as wrong"  # how stripe_client/errors.py begins; other letters are other stories

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from db.letters import Filter
+from db.dead_letters.views import Filter
 from deploy.local.chaos.at_money_back import CAPTURE, REFUND
 from deploy.local.chaos.at_replay import REFUSED, desk, make_letters, preview, wait_for
 from deploy.local.chaos.at_stripe import CREATE, let_time_pass

@@ -18,8 +18,8 @@ from deploy.local.chaos.cases import Scene, UnmetError, case
 from deploy.local.server import Server
 from messages.queues import DEAD_LETTER_QUEUE, DELIVERY_LIMIT
 from messages.sweeps import SweepDue
-from outbox import topology
 from outbox.append import append
+from outbox.broker import topology
 
 IDLE_CONNECTIONS = 200
 # The broker returns a message a moment after its taker died, so that two or three of them take turns.

@@ -8,7 +8,7 @@ import urllib3
 
 from deploy.local.chaos.cases import Scene, case
 from deploy.local.chaos.fleet import STRIPE_READ_TIMEOUT_SECONDS
-from stripe_client.budget import SharedBudget
+from stripe_client.rate_limit.shared_budget import SharedBudget
 from stripe_client.settings import SANDBOX_PER_SECOND
 
 CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payment_intents"}

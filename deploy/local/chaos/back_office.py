@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from deploy.local.chaos.order_service import Told
 from outbox.intake.api.callers import EVERY_VENUE, Permission, Role
-from outbox.tokens import read_private_key, sign
+from outbox.web.bearer_tokens import read_private_key, sign
 
 ANSWER_SECONDS = 8.0  # the API waits for the database itself, and says so after three
 TOKEN_SECONDS = 3_600

@@ -18,7 +18,7 @@ import psutil
 import psycopg
 from honcho.environ import parse_procfile
 
-from db import tenants
+from db.tenants import tenants
 from deploy.local import processes
 from deploy.local.chaos.wire import Wire, wire
 from deploy.local.demo import sale
@@ -28,7 +28,7 @@ from deploy.local.stack import CLONE, Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.supervisor import answers
 from deploy.local.up import environment_of, migrate
-from messages import crash_points
+from messages.runtime import crash_points
 from stripe_client.settings import ENDPOINT_PER_SECOND, SANDBOX_PER_SECOND
 
 DIRECTORY = CLONE / ".local" / "chaos"

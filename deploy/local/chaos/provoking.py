@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import selling_rules
+from db.shares import sale_terms as selling_rules
 from deploy.local.chaos.at_shares import take_back_paid
 from deploy.local.chaos.cases import Scene
 from messages.ids import TenantId
 from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
-from outbox.cancelling_events import cancel_event
-from outbox.ops.desk import Desk, OpsSettings, RefusedError
-from outbox.ops.dispute_desk import DisputeDesk
-from outbox.ops.escrow_desk import EscrowDesk
+from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
+from outbox.ops.disputes.actions import DisputeDesk
+from outbox.ops.shares.actions import EscrowDesk
+from outbox.requests.mass_refunds import cancel_event
 
 OPERATOR = "ada"
 

@@ -16,14 +16,14 @@ from deploy.local.chaos.recorded import BOOKED_CHARGES, BOOKED_REFUNDS, Sums, co
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
-from messages.settings import AppEnv
+from messages.runtime.settings import AppEnv
 from messages.verdicts import Verdict
-from outbox import topology
 from outbox.append import append
+from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import NOT_OURS_TO_MOVE, Report
+from workers.verify.report import NOT_OURS_TO_MOVE, Report
+from workers.verify.verify import Asked, verify
 
 AWAY = (psycopg.OperationalError, AMQPError, OSError, Verdict)
 # With the buyer or the bank, or a retry whose payment is settled already: nothing of ours will come of it.

@@ -8,9 +8,10 @@ from psycopg.rows import class_row
 from rich.console import Console
 from rich.table import Table
 
-from db import case_lists, ledger_reports
-from db.cases import Case, CaseType
-from db.ledger_reports import AccountTotal
+from db.ledger import reports as ledger_reports
+from db.ledger.reports import AccountTotal
+from db.reconciliation import case_views as case_lists
+from db.reconciliation.cases import Case, CaseType
 from db.session import Database, Tx
 
 # Cases that tell the truth of the day: a buyer is owed money, a bank waits for evidence, a hold ends, a recipient has

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 
-from db import overview
+from db.monitoring import overview
 from db.session import Database
 from deploy.local.day.order_service import DayOrderService
-from workers.verify_report import NOT_OURS_TO_MOVE, Report
+from workers.verify.report import NOT_OURS_TO_MOVE, Report
 
 EVENING_SECONDS = 240.0
 # Longer than a day here lasts.

@@ -16,9 +16,10 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from db import overview, tenants
+from db.monitoring import overview
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import tenants
 from deploy.local.day import books
 from deploy.local.day.bank import Bank
 from deploy.local.day.books import Closing
@@ -32,12 +33,12 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
 from messages.reconciliation import EventSweepDue, PayoutsDue, ReconcileDue, SealDue
-from messages.settings import load
+from messages.runtime.settings import load
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 # A day here lasts minutes, so its patience is that of minutes as well.
 IMPATIENT = {

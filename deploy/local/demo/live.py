@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from db.overview import Glance, StateTotal
+from db.monitoring.overview import Glance, StateTotal
 from messages.money import Money
 
 REFRESH_SECONDS = 0.4

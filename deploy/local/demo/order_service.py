@@ -20,8 +20,8 @@ from urllib3.exceptions import HTTPError
 from deploy.local.demo.sale import Publication
 from deploy.local.stripe.control import ControlRefusedError, EmulatorControl
 from messages.queues import ORDER_SERVICE_QUEUE, ORDERS_EXCHANGE
-from outbox.addresses import nodes
-from outbox.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
+from outbox.broker.urls import nodes
 
 TICK_SECONDS = 0.05
 AWAY_PAUSE_SECONDS = 0.5

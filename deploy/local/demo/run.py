@@ -18,9 +18,11 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from db import audit_shares, overview, tenants
+from db.monitoring import overview
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.shares import verify as audit_shares
+from db.tenants import tenants
 from deploy.local.day.order_service import wish
 from deploy.local.demo import sale, tokens
 from deploy.local.demo.live import LiveView
@@ -34,13 +36,13 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
 from messages.orders import RefundOfOrderRequested
-from messages.settings import load
+from messages.runtime.settings import load
 from messages.shares import EscrowDue
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.minting.settings import ContractSettings
-from workers.verify import Asked, verify
+from workers.verify.verify import Asked, verify
 
 QUIET_SECONDS = 90.0
 SELLERS = 12

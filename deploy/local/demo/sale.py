@@ -13,12 +13,12 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from messages.base import dataschema
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.orders import OrderPlaced
-from messages.tokens import checksummed, keccak256
+from messages.token_ids import checksummed, keccak256
 
 _NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c001")  # namespace of the demo's ids
 

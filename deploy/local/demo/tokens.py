@@ -8,11 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from db import audit_mints, mints
+from db.minting import mints
+from db.minting import verify as audit_mints
 from db.session import Database
 from deploy.local.mints.sale import let_venues_mint
 from deploy.local.stack import Stack
-from workers.verify_report import NOT_OURS_TO_MOVE, Report
+from workers.verify.report import NOT_OURS_TO_MOVE, Report
 
 LONGEST_SECONDS = 90.0
 SHOWN = 5

@@ -14,13 +14,13 @@ from uuid import UUID, uuid4, uuid5
 
 import psycopg
 
-from db import mint_settings
-from db.mint_settings import MintSettings
+from db.minting import venue_settings as mint_settings
+from db.minting.venue_settings import MintSettings
 from deploy.local.demo.sale import Publication, tenants
 from messages.base import dataschema
 from messages.ids import TenantId, TicketId
 from messages.orders import OrderPlaced
-from messages.tokens import checksummed, keccak256, series_of, token_id_of
+from messages.token_ids import checksummed, keccak256, series_of, token_id_of
 
 _NAMES = UUID("0f0b5b53-5f3a-5d55-9d0c-7f1d0d2a9c02")
 EVENTS_OF_A_VENUE = 2

@@ -13,7 +13,7 @@ import psycopg
 
 from deploy.local.chain import Chain
 from deploy.local.mints.sale import Wanted
-from messages.tokens import checksummed
+from messages.token_ids import checksummed
 
 _OWNER_OF, _BALANCE_OF, _ROYALTY_INFO = "0x6352211e", "0x70a08231", "0x2a55205a"
 PRICE = 10_000  # so that the royalty of a sale is its basis points
@@ -72,7 +72,7 @@ def _look_at_tokens(truth: Truth, chain: Chain, wanted: Sequence[Wanted]) -> Non
 
 
 def _owner_of(chain: Chain, token_id: str) -> str | None:
-    from workers.gateways.node import NodeRefusedError  # noqa: PLC0415
+    from workers.minting.chain.node import NodeRefusedError  # noqa: PLC0415
 
     try:
         return checksummed("0x" + _call(chain, _OWNER_OF + token_id[2:])[-40:])

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 import psycopg
 
-from db.tenants import Tenant, Venue
+from db.tenants.tenants import Tenant, Venue
 from deploy.local.stripe.control import EmulatorControl
 
 NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c002")  # namespace of the market's ids

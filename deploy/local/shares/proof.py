@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from db import audit_parties
 from db.session import Database
+from db.shares import verify_balances as audit_parties
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 

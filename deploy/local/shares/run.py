@@ -17,10 +17,11 @@ from uuid import uuid4
 import psycopg
 from rich.console import Console
 
-from db import cases, tenants
-from db.cases import Case, CaseType
+from db.reconciliation import cases
+from db.reconciliation.cases import Case, CaseType
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.tenants import tenants
 from deploy.local.day import books
 from deploy.local.day.books import Closing
 from deploy.local.day.evening import grant, quiet_down, rests, waits_long
@@ -39,14 +40,14 @@ from deploy.local.stripe.control import EmulatorControl
 from deploy.local.up import down, up
 from deploy.report import print_report, wide_console
 from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconcileDue
-from messages.settings import load
+from messages.runtime.settings import load
 from messages.shares import EscrowDue
 from messages.sweeps import SweepDue
 from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.verify import Asked, verify
-from workers.verify_report import Report
+from workers.verify.report import Report
+from workers.verify.verify import Asked, verify
 
 LOOK_AGAIN_SECONDS = 8.0
 # Each phase ends when nothing moves; on a machine that has other work that takes its time.

@@ -19,20 +19,21 @@ from starlette.routing import BaseRoute, Route
 
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
-from messages import trace
-from messages.cache import CacheSettings
-from outbox.intake.api import openapi, reading
-from outbox.intake.api.answers import Answer, Answers, Keyed
-from outbox.intake.api.bench import Bench
-from outbox.intake.api.entrance import Entrance
-from outbox.intake.api.fast import Fast
-from outbox.intake.api.limits import RateLimits
+from messages.runtime import trace
+from messages.runtime.cache import CacheSettings
+from outbox.intake.api import openapi
+from outbox.intake.api import request_body as reading
+from outbox.intake.api.authentication import Entrance
+from outbox.intake.api.cache import Fast
+from outbox.intake.api.idempotency import Answer, Answers, Keyed
 from outbox.intake.api.operations import OPERATIONS, Operation
 from outbox.intake.api.payments import Asked
+from outbox.intake.api.rate_limits import RateLimits
 from outbox.intake.api.settings import ApiSettings
-from outbox.logs import bound
-from outbox.metrics import API_REQUESTS, API_SECONDS
-from outbox.problems import Problem
+from outbox.intake.api.thread_pool import Bench
+from outbox.process.logs import bound
+from outbox.process.metrics import API_REQUESTS, API_SECONDS
+from outbox.web.problem_details import Problem
 
 # Answers are about money and people: no cache keeps one, no browser guesses at one.
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

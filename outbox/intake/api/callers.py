@@ -1,4 +1,4 @@
-"""Who calls, and how far that reaches: the claims of an RS256 token (outbox/tokens.py).
+"""Who calls, and how far that reaches: the claims of an RS256 token (outbox/web/bearer_tokens.py).
 
     sub         who it is; requests, limits and idempotency keys are counted by tenant and sub
     tenant_id   the one tenant whose rows this caller sees
@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from messages.ids import TenantId, VenueId
-from outbox.tokens import BadTokenError, name_in, words_in
+from outbox.web.bearer_tokens import BadTokenError, name_in, words_in
 
 
 class Permission(StrEnum):

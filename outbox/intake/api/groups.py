@@ -1,4 +1,4 @@
-"""Groups: what outbox/intake/groups.py does for every door, told in the words of this one.
+"""Groups: what outbox/requests/groups.py does for every door, told in the words of this one.
 
 A buyer reaches the groups it is a member of, pays its own share there, and tops up those that it organises.
 """
@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from db import group_shares
-from db import groups as book
-from db.group_shares import Share
-from db.groups import Group
+from db.groups import contributions as group_shares
+from db.groups import groups as book
+from db.groups.contributions import Share
+from db.groups.groups import Group
 from db.lifecycle import SECURED, GroupState
+from db.payments.views import of_payment
 from db.session import Tx
-from db.standing import of_payment
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.money import Money
-from messages.redaction import redact_text
-from outbox.intake import groups
-from outbox.intake.api import words
-from outbox.intake.api.answers import Answer
+from messages.runtime.redaction import redact_text
+from outbox.intake.api import schemas as words
 from outbox.intake.api.callers import Permission
+from outbox.intake.api.idempotency import Answer
 from outbox.intake.api.payments import Asked, answer
-from outbox.intake.groups import GroupRefusedError
-from outbox.intake.offers import Contradiction, Unreadable
-from outbox.problems import Problem
+from outbox.requests import groups
+from outbox.requests.groups import GroupRefusedError
+from outbox.requests.orders import Contradiction, Unreadable
+from outbox.web.problem_details import Problem
 
 
 def open_group(tx: Tx, asked: Asked) -> Answer:

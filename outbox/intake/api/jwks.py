@@ -14,7 +14,7 @@ from jwt import PyJWKClient
 from jwt.exceptions import PyJWKClientError, PyJWKSetError
 from loguru import logger
 
-from outbox.tokens import SMALLEST_KEY_BITS, BadTokenError
+from outbox.web.bearer_tokens import SMALLEST_KEY_BITS, BadTokenError
 
 FETCH_SECONDS = 3.0
 KEPT_SECONDS = 300.0

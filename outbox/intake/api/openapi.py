@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from outbox.intake.api import callers, examples, reading, words
+from outbox.intake.api import callers, examples
+from outbox.intake.api import request_body as reading
+from outbox.intake.api import schemas as words
 from outbox.intake.api.callers import GRANTED, Role
 from outbox.intake.api.operations import OPERATIONS, Operation
 

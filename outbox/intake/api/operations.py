@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from db.session import Tx
 from messages.base import Word
-from outbox.intake.api import giving_back, groups, payments, words
-from outbox.intake.api.answers import Answer
+from outbox.intake.api import groups, payments
+from outbox.intake.api import refunds as giving_back
+from outbox.intake.api import schemas as words
 from outbox.intake.api.callers import Permission
-from outbox.intake.api.limits import Limit
+from outbox.intake.api.idempotency import Answer
 from outbox.intake.api.payments import Asked
+from outbox.intake.api.rate_limits import Limit
 
 
 @dataclass(frozen=True, slots=True)

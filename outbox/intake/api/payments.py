@@ -7,23 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from db import refunds, standing, tenants
-from db.refunds import Refund
+from db.payments import views as standing
+from db.payments.views import Standing
+from db.refunds import refunds
+from db.refunds.refunds import Refund
 from db.session import Tx
-from db.standing import Standing
-from messages import trace
+from db.tenants import tenants
 from messages.base import Word
 from messages.declines import public_reason
 from messages.fees import platform_fee
 from messages.ids import PaymentId
 from messages.orders import OrderPlaced
 from messages.payments import PaymentLookupRequested
+from messages.runtime import trace
 from outbox.append import append
-from outbox.intake.api import words
-from outbox.intake.api.answers import Answer
+from outbox.intake.api import schemas as words
 from outbox.intake.api.callers import Caller, Permission
-from outbox.intake.offers import Contradiction, Offer, Unreadable, take
-from outbox.problems import Problem
+from outbox.intake.api.idempotency import Answer
+from outbox.requests.orders import Contradiction, Offer, Unreadable, take
+from outbox.web.problem_details import Problem
 
 SOURCE = "/payment-fleet/api"
 

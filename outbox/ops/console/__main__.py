@@ -4,25 +4,25 @@ import functools
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.cache import CacheSettings
-from messages.settings import AppEnv, SettingsError, load, stop_the_start
-from outbox import topology
-from outbox.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
-from outbox.listening import listen
-from outbox.logs import configure_logs
+from messages.runtime.cache import CacheSettings
+from messages.runtime.settings import AppEnv, SettingsError, load, stop_the_start
+from outbox.broker import topology
+from outbox.broker.settings import BrokerSettings
+from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.ops.console.app import app
-from outbox.ops.console.auth import Gatekeeper
-from outbox.ops.console.forgery import ForgeryGuard
-from outbox.ops.console.login import Doorman, read_users
+from outbox.ops.console.auth.csrf import ForgeryGuard
+from outbox.ops.console.auth.login import Doorman, read_users
+from outbox.ops.console.auth.tokens import Gatekeeper
 from outbox.ops.console.rendering import environment
+from outbox.ops.console.sampler import Watch
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.ops.console.visit import Room
-from outbox.ops.console.watching import Watch
-from outbox.ops.desk import OpsSettings
+from outbox.ops.dead_letters.actions import OpsSettings
+from outbox.process.http_server import listen
+from outbox.process.logs import configure_logs
+from outbox.process.shutdown import leave_while_starting
 from outbox.sealing import Sealer, SealSettings
-from outbox.settings import BrokerSettings
-from outbox.stopping import leave_while_starting
-from stripe_client.budget import SharedBudget
+from stripe_client.rate_limit.shared_budget import SharedBudget
 
 
 def main() -> None:

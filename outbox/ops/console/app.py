@@ -16,15 +16,14 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from messages.settings import AppEnv
-from outbox.ops.console import (
-    batches,
-    budget,
-    deciding,
+from messages.runtime.settings import AppEnv
+from outbox.ops.console.auth import sessions
+from outbox.ops.console.auth.tokens import Role
+from outbox.ops.console.pages import dead_letter_actions as deciding
+from outbox.ops.console.pages import dead_letters as letters
+from outbox.ops.console.pages import (
     disputes,
     groups,
-    letters,
-    log,
     mints,
     overview,
     payments,
@@ -32,13 +31,14 @@ from outbox.ops.console import (
     queues,
     reconciliation,
     refunds,
-    sessions,
     shares,
 )
-from outbox.ops.console.answers import SafeHeaders, Trouble, problem, wants_json
-from outbox.ops.console.auth import Role
+from outbox.ops.console.pages import operator_log as log
+from outbox.ops.console.pages import rate_limits as budget
+from outbox.ops.console.pages import replay_batches as batches
+from outbox.ops.console.responses import SafeHeaders, Trouble, problem, wants_json
 from outbox.ops.console.visit import Page, Room, guarded
-from outbox.ops.desk import RefusedError
+from outbox.ops.dead_letters.actions import RefusedError
 
 # Path, page, role; a GET needs the reader.
 PAGES: dict[str, Page] = {

@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from messages.settings import AppEnv, FleetSettings
-from outbox.tokens import read_private_key, read_public_key
+from messages.runtime.settings import AppEnv, FleetSettings
+from outbox.web.bearer_tokens import read_private_key, read_public_key
 
 
 class ConsoleSettings(FleetSettings):

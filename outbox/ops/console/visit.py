@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from db.session import Database
-from outbox.ops.console.answers import Trouble
-from outbox.ops.console.auth import Gatekeeper, Person, Role, UnknownPersonError
-from outbox.ops.console.forgery import FIELD, HEADER, ForgeryGuard, new_seed, token_for
-from outbox.ops.console.login import Doorman
-from outbox.ops.console.watching import Watch
-from outbox.ops.desk import Desk, OpsSettings
+from outbox.ops.console.auth.csrf import FIELD, HEADER, ForgeryGuard, new_seed, token_for
+from outbox.ops.console.auth.login import Doorman
+from outbox.ops.console.auth.tokens import Gatekeeper, Person, Role, UnknownPersonError
+from outbox.ops.console.responses import Trouble
+from outbox.ops.console.sampler import Watch
+from outbox.ops.dead_letters.actions import Desk, OpsSettings
 from outbox.sealing import Sealer
-from stripe_client.budget import BucketState
+from stripe_client.rate_limit.shared_budget import BucketState
 
 # A form holds a selection of some hundred ids, or one payload.
 LARGEST_FORM_BYTES = 256 * 1024

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.intake.accept import accept
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 
 CARD = "4242424242424242"

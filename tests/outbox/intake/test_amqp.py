@@ -13,9 +13,10 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from db import session
 from db.session import Database
-from db.tenants import Tenant
-from outbox import consuming, topology
-from outbox.consuming import Consumer
+from db.tenants.tenants import Tenant
+from outbox import consumer as consuming
+from outbox.broker import topology
+from outbox.consumer import Consumer
 from outbox.intake.amqp import order_intake
 from tests import factories, queues
 from tests.conftest import Book

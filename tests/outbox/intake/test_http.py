@@ -16,11 +16,11 @@ from db import session
 from db.session import Database
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import free_port
-from messages.cache import CacheSettings
-from outbox.heartbeat import beat
+from messages.runtime.cache import CacheSettings
+from outbox.broker.settings import BrokerSettings
 from outbox.intake.http import LARGEST_WEBHOOK_BYTES, Door, health_of
-from outbox.settings import BrokerSettings
-from stripe_client.webhooks import WebhookSettings
+from outbox.process.heartbeat import beat
+from stripe_client.webhook_signatures import WebhookSettings
 from tests import signing
 from tests.conftest import Book
 

@@ -9,10 +9,12 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from db import dead_letters, failures, replays
-from db.dead_letters import DeadLetter
-from db.failures import Failure
-from db.payments import Payment
+from db.dead_letters import dead_letters
+from db.dead_letters import replay_batches as replays
+from db.dead_letters.dead_letters import DeadLetter
+from db.payments.payments import Payment
+from db.queue import failed_runs as failures
+from db.queue.failed_runs import Failure
 from db.session import Database
 from deploy.cli import app
 from outbox.sealing import new_pair

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from messages.money import Money
 from workers.rules.disputes import moved, stage_of
-from workers.rules.refunds import Books, Shares, shares
+from workers.rules.refund_allocation import Books, Shares, shares
 
 MINOR = st.integers(1, 1_000_000)
 

@@ -11,7 +11,7 @@ from deploy.local.alerts.scene import Scene
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
 from outbox.append import append
-from outbox.refunding import request_refund
+from outbox.requests.refunds import request_refund
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from deploy.local.alerts.scene import Scene
 from deploy.local.chain import FUNDS_WEI
 from deploy.local.mints.sale import wallet
 from messages.ids import PaymentId, TenantId
-from messages.tokens import keccak256
+from messages.token_ids import keccak256
 
 SOMEBODY = wallet("somebody else")
 LITTLE_WEI = 10**16  # enough for mints, and below CHAIN_LOW_BALANCE_GWEI

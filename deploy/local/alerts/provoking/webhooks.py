@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import urllib3
 
-from db.cases import accept_case
+from db.reconciliation.cases import accept_case
 from deploy.local.alerts.provoking.provocation import Provocation, orders, say
 from deploy.local.alerts.scene import Scene
 from messages.reconciliation import EventSweepDue, ReconcileDue

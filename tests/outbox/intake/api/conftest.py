@@ -11,17 +11,17 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
-from db import charges, payments
-from db.payments import Attempt, Payment
+from db.payments import charges, payments
+from db.payments.payments import Attempt, Payment
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
-from messages.cache import CacheSettings
+from messages.runtime.cache import CacheSettings
+from outbox.broker.settings import BrokerSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.http import Door, health_of
-from outbox.settings import BrokerSettings
-from stripe_client.webhooks import WebhookSettings
+from stripe_client.webhook_signatures import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book
 from tests.outbox.intake.api import server

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from tests import factories
 from tests.outbox.intake.api.conftest import As
 from tests.outbox.intake.api.test_payments import assert_problem, count

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
-from db import tenants
 from db.session import Database
-from db.tenants import Tenant, Venue
+from db.tenants import tenants
+from db.tenants.tenants import Tenant, Venue
 from deploy import contracts
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
@@ -21,8 +21,8 @@ from outbox.intake.accept import accept
 from outbox.intake.api import examples, openapi
 from outbox.intake.api.callers import Permission
 from outbox.intake.api.operations import OPERATIONS, Operation
-from outbox.intake.offers import Outcome
-from outbox.intake.reading import Incoming
+from outbox.intake.order_events import Incoming
+from outbox.requests.orders import Outcome
 from tests import factories
 from tests.outbox.intake.api import server
 from tests.outbox.intake.api.conftest import captured_payment, held_payment

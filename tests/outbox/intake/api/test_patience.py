@@ -13,10 +13,11 @@ import psycopg
 import pytest
 from starlette.requests import Request
 
-from db.tenants import Tenant
-from outbox.intake.api import bench, reading
-from outbox.intake.api.bench import WAITING_PER_THREAD, Bench
-from outbox.problems import Problem
+from db.tenants.tenants import Tenant
+from outbox.intake.api import request_body as reading
+from outbox.intake.api import thread_pool as bench
+from outbox.intake.api.thread_pool import WAITING_PER_THREAD, Bench
+from outbox.web.problem_details import Problem
 from tests import signing
 from tests.outbox.intake.api import server
 from tests.outbox.intake.api.conftest import order

@@ -8,13 +8,13 @@ import pytest
 from httpx import Response
 from starlette.testclient import TestClient
 
-from db import payments
-from db.payments import Attempt
+from db.payments import payments
+from db.payments.payments import Attempt
 from db.session import Database
-from db.tenants import Tenant
+from db.tenants.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.intake.accept import Incoming, accept
-from outbox.intake.offers import Outcome
+from outbox.requests.orders import Outcome
 from tests import factories
 from tests.outbox.intake.api.conftest import As, order
 

@@ -1,0 +1,1 @@
+"""Dead letters and the batches that replay them."""

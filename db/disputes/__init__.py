@@ -1,0 +1,1 @@
+"""Disputes, fraud warnings, and the facts that evidence is made of."""

@@ -1,0 +1,1 @@
+"""Journals of the double-entry ledger, their hash chain, and reports."""

@@ -1,0 +1,1 @@
+"""NFT mints: states, submissions, nonces, signers and series."""

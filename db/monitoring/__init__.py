@@ -1,0 +1,1 @@
+"""What metrics, health and the charts read."""

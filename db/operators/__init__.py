@@ -1,0 +1,1 @@
+"""What operators request and decide, their log, and the timeline they read."""

@@ -1,0 +1,1 @@
+"""Orders, payments, charges and purchase limits."""

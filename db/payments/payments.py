@@ -1,0 +1,250 @@
+"""Payments: the row, then one function per legal move (db/lifecycle.py draws them).
+
+A move is an UPDATE that names the states it may leave. True means this call made the move; False means somebody was
+first, which is never an error: the caller appends what follows only after True. The database writes the history.
+
+`state || ''` is the state, in a form that no partial index can answer. With the bare column PostgreSQL saw that the
+index of moving payments would do, took it for nearly empty, and walked through everything that waited in order to claim
+one payment; its key finds it at once. db/stripe_calls.py, db/payments/charges.py and db/webhooks/inbox.py do the same
+for the same reason.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from db.lifecycle import PAYMENT_MOVES, PaymentState, leading_to
+from db.session import Tx
+from messages.fees import FeePlan
+from messages.ids import OrderId, PaymentId, RecipientId, TenantId, VenueId
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins.
+
+    sale is primary or resale; a resale has a seller, who is a recipient.
+    settlement_mode is the venue's today, separate or destination: it decides what a new intent is.
+    cancel_reason and capture_requested_minor are wishes: set once asked for, and carried out by a worker.
+    """
+
+    tenant_id: TenantId
+    payment_id: PaymentId
+    order_id: OrderId
+    venue_id: VenueId
+    amount_minor: int
+    currency: str
+    platform_fee_minor: int | None
+    capture: str
+    payment_method_id: str
+    customer_id: str | None
+    payment_intent_id: str | None
+    state: PaymentState
+    state_since: datetime
+    seconds_in_state: float
+    basis_points: int
+    fixed_minor: int
+    plan_currency: str
+    plan_minimum_minor: int
+    plan_maximum_minor: int | None
+    sale: str
+    seller_id: RecipientId | None
+    settlement_mode: str
+    cancel_reason: str | None
+    capture_requested_minor: int | None
+    capture_before: datetime | None
+    group_id: UUID | None
+    fully_booked: bool
+    mints: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", PaymentState(self.state))
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def plan(self) -> FeePlan:
+        return FeePlan(
+            self.basis_points, self.fixed_minor, self.plan_currency, self.plan_minimum_minor, self.plan_maximum_minor
+        )
+
+
+_SELECT = """
+    SELECT
+        p.tenant_id, p.payment_id, p.order_id, p.venue_id, p.amount_minor, p.currency, p.platform_fee_minor, p.capture,
+        p.payment_method_id, p.customer_id, p.payment_intent_id, p.state, p.state_since,
+        extract(epoch FROM clock_timestamp() - p.state_since)::float8 AS seconds_in_state,
+        f.basis_points, f.fixed_minor, f.currency AS plan_currency, f.minimum_minor AS plan_minimum_minor,
+        f.maximum_minor AS plan_maximum_minor, p.sale, p.seller_id, v.settlement_mode,
+        p.cancel_reason, p.capture_requested_minor, p.capture_before, p.group_id,
+        EXISTS (
+            SELECT FROM charges c
+            WHERE c.tenant_id = p.tenant_id AND c.payment_id = p.payment_id AND c.balance_transaction_id IS NOT NULL
+        ) AS fully_booked,
+        EXISTS (
+            SELECT FROM mint_settings m WHERE (m.tenant_id, m.venue_id) = (p.tenant_id, p.venue_id) AND m.mints = 'on'
+        ) AS mints
+    FROM payments p
+    JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
+    JOIN fee_plans f ON (f.tenant_id, f.fee_plan_id) = (v.tenant_id, v.fee_plan_id)
+    WHERE p.payment_id = %(payment_id)s
+"""
+
+
+def get(tx: Tx, payment_id: PaymentId) -> Payment | None:
+    """The payment, unlocked; None when the tenant has no such payment."""
+    with tx.cursor(row_factory=class_row(Payment)) as cursor:
+        return cursor.execute(_SELECT, {"payment_id": payment_id}).fetchone()
+
+
+def lock(tx: Tx, payment_id: PaymentId) -> Payment | None:
+    """The payment, locked until the transaction ends: whoever moves it next waits for us."""
+    with tx.cursor(row_factory=class_row(Payment)) as cursor:
+        return cursor.execute(_SELECT + "FOR UPDATE OF p", {"payment_id": payment_id}).fetchone()
+
+
+def find_by_intent(tx: Tx, payment_intent_id: str) -> tuple[TenantId, PaymentId] | None:
+    """Whose payment an intent belongs to; in a system transaction it looks across tenants."""
+    row = tx.execute(
+        "SELECT tenant_id, payment_id FROM payments WHERE payment_intent_id = %(intent)s",
+        {"intent": payment_intent_id},
+    ).fetchone()
+    return (TenantId(row[0]), PaymentId(row[1])) if row else None
+
+
+def find_by_charge(tx: Tx, charge_id: str) -> tuple[TenantId, PaymentId] | None:
+    """The same for a charge, as disputes and warnings name it."""
+    row = tx.execute("SELECT tenant_id, payment_id FROM charges WHERE charge_id = %(id)s", {"id": charge_id}).fetchone()
+    return (TenantId(row[0]), PaymentId(row[1])) if row else None
+
+
+def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by: str) -> bool:
+    """requested -> charging; from here on a call may be under way."""
+    moved = tx.execute(
+        """
+        UPDATE payments
+        SET state = 'charging', state_reason = NULL, state_by = %(by)s, platform_fee_minor = %(fee)s
+        WHERE payment_id = %(payment_id)s AND state || '' = 'requested'
+        """,
+        {"payment_id": payment_id, "fee": platform_fee_minor, "by": by},
+    )
+    return moved.rowcount == 1
+
+
+def wish_to_cancel(tx: Tx, payment_id: PaymentId, *, reason: str, by: str) -> bool:
+    """Keep the wish to cancel; the first one stays."""
+    kept = tx.execute(
+        """
+        UPDATE payments
+        SET cancel_requested_at = clock_timestamp(), cancel_reason = %(reason)s, cancel_requested_by = %(by)s
+        WHERE payment_id = %(payment_id)s AND cancel_requested_at IS NULL
+        """,
+        {"payment_id": payment_id, "reason": reason, "by": by},
+    )
+    return kept.rowcount == 1
+
+
+def wish_to_capture(tx: Tx, payment_id: PaymentId, *, amount_minor: int) -> None:
+    """Keep what is to be captured; a wish that is there stays."""
+    tx.execute(
+        """
+        UPDATE payments SET capture_requested_minor = %(amount)s
+        WHERE payment_id = %(payment_id)s AND capture_requested_minor IS NULL
+        """,
+        {"payment_id": payment_id, "amount": amount_minor},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of paying, as it ended; it is written together with the move that it caused."""
+
+    call_id: UUID | None
+    outcome: str
+    decline_code: str | None = None
+
+
+def mark_succeeded(
+    tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, attempt: Attempt, by: str
+) -> bool:
+    return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor, attempt)
+
+
+def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, capture_before: datetime | None, by: str) -> bool:
+    """The hold ends at `capture_before`, which Stripe tells with the authorisation."""
+    moved = _move(tx, payment, PaymentState.AUTHORIZED, intent_id, None, by)
+    if moved and capture_before is not None:
+        tx.execute(
+            "UPDATE payments SET capture_before = %(before)s WHERE payment_id = %(payment_id)s",
+            {"payment_id": payment.payment_id, "before": capture_before},
+        )
+    return moved
+
+
+def mark_requires_action(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.REQUIRES_ACTION, intent_id, None, by)
+
+
+def mark_processing(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.PROCESSING, intent_id, None, by)
+
+
+def mark_failed(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, attempt: Attempt, by: str) -> bool:
+    return _move(tx, payment, PaymentState.FAILED, intent_id, reason, by, None, attempt)
+
+
+def mark_canceled(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, by: str) -> bool:
+    return _move(tx, payment, PaymentState.CANCELED, intent_id, reason, by)
+
+
+def _move(
+    tx: Tx,
+    payment: Payment,
+    state: PaymentState,
+    intent_id: str | None,
+    reason: str | None,
+    by: str,
+    platform_fee_minor: int | None = None,
+    attempt: Attempt | None = None,
+) -> bool:
+    """An attempt is numbered after the last one: its caller holds the payment's row locked."""
+    moved = tx.execute(
+        """
+        WITH moved AS (
+            UPDATE payments
+            SET state = %(state)s, state_reason = %(reason)s, state_by = %(by)s,
+                payment_intent_id = coalesce(%(intent_id)s, payment_intent_id),
+                platform_fee_minor = coalesce(%(fee)s, platform_fee_minor)
+            WHERE payment_id = %(payment_id)s AND state || '' = ANY (%(leaving)s)
+            RETURNING tenant_id, payment_id, payment_method_id
+        ), tried AS (
+            INSERT INTO payment_attempts (
+                tenant_id, payment_id, attempt, payment_method_id, call_id, outcome, decline_code)
+            SELECT
+                tenant_id, payment_id,
+                (SELECT coalesce(max(attempt), 0) + 1 FROM payment_attempts WHERE payment_id = %(payment_id)s),
+                payment_method_id, %(call_id)s, %(outcome)s, %(decline_code)s
+            FROM moved
+            WHERE %(outcome)s::text IS NOT NULL
+        )
+        SELECT FROM moved
+        """,
+        {
+            "payment_id": payment.payment_id,
+            "state": state.value,
+            "reason": reason,
+            "by": by,
+            "intent_id": intent_id,
+            "fee": platform_fee_minor,
+            "leaving": leading_to(PAYMENT_MOVES, state),
+            "call_id": attempt and attempt.call_id,
+            "outcome": attempt and attempt.outcome,
+            "decline_code": attempt and attempt.decline_code,
+        },
+    )
+    return moved.rowcount == 1

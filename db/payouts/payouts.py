@@ -1,0 +1,222 @@
+"""Payouts as Stripe tells them, what each contained, and whose that was; a system transaction.
+
+Whose a contained line is, the ledger says (view book_lines). A line of a payout made by hand is nobody's: it took from
+all what the automatic payout that contains it no longer had to take, so it explains itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from db.reconciliation.balance_transactions import PAYOUT_TYPES
+from db.session import Tx
+from messages.ids import TenantId
+from messages.statement_lines import BankPayout
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    payout_id: str
+    amount_minor: int
+    currency: str
+    automatic: bool
+    status: str
+    balance_transaction_id: str | None
+    contents_ready: bool
+    listed_to: str | None
+    listed_at: datetime | None
+    booked_at: datetime | None
+    reversed_at: datetime | None
+
+    @property
+    def came_back(self) -> bool:
+        return self.status in {"failed", "canceled"}
+
+
+def note(tx: Tx, found: Sequence[BankPayout]) -> None:
+    """Write payouts down, or what is new of them; one that came back stays so, whatever an older answer says."""
+    for payout in found:
+        tx.execute(
+            """
+            INSERT INTO payouts AS p (
+                payout_id, amount_minor, currency, automatic, status, failure_code, balance_transaction_id,
+                failure_balance_transaction_id, contents_ready, created_at, arrives_at)
+            VALUES (
+                %(payout_id)s, %(amount)s, %(currency)s, %(automatic)s, %(status)s, %(failure_code)s, %(balance)s,
+                %(failure_balance)s, %(contents_ready)s, %(created_at)s, %(arrives_at)s)
+            ON CONFLICT (payout_id) DO UPDATE
+            SET status = CASE WHEN p.status IN ('failed', 'canceled') THEN p.status ELSE EXCLUDED.status END,
+                failure_code = coalesce(EXCLUDED.failure_code, p.failure_code),
+                balance_transaction_id = coalesce(EXCLUDED.balance_transaction_id, p.balance_transaction_id),
+                failure_balance_transaction_id =
+                    coalesce(EXCLUDED.failure_balance_transaction_id, p.failure_balance_transaction_id),
+                contents_ready = p.contents_ready OR EXCLUDED.contents_ready,
+                arrives_at = EXCLUDED.arrives_at, seen_at = clock_timestamp()
+            """,
+            {
+                "payout_id": payout.payout_id,
+                "amount": payout.amount_minor,
+                "currency": payout.currency,
+                "automatic": payout.automatic,
+                "status": payout.status,
+                "failure_code": payout.failure_code,
+                "balance": payout.balance_transaction_id,
+                "failure_balance": payout.failure_balance_transaction_id,
+                "contents_ready": payout.contents_ready,
+                "created_at": payout.created_at,
+                "arrives_at": payout.arrives_at,
+            },
+        )
+
+
+def unfinished(tx: Tx, *, payout_id: str | None = None, limit: int = 100) -> list[Payout]:
+    """Payouts of which something is still to be done, the oldest first: one that failed puts the next one right."""
+    with tx.cursor(row_factory=class_row(Payout)) as cursor:
+        return cursor.execute(
+            """
+            SELECT payout_id, amount_minor, currency, automatic, status, balance_transaction_id, contents_ready,
+                   listed_to, listed_at, booked_at, reversed_at
+            FROM payouts
+            WHERE (booked_at IS NULL OR (reversed_at IS NULL AND status IN ('failed', 'canceled')))
+              AND (automatic OR booked_at IS NULL)
+              AND (%(payout_id)s::text IS NULL OR payout_id = %(payout_id)s)
+            ORDER BY created_at, payout_id LIMIT %(limit)s
+            """,
+            {"payout_id": payout_id, "limit": limit},
+        ).fetchall()
+
+
+def contain(tx: Tx, payout_id: str, balance_transaction_ids: Sequence[str]) -> None:
+    """Mark one page of a payout's contents, and how far the list was read."""
+    tx.execute(
+        """
+        UPDATE bank_lines SET payout_id = %(payout_id)s
+        WHERE balance_transaction_id = ANY (%(ids)s) AND payout_id IS NULL
+        """,
+        {"payout_id": payout_id, "ids": list(balance_transaction_ids)},
+    )
+    tx.execute(
+        "UPDATE payouts SET listed_to = %(last)s WHERE payout_id = %(payout_id)s",
+        {"payout_id": payout_id, "last": balance_transaction_ids[-1]},
+    )
+
+
+def mark_listed(tx: Tx, payout_id: str) -> None:
+    tx.execute(
+        "UPDATE payouts SET listed_at = clock_timestamp() WHERE payout_id = %(payout_id)s AND listed_at IS NULL",
+        {"payout_id": payout_id},
+    )
+
+
+def mark_booked(tx: Tx, payout_id: str) -> None:
+    tx.execute(
+        "UPDATE payouts SET booked_at = clock_timestamp() WHERE payout_id = %(payout_id)s AND booked_at IS NULL",
+        {"payout_id": payout_id},
+    )
+
+
+def mark_explained(tx: Tx, payout_id: str) -> None:
+    """One made by hand: there is nothing to list or to book."""
+    tx.execute(
+        """
+        UPDATE payouts SET listed_at = clock_timestamp(), booked_at = clock_timestamp()
+        WHERE payout_id = %(payout_id)s AND NOT automatic AND booked_at IS NULL
+        """,
+        {"payout_id": payout_id},
+    )
+
+
+def mark_reversed(tx: Tx, payout_id: str) -> None:
+    tx.execute(
+        "UPDATE payouts SET reversed_at = clock_timestamp() WHERE payout_id = %(payout_id)s AND reversed_at IS NULL",
+        {"payout_id": payout_id},
+    )
+
+
+def contained_in(tx: Tx, payout: Payout) -> str | None:
+    """The automatic payout whose list shows the line of this one."""
+    row = tx.execute(
+        "SELECT payout_id FROM bank_lines WHERE balance_transaction_id = %(id)s",
+        {"id": payout.balance_transaction_id},
+    ).fetchone()
+    return row[0] if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of a page of contents: what belonged to one tenant, or explains itself (neither a tenant nor unexplained)."""
+
+    tenant_id: TenantId | None
+    explained: bool
+    net_minor: int
+
+
+def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Part], str | None]:
+    """Whose a page of the contained lines was, and the last line of the page; None: there were no more.
+
+    A line of one tenant is the tenant's as the bank has it; one of several (a payout that came back) is shared as its
+    journals say.
+    """
+    last = tx.execute(
+        """
+        SELECT max(balance_transaction_id) FROM (
+            SELECT balance_transaction_id FROM bank_lines
+            WHERE payout_id = %(payout_id)s AND balance_transaction_id > %(after)s
+            ORDER BY balance_transaction_id LIMIT %(limit)s) AS page
+        """,
+        {"payout_id": payout.payout_id, "after": after, "limit": limit},
+    ).fetchone()
+    assert last is not None, "an aggregate without GROUP BY always returns a row"
+    if last[0] is None:
+        return [], None
+    with tx.cursor(row_factory=class_row(Part)) as cursor:
+        found = cursor.execute(
+            """
+            WITH page AS MATERIALIZED (
+                SELECT balance_transaction_id, type, source_id, net_minor FROM bank_lines
+                WHERE payout_id = %(payout_id)s
+                  AND balance_transaction_id > %(after)s AND balance_transaction_id <= %(last)s
+                  AND balance_transaction_id IS DISTINCT FROM %(own)s
+            ), held AS MATERIALIZED (
+                SELECT balance_transaction_id, tenant_id, net_minor,
+                       count(*) OVER (PARTITION BY balance_transaction_id) AS owners
+                FROM book_lines
+                WHERE balance_transaction_id = ANY (ARRAY(SELECT balance_transaction_id FROM page))
+                  AND currency = %(currency)s
+            )
+            SELECT h.tenant_id,
+                   h.tenant_id IS NOT NULL OR coalesce(NOT by_hand.automatic, false) AS explained,
+                   sum(CASE WHEN h.owners > 1 THEN h.net_minor ELSE p.net_minor END)::bigint AS net_minor
+            FROM page p
+            LEFT JOIN held h USING (balance_transaction_id)
+            LEFT JOIN payouts by_hand ON by_hand.payout_id = p.source_id AND p.type = ANY (%(payouts)s)
+            GROUP BY 1, 2
+            """,
+            {
+                "payout_id": payout.payout_id,
+                "after": after,
+                "last": last[0],
+                "own": payout.balance_transaction_id,
+                "currency": payout.currency,
+                "payouts": list(PAYOUT_TYPES),
+            },
+        ).fetchall()
+    return found, last[0]
+
+
+def booked_parts(tx: Tx, payout_id: str) -> list[tuple[TenantId, int]]:
+    """What the journals of a payout took from each tenant's balance at Stripe."""
+    rows = tx.execute(
+        """
+        SELECT e.tenant_id, -sum(e.amount_minor)::bigint
+        FROM ledger_journals j
+        JOIN ledger_entries e USING (tenant_id, journal_id)
+        JOIN ledger_accounts a USING (tenant_id, account_id)
+        WHERE j.kind = 'payout' AND j.source_id = %(payout_id)s AND a.code = 'stripe_balance'
+        GROUP BY e.tenant_id
+        """,
+        {"payout_id": payout_id},
+    )
+    return [(TenantId(row[0]), row[1]) for row in rows]

@@ -1,0 +1,1 @@
+"""Stripe's balance transactions, reconciliation runs, and the cases of what differs."""

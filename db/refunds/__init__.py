@@ -1,0 +1,1 @@
+"""Refunds and mass refunds: requests, states, ledger entries and what of them is stuck."""

@@ -1,0 +1,98 @@
+"""What the books say of the money that went back to a payment's buyer, by refunds and by lost disputes, and the marks
+that say a refund was booked, each made once."""
+
+from dataclasses import dataclass
+
+from db.refunds.refunds import Refund
+from db.session import Tx
+from messages.ids import PaymentId
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Of one payment, in the charge's currency: what booked refunds and losses took from venue and platform so far.
+
+    open_obligation   owed to the buyer since a booked refund failed; the next refund or loss pays it first
+    debited           taken from venue and platform together
+    fee               the platform's part of that
+    fee_borne         of the platform's fee, what whoever sold gave in its place
+    """
+
+    open_obligation: Money
+    debited: Money
+    fee: Money
+    fee_borne: Money
+
+
+def returned(tx: Tx, payment_id: PaymentId, currency: str) -> Returned:
+    row = tx.execute(
+        """
+        WITH given_back AS (
+            SELECT amount_minor, obligation_minor, platform_fee_minor,
+                   CASE WHEN failure_balance_transaction_id IS NOT NULL THEN amount_minor ELSE 0 END AS came_back_minor
+            FROM refunds
+            WHERE payment_id = %(payment_id)s AND balance_transaction_id IS NOT NULL
+            UNION ALL
+            SELECT lost_minor, lost_obligation_minor, lost_platform_fee_minor, 0
+            FROM disputes
+            WHERE payment_id = %(payment_id)s AND lost_minor IS NOT NULL AND NOT loss_reversed
+        )
+        SELECT
+            coalesce(sum(came_back_minor - obligation_minor), 0)::bigint,
+            coalesce(sum(amount_minor - obligation_minor), 0)::bigint,
+            coalesce(sum(platform_fee_minor), 0)::bigint,
+            (SELECT coalesce(sum(borne_minor), 0)::bigint FROM shares WHERE payment_id = %(payment_id)s)
+        FROM given_back
+        """,
+        {"payment_id": payment_id},
+    ).fetchone()
+    assert row is not None, "an aggregate always returns a row"
+    return Returned(Money(row[0], currency), Money(row[1], currency), Money(row[2], currency), Money(row[3], currency))
+
+
+def mark_booked(
+    tx: Tx, refund: Refund, *, balance_transaction_id: str, obligation_minor: int, platform_fee_minor: int
+) -> bool:
+    """True once: post the journal only then."""
+    marked = tx.execute(
+        """
+        UPDATE refunds
+        SET balance_transaction_id = %(balance)s, obligation_minor = %(obligation)s, platform_fee_minor = %(fee)s
+        WHERE refund_id = %(refund_id)s AND balance_transaction_id IS NULL
+        """,
+        {
+            "refund_id": refund.refund_id,
+            "balance": balance_transaction_id,
+            "obligation": obligation_minor,
+            "fee": platform_fee_minor,
+        },
+    )
+    return marked.rowcount == 1
+
+
+def mark_failure_booked(tx: Tx, refund: Refund, *, balance_transaction_id: str) -> bool:
+    """True once: post the mirror journal only then."""
+    marked = tx.execute(
+        """
+        UPDATE refunds SET failure_balance_transaction_id = %(balance)s
+        WHERE refund_id = %(refund_id)s AND balance_transaction_id IS NOT NULL
+          AND failure_balance_transaction_id IS NULL
+        """,
+        {"refund_id": refund.refund_id, "balance": balance_transaction_id},
+    )
+    return marked.rowcount == 1
+
+
+def fee_policy(tx: Tx, payment_id: PaymentId) -> str:
+    """'returned' or 'kept': whether the platform's fee comes back with this venue's refunds."""
+    row = tx.execute(
+        """
+        SELECT v.refund_fee_policy
+        FROM venues v JOIN payments p ON (p.tenant_id, p.venue_id) = (v.tenant_id, v.venue_id)
+        WHERE p.payment_id = %(payment_id)s
+        """,
+        {"payment_id": payment_id},
+    ).fetchone()
+    assert row is not None, "a payment names a venue, by foreign key"
+    return str(row[0])

@@ -1,0 +1,183 @@
+"""The steps of a mass cancellation: the next slice of orders, and what a worker writes once it has dealt with them.
+
+Each is one function in the worker's transaction, which holds the cancellation's row locked and has compared its step.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from db.refunds.mass_refunds import EventCancellation
+from db.session import Tx
+from messages.ids import OrderId, PaymentId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One order of a slice, with its payment."""
+
+    order_id: OrderId
+    payment_id: PaymentId
+
+
+# What this cancellation has not dealt with: money that could still be taken, or that is left and was not asked for.
+_LEFT_OUT = """
+    NOT EXISTS (SELECT FROM event_cancellation_refusals x
+                WHERE (x.tenant_id, x.payment_id) = (p.tenant_id, p.payment_id) AND x.cancellation_id = %(id)s)
+    AND CASE WHEN p.state = 'succeeded'
+        THEN EXISTS (SELECT FROM charges c
+                     WHERE (c.tenant_id, c.payment_id) = (p.tenant_id, p.payment_id)
+                       AND c.refunded_minor < c.amount_minor)
+             AND NOT EXISTS (SELECT FROM refunds r
+                             WHERE r.tenant_id = p.tenant_id
+                               AND r.request_key = 'event_cancellation:' || %(id)s::text || ':' || p.payment_id::text)
+        ELSE p.state <> 'canceled' AND p.cancel_requested_at IS NULL END
+"""
+
+
+def next_slice(tx: Tx, run: EventCancellation, *, limit: int) -> list[Taken]:
+    """The orders after the cursor: in the first pass all that were there, later only those that were left out."""
+    with tx.cursor(row_factory=class_row(Taken)) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.order_id, p.payment_id
+            FROM orders o
+            JOIN payments p ON (p.tenant_id, p.order_id) = (o.tenant_id, o.order_id)
+            WHERE o.ticketed_event_id = %(event)s
+              AND o.order_id > coalesce(%(cursor)s::uuid, '00000000-0000-0000-0000-000000000000')
+              AND (CASE WHEN %(first_pass)s THEN o.received_at < %(off_since)s ELSE """
+            + _LEFT_OUT
+            + "END) ORDER BY o.order_id LIMIT %(limit)s",
+            {
+                "id": run.cancellation_id,
+                "event": run.event_id,
+                "cursor": run.cursor_order_id,
+                "first_pass": run.pass_ == 1,
+                "off_since": run.off_since,
+                "limit": limit,
+            },
+        ).fetchall()
+
+
+def left_out(tx: Tx, run: EventCancellation) -> int:
+    """How many payments of the event this cancellation has not dealt with."""
+    row = tx.execute(
+        """
+        SELECT count(*)
+        FROM orders o JOIN payments p ON (p.tenant_id, p.order_id) = (o.tenant_id, o.order_id)
+        WHERE o.ticketed_event_id = %(event)s AND """
+        + _LEFT_OUT,
+        {"id": run.cancellation_id, "event": run.event_id},
+    ).fetchone()
+    assert row is not None, "an aggregate always returns a row"
+    return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the payments of one slice."""
+
+    refunds_asked: int = 0
+    cancellations_asked: int = 0
+    nothing_left: int = 0
+    refused: int = 0
+
+
+def advance(tx: Tx, run: EventCancellation, *, cursor: OrderId, counts: Counts, by: str) -> None:
+    """A slice is done: move the cursor, count, and make the next step the one that counts."""
+    tx.execute(
+        """
+        UPDATE event_cancellations
+        SET state = 'running', state_by = %(by)s, state_reason = NULL, step = step + 1, cursor_order_id = %(cursor)s,
+            moved_at = clock_timestamp(),
+            refunds_asked = refunds_asked + %(refunds)s, cancellations_asked = cancellations_asked + %(cancellations)s,
+            nothing_left = nothing_left + %(nothing)s, refused = refused + %(refused)s,
+            total = total + CASE WHEN pass = 1 THEN 0 ELSE %(all)s END
+        WHERE cancellation_id = %(id)s
+        """,
+        {
+            "id": run.cancellation_id,
+            "cursor": cursor,
+            "by": by,
+            "refunds": counts.refunds_asked,
+            "cancellations": counts.cancellations_asked,
+            "nothing": counts.nothing_left,
+            "refused": counts.refused,
+            "all": counts.refunds_asked + counts.cancellations_asked + counts.nothing_left + counts.refused,
+        },
+    )
+
+
+def begin_pass(tx: Tx, run: EventCancellation, *, by: str) -> None:
+    """From the beginning again, for what was left out."""
+    tx.execute(
+        """
+        UPDATE event_cancellations
+        SET state = 'running', state_by = %(by)s, state_reason = NULL, step = step + 1, pass = pass + 1,
+            cursor_order_id = NULL, moved_at = clock_timestamp()
+        WHERE cancellation_id = %(id)s
+        """,
+        {"id": run.cancellation_id, "by": by},
+    )
+
+
+def end(tx: Tx, run: EventCancellation, *, by: str) -> None:
+    tx.execute(
+        """
+        UPDATE event_cancellations
+        SET state = 'done', state_by = %(by)s, state_reason = NULL, step = step + 1, moved_at = clock_timestamp()
+        WHERE cancellation_id = %(id)s
+        """,
+        {"id": run.cancellation_id, "by": by},
+    )
+
+
+def wait_for_balance(tx: Tx, run: EventCancellation, *, reason: str, by: str) -> None:
+    """The step stays the same: the message that came to it comes back."""
+    tx.execute(
+        """
+        UPDATE event_cancellations
+        SET state = 'waiting_for_balance', state_by = %(by)s, state_reason = %(reason)s, moved_at = clock_timestamp()
+        WHERE cancellation_id = %(id)s
+        """,
+        {"id": run.cancellation_id, "reason": reason, "by": by},
+    )
+
+
+def refuse(tx: Tx, run: EventCancellation, payment_id: PaymentId, *, code: str, reason: str) -> None:
+    """Note that a payment could not be given back; noted once."""
+    tx.execute(
+        """
+        INSERT INTO event_cancellation_refusals (tenant_id, cancellation_id, payment_id, code, reason)
+        VALUES (current_tenant(), %(id)s, %(payment_id)s, %(code)s, %(reason)s) ON CONFLICT DO NOTHING
+        """,
+        {"id": run.cancellation_id, "payment_id": payment_id, "code": code, "reason": reason},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRun:
+    """A cancellation whose next step did not come."""
+
+    tenant_id: TenantId
+    cancellation_id: UUID
+    step: int
+
+
+def standing_still(tx: Tx, *, older_than_seconds: float) -> list[StandingRun]:
+    """Those that should have moved; a step that comes twice is taken once. Needs a system transaction."""
+    with tx.cursor(row_factory=class_row(StandingRun)) as cursor:
+        return cursor.execute(
+            """
+            SELECT tenant_id, cancellation_id, step FROM event_cancellations c
+            WHERE state IN ('running', 'waiting_for_balance')
+              AND moved_at < clock_timestamp() - make_interval(secs => %(age)s)
+              AND NOT EXISTS (SELECT FROM outbox o WHERE o.ordering_key = c.cancellation_id)
+              AND NOT EXISTS (
+                  SELECT FROM dead_letters d
+                  WHERE d.state = 'open' AND d.kind = 'cancel_event'
+                    AND strpos(d.payload, c.cancellation_id::text) > 0)
+            """,
+            {"age": older_than_seconds},
+        ).fetchall()

@@ -1,0 +1,1 @@
+"""Tenants, their sale settings, and pauses."""

@@ -1,0 +1,1 @@
+"""Money sent to connected accounts and taken back: transfers, reversals, destination charges, recipients."""

@@ -1,0 +1,1 @@
+"""Stripe's events: the inbox, and which of Stripe's events it has."""

@@ -1,0 +1,139 @@
+"""The webhook inbox: verified events of Stripe, each stored once, redacted; drained by workers/webhooks/webhook.py.
+
+pending -> applied      the book agrees with what the event tells; often it does on arrival, and then nothing is drained
+        -> unmatched    no payment of ours yet; waits, is tried again by the sweep, and is never dropped
+kept                    a type we do not act on
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from db.session import Tx
+from db.text import storable_json
+from messages.ids import PaymentId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEvent:
+    """One event of Stripe. tenant_id and payment_id come from the metadata we put on the object, when it is ours."""
+
+    event_id: str
+    tenant_id: TenantId | None
+    payment_id: PaymentId | None
+    event_type: str
+    object_id: str | None
+    account: str | None
+    api_version: str | None
+    livemode: bool
+    payload: dict[str, Any]
+    state: str
+    occurred_at: datetime
+    came_by: str = "webhook"  # or "sweep": the road by which it was here first
+
+    @property
+    def payment_intent_id(self) -> str | None:
+        """The intent an event is about: the object itself, or the intent of a charge; None when it has none."""
+        subject: dict[str, Any] = self.payload.get("data", {}).get("object", {})
+        found = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
+        return found if isinstance(found, str) else None
+
+    @property
+    def charge_id(self) -> str | None:
+        """The charge a dispute or a warning is about; None when the event is about something else."""
+        found = self.payload.get("data", {}).get("object", {}).get("charge")
+        return found if isinstance(found, str) else None
+
+
+KNOWN = "the book knew already"
+
+
+def receive(tx: Tx, event: InboxEvent) -> str | None:
+    """Store an event; returns its state, or None when it is there already (Stripe delivers at least once).
+
+    An event of the intent of a payment that has succeeded, and whose fee is booked, is stored as applied.
+    Nothing leaves that state (legal_moves) and a charge is booked once, so whoever drained the event later could only
+    find what we see now. In any other state, or when our transaction is not committed yet, it is drained as ever.
+    """
+    stored = tx.execute(
+        """
+        WITH book AS (
+            SELECT %(state)s = 'pending' AND %(of_intent)s AND EXISTS (
+                SELECT FROM payments JOIN charges USING (tenant_id, payment_id)
+                WHERE tenant_id = %(tenant_id)s AND payment_id = %(payment_id)s AND state = 'succeeded'
+                  AND payments.payment_intent_id = %(intent_id)s AND balance_transaction_id IS NOT NULL) AS knows
+        )
+        INSERT INTO webhook_inbox (
+            event_id, tenant_id, payment_id, event_type, object_id, account, api_version, livemode, payload,
+            occurred_at, came_by, state, note, settled_at)
+        SELECT
+            %(event_id)s, %(tenant_id)s, %(payment_id)s, %(event_type)s, %(object_id)s, %(account)s, %(api_version)s,
+            %(livemode)s, %(payload)s, %(occurred_at)s, %(came_by)s,
+            CASE WHEN knows THEN 'applied' ELSE %(state)s END,
+            CASE WHEN knows THEN %(known)s END,
+            CASE WHEN knows OR %(state)s = 'kept' THEN clock_timestamp() END
+        FROM book
+        ON CONFLICT (event_id) DO NOTHING
+        RETURNING state
+        """,
+        {
+            "event_id": event.event_id,
+            "tenant_id": event.tenant_id,
+            "payment_id": event.payment_id,
+            "event_type": event.event_type,
+            "object_id": event.object_id,
+            "account": event.account,
+            "api_version": event.api_version,
+            "livemode": event.livemode,
+            "payload": Jsonb(storable_json(event.payload)),
+            "state": event.state,
+            "occurred_at": event.occurred_at,
+            "came_by": event.came_by,
+            "intent_id": event.payment_intent_id,
+            "of_intent": event.event_type.startswith(("payment_intent.", "charge.updated", "charge.succeeded")),
+            "known": KNOWN,
+        },
+    ).fetchone()
+    return stored[0] if stored else None
+
+
+def read(tx: Tx, event_id: str) -> InboxEvent | None:
+    with tx.cursor(row_factory=class_row(InboxEvent)) as cursor:
+        return cursor.execute(
+            """
+            SELECT event_id, tenant_id, payment_id, event_type, object_id, account, api_version, livemode, payload,
+                   state, occurred_at
+            FROM webhook_inbox WHERE event_id = %(event_id)s
+            """,
+            {"event_id": event_id},
+        ).fetchone()
+
+
+def mark_applied(tx: Tx, event_id: str, *, note: str) -> float | None:
+    """Returns how many seconds after its receipt that is; None when somebody was first."""
+    return _settle(tx, event_id, "applied", note)
+
+
+def mark_kept(tx: Tx, event_id: str, *, note: str) -> float | None:
+    return _settle(tx, event_id, "kept", note)
+
+
+def mark_unmatched(tx: Tx, event_id: str, *, note: str) -> float | None:
+    return _settle(tx, event_id, "unmatched", note)
+
+
+def _settle(tx: Tx, event_id: str, state: str, note: str) -> float | None:
+    settled = tx.execute(
+        """
+        UPDATE webhook_inbox
+        SET state = %(state)s, note = %(note)s,
+            settled_at = CASE WHEN %(state)s <> 'unmatched' THEN clock_timestamp() END
+        WHERE event_id = %(event_id)s AND state || '' IN ('pending', 'unmatched')
+        RETURNING extract(epoch FROM clock_timestamp() - received_at)::float8
+        """,
+        {"event_id": event_id, "state": state, "note": note},
+    ).fetchone()
+    return settled[0] if settled else None

@@ -1,0 +1,1 @@
+"""What every process needs around the messages: settings, secrets, redaction, traces, priority, crash points."""

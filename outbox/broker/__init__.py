@@ -1,0 +1,1 @@
+"""RabbitMQ: topology, publisher, the Dramatiq broker, encoding and URLs."""

@@ -1,0 +1,196 @@
+"""One key, one answer: `Idempotency-Key`, scoped to tenant and user, with the request's fingerprint.
+
+The book is the truth. Claim, work and answer are one transaction (db/idempotency_keys.py), so whatever happens at any
+line, either all of it is there or nothing. Valkey only remembers answers that are committed: it may be wiped or away at
+any time, and then the book is read instead.
+
+    the same request again       the same answer, byte for byte, with `Idempotent-Replayed: true`
+    another request              422
+    while one is being worked on 409, come back in a second
+    kept                         success 24 hours, a client's error one hour, a server's error not at all
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import errors
+from starlette.responses import Response
+
+from db import idempotency_keys as api_requests
+from db.idempotency_keys import KeptAnswer
+from db.session import Database, Tx
+from messages.runtime.crash_points import crash_point
+from outbox.intake.api.cache import AwayError, Fast
+from outbox.intake.api.callers import Caller
+from outbox.process.metrics import API_ANSWERS
+from outbox.web.problem_details import MEDIA_TYPE, Problem
+
+SUCCESS_SECONDS = 24 * 3600
+CLIENT_ERROR_SECONDS = 3600
+# These say how things stand with the caller or with us, not what became of the request: the next try may fare better.
+NEVER_KEPT = frozenset({401, 403, 408, 413, 415, 429})
+REPLAYED = "Idempotent-Replayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent, and kept: JSON bytes, so that a replay is the same to the byte."""
+
+    status: int
+    body: bytes
+    location: str | None = None
+
+    def response(self, *, replayed: bool) -> Response:
+        headers = {"Location": self.location} if self.location else {}
+        headers |= {REPLAYED: "true"} if replayed else {}
+        return Response(self.body, self.status, headers, MEDIA_TYPE if self.status >= 400 else "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A request under its key. `fingerprint` is the SHA-256 of method, path and canonical body."""
+
+    caller: Caller
+    key: str
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, caller: Caller, key: str, method: str, path: str, body: Any) -> "Keyed":
+        canonical = orjson.dumps([method, path, body], option=orjson.OPT_SORT_KEYS)
+        return cls(caller, key, sha256(canonical).digest())
+
+    @property
+    def request_key(self) -> str:
+        """Names this very request: the same key with another body, a day later, is another one."""
+        return f"api:{sha256(self.digest.encode() + self.fingerprint).hexdigest()}"
+
+    @property
+    def digest(self) -> str:
+        """Names tenant, user and key together, without saying them."""
+        words = f"{self.caller.tenant_id} {self.key} {self.caller.subject}"
+        return sha256(words.encode()).hexdigest()
+
+
+class Answers:
+    def __init__(self, db: Database, fast: Fast) -> None:
+        self._db = db
+        self._fast = fast
+
+    def once(self, request: Keyed, work: Callable[[Tx], Answer]) -> tuple[Answer, bool]:
+        """The answer that stands under the key, or the one that `work` gives now; True when it is a replay.
+
+        `work` runs in the transaction that keeps its answer, so everything it needs must be done there.
+
+        Raises:
+            Problem: the key was used for another request, is being worked on, or the answer is none to keep.
+            psycopg.Error: the database is away; nothing happened, or the answer stands and the same key brings it.
+        """
+        kept = self._remembered(request)
+        if kept is not None:
+            return _same(request, kept, "fast"), True
+        with self._db.transaction(request.caller.tenant_id) as tx:
+            if not api_requests.claim(tx, caller=request.caller.subject, key=request.key):
+                raise _in_progress()
+            standing = api_requests.find(tx, caller=request.caller.subject, key=request.key)
+            kept = standing or _work_and_keep(tx, request, work)
+            crash_point("api.before_commit")
+        crash_point("api.after_commit")
+        answer = _same(request, kept, "book" if standing else "new")
+        self._remember(request, kept)
+        return answer, standing is not None
+
+    def _remembered(self, request: Keyed) -> KeptAnswer | None:
+        try:
+            found = self._fast.ask(lambda: self._fast.client.get(_name(request)))
+        except AwayError:
+            return None
+        return _unpacked(found) if isinstance(found, bytes) else None
+
+    def _remember(self, request: Keyed, kept: KeptAnswer) -> None:
+        seconds = int(kept.seconds_left)
+        if seconds < 1:
+            return
+        try:
+            self._fast.ask(lambda: self._fast.client.set(_name(request), _packed(kept), ex=seconds))
+        except AwayError:
+            return
+
+
+def _work_and_keep(tx: Tx, request: Keyed, work: Callable[[Tx], Answer]) -> KeptAnswer:
+    answer = _worked(tx, work)
+    seconds = SUCCESS_SECONDS if answer.status < 400 else CLIENT_ERROR_SECONDS
+    try:
+        kept = api_requests.keep(
+            tx,
+            caller=request.caller.subject,
+            key=request.key,
+            fingerprint=request.fingerprint,
+            status=answer.status,
+            location=answer.location,
+            body=answer.body,
+            seconds=seconds,
+        )
+    except errors.ForeignKeyViolation:
+        raise Problem(403, "the tenant of this token is unknown here", code="unknown-tenant") from None
+    if not kept:  # only without the claim: what was done is undone, and the first answer stands
+        raise _in_progress()
+    return KeptAnswer(request.fingerprint, answer.status, answer.location, answer.body, seconds)
+
+
+def _worked(tx: Tx, work: Callable[[Tx], Answer]) -> Answer:
+    """A client's error is an answer too: what was done until then is undone, and the answer is kept."""
+    try:
+        with tx.transaction():  # a savepoint, inside the transaction that holds the claim
+            return work(tx)
+    except Problem as problem:
+        if problem.status >= 500 or problem.status in NEVER_KEPT:
+            raise
+        refused = problem
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        said = error.diag.message_primary or str(error)
+        refused = Problem(422, f"the book refused this: {said}", code="refused-by-the-book")
+    return Answer(refused.status, orjson.dumps(refused.document))
+
+
+def _same(request: Keyed, kept: KeptAnswer, outcome: str) -> Answer:
+    if kept.fingerprint != request.fingerprint:
+        API_ANSWERS.labels("mismatch").inc()
+        said = "this Idempotency-Key was used for another request; take a new key for a new request"
+        raise Problem(422, said, code="idempotency-key-reused")
+    API_ANSWERS.labels(outcome).inc()
+    return Answer(kept.status, kept.body, kept.location)
+
+
+def _in_progress() -> Problem:
+    API_ANSWERS.labels("in_progress").inc()
+    said = "a request with this Idempotency-Key is being worked on; repeat it in a second"
+    return Problem(409, said, code="request-in-progress", headers={"Retry-After": "1"})
+
+
+def _name(request: Keyed) -> str:
+    return f"fleet:api:answer:{request.digest}"
+
+
+def _packed(kept: KeptAnswer) -> bytes:
+    return orjson.dumps(
+        {
+            "fingerprint": kept.fingerprint.hex(),
+            "status": kept.status,
+            "location": kept.location,
+            "body": kept.body.decode(),
+        }
+    )
+
+
+def _unpacked(packed: bytes) -> KeptAnswer | None:
+    """None for what we cannot read: the book knows."""
+    try:
+        fields = orjson.loads(packed)
+        fingerprint, body = bytes.fromhex(fields["fingerprint"]), fields["body"].encode()
+        return KeptAnswer(fingerprint, int(fields["status"]), fields["location"], body, 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,101 @@
+"""How often one user of a tenant may ask: all together, and apart for what moves money. Sliding windows of a minute.
+
+Counted in Valkey by every process together; while it is away each process counts for itself, so a caller gets at most
+as many times the limit as there are processes, and never an error. A request that is refused is told when to come back.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from outbox.intake.api.cache import AwayError, Fast
+from outbox.intake.api.callers import Caller
+from outbox.intake.api.settings import ApiSettings
+from outbox.process.metrics import API_LIMITED
+from outbox.web.problem_details import Problem
+
+PREFIX = "fleet:api:limit"
+WINDOW_SECONDS = 60
+
+
+class Limit(StrEnum):
+    REQUESTS = "requests"
+    PAYMENTS = "payments"
+    REFUNDS = "refunds"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One window as it stands after this request. `reset_seconds` is when the window has room again, or is fresh."""
+
+    limit: Limit
+    per_minute: int
+    remaining: int
+    reset_seconds: int
+    granted: bool
+
+    def headers(self) -> dict[str, str]:
+        """The fields of draft-ietf-httpapi-ratelimit-headers (its widespread version 06)."""
+        return {
+            "RateLimit-Limit": str(self.per_minute),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset_seconds),
+            "RateLimit-Policy": f"{self.per_minute};w={WINDOW_SECONDS}",
+        }
+
+
+class RateLimits:
+    def __init__(self, fast: Fast, settings: ApiSettings) -> None:
+        self._fast = fast
+        self._items = {
+            Limit.REQUESTS: RateLimitItemPerMinute(settings.api_requests_per_minute),
+            Limit.PAYMENTS: RateLimitItemPerMinute(settings.api_payments_per_minute),
+            Limit.REFUNDS: RateLimitItemPerMinute(settings.api_refunds_per_minute),
+        }
+        together = RedisStorage("redis://", connection_pool=fast.pool, key_prefix=PREFIX)
+        self._together = SlidingWindowCounterRateLimiter(together)
+        self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    def spend(self, caller: Caller, own: Limit | None) -> dict[str, str]:
+        """Count this request; returns the headers of the window that has least room left.
+
+        Raises:
+            Problem: 429, one of the windows is full; the request is not counted there.
+        """
+        who = sha256(f"{caller.tenant_id} {caller.subject}".encode()).hexdigest()[:32]
+        wanted = [Limit.REQUESTS, *([own] if own else [])]
+        try:
+            allowances = self._fast.ask(lambda: self._count(self._together, wanted, who))
+        except AwayError:
+            allowances = self._count(self._alone, wanted, who)
+        for refused in [allowance for allowance in allowances if not allowance.granted]:
+            API_LIMITED.labels(refused.limit.value).inc()
+            raise _too_many(refused)
+        return min(allowances, key=lambda allowance: allowance.remaining).headers()
+
+    def _count(self, windows: SlidingWindowCounterRateLimiter, wanted: Sequence[Limit], who: str) -> list[Allowance]:
+        """Stops at the first window that is full."""
+        allowances: list[Allowance] = []
+        for limit in wanted:
+            item = self._items[limit]
+            granted = windows.hit(item, limit.value, who)
+            stats = windows.get_window_stats(item, limit.value, who)
+            # A window that began just now is told as ending just now: the library takes the rest modulo its length.
+            reset = math.ceil(max(0.0, stats.reset_time - time.time())) or WINDOW_SECONDS
+            allowances.append(Allowance(limit, item.amount, max(0, int(stats.remaining)), reset, granted))
+            if not granted:
+                break
+        return allowances
+
+
+def _too_many(full: Allowance) -> Problem:
+    said = f"more than {full.per_minute} {full.limit.value} in a minute; come back in {full.reset_seconds} s"
+    headers = full.headers() | {"Retry-After": str(full.reset_seconds)}
+    return Problem(429, said, code="too-many-requests", headers=headers)

@@ -1,0 +1,77 @@
+"""Refunds, captures and cancellations over the API: translates into outbox/requests/refunds.py."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from db.lifecycle import PaymentState
+from db.payments import payments
+from db.session import Tx
+from messages.runtime.redaction import redact_text
+from outbox.intake.api import schemas as words
+from outbox.intake.api.idempotency import Answer
+from outbox.intake.api.payments import Asked, answer, reached, view_of
+from outbox.requests import refunds as refunding
+from outbox.requests.refunds import NotRefundableError
+from outbox.web.problem_details import Problem
+
+SOURCE = "api"
+# The request itself is wrong, however the payment may stand later; everything else contradicts how it stands now.
+_WRONG_IN_ITSELF = frozenset(
+    {"amount_exceeds_captured", "amount_not_authorized", "ticket_unknown", "ticket_was_free", "wrong_currency"}
+)
+
+
+def refund(tx: Tx, asked: Asked) -> Answer:
+    """Give money back: an amount, the face price of tickets, or whatever is left.
+
+    What was not taken yet is never taken: a payment that is not captured is called off instead.
+    """
+    payment = reached(tx, asked)
+    body: words.RefundAsked = asked.body
+    with _refusals_told():
+        outcome = refunding.request_refund(
+            tx,
+            payment_id=payment.payment_id,
+            amount=body.amount,
+            ticket_ids=body.ticket_ids,
+            reason=body.reason,
+            note=redact_text(body.note),
+            source=SOURCE,
+            request_key=asked.request_key,
+            by=asked.by,
+        )
+    if outcome.refund is None and not outcome.canceling:
+        raise Problem(409, "no money was taken, and none can be any more", code="nothing-to-refund")
+    refunded = view_of(outcome.refund) if outcome.refund else None
+    said = words.RefundAccepted(payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling)
+    return answer(202, said)
+
+
+def capture(tx: Tx, asked: Asked) -> Answer:
+    """Take the held amount, or a part of it; the rest is released."""
+    payment = reached(tx, asked)
+    body: words.CaptureAsked = asked.body
+    with _refusals_told():
+        refunding.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
+    return answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+
+
+def cancel(tx: Tx, asked: Asked) -> Answer:
+    """Call the payment off before its money is taken; if it is taken in spite of that, it is given back by itself."""
+    body: words.CancelAsked = asked.body
+    payment = payments.lock(tx, reached(tx, asked).payment_id)
+    assert payment is not None, "payments are never deleted, and this one was read a moment ago"
+    asked_for = refunding.request_cancellation(tx, payment, reason=body.reason, by=asked.by)
+    if not asked_for and payment.state is not PaymentState.CANCELED:
+        said = f"the payment is {payment.state.value}: its money was taken, so ask for a refund"
+        raise Problem(409, said, code="already-captured")
+    return answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
+    except NotRefundableError as error:
+        status = 422 if error.code in _WRONG_IN_ITSELF else 409
+        raise Problem(status, str(error), code=error.code.replace("_", "-")) from None

@@ -1,0 +1,107 @@
+"""Wishes of the order service: money of an order back, all of it off, a whole event off or on another day, or something
+of a group. Granted in the caller's transaction.
+
+Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
+cancelled changes nothing.
+"""
+
+from db.payments import orders
+from db.session import Tx
+from db.shares import sale_terms as selling_rules
+from db.tenants import tenants
+from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
+from messages.ids import PaymentId
+from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested
+from messages.runtime import trace
+from messages.runtime.redaction import redact_text
+from outbox.intake.order_events import Decoded, GroupWish, Wish
+from outbox.requests import groups
+from outbox.requests.groups import GroupRefusedError
+from outbox.requests.mass_refunds import cancel_event
+from outbox.requests.orders import Outcome, Unreadable
+from outbox.requests.refunds import Asked, NotRefundableError, give_everything_back, request_refund
+
+SOURCE = "order_event"
+
+
+def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
+    """Do what the event asks for.
+
+    Raises:
+        Unreadable: the order is unknown here, or its money cannot be given back like that.
+    """
+    if isinstance(wish, EventCancelled):
+        return _call_off(tx, event, wish, by)
+    if isinstance(wish, GroupWish):
+        return _of_group(tx, event, wish, by)
+    if isinstance(wish, EventScheduled):
+        return _schedule(tx, wish)
+    payment_id = orders.payment_of(tx, wish.order_id)
+    if payment_id is None:
+        raise Unreadable(f"order {wish.order_id} is unknown here; replay this once the order has come")
+    try:
+        with trace.following(event.trace_id):
+            asked = _ask(tx, payment_id, event, wish, by)
+    except NotRefundableError as error:
+        raise Unreadable(str(error)) from None
+    return Outcome.ACCEPTED if asked.new or asked.canceling else Outcome.DUPLICATE
+
+
+def _call_off(tx: Tx, event: Decoded, wish: EventCancelled, by: str) -> Outcome:
+    """An event without a single order is called off as well: its orders may be on their way."""
+    with trace.following(event.trace_id):
+        _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
+    return Outcome.ACCEPTED if new else Outcome.DUPLICATE
+
+
+def _of_group(tx: Tx, event: Decoded, wish: GroupWish, by: str) -> Outcome:
+    try:
+        with trace.following(event.trace_id):
+            match wish:
+                case GroupOpened():
+                    return groups.open_group(tx, wish, told_by=event.key, by=by)
+                case GroupCancelled():
+                    return groups.call_off(tx, wish.group_id, reason=redact_text(wish.note) or "order_cancelled", by=by)
+                case GroupSharePaidWith():
+                    begun = groups.pay_share(tx, wish, by=by)
+                case GroupToppedUp():
+                    begun = groups.top_up(tx, wish, by=by)
+    except GroupRefusedError as error:
+        raise Unreadable(str(error)) from None
+    return Outcome.ACCEPTED if begun.new else Outcome.DUPLICATE
+
+
+def _schedule(tx: Tx, wish: EventScheduled) -> Outcome:
+    if wish.venue_id not in tenants.venue_currencies(tx):
+        raise Unreadable(f"venue {wish.venue_id} is unknown to this tenant")
+    told = {"event_id": str(wish.event_id), "venue_id": str(wish.venue_id), "ends_at": wish.ends_at.isoformat()}
+    return Outcome.ACCEPTED if selling_rules.schedule_events(tx, [told], overrule=True) else Outcome.DUPLICATE
+
+
+def _ask(
+    tx: Tx, payment_id: PaymentId, event: Decoded, wish: OrderCancelled | RefundOfOrderRequested, by: str
+) -> Asked:
+    note = redact_text(wish.note)
+    match wish:
+        case OrderCancelled():
+            return give_everything_back(
+                tx,
+                payment_id=payment_id,
+                reason="order_cancelled",
+                note=note,
+                source=SOURCE,
+                request_key=event.key,
+                by=by,
+            )
+        case RefundOfOrderRequested():
+            return request_refund(
+                tx,
+                payment_id=payment_id,
+                amount=wish.amount,
+                ticket_ids=wish.ticket_ids,
+                reason=wish.reason,
+                note=note,
+                source=SOURCE,
+                request_key=event.key,
+                by=by,
+            )

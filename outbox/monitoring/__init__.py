@@ -1,0 +1,1 @@
+"""Health, gauges and what autoscaling reads, collected from the database."""

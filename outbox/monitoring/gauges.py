@@ -1,0 +1,166 @@
+"""Gauges about the database for the person on call, collected by outbox/monitoring/collector.py."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client.metrics_core import Metric
+
+from db.groups import stuck as group_standstill
+from db.minting import submissions as mint_moves
+from db.monitoring import gauges
+from db.monitoring.gauges import Watched
+from db.reconciliation import case_views as case_lists
+from db.reconciliation.cases import CaseType
+from db.session import Database
+from messages.queues import kind_to_message
+from outbox.monitoring.collector import Part
+from outbox.process.metric_names import shown
+
+LEDGER_SECONDS = 30  # the longest that adding up the whole ledger may take
+GROUP_PATIENCE_SECONDS = 1800.0  # by then the sweep has woken a group more than once
+MINTS_ON_THEIR_WAY = ("queued", "submitted", "mined")
+MINT_STATES = (*MINTS_ON_THEIR_WAY, "voiding", "failed")
+
+_OF_RISK = ("thing", "state", "currency")
+AT_RISK = shown("fleet_money_at_risk_minor", "Money whose way is not at its end, in minor units", *_OF_RISK)
+ITEMS = shown("fleet_money_at_risk_items", "Payments, refunds, holds, debts and disputes of that kind", *_OF_RISK)
+OLDEST = shown("fleet_money_at_risk_oldest_seconds", "How long the oldest of them has stood", *_OF_RISK)
+LETTERS = shown("fleet_dead_letters_open", "Open dead letters by cause and actor; alarm above zero", "cause", "actor")
+OLDEST_LETTER = shown("fleet_dead_letters_oldest_seconds", "Age of the oldest open dead letter")
+CASES = shown("fleet_cases_open", "Open reconciliation cases by type; alarm above zero", "type")
+MINTS_WAITING = shown("fleet_mints_waiting", "Mints by state that are not at an end", "state")
+MINTS_OLDEST = shown(
+    "fleet_mints_oldest_seconds",
+    "How long the oldest ticket with a wallet has stood in a state on its way to a token",
+    "state",
+)
+PAYOUTS_CAME_BACK = shown(
+    "fleet_recipient_payouts_came_back",
+    "Recipients' accounts whose last payout the bank refused or sent back; alarm above zero",
+)
+GROUPS_STANDING = shown(
+    "fleet_groups_standing", "Groups that should have moved half an hour ago; the sweep wakes them; alarm above zero"
+)
+OUTBOX = shown("fleet_outbox_rows", "Rows of the outbox: due, waiting for their time, refused by the broker", "state")
+RETRIES = shown("fleet_outbox_retries", "Rows of the outbox that are a retry")
+UNMATCHED = shown("fleet_webhook_oldest_unmatched_seconds", "Age of the oldest webhook event without a payment")
+BEHIND = shown("fleet_event_sweep_behind_seconds", "How far behind now the cursor of the event sweep is")
+RECONCILED = shown("fleet_reconciled_at_seconds", "When a reconciliation was last finished, as a Unix time", "span")
+LISTED = shown("fleet_event_coverage_listed", "Events of the last 24 hours that Stripe lists")
+MISSED = shown("fleet_event_coverage_missed", "Those of them that no webhook brought, and the event sweep did")
+SNAPSHOT = shown("fleet_database_oldest_snapshot_seconds", "Age of the oldest snapshot that anybody holds open")
+HORIZON = shown("fleet_database_oldest_snapshot_transactions", "Transactions that began since that snapshot")
+IMBALANCE = shown(
+    "fleet_ledger_imbalance_minor", "How far the entries are from summing to zero; must be zero", "currency"
+)
+
+
+@dataclass(slots=True)
+class Seldom:
+    """A dear part: taken anew after so many seconds, and shown as it was in between."""
+
+    part: Part
+    seconds: float
+    _last: list[Metric] = field(default_factory=list)
+    _again_at: float = 0.0
+
+    def __call__(self) -> list[Metric]:
+        if time.monotonic() >= self._again_at:
+            self._last = self.part()
+            self._again_at = time.monotonic() + self.seconds
+        return self._last
+
+
+def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
+    def of(take: Callable[[Database], list[Metric]]) -> Part:
+        return lambda: take(db)
+
+    often = (_money, _letters, _cases, _mints, _watched, _snapshot)
+    seldom = (_ledger, _groups, _payouts)
+    return [*map(of, often), *(Seldom(of(part), ledger_seconds) for part in seldom)]
+
+
+def _money(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        risks = gauges.money_at_risk(tx)
+    named = [((risk.thing, risk.state, risk.currency), risk) for risk in risks]
+    return [
+        AT_RISK.family({labels: risk.amount_minor for labels, risk in named}),
+        ITEMS.family({labels: risk.items for labels, risk in named}),
+        OLDEST.family({labels: risk.oldest_seconds for labels, risk in named}),
+    ]
+
+
+def _letters(db: Database) -> list[Metric]:
+    """A letter can name any actor it likes; those that are none of ours count as one."""
+    with db.system_transaction() as tx:
+        dead = gauges.dead_letters(tx)
+    ours = {*kind_to_message(), "orders"}
+    counts = Counter[tuple[str, ...]]()
+    for each in dead:
+        counts[each.cause, each.kind if each.kind in ours else "unknown"] += each.letters
+    return [LETTERS.family(counts), OLDEST_LETTER.one(max((each.oldest_seconds for each in dead), default=0.0))]
+
+
+def _cases(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        counts = {count.type: count.open for count in case_lists.open_counts(tx)}
+    return [CASES.family({(type_.value,): counts.get(type_, 0) for type_ in CaseType})]
+
+
+def _mints(db: Database) -> list[Metric]:
+    """Of the book, not of the minter: they wait as well while no minter can look."""
+    with db.system_transaction() as tx:
+        counts, oldest = mint_moves.waiting(tx), gauges.oldest_mints(tx)
+    return [
+        MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES}),
+        MINTS_OLDEST.family({(state,): oldest.get(state, 0.0) for state in MINTS_ON_THEIR_WAY}),
+    ]
+
+
+def _groups(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        return [GROUPS_STANDING.one(group_standstill.count(tx, older_than_seconds=GROUP_PATIENCE_SECONDS))]
+
+
+def _payouts(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        return [PAYOUTS_CAME_BACK.one(gauges.payouts_that_came_back(tx))]
+
+
+def _watched(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        found = gauges.watched(tx)
+    states = {"due": found.outbox_due, "waiting": found.outbox_waiting, "refused": found.outbox_refused}
+    return [
+        OUTBOX.family({(state,): rows for state, rows in states.items()}),
+        RETRIES.one(found.outbox_retries),
+        UNMATCHED.one(found.oldest_unmatched_seconds),
+        LISTED.one(found.events_listed),
+        MISSED.one(found.events_only_by_sweep),
+        *_by_the_clock(found),
+    ]
+
+
+def _by_the_clock(found: Watched) -> list[Metric]:
+    """Of what never ran there is no time to show."""
+    times = {"rolling": found.reconciled_rolling_at, "daily": found.reconciled_daily_at}
+    behind = found.event_sweep_behind_seconds
+    return [
+        RECONCILED.family({(span,): at for span, at in times.items() if at is not None}),
+        *([] if behind is None else [BEHIND.one(behind)]),
+    ]
+
+
+def _snapshot(db: Database) -> list[Metric]:
+    with db.system_transaction() as tx:
+        found = gauges.oldest_snapshot(tx)
+    return [SNAPSHOT.one(found.seconds), HORIZON.one(found.transactions)]
+
+
+def _ledger(db: Database) -> list[Metric]:
+    with db.system_transaction(statement_seconds=LEDGER_SECONDS) as tx:
+        sums = gauges.ledger_imbalance(tx)
+    return [IMBALANCE.family({(currency,): minor for currency, minor in sums.items()})]

@@ -1,0 +1,52 @@
+"""The counters of the service level: payments and refunds, each judged once when old enough (db/monitoring/slo.py).
+
+They count from when this scheduler took the lead; Prometheus takes that as any restart. What becomes old enough while
+nobody leads (seconds) is counted by nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from prometheus_client.metrics_core import Metric
+
+from db.monitoring import slo as service_level
+from db.monitoring.slo import Judged
+from db.session import Database, Tx
+from outbox.process.metric_names import Shown, shown
+
+PAYMENTS = shown(
+    "fleet_slo_payments", "Payments by whether bank or buyer had an answer in time", "result", is_counter=True
+)
+REFUNDS = shown("fleet_slo_refunds", "Refunds by whether Stripe had taken them in time", "result", is_counter=True)
+
+
+@dataclass(slots=True)
+class Level:
+    """A part of the collector's picture."""
+
+    db: Database
+    judge: Callable[[Tx, datetime], Judged]
+    within_seconds: float
+    shown: Shown
+    _since: datetime | None = None
+    _counted: dict[tuple[str, ...], float] = field(default_factory=lambda: {("good",): 0.0, ("bad",): 0.0})
+
+    def __call__(self) -> list[Metric]:
+        with self.db.system_transaction() as tx:
+            since = self._since or service_level.begin(tx, within_seconds=self.within_seconds)
+            found = self.judge(tx, since)
+        self._since = found.until
+        self._counted["good",] += found.good
+        self._counted["bad",] += found.bad
+        return [self.shown.family(self._counted)]
+
+
+def levels(db: Database, *, payment_seconds: float, refund_seconds: float) -> list[Level]:
+    def payments(tx: Tx, since: datetime) -> Judged:
+        return service_level.payments(tx, since=since, within_seconds=payment_seconds)
+
+    def refunds(tx: Tx, since: datetime) -> Judged:
+        return service_level.refunds(tx, since=since, within_seconds=refund_seconds)
+
+    return [Level(db, payments, payment_seconds, PAYMENTS), Level(db, refunds, refund_seconds, REFUNDS)]

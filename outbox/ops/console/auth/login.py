@@ -1,0 +1,85 @@
+"""The login form of the one-machine stack: names and hashed passwords from a file, a short token from a local key.
+
+Its routes exist only when APP_ENV=local; elsewhere people come with a token of the company's own identity provider.
+Passwords are hashed with scrypt (RFC 7914). An unknown name costs the same time as a wrong password.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from hashlib import scrypt
+from pathlib import Path
+
+import orjson
+
+from outbox.ops.console.auth.tokens import Role
+from outbox.ops.console.settings import ConsoleSettings
+from outbox.web.bearer_tokens import read_private_key, sign
+
+# A working day; then the password is asked for again.
+SESSION_SECONDS = 8 * 3600
+_SALT_BYTES = 16
+# 16 MiB and about 50 ms a try (OWASP's minimum for scrypt with p=5 on small machines).
+_COST = {"n": 2**14, "r": 8, "p": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One line of the users file. `password` is `salt$hash`, both hexadecimal."""
+
+    name: str
+    roles: tuple[Role, ...]
+    password: str
+
+
+def hashed(password: str) -> str:
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return f"{salt.hex()}${_hash(password, salt).hex()}"
+
+
+def read_users(file: Path) -> dict[str, User]:
+    """The people of a users file: `{"name": {"roles": ["reader"], "password": "salt$hash"}}`.
+
+    Raises:
+        ValueError: the file cannot be read, or is not of that form.
+    """
+    try:
+        content = orjson.loads(file.read_bytes())
+        people = {name: User(name, tuple(map(Role, each["roles"])), each["password"]) for name, each in content.items()}
+        for user in people.values():
+            _parts(user.password)
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{file} is no users file ({type(error).__name__}); `fleet up` makes one") from None
+    return people
+
+
+class Doorman:
+    """Knows the people of the file, and signs tokens for them."""
+
+    def __init__(self, users: dict[str, User], settings: ConsoleSettings) -> None:
+        assert settings.console_signing_key_file is not None, "the settings ask for it when APP_ENV=local"
+        self._users = users
+        self._key = read_private_key(settings.console_signing_key_file)
+        self._issuer = settings.console_jwt_issuer
+        self._audience = settings.console_jwt_audience
+        self._nobody = hashed(secrets.token_hex(16))
+
+    def token_for(self, name: str, password: str) -> str | None:
+        """A token for eight hours; None when name and password do not fit."""
+        user = self._users.get(name)
+        salt, expected = _parts(user.password if user else self._nobody)
+        fits = hmac.compare_digest(_hash(password, salt), expected)
+        return self._sign(user) if user is not None and fits else None
+
+    def _sign(self, user: User) -> str:
+        claims = {"sub": user.name, "roles": [role.value for role in user.roles]}
+        return sign(claims, self._key, issuer=self._issuer, audience=self._audience, seconds=SESSION_SECONDS)
+
+
+def _hash(password: str, salt: bytes) -> bytes:
+    return scrypt(password.encode(), salt=salt, **_COST)
+
+
+def _parts(stored: str) -> tuple[bytes, bytes]:
+    salt, _, digest = stored.partition("$")
+    return bytes.fromhex(salt), bytes.fromhex(digest)

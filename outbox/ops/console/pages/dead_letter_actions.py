@@ -1,0 +1,89 @@
+"""What an operator decides about dead letters: preview a replay, discard, edit. Each goes through the desk."""
+
+import json
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from db.dead_letters import views as letters
+from messages.queues import kind_to_message
+from outbox.ops.console.pages.dead_letters import as_fields, chosen_in
+from outbox.ops.console.responses import Trouble
+from outbox.ops.console.visit import Visit
+from outbox.ops.dead_letters.actions import RefusedError
+
+
+def preview(visit: Visit) -> Response:
+    batch_id, _size = visit.desk.preview(
+        chosen_in(visit.form),
+        reason=visit.form.text("reason"),
+        rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
+        target_queue=visit.form.text("target_queue") or None,
+    )
+    return visit.go(f"/batches/{batch_id}")
+
+
+def discard(visit: Visit) -> Response:
+    """Asks once more, with the number of letters: what is discarded is never done."""
+    chosen, reason = chosen_in(visit.form), visit.form.text("reason")
+    if not reason:
+        raise RefusedError("say why: a discarded letter is never done")
+    if visit.form.text("confirmed") == "yes":
+        visit.desk.discard(chosen, reason=reason)
+        return visit.go("/dead-letters", done="discarded")
+    with visit.db.ops_transaction() as tx:
+        count, some = letters.count(tx, chosen), letters.find(tx, chosen, limit=10)
+    if not count:
+        raise RefusedError("no open dead letter matches")
+    kept = {**as_fields(visit.form), "scope": visit.form.text("scope"), "reason": reason}
+    return visit.page("discard.html", count=count, some=some, kept=kept, ticked=visit.form.texts("letter"))
+
+
+def edit_page(visit: Visit) -> Response:
+    found = _open_letter(visit)
+    return visit.page("edit.html", letter=found.letter, payload=_message_in(found.payload), reason="", refused="")
+
+
+def edit(visit: Visit) -> Response:
+    found = _open_letter(visit)
+    payload, reason = visit.form.text("payload"), visit.form.text("reason")
+    try:
+        successor = visit.desk.edit(found.letter.dead_letter_id, _as_payload(payload), visit.room.sealer, reason=reason)
+    except RefusedError as error:
+        again = {"payload": payload, "reason": reason, "refused": str(error)}
+        return visit.page("edit.html", status=422, letter=found.letter, **again)
+    return visit.go(f"/dead-letters/{successor}", done="edited")
+
+
+def _open_letter(visit: Visit) -> letters.Detail:
+    with visit.db.ops_transaction() as tx:
+        found = letters.detail(tx, visit.id_in_path("letter"))
+    if found is None:
+        raise Trouble(404, "there is no such dead letter")
+    if found.letter.state != "open":
+        raise RefusedError(f"this letter is {found.letter.state}; only an open one can be edited")
+    if found.letter.kind not in kind_to_message():
+        raise RefusedError("this is no message of ours; its payload cannot be edited here")
+    return found
+
+
+def _message_in(payload: str) -> str:
+    """The message itself, without the envelope that it travelled in."""
+    try:
+        content = json.loads(payload)
+    except ValueError:
+        return payload
+    if isinstance(content, dict) and isinstance(content.get("kwargs"), dict):
+        content = content["kwargs"].get("payload", content)
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _as_payload(text: str) -> dict[str, Any]:
+    try:
+        payload = orjson.loads(text)
+    except ValueError:
+        raise RefusedError("the payload is no JSON") from None
+    if not isinstance(payload, dict):
+        raise RefusedError("the payload is no JSON object")
+    return payload

@@ -1,0 +1,123 @@
+"""Dead letters: in groups, as a list with filters, and one by one with all that is known."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from starlette.responses import Response
+
+from db.dead_letters import views as letters
+from db.dead_letters.views import Filter
+from db.tenants import tenants
+from messages.queues import ROUTES, kind_to_message
+from outbox.ops.console.responses import Trouble
+from outbox.ops.console.visit import Fields, Visit
+
+PER_PAGE = 50
+STATES = ("open", "replaying", "resolved", "discarded")
+CAUSES = ("tries_used_up", "gave_up", "expired", "undecodable", "unknown_actor", "killed_worker", "refused")
+SOURCES = ("worker", "orders", "broker")
+AGES = {"": None, "1 hour": 3600.0, "1 day": 86_400.0, "1 week": 604_800.0}
+# Of a filter as it stands in an address or a form.
+NAMES = ("state", "group", "cause", "kind", "source", "tenant", "payment", "text", "older")
+
+
+def index(visit: Visit) -> Response:
+    chosen = filter_of(visit.query)
+    page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
+    with visit.db.ops_transaction() as tx:
+        total = letters.count(tx, chosen)
+        found = letters.find(tx, chosen, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
+        names = tenants.names(tx)
+    return visit.page(
+        "letters.html",
+        letters=found,
+        total=total,
+        tenants=names,
+        page=page,
+        pages=max(1, -(-total // PER_PAGE)),
+        filter=as_fields(visit.query),
+        choices=_choices(),
+        **decisions(),
+    )
+
+
+def groups(visit: Visit) -> Response:
+    with visit.db.ops_transaction() as tx:
+        return visit.page("groups.html", groups=letters.groups(tx, Filter()))
+
+
+def detail(visit: Visit) -> Response:
+    with visit.db.ops_transaction() as tx:
+        found = letters.detail(tx, visit.id_in_path("letter"))
+        names = tenants.names(tx)
+    if found is None:
+        raise Trouble(404, "there is no such dead letter")
+    editable = found.letter.kind in kind_to_message()
+    return visit.page("letter.html", found=found, letter=found.letter, tenants=names, editable=editable, **decisions())
+
+
+def decisions() -> dict[str, Any]:
+    """What the form of a decision offers."""
+    return {"target_queues": sorted({route.queue for route in ROUTES.values()})}
+
+
+def filter_of(fields: Fields) -> Filter:
+    """The filter that a query or a form describes; without a state it means the open ones.
+
+    Raises:
+        Trouble: an id that is none.
+    """
+    state = fields.text("state") or "open"
+    return Filter(
+        group_key=fields.text("group") or None,
+        kind=fields.text("kind") or None,
+        cause=fields.text("cause") or None,
+        source=fields.text("source") or None,
+        tenant_id=_id(fields, "tenant"),
+        payment_id=_id(fields, "payment"),
+        state=None if state == "all" else state,
+        text=fields.text("text") or None,
+        older_than_seconds=AGES.get(fields.text("older")),
+    )
+
+
+def chosen_in(fields: Fields) -> Filter:
+    """Which letters a decision is about: those ticked, or all open ones of the filter.
+
+    Raises:
+        Trouble: nothing was ticked, or an id that is none.
+    """
+    if fields.text("scope") == "filter":
+        return replace(filter_of(fields), state="open")
+    ids = tuple(_as_id(text) for text in fields.texts("letter"))
+    if not ids:
+        raise Trouble(422, "no dead letter was ticked: tick some, or choose all that match")
+    return Filter(ids=ids)
+
+
+def as_fields(fields: Fields) -> dict[str, str]:
+    """The filter as plain texts, to write it into a form or an address again."""
+    return {name: fields.text(name) for name in NAMES}
+
+
+def _choices() -> dict[str, list[str]]:
+    return {
+        "state": [*STATES, "all"],
+        "cause": list(CAUSES),
+        "source": list(SOURCES),
+        "kind": sorted([*kind_to_message(), "order.placed"]),
+        "older": [age for age in AGES if age],
+    }
+
+
+def _id(fields: Fields, name: str) -> UUID | None:
+    text = fields.text(name)
+    return _as_id(text) if text else None
+
+
+def _as_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Trouble(422, f"{text[:60]!r} is no id: ids look like 0198c5f2-8d3e-7c4a-9b21-5f6e7d8c9a01") from None

@@ -1,0 +1,42 @@
+"""Balances of recipients, and payouts of their accounts with what each contained. Nothing is decided here."""
+
+from collections.abc import Sequence
+
+import psycopg
+from starlette.responses import Response
+
+from db.payouts import views as payout_overview
+from db.payouts.views import RecipientBalance
+from db.session import Database
+from db.tenants import tenants
+from outbox.ops.console.responses import Trouble
+from outbox.ops.console.visit import Visit
+
+SHOWN = 50
+
+
+def index(visit: Visit) -> Response:
+    failed = visit.query.text("show") == "failed"
+    with visit.db.ops_transaction() as tx:
+        found = payout_overview.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
+        names = tenants.names(tx)
+    return visit.page("payouts.html", payouts=found, failed=failed, balances=_balances(visit.db), tenants=names)
+
+
+def _balances(db: Database) -> Sequence[RecipientBalance] | None:
+    """None: the ledger is too large to be summed while a page loads."""
+    try:
+        with db.ops_transaction() as tx:
+            return payout_overview.balances(tx, tenant_id=None)
+    except psycopg.errors.QueryCanceled:
+        return None
+
+
+def detail(visit: Visit) -> Response:
+    payout_id = str(visit.request.path_params["payout"])
+    with visit.db.ops_transaction() as tx:
+        found = payout_overview.payout(tx, payout_id)
+        contents = payout_overview.contents(tx, payout_id) if found else []
+    if found is None:
+        raise Trouble(404, "no such payout of a connected account is known")
+    return visit.page("payout.html", payout=found, contents=contents)

@@ -1,0 +1,131 @@
+"""The budget of requests to Stripe: each endpoint's rate, the tenants' shares, and what operators hold back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import redis
+from starlette.responses import Response
+
+from db.session import Tx
+from db.tenants import pauses, tenants
+from outbox.ops.console.responses import Trouble
+from outbox.ops.console.visit import Visit
+from outbox.ops.options import SPANS
+from outbox.ops.pauses import actions as pausing
+from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
+
+SHOWN_OVER = 10
+FULL = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A bucket and its bar, in hundredths of what Stripe grants."""
+
+    state: BucketState
+    learned_width: float
+    used_width: float
+
+    @property
+    def name(self) -> str:
+        return "whole account" if self.state.name == ACCOUNT else self.state.name.replace("_", " ")
+
+    @property
+    def is_cut(self) -> bool:
+        return self.state.learned_per_second < 0.99 * self.state.base_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one tenant had of the account's requests in the last seconds."""
+
+    tenant_id: UUID | None
+    per_second: float
+    width: float
+
+
+def index(visit: Visit) -> Response:
+    with visit.db.ops_transaction() as tx:
+        choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_OVER)
+    over = [each for each in latest if not each.is_in_force][:SHOWN_OVER]
+    return visit.page("budget.html", places=choices, over=over, spans=SPANS, end=pausing.end, **_live(visit))
+
+
+def live(visit: Visit) -> Response:
+    """The part of the page that changes."""
+    return visit.page("budget_live.html", **_live(visit))
+
+
+def pause(visit: Visit) -> Response:
+    whom, span = visit.form.text("whom"), visit.form.text("span")
+    tenant, _, venue = whom.partition("/")
+    try:
+        tenant_id, venue_id = UUID(tenant), UUID(venue) if venue else None
+    except ValueError:
+        raise Trouble(422, "choose a tenant or a venue") from None
+    pausing.pause(
+        visit.desk,
+        tenant_id=tenant_id,
+        venue_id=venue_id,
+        what=visit.form.text("what"),
+        reason=visit.form.text("reason"),
+        seconds=SPANS.get(span),
+    )
+    return visit.go("/budget", done="paused")
+
+
+def lift(visit: Visit) -> Response:
+    pausing.lift(visit.desk, visit.id_in_path("pause"), reason=visit.form.text("reason"))
+    return visit.go("/budget", done="lifted")
+
+
+def places(tx: Tx) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every tenant with its venues, as (name, [(value of the form, name)])."""
+    grouped = groupby(tenants.places(tx), key=lambda place: (place.tenant, place.tenant_id))
+    return [
+        (
+            tenant,
+            [(str(tenant_id), "the whole tenant"), *((f"{tenant_id}/{venue.venue_id}", venue.venue) for venue in of)],
+        )
+        for (tenant, tenant_id), of in grouped
+    ]
+
+
+def _live(visit: Visit) -> dict[str, Any]:
+    states = _read(visit.room.budget)
+    with visit.db.ops_transaction() as tx:
+        held, names = pauses.in_force(tx), tenants.names(tx)
+    return {
+        "gauges": None if states is None else [_gauge(state) for state in states],
+        "shares": _shares(states or []),
+        "held": held,
+        "tenants": names,
+        "place": pausing.place,
+    }
+
+
+def _read(look: Callable[[], list[BucketState]] | None) -> list[BucketState] | None:
+    """None while the cache is away: every worker then goes by its own share."""
+    if look is None:
+        return None
+    try:
+        return look()
+    except (redis.RedisError, OSError):
+        return None
+
+
+def _gauge(state: BucketState) -> Gauge:
+    per_hundred = FULL / state.base_per_second
+    used = min(FULL, state.used_per_second * per_hundred)
+    return Gauge(state, round(state.learned_per_second * per_hundred, 1), round(used, 1))
+
+
+def _shares(states: list[BucketState]) -> list[Share]:
+    account = next((state for state in states if state.name == ACCOUNT), None)
+    if account is None:
+        return []
+    total = sum(use.per_second for use in account.tenants) or 1.0
+    return [Share(use.tenant_id, use.per_second, round(use.per_second / total * FULL, 1)) for use in account.tenants]

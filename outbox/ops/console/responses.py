@@ -1,0 +1,89 @@
+"""What every answer carries, and how trouble is told: a page for a browser, application/problem+json (RFC 9457) for a
+program.
+"""
+
+from collections.abc import MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from outbox.web import problem_details as problems
+
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ]
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # same-origin and not no-referrer: with the latter browsers send `Origin: null` along with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+}
+_HSTS = "max-age=31536000"
+_KEPT_A_YEAR = "public, max-age=31536000, immutable"
+
+
+class Trouble(Exception):  # noqa: N818  a word of the pages, not of the machine
+    """Something that the person must be told; `detail` is a sentence they can act on."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+    @property
+    def title(self) -> str:
+        return HTTPStatus(self.status).phrase
+
+
+class SafeHeaders:
+    """ASGI middleware: the headers above on each answer; pages are never cached, versioned assets for a year."""
+
+    def __init__(self, app: ASGIApp, *, encrypted: bool) -> None:
+        self._app = app
+        self._encrypted = encrypted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._headers(scope, message)]
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+    def _headers(self, scope: Scope, message: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
+        versioned = scope["path"].startswith("/static/") and scope["query_string"] and message["status"] in {200, 304}
+        headers = _HEADERS | {"Cache-Control": _KEPT_A_YEAR if versioned else "no-store"}
+        if self._encrypted:
+            headers["Strict-Transport-Security"] = _HSTS
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+def wants_json(request: Request) -> bool:
+    """Browsers say text/html; whoever names json and not html is a program."""
+    accepted = request.headers.get("accept", "")
+    return "json" in accepted and "text/html" not in accepted
+
+
+def problem(trouble: Trouble) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if trouble.status == 401 else None
+    return problems.problem(trouble.status, trouble.detail, headers=headers)

@@ -1,0 +1,109 @@
+"""The fleet's pulse, taken every few seconds by one thread: a hundred open browsers cost the database nothing more.
+
+A sample that took long is followed by a longer pause, so that watching never takes more than a twentieth of one
+connection. What cannot be reached is shown as such and tried again; the last good sample stays, with its age.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import psycopg
+from loguru import logger
+from pika.exceptions import AMQPError
+from psycopg_pool import PoolTimeout
+
+from db.monitoring import overview
+from db.monitoring import throughput as pulse
+from db.monitoring.overview import Glance, StateTotal
+from db.monitoring.throughput import Ages, Beat
+from db.queue import backlog, outbox
+from db.queue.backlog import Lot
+from db.queue.outbox import Depth
+from db.session import Database
+
+EVERY_SECONDS = 3.0
+SHARE_OF_TIME = 0.05
+SLICE_SECONDS = 60
+SLICES = 30
+KEPT_SAMPLES = 600  # half an hour at full pace
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One point of the lines that only a watcher can draw; `at` is monotonic."""
+
+    at: float
+    outbox_due: int
+    oldest_due_seconds: float
+    oldest_moving_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was seen at one moment; `queues` is None while the broker is away."""
+
+    taken_at: float
+    glance: Glance
+    totals: list[StateTotal]
+    beats: list[Beat]
+    ages: Ages
+    depth: Depth
+    lots: list[Lot]
+    queues: dict[str, int] | None
+
+
+@dataclass
+class Watch:
+    """`depths` asks the broker: ready messages by queue."""
+
+    db: Database
+    depths: Callable[[], dict[str, int]]
+    marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
+    latest: Sample | None = None
+    _stopping: Event = field(default_factory=Event)
+
+    def start(self) -> None:
+        Thread(target=self._run, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            started = time.monotonic()
+            self.look()
+            pause = max(EVERY_SECONDS, (time.monotonic() - started) / SHARE_OF_TIME)
+
+    def look(self) -> None:
+        """Take one sample; keep the last one when the database is away."""
+        try:
+            self.latest = self._sample()
+        except (psycopg.Error, PoolTimeout) as error:
+            logger.warning("no sample was taken: {}", type(error).__name__)
+            return
+        ages, now = self.latest.ages, self.latest.taken_at
+        self.marks.append(Mark(now, self.latest.depth.due, ages.outbox_due or 0.0, ages.payment_moving or 0.0))
+
+    def _sample(self) -> Sample:
+        queues = self._queues()  # before the transaction: no outside call inside one (M6)
+        with self.db.ops_transaction() as tx:
+            return Sample(
+                taken_at=time.monotonic(),
+                glance=overview.glance(tx, window_seconds=300),
+                totals=overview.totals(tx),
+                beats=pulse.beats(tx, slice_seconds=SLICE_SECONDS, slices=SLICES),
+                ages=pulse.ages(tx),
+                depth=outbox.depth(tx),
+                lots=backlog.lots(tx),
+                queues=queues,
+            )
+
+    def _queues(self) -> dict[str, int] | None:
+        try:
+            return self.depths()
+        except (AMQPError, OSError):
+            return None

@@ -1,0 +1,1 @@
+"""Dead letters for operators: show, preview, replay, discard, edit."""

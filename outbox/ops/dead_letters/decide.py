@@ -1,0 +1,255 @@
+"""What operators decide. Nothing starts without a filter or --all, and a confirmation or --yes."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import typer
+
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.replay_batches import ClassTotal
+from db.tenants import tenants
+from messages.runtime.settings import load
+from outbox.ops.dead_letters import progress as watching
+from outbox.ops.dead_letters import tables
+from outbox.ops.dead_letters.actions import Desk
+from outbox.ops.dead_letters.progress import Standing
+from outbox.ops.options import Chosen
+from outbox.ops.output import out, plain, print_json, record, said
+from outbox.ops.session import REFUSED, WAITS_FOR_APPROVAL, LeaveError, desk, troubles
+from outbox.sealing import Sealer, SealSettings
+
+# Enough to see what a large batch is made of; `fleet dlq batches BATCH` lists every letter.
+MOST_PROOFS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a decision is made: by whom, why, with or without asking back, and how it is told."""
+
+    operator: str | None
+    reason: str | None
+    yes: bool = False
+    as_json: bool = False
+    patience_seconds: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to replay, how fast, and where to."""
+
+    chosen: Chosen
+    everything: bool
+    rate: int = 20
+    target_queue: str | None = None
+
+
+@troubles()
+def preview(wish: Wish, how: Manner) -> None:
+    """Make a batch, wait until it is judged, and show what replaying it would mean."""
+    _require_choice(wish.chosen, wish.everything)
+    with desk(how.operator) as at:
+        batch_id = _make(at, wish, how)
+        judged = watching.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
+        totals = _show_preview(at, judged, as_json=how.as_json)
+        if how.as_json:
+            print_json(_preview_document(at, judged, totals))
+    said().print(f"\nReplay it:  fleet dlq replay --batch {batch_id}", style="dim")
+
+
+@troubles()
+def replay(wish: Wish, batch_id: UUID | None, how: Manner) -> None:
+    """Replay a previewed batch, or make one from a filter and replay that."""
+    if batch_id is None:
+        _require_choice(wish.chosen, wish.everything)
+    elif wish.everything or not wish.chosen.is_empty:
+        raise typer.BadParameter("a batch has its letters already: give --batch, or a filter, not both")
+    with desk(how.operator) as at:
+        batch_id = batch_id or _make(at, wish, how)
+        judged = watching.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
+        if judged.batch.state == "previewed":
+            _start(at, judged, how)
+        settled = watching.until_settled(at.db, batch_id, patience_seconds=how.patience_seconds)
+        _tell_end(settled, as_json=how.as_json)
+
+
+def _start(at: Desk, judged: Standing, how: Manner) -> None:
+    """Show the preview, ask, start.
+
+    Raises:
+        LeaveError: nothing of it may be replayed, the operator said no, or it waits for a second person.
+    """
+    batch_id = judged.batch.batch_id
+    totals = _show_preview(at, judged, as_json=how.as_json)
+    if not any(total.class_ in {"already_done", "safe", "needs_new_key"} for total in totals):
+        raise LeaveError(
+            REFUSED, f"No letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` says why."
+        )
+    confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", how)
+    if at.start(batch_id) == "awaiting_approval":
+        if how.as_json:
+            print_json({"batch_id": batch_id, "state": "awaiting_approval"})
+        sentence = f"It moves more than one person may decide. Somebody else: fleet dlq approve {batch_id}"
+        raise LeaveError(WAITS_FOR_APPROVAL, sentence)
+
+
+def _tell_end(settled: Standing, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {"batch_id": settled.batch.batch_id, "state": settled.batch.state, "progress": record(settled.progress)}
+        )
+    else:
+        out().print(tables.progress(settled.progress).append(f", of {_letters(settled.progress.total)}"))
+    if settled.batch.state == "cancelled":
+        raise LeaveError(REFUSED, "The batch was cancelled; letters that were not appended stay open.")
+    if settled.progress.failed:
+        raise LeaveError(REFUSED, f"{settled.progress.failed} failed again: fleet dlq batches {settled.batch.batch_id}")
+
+
+@troubles()
+def approve(batch_id: UUID, how: Manner) -> None:
+    with desk(how.operator) as at:
+        waiting = watching.standing(at.db, batch_id)
+        said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
+        _show_preview(at, waiting, as_json=how.as_json)
+        confirm(f"Let batch {batch_id} run?", "Not approved.", how)
+        at.approve(batch_id)
+    told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", how)
+
+
+@troubles()
+def cancel(batch_id: UUID, how: Manner) -> None:
+    with desk(how.operator) as at:
+        at.cancel(batch_id, reason=why(how))
+    told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", how)
+
+
+@troubles()
+def discard(chosen: Chosen, how: Manner, *, everything: bool) -> None:
+    """Close letters undone, after saying how many and asking."""
+    _require_choice(chosen, everything)
+    reason, wanted = why(how), chosen.as_filter()
+    with desk(how.operator) as at:
+        with at.db.ops_transaction() as tx:
+            count = letters.count(tx, wanted)
+        if count:
+            confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
+        closed = at.discard(wanted, reason=reason)
+    told({"discarded": closed}, f"Discarded {_letters(len(closed))}.", how)
+
+
+@troubles()
+def edit(dead_letter_id: UUID, source: str, how: Manner) -> None:
+    """Make the linked successor with another payload; nothing runs until that is replayed."""
+    payload, reason = _read_payload(source), why(how)
+    with desk(how.operator) as at:
+        (settings,) = load(SealSettings)
+        successor = at.edit(dead_letter_id, payload, Sealer(settings), reason=reason)
+    sentence = f"{dead_letter_id} goes on as {successor}. Replay it: fleet dlq replay {successor} --reason WHY"
+    told({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, how)
+
+
+def _make(at: Desk, wish: Wish, how: Manner) -> UUID:
+    batch_id, size = at.preview(
+        wish.chosen.as_filter(), reason=why(how), rate_per_second=wish.rate, target_queue=wish.target_queue
+    )
+    said().print(f"Batch {batch_id} holds {_letters(size)}.")
+    return batch_id
+
+
+def _show_preview(at: Desk, judged: Standing, *, as_json: bool) -> list[ClassTotal]:
+    """The counts per class and the money it may move; on standard error when standard output is for JSON."""
+    with at.db.ops_transaction() as tx:
+        totals = replays.totals(tx, judged.batch.batch_id)
+        names = tenants.names(tx)
+        items = replays.items(tx, judged.batch.batch_id, limit=MOST_PROOFS)
+    console = said() if as_json else out()
+    if as_json and not sys.stderr.isatty():
+        return totals
+    console.print(tables.classes(totals))
+    console.print()
+    console.print(tables.proofs(items))
+    console.print()
+    if not tables.may_move(totals):
+        console.print("It moves no money.", style="bold")
+        return totals
+    console.print(tables.movable(totals, names))
+    for currency, minor in _above_the_limit(at, totals).items():
+        much, limit = tables.money(minor, currency), tables.money(at.settings.replay_approval_minor, currency)
+        console.print(f"\n{much} is more than {limit}: a second person must approve it.", style="magenta")
+    return totals
+
+
+def _preview_document(at: Desk, judged: Standing, totals: list[ClassTotal]) -> dict[str, Any]:
+    return {
+        "batch_id": judged.batch.batch_id,
+        "state": judged.batch.state,
+        "letters": judged.progress.total,
+        "classes": [record(total) for total in totals],
+        "may_move": [
+            {"tenant_id": tenant_id, "currency": currency, "letters": count, "amount_minor": minor}
+            for (tenant_id, currency), (count, minor) in tables.may_move(totals).items()
+        ],
+        "needs_approval": bool(_above_the_limit(at, totals)),
+    }
+
+
+def _above_the_limit(at: Desk, totals: list[ClassTotal]) -> dict[str, int]:
+    """Currencies of which the batch moves more than one person may decide (the desk judges again when it starts)."""
+    by_currency: dict[str, int] = {}
+    for (_, currency), (_, minor) in tables.may_move(totals).items():
+        by_currency[currency] = by_currency.get(currency, 0) + minor
+    return {currency: minor for currency, minor in by_currency.items() if minor > at.settings.replay_approval_minor}
+
+
+def _require_choice(chosen: Chosen, everything: bool) -> None:
+    if chosen.is_empty and not everything:
+        raise typer.BadParameter("name letters, give a filter, or say --all for every open letter")
+    if everything and not chosen.is_empty:
+        raise typer.BadParameter("--all and a filter do not go together")
+
+
+def why(how: Manner) -> str:
+    if how.reason is None and sys.stdin.isatty():
+        return str(typer.prompt("Why", err=True))
+    if not (how.reason or "").strip():
+        raise typer.BadParameter("say why; it is kept in the operator log", param_hint="--reason")
+    return str(how.reason)
+
+
+def confirm(question: str, otherwise: str, how: Manner) -> None:
+    if how.yes:
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:  # no terminal, or Ctrl-C
+        agreed = False
+    if not agreed:
+        raise LeaveError(REFUSED, otherwise + ("" if sys.stdin.isatty() else " (--yes answers for a script.)"))
+
+
+def told(document: dict[str, Any], sentence: str, how: Manner) -> None:
+    if how.as_json:
+        print_json(document)
+    else:
+        out().print(plain(sentence), soft_wrap=True)
+
+
+def _read_payload(source: str) -> dict[str, Any]:
+    try:
+        payload = orjson.loads(sys.stdin.read() if source == "-" else Path(source).read_bytes())
+    except OSError as error:
+        raise typer.BadParameter(f"{source} cannot be read: {error.strerror}", param_hint="--payload") from None
+    except orjson.JSONDecodeError as error:
+        raise typer.BadParameter(f"{source} is no JSON: {error}", param_hint="--payload") from None
+    if not isinstance(payload, dict):
+        raise typer.BadParameter("the payload must be a JSON object", param_hint="--payload")
+    return payload
+
+
+def _letters(count: int) -> str:
+    return "1 dead letter" if count == 1 else f"{count} dead letters"

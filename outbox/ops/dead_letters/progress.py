@@ -1,0 +1,139 @@
+"""Watch a batch until workers have judged or replayed it, with a bar on a terminal.
+
+Watching changes nothing: whoever stops (Ctrl-C, a closed terminal) leaves the batch to go on, and can come back to it.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from db.dead_letters import replay_batches as replays
+from db.session import Database
+from outbox.broker.topology import EX_UNAVAILABLE
+from outbox.ops.output import said
+from outbox.ops.session import INTERRUPTED, LeaveError
+
+LOOK_EVERY_SECONDS = 0.25
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A batch at one moment."""
+
+    batch: replays.Batch
+    progress: replays.Progress
+
+    @property
+    def is_judged(self) -> bool:
+        return self.batch.state != "classifying"
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing of it is under way any more."""
+        return self.batch.state in {"done", "cancelled"} and not self.progress.appended
+
+    @property
+    def judged(self) -> int:
+        return self.progress.total - self.progress.unclassified
+
+    @property
+    def settled(self) -> int:
+        of = self.progress
+        return of.closed + of.skipped + of.succeeded + of.failed
+
+
+def standing(db: Database, batch_id: UUID) -> Standing:
+    with db.ops_transaction() as tx:
+        batch = replays.get(tx, batch_id)
+        if batch is None:
+            raise LeaveError(1, f"There is no batch {batch_id}.")
+        return Standing(batch, replays.progress(tx, batch_id))
+
+
+def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> Standing:
+    return _watch(db, batch_id, "judging", lambda at: at.is_judged, lambda at: at.judged, patience_seconds)
+
+
+def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> Standing:
+    return _watch(db, batch_id, "replaying", lambda at: at.is_settled, lambda at: at.settled, patience_seconds)
+
+
+def _watch(
+    db: Database,
+    batch_id: UUID,
+    title: str,
+    ended: Callable[[Standing], bool],
+    count: Callable[[Standing], int],
+    patience_seconds: float,
+) -> Standing:
+    return follow(
+        lambda: standing(db, batch_id),
+        title=title,
+        count=lambda at: (count(at), at.progress.total),
+        moves=lambda at: count(at) + at.progress.appended,
+        ended=ended,
+        patience_seconds=patience_seconds,
+        standing_still=lambda at: _standing_still(at, patience_seconds),
+        stopped=f"You stopped watching; {_goes_on(batch_id)}.",
+    )
+
+
+def follow(
+    look: Callable[[], T],
+    *,
+    title: str,
+    count: Callable[[T], tuple[int, int]],
+    ended: Callable[[T], bool],
+    patience_seconds: float,
+    standing_still: Callable[[T], str],
+    moves: Callable[[T], int] | None = None,
+    stopped: str = "You stopped watching; it goes on by itself.",
+) -> T:
+    """Look again and again until it has ended. `count` says how far of how much, `moves` what counts as moving.
+
+    Raises:
+        LeaveError: nothing moved for `patience_seconds`, or the operator stopped watching.
+    """
+    seen, since = -1, time.monotonic()
+    try:
+        with _bar(title) as (bar, task):
+            while True:
+                at = look()
+                done, total = count(at)
+                bar.update(task, completed=done, total=total)
+                if ended(at):
+                    return at
+                now = moves(at) if moves else done
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since >= patience_seconds:
+                    raise LeaveError(EX_UNAVAILABLE, standing_still(at))
+                time.sleep(LOOK_EVERY_SECONDS)
+    except KeyboardInterrupt:
+        raise LeaveError(INTERRUPTED, stopped) from None
+
+
+def _standing_still(at: Standing, seconds: float) -> str:
+    return (
+        f"Batch {at.batch.batch_id} is {at.batch.state} and did not move for {seconds:.0f} s: is a worker running? "
+        f"`fleet queues` shows who listens to `replays`. Nothing is lost; {_goes_on(at.batch.batch_id)}."
+    )
+
+
+def _goes_on(batch_id: UUID) -> str:
+    return f"the batch goes on by itself: `fleet dlq batches {batch_id}` shows it, `fleet dlq cancel` stops it"
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[tuple[Progress, TaskID]]:
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=said(), transient=True, disable=not sys.stderr.isatty()) as bar:
+        yield bar, bar.add_task(title, total=None)

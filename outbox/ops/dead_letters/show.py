@@ -1,0 +1,222 @@
+"""What the ops commands show and do not change: letters, groups, one letter, batches, the operator log."""
+
+from uuid import UUID
+
+import orjson
+from rich.syntax import Syntax
+from rich.text import Text
+
+from db.dead_letters import replay_batches as replays
+from db.dead_letters import views as letters
+from db.dead_letters.views import Detail, FailedRun, Letter
+from db.operators import log as operator_log
+from outbox.ops import chain_heads as heads
+from outbox.ops.dead_letters import explanations as words
+from outbox.ops.dead_letters import tables
+from outbox.ops.options import Chosen
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+
+
+@troubles()
+def list_letters(chosen: Chosen, state: str, *, limit: int, as_json: bool) -> None:
+    wanted = chosen.as_filter(None if state == "all" else state)
+    with desk() as at, at.db.ops_transaction() as tx:
+        found, total = letters.find(tx, wanted, limit=limit), letters.count(tx, wanted)
+    if as_json:
+        print_json({"total": total, "letters": [record(letter) for letter in found]})
+        return
+    console = out()
+    if found:
+        console.print(tables.letters(console, found))
+    left = f" of {total}; --limit shows more" if total > len(found) else ""
+    said().print(f"{len(found)} dead letters{left}." if found else "No dead letter matches.", style="dim")
+
+
+@troubles()
+def show_groups(chosen: Chosen, state: str, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = letters.groups(tx, chosen.as_filter(None if state == "all" else state))
+    if as_json:
+        print_json({"groups": [record(group) for group in found]})
+        return
+    console = out()
+    if not found:
+        said().print("No dead letter matches.", style="dim")
+        return
+    console.print(tables.groups(console, found))
+    said().print("\nWhat a replay would do: fleet dlq preview --group KEY --reason WHY", style="dim")
+
+
+@troubles()
+def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        detail = letters.detail(tx, dead_letter_id)
+    if detail is None:
+        raise LeaveError(REFUSED, f"There is no dead letter {dead_letter_id}.")
+    if payload_only:
+        out().print(plain(_pretty(detail.payload)), soft_wrap=True)
+    elif as_json:
+        print_json(_as_document(detail))
+    else:
+        _print_letter(detail)
+
+
+def _as_document(detail: Detail) -> dict[str, object]:
+    shown = record(detail, "letter", "payload")
+    meaning = words.CAUSES[detail.letter.cause].what
+    payload = _parsed(record(detail)["payload"])
+    return (
+        record(detail.letter)
+        | {"payload": payload, "meaning": meaning, "next": list(map(record, words.next_steps(detail)))}
+        | shown
+    )
+
+
+def _print_letter(detail: Detail) -> None:
+    console, letter = out(), detail.letter
+    console.print(
+        Text("Dead letter ", style="bold")
+        .append(str(letter.dead_letter_id))
+        .append("  ")
+        .append(tables.state(letter.state))
+    )
+    console.print()
+    console.print(_letter_facts(detail))
+    console.print(Text("\nPayload", style="bold").append(" (redacted)", "dim"))
+    console.print(Syntax(plain(_pretty(detail.payload)).plain, "json", background_color="default", word_wrap=True))
+    if detail.headers:
+        console.print(Text("\nHeaders", style="bold"))
+        console.print(facts({name: _flat(value) for name, value in detail.headers.items()}))
+    if detail.history:
+        console.print(Text("\nFailed runs", style="bold"))
+        for run in detail.history:
+            _print_run(run)
+    if detail.replays:
+        console.print(Text("\nReplays", style="bold"))
+        console.print(_replays(detail))
+    console.print(Text("\nWhat can be done", style="bold"))
+    for step in words.next_steps(detail):
+        console.print(plain(f"{step.says}{':' if step.command else '.'}"))
+        if step.command:
+            console.print(plain(f"    {step.command}", "cyan"), soft_wrap=True)
+
+
+def _letter_facts(detail: Detail) -> object:
+    letter = detail.letter
+    return facts({
+        "reason": plain(letter.reason, "bold"),
+        "cause": f"{words.cause(letter.cause)}: {words.CAUSES[letter.cause].what}",
+        "died": f"{_moment(letter.died_at)}" + (f", {letter.deaths} deaths" if letter.deaths > 1 else ""),
+        "message": " ".join(filter(None, [letter.kind or "not one of ours", letter.message_id])),
+        "from": letter.source + (f", queue {letter.queue}" if letter.queue else ""),
+        "error": " at ".join(filter(None, [letter.error_class, letter.top_frame])) or None,
+        "group": letter.group_key,
+        "payment": letter.payment_id,
+        "tenant": letter.tenant_id,
+        "trace": letter.trace_id,
+        "follows": letter.successor_of,
+        "followed by": ", ".join(map(str, detail.successors)) or None,
+        "closed": _closed(letter),
+    })  # fmt: skip
+
+
+def _closed(letter: Letter) -> str | None:
+    if letter.closed_at is None:
+        return None
+    return f"{_moment(letter.closed_at)} by {letter.closed_by}: {letter.closed_because}"
+
+
+def _print_run(run: FailedRun) -> None:
+    then = f"{run.verdict.replace('_', ' ')} at {_moment(run.next_due_at)}" if run.next_due_at else "given up"
+    head = f"{_moment(run.failed_at)}  run {run.run}, try {run.attempt}: {then}"
+    console = out()
+    console.print(plain(head, "dim"))
+    console.print(plain(f"  {run.error_class}: {run.reason}"))
+    if run.traceback:
+        indented = "\n".join(f"    {line}" for line in run.traceback.rstrip().splitlines())
+        console.print(plain(indented, "dim"))
+
+
+def _replays(detail: Detail) -> object:
+    shown = table("batch", "when", "by", "class", "became", "what was seen")
+    for replay in detail.replays:
+        label = (replay.class_ or "not judged").replace("_", " ")
+        when = _moment(replay.moved_at)
+        became = tables.state(replay.state)
+        shown.add_row(str(replay.batch_id), when, plain(replay.created_by), label, became, plain(replay.proof or "-"))
+    return shown
+
+
+@troubles()
+def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        one = replays.get(tx, batch_id) if batch_id else None
+        found = [one] if one else [] if batch_id else replays.latest(tx, limit=limit)
+        progress = [(batch, replays.progress(tx, batch.batch_id)) for batch in found]
+        items = replays.items(tx, batch_id, limit=limit) if batch_id else []
+    if batch_id and not one:
+        raise LeaveError(REFUSED, f"There is no batch {batch_id}.")
+    if as_json:
+        documents = [record(batch) | {"progress": record(done)} for batch, done in progress]
+        print_json({"batches": documents} | ({"items": [record(item) for item in items]} if batch_id else {}))
+        return
+    console = out()
+    console.print(tables.batches(console, progress) if progress else "No batch was ever made.")
+    if items:
+        console.print()
+        console.print(tables.items(items))
+
+
+@troubles()
+def show_log(*, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        entries = operator_log.latest(tx, limit=limit)
+    if as_json:
+        print_json({"entries": [record(entry) for entry in entries]})
+        return
+    shown = table("seq", "when", "who", "did", "what with", "why", right=("seq",))
+    for entry in entries:
+        subject = ", ".join(f"{name} {_flat(value)}" for name, value in entry.subject.items())
+        when = _moment(entry.at)
+        shown.add_row(str(entry.seq), when, plain(entry.operator), entry.action, plain(subject), plain(entry.reason))
+    out().print(shown if entries else "No operator has done anything yet.")
+
+
+@troubles()
+def verify_log(expected: str | None = None, *, as_json: bool) -> None:
+    """Exit code 1 names the first entry that does not fit, or says that the chain is not the one expected."""
+    with desk() as at, at.db.ops_transaction() as tx:
+        walked, broken = operator_log.first_broken_link(tx)
+        head = operator_log.hash_at(tx, walked)
+        noted = operator_log.hash_at(tx, heads.seq(expected)) if expected else None
+        is_other = expected is not None and not heads.is_in_chain(noted, expected)
+    if as_json:
+        print_json({"entries": walked, "first_broken_link": broken, "head": head})
+    elif broken is None and not is_other:
+        out().print(f"The chain holds: {walked} entries.", style="green")
+        out().print(facts({"head": f"{walked}:{head or ''}"}), soft_wrap=True)
+    if broken is not None:
+        raise LeaveError(REFUSED, f"The chain breaks at entry {broken}: it, or one before it, was changed or removed.")
+    if is_other:
+        raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: entry {expected} is not in it.")
+
+
+def _pretty(payload: str) -> str:
+    parsed = _parsed(payload)
+    return payload if isinstance(parsed, str) else orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
+
+
+def _parsed(payload: object) -> object:
+    try:
+        return orjson.loads(str(payload))
+    except orjson.JSONDecodeError:
+        return payload
+
+
+def _flat(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _moment(at: object) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,168 @@
+"""Dead letters, groups and batches as tables: wide terminals get more columns, narrow ones more lines."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from db.dead_letters.replay_batches import Batch, ClassTotal, Item, Progress
+from db.dead_letters.views import Group, Letter
+from messages.money import DECIMALS, Money
+from outbox.ops.dead_letters import explanations as words
+from outbox.ops.output import is_narrow, plain, table
+
+_STATE_STYLES = {
+    **{"open": "yellow", "replaying": "cyan", "resolved": "green", "discarded": "dim"},
+    **{
+        "classifying": "cyan",
+        "previewed": "yellow",
+        "awaiting_approval": "magenta",
+        "running": "cyan",
+        "done": "green",
+    },
+    **{"cancelled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
+    **{"waiting_for_balance": "yellow", "paused": "yellow", "pending": "cyan", "sending": "cyan", "refused": "red"},
+}
+CLASS_STYLES = {"already_done": "green", "safe": "green", "needs_new_key": "yellow", "must_not": "red"}
+
+
+def state(name: str) -> Text:
+    return plain(name.replace("_", " "), _STATE_STYLES.get(name, ""))
+
+
+def money(minor: int | None, currency: str | None) -> str:
+    if minor is None or currency is None:
+        return "-"
+    return str(Money(minor, currency)) if currency in DECIMALS else f"{minor} {currency} minor units"
+
+
+def letters(console: Console, found: Sequence[Letter]) -> Table:
+    return _narrow_letters(found) if is_narrow(console) else _wide_letters(console, found)
+
+
+def _wide_letters(console: Console, found: Sequence[Letter]) -> Table:
+    """One line a letter: the reason gets what the other columns leave."""
+    shown = table("letter", "age", "state", "kind", "cause", "group", "reason", right=("age",))
+    others = 36 + 4 + 9 + 13 + 12 + 2 * 6 + max((len(letter.kind or "-") for letter in found), default=4)
+    for letter in found:
+        shown.add_row(
+            str(letter.dead_letter_id),
+            age(letter.died_at),
+            state(letter.state),
+            plain(letter.kind or "-"),
+            words.cause(letter.cause),
+            letter.group_key,
+            _first_line(letter.reason, at_most=max(40, console.width - others)),
+        )
+    return shown
+
+
+def _narrow_letters(found: Sequence[Letter]) -> Table:
+    """Two lines a letter."""
+    shown = table("letter", "age", "what", "reason", right=("age",))
+    shown.columns[0].no_wrap = True
+    for letter in found:
+        what = plain(letter.kind or letter.source).append(f"\n{words.cause(letter.cause)}", "dim")
+        where = Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim")
+        reason = _first_line(letter.reason, at_most=64)
+        shown.add_row(where.append(state(letter.state)), age(letter.died_at), what, reason)
+    return shown
+
+
+def groups(console: Console, found: Sequence[Group]) -> Table:
+    narrow = is_narrow(console)
+    shown = table("group", "letters", "payments", "newest", "what", "example", right=("letters", "payments", "newest"))
+    shown.columns[0].no_wrap = True
+    for group in found:
+        what = plain(group.kind or "-").append(f"  {words.cause(group.cause)}", "dim")
+        where = " at ".join(filter(None, [group.error_class, group.top_frame]))
+        what.append("\n").append(plain(where, "dim")) if where else None
+        counts = (str(group.letters), str(group.payments), age(group.newest))
+        shown.add_row(group.group_key, *counts, what, _first_line(group.example, at_most=60 if narrow else 110))
+    return shown
+
+
+def classes(totals: Sequence[ClassTotal]) -> Table:
+    """How many letters are of which class, and what that means."""
+    shown = table("class", "letters", "what it means", "what happens", right=("letters",))
+    for name in (*words.CLASSES, None):
+        count = sum(total.items for total in totals if total.class_ == name)
+        if count:
+            meaning = words.class_meaning(name)
+            label = Text((name or "not judged").replace("_", " "), style=CLASS_STYLES.get(name or "", "dim"))
+            shown.add_row(label, str(count), meaning.what, meaning.then)
+    return shown
+
+
+def movable(totals: Sequence[ClassTotal], names: Mapping[UUID, str]) -> Table:
+    """The money a replay may move, per tenant and currency."""
+    shown = table("tenant", "currency", "letters", "may move", right=("letters", "may move"))
+    for (tenant_id, currency), (count, minor) in may_move(totals).items():
+        name = names.get(tenant_id, str(tenant_id)) if tenant_id else "-"
+        shown.add_row(plain(name), currency.upper(), str(count), Text(money(minor, currency), style="bold"))
+    return shown
+
+
+def may_move(totals: Sequence[ClassTotal]) -> dict[tuple[UUID | None, str], tuple[int, int]]:
+    """Per tenant and currency: how many letters may move money, and how much in minor units."""
+    sums: dict[tuple[UUID | None, str], tuple[int, int]] = {}
+    for total in totals:
+        if total.class_ in {"safe", "needs_new_key"} and total.currency:
+            count, minor = sums.get((total.tenant_id, total.currency), (0, 0))
+            sums[total.tenant_id, total.currency] = (count + total.items, minor + total.amount_minor)
+    return sums
+
+
+def proofs(found: Sequence[Item], *, at_most: int = 8) -> Table:
+    """What was seen, and of how many letters; what must not be replayed comes first."""
+    seen = Counter((item.class_, item.proof or "-") for item in found)
+    order = ["must_not", "needs_new_key", "safe", "already_done", None]
+    shown = table("class", "letters", "what was seen", right=("letters",))
+    for (name, proof), count in sorted(seen.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1]))[:at_most]:
+        label = Text((name or "not judged").replace("_", " "), style=CLASS_STYLES.get(name or "", "dim"))
+        shown.add_row(label, str(count), plain(proof))
+    return shown
+
+
+def items(found: Sequence[Item]) -> Table:
+    shown = table("letter", "class", "state", "may move", "what was seen", right=("may move",))
+    shown.columns[0].no_wrap = True
+    for item in found:
+        label = Text((item.class_ or "not judged").replace("_", " "), style=CLASS_STYLES.get(item.class_ or "", "dim"))
+        moves = money(item.amount_minor, item.currency)
+        shown.add_row(str(item.dead_letter_id), label, state(item.state), moves, plain(item.proof or "-"))
+    return shown
+
+
+def progress(of: Progress) -> Text:
+    counts = {name: getattr(of, name) for name in ("succeeded", "closed", "skipped", "failed", "appended", "waiting")}
+    said = Text()
+    for place, (name, count) in enumerate((name, count) for name, count in counts.items() if count):
+        said.append(", " if place else "").append(f"{count} {name}", _STATE_STYLES.get(name, ""))
+    return said
+
+
+def batches(console: Console, found: Sequence[tuple[Batch, Progress]]) -> Table:
+    shown = table("batch", "age", "state", "by", "letters", "of them", "why", right=("age", "letters"))
+    shown.columns[0].no_wrap = True
+    for batch, done in found:
+        people = batch.created_by + (f"\napproved by {batch.approved_by}" if batch.approved_by else "")
+        reason = plain(batch.reason)
+        if batch.target_queue:
+            reason.append("\n").append(plain(f"redirected to {batch.target_queue}", "dim"))
+        counts = (str(done.total), progress(done))
+        shown.add_row(str(batch.batch_id), age(batch.created_at), state(batch.state), plain(people), *counts, reason)
+    return shown
+
+
+def age(moment: datetime) -> str:
+    return words.age(moment, datetime.now(UTC))
+
+
+def _first_line(text: str, *, at_most: int = 500) -> Text:
+    line = text.strip().splitlines()[0] if text.strip() else "-"
+    return plain(line if len(line) <= at_most else line[: at_most - 1] + "…")

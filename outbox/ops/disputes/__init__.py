@@ -1,0 +1,1 @@
+"""Disputes for operators: show, evidence, submit, close."""

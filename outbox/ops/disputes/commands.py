@@ -1,0 +1,89 @@
+"""The commands about disputes: `fleet dispute`; see outbox/ops/cli.py."""
+
+# ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
+
+from typing import Annotated
+
+import typer
+
+from outbox.ops.options import AsJson, Limit, Operator, Reason, Yes, one_of
+
+dispute = typer.Typer(no_args_is_help=True, help="What buyers' banks dispute: read, prepare evidence, submit, accept.")
+
+DisputeName = Annotated[str, typer.Argument(metavar="ID", help="Stripe's id of the dispute, dp_...")]
+Selection = Annotated[str, typer.Option("--state", metavar="STATE", help="waiting, open, closed or all")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="write a field; an empty text removes it")
+]
+FromFile = Annotated[
+    list[str] | None, typer.Option("--file", metavar="FIELD=FILE", help="write a field from a text file; - reads it")
+]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="assemble it anew from what the book knows now")]
+
+
+@dispute.command("list")
+def list_disputes(state: Selection = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List disputes, those with the nearest deadline first."""
+    from db.disputes.views import SELECTIONS
+    from outbox.ops.disputes.show import list_disputes
+
+    list_disputes(one_of("--state", state, tuple(SELECTIONS)), limit=limit, as_json=as_json)
+
+
+@dispute.command("show")
+def show(dispute: DisputeName, as_json: AsJson = False) -> None:
+    """Show one dispute: deadline, money, history, and what can be done next."""
+    from outbox.ops.disputes.show import show_dispute
+
+    show_dispute(dispute, as_json=as_json)
+
+
+@dispute.command("evidence")
+def evidence(
+    dispute: DisputeName,
+    texts: Set = None,
+    files: FromFile = None,
+    rebuild: Rebuild = False,
+    operator: Operator = None,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the evidence as it would be submitted, with what is missing; change it with --set, --file or --rebuild."""
+    from outbox.ops.disputes.show import Changes, show_evidence
+
+    show_evidence(dispute, Changes(tuple(texts or ()), tuple(files or ()), rebuild), operator, reason, as_json=as_json)
+
+
+@dispute.command("submit")
+def submit(
+    dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Have the evidence submitted by a worker. It is sent once and cannot be taken back."""
+    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.disputes.show import submit
+
+    submit(dispute, Manner(operator, reason, yes, as_json))
+
+
+@dispute.command("accept")
+def accept(
+    dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Have the dispute accepted by a worker: the loss stands and cannot be taken back."""
+    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.disputes.show import accept
+
+    accept(dispute, Manner(operator, reason, yes, as_json))
+
+
+@dispute.command("warnings")
+def warnings(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List early fraud warnings, the newest first, with what was decided about each."""
+    from outbox.ops.disputes.show import list_warnings
+
+    list_warnings(limit=limit, as_json=as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang disputes into the `fleet` command."""
+    app.add_typer(dispute, name="dispute")

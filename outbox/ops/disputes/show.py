@@ -1,0 +1,245 @@
+"""What the commands about disputes show and decide. Submitting and accepting ask first, and are done by a worker."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes import fraud_warnings as early_warnings
+from db.disputes import views as dispute_lists
+from db.disputes.booking import BookedMovement
+from db.disputes.disputes import Dispute
+from db.disputes.fraud_warnings import EarlyWarning
+from db.disputes.views import DisputeLine, Move
+from db.session import Tx
+from messages.ids import DisputeId
+from outbox.ops.dead_letters import tables
+from outbox.ops.dead_letters.decide import Manner, confirm, told, why
+from outbox.ops.disputes.actions import DisputeDesk, gaps
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+
+# A deadline nearer than this is shown in red.
+NEAR_SECONDS = 72 * 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the command line writes into the evidence: FIELD=TEXT, FIELD=FILE, or all of it anew."""
+
+    texts: tuple[str, ...]
+    files: tuple[str, ...]
+    rebuild: bool
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.texts or self.files or self.rebuild)
+
+    def fields(self) -> dict[str, str]:
+        return dict(_pair(text, "--set") for text in self.texts) | {
+            name: _read(source) for name, source in (_pair(text, "--file") for text in self.files)
+        }
+
+
+@troubles()
+def list_disputes(selection: str, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = dispute_lists.find(tx, selection=selection, limit=limit)
+    if as_json:
+        print_json({"disputes": [record(line) for line in found]})
+        return
+    if found:
+        out().print(_lines(found))
+    said().print(f"{len(found)} disputes." if found else "No dispute matches.", style="dim")
+
+
+def _lines(found: Sequence[DisputeLine]) -> Table:
+    shown = table("dispute", "answer within", "status", "reason", "amount", "venue", "payment", right=("amount",))
+    shown.columns[0].no_wrap = True
+    for line in found:
+        due = countdown(line.evidence_due_at) if line.is_waiting else Text("-")
+        under_way = line.wish is not None and line.submitted_at is None
+        status = plain(f"{line.wish} is under way" if under_way else line.status.replace("_", " "))
+        amount = tables.money(line.amount_minor, line.currency)
+        venue = plain(f"{line.venue}, {line.tenant}")
+        shown.add_row(line.dispute_id, due, status, _words(line.reason), amount, venue, str(line.payment_id))
+    return shown
+
+
+def countdown(due_at: datetime | None) -> Text:
+    """How much time is left to answer."""
+    if due_at is None:
+        return Text("-")
+    left = (due_at - datetime.now(UTC)).total_seconds()
+    if left <= 0:
+        return Text("too late", "bold red")
+    amount = f"{left / 86_400:.0f} days" if left >= 2 * 86_400 else f"{left / 3_600:.0f} h"
+    return Text(amount, "bold red" if left < NEAR_SECONDS else "yellow")
+
+
+@troubles()
+def show_dispute(dispute_id: DisputeId, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        dispute = _known(tx, dispute_id)
+        moves, money = dispute_lists.history(tx, dispute_id), dispute_books.movements(tx, dispute_id)
+    if as_json:
+        parts = {"history": [record(move) for move in moves], "movements": [record(moved) for moved in money]}
+        print_json(record(dispute) | parts)
+        return
+    title = Text(f"Dispute {dispute.dispute_id}  ", "bold").append(_words(dispute.status.value))
+    out().print(title.append("  ").append(str(dispute.amount)))
+    out().print(facts(_heading(dispute)))
+    if money:
+        out().print(_money(money))
+    out().print(_history(moves))
+    if dispute.is_answerable and dispute.wish is None:
+        steps = f"fleet dispute evidence {dispute_id}, then submit or accept"
+        said().print(f"\nNext:  {steps}", style="dim")
+
+
+def _heading(dispute: Dispute) -> dict[str, object]:
+    wish = f"{dispute.wish_by} decided to {dispute.wish} it; a worker carries that out" if dispute.wish else None
+    return {
+        "track": dispute.track,
+        "reason": _words(dispute.reason),
+        "answer within": countdown(dispute.evidence_due_at) if dispute.is_answerable else None,
+        "due": dispute.evidence_due_at if dispute.is_answerable else None,
+        "decided": wish if dispute.is_answerable else None,
+        "Stripe refused": plain(dispute.wish_refused, "red") if dispute.wish_refused else None,
+        "submitted": dispute.submitted_at,
+        "loss": _loss(dispute),
+        "payment": dispute.payment_id,
+        "charge": dispute.charge_id,
+        "opened": dispute.opened_at,
+    }
+
+
+def _loss(dispute: Dispute) -> str | None:
+    if dispute.lost_minor is None:
+        return None
+    platform = tables.money(dispute.lost_platform_fee_minor, dispute.currency)
+    taken_back = ", taken back because it was won" if dispute.loss_reversed else ""
+    return f"{tables.money(dispute.lost_minor, dispute.currency)}, {platform} of it the platform's{taken_back}"
+
+
+def _money(moved: Sequence[BookedMovement]) -> Table:
+    shown = table("balance transaction", "what", "amount", "fee", right=("amount", "fee"))
+    for each in moved:
+        amounts = (
+            tables.money(each.amount_minor, each.currency),
+            tables.money(each.fee_minor, each.balance_currency),
+        )
+        shown.add_row(each.balance_transaction_id, _words(each.category), *amounts)
+    return shown
+
+
+def _history(moves: Sequence[Move]) -> Table:
+    shown = table("when (UTC)", "status", "seen by")
+    for move in moves:
+        shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", _words(move.to_status), plain(move.by))
+    return shown
+
+
+@troubles()
+def show_evidence(
+    dispute_id: DisputeId, changes: Changes, operator: str | None, reason: str | None, *, as_json: bool
+) -> None:
+    """The evidence as it would be submitted; written first when there is something to write."""
+    with desk(operator) as at:
+        if not changes.is_empty:
+            DisputeDesk(at).draft(dispute_id, changes.fields(), rebuild=changes.rebuild, reason=reason or "")
+        with at.db.ops_transaction() as tx:
+            dispute = _known(tx, dispute_id)
+            missing = gaps(tx, dispute) if dispute.is_answerable else ()
+    if as_json:
+        print_json({"dispute_id": dispute_id, "evidence": dispute.evidence, "gaps": list(missing)})
+        return
+    for name, text in dispute.evidence.items():
+        out().print(Text(name, "bold"))
+        out().print(plain(text), soft_wrap=True)
+        out().print()
+    if not dispute.evidence:
+        out().print("There is no evidence yet.")
+    for gap in missing:
+        said().print(Text("Missing: ", "yellow").append(plain(gap)))
+
+
+@troubles()
+def submit(dispute_id: DisputeId, how: Manner) -> None:
+    reason = why(how)
+    with desk(how.operator) as at:
+        with at.db.ops_transaction() as tx:
+            dispute = _known(tx, dispute_id)
+        fields = ", ".join(dispute.evidence) or "nothing"
+        confirm(f"Submit {fields} for {dispute_id}? It is sent once.", "Nothing was submitted.", how)
+        DisputeDesk(at).submit(dispute_id, reason=reason)
+    told(_decided(dispute_id, "submit"), f"A worker submits it; watch: fleet dispute show {dispute_id}", how)
+
+
+@troubles()
+def accept(dispute_id: DisputeId, how: Manner) -> None:
+    reason = why(how)
+    with desk(how.operator) as at:
+        with at.db.ops_transaction() as tx:
+            dispute = _known(tx, dispute_id)
+        question = f"Accept {dispute_id} and give up {dispute.amount}? It cannot be taken back."
+        confirm(question, "Nothing was accepted.", how)
+        DisputeDesk(at).accept(dispute_id, reason=reason)
+    told(_decided(dispute_id, "accept"), f"A worker accepts it; watch: fleet dispute show {dispute_id}", how)
+
+
+@troubles()
+def list_warnings(*, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = early_warnings.latest(tx, limit=limit)
+    if as_json:
+        print_json({"warnings": [record(warning) for warning in found]})
+        return
+    if found:
+        out().print(_warnings(found))
+    said().print(f"{len(found)} warnings." if found else "No card's bank has warned of fraud.", style="dim")
+
+
+def _warnings(found: Sequence[EarlyWarning]) -> Table:
+    shown = table("warning", "age", "what", "decision", "because", "payment", right=("age",))
+    for warning in found:
+        what = (_words(warning.fraud_type), _words(warning.decision), plain(warning.because))
+        shown.add_row(warning.warning_id, tables.age(warning.warned_at), *what, str(warning.payment_id))
+    return shown
+
+
+def _known(tx: Tx, dispute_id: DisputeId) -> Dispute:
+    dispute = disputes.get(tx, dispute_id)
+    if dispute is None:
+        raise LeaveError(REFUSED, f"There is no dispute {dispute_id}.")
+    return dispute
+
+
+def _decided(dispute_id: DisputeId, wish: str) -> dict[str, Any]:
+    return {"dispute_id": dispute_id, "wish": wish}
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, separator, rest = text.partition("=")
+    if not (name and separator):
+        raise typer.BadParameter(f"{text!r} is not FIELD=...", param_hint=option)
+    return name, rest
+
+
+def _read(source: str) -> str:
+    try:
+        return sys.stdin.read() if source == "-" else Path(source).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{source} cannot be read: {error}", param_hint="--file") from None
+
+
+def _words(name: str) -> Text:
+    return plain(name.replace("_", " "))

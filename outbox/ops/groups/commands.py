@@ -1,0 +1,44 @@
+"""The commands about groups that pay in shares: `fleet groups`; see outbox/ops/cli.py."""
+
+# ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from outbox.ops.options import AsJson, Limit, Operator, Reason, Yes, one_of
+
+groups = typer.Typer(no_args_is_help=True, help="Groups that pay one order in shares.")
+
+STATES = ("open", "complete", "settled", "expired", "cancelled", "voided", "all")
+State = Annotated[str, typer.Option("--state", metavar="STATE", help="open, complete, settled, expired, ... or all")]
+GroupId = Annotated[UUID, typer.Argument(metavar="ID", help="the group's id")]
+
+
+@groups.command("list")
+def list_groups(state: State = "all", limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List groups, those that moved last first."""
+    from outbox.ops.groups.show import list_groups
+
+    one_of("--state", state, STATES)
+    list_groups(None if state == "all" else state, limit=limit, as_json=as_json)
+
+
+@groups.command("show")
+def show(group: GroupId, as_json: AsJson = False) -> None:
+    """Show one group: its members, every payment that was begun, and its history."""
+    from outbox.ops.groups.show import show_group
+
+    show_group(group, as_json=as_json)
+
+
+@groups.command("cancel")
+def cancel(
+    group: GroupId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Call off a group that is not settled: what is held is released, what was captured given back."""
+    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.groups.show import cancel_group
+
+    cancel_group(group, Manner(operator, reason, yes, as_json))

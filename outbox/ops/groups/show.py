@@ -1,0 +1,125 @@
+"""What the group commands show, and the one thing an operator decides about a group: to call it off.
+
+That is one transaction: the message for the worker that does it, and the entry in the operator log. A group that is
+settled is left alone: its shares are payments, and giving those back wants the approval that refunds want.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from db.groups import contributions as group_shares
+from db.groups import views as group_overview
+from db.groups.contributions import Attempt, Share
+from db.groups.views import GroupLine, GroupMove
+from db.operators import log as operator_log
+from db.session import Tx
+from messages.groups import GroupCancelDue
+from messages.ids import TenantId
+from messages.runtime.redaction import redact_text
+from outbox.append import append
+from outbox.ops.dead_letters import tables
+from outbox.ops.dead_letters.actions import RefusedError
+from outbox.ops.dead_letters.decide import Manner, confirm, told, why
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import desk, troubles
+
+
+@troubles()
+def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = group_overview.latest(tx, state=state, limit=limit)
+    if as_json:
+        print_json({"groups": [record(one) for one in found]})
+        return
+    shown = table("group", "state", "paid", "secured", "of", "deadline (UTC)", "why", right=("paid", "secured", "of"))
+    shown.columns[0].no_wrap = True
+    for one in found:
+        money = [tables.money(minor, one.currency) for minor in (one.secured_minor, one.amount_minor)]
+        paid = f"{one.secured} of {one.members}"
+        due = f"{one.deadline:%Y-%m-%d %H:%M}"
+        shown.add_row(str(one.group_id), tables.state(one.state), paid, *money, due, plain(one.state_reason or ""))
+    out().print(shown if found else "No group matches.")
+
+
+@troubles()
+def show_group(group_id: UUID, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        group = _one(tx, group_id)
+        shares, attempts = group_shares.of_group(tx, group_id), group_shares.attempts(tx, group_id)
+        moves = group_overview.moves(tx, group)
+    if as_json:
+        hidden = {"fingerprint", "idempotency_key"}
+        tried = [{name: value for name, value in record(one).items() if name not in hidden} for one in attempts]
+        document = {"members": [record(one) for one in shares], "payments": tried}
+        print_json(record(group) | document | {"history": [record(one) for one in moves]})
+    else:
+        _print_group(group, shares, attempts, moves)
+
+
+def _print_group(
+    group: GroupLine, shares: Sequence[Share], attempts: Sequence[Attempt], moves: Sequence[GroupMove]
+) -> None:
+    out().print(facts({
+        "group": group.group_id,
+        "state": f"{group.state}" + (f", {group.state_reason}" if group.state_reason else ""),
+        "amount": tables.money(group.amount_minor, group.currency),
+        "secured": f"{tables.money(group.secured_minor, group.currency)}, {group.secured} of {group.members} shares",
+        "deadline": f"{group.deadline:%Y-%m-%d %H:%M:%S} UTC",
+        "venue": f"{group.venue}, {group.tenant}",
+        "event": group.event_id,
+    }))  # fmt: skip
+    members = table("buyer", "share", "state", "why", "payment", right=("share",))
+    for share in shares:
+        much = tables.money(share.share_minor, group.currency)
+        name = str(share.payment_id or "")
+        members.add_row(plain(share.buyer_id), much, tables.state(share.state), plain(share.state_reason or ""), name)
+    out().print(members)
+    tried = table("attempt", "kind", "amount", "state", "payment", right=("amount",))
+    for one in attempts:
+        much = tables.money(one.amount_minor, group.currency)
+        kind = one.kind.replace("_", " ")
+        tried.add_row(str(one.attempt), kind, much, tables.state(one.payment_state), str(one.payment_id))
+    if attempts:
+        out().print(tried)
+    shown = table("when (UTC)", "who", "move", "why", "by")
+    for move in moves:
+        moved = f"{move.from_state} -> {move.to_state}" if move.from_state else move.to_state
+        who = plain(move.buyer_id or "the group")
+        shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", who, moved, plain(move.reason or ""), plain(move.by))
+    out().print(shown)
+    if group.state in {"open", "complete"}:
+        said().print(f"\nCall it off:  fleet groups cancel {group.group_id} --reason WHY", style="dim")
+
+
+@troubles()
+def cancel_group(group_id: UUID, how: Manner) -> None:
+    reason = redact_text(why(how))
+    with desk(how.operator) as at:
+        with at.db.ops_transaction() as tx:
+            group = _one(tx, group_id)
+        _refuse_unless_open(group)
+        much = tables.money(group.secured_minor, group.currency)
+        confirm(f"Call off this group of {group.members}, {much} secured?", "It goes on.", how)
+        with at.db.ops_transaction() as tx:
+            _refuse_unless_open(_one(tx, group_id))
+            due = GroupCancelDue(
+                tenant_id=TenantId(group.tenant_id), group_id=group_id, reason=reason[:500], by=f"ops:{at.operator}"
+            )
+            append(tx, due)
+            subject = {"group_id": str(group_id), "state": group.state, "secured_minor": group.secured_minor}
+            operator_log.write(tx, operator=at.operator, action="cancel group", subject=subject, reason=reason)
+    told({"group_id": group_id}, f"Asked for; see how it goes: fleet groups show {group_id}", how)
+
+
+def _refuse_unless_open(group: GroupLine) -> None:
+    if group.state == "settled":
+        raise RefusedError("the group is settled; give its shares back with `fleet refunds create PAYMENT`")
+    if group.state not in {"open", "complete"}:
+        raise RefusedError(f"the group is {group.state} already")
+
+
+def _one(tx: Tx, group_id: UUID) -> GroupLine:
+    found = group_overview.by_id(tx, group_id)
+    if len(found) != 1:
+        raise RefusedError(f"there is no group {group_id}" if not found else f"several tenants know group {group_id}")
+    return found[0]

@@ -1,0 +1,1 @@
+"""Mints for operators."""

@@ -1,0 +1,133 @@
+"""What `fleet mint` shows, and the one thing an operator can ask for: that a failed mint is tried again.
+
+The ops room holds no key of the chain: what is asked for is a message to a worker.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from rich.table import Table
+from rich.text import Text
+
+from db.lifecycle import MintState
+from db.minting import mints, signers
+from db.minting import views as mint_lists
+from db.minting.views import MintLine, Move, SentLine
+from db.operators import log as operator_log
+from messages.ids import PaymentId, TenantId, TicketId
+from messages.mints import MintRetryRequested
+from outbox.append import append
+from outbox.ops.dead_letters import tables
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+
+MOVING = ["queued", "submitted", "mined", "voiding"]
+STATES = ("moving", *(state.value for state in MintState), "all")
+GWEI = 10**9
+
+
+@troubles()
+def list_mints(state: str, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    states = None if state == "all" else MOVING if state == "moving" else [state]
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = mint_lists.find(tx, states=states, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
+        counts, waits = mints.counts(tx), signers.waits(tx)
+    if as_json:
+        print_json({"counts": counts, "waits": waits, "mints": [record(line) for line in found]})
+        return
+    if found:
+        out().print(_lines(found))
+    said().print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "No ticket mints yet.")
+    for signer, reason in waits.items():
+        said().print(plain(f"Nothing is minted{'' if signer == '-' else f' by {signer}'}: {reason}", "yellow"))
+
+
+def _lines(found: list[MintLine]) -> Table:
+    shown = table("ticket", "age", "state", "wallet", "why", right=("age",))
+    shown.columns[0].no_wrap = True
+    for line in found:
+        age = tables.age(line.state_since)
+        shown.add_row(str(line.ticket_id), age, tables.state(line.state), line.to_address or "-", plain(line.why or ""))
+    return shown
+
+
+@troubles()
+def show_mint(ticket_id: UUID, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        line = _only(mint_lists.of_ticket(tx, ticket_id), ticket_id)
+        moves, sent = mint_lists.history(tx, line), mint_lists.transactions(tx, line)
+    if as_json:
+        document = {"history": [record(move) for move in moves], "transactions": [record(each) for each in sent]}
+        print_json(record(line) | document)
+        return
+    console = out()
+    console.print(Text("Ticket ", style="bold").append(str(ticket_id)).append("  ").append(tables.state(line.state)))
+    console.print()
+    console.print(facts(_heading(line)))
+    if sent:
+        console.print()
+        console.print(_transactions(sent))
+    console.print()
+    console.print(_history(moves))
+
+
+def _heading(line: MintLine) -> dict[str, object]:
+    return {
+        "token": line.token_id,
+        "wallet": line.to_address,
+        "why": line.why,
+        "tries": line.tries or None,
+        "to be voided": "yes, the ticket was refunded" if line.void_wanted and line.state != "voided" else None,
+        "payment": line.payment_id,
+        "order": line.order_id,
+        "event": line.event_id,
+    }
+
+
+def _transactions(sent: list[SentLine]) -> Table:
+    shown = table(
+        "transaction", "what", "nonce", "state", "versions", "gwei", "block", right=("nonce", "gwei", "block")
+    )
+    for each in sent:
+        fee, block = f"{each.max_fee_wei / GWEI:g}", str(each.block_number or "-")
+        state = tables.state(each.state)
+        shown.add_row(each.tx_hash, each.kind, str(each.nonce), state, str(each.versions), fee, block)
+    return shown
+
+
+def _history(moves: list[Move]) -> Table:
+    shown = table("when (UTC)", "moved to", "by", "why")
+    for move in moves:
+        when = f"{move.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        shown.add_row(when, tables.state(move.to_state), plain(move.by), plain(move.reason or ""))
+    return shown
+
+
+@troubles()
+def retry_mint(ticket_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
+    if not (reason or "").strip():
+        raise LeaveError(2, "Say why: --reason WHY.")
+    with desk(operator) as at, at.db.ops_transaction() as tx:
+        line = _only(mint_lists.of_ticket(tx, ticket_id), ticket_id)
+        if line.state != "failed":
+            raise LeaveError(REFUSED, f"The mint is {line.state}; only a failed one can be tried again.")
+        again = MintRetryRequested(
+            tenant_id=TenantId(line.tenant_id),
+            payment_id=PaymentId(line.payment_id),
+            ticket_id=TicketId(line.ticket_id),
+        )
+        append(tx, again)
+        subject = {"ticket_id": str(ticket_id), "payment_id": str(line.payment_id)}
+        operator_log.write(tx, operator=at.operator, action="mint_retry", subject=subject, reason=str(reason))
+    if as_json:
+        print_json({"ticket_id": ticket_id, "asked_at": datetime.now(UTC).isoformat()})
+    else:
+        said().print(f"A worker queues ticket {ticket_id} again; fleet mint show {ticket_id} tells how it goes.")
+
+
+def _only(found: list[MintLine], ticket_id: UUID) -> MintLine:
+    if not found:
+        raise LeaveError(REFUSED, f"No mint was asked for ticket {ticket_id}.")
+    if len(found) > 1:
+        raise LeaveError(REFUSED, f"{len(found)} tenants have used the ticket id {ticket_id}; list them by tenant.")
+    return found[0]

@@ -1,0 +1,89 @@
+"""Where answers go: tables for people or one JSON document on standard output, progress and troubles on standard error.
+
+What comes from outside (payloads, reasons, headers) is redacted once more and stripped of control characters before it
+is shown: a dead letter must not be able to paint the operator's terminal.
+"""
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from messages.runtime.redaction import redact_text
+
+PIPED_WIDTH = 160
+
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def out() -> Console:
+    """The terminal as it is; a pipe gets lines of 160 characters."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
+
+
+def said() -> Console:
+    """For what is not the answer: progress, questions, troubles."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def is_narrow(console: Console) -> bool:
+    return console.width < 130
+
+
+def print_json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value, default=_as_json, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def record(row: "DataclassInstance", *without: str) -> dict[str, Any]:
+    """A row as JSON shows it: `class_` becomes `class`, texts are redacted."""
+    fields = [field.name for field in dataclasses.fields(row) if field.name not in without]
+    return {name.rstrip("_"): _redacted(getattr(row, name)) for name in fields}
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict):
+        return {name: _redacted(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(item) for item in value]
+    return record(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _as_json(value: object) -> object:
+    return str(value)
+
+
+def plain(text: object, style: str = "") -> Text:
+    """A text from outside, safe to print: redacted, with its control characters spelled out, never read as markup."""
+    shown = redact_text(str(text))
+    return Text("".join(map(_visible, shown)), style=style, overflow="fold")
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+
+
+def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
+    """A calm table: a header, no frame."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold", header_style="dim")
+    return made
+
+
+def facts(pairs: dict[str, object]) -> Table:
+    """Names and values in two columns; what is None is left out."""
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs.items():
+        if value is not None:
+            made.add_row(name, value if isinstance(value, Text) else plain(value))
+    return made

@@ -1,0 +1,1 @@
+"""Pauses: show, set, lift."""

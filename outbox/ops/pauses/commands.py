@@ -1,0 +1,66 @@
+"""The commands that hold back a noisy tenant or venue. Only their words; each imports its room when it is used."""
+
+# ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from outbox.ops.options import AsJson, Limit, Operator, Reason, one_of, seconds_of
+
+pause = typer.Typer(no_args_is_help=True, help="Hold back the charges, or everything, of a tenant or a venue.")
+
+Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="a whole tenant")]
+Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="one venue alone")]
+Everybody = Annotated[bool, typer.Option("--all-tenants", help="every tenant there is, each with a pause of its own")]
+Alike = Annotated[bool, typer.Option("--alike", help="with it all others in force that were added for the same reason")]
+What = Annotated[str, typer.Option("--what", metavar="WHAT", help="charges, or all: refunds and captures as well")]
+For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="90s, 30m, 2h, 7d [default: until lifted]")]
+PauseId = Annotated[UUID, typer.Argument(metavar="PAUSE", help="the pause's id")]
+Ended = Annotated[bool, typer.Option("--all", help="those that are over as well")]
+
+
+@pause.command("add")
+def add(
+    tenant: Tenant = None,
+    venue: Venue = None,
+    all_tenants: Everybody = False,
+    what: What = "charges",
+    lasting: For = None,
+    operator: Operator = None,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold back from now on. What is at Stripe already is still brought to its end."""
+    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.pauses.actions import WHAT
+    from outbox.ops.pauses.show import add_pause, pause_everybody
+
+    if [tenant is not None, venue is not None, all_tenants].count(True) != 1:
+        raise typer.BadParameter("give --tenant, --venue or --all-tenants")
+    seconds = None if lasting is None else seconds_of(lasting, "--for")
+    one_of("--what", what, WHAT)
+    if all_tenants:
+        pause_everybody(what, seconds, Manner(operator, reason, as_json=as_json))
+    else:
+        add_pause(tenant, venue, what, seconds, Manner(operator, reason, as_json=as_json))
+
+
+@pause.command("list")
+def list_pauses(everything: Ended = False, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List what is held back, by whom and why."""
+    from outbox.ops.pauses.show import list_pauses
+
+    list_pauses(everything=everything, limit=limit, as_json=as_json)
+
+
+@pause.command("lift")
+def lift(
+    pause_id: PauseId, alike: Alike = False, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
+) -> None:
+    """End a pause now."""
+    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.pauses.show import lift_pause
+
+    lift_pause(pause_id, Manner(operator, reason, as_json=as_json), alike=alike)

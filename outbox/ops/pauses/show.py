@@ -1,0 +1,56 @@
+"""`fleet pause add|list|lift`: the words of the commands stand in pause_commands.py, the decisions in pausing.py."""
+
+from uuid import UUID
+
+from db.tenants import pauses
+from outbox.ops.dead_letters.decide import Manner, told, why
+from outbox.ops.output import out, plain, print_json, record, said, table
+from outbox.ops.pauses import actions as pausing
+from outbox.ops.session import desk, troubles
+
+
+@troubles()
+def add_pause(tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, how: Manner) -> None:
+    with desk(how.operator) as at:
+        pause_id = pausing.pause(
+            at, tenant_id=tenant_id, venue_id=venue_id, what=what, reason=why(how), seconds=seconds
+        )
+    told({"pause_id": pause_id}, f"Paused. Lift it: fleet pause lift {pause_id} --reason WHY", how)
+
+
+@troubles()
+def pause_everybody(what: str, seconds: float | None, how: Manner) -> None:
+    with desk(how.operator) as at:
+        made = pausing.pause_everybody(at, what=what, reason=why(how), seconds=seconds)
+    sentence = f"Paused {len(made)} tenants. Lift them all: fleet pause lift {made[0]} --alike --reason WHY"
+    told({"pause_ids": made}, sentence, how)
+
+
+@troubles()
+def lift_pause(pause_id: UUID, how: Manner, *, alike: bool) -> None:
+    with desk(how.operator) as at:
+        lifted = pausing.lift(at, pause_id, reason=why(how), alike=alike)
+    said_of = "Lifted" if len(lifted) == 1 else f"Lifted {len(lifted)} pauses"
+    told(
+        {"pause_ids": lifted} if alike else {"pause_id": pause_id},
+        f"{said_of}; what waits comes back within a minute.",
+        how,
+    )
+
+
+@troubles()
+def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = pauses.latest(tx, limit=limit) if everything else pauses.in_force(tx)
+    if as_json:
+        print_json({"pauses": [record(each) for each in found]})
+        return
+    shown = table("pause", "holds back", "of", "since", "until", "by", "why")
+    for each in found:
+        since = f"{each.paused_at:%Y-%m-%d %H:%M:%S}"
+        held_back = (each.what, plain(pausing.place(each)), since, plain(pausing.end(each)))
+        shown.add_row(str(each.pause_id), *held_back, plain(each.paused_by), plain(each.reason))
+    if found:
+        out().print(shown)
+    else:
+        said().print("Nothing is paused.", style="dim")

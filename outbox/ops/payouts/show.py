@@ -1,0 +1,114 @@
+"""What the commands about payouts of connected accounts show; a worker has read it all, this room holds no key."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from rich.table import Table
+from rich.text import Text
+
+from db.payouts import views as payout_overview
+from db.payouts.views import Content, PayoutRow, RecipientBalance
+from outbox.ops.dead_letters import tables
+from outbox.ops.output import facts, out, plain, print_json, record, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+
+# A report over the whole ledger may take longer than anything on the hot path.
+REPORT_SECONDS = 600
+
+
+@troubles()
+def list_payouts(recipient_id: UUID | None, *, failed: bool, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = payout_overview.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
+    if as_json:
+        print_json({"payouts": [record(row) | {"state": row.state} for row in found]})
+        return
+    out().print(_payouts(found) if found else "No payouts.")
+
+
+def _payouts(found: Sequence[PayoutRow]) -> Table:
+    shown = table("payout", "of", "made", "amount", "state", "contents", right=("amount",))
+    for row in found:
+        contents = "known" if row.listed_at else "not told" if not row.automatic else "not ready"
+        state = Text(row.state, "bold red" if row.came_back_at else "")
+        shown.add_row(
+            row.payout_id,
+            plain(row.names or row.account_id),
+            f"{row.created_at:%Y-%m-%d}",
+            tables.money(row.amount_minor, row.currency),
+            state,
+            contents,
+        )
+    return shown
+
+
+@troubles()
+def show_payout(payout_id: str, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        row = payout_overview.payout(tx, payout_id)
+        contents = payout_overview.contents(tx, payout_id) if row else []
+    if row is None:
+        raise LeaveError(REFUSED, f"No payout {payout_id} of a connected account is known.")
+    if as_json:
+        print_json(record(row) | {"state": row.state, "contents": [record(one) for one in contents]})
+        return
+    out().print(_facts(row))
+    if not row.automatic:
+        out().print("It was made by hand, so Stripe does not tell what it contained.")
+    elif contents:
+        out().print(_contents(contents))
+
+
+def _facts(row: PayoutRow) -> Table:
+    return facts(
+        {
+            "payout": row.payout_id,
+            "account": row.account_id,
+            "of": row.names,
+            "amount": tables.money(row.amount_minor, row.currency),
+            "state": row.state,
+            "why it failed": row.failure_code,
+            "made": row.created_at,
+            "arrives": row.arrives_at,
+            "seen paid": row.paid_at,
+            "seen to come back": row.came_back_at,
+        }
+    )
+
+
+def _contents(contents: Sequence[Content]) -> Table:
+    shown = table("made by", "type", "on", "net", "order", "payment", right=("net",))
+    for one in contents:
+        net = tables.money(one.net_minor, one.currency)
+        order, payment = one.order_id or "", one.payment_id or ""
+        shown.add_row(
+            one.made_by or "the account", one.type, f"{one.created_at:%Y-%m-%d}", net, str(order), str(payment)
+        )
+    total = tables.money(sum(one.net_minor for one in contents), contents[0].currency)
+    shown.add_section()
+    shown.add_row("sum", "", "", total, "", "")
+    return shown
+
+
+@troubles()
+def show_balances(tenant_id: UUID | None, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        found = payout_overview.balances(tx, tenant_id=tenant_id)
+    if as_json:
+        print_json({"balances": [record(row) for row in found]})
+        return
+    out().print(_balances(found) if found else "No recipient has a balance.")
+
+
+def _balances(found: Sequence[RecipientBalance]) -> Table:
+    amounts = ("payable", "in escrow", "owes us", "pending", "available")
+    shown = table("recipient", "name", *amounts, "seen", right=amounts)
+    for row in found:
+        minor = (row.payable_minor, row.escrow_minor, row.receivable_minor, row.pending_minor, row.available_minor)
+        shown.add_row(
+            str(row.recipient_id),
+            plain(f"{row.name} ({row.kind})"),
+            *("?" if one is None else tables.money(one, row.currency) for one in minor),
+            f"{row.seen_at:%Y-%m-%d %H:%M}" if row.seen_at else "no account" if row.account_id is None else "not yet",
+        )
+    return shown

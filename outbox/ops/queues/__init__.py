@@ -1,0 +1,1 @@
+"""Queues: state, and republishing of published events."""

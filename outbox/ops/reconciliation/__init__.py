@@ -1,0 +1,1 @@
+"""Ledger, cases and reconciliation for operators."""

@@ -1,0 +1,238 @@
+"""What the commands about the books show: ledger reports, the chain, cases and the coverage of Stripe's events."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from rich.table import Table
+from rich.text import Text
+
+from db.ledger import hash_chain as ledger_chain
+from db.ledger import reports as ledger_reports
+from db.ledger.reports import AccountTotal, Receivable, VenueBalance
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import runs as reconciliation_runs
+from db.reconciliation.cases import Case
+from db.webhooks import event_coverage as event_sweep
+from outbox.ops import chain_heads as heads
+from outbox.ops.dead_letters import tables
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+
+# A report over the whole ledger may take longer than anything on the hot path.
+REPORT_SECONDS = 600
+# The sweep runs every few minutes; a cursor that stands for so long means that nobody runs it.
+SWEEP_STANDS_SECONDS = 1_800
+
+
+@troubles()
+def show_trial_balance(tenant_id: UUID | None, *, as_json: bool) -> None:
+    """Exit code 1 when the accounts of a currency do not add up to zero."""
+    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        totals = ledger_reports.trial_balance(tx, tenant_id=tenant_id)
+    off = ledger_reports.off_balance(totals)
+    if as_json:
+        print_json({"accounts": [record(total) for total in totals], "off_balance": off, "balanced": not off})
+    else:
+        out().print(_trial_balance(totals) if totals else "The ledger is empty.")
+    if off:
+        raise LeaveError(REFUSED, f"The trial balance is off: {', '.join(tables.money(off[c], c) for c in off)}.")
+
+
+def _trial_balance(totals: Sequence[AccountTotal]) -> Table:
+    shown = table("account", "debit", "credit", "balance", right=("debit", "credit", "balance"))
+    for currency in dict.fromkeys(total.currency for total in totals):
+        mine = [total for total in totals if total.currency == currency]
+        for total in mine:
+            amounts = (total.debit_minor, total.credit_minor, total.balance_minor)
+            shown.add_row(total.code.replace("_", " "), *(tables.money(minor, currency) for minor in amounts))
+        sums = [
+            sum(getattr(total, name) for total in mine) for name in ("debit_minor", "credit_minor", "balance_minor")
+        ]
+        style = "bold red" if sums[2] else "bold green"
+        shown.add_row(Text("sum", style), *(Text(tables.money(minor, currency), style) for minor in sums))
+        shown.add_section()
+    return shown
+
+
+@troubles()
+def show_venues(tenant_id: UUID | None, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        found = ledger_reports.venue_balances(tx, tenant_id=tenant_id)
+    if as_json:
+        print_json({"venues": [record(venue) for venue in found]})
+        return
+    out().print(_venues(found) if found else "No venue has a balance.")
+
+
+def _venues(found: Sequence[VenueBalance]) -> Table:
+    shown = table("venue", "name", "payable", "disputed", "net", right=("payable", "disputed", "net"))
+    for venue in found:
+        amounts = [
+            tables.money(minor, venue.currency)
+            for minor in (venue.payable_minor, venue.disputed_minor, venue.net_minor)
+        ]
+        net = Text(amounts[2], "red" if venue.net_minor < 0 else "")
+        shown.add_row(str(venue.venue_id), plain(venue.name), *amounts[:2], net)
+    return shown
+
+
+@troubles()
+def show_receivables(tenant_id: UUID | None, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        found = ledger_reports.receivables(tx, tenant_id=tenant_id)
+    if as_json:
+        print_json({"receivables": [record(row) for row in found]})
+        return
+    out().print(_receivables(found) if found else "Nothing stands open.")
+
+
+def _receivables(found: Sequence[Receivable]) -> Table:
+    ages = ("0-7 days", "8-30 days", "31-90 days", "older")
+    shown = table("what", "tenant", "venue", "total", *ages, right=("total", *ages))
+    for row in found:
+        parts = (row.total_minor, row.to_7_days_minor, row.to_30_days_minor, row.to_90_days_minor, row.older_minor)
+        amounts = [tables.money(minor, row.currency) if minor else "-" for minor in parts]
+        shown.add_row(_OPEN_ACCOUNTS[row.code], str(row.tenant_id), str(row.venue_id or "-"), *amounts)
+    return shown
+
+
+_OPEN_ACCOUNTS = {
+    "refunds_payable": "refunds that came back",
+    "disputed_funds": "held by disputes",
+    "venue_payable": "venues that owe us",
+}
+
+
+@troubles()
+def verify_ledger(expected: str | None, *, as_json: bool) -> None:
+    """Exit code 1 names the first link that does not fit, or says that the chain is not the one expected."""
+    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        walked = ledger_chain.walk(tx)
+        waiting = ledger_chain.unsealed(tx)
+        noted = ledger_chain.hash_at(tx, heads.seq(expected)) if expected else None
+        is_other = expected is not None and not heads.is_in_chain(noted, expected)
+    if as_json:
+        print_json(record(walked) | {"unsealed": waiting})
+    elif walked.broken is None and not is_other:
+        out().print(f"The chain holds: {walked.links} journals are sealed, {waiting} are not yet.", style="green")
+        out().print(facts({"head": f"{walked.links}:{walked.head}"}), soft_wrap=True)
+    if walked.broken is not None:
+        broken = walked.broken
+        raise LeaveError(
+            REFUSED,
+            f"The chain breaks at link {broken.seq}, journal {broken.journal_id} of tenant {broken.tenant_id}: "
+            f"{broken.why}. {walked.links} links before it are whole; {waiting} journals are not sealed.",
+        )
+    if is_other:
+        raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: link {expected} is not in it.")
+
+
+@troubles()
+def list_cases(
+    state: str, type_: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
+) -> None:
+    wanted = None if state == "all" else state
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = case_lists.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
+    if as_json:
+        print_json({"cases": [record(case) for case in found]})
+        return
+    if found:
+        out().print(_cases(found))
+    said().print(f"{len(found)} cases." if found else "No case matches.", style="dim")
+
+
+def _cases(found: Sequence[Case]) -> Table:
+    shown = table("case", "age", "state", "type", "subject", "amount", "what is off", right=("age", "amount"))
+    shown.columns[0].no_wrap = True
+    for case in found:
+        amount = tables.money(case.amount_minor, case.currency)
+        row = (tables.state(case.state), case.type.replace("_", " "), plain(case.subject), amount, plain(case.details))
+        shown.add_row(str(case.case_id), tables.age(case.opened_at), *row)
+    return shown
+
+
+@troubles()
+def show_case(case_id: UUID, *, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        case = case_lists.get(tx, case_id)
+    if case is None:
+        raise LeaveError(REFUSED, f"There is no case {case_id}.")
+    if as_json:
+        print_json(record(case))
+        return
+    closed = f"{case.closed_at} by {case.closed_by}: {case.closed_because}" if case.closed_at else None
+    out().print(Text(f"Case {case.case_id}  ", "bold").append(tables.state(case.state)))
+    out().print(facts({
+        "type": case.type.replace("_", " "),
+        "what is off": plain(case.details, "bold"),
+        "subject": case.subject,
+        "amount": tables.money(case.amount_minor, case.currency) if case.currency else None,
+        "opened": case.opened_at,
+        "last seen": f"{case.seen_at}, {case.times_seen} times",
+        "what to do": case.suggested_action if case.state == "open" else None,
+        "by itself": _by_itself(case),
+        "payment": case.payment_id,
+        "tenant": case.tenant_id,
+        "closed": closed,
+    }))  # fmt: skip
+
+
+def _by_itself(case: Case) -> str | None:
+    if case.auto_fixed_at is not None:
+        return f"the payment was looked up again at {case.auto_fixed_at}"
+    return f"the payment is looked up again after {case.auto_fix_after}" if case.auto_fix_after else None
+
+
+@troubles()
+def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
+    with desk(operator) as at:
+        case = at.accept_case(case_id, reason=reason or "")
+    if as_json:
+        print_json(record(case))
+        return
+    out().print(plain(f"Closed: {case.type.replace('_', ' ')} {case.subject}. The same finding is not opened again."))
+
+
+@troubles()
+def list_runs(*, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = reconciliation_runs.latest(tx, limit=limit)
+    if as_json:
+        print_json({"runs": [record(run) for run in found]})
+        return
+    columns = ("lines", "differing", "opened", "closed")
+    shown = table("began (UTC)", "span", "from", "until", *columns, "state", right=columns)
+    for run in found:
+        window = (f"{run.window_from:%m-%d %H:%M}", f"{run.window_until:%m-%d %H:%M}")
+        numbers = [str(n) for n in (run.lines, run.mismatches, run.cases_opened, run.cases_closed)]
+        word = tables.state(run.state if run.state != "running" else f"running_{run.phase}")
+        shown.add_row(f"{run.started_at:%Y-%m-%d %H:%M:%S}", run.span, *window, *numbers, word)
+    out().print(shown if found else "The book and the bank were never compared.")
+
+
+@troubles()
+def show_coverage(*, hours: int, as_json: bool) -> None:
+    """Exit code 1 when the sweep stands still."""
+    with desk() as at, at.db.ops_transaction() as tx:
+        found, sweep = event_sweep.coverage(tx, hours=hours), event_sweep.standing(tx)
+    if as_json:
+        print_json({"hours": [record(hour) for hour in found], "sweep": record(sweep) if sweep else None})
+    elif found:
+        columns = ("listed at Stripe", "came by webhook", "only by the sweep", "covered")
+        shown = table("hour (UTC)", *columns, right=columns)
+        for hour in found:
+            covered = f"{hour.by_webhook / hour.listed:.1%}" if hour.listed else "-"
+            numbers = (str(hour.listed), str(hour.by_webhook), str(hour.only_by_sweep))
+            shown.add_row(f"{hour.hour:%Y-%m-%d %H:%M}", *numbers, covered)
+        out().print(shown)
+    if sweep is None:
+        said().print("The sweep over Stripe's events has never run.", style="dim")
+    elif sweep.behind_seconds > SWEEP_STANDS_SECONDS:
+        raise LeaveError(
+            REFUSED,
+            f"The sweep stands at {sweep.swept_until:%Y-%m-%d %H:%M} UTC, {sweep.behind_seconds / 3600:.1f} h ago: do "
+            "scheduler and workers run?",
+        )
+    elif not as_json:
+        said().print(f"Swept until {sweep.swept_until:%Y-%m-%d %H:%M:%S} UTC.", style="dim")

@@ -1,0 +1,1 @@
+"""Refunds for operators: list, ask, approve, mass refunds."""

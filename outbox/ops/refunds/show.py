@@ -1,0 +1,239 @@
+"""What the refund commands show and do not change: refunds, requests, obligations, and how far cancelled events are."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from db.operators import refund_requests as ops_refunds
+from db.operators.refund_requests import OpsRefund
+from db.refunds import mass_refunds as event_cancellations
+from db.refunds import views as refund_overview
+from db.refunds.mass_refunds import EventCancellation
+from db.refunds.views import MOVING, Fate, Move, Obligation, RefundLine, Refusal
+from db.session import Database
+from db.text import uuid_or_none
+from outbox.ops.dead_letters import explanations as words
+from outbox.ops.dead_letters import tables
+from outbox.ops.dead_letters.progress import follow
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+
+
+@troubles()
+def list_refunds(
+    state: str, source: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
+) -> None:
+    states = None if state == "all" else MOVING if state == "moving" else (state,)
+    with desk() as at, at.db.ops_transaction() as tx:
+        narrow = {"states": states, "source": source, "tenant_id": tenant_id, "payment_id": payment_id}
+        found = refund_overview.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
+        waiting = ops_refunds.waiting(tx, limit=limit)
+    if as_json:
+        print_json({"refunds": [record(one) for one in found], "requests": [record(one) for one in waiting]})
+        return
+    if found:
+        out().print(_lines(found))
+    said().print(f"{_counted(len(found))}." if found else "No refund matches.", style="dim")
+    for wish in waiting:
+        said().print(plain(f"{_request(wish)}; {_next_step(wish)}"))
+
+
+def _lines(found: Sequence[RefundLine]) -> Table:
+    shown = table("refund", "age", "state", "amount", "reason", "source", "why", right=("age", "amount"))
+    shown.columns[0].no_wrap = True
+    for one in found:
+        why = one.state_reason or one.note
+        amount = tables.money(one.amount_minor, one.currency)
+        origin = (one.reason.replace("_", " "), one.source.replace("_", " "))
+        shown.add_row(str(one.refund_id), _age(one.state_since), tables.state(one.state), amount, *origin, plain(why))
+    return shown
+
+
+def _request(wish: OpsRefund) -> str:
+    much = tables.money(wish.amount_minor, wish.currency) if wish.amount_minor else "what is left"
+    return f"{wish.created_by} asked for {much} of payment {wish.payment_id}: {wish.state.replace('_', ' ')}"
+
+
+def _next_step(wish: OpsRefund) -> str:
+    if wish.state == "awaiting_approval":
+        return f"somebody else: fleet refunds approve {wish.request_id}"
+    return "a worker has it" if wish.state == "asked" else (wish.state_reason or f"refund {wish.refund_id}")
+
+
+@troubles()
+def show_refund(name: str, *, as_json: bool) -> None:
+    named = uuid_or_none(name)
+    with desk() as at, at.db.ops_transaction() as tx:
+        wish = ops_refunds.get(tx, named) if named else None
+        refund = refund_overview.by_name(tx, str(wish.refund_id) if wish and wish.refund_id else name)
+        moves = refund_overview.history(tx, refund) if refund else []
+    if wish is None and refund is None:
+        raise LeaveError(REFUSED, f"There is no refund {name}.")
+    if as_json:
+        document = {"request": record(wish) if wish else None, "refund": record(refund) if refund else None}
+        print_json(document | {"history": [record(move) for move in moves]})
+        return
+    if wish is not None:
+        out().print(plain(f"{_request(wish)}; {_next_step(wish)}"))
+    if refund is not None:
+        _print_refund(refund, moves)
+
+
+def _print_refund(refund: RefundLine, moves: Sequence[Move]) -> None:
+    much = tables.money(refund.amount_minor, refund.currency)
+    title = Text("Refund ", "bold").append(str(refund.refund_id)).append("  ").append(tables.state(refund.state))
+    out().print(title.append(f"  {much}"))
+    out().print(facts({
+        "reason": refund.reason.replace("_", " "),
+        "note": refund.note or None,
+        "state reason": refund.state_reason,
+        "asked by": f"{refund.requested_by} ({refund.source.replace('_', ' ')})",
+        "tickets": ", ".join(map(str, refund.ticket_ids)) or None,
+        "payment": refund.payment_id,
+        "order": refund.order_id,
+        "at Stripe": refund.stripe_refund_id,
+    }))  # fmt: skip
+    shown = table("when (UTC)", "move", "why", "by")
+    for move in moves:
+        moved = f"{move.from_state} -> {move.to_state}" if move.from_state else move.to_state
+        shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", moved, plain(move.reason or ""), plain(move.by))
+    out().print(shown)
+    if refund.state in {"failed", "refused", "canceled"}:
+        said().print(f"\nTry it again:  fleet refunds retry {refund.refund_id} --reason WHY", style="dim")
+
+
+@troubles()
+def show_obligations(*, limit: int, as_json: bool) -> None:
+    """Exit code 1 when somebody is owed something."""
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = refund_overview.obligations(tx, limit=limit)
+    if as_json:
+        print_json({"obligations": [record(one) for one in found]})
+    elif found:
+        out().print(_obligations(found))
+    if found:
+        raise LeaveError(REFUSED, f"Owed again: {_counted(len(found))}. Try one again: fleet refunds retry REFUND")
+    if not as_json:
+        said().print("No buyer is owed anything.", style="dim")
+
+
+def _obligations(found: Sequence[Obligation]) -> Table:
+    shown = table(
+        "refund", "owed for", "owed", "in the ledger", "what happened", right=("owed for", "owed", "in the ledger")
+    )
+    shown.columns[0].no_wrap = True
+    for one in found:
+        amounts = [tables.money(minor, one.currency) for minor in (one.amount_minor, one.payable_minor)]
+        what = tables.state(one.state).append(f", {one.state_reason}" if one.state_reason else "")
+        shown.add_row(str(one.refund_id), _age(one.owed_since), *amounts, what)
+    return shown
+
+
+@troubles()
+def list_runs(*, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = event_cancellations.latest(tx, limit=limit)
+    if as_json:
+        print_json({"cancellations": [record(run) for run in found]})
+        return
+    shown = table("cancellation", "age", "state", "orders", "refunds", "cancelled", "why", right=("age", "orders"))
+    shown.columns[0].no_wrap = True
+    for run in found:
+        counts = (f"{run.taken} of {run.total}", str(run.refunds_asked), str(run.cancellations_asked))
+        why = plain(run.state_reason or run.note)
+        shown.add_row(str(run.cancellation_id), _age(run.created_at), tables.state(run.state), *counts, why)
+    out().print(shown if found else "No event was ever cancelled.")
+
+
+@troubles()
+def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool) -> None:
+    with desk() as at:
+        run = _run(at.db, name)
+        if watch:
+            run = until_done(at.db, run.cancellation_id, patience_seconds=patience_seconds)
+        print_run(at.db, run, as_json=as_json)
+
+
+def _run(db: Database, name: UUID) -> EventCancellation:
+    """By its own id or by its event's; of several tenants' events of one id, the newest."""
+    with db.ops_transaction() as tx:
+        run = event_cancellations.get(tx, name) or event_cancellations.latest_of_event(tx, name)
+    if run is None:
+        raise LeaveError(REFUSED, f"No event was cancelled under {name}.")
+    return run
+
+
+def until_done(db: Database, cancellation_id: UUID, *, patience_seconds: float) -> EventCancellation:
+    """Follow it with a bar. Raises LeaveError when nothing moves for so long; it goes on by itself."""
+    return follow(
+        lambda: _run(db, cancellation_id),
+        title="giving back",
+        count=lambda run: (run.taken, run.total),
+        ended=lambda run: run.state not in event_cancellations.MOVING,
+        patience_seconds=patience_seconds,
+        standing_still=_standing_still,
+    )
+
+
+def _standing_still(run: EventCancellation) -> str:
+    why = run.state_reason or f"it is {run.state.replace('_', ' ')}"
+    return (
+        f"It stands at {run.taken} of {run.total} orders: {why}. It goes on by itself; "
+        f"`fleet refunds event-status {run.cancellation_id}` shows it."
+    )
+
+
+def print_run(db: Database, run: EventCancellation, *, as_json: bool) -> None:
+    with db.ops_transaction() as tx:
+        fates, refusals = refund_overview.fates(tx, run), refund_overview.refusals(tx, run)
+    if as_json:
+        print_json(
+            record(run)
+            | {"taken": run.taken, "fates": [record(fate) for fate in fates]}
+            | {"refusals": [record(refusal) for refusal in refusals]}
+        )
+        return
+    title = Text("Event ", "bold").append(str(run.event_id)).append("  ").append(tables.state(run.state))
+    out().print(Group(title, facts(_facts(run)), "", _fates(fates)))
+    for refusal in refusals:
+        out().print(_refusal(refusal))
+
+
+def _facts(run: EventCancellation) -> dict[str, object]:
+    people = run.created_by + (f", approved by {run.approved_by}" if run.approved_by else "")
+    return {
+        "cancellation": run.cancellation_id,
+        "why": run.note,
+        "asked by": f"{people}, {_age(run.created_at)} ago",
+        "orders": f"{run.taken} of {run.total} taken, {run.rate_per_second} a second",
+        "refunds asked": run.refunds_asked,
+        "cancelled instead": run.cancellations_asked,
+        "nothing left": run.nothing_left,
+        "could not be": run.refused or None,
+        "waits because": run.state_reason,
+        "last moved": f"{_age(run.moved_at)} ago",
+    }
+
+
+def _fates(found: Sequence[Fate]) -> Table:
+    shown = table("what became of it", "state", "count", "amount", right=("count", "amount"))
+    for fate in found:
+        what = "refunds" if fate.what == "refund" else "payments cancelled"
+        shown.add_row(what, tables.state(fate.state), str(fate.count), tables.money(fate.amount_minor, fate.currency))
+    return shown
+
+
+def _refusal(refusal: Refusal) -> Text:
+    return plain(f"payment {refusal.payment_id} could not be given back: {refusal.reason}", "red")
+
+
+def _counted(count: int) -> str:
+    return "1 refund" if count == 1 else f"{count} refunds"
+
+
+def _age(at: datetime) -> str:
+    return words.age(at, datetime.now(UTC))

@@ -1,0 +1,1 @@
+"""Shares and escrow for operators: show, release, hold."""

@@ -1,0 +1,242 @@
+"""What the commands about shares show and do not change: escrow, the tree of a payment, recipients, royalties."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree as Branches
+
+from db.operators import release_requests as escrow_wishes
+from db.operators import timeline
+from db.operators.release_requests import EscrowWish
+from db.payouts import statements
+from db.shares import escrow
+from db.shares import views as share_overview
+from db.shares.escrow import Held
+from db.shares.views import Movement, RecipientLine, ShareLine
+from messages.ids import RecipientId
+from outbox.ops.dead_letters import explanations as words
+from outbox.ops.dead_letters import tables
+from outbox.ops.output import facts, out, plain, print_json, record, said, table
+from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.shares.tree import Tree, tree_of
+
+
+@troubles()
+def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = escrow.find(tx, kept_by=None if kept_by == "all" else kept_by, limit=limit)
+        wishes = escrow_wishes.waiting(tx, limit=limit)
+    if as_json:
+        print_json({"held": [record(one) for one in found], "wishes": [record(one) for one in wishes]})
+        return
+    if found:
+        out().print(_held(found))
+    said().print(f"{len(found)} payments in escrow." if found else "Nothing is in escrow.", style="dim")
+    for wish in wishes:
+        said().print(_wish(wish))
+
+
+def _held(found: Sequence[Held]) -> Table:
+    shown = table("payment", "venue", "held", "since", "kept by", "free (UTC)", "why", right=("held", "since"))
+    shown.columns[0].no_wrap = True
+    for one in found:
+        shown.add_row(
+            str(one.payment_id),
+            plain(one.venue),
+            tables.money(one.held_minor, one.currency),
+            _age(one.frozen_at),
+            tables.state(one.kept_by or "free"),
+            f"{one.free_at:%Y-%m-%d %H:%M}" if one.free_at else "-",
+            plain(f"{one.held_by}: {one.held_because}" if one.held_by else ""),
+        )
+    return shown
+
+
+def _wish(wish: EscrowWish) -> Text:
+    much = tables.money(wish.amount_minor, wish.currency)
+    then = (
+        f"somebody else: fleet escrow approve {wish.wish_id}"
+        if wish.state == "awaiting_approval"
+        else "a worker has it"
+    )
+    return plain(f"{wish.created_by} asked to {wish.what} {much} of payment {wish.payment_id}; {then}")
+
+
+@troubles()
+def show_tree(name: str, *, as_json: bool) -> None:
+    """By any id of a payment that `fleet payment show` takes."""
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = timeline.find(tx, name)
+        tree = tree_of(tx, found[0].payment_id) if len(found) == 1 else None
+        wishes = escrow_wishes.waiting(tx, limit=10, payment_id=found[0].payment_id) if tree and found else []
+    if not found:
+        raise LeaveError(REFUSED, f"There is no payment {name}.")
+    if tree is None:
+        raise LeaveError(REFUSED, f"Payment {found[0].payment_id} has no shares: it has not succeeded, or is older.")
+    if as_json:
+        print_json(document(tree) | {"wishes": [record(wish) for wish in wishes]})
+        return
+    out().print(Group(_branches(tree), "", _tickets(tree)) if tree.tickets else _branches(tree))
+    for wish in wishes:
+        said().print(_wish(wish))
+
+
+def document(tree: Tree) -> dict[str, object]:
+    """The tree as JSON: shares with their movements, tickets with their part of each share."""
+    return {
+        "escrow": record(tree.held),
+        "shares": [
+            record(share)
+            | {"reached_minor": share.reached_minor, "left_minor": share.left_minor}
+            | {"movements": [record(one, "share_id") for one in tree.movements[share.share_id]]}
+            for share in tree.shares
+        ],
+        "tickets": [
+            record(leaf.ticket)
+            | {
+                "parts": [
+                    {"share_id": str(share.share_id), "amount_minor": minor}
+                    for share, minor in zip(tree.shares, leaf.parts_minor, strict=True)
+                ]
+            }
+            for leaf in tree.tickets
+        ],
+    }
+
+
+def _branches(tree: Tree) -> Branches:
+    whole = sum(share.amount_minor for share in tree.shares)
+    held = tree.held
+    root = Text("Shares of ", "bold").append(tables.money(whole, held.currency)).append(f"  {held.venue}", "dim")
+    shown = Branches(root)
+    if held.released_at is None and held.held_minor:
+        shown.add(plain(f"in escrow: {_why_held(held)}", "yellow"))
+    elif held.released_at is not None:
+        shown.add(
+            plain(f"released {held.released_at:%Y-%m-%d %H:%M} UTC by {held.released_by}: {held.release_reason}", "dim")
+        )
+    for share in tree.shares:
+        branch = shown.add(_share(share))
+        for one in tree.movements[share.share_id]:
+            branch.add(_movement(one))
+    return shown
+
+
+def _why_held(held: Held) -> str:
+    if held.held_by is not None:
+        return f"held by {held.held_by}, {held.held_because}"
+    until = f", free {held.free_at:%Y-%m-%d %H:%M} UTC" if held.free_at and held.kept_by == "event" else ""
+    return f"kept by {(held.kept_by or 'nothing').replace('_', ' ')}{until}"
+
+
+def _share(share: ShareLine) -> Text:
+    points = f" {share.basis_points / 100:g} %" if share.basis_points is not None else ""
+    line = Text(tables.money(share.amount_minor, share.currency), "bold")
+    line.append(f"  {share.basis}{points}  ").append(plain(share.recipient)).append("  ").append(
+        tables.state(share.state)
+    )
+    if taken := share.returned_minor + share.borne_minor:
+        line.append(f"  taken back {tables.money(taken, share.currency)}", "dim")
+    if share.waits_for:
+        line.append(f"  waits for {share.waits_for.replace('_', ' ')}", "yellow")
+    return line
+
+
+def _movement(one: Movement) -> Text:
+    line = plain(f"{one.what} {tables.money(one.amount_minor, one.currency)} ").append(tables.state(one.state))
+    return line.append(
+        plain(f"  {one.stripe_id or ''} {one.state_reason or ''} {one.at:%Y-%m-%d %H:%M}".rstrip(), "dim")
+    )
+
+
+def _tickets(tree: Tree) -> Table:
+    names = [f"{share.recipient} ({share.basis})" for share in tree.shares]
+    shown = table("ticket", "seat", "price", *names, right=("price", *names))
+    for leaf in tree.tickets:
+        parts = [tables.money(minor, tree.held.currency) for minor in leaf.parts_minor]
+        price = tables.money(leaf.ticket.price_minor, tree.held.currency)
+        shown.add_row(str(leaf.ticket.ticket_id), plain(leaf.ticket.seat or "-"), price, *parts)
+    return shown
+
+
+@troubles()
+def list_recipients(tenant_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = share_overview.recipients(tx, tenant_id=tenant_id, limit=limit)
+    if as_json:
+        print_json({"recipients": [_recipient_record(one) for one in found]})
+        return
+    out().print(_recipients(found) if found else "There is no recipient.")
+
+
+def _recipients(found: Sequence[RecipientLine]) -> Table:
+    amounts = ("in escrow", "pending", "available", "owes")
+    shown = table("recipient", "name", "kind", "account", *amounts, "waiting", right=(*amounts, "waiting"))
+    shown.columns[0].no_wrap = True
+    for one in found:
+        minors = (one.escrow_minor, one.pending_minor, one.available_minor, one.receivable_minor)
+        account = f"{one.account_id} ({one.transfers})" if one.account_id else "none yet"
+        moneys = [tables.money(minor, one.currency) for minor in minors]
+        shown.add_row(str(one.recipient_id), plain(one.name), one.kind, plain(account), *moneys, str(one.waiting))
+    return shown
+
+
+def _recipient_record(one: RecipientLine) -> dict[str, object]:
+    return record(one) | {"available_minor": one.available_minor}
+
+
+@troubles()
+def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = share_overview.recipients(tx, recipient_id=recipient_id, limit=limit)
+        waiting = share_overview.waiting(tx, recipient_id=recipient_id, limit=limit)
+        weekly = statements.of_recipient(tx, RecipientId(recipient_id), limit=limit)
+    if not found:
+        raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")
+    if as_json:
+        print_json(
+            {"balances": [_recipient_record(one) for one in found]}
+            | {"waiting": [record(one) for one in waiting], "statements": [record(one) for one in weekly]}
+        )
+        return
+    first = found[0]
+    out().print(Text(first.name, "bold"))
+    out().print(facts({
+        "kind": first.kind,
+        "account": f"{first.account_id}, transfers {first.transfers}" if first.account_id else "none yet",
+        "settlement": first.settlement,
+        "minimum": tables.money(first.minimum_minor, first.currency) if first.minimum_minor else None,
+    }))  # fmt: skip
+    out().print(_recipients(found))
+    shown = table("payment", "share", "released", "waits for", right=("share", "released"))
+    for share in waiting:
+        much = tables.money(share.left_minor - share.reached_minor, share.currency)
+        why = (share.waits_for or "its transfer").replace("_", " ")
+        shown.add_row(str(share.payment_id), much, _age(share.state_since), plain(why))
+    out().print(shown if waiting else "No share of it waits.")
+
+
+@troubles()
+def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    with desk() as at, at.db.ops_transaction() as tx:
+        found = share_overview.royalties(tx, venue_id=venue_id, limit=limit)
+    if as_json:
+        print_json({"royalties": [record(one) for one in found]})
+        return
+    shown = table(
+        "venue", "event", "sale", "recipient", "of the sale", "from (UTC)", "until", "", right=("of the sale",)
+    )
+    for one in found:
+        points = f"{one.basis_points / 100:g} %"
+        event = str(one.event_id) if one.event_id else "every other"
+        period = (one.valid_from, one.valid_until, Text(one.holds, "green" if one.holds == "now" else "dim"))
+        shown.add_row(plain(one.venue), event, one.sale, plain(one.recipient), points, *period)
+    out().print(shown if found else "No royalty is set.")
+
+
+def _age(at: datetime) -> str:
+    return words.age(at, datetime.now(UTC))

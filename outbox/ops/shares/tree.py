@@ -1,0 +1,55 @@
+"""The distribution of a payment as a tree: who got what of it, and what of that is each ticket's.
+
+A share is frozen for the payment as a whole. What of it is one ticket's follows from the ticket's price, by largest
+remainder (Money.allocate), so that each share adds up over the tickets to the cent; a ticket's own parts may differ
+from its price by odd cents.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.session import Tx
+from db.shares import escrow
+from db.shares import views as share_overview
+from db.shares.escrow import Held
+from db.shares.views import Movement, ShareLine, TicketSold
+from messages.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One ticket, and in the order of the payment's shares what of each is this ticket's, in minor units."""
+
+    ticket: TicketSold
+    parts_minor: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    held: Held
+    shares: list[ShareLine]
+    movements: dict[UUID, list[Movement]]
+    tickets: list[Leaf]
+
+
+def tree_of(tx: Tx, payment_id: UUID) -> Tree | None:
+    """None: there is no such payment, or it has no shares (yet)."""
+    held = escrow.of_payment(tx, payment_id)
+    if held is None:
+        return None
+    cut = share_overview.of_payment(tx, payment_id)
+    moved: dict[UUID, list[Movement]] = {share.share_id: [] for share in cut}
+    for one in share_overview.movements(tx, payment_id):
+        moved[one.share_id].append(one)
+    return Tree(held, cut, moved, per_ticket(cut, share_overview.tickets_of(tx, payment_id)))
+
+
+def per_ticket(cut: Sequence[ShareLine], tickets: Sequence[TicketSold]) -> list[Leaf]:
+    """What of each share is each ticket's. Tickets that were all given away share alike."""
+    if not tickets:
+        return []
+    prices = [ticket.price_minor for ticket in tickets]
+    weights = prices if sum(prices) else [1] * len(prices)
+    columns = [[part.minor for part in Money(one.amount_minor, one.currency).allocate(weights)] for one in cut]
+    return [Leaf(ticket, [column[row] for column in columns]) for row, ticket in enumerate(tickets)]

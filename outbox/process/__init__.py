@@ -1,0 +1,1 @@
+"""What every process has: logs, traces, metrics, heartbeat, HTTP server, shutdown."""

@@ -1,0 +1,1 @@
+"""What anybody may ask for, once: orders, refunds, mass refunds, groups, dispute evidence."""

@@ -1,0 +1,75 @@
+"""What every room does with a group: wake it, ask its members, and end it. All in the caller's transaction.
+
+A group is woken by a message whenever one of its payments has moved; the worker (workers/groups/group.py) then looks at
+how everything stands. So nothing here must be exact about what happened, and waking a group twice is harmless.
+"""
+
+from collections.abc import Iterable
+
+from loguru import logger
+
+from db.groups import contributions as group_shares
+from db.groups import groups
+from db.groups.contributions import Share
+from db.groups.groups import Group
+from db.lifecycle import SECURED, GroupState
+from db.payments.payments import Payment
+from db.session import Tx
+from messages.groups import GroupDue, GroupExpired, GroupMemberInvited
+from messages.money import Money
+from outbox.append import append
+from outbox.process.metrics import GROUPS
+
+
+def wake_group(tx: Tx, payment: Payment) -> None:
+    """The payment has moved; its group, when it has one, looks at it once this is committed."""
+    if payment.group_id is not None:
+        append(tx, GroupDue(tenant_id=payment.tenant_id, group_id=payment.group_id))
+
+
+def invite(tx: Tx, group: Group, shares: Iterable[Share], *, again: str | None = None) -> None:
+    """Have these members asked for their shares; `again` says why once more."""
+    append(
+        tx,
+        *(
+            GroupMemberInvited(
+                tenant_id=group.tenant_id,
+                group_id=group.group_id,
+                member_id=share.member_id,
+                buyer_id=share.buyer_id,
+                share=Money(share.share_minor, group.currency),
+                deadline=group.deadline,
+                again=again,
+            )
+            for share in shares
+        ),
+    )
+
+
+def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) -> None:
+    """The locked group does not come together: say so, and have the worker release and give back what it holds."""
+    shares = group_shares.of_group(tx, group.group_id)
+    groups.move(tx, group, state, reason=reason, by=by)
+    append(
+        tx,
+        GroupExpired(
+            tenant_id=group.tenant_id,
+            group_id=group.group_id,
+            because="deadline" if state is GroupState.EXPIRED else "cancelled",
+            reason=reason,
+            missing=tuple(share.member_id for share in shares if share.state not in SECURED),
+        ),
+        GroupDue(tenant_id=group.tenant_id, group_id=group.group_id),
+    )
+    GROUPS.labels(state.value).inc()
+    logger.info("group is {}: {}", state.value, reason)
+
+
+def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:
+    """Cancel the locked group, also one that was settled: then everybody gets everything back. False when it ends, or
+    has ended, already.
+    """
+    if group.state not in {GroupState.OPEN, GroupState.COMPLETE, GroupState.SETTLED}:
+        return False
+    end_group(tx, group, GroupState.CANCELLED, reason=reason, by=by)
+    return True

@@ -1,0 +1,266 @@
+"""Groups at the door, whoever opens it: opened, paid share by share, topped up, called off.
+
+Each is one transaction, the caller's, with the group's row locked: of two who come at once, the second sees what the
+first has done. A share becomes an order of its own, taken by the same code as every order (offers.py). Harmless twice:
+the group's id and the buyer's key are unique, and the same request again changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from loguru import logger
+
+from db.groups import contributions as group_shares
+from db.groups import groups
+from db.groups.contributions import Attempt, Share
+from db.groups.groups import Group
+from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
+from db.payments import payments, purchase_limits
+from db.queue import outbox
+from db.session import Tx
+from messages.group_allocation import lines_of_shares, together
+from messages.groups import GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp, Means, share_order_id
+from messages.ids import PaymentId
+from messages.money import LARGEST_MINOR, Money
+from messages.orders import OrderPlaced, Ticket
+from messages.runtime import trace
+from outbox.append import append
+from outbox.process.metrics import GROUPS
+from outbox.requests import group_moves as grouping
+from outbox.requests.orders import (
+    Contradiction,
+    Offer,
+    Outcome,
+    Unreadable,
+    check_limits,
+    check_venues,
+    fingerprint_of,
+    note_when_events_end,
+    take,
+)
+from outbox.requests.refunds import request_cancellation
+
+SOURCE = "/payment-fleet/groups"
+# A refund of a share that was captured early must still be possible after the deadline; card networks allow 180 days.
+LONGEST = timedelta(days=120)
+SUPERSEDED = "superseded"
+
+
+class GroupRefusedError(Exception):
+    """The group does not allow it, and nothing was written. `code` is for machines, the sentence for people."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The payment that pays, or already paid, what was asked for."""
+
+    payment_id: PaymentId
+    new: bool
+
+
+def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> Outcome:
+    """Write the group down and have its members invited. A group of a cancelled event is called off at once.
+
+    Raises:
+        Unreadable: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer that would
+            have more tickets than it may.
+        Contradiction: another group is known by this id.
+    """
+    fingerprint = fingerprint_of(opening)
+    known = groups.get(tx, opening.group_id)
+    if known is None:
+        check_venues(tx, [opening])
+        _check_deadline(tx, opening)
+    if known is not None or not groups.open_group(tx, opening, told_by=told_by, fingerprint=fingerprint, by=by):
+        return _repetition(tx, opening.group_id, fingerprint)
+    if opening.tickets_per_buyer is not None:
+        purchase_limits.set_limit(tx, opening.event_id, opening.tickets_per_buyer)
+    note_when_events_end(tx, [opening])
+    check_limits(tx, [(opening.event_id, member.buyer_id) for member in opening.members])
+    group = _locked(tx, opening.group_id)
+    GROUPS.labels(group.state.value).inc()
+    logger.info("group of {} members opened for {}", len(opening.members), opening.amount)
+    if group.event_is_off:
+        grouping.call_off(tx, group, reason="event_cancelled", by=by)
+        return Outcome.ACCEPTED
+    grouping.invite(tx, group, group_shares.of_group(tx, group.group_id))
+    for moment in sorted({*opening.remind_at, opening.deadline}):
+        append(tx, GroupDue(tenant_id=group.tenant_id, group_id=group.group_id), not_before=moment)
+    return Outcome.ACCEPTED
+
+
+def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> Begun:
+    """Have a member's share paid.
+
+    Raises:
+        GroupRefusedError: the group or the member is unknown, the group is over, or the share is being paid already.
+        Contradiction: this key paid with other means before.
+        psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
+    """
+    group = _locked(tx, wish.group_id)
+    attempts = group_shares.attempts(tx, group.group_id)
+    if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
+        return Begun(before.payment_id, new=False)
+    _require_open(group)
+    shares = group_shares.of_group(tx, group.group_id)
+    share = next((one for one in shares if one.member_id == wish.member_id), None)
+    if share is None or share.buyer_id != wish.buyer_id:
+        raise GroupRefusedError("member_unknown", f"buyer {wish.buyer_id} is not member {wish.member_id} of the group")
+    _require_payable(share, attempts)
+    return _begin(tx, _Payer(group, shares, attempts, share, wish, wish.idempotency_key, by), "share", [share], wish)
+
+
+def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> Begun:
+    """Have the organiser pay every share that nobody is paying; a payment that waits for its buyer is no paying.
+
+    Raises:
+        As `pay_share`; GroupRefusedError also when nothing is missing.
+    """
+    group = _locked(tx, wish.group_id)
+    attempts = group_shares.attempts(tx, group.group_id)
+    if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
+        return Begun(before.payment_id, new=False)
+    _require_open(group)
+    shares = group_shares.of_group(tx, group.group_id)
+    missing = [share for share in shares if share.state in MISSING or _waits_for_buyer(share)]
+    if not missing:
+        raise GroupRefusedError("nothing_missing", "every share is paid, or is being paid")
+    organiser = next(share for share in shares if share.member_id == group.organiser_id)
+    payer = _Payer(group, shares, attempts, organiser, wish, wish.idempotency_key, by)
+    return _begin(tx, payer, "top_up", missing, wish)
+
+
+def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str) -> Outcome:
+    """Raises GroupRefusedError when the group is unknown."""
+    called_off = grouping.call_off(tx, _locked(tx, group_id), reason=reason, by=by)
+    return Outcome.ACCEPTED if called_off else Outcome.DUPLICATE
+
+
+def _check_deadline(tx: Tx, opening: GroupOpened) -> None:
+    now = outbox.clock(tx)
+    if opening.deadline <= now:
+        raise Unreadable(f"the deadline {opening.deadline.isoformat()} had passed when the group came")
+    if opening.deadline > now + LONGEST:
+        raise Unreadable(f"a group has at most {LONGEST.days} days; the deadline is {opening.deadline.isoformat()}")
+
+
+def _repetition(tx: Tx, group_id: UUID, fingerprint: bytes) -> Outcome:
+    known = groups.get(tx, group_id)
+    assert known is not None, "its id was taken, and groups are never deleted"
+    if known.fingerprint == fingerprint:
+        return Outcome.DUPLICATE
+    raise Contradiction("this group id was seen before with another body; the first one stands")
+
+
+def _locked(tx: Tx, group_id: UUID) -> Group:
+    group = groups.lock(tx, group_id)
+    if group is None:
+        raise GroupRefusedError("group_unknown", f"group {group_id} is unknown here; replay this once it has come")
+    return group
+
+
+def _same_click(attempts: Sequence[Attempt], key: str, fingerprint: bytes) -> Attempt | None:
+    before = next((one for one in attempts if one.idempotency_key == key), None)
+    if before is not None and before.fingerprint != fingerprint:
+        raise Contradiction("this idempotency key was used for another payment of the group; the first one stands")
+    return before
+
+
+def _require_open(group: Group) -> None:
+    if group.state is not GroupState.OPEN or group.event_is_off:
+        said = "its event is cancelled" if group.event_is_off else f"the group is {group.state.value}"
+        raise GroupRefusedError("group_not_open", f"{said}; no share is taken any more")
+    if group.is_over:
+        raise GroupRefusedError("deadline_passed", f"the deadline {group.deadline.isoformat()} has passed")
+
+
+def _require_payable(share: Share, attempts: Sequence[Attempt]) -> None:
+    """A member may begin anew while its own last payment waits for it, but not instead of the organiser's."""
+    if share.state in SECURED:
+        raise GroupRefusedError("share_secured", "the share is paid already")
+    if share.state is MemberState.PAYING:
+        present = next(one for one in attempts if one.payment_id == share.payment_id)
+        if not _waits_for_buyer(share) or present.kind != "share":
+            raise GroupRefusedError("share_being_paid", "the share is being paid; wait for how that ends")
+
+
+def _waits_for_buyer(share: Share) -> bool:
+    return share.state is MemberState.PAYING and share.payment_state is PaymentState.REQUIRES_ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    group: Group
+    shares: Sequence[Share]
+    attempts: Sequence[Attempt]
+    share: Share
+    wish: GroupSharePaidWith | GroupToppedUp
+    key: str
+    by: str
+
+
+def _begin(tx: Tx, payer: _Payer, kind: str, covered: Sequence[Share], means: Means) -> Begun:
+    """Take an order over the covered shares; whatever paid them before is called off."""
+    group, attempt = payer.group, len(payer.attempts) + 1
+    amount = Money(sum(share.share_minor for share in covered), group.currency)
+    if amount.minor > LARGEST_MINOR:
+        raise GroupRefusedError("too_much_at_once", f"one payment takes at most {LARGEST_MINOR} minor units")
+    order = OrderPlaced(
+        order_id=share_order_id(group.group_id, attempt),
+        tenant_id=group.tenant_id,
+        venue_id=group.venue_id,
+        event_id=group.event_id,
+        tickets=_tickets(tx, payer, covered),
+        amount=amount,
+        payment_method_id=means.payment_method_id,
+        customer_id=means.customer_id,
+        capture=means.capture,
+        buyer_id=payer.share.buyer_id,
+        idempotency_key=payer.key,
+    )
+    name = f"{group.group_id}/{attempt}"
+    offer = Offer.of(order, source=SOURCE, source_id=name, trace_id=trace.current(), group_id=group.group_id)
+    (outcome,) = take(tx, group.tenant_id, [offer], by=payer.by)
+    assert outcome is Outcome.ACCEPTED, "the attempt's number is new: the group is locked"
+    superseded = {share.payment_id for share in covered if share.payment_id is not None}
+    groups.let_pay(tx, group.group_id, [share.member_id for share in covered], offer.payment_id, by=payer.by)
+    group_shares.record_attempt(
+        tx,
+        group.group_id,
+        attempt=attempt,
+        payment_id=offer.payment_id,
+        kind=kind,
+        payer_id=payer.share.member_id,
+        member_ids=[share.member_id for share in covered],
+        idempotency_key=payer.key,
+        fingerprint=fingerprint_of(payer.wish),
+    )
+    for payment_id in sorted(superseded):
+        _call_off_payment(tx, payment_id, payer.by)
+    logger.info("{} of {} for {} shares begun", kind.replace("_", "-"), amount, len(covered))
+    return Begun(offer.payment_id, new=True)
+
+
+def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Share]) -> tuple[Ticket, ...]:
+    tickets = [
+        Ticket(ticket_id=one.ticket_id, face_price_minor=one.face_price_minor, seat=one.seat)
+        for one in group_shares.tickets(tx, payer.group.group_id)
+    ]
+    lines = lines_of_shares(tickets, [share.share_minor for share in payer.shares])
+    wanted = {share.member_id for share in covered}
+    return together([line for share, line in zip(payer.shares, lines, strict=True) if share.member_id in wanted])
+
+
+def _call_off_payment(tx: Tx, payment_id: PaymentId, by: str) -> None:
+    """Its intent may still be paid by another card, or be waiting for its buyer: another payment has its place now.
+    Should its money come all the same, it is given back by itself (workers/payments/settlement.py).
+    """
+    payment = payments.lock(tx, payment_id)
+    assert payment is not None, "payments are never deleted"
+    request_cancellation(tx, payment, reason=SUPERSEDED, by=by)

@@ -1,0 +1,189 @@
+"""take: what every door does with an order it has read. One statement writes order, payment and history, and the
+ChargeRequested follows in the same transaction, which is the caller's. An order of a cancelled event is never charged.
+
+Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
+contradicts what the book holds and is refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID
+
+import orjson
+import uuid_utils.compat as uuid_utils
+from loguru import logger
+
+from db.payments import orders, payments, purchase_limits
+from db.payments.orders import NewOrder
+from db.refunds import mass_refunds as event_cancellations
+from db.session import Tx
+from db.shares import sale_terms as selling_rules
+from db.tenants import tenants
+from db.transfers import recipients
+from messages.base import Message, Word
+from messages.groups import GroupOpened
+from messages.ids import PaymentId, TenantId
+from messages.orders import OrderPlaced
+from messages.payments import ChargeRequested
+from messages.refunds import CancelRequested
+from messages.resales import OrderResold, ResaleRule, outside_of
+from messages.runtime.redaction import redact_value
+from outbox.append import append_traced
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    DEAD = "dead"
+    POSTPONED = "postponed"  # somebody holds its payment; it comes back by itself
+
+
+class Unreadable(Exception):  # noqa: N818  it names what the order is; each door tells it in its own way
+    """The order cannot be accepted, ever; the sentence says why."""
+
+
+class Contradiction(Unreadable):
+    """Another order is known by the same id; the first one stands."""
+
+
+# Optional fields of an order that its first version did not have.
+ADDED_LATER = frozenset({"event_ends_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An order that was read. `source` and `source_id` name it as its sender does, `payment_id` is for a new payment.
+
+    `fingerprint` is the SHA-256 of the order in canonical form: it tells a repetition from a contradiction.
+    """
+
+    order: OrderPlaced
+    source: str
+    source_id: str
+    trace_id: str
+    payment_id: PaymentId
+    fingerprint: bytes
+    group_id: UUID | None = None  # the order is a share of this group's
+
+    @classmethod
+    def of(
+        cls, order: OrderPlaced, *, source: str, source_id: str, trace_id: str, group_id: UUID | None = None
+    ) -> "Offer":
+        payment_id = PaymentId(uuid_utils.uuid7())
+        return cls(order, source, source_id, trace_id, payment_id, fingerprint_of(order), group_id)
+
+
+def fingerprint_of(word: Word) -> bytes:
+    """SHA-256 of a word in canonical form."""
+    said = word.model_dump(mode="json")
+    # A field that came later is no part of an order that leaves it out: its fingerprint stays what it was.
+    said = {name: value for name, value in said.items() if name not in ADDED_LATER or value is not None}
+    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> list[Outcome]:
+    """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
+
+    Raises:
+        Unreadable: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many tickets
+            of the event as it may.
+        Contradiction: an order id or event id was seen before with another body.
+        psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
+        psycopg.DataError, psycopg.IntegrityError: the book refused the order.
+    """
+    check_venues(tx, [offer.order for offer in offers])
+    _admit_resales(tx, [offer.order for offer in offers if isinstance(offer.order, OrderResold)])
+    firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
+    off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in firsts})
+    new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
+    accepted = [offer for offer in offers if offer.payment_id in new]
+    # A group's tickets were counted when it was opened.
+    check_limits(tx, [(offer.order.event_id, offer.order.buyer_id) for offer in accepted if offer.group_id is None])
+    note_when_events_end(tx, [offer.order for offer in accepted])
+    append_traced(tx, [(_first_message(tx, tenant_id, offer, off, by), offer.trace_id) for offer in accepted])
+    return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
+
+
+def _first_message(tx: Tx, tenant_id: TenantId, offer: Offer, off: set[UUID], by: str) -> Message:
+    """An order of a cancelled event is never charged.
+
+    It is taken and cancelled at once rather than refused: `payment.failed` then tells the order service, and so the
+    buyer, by itself. As a dead letter it would wait for a person who has nothing to decide, at the end of a large sale
+    some hundred times.
+    """
+    if offer.order.event_id not in off:
+        return ChargeRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
+    payments.wish_to_cancel(tx, offer.payment_id, reason="event_cancelled", by=by)
+    logger.info("order {} is of a cancelled event; it is cancelled", offer.order.order_id)
+    return CancelRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
+
+
+def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
+    """Raises Unreadable when one of these (event, buyer) has more tickets than it may, with what was just written."""
+    limits = purchase_limits.limits_of(tx, {event for event, _ in buyers}) if buyers else {}
+    over = purchase_limits.excess(tx, limits, buyers) if limits else None
+    if over is not None:
+        said = f"buyer {over.buyer_id} would have {over.tickets} tickets of event {over.event_id}, with its groups"
+        raise Unreadable(f"{said}; the limit is {over.limit}")
+
+
+def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
+    """Raises Unreadable for a tenant or venue nobody knows, or a currency the venue does not sell in."""
+    known = tenants.venue_currencies(tx)
+    for order in orders:
+        if not known:
+            raise Unreadable(f"tenant {order.tenant_id} is unknown")
+        if order.venue_id not in known:
+            raise Unreadable(f"venue {order.venue_id} is unknown to this tenant")
+        if known[order.venue_id] != order.amount.currency:
+            raise Unreadable(f"the venue sells in {known[order.venue_id]}, not in {order.amount.currency}")
+
+
+def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
+    """Raises Unreadable for a price that the venue's rule forbids; the sellers are known afterwards."""
+    if not resales:
+        return
+    rules = selling_rules.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
+    for order in resales:
+        rule = rules.get((order.venue_id, order.event_id), ResaleRule())
+        for ticket in order.tickets:
+            if forbidden := outside_of(rule, ticket):
+                raise Unreadable(forbidden)
+    recipients.ensure_sellers(
+        tx, [order.seller.model_dump(mode="json") | {"currency": order.amount.currency} for order in resales]
+    )
+
+
+def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> None:
+    """Keep what new orders say of when their events end; what was said by the venue itself stands."""
+    told = [
+        {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
+        for order in new
+        if order.event_ends_at is not None
+    ]
+    if told:
+        selling_rules.schedule_events(tx, told, overrule=False)
+
+
+def _repetition(tx: Tx, offer: Offer) -> Outcome:
+    """A repeated order is nothing new; the same id with another body contradicts what we hold."""
+    if orders.fingerprint_of(tx, as_new_order(offer)) == offer.fingerprint:
+        return Outcome.DUPLICATE
+    raise Contradiction("this order id or event id was seen before with another body; the first one stands")
+
+
+def as_new_order(offer: Offer) -> NewOrder:
+    order = offer.order
+    return NewOrder(
+        order_id=order.order_id,
+        payment_id=offer.payment_id,
+        event_source=offer.source,
+        event_id=offer.source_id,
+        fingerprint=offer.fingerprint,
+        # The device's texts come from the buyer's side as they are, so they may hold what no row may (M9).
+        data=order.model_dump(mode="json")
+        | {"device": redact_value(order.device.model_dump(mode="json"))}
+        | ({"group_id": str(offer.group_id)} if offer.group_id else {}),
+    )

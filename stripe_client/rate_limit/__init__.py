@@ -1,0 +1,1 @@
+"""How fast Stripe is asked: the limiter of a process, its own budget, and the budget all processes share in Valkey."""

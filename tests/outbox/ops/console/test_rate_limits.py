@@ -1,0 +1,88 @@
+"""The page of the budget: what is read from the real Valkey, and pauses that are decided here."""
+
+import re
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from starlette.applications import Starlette
+
+from db.operators import log as operator_log
+from db.session import Database
+from db.tenants import pauses
+from deploy.local.stack import Stack
+from messages.ids import TenantId
+from messages.runtime.priority import Asker
+from messages.runtime.settings import AppEnv
+from outbox.ops.console.app import app
+from outbox.ops.console.visit import Room
+from stripe_client.rate_limit.shared_budget import SharedBudget
+from tests.outbox.ops.console.scene import Scene
+
+
+@pytest.fixture
+def scene(db: Database, owner: psycopg.Connection, seal: tuple[str, str]) -> Scene:
+    return Scene.set(db, owner, seal[0])
+
+
+@pytest.fixture
+def budget(stack: Stack) -> SharedBudget:
+    return SharedBudget.at(stack.valkey.url, name=f"test-{uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def application(room: Room, budget: SharedBudget) -> Starlette:
+    return app(replace(room, budget=budget.look), AppEnv.TEST)
+
+
+def test_the_page_shows_rates_and_who_uses_them(as_: Any, scene: Scene, budget: SharedBudget) -> None:
+    budget.take("payment_intents", Asker(TenantId(scene.tenants[0].tenant_id)), 3, (25.0, 25.0))
+    budget.cut("payment_intents", 25.0)
+
+    page = as_("rita", "reader").get("/budget").text
+
+    assert "whole account" in page
+    assert "payment intents" in page
+    assert re.search(r"cut [\d.]+ s ago", page)
+    assert "Rhine Arena" in page
+    assert "Hold somebody back" not in page  # a reader sees, and decides nothing
+
+
+def test_a_cache_that_is_away_is_told_and_the_page_stays(as_: Any, budget: SharedBudget) -> None:
+    budget._client = SharedBudget.at("redis://127.0.0.1:1/0")._client
+
+    assert "The cache does not answer" in as_("rita", "reader").get("/budget").text
+
+
+def test_an_operator_pauses_and_lifts_from_the_page(as_: Any, db: Database, scene: Scene) -> None:
+    oda, tenant = as_("oda", "operator"), scene.tenants[1]
+    whom = f"{tenant.tenant_id}/{tenant.venues[0].venue_id}"
+
+    fields = {"whom": whom, "what": "all", "span": "1 hour", "reason": "a bot"}
+    answer = oda.post("/budget/pauses", fields, onto="/budget")
+    held = in_force(db)
+    assert answer.headers["location"] == "/budget?done=paused"
+    assert [(each.venue_id, each.what, each.paused_by) for each in held] == [(tenant.venues[0].venue_id, "all", "oda")]
+    assert "Great Hall of Harbour Hall" in oda.get("/budget").text
+    oda.post(f"/budget/pauses/{held[0].pause_id}/lift", {"reason": "gone"}, onto="/budget")
+
+    assert in_force(db) == []
+    with db.ops_transaction() as tx:
+        actions = [(entry.action, entry.reason) for entry in operator_log.latest(tx, limit=5)]
+    assert actions == [("lift", "gone"), ("pause", "a bot")]
+
+
+@pytest.mark.parametrize(("whom", "reason", "status"), [("", "x", 422), (str(UUID(int=1)), "x", 409), (None, "", 409)])
+def test_a_pause_of_nobody_or_without_a_reason_is_told_in_a_sentence(
+    as_: Any, scene: Scene, whom: str | None, reason: str, status: int
+) -> None:
+    fields = {"whom": str(scene.tenants[0].tenant_id) if whom is None else whom, "what": "charges", "reason": reason}
+
+    assert as_("oda", "operator").post("/budget/pauses", fields, onto="/budget").status_code == status
+
+
+def in_force(db: Database) -> list[pauses.Pause]:
+    with db.ops_transaction() as tx:
+        return pauses.in_force(tx)

@@ -1,0 +1,166 @@
+"""FAULTS 32: letters of shares, transfers, reversals and accounts are judged from the book and from Stripe."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import psycopg
+import pytest
+
+from db.dead_letters.dead_letters import Sealed
+from db.operators import release_requests as escrow_wishes
+from db.session import Database
+from deploy.local.stripe.control import EmulatorControl
+from messages.base import Message
+from messages.ids import ReversalId, ShareId, TransferId
+from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalRequested, ShareDue, TransferRequested
+from messages.verdicts import TryAgain
+from stripe_client.gateway import Gateway
+from tests.workers.shares.scenario import Market, euros, market
+from workers.dead_letters.judge import Opened, judge
+from workers.rules.replay_charges import Judgement
+from workers.shares.share import share
+from workers.transfers.transfer import transfer
+
+Judged = Callable[[Message], Judgement]
+
+
+@pytest.fixture
+def place(db: Database, owner: psycopg.Connection, gateway: Gateway, stripe_control: EmulatorControl) -> Market:
+    return market(db, owner, gateway, stripe_control)
+
+
+@pytest.fixture
+def judged(place: Market) -> Judged:
+    """What the dead letter of this message would be judged as, now."""
+
+    def run(dead: Message) -> Judgement:
+        payload: dict[str, Any] = dead.model_dump(mode="json")
+        letter = Sealed(uuid4(), None, "worker", dead.kind, None, str(uuid4()), None, None)
+        return judge(Opened(letter, orjson.dumps(payload), payload), place.db, place.gateway)
+
+    return run
+
+
+def asked(place: Market) -> tuple[ShareDue, TransferRequested]:
+    """The artist's share of a sale, measured: its transfer is asked for, and nothing was sent."""
+    payment = place.sell(amount_minor=10_000)
+    due = ShareDue(
+        tenant_id=payment.tenant_id,
+        payment_id=payment.payment_id,
+        share_id=place.shares(payment)[place.artist].share_id,
+    )
+    share(due, place.db, place.gateway)
+    row = place.owner.execute("SELECT transfer_id FROM transfers").fetchone()
+    assert row is not None
+    return due, TransferRequested(tenant_id=payment.tenant_id, transfer_id=TransferId(row[0]))
+
+
+def age_calls(place: Market, hours: float) -> None:
+    place.owner.execute(
+        "UPDATE calls SET first_sent_at = first_sent_at - make_interval(secs => %(s)s), "
+        "last_sent_at = last_sent_at - make_interval(secs => %(s)s) WHERE outcome = 'unknown'",
+        {"s": hours * 3600},
+    )
+
+
+def unanswered(place: Market, wanted: TransferRequested, fault: str) -> None:
+    place.control.add_fault(fault, path="/v1/transfers")
+    with pytest.raises(TryAgain):
+        transfer(wanted, place.db, place.gateway)
+    place.control.clear_faults()
+
+
+def test_a_transfer_that_was_never_sent_is_safe_and_one_that_was_made_is_done(place: Market, judged: Judged) -> None:
+    due, wanted = asked(place)
+    before = judged(wanted)
+    place.work()
+
+    assert (before.class_, before.amount and before.amount.minor) == ("safe", 1_000)
+    assert judged(wanted).class_ == "already_done"
+    assert judged(due).class_ == "already_done"
+
+
+def test_a_transfer_whose_answer_was_lost_is_only_written_down(place: Market, judged: Judged) -> None:
+    _, wanted = asked(place)
+    unanswered(place, wanted, "drop_after")
+
+    found = judged(wanted)
+
+    assert (found.class_, found.amount) == ("safe", None)
+    assert "only writes that down" in found.proof
+
+
+def test_a_transfer_that_stripe_never_got_goes_under_its_key_waits_or_needs_a_new_one(
+    place: Market, judged: Judged
+) -> None:
+    _, wanted = asked(place)
+    unanswered(place, wanted, "drop_before")
+
+    classes = [judged(wanted).class_]
+    for hours in (23.5, 1.0):
+        age_calls(place, hours)
+        classes.append(judged(wanted).class_)
+
+    assert classes == ["safe", "must_not", "needs_new_key"]
+
+
+def test_a_transfer_that_stripe_refused_was_followed_by_another_look(place: Market, judged: Judged) -> None:
+    place.control.set_capability(place.artist_account, "transfers", "inactive")
+    _, wanted = asked(place)
+    place.work()
+
+    assert judged(wanted).class_ == "already_done"
+
+
+def test_a_reversal_is_safe_until_it_is_made(place: Market, judged: Judged) -> None:
+    payment = place.sell(amount_minor=10_000)
+    place.work()
+    place.control.advance_clock(8 * 86_400)
+    place.control.add_fault("drop_after", path="/v1/transfers/*/reversals", method="POST")
+    with pytest.raises(AssertionError, match="again and again"):
+        place.give_back(payment)
+    place.control.clear_faults()
+    row = place.owner.execute("SELECT reversal_id FROM transfer_reversals WHERE state = 'sending'").fetchone()
+    assert row is not None
+    wanted = ReversalRequested(tenant_id=payment.tenant_id, reversal_id=ReversalId(row[0]))
+
+    before = judged(wanted)
+    place.deliver("transfer_reversal", wanted.model_dump(mode="json"))
+
+    assert (before.class_, before.amount) == ("safe", None)
+    assert judged(wanted).class_ == "already_done"
+
+
+def test_what_nobody_knows_must_not_be_replayed_and_asking_about_an_account_may(place: Market, judged: Judged) -> None:
+    tenant, nobody = place.tenant.tenant_id, uuid4()
+    payment = place.sell(amount_minor=10_000)
+
+    assert judged(TransferRequested(tenant_id=tenant, transfer_id=TransferId(nobody))).class_ == "must_not"
+    assert judged(ReversalRequested(tenant_id=tenant, reversal_id=ReversalId(nobody))).class_ == "must_not"
+    unknown = ShareDue(tenant_id=tenant, payment_id=payment.payment_id, share_id=ShareId(nobody))
+    assert judged(unknown).class_ == "must_not"
+    assert judged(AccountLookupRequested(account_id=place.artist_account)).class_ == "safe"
+
+
+def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Market, judged: Judged) -> None:
+    place.owner.execute("UPDATE venues SET escrow_days = 3")
+    payment = place.sell(amount_minor=10_000)
+    with place.db.ops_transaction() as tx:
+        wish_id = escrow_wishes.ask(
+            tx,
+            payment.tenant_id,
+            payment.payment_id,
+            what="release",
+            amount=euros(9_450),
+            note="the show was moved",
+            waits=False,
+            by="ada",
+        )
+    wanted = OpsEscrowDue(tenant_id=payment.tenant_id, payment_id=payment.payment_id, wish_id=wish_id)
+
+    before = judged(wanted).class_
+    place.owner.execute("UPDATE escrow_wishes SET state = 'granted'")
+
+    assert (before, judged(wanted).class_) == ("safe", "already_done")

@@ -1,0 +1,1 @@
+"""Dead letters: classification, the checks before a replay, the replay."""

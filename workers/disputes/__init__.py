@@ -1,0 +1,1 @@
+"""Disputes: answer, events, look up, settlement, fraud warnings."""

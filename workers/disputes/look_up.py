@@ -1,0 +1,21 @@
+"""dispute_lookup: read -> ask Stripe -> apply. For disputes that nobody looked at for a day, or that are half booked.
+
+Asks only, and changes nothing at Stripe. A second delivery finds the dispute where Stripe has it and changes nothing.
+"""
+
+from db.payments import payments
+from db.session import Database
+from messages.disputes import DisputeLookupRequested
+from messages.verdicts import GiveUp
+from stripe_client.gateway import Gateway
+from workers.disputes.settlement import look_at
+from workers.runtime.actor import actor
+
+
+@actor(DisputeLookupRequested)
+def dispute_lookup(msg: DisputeLookupRequested, db: Database, stripe: Gateway) -> None:
+    with db.transaction(msg.tenant_id) as tx:
+        payment = payments.get(tx, msg.payment_id)
+    if payment is None:
+        raise GiveUp(f"tenant {msg.tenant_id} has no payment {msg.payment_id}")
+    look_at(db, stripe, payment, msg.dispute_id, by="lookup")

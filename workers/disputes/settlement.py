@@ -1,0 +1,183 @@
+"""What Stripe says of a dispute, and what that does to the book, whoever heard of it first.
+
+Phases: look at how often the book was written, ask Stripe, lock the payment, and write only if nobody wrote meanwhile;
+so an answer never overwrites a newer one, in whatever order events and lookups come. The move, the journals of what
+Stripe's balance shows, the loss and the facts for others are one transaction; what is known already changes nothing.
+"""
+
+from loguru import logger
+
+from db.disputes import booking as dispute_books
+from db.disputes import disputes
+from db.disputes.booking import Movement
+from db.disputes.disputes import Dispute, Seen
+from db.ledger import journals as ledger
+from db.ledger.journals import Journal
+from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
+from db.payments import payments
+from db.payments.payments import Payment
+from db.session import Database, Tx
+from messages.disputes import DisputeClosed, DisputeOpened
+from messages.ids import DisputeId
+from messages.money import Money
+from messages.runtime.crash_points import crash_point
+from messages.verdicts import GiveUp, TryAgain
+from outbox.append import append
+from outbox.requests import dispute_evidence as evidence
+from stripe_client import disputes as stripe_disputes
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import DisputeAnswer, DisputeMovement
+from workers.ledger.conversion_and_fee import conversion
+from workers.refunds.allocation import shares_of
+from workers.rules import disputes as rules
+from workers.shares.distribution import give_again, take_back, wake
+
+# Each look takes one read of Stripe; that somebody else is first so often in a row means a storm, and a retry waits.
+MOST_LOOKS = 5
+
+
+def look_at(db: Database, stripe: Gateway, payment: Payment, dispute_id: DisputeId, *, by: str) -> Dispute:
+    """Ask Stripe how the dispute stands, and bring the book there.
+
+    Raises:
+        TryAgain: others wrote each time while we asked.
+        GiveUp: Stripe contradicts the book, or says what we cannot read; a person must look.
+        Verdict: Stripe did not answer.
+    """
+    for _ in range(MOST_LOOKS):
+        with db.transaction(payment.tenant_id) as tx:
+            looks = _looks(tx, dispute_id)
+        answer = stripe_disputes.retrieve(stripe, dispute_id)
+        with db.transaction(payment.tenant_id) as tx:
+            current = payments.lock(tx, payment.payment_id)
+            assert current is not None, "payments are never deleted, and this one was read a moment ago"
+            if _looks(tx, dispute_id) == looks:
+                settled = settle_dispute(tx, current, answer, by=by)
+                crash_point("dispute.before_commit")
+                return settled
+    raise TryAgain("the dispute was written by others each time while Stripe was asked")
+
+
+def _looks(tx: Tx, dispute_id: DisputeId) -> int:
+    known = disputes.get(tx, dispute_id)
+    return known.looks if known else 0
+
+
+def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) -> Dispute:
+    """Write what Stripe has just said of a dispute of the locked payment."""
+    before = disputes.get(tx, answer.dispute_id)
+    _require_ours(payment, before, answer)
+    status = DisputeStatus(answer.status)
+    seen = Seen(
+        dispute_id=answer.dispute_id,
+        charge_id=answer.charge_id,
+        amount=answer.amount,
+        reason=answer.reason,
+        status=status,
+        evidence_due_at=answer.evidence_due_at,
+        card_facts=answer.card_facts or None,
+        opened_at=answer.opened_at,
+    )
+    stage = rules.stage_of(answer.status, before.stage if before else None)
+    if before is None:
+        disputes.record(tx, payment.payment_id, seen, stage=stage, submitted=status in UNDER_REVIEW, by=by)
+    elif not disputes.move(tx, seen, stage=stage, submitted=status in UNDER_REVIEW, by=by):
+        raise GiveUp(
+            f"Stripe has {answer.dispute_id} as {status}, the book as {before.status}, from which no way leads there: "
+            "look at both"
+        )
+    for movement in answer.movements:
+        _book(tx, payment, answer, movement)
+    now = _read(tx, answer.dispute_id)
+    _book_loss(tx, payment, now)
+    _draft_evidence(tx, before, now)
+    _tell(tx, before, now)
+    return now
+
+
+def _require_ours(payment: Payment, known: Dispute | None, answer: DisputeAnswer) -> None:
+    other_payment = known is not None and known.payment_id != payment.payment_id
+    if other_payment or answer.amount.currency != payment.currency:
+        raise GiveUp(f"Stripe has {answer.dispute_id} over {answer.amount}, which is not the payment's: look at both")
+
+
+def _read(tx: Tx, dispute_id: DisputeId) -> Dispute:
+    found = disputes.get(tx, dispute_id)
+    assert found is not None, "it was written a moment ago in this transaction"
+    return found
+
+
+def _book(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMovement) -> None:
+    """One journal for each balance transaction, and its conversion when the balance is in another currency."""
+    balance = movement.balance
+    moved = rules.moved(balance.amount, answer.amount)
+    row = Movement(balance.balance_transaction_id, movement.category, moved, balance.amount, balance.fee)
+    if dispute_books.record(tx, answer.dispute_id, row):
+        entries = ledger.dispute_entries(moved, balance.fee, payment.venue_id)
+        journals = [Journal(movement.category, balance.balance_transaction_id, entries)] if entries else []
+        ledger.post_together(tx, payment.payment_id, [*journals, *conversion(balance, moved)])
+        logger.warning("the bank has moved {} by dispute {}, fee {}", moved, answer.dispute_id, balance.fee)
+
+
+def _book_loss(tx: Tx, payment: Payment, dispute: Dispute) -> None:
+    """A loss is borne by venue and platform as a refund is, once its money is gone; a late win takes it back."""
+    if dispute.status in LOST_DISPUTES and dispute.lost_minor is None:
+        held = dispute_books.withdrawn(tx, dispute)
+        if held.minor > 0:
+            parts = shares_of(tx, payment, held)
+            if dispute_books.mark_lost(tx, dispute, lost=held, obligation=parts.obligation, platform=parts.platform):
+                _post_loss(tx, payment, dispute, parts.obligation, parts.platform, parts.venue, kind="dispute_lost")
+                take_back(tx, payment, parts.venue, fee_borne=parts.fee_borne, source_id=dispute.dispute_id)
+    elif dispute.status is DisputeStatus.WON and dispute_books.mark_loss_reversed(tx, dispute):
+        obligation, platform, venue = _booked_parts(dispute)
+        _post_loss(tx, payment, dispute, obligation, platform, venue, kind="dispute_won")
+        give_again(tx, payment, source_id=dispute.dispute_id)
+
+
+def _booked_parts(dispute: Dispute) -> tuple[Money, Money, Money]:
+    lost, obligation, platform = dispute.lost_minor, dispute.lost_obligation_minor, dispute.lost_platform_fee_minor
+    assert lost is not None, "only a booked loss is taken back"
+    assert obligation is not None, "the parts of a loss are booked together"
+    assert platform is not None, "the parts of a loss are booked together"
+    parts = (obligation, platform, lost - obligation - platform)
+    first, second, third = (Money(minor, dispute.currency) for minor in parts)
+    return first, second, third
+
+
+def _post_loss(
+    tx: Tx, payment: Payment, dispute: Dispute, obligation: Money, platform: Money, venue: Money, *, kind: str
+) -> None:
+    entries = ledger.dispute_lost_entries(
+        obligation=obligation, platform=platform, venue=venue, venue_id=payment.venue_id
+    )
+    if kind == "dispute_won":
+        entries = ledger.mirror(entries)
+    ledger.post(tx, kind=kind, source_id=dispute.dispute_id, payment_id=payment.payment_id, entries=entries)
+
+
+def _draft_evidence(tx: Tx, before: Dispute | None, now: Dispute) -> None:
+    """A new stage can be answered: assemble what the book knows, for a person to read and send."""
+    if now.is_answerable and (before is None or before.stage != now.stage):
+        disputes.write_evidence(tx, now.dispute_id, evidence.draft(tx, now).evidence, by="fleet")
+
+
+def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:
+    facts = {
+        "tenant_id": now.tenant_id,
+        "payment_id": now.payment_id,
+        "order_id": now.order_id,
+        "dispute_id": now.dispute_id,
+        "amount": now.amount,
+    }
+    if before is None or (before.track, now.track) == ("inquiry", "chargeback"):
+        append(
+            tx,
+            DisputeOpened.model_validate(
+                facts | {"reason": now.reason, "track": now.track, "evidence_due_at": now.evidence_due_at}
+            ),
+        )
+        logger.warning("the buyer's bank opened a {} of {}: {}", now.track, now.amount, now.reason)
+    if now.is_closed and (before is None or before.status is not now.status):
+        wake(tx, now.payment_id)
+        append(tx, DisputeClosed.model_validate(facts | {"outcome": now.status.value}))
+        logger.warning("dispute {} of {} is closed: {}", now.dispute_id, now.amount, now.status.value)

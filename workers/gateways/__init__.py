@@ -1,1 +1,0 @@
-"""Outside worlds that are not Stripe."""

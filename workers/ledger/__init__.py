@@ -1,0 +1,1 @@
+"""Sealing the ledger, and journals of conversion and fee."""

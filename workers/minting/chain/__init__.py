@@ -1,0 +1,1 @@
+"""The EVM chain: node, contract, signer, transactions."""

@@ -1,0 +1,29 @@
+"""Reading the contract for the checker: many tokens at a time, and no key."""
+
+from collections.abc import Sequence
+
+from db.minting.series import Royalty
+from workers.minting.chain.chain import Chain
+from workers.minting.chain.contract import Tickets
+from workers.minting.chain.node import Node
+from workers.minting.settings import ContractSettings
+
+AT_ONCE = 500
+
+
+def tickets_of(settings: ContractSettings) -> Tickets:
+    assert settings.chain_contract is not None, "ask `is_configured` first"
+    return Tickets(
+        Chain(Node(settings.nodes, timeout_seconds=settings.chain_rpc_timeout_seconds)), settings.chain_contract
+    )
+
+
+def owners(tickets: Tickets, token_ids: Sequence[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for start in range(0, len(token_ids), AT_ONCE):
+        found |= tickets.owners(token_ids[start : start + AT_ONCE])
+    return found
+
+
+def royalties(tickets: Tickets, series: Sequence[str]) -> dict[str, Royalty]:
+    return {name: tickets.royalty(name) for name in series}

@@ -1,0 +1,83 @@
+"""What the minter's phases share: the book, the chain, who signs, and the words for what stops them."""
+
+from dataclasses import dataclass
+
+from db.minting.signers import Chain as KnownChain
+from db.minting.signers import known_chain, meet
+from db.session import Database
+from workers.minting.chain.chain import Chain
+from workers.minting.chain.contract import Tickets
+from workers.minting.chain.signer import Signer
+from workers.minting.settings import ChainSettings
+from workers.rules.gas import GWEI, Market
+
+BY = "minter"
+
+
+class Waiting(Exception):  # noqa: N818  it says what everything waits for, which is no error
+    """Nothing can be sent just now, for a reason that concerns every ticket alike and is shown to people."""
+
+
+class ChangedMeanwhileError(Exception):
+    """A ticket moved between the look and the claim: nothing was written, and the next look sees how it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    db: Database
+    chain: Chain
+    signer: Signer
+    settings: ChainSettings
+
+    @property
+    def tickets(self) -> Tickets:
+        return Tickets(self.chain, self.contract)
+
+    @property
+    def contract(self) -> str:
+        assert self.settings.chain_contract is not None, "only a configured minter has means"
+        return self.settings.chain_contract
+
+    @property
+    def chain_id(self) -> int:
+        assert self.settings.chain_id is not None, "only a configured minter has means"
+        return self.settings.chain_id
+
+    def market(self) -> Market:
+        return Market(self.chain.head().base_fee_wei, self.chain.suggested_tip_wei())
+
+
+def gwei(wei: int) -> str:
+    return f"{wei / GWEI:g} gwei"
+
+
+def make_sure_of_the_chain(means: Means) -> None:
+    """The chain is the one that was first seen, and the contract is there: a mint sent to an address without code
+    "succeeds" (CHAIN.md of the prototype; any EVM), so that after a wiped chain every mint would.
+
+    Raises:
+        Waiting: it is another one.
+    """
+    seen = _look(means)
+    with means.db.system_transaction() as tx:
+        known = known_chain(tx, means.chain_id) or meet(tx, seen)
+    if known != seen:
+        differing = [
+            name
+            for name in ("genesis_hash", "contract", "code_hash")
+            if getattr(known, name).lower() != getattr(seen, name).lower()
+        ]
+        if differing:
+            said = ", ".join(f"{name} was {getattr(known, name)}, is {getattr(seen, name)}" for name in differing)
+            raise Waiting(f"this is not the chain we know: {said}")
+
+
+def _look(means: Means) -> KnownChain:
+    chain_id = means.chain.chain_id()
+    if chain_id != means.chain_id:
+        raise Waiting(f"the node is of chain {chain_id}, CHAIN_ID says {means.chain_id}")
+    genesis = means.chain.block(0)
+    code_hash = means.chain.code_hash(means.contract)
+    if genesis is None or code_hash is None:
+        raise Waiting(f"there is no contract at {means.contract} on chain {chain_id}")
+    return KnownChain(chain_id, genesis.hash, means.contract, code_hash)

@@ -1,0 +1,109 @@
+"""cancel: claim -> Stripe -> record. Carries out the wish to cancel that is kept on a payment.
+
+A payment that never reached Stripe is canceled at once. While its charge is under way nothing is sent: whoever settles
+the charge sees the wish and appends this message again, or refunds what was taken (workers/payments/settlement.py). An
+intent that Stripe will not cancel is read, and the book follows it. A second delivery finds the payment settled.
+"""
+
+from dataclasses import dataclass
+
+from loguru import logger
+
+from db import stripe_calls as calls
+from db.lifecycle import PaymentState
+from db.payments import payments
+from db.payments.payments import Payment
+from db.session import Database, Tx
+from db.stripe_calls import Call
+from messages.refunds import CancelRequested
+from messages.runtime.crash_points import crash_point
+from messages.verdicts import GiveUp, TryAgain
+from stripe_client import payment_intents
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import Canceled, Charged, PaymentOutcome, Processing, Refused, Settled, Unanswered
+from workers.payments.settlement import cancel_unsent, settle
+from workers.runtime.actor import actor
+from workers.runtime.unknown_outcomes import key_dies_at
+
+# Nothing at Stripe to cancel: not yet, or not any more.
+_NOTHING_TO_SEND = frozenset({PaymentState.CHARGING, PaymentState.SUCCEEDED, PaymentState.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    payment: Payment
+    intent_id: str
+    call: Call
+
+
+@actor(CancelRequested)
+def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
+    claim = _claim(db, msg)
+    if claim is None:
+        return
+    crash_point("cancel.before_call")
+    outcome = _end_of(db, stripe, claim)
+    crash_point("cancel.after_call")
+    with db.transaction(msg.tenant_id) as tx:
+        current = payments.lock(tx, msg.payment_id)
+        assert current is not None, "payments are never deleted, and this one was read a moment ago"
+        if isinstance(outcome, Canceled):
+            calls.settle(tx, claim.call, answer="Canceled", object_id=outcome.intent_id, request_id=outcome.request_id)
+        settle(tx, current, outcome, by="cancel")
+        crash_point("cancel.before_commit")
+    crash_point("cancel.after_commit")
+
+
+def _end_of(db: Database, stripe: Gateway, claim: _Claim) -> Settled | Refused:
+    """Cancel, or read what stands in the way of it."""
+    if claim.call.must_look_up:
+        return _read(db, stripe, claim)
+    outcome = _send(stripe, claim)
+    return _read(db, stripe, claim) if isinstance(outcome, Unanswered) else outcome
+
+
+def _claim(db: Database, msg: CancelRequested) -> _Claim | None:
+    with db.transaction(msg.tenant_id) as tx:
+        payment = payments.lock(tx, msg.payment_id)
+        if payment is None:
+            raise GiveUp(f"tenant {msg.tenant_id} has no payment {msg.payment_id}")
+        if payment.cancel_reason is None:
+            raise GiveUp(f"nobody asked to cancel payment {msg.payment_id}")
+        if payment.state in _NOTHING_TO_SEND:
+            return None
+        if payment.payment_intent_id is None:
+            cancel_unsent(tx, payment, by="cancel")
+            return None
+        return _Claim(payment, payment.payment_intent_id, _begin(tx, payment))
+
+
+def _begin(tx: Tx, payment: Payment) -> Call:
+    body = payment_intents.cancellation(payment.cancel_reason or "")
+    return calls.begin(tx, operation=payment_intents.CANCEL, subject_id=payment.payment_id, request=body)
+
+
+def _send(stripe: Gateway, claim: _Claim) -> PaymentOutcome:
+    return payment_intents.cancel(
+        stripe,
+        claim.intent_id,
+        claim.call.request,
+        idempotency_key=claim.call.idempotency_key,
+        send_before=key_dies_at(claim.call),
+    )
+
+
+def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled:
+    """How the intent stands. Cancelling twice is harmless, so an open intent is its own proof that nothing happened.
+
+    Raises:
+        TryAgain: it is still open; the next try sends with a fresh key.
+    """
+    outcome = payment_intents.retrieve(stripe, claim.intent_id)
+    if isinstance(outcome, Canceled | Charged):
+        return outcome
+    with db.transaction(claim.payment.tenant_id) as tx:
+        calls.prove_absent(tx, claim.call, proof=f"the intent is still {type(outcome).__name__}")
+    if isinstance(outcome, Processing):  # the bank has it and nobody can stop it; whoever settles it sees the wish
+        logger.info("the bank is at work on it; cancelled or refunded once it has answered")
+        return outcome
+    raise TryAgain("the intent is still open; it is cancelled with a fresh key")

@@ -1,0 +1,129 @@
+"""charge: claim -> Stripe -> record.
+
+Claim writes down what we are about to ask (the call, its key and its body) before anything is sent. Record moves the
+payment, posts the journal and appends what follows, in one transaction. A second delivery finds the payment settled and
+does nothing, or finds the call unanswered and repeats it with the same key and the same body; once that key may be
+forgotten by Stripe, it looks before it sends (M1, M13).
+"""
+
+from uuid import UUID, uuid5
+
+from db import stripe_calls as calls
+from db.lifecycle import PaymentState
+from db.payments import payments
+from db.payments.payments import Payment
+from db.session import Database, Tx
+from db.stripe_calls import Call
+from messages.fees import platform_fee
+from messages.payments import ChargeRequested
+from messages.runtime import trace
+from messages.runtime.crash_points import crash_point
+from messages.verdicts import GiveUp
+from stripe_client import payment_intents
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Refused, Unanswered
+from workers.payments.settlement import cancel_unsent, settle
+from workers.runtime.actor import actor
+from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
+from workers.transfers import destination_charges as destination
+
+
+@actor(ChargeRequested)
+def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(payment_intents.FAMILY)  # a charge that must wait its turn waits before it is claimed
+    claimed = _claim(db, msg)
+    if claimed is None:  # an earlier delivery, or a webhook, settled it
+        return
+    payment, call = claimed
+    crash_point("charge.before_call")
+    outcome = _look_up(stripe, db, payment, call) if call.must_look_up else _send(stripe, call)
+    crash_point("charge.after_call")
+    if isinstance(outcome, Unanswered):
+        leave_unknown(db, payment.tenant_id, call, outcome)
+    with db.transaction(payment.tenant_id) as tx:
+        current = payments.lock(tx, payment.payment_id)
+        assert current is not None, "payments are never deleted, and this one was read a moment ago"
+        calls.settle(
+            tx,
+            call,
+            answer=type(outcome).__name__,
+            object_id=getattr(outcome, "intent_id", None),
+            request_id=outcome.request_id,
+        )
+        # When a webhook moved the payment meanwhile, our answer is the older one; only a capture is never old.
+        if current.state is PaymentState.CHARGING or isinstance(outcome, Charged):
+            settle(tx, current, outcome, by="charge", call_id=call.call_id)
+        crash_point("charge.before_commit")
+    crash_point("charge.after_commit")
+    if isinstance(outcome, Refused) and outcome.code in destination.NOT_RECEIVING:
+        destination.have_account_looked_up(db, payment)
+
+
+def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
+    """Write down that we are about to act; None when nothing is left to do."""
+    with db.transaction(msg.tenant_id) as tx:
+        payment = payments.lock(tx, msg.payment_id)
+        if payment is None:
+            raise GiveUp(f"tenant {msg.tenant_id} has no payment {msg.payment_id}")
+        if payment.state not in {PaymentState.REQUESTED, PaymentState.CHARGING}:
+            return None
+        if payment.state is PaymentState.REQUESTED and payment.cancel_reason is not None:
+            cancel_unsent(tx, payment, by="charge")
+            return None
+        if payment.state is PaymentState.REQUESTED:
+            fee = platform_fee(payment.amount, payment.plan)
+            payments.begin_charging(tx, payment.payment_id, platform_fee_minor=fee.minor, by="charge")
+        return payment, calls.begin(
+            tx,
+            operation=payment_intents.CREATE,
+            subject_id=payment.payment_id,
+            named_after=key_name(payment),
+            request=_body(tx, payment),
+        )
+
+
+def key_name(payment: Payment) -> UUID:
+    """What the key of a charge is made of: the order, and not the payment, whose id is ours alone.
+
+    A book that was restored to an earlier moment meets an order again that it has forgotten, and gives it another
+    payment. For the life of the key Stripe then refuses the second charge, since its body is another (M1).
+    """
+    return uuid5(payment.tenant_id, str(payment.order_id))
+
+
+def _body(tx: Tx, payment: Payment) -> dict[str, object]:
+    return payment_intents.creation(
+        tenant_id=payment.tenant_id,
+        order_id=payment.order_id,
+        payment_id=payment.payment_id,
+        amount=payment.amount,
+        payment_method_id=payment.payment_method_id,
+        customer_id=payment.customer_id,
+        capture=payment.capture,
+        destination=destination.wish(tx, payment),
+        traced=trace.for_others(),
+    )
+
+
+def _send(stripe: Gateway, call: Call) -> PaymentOutcome:
+    return payment_intents.create(
+        stripe,
+        call.request,
+        idempotency_key=call.idempotency_key,
+        send_before=key_dies_at(call),
+    )
+
+
+def _look_up(stripe: Gateway, db: Database, payment: Payment, call: Call) -> PaymentOutcome:
+    """Ask Stripe what became of the call. Only a proof of absence opens the next generation.
+
+    Raises:
+        TryLater: absent so far, but something may still show up.
+        TryAgain: proved absent; the next delivery sends with a fresh key.
+    """
+    found = payment_intents.find(
+        stripe, payment.payment_id, customer_id=payment.customer_id, since_epoch=call.first_sent_epoch
+    )
+    if isinstance(found, Absent):
+        wait_for_absence(db, payment.tenant_id, call, found)
+    return found

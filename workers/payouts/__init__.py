@@ -1,0 +1,1 @@
+"""Payouts to banks, account payouts, statements."""

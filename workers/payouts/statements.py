@@ -1,0 +1,96 @@
+"""statements: whose week has ended -> one statement each, and the transfer that pays it.
+
+Looked at every hour, and made once for each recipient, currency and week, in a transaction of its own under the
+recipient's lock; a second run finds it made. Lines are all released shares that only wait for their week. What the
+recipient owes is netted. What is below the recipient's minimum waits for the next week. The transfer is not bound to a
+charge, so Stripe may refuse it for want of available money: then the next hour measures anew and asks again.
+"""
+
+from datetime import datetime
+
+from loguru import logger
+
+from db.payouts import statements as weekly
+from db.payouts.statements import Due, Ready
+from db.session import Database, Tx
+from db.shares import booking as share_books
+from db.shares import shares
+from db.transfers import recipients, transfers
+from db.transfers.recipients import Recipient
+from db.transfers.transfers import NewTransfer
+from messages.ids import RecipientId
+from messages.money import Money
+from messages.runtime.crash_points import crash_point
+from messages.shares import StatementsDue, TransferRequested
+from outbox.append import append
+from stripe_client.gateway import Gateway
+from workers.runtime.actor import actor
+from workers.runtime.settings import StatementSettings
+
+BY = "statements"
+PAGE = 100
+
+
+@actor(StatementsDue)
+def statements(msg: StatementsDue, db: Database, _stripe: Gateway) -> None:
+    del msg
+    settings = StatementSettings()
+    after: RecipientId | None = None
+    while True:
+        with db.system_transaction() as tx:
+            until = weekly.week_end(tx, weekday=settings.statement_weekday, hour=settings.statement_hour)
+            page = weekly.due(tx, until=until, after=after, limit=PAGE)
+        for due in page:
+            _settle_week(db, due, until)
+        if len(page) < PAGE:
+            return
+        # Of a recipient with several currencies some may be left: the next hour finds them.
+        after = page[-1].recipient_id
+
+
+def _settle_week(db: Database, due: Due, until: datetime) -> None:
+    with db.transaction(due.tenant_id) as tx:
+        ready = weekly.lock_ready(tx, due.recipient_id, due.currency, until=until)
+        recipient = recipients.get(tx, due.recipient_id)
+        whole = Money(sum(one.gap.minor for one in ready), due.currency)
+        # The minimum is in the recipient's own currency; what it is worth in another is nobody's to say here.
+        least = recipient.minimum_minor if recipient.currency == due.currency else 0
+        if not _may_be_paid(recipient) or whole.minor < max(1, least):
+            return
+        _write(tx, due, recipient, ready, whole, until)
+        crash_point("statements.before_commit")
+    crash_point("statements.after_commit")
+
+
+def _may_be_paid(recipient: Recipient) -> bool:
+    """As it stands now: since it was found due it may have chosen otherwise, or lost its account."""
+    return recipient.settlement == "weekly" and recipient.transfers not in {"inactive", "pending"}
+
+
+def _write(tx: Tx, due: Due, recipient: Recipient, ready: list[Ready], whole: Money, until: datetime) -> None:
+    assert recipient.account_id is not None, "only recipients with an account are due, and none loses it"
+    statement_id, again = weekly.id_for(tx, due.recipient_id, due.currency, until)
+    owed = share_books.owed_by(tx, due.recipient_id, due.currency)
+    netted = Money(max(0, min(owed.minor, whole.minor)), due.currency)
+    transfer_id = transfers.request(
+        tx,
+        NewTransfer(
+            recipient_id=due.recipient_id,
+            account_id=recipient.account_id,
+            kind="statement",
+            payment_id=None,
+            charge_id=None,
+            transfer_group=f"statement:{statement_id}",
+            lines=[(one.share_id, one.gap) for one in ready],
+            netted=netted,
+        ),
+        by=BY,
+    )
+    weekly.write(tx, statement_id, due.recipient_id, until=until, amount=whole, netted=netted, transfer_id=transfer_id)
+    for one in ready:
+        shares.look(tx, one.share_id, waits_for=None)
+    append(tx, TransferRequested(tenant_id=due.tenant_id, transfer_id=transfer_id))
+    logger.info(
+        "statement of {} over {} ({} shares, {} netted){}",
+        *(recipient.name, whole, len(ready), netted, ", asked again" if again else ""),
+    )

@@ -1,0 +1,1 @@
+"""Comparing the database with Stripe's balance transactions, cases, retention."""

@@ -1,0 +1,32 @@
+"""Cases of a kind follow what a sweep finds: opened once, closed when it is well again."""
+
+from collections.abc import Mapping, Sequence
+
+from loguru import logger
+
+from db.reconciliation import cases
+from db.reconciliation.cases import CaseType
+from db.session import Tx
+from db.sweep.overdue import Finding
+
+
+def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) -> list[tuple[CaseType, Finding]]:
+    """Open a case for each thing a person must see, and close those that are well again; returns what is new."""
+    new = []
+    for kind, findings in found.items():
+        known = cases.known_subjects(tx, kind)
+        for finding in [finding for finding in findings if finding.subject not in known]:
+            cases.open_case(
+                tx,
+                type=kind,
+                subject=finding.subject,
+                details=finding.details,
+                tenant_id=finding.tenant_id,
+                payment_id=finding.payment_id,
+                amount=finding.amount,
+            )
+            new.append((kind, finding))
+            logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
+        gone = known - {finding.subject for finding in findings}
+        cases.close_all(tx, types=[kind], subjects=sorted(gone), by=by, because="it is well again")
+    return new

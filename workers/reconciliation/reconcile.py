@@ -1,0 +1,252 @@
+"""reconcile: list the bank's lines -> compare each page with the book -> look for what only the book has -> look again
+at the cases that are open.
+
+Reads only; money is never moved, and what it finds is a case (db/reconciliation/cases.py) that closes itself when bank
+and book agree again. The one thing it does by itself is to queue a lookup for the payment of a case that has stood for
+a while. Each page is one transaction with the run's cursor: a run that was killed goes on behind the last page, and the
+same page twice finds its lines and cases there.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from loguru import logger
+
+from db.reconciliation import balance_transactions as bank_lines
+from db.reconciliation import case_views as case_lists
+from db.reconciliation import cases
+from db.reconciliation import runs as reconciliation_runs
+from db.reconciliation.balance_transactions import Compared
+from db.reconciliation.cases import CaseType, Fixable
+from db.reconciliation.runs import Progress, Run
+from db.session import Database, Tx
+from messages.base import Message
+from messages.disputes import DisputeLookupRequested
+from messages.ids import PaymentId, TenantId
+from messages.money import DECIMALS, Money
+from messages.payments import PaymentLookupRequested
+from messages.reconciliation import ReconcileDue
+from messages.refunds import RefundLookupRequested
+from messages.runtime.crash_points import crash_point
+from messages.statement_lines import BankLine
+from outbox.append import append
+from outbox.process.metrics import RECONCILED_LINES
+from stripe_client import balance_transaction_sources as sources
+from stripe_client import balance_transactions
+from stripe_client.gateway import Gateway
+from workers.rules import bank_differences as reconciling
+from workers.runtime.actor import actor
+from workers.runtime.settings import ReconcileSettings
+
+BY = "reconciliation"
+# The cases that this actor opens about one line of the bank, and closes.
+OURS = (CaseType.MISSING_IN_BOOK, CaseType.MISSING_AT_STRIPE, CaseType.AMOUNT_DIFFERS, CaseType.UNKNOWN_TENANT)
+FIXABLE = (CaseType.MISSING_IN_BOOK, CaseType.AMOUNT_DIFFERS)
+# One delivery ends here and appends the next: far below its time limit in messages/queues.py.
+RUN_SECONDS = 90.0
+_SLICE = timedelta(hours=1)
+_LOOK_AT_ONCE = 200
+
+Owner = tuple[TenantId, PaymentId | None]
+
+
+@actor(ReconcileDue)
+def reconcile(msg: ReconcileDue, db: Database, stripe: Gateway) -> None:
+    settings = ReconcileSettings()
+    started = time.monotonic()
+    run = _begin_or_resume(db, msg.span, settings)
+    if run is None:
+        return
+    for here in _steps(db, stripe, run, settings):
+        crash_point("reconcile.step_done")
+        if here.state == "running" and time.monotonic() - started > RUN_SECONDS:
+            with db.system_transaction() as tx:
+                append(tx, msg)
+            return
+        if here.state == "done":
+            _finish(db, here)
+
+
+def _begin_or_resume(db: Database, span: str, settings: ReconcileSettings) -> Run | None:
+    reach = timedelta(days=settings.reconcile_daily_days)
+    if span == "rolling":
+        reach = timedelta(hours=settings.reconcile_rolling_hours)
+    with db.system_transaction() as tx:
+        return reconciliation_runs.resume(tx, span) or reconciliation_runs.begin(
+            tx, span, reach_seconds=reach.total_seconds(), grace_seconds=settings.reconcile_grace_seconds
+        )
+
+
+def _steps(db: Database, stripe: Gateway, run: Run, settings: ReconcileSettings) -> Iterator[Run]:
+    """The run after each step, until it is done or somebody else has moved it."""
+    here: Run | None = run
+    if run.phase == "listing":
+        for lines in _pages(stripe, run):
+            here = here and _compare(db, stripe, here, lines, settings)
+            if here is None:
+                return
+            yield here
+        here = here and _move(db, here, Progress(), phase="searching")
+    while here and here.phase == "searching":
+        yield here
+        here = _search(db, stripe, here)
+    while here and here.state == "running":
+        yield here
+        here = _recheck(db, here)
+    if here:
+        yield here
+
+
+def _pages(stripe: Gateway, run: Run) -> Iterator[list[BankLine]]:
+    return balance_transactions.list_lines(
+        stripe,
+        since_epoch=int(run.window_from.timestamp()),
+        before_epoch=int(run.window_until.timestamp()),
+        starting_after=run.listed_to,
+    )
+
+
+def _compare(db: Database, stripe: Gateway, run: Run, lines: list[BankLine], settings: ReconcileSettings) -> Run | None:
+    """One page of the bank's lines: kept, compared, and each difference a case."""
+    ids = [line.balance_transaction_id for line in lines]
+    with db.system_transaction() as tx:
+        bank_lines.store(tx, lines)
+        differing = bank_lines.differing(tx, ids)
+    found = [(line, _owner(db, stripe, line)) for line in differing]
+    well = sorted(set(ids) - {line.balance_transaction_id for line in differing})
+    with db.system_transaction() as tx:
+        opened = sum(_open(tx, line, owner, settings) for line, owner in found)
+        closed = cases.close_all(tx, types=OURS, subjects=well, by=BY, because="the bank and the book agree")
+        progress = Progress(len(lines), len(differing), opened, closed)
+        moved = reconciliation_runs.step(tx, run, progress, listed_to=ids[-1])
+    RECONCILED_LINES.labels("matched").inc(len(well))
+    RECONCILED_LINES.labels("differing").inc(len(differing))
+    return moved
+
+
+def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
+    """Whose it is: the book says so, or the open case, or the object at Stripe whose payment or tenant we know."""
+    if line.tenant_id is not None:
+        return line.tenant_id, line.payment_id
+    with db.system_transaction() as tx:
+        standing = case_lists.find_open(tx, type=CaseType.MISSING_IN_BOOK, subject=line.balance_transaction_id)
+    if standing and standing.tenant_id is not None:
+        return standing.tenant_id, standing.payment_id
+    claim = sources.claim_of(stripe, line.source_id, line.balance_transaction_id)
+    with db.system_transaction() as tx:
+        return bank_lines.owner_of(
+            tx,
+            intent_id=claim.intent_id,
+            tenant_id=claim.tenant_id,
+            payment_id=claim.payment_id,
+            account_id=claim.account_id,
+        )
+
+
+def _open(tx: Tx, line: Compared, owner: Owner | None, settings: ReconcileSettings) -> bool:
+    type_ = CaseType(
+        reconciling.verdict(book_minor=line.book_minor, elsewhere=line.elsewhere, has_owner=owner is not None)
+    )
+    others = [other for other in OURS if other is not type_]
+    cases.close_all(tx, types=others, subjects=[line.balance_transaction_id], by=BY, because=f"it is {type_} now")
+    return cases.open_case(
+        tx,
+        type=type_,
+        subject=line.balance_transaction_id,
+        details=reconciling.sentence(
+            category=line.reporting_category,
+            source=line.source_id,
+            net_minor=line.net_minor,
+            book_minor=line.book_minor,
+            currency=line.currency,
+            elsewhere=line.elsewhere,
+        ),
+        tenant_id=owner[0] if owner else None,
+        payment_id=owner[1] if owner else None,
+        amount=reconciling.unexplained(net_minor=line.net_minor, book_minor=line.book_minor, currency=line.currency),
+        auto_fix_after_seconds=settings.reconcile_auto_fix_seconds if owner and owner[1] else None,
+    )
+
+
+def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
+    """One hour of the book's journals: what they book at the bank, the bank has shown, or is asked for one by one."""
+    if run.searched_until >= run.window_until:
+        return _move(db, run, Progress(), phase="rechecking")
+    until = min(run.searched_until + _SLICE, run.window_until)
+    with db.system_transaction() as tx:
+        unbanked = bank_lines.without_line(tx, since=run.searched_until, until=until, limit=_LOOK_AT_ONCE)
+    lines = {one: balance_transactions.retrieve(stripe, one.balance_transaction_id) for one in unbanked}
+    absent = [one for one, line in lines.items() if line is None and one.net_minor]
+    with db.system_transaction() as tx:
+        bank_lines.store(tx, [line for line in lines.values() if line is not None])
+        opened = sum(
+            cases.open_case(
+                tx,
+                type=CaseType.MISSING_AT_STRIPE,
+                subject=one.balance_transaction_id,
+                details=f"the book moved {one.net_minor} {one.currency} minor units for it; Stripe knows no such thing",
+                tenant_id=one.tenant_id,
+                payment_id=one.payment_id,
+                amount=Money(-one.net_minor, one.currency) if one.currency in DECIMALS else None,
+            )
+            for one in absent
+        )
+        return reconciliation_runs.step(
+            tx, run, Progress(mismatches=len(absent), cases_opened=opened), searched_until=until
+        )
+
+
+def _recheck(db: Database, run: Run) -> Run | None:
+    """Some of the open cases, also those of lines outside the window: whoever put one right closes it."""
+    with db.system_transaction() as tx:
+        standing = case_lists.open_after(tx, types=OURS, after=run.rechecked_to, limit=_LOOK_AT_ONCE)
+        subjects = [case.subject for case in standing]
+        differing = {line.balance_transaction_id for line in bank_lines.differing(tx, subjects)}
+        at_bank, in_book = bank_lines.known(tx, subjects), bank_lines.held_by_book(tx, subjects)
+        gone = [
+            case.subject
+            for case in standing
+            if case.type == CaseType.MISSING_AT_STRIPE and (case.subject in at_bank or case.subject not in in_book)
+        ]
+        agreed = [one for one in subjects if one in at_bank and one not in differing]
+        others = [type_ for type_ in OURS if type_ is not CaseType.MISSING_AT_STRIPE]
+        closed = cases.close_all(tx, types=others, subjects=agreed, by=BY, because="the bank and the book agree")
+        closed += cases.close_all(
+            tx, types=[CaseType.MISSING_AT_STRIPE], subjects=gone, by=BY, because="the bank and the book agree"
+        )
+        progress = Progress(cases_closed=closed)
+        last = standing[-1].case_id if standing else None
+        return reconciliation_runs.step(tx, run, progress, rechecked_to=last, done=len(standing) < _LOOK_AT_ONCE)
+
+
+def _move(db: Database, run: Run, found: Progress, *, phase: str, searched_until: datetime | None = None) -> Run | None:
+    with db.system_transaction() as tx:
+        return reconciliation_runs.step(tx, run, found, phase=phase, searched_until=searched_until)
+
+
+def _finish(db: Database, run: Run) -> None:
+    """Queue a lookup for what stood long enough, and say what was done."""
+    with db.system_transaction() as tx:
+        due = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
+        append(tx, *[_lookup(tx, case) for case in due])
+    logger.info(
+        "reconciled {} lines ({}), {} differ; {} cases opened, {} closed, {} payments looked up again",
+        run.lines,
+        run.span,
+        run.mismatches,
+        run.cases_opened,
+        run.cases_closed,
+        len(due),
+    )
+
+
+def _lookup(tx: Tx, case: Fixable) -> Message:
+    """The question that may put a case right: only asks, and books what Stripe answers."""
+    source_id, refund_id = bank_lines.source_of(tx, case.subject, case.payment_id)
+    owner = {"tenant_id": case.tenant_id, "payment_id": case.payment_id}
+    if refund_id is not None:
+        return RefundLookupRequested.model_validate(owner | {"refund_id": refund_id})
+    if source_id is not None and source_id.startswith(("dp_", "du_")):
+        return DisputeLookupRequested.model_validate(owner | {"dispute_id": source_id})
+    return PaymentLookupRequested.model_validate(owner)

@@ -1,0 +1,25 @@
+"""Whose money goes back, when a payment's buyer gets `amount`: the rule's answer from what the books say today."""
+
+from db.payments.payments import Payment
+from db.refunds import booking as refund_books
+from db.refunds import refunds
+from db.session import Tx
+from messages.money import Money
+from workers.rules.refund_allocation import Books, Shares, shares
+
+
+def shares_of(tx: Tx, payment: Payment, amount: Money) -> Shares:
+    """The parts of a refund, or of a loss by a dispute; the payment is locked."""
+    money = refunds.captured(tx, payment.payment_id)
+    assert money is not None, "what goes back had been captured"
+    before = refund_books.returned(tx, payment.payment_id, payment.currency)
+    books = Books(
+        captured=money.captured,
+        fee=Money(payment.platform_fee_minor or 0, payment.currency),
+        open_obligation=before.open_obligation,
+        debited=before.debited,
+        fee_returned=before.fee,
+        fee_borne=before.fee_borne,
+    )
+    comes_back = refund_books.fee_policy(tx, payment.payment_id) == "returned"
+    return shares(amount, books, fee_comes_back=comes_back)

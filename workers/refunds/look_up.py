@@ -1,0 +1,29 @@
+"""refund_lookup: read -> ask Stripe -> apply. For refunds that stand too long with the bank, or half booked.
+
+Asks only, and changes nothing at Stripe. A second delivery finds the refund where Stripe has it and changes nothing.
+"""
+
+from db.payments import payments
+from db.refunds import refunds
+from db.session import Database
+from messages.refunds import RefundLookupRequested
+from messages.verdicts import GiveUp
+from stripe_client import refunds as stripe_refunds
+from stripe_client.gateway import Gateway
+from workers.refunds.settlement import settle_refund
+from workers.runtime.actor import actor
+
+
+@actor(RefundLookupRequested)
+def refund_lookup(msg: RefundLookupRequested, db: Database, stripe: Gateway) -> None:
+    with db.transaction(msg.tenant_id) as tx:
+        wanted = refunds.get(tx, msg.refund_id)
+    if wanted is None:
+        raise GiveUp(f"tenant {msg.tenant_id} has no refund {msg.refund_id}")
+    if wanted.stripe_refund_id is None:  # nothing to look at: the refund actor owns this phase
+        return
+    answer = stripe_refunds.retrieve(stripe, wanted.stripe_refund_id)
+    with db.transaction(msg.tenant_id) as tx:
+        payment = payments.lock(tx, wanted.payment_id)
+        assert payment is not None, "a refund names its payment, by foreign key"
+        settle_refund(tx, payment, answer, by="lookup")

@@ -1,0 +1,1 @@
+"""Each recipient's part of a sale: distribution, escrow, release, reconciliation."""

@@ -1,0 +1,104 @@
+"""escrow: let go what escrow need not hold any longer -> wake what stands still -> say what a person must see.
+
+Payments that may leave escrow are read page by page, in the order of their ids; each is let go in a short transaction
+of its own, which looks again under its lock. So it may die at any line, and run twice at once: what is done stays done,
+the next minute's run goes on, and a payment leaves escrow once. The shares themselves are brought by
+workers/shares/share.py, which looks once more for disputes and refunds before it pays.
+"""
+
+import time
+
+from loguru import logger
+
+from db.reconciliation.cases import CaseType
+from db.session import Database
+from db.shares import escrow as held
+from db.shares import overdue as share_watch
+from db.shares import stuck as share_standstill
+from db.shares.stuck import StandingMovement
+from messages.base import Message
+from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
+from messages.runtime.crash_points import crash_point
+from messages.shares import AccountLookupRequested, EscrowDue, ReversalRequested, ShareDue, TransferRequested
+from outbox.append import append
+from stripe_client.gateway import Gateway
+from workers.reconciliation.cases import keep_cases
+from workers.runtime.actor import actor
+from workers.runtime.settings import EscrowSettings, SweepSettings
+from workers.shares.release import let_go
+
+BY = "escrow"
+PAGE = 200
+# Half of the minute until the next run, and far below the route's time limit: what is left is still due then.
+BUDGET_SECONDS = 30.0
+WOKEN_AT_ONCE = 500
+
+
+@actor(EscrowDue)
+def escrow(msg: EscrowDue, db: Database, _stripe: Gateway) -> None:
+    del msg
+    settings = EscrowSettings()
+    _let_go(db)
+    _wake(db, SweepSettings().sweep_after_seconds)
+    with db.system_transaction() as tx:
+        keep_cases(
+            tx,
+            {
+                CaseType.ESCROW_NEAR_LIMIT: share_watch.escrow_near_limit(
+                    tx,
+                    limit_days=settings.escrow_limit_days,
+                    limit_days_of=settings.escrow_limit_days_of,
+                    alarm_days=settings.escrow_alarm_days,
+                ),
+                CaseType.SHARE_STUCK: share_watch.shares_stuck(tx, older_than_days=settings.share_alarm_days),
+                CaseType.RECEIVABLE_OVER_LIMIT: share_watch.receivables_over(
+                    tx, limit_minor=settings.receivable_limit_minor
+                ),
+            },
+            by=BY,
+        )
+
+
+def _let_go(db: Database) -> None:
+    began, after, count = time.monotonic(), None, 0
+    while time.monotonic() - began < BUDGET_SECONDS:
+        with db.system_transaction() as tx:
+            page = held.due(tx, after=after, limit=PAGE)
+        for tenant_id, payment_id in page:
+            count += _let_one_go(db, tenant_id, payment_id)
+        if len(page) < PAGE:
+            break
+        after = page[-1][1]
+    if count:
+        logger.info("let the shares of {} payments go", count)
+
+
+def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
+    with db.transaction(tenant_id) as tx:
+        current = held.lock(tx, payment_id)
+        if current is None or current.kept_by is not None:  # somebody was first, or something came in between
+            return False
+        because = "the event is over" if current.held_minor else "nothing of it is left"
+        let_go(tx, tenant_id, current, by=BY, because=because)
+        crash_point("escrow.before_commit")
+    crash_point("escrow.after_commit")
+    return True
+
+
+def _wake(db: Database, patience_seconds: float) -> None:
+    with db.system_transaction() as tx:
+        standing = share_standstill.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
+        append(tx, *[_message(one) for one in standing if one.account_id is None])
+        accounts = sorted({one.account_id for one in standing if one.account_id is not None})
+        append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
+    if standing:
+        logger.info("woke {} shares, transfers and reversals that stood still", len(standing))
+
+
+def _message(found: StandingMovement) -> Message:
+    if found.wake_as == TransferRequested.kind:
+        return TransferRequested(tenant_id=found.tenant_id, transfer_id=TransferId(found.subject_id))
+    if found.wake_as == ReversalRequested.kind:
+        return ReversalRequested(tenant_id=found.tenant_id, reversal_id=ReversalId(found.subject_id))
+    assert found.payment_id is not None, "a share has its payment"
+    return ShareDue(tenant_id=found.tenant_id, payment_id=found.payment_id, share_id=ShareId(found.subject_id))

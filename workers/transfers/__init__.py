@@ -1,0 +1,1 @@
+"""Transfers to connected accounts, reversals, destination charges."""

@@ -1,0 +1,54 @@
+"""account_lookup: ask Stripe how a connected account stands -> keep it -> wake the shares that wait for it.
+
+Asks only, and changes nothing at Stripe. The account belongs to the platform and not to a tenant, so the shares of
+every tenant whose recipients name it are woken, page by page. A second delivery keeps the same again, and a share that
+is woken twice is measured twice. Of two answers that cross, the one that was asked for later stands.
+"""
+
+from loguru import logger
+
+from db.session import Database
+from db.transfers import connected_accounts as accounts
+from messages.ids import ShareId
+from messages.shares import AccountLookupRequested, ShareDue
+from outbox.append import append
+from stripe_client import accounts as stripe_accounts
+from stripe_client.accounts import AccountAnswer
+from stripe_client.gateway import Gateway
+from workers.runtime.actor import actor
+
+PAGE = 500
+
+
+@actor(AccountLookupRequested)
+def account_lookup(msg: AccountLookupRequested, db: Database, stripe: Gateway) -> None:
+    with db.system_transaction() as tx:
+        if not accounts.is_known(tx, msg.account_id):  # an account of the platform that no recipient names
+            return
+        asked_at = accounts.now(tx)
+    answer = stripe_accounts.retrieve(stripe, msg.account_id)
+    with db.system_transaction() as tx:
+        better = accounts.follow(
+            tx,
+            msg.account_id,
+            transfers=answer.transfers,
+            payouts_enabled=answer.payouts_enabled,
+            disabled_reason=answer.disabled_reason,
+            seen_at=asked_at,
+        )
+    if answer.transfers == "active":
+        _wake(db, answer, refused_too=better)
+    else:
+        logger.warning("account {} may not receive transfers: {}", answer.account_id, answer.disabled_reason)
+
+
+def _wake(db: Database, answer: AccountAnswer, *, refused_too: bool) -> None:
+    after: ShareId | None = None
+    while True:
+        with db.system_transaction() as tx:
+            page = accounts.shares_waiting(tx, answer.account_id, refused_too=refused_too, after=after, limit=PAGE)
+            for one in page:
+                append(tx, ShareDue(tenant_id=one.tenant_id, payment_id=one.payment_id, share_id=one.share_id))
+        if len(page) < PAGE:
+            return
+        after = page[-1].share_id

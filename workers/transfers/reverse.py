@@ -1,0 +1,124 @@
+"""transfer_reversal: claim -> Stripe -> record. Takes back what a refund or a lost dispute took of a share.
+
+As transfer. When the account has not got that much, it is asked what it has: that much is taken back by a reversal of
+its own, and the rest is owed by the recipient (a receivable), which its next transfers pay. Each such step asks for
+less than the one before, so it ends.
+"""
+
+from db import stripe_calls as calls
+from db.lifecycle import ReversalState
+from db.session import Database
+from db.shares import shares
+from db.stripe_calls import Call
+from db.transfers import reversals as transfer_reversals
+from db.transfers.reversals import Reversal
+from messages.money import Money
+from messages.runtime.crash_points import crash_point
+from messages.shares import ReversalRequested, ShareDue
+from messages.verdicts import GiveUp
+from outbox.append import append
+from stripe_client import transfers as stripe_transfers
+from stripe_client.balance import read_balance
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import Absent, Refused, ReversalAnswer, Unanswered
+from workers.runtime.actor import actor
+from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
+from workers.shares.share import become_receivable
+from workers.transfers.settlement import settle_reversal
+
+BY = "transfer_reversal"
+
+
+@actor(ReversalRequested)
+def transfer_reversal(msg: ReversalRequested, db: Database, stripe: Gateway) -> None:
+    stripe.reserve(stripe_transfers.FAMILY)
+    claimed = _claim(db, msg)
+    if claimed is None:  # an earlier delivery settled it
+        return
+    wanted, call = claimed
+    crash_point("transfer_reversal.before_call")
+    outcome = _look_up(db, stripe, wanted, call) if call.must_look_up else _send(stripe, wanted, call)
+    crash_point("transfer_reversal.after_call")
+    if isinstance(outcome, Unanswered):
+        leave_unknown(db, wanted.tenant_id, call, outcome)
+    if isinstance(outcome, Refused):
+        _record_shortage(db, wanted, call, outcome, _what_there_is(stripe, wanted, outcome))
+    else:
+        _record(db, wanted, call, outcome)
+    crash_point("transfer_reversal.after_commit")
+
+
+def _claim(db: Database, msg: ReversalRequested) -> tuple[Reversal, Call] | None:
+    """Write down that we are about to act; None when nothing is left to do."""
+    with db.transaction(msg.tenant_id) as tx:
+        wanted = transfer_reversals.lock(tx, msg.reversal_id)
+        if wanted is None:
+            raise GiveUp(f"tenant {msg.tenant_id} has no reversal {msg.reversal_id}")
+        if wanted.state not in {ReversalState.REQUESTED, ReversalState.SENDING}:
+            return None
+        transfer_reversals.move(tx, wanted.reversal_id, ReversalState.SENDING, by=BY)
+        body = stripe_transfers.reversing(
+            tenant_id=wanted.tenant_id, reversal_id=wanted.reversal_id, amount=wanted.amount
+        )
+        return wanted, calls.begin(tx, operation=stripe_transfers.REVERSE, subject_id=wanted.reversal_id, request=body)
+
+
+def _send(stripe: Gateway, wanted: Reversal, call: Call) -> ReversalAnswer | Refused | Unanswered:
+    return stripe_transfers.reverse(
+        stripe,
+        wanted.stripe_transfer_id,
+        call.request,
+        idempotency_key=call.idempotency_key,
+        send_before=key_dies_at(call),
+    )
+
+
+def _look_up(db: Database, stripe: Gateway, wanted: Reversal, call: Call) -> ReversalAnswer:
+    """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
+    found = stripe_transfers.find_reversal(stripe, wanted.reversal_id, stripe_transfer_id=wanted.stripe_transfer_id)
+    if isinstance(found, Absent):
+        wait_for_absence(db, wanted.tenant_id, call, found)
+    return found
+
+
+def _record(db: Database, wanted: Reversal, call: Call, answer: ReversalAnswer) -> None:
+    with db.transaction(wanted.tenant_id) as tx:
+        current = transfer_reversals.lock(tx, wanted.reversal_id)
+        assert current is not None, "reversals are never deleted, and this one was read a moment ago"
+        calls.settle(tx, call, answer="reversed", object_id=answer.stripe_reversal_id, request_id=answer.request_id)
+        settle_reversal(tx, current, answer, by=BY)
+        crash_point("transfer_reversal.before_commit")
+
+
+def _what_there_is(stripe: Gateway, wanted: Reversal, refusal: Refused) -> Money:
+    """How much the account could give back.
+
+    Raises:
+        GiveUp: Stripe refused for another reason than an empty account.
+    """
+    if refusal.code != "balance_insufficient":
+        raise GiveUp(
+            f"Stripe will not take {wanted.amount} back of {wanted.stripe_transfer_id}: {refusal.sentence}; "
+            "look whether somebody reversed it there"
+        )
+    balance = read_balance(stripe, account_id=wanted.account_id)
+    return balance.available.get(wanted.currency, Money(0, wanted.currency))
+
+
+def _record_shortage(db: Database, wanted: Reversal, call: Call, refusal: Refused, there_is: Money) -> None:
+    with db.transaction(wanted.tenant_id) as tx:
+        # The share first, as everywhere: its recipient's row is what orders all that is netted.
+        share = shares.lock(tx, wanted.share_id)
+        assert share is not None, "a reversal names its share, by foreign key"
+        calls.settle(tx, call, answer=refusal.code, object_id=None, request_id=refusal.request_id)
+        if not transfer_reversals.move(tx, wanted.reversal_id, ReversalState.SHORT, by=BY, reason=refusal.code):
+            return
+        # An account that has enough, and yet has not, is not asked again.
+        possible = Money(max(0, there_is.minor) if there_is.minor < wanted.amount_minor else 0, wanted.currency)
+        become_receivable(tx, share, wanted.amount - possible, reason="the account has not got that much")
+        if possible.minor:
+            smaller = transfer_reversals.request(tx, wanted.transfer_id, wanted.share_id, possible, by=BY)
+            append(tx, ReversalRequested(tenant_id=wanted.tenant_id, reversal_id=smaller))
+        else:
+            append(tx, ShareDue(tenant_id=wanted.tenant_id, payment_id=wanted.payment_id, share_id=wanted.share_id))
+        crash_point("transfer_reversal.before_commit")

@@ -1,0 +1,59 @@
+"""The checker's look at groups: all or nothing, to the cent."""
+
+from collections.abc import Iterable
+
+from db.groups.verify import BookedGroup
+from workers.verify.money import IN_HAND_SECONDS
+from workers.verify.report import RESTING_GROUPS, Count, Report
+
+
+def check_groups(report: Report, groups: Iterable[BookedGroup]) -> None:
+    """A settled group keeps what its shares add up to (less what was refunded since) and holds nothing more; a voided
+    one keeps and holds nothing; every other one is waited for, by its deadline or by a message.
+    """
+    for group in groups:
+        rests = group.state == "open" and not group.is_over and not group.is_waited_for
+        count = report.kinds[RESTING_GROUPS if rests else "groups"]
+        count.attempted += 1
+        if group.state == "voided":
+            _check_voided(report, count, group)
+        elif group.state == "settled":
+            _check_settled(report, count, group)
+        else:
+            _check_moving(report, count, group)
+
+
+def _check_voided(report: Report, count: Count, group: BookedGroup) -> None:
+    if not (group.live or group.kept_minor or group.stray_minor):
+        count.done += 1
+    elif group.has_dead_letter:  # the bank sent a refund back, and the buyer is owed it again
+        count.dead += 1
+    else:
+        count.unexpected += 1
+        held = f"keeps {group.kept_minor + group.stray_minor} minor units and has {group.live} payments that may hold"
+        report.findings.append(f"group {group.group_id} is voided but {held}")
+
+
+def _check_settled(report: Report, count: Count, group: BookedGroup) -> None:
+    """Shares may be refunded one by one after it was settled; another payment must not have taken a share as well."""
+    if not (group.live or group.stray_minor) and group.kept_minor <= group.amount_minor:
+        count.done += 1
+    elif group.is_waited_for:  # what was superseded is being released or given back
+        count.waiting += 1
+    elif group.has_dead_letter:
+        count.dead += 1
+    else:
+        count.unexpected += 1
+        kept = f"keeps {group.kept_minor} of {group.amount_minor}, and {group.stray_minor} beside them"
+        report.findings.append(f"group {group.group_id} is settled but {kept}, with {group.live} payments open")
+
+
+def _check_moving(report: Report, count: Count, group: BookedGroup) -> None:
+    rests = group.state == "open" and not group.is_over
+    if group.has_dead_letter:
+        count.dead += 1
+    elif rests or group.is_waited_for or group.seconds_since_move < IN_HAND_SECONDS:
+        count.waiting += 1
+    else:
+        count.lost += 1
+        report.findings.append(f"group {group.group_id} stands as {group.state} and nothing works on it")

@@ -1,0 +1,251 @@
+"""The checker's look at shares: transfers and reversals at Stripe and in the book, how each share stands, and whether
+every cent is explained, party by party and account by account.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.session import Tx
+from db.shares import verify as audit_shares
+from db.shares import verify_balances as audit_parties
+from db.shares.verify import BookedMovement, StandingShare
+from db.shares.verify_balances import Party, Platform
+from stripe_client import transfers
+from stripe_client.gateway import Gateway
+from stripe_client.outcomes import BalanceTransaction, ReversalAnswer, TransferAnswer
+from workers.verify.money import IN_HAND_SECONDS
+from workers.verify.report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Accounts, Balances, Count, Report
+
+# What ended without anything sent to Stripe; a transfer that was netted whole is paid with nothing to send.
+_ENDED_UNSENT = frozenset({"canceled", "refused", "short"})
+
+
+@dataclass(frozen=True, slots=True)
+class SharesAtStripe:
+    """Every transfer of the platform, and the reversals of those of which something came back."""
+
+    transfers: list[TransferAnswer]
+    reversals: list[ReversalAnswer]
+
+    @classmethod
+    def read(cls, stripe: Gateway, *, since_epoch: float) -> "SharesAtStripe":
+        """Ask Stripe.
+
+        Raises:
+            Verdict: Stripe did not answer.
+        """
+        sent = list(transfers.listed(stripe, since_epoch=since_epoch))
+        touched = [one.stripe_transfer_id for one in sent if one.reversed.minor]
+        return cls(sent, [one for name in touched for one in transfers.reversals_of(stripe, name)])
+
+
+@dataclass(frozen=True, slots=True)
+class SharesInBook:
+    transfers: list[BookedMovement]
+    reversals: list[BookedMovement]
+    shares: list[StandingShare]
+    parties: list[Party]
+    platform: list[Platform]
+    reached: dict[tuple[str, str], int]
+    accounts: set[str]
+    uncut: Sequence[tuple[UUID, str]]
+
+    @classmethod
+    def read(cls, tx: Tx) -> "SharesInBook":
+        return cls(
+            audit_shares.transfers(tx),
+            audit_shares.reversals(tx),
+            audit_shares.shares(tx),
+            audit_parties.parties(tx),
+            audit_parties.platform_fees(tx),
+            audit_parties.accounts_reached(tx),
+            audit_parties.accounts_known(tx),
+            audit_shares.uncut(tx),
+        )
+
+
+def check_shares(report: Report, book: SharesInBook, at_stripe: SharesAtStripe) -> None:
+    """Transfers and reversals one by one, then the shares that they bring, then every party's and account's sum."""
+    sent = [
+        _Seen(one.stripe_transfer_id, one.transfer_id, -one.amount.minor, one.balance) for one in at_stripe.transfers
+    ]
+    back = [
+        _Seen(one.stripe_reversal_id, one.reversal_id, one.amount.minor, one.balance) for one in at_stripe.reversals
+    ]
+    names = {one.stripe_id for one in book.transfers}
+    own_back = [
+        seen
+        for seen, answer in zip(back, at_stripe.reversals, strict=True)
+        if answer.reversal_id is not None or answer.stripe_transfer_id in names
+    ]
+    _check_movements(report, "transfers", book.transfers, [one for one in sent if one.our_id or one.stripe_id in names])
+    _check_movements(report, "transfer reversals", book.reversals, own_back)
+    for standing in book.shares:
+        _count_shares(report, standing)
+    for payment_id, why in book.uncut:
+        report.kinds["shares"].unexpected += 1
+        report.findings.append(f"payment {payment_id}: {why}")
+    _check_parties(report, book)
+    _check_accounts(report, book, at_stripe)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A movement at Stripe; `balance_minor` is what it does to our balance."""
+
+    stripe_id: str
+    our_id: UUID | None
+    balance_minor: int
+    balance: BalanceTransaction | None
+
+
+def _check_movements(report: Report, kind: str, booked: list[BookedMovement], at_stripe: list[_Seen]) -> None:
+    """Each at Stripe is one row of the book with a journal of the same amount, and back; one row, one movement."""
+    count = report.kinds[kind]
+    by_stripe_id = {row.stripe_id: row for row in booked if row.stripe_id}
+    by_our_id = {row.our_id: row for row in booked}
+    made: dict[UUID, int] = defaultdict(int)
+    for seen in at_stripe:
+        count.attempted += 1
+        row = by_stripe_id.get(seen.stripe_id) or (by_our_id.get(seen.our_id) if seen.our_id else None)
+        if row is None:
+            count.unexpected += 1
+            report.findings.append(f"Stripe holds {seen.stripe_id}, which the book does not know")
+            continue
+        made[row.our_id] += 1
+        if made[row.our_id] > 1:
+            count.duplicated += 1
+            report.findings.append(f"{row.our_id} was made again at Stripe as {seen.stripe_id}")
+            continue
+        _compare(report, count, row, seen)
+    for row in booked:
+        if not made.get(row.our_id):
+            _count_unseen(report, count, row)
+
+
+def _compare(report: Report, count: Count, row: BookedMovement, seen: _Seen) -> None:
+    whole = row.stripe_id == seen.stripe_id and abs(seen.balance_minor) == row.amount_minor
+    if whole and row.journal_minor == seen.balance_minor:
+        count.done += 1
+    elif row.has_dead_letter:
+        count.dead += 1
+    elif _is_in_hand(row):
+        count.waiting += 1
+    elif row.stripe_id is None:
+        count.lost += 1
+        report.findings.append(f"{seen.stripe_id} was made at Stripe, but the book says {row.state}")
+    else:
+        count.unexpected += 1
+        held = f"{row.stripe_id} {row.amount_minor}, journal {row.journal_minor}"
+        report.findings.append(f"{seen.stripe_id}: Stripe moved {seen.balance_minor}, the book holds {held}")
+
+
+def _count_unseen(report: Report, count: Count, row: BookedMovement) -> None:
+    """Stripe does not list it: netted whole, never to be sent, still to be sent, or lost."""
+    count.attempted += 1
+    if row.state in _ENDED_UNSENT or (row.state == "paid" and not row.amount_minor):
+        count.done += 1
+    elif row.stripe_id is not None:
+        count.unexpected += 1
+        report.findings.append(f"the book holds {row.stripe_id}, which Stripe does not list")
+    elif row.has_dead_letter:
+        count.dead += 1
+    elif _is_in_hand(row):
+        count.waiting += 1
+    else:
+        count.lost += 1
+        report.findings.append(f"{row.our_id} to {row.account_id} stands as {row.state} and nothing works on it")
+
+
+def _is_in_hand(row: BookedMovement) -> bool:
+    return row.has_outbox_row or row.seconds_since_move < IN_HAND_SECONDS
+
+
+def _count_shares(report: Report, standing: StandingShare) -> None:
+    """Settled, held, or waiting with a reason; what stands still without one is lost."""
+    kind, word = _how_it_stands(standing)
+    count = report.kinds[kind]
+    count.attempted += standing.shares
+    setattr(count, word, getattr(count, word) + standing.shares)
+    if kind == SHARES_THAT_WAIT:
+        report.waits[standing.reason or "unknown"] += standing.shares
+    if word in {"lost", "unexpected"}:
+        report.findings.append(
+            f"{standing.shares} shares (as {standing.example}) stand as {standing.state} and nothing works on them"
+        )
+
+
+def _how_it_stands(one: StandingShare) -> tuple[str, str]:
+    if one.state == "settled" and not one.gap:
+        return "shares", "done"
+    if one.state == "held" and not one.released:
+        return SHARES_IN_ESCROW, "waiting"
+    if one.dead:
+        return "shares", "dead"
+    if one.reason is not None:
+        return SHARES_THAT_WAIT, "waiting"
+    if one.in_hand:
+        return "shares", "waiting"
+    return "shares", "unexpected" if one.state == "settled" else "lost"
+
+
+def _check_parties(report: Report, book: SharesInBook) -> None:
+    """owed = paid + payable - receivable of each recipient; and the platform's fees are those of sales less returns."""
+    report.parties = book.parties
+    for party in book.parties:
+        if minor := party.unexplained_minor:
+            report.unexplained_of_parties[party.recipient_id, party.currency] += minor
+            report.findings.append(
+                f"{party.kind} {party.name} ({party.recipient_id}): {minor} {party.currency} minor units of its shares "
+                "are neither paid nor owed"
+            )
+    for platform in book.platform:
+        if minor := platform.ledger_minor - platform.explained_minor:
+            report.unexplained_of_parties[platform.tenant_id, platform.currency] += minor
+            report.findings.append(
+                f"tenant {platform.tenant_id}: the platform's fees are {platform.ledger_minor} {platform.currency} "
+                f"by the ledger, and {platform.explained_minor} by its sales and returns"
+            )
+
+
+def _check_accounts(report: Report, book: SharesInBook, at_stripe: SharesAtStripe) -> None:
+    """What the ledger says reached an account is what Stripe says; whoever made its transfers."""
+    arrived: Accounts = defaultdict(int)
+    ours = book.accounts | {row.account_id for row in book.transfers}
+    for one in at_stripe.transfers:
+        if one.account_id in ours:
+            arrived[one.account_id, one.amount.currency] += one.amount.minor - one.reversed.minor
+    count = report.kinds["connected accounts"]
+    for key in sorted(arrived.keys() | book.reached.keys()):
+        count.attempted += 1
+        if minor := book.reached.get(key, 0) - arrived.get(key, 0):
+            report.unexplained_of_accounts[key] = minor
+            report.findings.append(
+                f"{key[0]}: by the ledger {minor} {key[1]} minor units more reached it than at Stripe"
+            )
+        else:
+            count.done += 1
+
+
+def balances_of_shares(book: SharesInBook, at_stripe: SharesAtStripe) -> Balances:
+    """Net of the balance transactions of our transfers and reversals, per tenant, in the currency of the balance."""
+    sums: Balances = defaultdict(int)
+    for tenant, moved in _moved(book, at_stripe):
+        if moved is not None:
+            sums[tenant, moved.amount.currency] += moved.amount.minor - moved.fee.minor
+    return sums
+
+
+def _moved(book: SharesInBook, at_stripe: SharesAtStripe) -> Iterator[tuple[UUID, BalanceTransaction | None]]:
+    tenant_of: dict[str | None, UUID] = {row.stripe_id: row.tenant_id for row in book.transfers}
+    owner = {
+        one.stripe_transfer_id: tenant_of.get(one.stripe_transfer_id) or one.tenant_id for one in at_stripe.transfers
+    }
+    for sent in at_stripe.transfers:
+        if (tenant := owner[sent.stripe_transfer_id]) is not None:
+            yield tenant, sent.balance
+    for back in at_stripe.reversals:
+        if (tenant := owner[back.stripe_transfer_id]) is not None:
+            yield tenant, back.balance

@@ -1,0 +1,76 @@
+"""The checker's look at tokens (M11): paid tickets, the book and the chain, side by side.
+
+Without a chain in the settings only tickets and book are compared, and the report says so by having no line for it.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.minting.series import Royalty, Series
+from db.minting.verify import BookedMint
+from messages.token_ids import VOID_ADDRESS
+from workers.verify.report import Report
+
+DONE = frozenset({"confirmed", "voided", "canceled"})
+MOVING = frozenset({"queued", "submitted", "mined", "voiding"})
+
+
+@dataclass(frozen=True, slots=True)
+class OnChain:
+    """What the contract itself says: who owns each token of the book (None: nobody), and each series' royalty."""
+
+    owners: dict[str, str | None]
+    royalties: dict[str, Royalty]
+
+
+def check_tickets(report: Report, booked: list[BookedMint], unqueued: list[UUID]) -> None:
+    """Each paid ticket of a venue that mints is at its end, on its way, or waits for a person."""
+    if not booked and not unqueued:
+        return
+    count = report.kinds["tickets to mint"]
+    count.attempted = len(booked) + len(unqueued)
+    count.done = sum(mint.state in DONE for mint in booked)
+    count.waiting = sum(mint.state in MOVING for mint in booked)
+    count.dead = sum(mint.state == "failed" for mint in booked)
+    under_way = report.kinds["messages under way"]
+    queued_soon = min(len(unqueued), under_way.waiting + under_way.dead)
+    count.waiting += queued_soon
+    count.lost = len(unqueued) - queued_soon
+    lost = unqueued[queued_soon:]
+    report.findings.extend(f"ticket {ticket} was paid and has no mint" for ticket in lost[:20])
+
+
+def check_chain(report: Report, booked: list[BookedMint], series: list[Series], chain: OnChain) -> None:
+    """Each token the book calls minted exists, and none that it does not. A buyer may have passed one on since."""
+    if not booked:
+        return
+    count = report.kinds["tokens"]
+    for mint in booked:
+        owner = chain.owners[mint.token_id]
+        if mint.state in {"confirmed", "voided", "voiding"}:
+            count.attempted += 1
+            if owner is None:
+                count.lost += 1
+                report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, and its token does not exist")
+            elif mint.state == "voided" and owner != VOID_ADDRESS:
+                count.unexpected += 1
+                report.findings.append(f"ticket {mint.ticket_id} is voided, and its token belongs to {owner}")
+            else:
+                count.done += 1
+        elif owner is not None and mint.state in {"canceled", "failed"}:
+            count.unexpected += 1
+            report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, and its token belongs to {owner}")
+    for each in series:
+        found = chain.royalties[each.series]
+        if found != each.wanted and any(mint.token_id.startswith(each.series) for mint in booked):
+            _other_royalty(report, each, found)
+
+
+def _other_royalty(report: Report, wanted: Series, found: Royalty) -> None:
+    count = report.kinds["royalties on the chain"]
+    count.attempted += 1
+    count.waiting += 1
+    report.findings.append(
+        f"event {wanted.event_id} gives {found.basis_points} bps to {found.receiver}, "
+        f"wanted are {wanted.wanted_basis_points} to {wanted.wanted_receiver}"
+    )

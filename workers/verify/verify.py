@@ -1,0 +1,205 @@
+"""The checker: what was asked for, the book, the outbox, the broker, Stripe and the chain, side by side.
+
+Reads only. Stripe is read through its own API, so the same check serves against the emulator, a sandbox or the real
+account. Each kind of thing is counted as attempted, and then as exactly one of done, waiting, dead or lost; what is
+there twice is duplicated, what nobody asked for is unexpected; and per tenant and currency the ledger's Stripe balance
+must equal the sum of Stripe's balance transactions, else the difference is unexplained; and so must every party's
+shares be what was paid to it and what it is owed, and every connected account hold what the ledger says reached it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+
+from db.dead_letters import dead_letters
+from db.minting.series import Series
+from db.minting.verify import BookedMint
+from db.queue import outbox as outbox_table
+from db.reconciliation import verify as audit
+from db.reconciliation.verify import BookedPayment
+from db.refunds import verify as audit_refunds
+from db.session import Database, Tx
+from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
+from outbox.broker import topology
+from stripe_client.gateway import Gateway
+from workers.minting.settings import ContractSettings
+from workers.verify.fees import check_fees
+from workers.verify.groups import check_groups
+from workers.verify.money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
+from workers.verify.report import RESTING_PAYMENTS, Report
+from workers.verify.shares import balances_of_shares, check_shares
+from workers.verify.sides import AtStripe, InBook
+from workers.verify.tokens import OnChain, check_chain, check_tickets
+
+FINAL = frozenset({"succeeded", "failed", "canceled"})
+# With the buyer, the bank or the venue: nothing of ours is due.
+RESTING = frozenset({"requires_action", "processing", "authorized"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The order service's own log: one JSON object a line, written by whoever publishes.
+
+    {"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}
+    {"published": "wish", "key": source#id of the event, "order_id": ...}  an order cancelled, or money wanted back
+    {"told": "payment.succeeded", "event_id": ..., "payment_id": ...}      what came back to the order service
+    """
+
+    orders: frozenset[UUID]
+    poison: frozenset[bytes]
+    wishes: frozenset[tuple[str, UUID]]
+    told: tuple[tuple[str, UUID, str], ...]
+    listens: bool
+
+    @classmethod
+    def read(cls, path: Path | None) -> "Asked":
+        lines = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path and path.exists() else []
+        return cls(
+            orders=frozenset(UUID(line["order_id"]) for line in lines if line.get("published") == "order"),
+            poison=frozenset(bytes.fromhex(line["sha256"]) for line in lines if line.get("published") == "poison"),
+            wishes=frozenset(
+                (line["key"], UUID(line["order_id"])) for line in lines if line.get("published") == "wish"
+            ),
+            told=tuple((line["told"], UUID(line["payment_id"]), line["event_id"]) for line in lines if "told" in line),
+            listens=any("told" in line or line.get("listening") for line in lines),
+        )
+
+
+def verify(
+    db: Database, stripe: Gateway, broker_url: str, asked: Asked, chain: ContractSettings | None = None
+) -> Report:
+    """Look everywhere and compare. Run it when the fleet is quiet; while it works, things count as waiting.
+
+    `chain` says where the ticket contract is, if there is one.
+
+    Raises:
+        Verdict: Stripe did not answer.
+        psycopg.OperationalError, pika.exceptions.AMQPError: the book or the broker is away.
+    """
+    report = Report()
+    with db.system_transaction() as tx:
+        since = audit.first_order_epoch(tx)
+    bank = AtStripe.read(stripe, since)
+    depths = topology.depths(broker_url)
+    with db.system_transaction() as tx:
+        book = InBook.read(tx)
+        _check_what_came(report, asked, tx, depths)
+    check_tickets(report, book.mints, book.unqueued)
+    if chain is not None and chain.is_configured:
+        check_chain(report, book.mints, book.events, _on_chain(chain, book.mints, book.events))
+    _check_payments(report, book.payments.values())
+    check_charges(report, book.payments, bank.charges)
+    check_refunds(report, book.payments, book.refunds, bank.refunds, bank.charges)
+    check_disputes(report, book.payments, book.disputes, bank.disputes)
+    check_groups(report, book.groups)
+    _check_facts(report, asked, book.payments.values(), depths)
+    check_shares(report, book.shares, bank.shares)
+    of_shares = balances_of_shares(book.shares, bank.shares)
+    for key, minor in check_fees(report, book.fees, bank.fees, bank.charges).items():
+        of_shares[key] = of_shares.get(key, 0) + minor
+    check_balances(report, book.ledger, bank.charges, bank.refunds, bank.disputes, of_shares)
+    return report
+
+
+def _check_what_came(report: Report, asked: Asked, tx: Tx, depths: dict[str, int]) -> None:
+    """Orders, wishes, messages and events, each counted against the book of one moment; and the ledger's journals."""
+    still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
+    seen, buried = audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison))
+    _check_orders(report, asked, seen, buried, still_queued)
+    _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), still_queued)
+    _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
+    _check_events(report, audit.inbox(tx))
+    _check_journals(report, *audit.journals(tx))
+
+
+def _on_chain(settings: ContractSettings, booked: list[BookedMint], events: list[Series]) -> OnChain:
+    from workers.minting.chain import reading as looking  # noqa: PLC0415  the chain's libraries are an extra
+
+    tickets = looking.tickets_of(settings)
+    return OnChain(
+        looking.owners(tickets, [mint.token_id for mint in booked]),
+        looking.royalties(tickets, [each.series for each in events]),
+    )
+
+
+def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[bytes], still_queued: int) -> None:
+    """Each published order is in the book; each poisonous event is a dead letter."""
+    orders, poison = report.kinds["orders"], report.kinds["poisonous events"]
+    orders.attempted, orders.done = len(asked.orders), len(seen)
+    orders.waiting = min(still_queued, orders.attempted - orders.done)
+    orders.lost = orders.attempted - orders.done - orders.waiting
+    poison.attempted, poison.dead = len(asked.poison), len(buried)
+    poison.waiting = min(still_queued, poison.attempted - poison.dead)
+    poison.lost = poison.attempted - poison.dead - poison.waiting
+    for missing in (sorted(asked.orders - seen) if orders.lost else [])[:20]:
+        report.findings.append(f"order {missing} was published and is nowhere")
+
+
+def _check_wishes(report: Report, asked: Asked, granted: set[str], still_queued: int) -> None:
+    """Each refund or cancellation the order service asked for was granted, or is a dead letter."""
+    wishes = report.kinds["refunds and cancellations asked for"]
+    wishes.attempted, wishes.done = len(asked.wishes), len(granted)
+    wishes.waiting = min(still_queued, wishes.attempted - wishes.done)
+    wishes.lost = wishes.attempted - wishes.done - wishes.waiting
+    lost = sorted(key for key, _ in asked.wishes if key not in granted) if wishes.lost else []
+    report.findings.extend(f"event {key} was published and nothing came of it" for key in lost[:20])
+
+
+def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str, int], open_dead_letters: int) -> None:
+    """Messages under way, and those a person must look at."""
+    messages = report.kinds["messages under way"]
+    others = {DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, NOTIFICATION_QUEUE}
+    own = {name: count for name, count in depths.items() if name not in others}
+    messages.waiting = outbox.due + outbox.waiting + sum(max(0, count) for count in own.values())
+    messages.dead = open_dead_letters + max(0, depths[DEAD_LETTER_QUEUE])
+    messages.attempted = messages.waiting + messages.dead
+
+
+def _check_events(report: Report, inbox: audit.InboxCounts) -> None:
+    events = report.kinds["webhook events"]
+    events.attempted, events.done, events.waiting = inbox.received, inbox.applied + inbox.kept, inbox.waiting
+
+
+def _check_journals(report: Report, posted: int, unbalanced: int) -> None:
+    journals = report.kinds["journals"]
+    journals.attempted, journals.done, journals.unexpected = posted, posted - unbalanced, unbalanced
+
+
+def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
+    """Each payment is settled, rests with buyer or bank, is due somewhere, or is a dead letter."""
+    moving, resting = report.kinds["payments"], report.kinds[RESTING_PAYMENTS]
+    for payment in book:
+        report.states[payment.state] += 1
+        count = resting if payment.state in RESTING else moving
+        count.attempted += 1
+        if payment.state in FINAL:
+            count.done += 1
+        elif payment.has_dead_letter:
+            count.dead += 1
+        elif is_in_hand(payment) or payment.state in RESTING:
+            count.waiting += 1
+        else:
+            count.lost += 1
+            report.findings.append(f"payment {payment.payment_id} stands as {payment.state} and nothing works on it")
+
+
+def _check_facts(report: Report, asked: Asked, book: Iterable[BookedPayment], depths: dict[str, int]) -> None:
+    """The order service heard of each success once; the same event id twice on the wire is allowed."""
+    if not asked.listens:
+        return
+    count = report.kinds["payment.succeeded told"]
+    told: dict[UUID, set[str]] = defaultdict(set)
+    for kind, payment_id, event_id in asked.told:
+        if kind in {"payment.succeeded", "payment.succeeded_late"}:
+            told[payment_id].add(event_id)
+    succeeded = [payment.payment_id for payment in book if payment.state == "succeeded"]
+    count.attempted = len(succeeded)
+    count.done = sum(1 for payment_id in succeeded if told[payment_id])
+    under_way = max(0, depths[ORDER_SERVICE_QUEUE]) + report.kinds["messages under way"].waiting
+    count.waiting = min(under_way, count.attempted - count.done)
+    count.lost = count.attempted - count.done - count.waiting
+    count.duplicated = sum(len(events) - 1 for events in told.values() if len(events) > 1)
