@@ -53,8 +53,8 @@ async def serve(settings: Settings) -> None:
     dispatcher = Dispatcher(world.outbox)
     webhook_endpoints.ensure_given(world)
     limiter = Limiter(settings.limit_per_second, settings.endpoint_limit_per_second)
-    api, door = Api(world, dispatcher, limiter), ControlApi(world, dispatcher, limiter)
-    servers = [_server(api), _server(door.application())]
+    api, control = Api(world, dispatcher, limiter), ControlApi(world, dispatcher, limiter)
+    servers = [_server(api), _server(control.application())]
     sockets = [_listen(settings.port), _listen(settings.control_port)]
     _print_banner(settings, *(listening.getsockname()[1] for listening in sockets))
     background = [asyncio.create_task(dispatcher.run()), asyncio.create_task(_tick(world, dispatcher))]
@@ -123,7 +123,7 @@ def _print_banner(settings: Settings, port: int, control_port: int) -> None:
     lines = (
         f"STRIPE EMULATOR {VERSION}: this is a local emulator and NOT Stripe; no money moves here.",
         f"  API {API_VERSION} on http://{_HOST}:{port} (sk_test_ and rk_test_ keys only)",
-        f"  control door on http://{_HOST}:{control_port}; state in {settings.database}",
+        f"  control API on http://{_HOST}:{control_port}; state in {settings.database}",
         f"  what it does not do: http://{_HOST}:{port}/_emulator/capabilities",
     )
     print("\n".join(lines), file=sys.stderr, flush=True)

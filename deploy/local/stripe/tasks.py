@@ -22,13 +22,13 @@ from .world import World
 def tasks_of(world: World) -> dict[str, Task]:
     """By the `kind` that was scheduled."""
     return {
-        "book_charge": lambda account, subject, details: charges.fill(world, account, subject),
+        "book_charge": lambda account, subject, details: charges.book_asynchronous(world, account, subject),
         "settle_debit": lambda account, subject, details: attempts.settle(world, account, subject),
         "expire_authorization": lambda account, subject, details: payment_intents.expire(world, account, subject),
         "settle_refund": lambda account, subject, details: refunds.arrive(world, account, subject),
         "fail_refund": lambda account, subject, details: refunds.fail(world, account, subject),
         "raise_dispute": lambda account, subject, details: disputes.raise_by_clock(world, account, subject, details),
-        "dispute_due": lambda account, subject, details: disputes.pass_due(world, account, subject, details),
+        "dispute_due": lambda account, subject, details: disputes.end_without_answer(world, account, subject, details),
         "decide_dispute": lambda account, subject, details: disputes.decide_by_evidence(world, account, subject),
         "warn_of_fraud": lambda account, subject, details: early_fraud_warnings.issue_by_clock(world, account, subject),
         "send_payout": lambda account, subject, details: payouts.hand_to_bank(world, account, subject),

@@ -26,7 +26,7 @@ class World:
     schedule: Schedule
     faults: FaultRules
     outbox: Outbox
-    overdraws: bool  # card refunds beyond the available balance: settings say how it starts, the control door switches
+    overdraws: bool  # card refunds beyond the available balance: settings say how it starts, the control API switches
 
     @classmethod
     def open(cls, settings: Settings) -> "World":

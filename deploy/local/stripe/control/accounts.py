@@ -1,4 +1,4 @@
-"""Connected accounts through the control door: make one, let it receive or forbid it, fill or empty its balance."""
+"""Connected accounts through the control API: make one, let it receive or forbid it, fill or empty its balance."""
 
 from collections.abc import Callable
 from typing import Any
@@ -97,7 +97,7 @@ class AccountControl:
             fee_minor=0,
             currency=currency,
             available_on=self.world.clock.now(),
-            description="Set by the control door of the emulator",
+            description="Set by the control API of the emulator",
         )
 
     def _found(self, request: Request) -> Record:

@@ -1,4 +1,4 @@
-"""The client of the control door: what tests, demos, benches and the checker say to the emulator.
+"""The client of the control API: what tests, demos, benches and the checker say to the emulator.
 
     control = EmulatorControl("http://127.0.0.1:12112", token)
     control.add_fault("drop_after", path="/v1/payment_intents", nth=1)
@@ -23,7 +23,7 @@ TOKEN_HEADER = "X-Emulator-Control-Token"  # noqa: S105 - the name of the header
 
 
 class ControlRefusedError(Exception):
-    """The control door said no; the message is its sentence."""
+    """The control API refused; the message says why."""
 
 
 class EmulatorControl:
@@ -154,11 +154,11 @@ class EmulatorControl:
         given = {"outcome": outcome, "code": code, "account": account}
         return self._call("POST", f"/_control/payouts/{payout}/outcome", given)
 
-    def account(self, account: str | None = None, **wishes: Any) -> Json:
+    def account(self, account: str | None = None, **changes: Any) -> Json:
         """Make a connected account, or change the one of that id: `capabilities` ({"transfers": "pending"}; a new one
         has all of them active), `country`, `default_currency`, `payouts_enabled`, `reserves` (reversals may take its
         balance below zero). Returns the account."""
-        return self._call("POST", "/_control/accounts", wishes | ({} if account is None else {"id": account}))
+        return self._call("POST", "/_control/accounts", changes | ({} if account is None else {"id": account}))
 
     def set_capability(self, account: str, capability: str, status: str) -> Json:
         """`status` is active, inactive or pending; returns the capability, and its events go out."""

@@ -1,4 +1,4 @@
-"""What the banks decide, through the control door: refunds that arrive or fail, disputes, warnings, payouts."""
+"""What the banks decide, through the control API: refunds that arrive or fail, disputes, warnings, payouts."""
 
 from collections.abc import Callable
 

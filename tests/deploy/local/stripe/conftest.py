@@ -76,9 +76,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 
 @pytest.fixture
 def control(emulator: EmulatorProcess) -> EmulatorControl:
-    door = emulator.control()
-    door.reset()
-    return door
+    fresh = emulator.control()
+    fresh.reset()
+    return fresh
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Connected accounts: made by API and by the control door, capabilities, and stores that do not see each other."""
+"""Connected accounts: made by API and by the control API, capabilities, and stores that do not see each other."""
 
 from collections.abc import Callable
 
@@ -74,7 +74,7 @@ def test_a_capability_is_asked_for_and_given_up(client: stripe.StripeClient) -> 
     assert update(made.id, "transfers", params={"requested": False}).status == "unrequested"
 
 
-def test_the_control_door_fills_and_empties_balances(
+def test_the_control_api_fills_and_empties_balances(
     client: stripe.StripeClient, control: EmulatorControl, pay: Pay, venue: str
 ) -> None:
     pay(account=venue, capture_method="automatic")

@@ -180,7 +180,7 @@ def test_a_lost_one_may_be_won_after_all_also_by_appeal(
         control.decide_dispute(dispute.id, "lost")
 
 
-def test_the_control_door_disputes_any_paid_charge_in_part(
+def test_the_control_api_disputes_any_paid_charge_in_part(
     pay: Pay, client: stripe.StripeClient, control: EmulatorControl
 ) -> None:
     intent = pay(capture_method="automatic")

@@ -9,13 +9,13 @@ import pytest
 from deploy.local.stripe import PLATFORM
 from deploy.local.stripe.resources.accounts import lifecycle as accounts
 from deploy.local.stripe.resources.application_fees import lifecycle as application_fees
-from deploy.local.stripe.resources.application_fees.lifecycle import Collecting, GivingBack
+from deploy.local.stripe.resources.application_fees.lifecycle import FeeCollection, FeeRefundRequest
 from deploy.local.stripe.resources.balance import invariants
 from deploy.local.stripe.resources.balance.invariants import LedgerBrokenError
 from deploy.local.stripe.resources.transfer_reversals import lifecycle as transfer_reversals
-from deploy.local.stripe.resources.transfer_reversals.lifecycle import TakingBack
+from deploy.local.stripe.resources.transfer_reversals.lifecycle import ReversalRequest
 from deploy.local.stripe.resources.transfers import lifecycle as transfers
-from deploy.local.stripe.resources.transfers.lifecycle import Sending
+from deploy.local.stripe.resources.transfers.lifecycle import TransferRequest
 from deploy.local.stripe.settings import Settings
 from deploy.local.stripe.state.recorder import Origin
 from deploy.local.stripe.world import World
@@ -27,10 +27,10 @@ def world(tmp_path: Path) -> World:
     opened = World.open(Settings(1, 2, tmp_path / "stripe.sqlite3", "token", seed=1))
     accounts.make(opened, {}, Origin(), "acct_venue")
     now = opened.clock.now()
-    transfer, payment = transfers.send(opened, Sending("acct_venue", 500, "usd", now), Origin())
-    transfer_reversals.take_back(opened, transfer, TakingBack(200), Origin())
-    fee = application_fees.collect(opened, Collecting(payment, 40, now), Origin())
-    application_fees.give_back(opened, fee, GivingBack(10), Origin())
+    transfer, payment = transfers.send(opened, TransferRequest("acct_venue", 500, "usd", now), Origin())
+    transfer_reversals.reverse(opened, transfer, ReversalRequest(200), Origin())
+    fee = application_fees.collect(opened, FeeCollection(payment, 40, now), Origin())
+    application_fees.make_refund(opened, fee, FeeRefundRequest(10), Origin())
     return opened
 
 
@@ -67,6 +67,6 @@ def test_books_that_do_not_agree_are_named(world: World, sentence: str) -> None:
 def test_more_than_was_captured_sent_on_is_named(world: World) -> None:
     charge = {"id": "ch_1", "created": 1, "amount_captured": 100, "customer": None, "payment_intent": None}
     world.insert(PLATFORM, "charge", charge)
-    sending = Sending("acct_venue", 101, "usd", world.clock.now(), source_transaction="ch_1")
+    sending = TransferRequest("acct_venue", 101, "usd", world.clock.now(), source_transaction="ch_1")
     transfers.send(world, sending, Origin())
     assert invariants.broken(world) == ["ch_1: 101 sent on from 100 captured"]

@@ -46,7 +46,7 @@ def test_a_refund_that_had_succeeded_fails_and_the_money_is_ours_again(
     assert refund(intent.id).amount == 1000
 
 
-def test_the_control_door_fails_any_refund_with_a_reason(pay: Pay, refund: Refund, control: EmulatorControl) -> None:
+def test_the_control_api_fails_any_refund_with_a_reason(pay: Pay, refund: Refund, control: EmulatorControl) -> None:
     made = refund(pay().id, amount=400)
     assert (
         control.finish_refund(made.id, "fail", reason="lost_or_stolen_card")["failure_reason"] == "lost_or_stolen_card"

@@ -139,7 +139,7 @@ def test_the_capabilities_page_says_what_it_is(emulator: EmulatorProcess) -> Non
     assert "POST /v1/refunds" not in page["answered_501"]
 
 
-def test_the_control_door_is_shut_without_the_token(emulator: EmulatorProcess) -> None:
+def test_the_control_api_refuses_without_the_token(emulator: EmulatorProcess) -> None:
     answer = urllib3.request("GET", f"{emulator.control_url}/_control/summary")
     assert answer.status == 401
 

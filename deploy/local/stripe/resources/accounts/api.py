@@ -62,8 +62,8 @@ def update(call: Call) -> Json:
         changes["metadata"] = merge_metadata(account.body["metadata"], given["metadata"])
     if changes:
         lifecycle.update(call.world, account, changes, call.origin)
-    for name, wish in given.get("capabilities", {}).items():
-        _request(call, account, name, wish.get("requested", True))
+    for name, capability_request in given.get("capabilities", {}).items():
+        _request(call, account, name, capability_request.get("requested", True))
     return account.body
 
 

@@ -2,7 +2,7 @@
 
 The account objects stand in the platform's store; what an account owns stands in a store of its own, under its id.
 Asking for a capability makes it active at once, because nobody here verifies anything, unless the account's metadata
-says otherwise (`emulator_transfers=pending`) or the control door does later.
+says otherwise (`emulator_transfers=pending`) or the control API does later.
 """
 
 from typing import Any
@@ -41,19 +41,19 @@ def may(account: Record, capability: str) -> bool:
 def make(world: World, given: Json, origin: Origin, account_id: str | None = None) -> Record:
     body = described(account_id or f"acct_1{world.identifiers.new('', 15)[1:]}", world.clock.now(), given)
     account = world.insert(PLATFORM, "account", body, {"requested_at": {}, "reserves": False})
-    for name, wish in given.get("capabilities", {}).items():
-        if wish.get("requested"):
-            _ask_for(world, account, name)
+    for name, capability_request in given.get("capabilities", {}).items():
+        if capability_request.get("requested"):
+            _grant(world, account, name)
     _settle_flags(account)
     world.save(account)
     world.outbox.emit(account.id, "account.updated", account.body, origin)
     return account
 
 
-def _ask_for(world: World, account: Record, name: str) -> None:
+def _grant(world: World, account: Record, name: str) -> None:
     account.private["requested_at"].setdefault(name, world.clock.now())
-    wished = account.body["metadata"].get(f"emulator_{name}", "active")
-    account.body["capabilities"][name] = wished if wished in STATUSES else "active"
+    status = account.body["metadata"].get(f"emulator_{name}", "active")
+    account.body["capabilities"][name] = status if status in STATUSES else "active"
 
 
 def _settle_flags(account: Record) -> None:
@@ -85,8 +85,8 @@ def change_capability(world: World, account: Record, name: str, status: str | No
 
 def request_capability(world: World, account: Record, name: str, origin: Origin) -> None:
     if name not in account.body["capabilities"]:
-        wished = account.body["metadata"].get(f"emulator_{name}", "active")
-        change_capability(world, account, name, wished if wished in STATUSES else "active", origin)
+        status = account.body["metadata"].get(f"emulator_{name}", "active")
+        change_capability(world, account, name, status if status in STATUSES else "active", origin)
 
 
 def update(world: World, account: Record, changes: Json, origin: Origin) -> None:

@@ -11,7 +11,7 @@ from ...wire.parameters import merge_metadata
 from ...world import Call
 from ..lists import list_objects
 from . import lifecycle
-from .lifecycle import GivingBack
+from .lifecycle import FeeRefundRequest
 
 
 def retrieve(call: Call) -> Json:
@@ -36,8 +36,8 @@ def create_refund(call: Call) -> Json:
     fee, given = _find(call), call.parameters
     amount: int = given.get("amount", fee.body["amount"] - fee.body["amount_refunded"])
     lifecycle.check_refund(fee, amount)
-    giving = GivingBack(amount, merge_metadata({}, given.get("metadata")))
-    return lifecycle.give_back(call.world, fee, giving, call.origin).body
+    request = FeeRefundRequest(amount, merge_metadata({}, given.get("metadata")))
+    return lifecycle.make_refund(call.world, fee, request, call.origin).body
 
 
 def list_refunds(call: Call) -> Json:

@@ -18,7 +18,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Collecting:
+class FeeCollection:
     """`payment` is the charge in the connected account; `originating` the platform's charge of a destination charge."""
 
     payment: Record
@@ -27,14 +27,14 @@ class Collecting:
     originating: Record | None = None
 
 
-def collect(world: World, collecting: Collecting, origin: Origin) -> Record:
+def collect(world: World, collection: FeeCollection, origin: Origin) -> Record:
     """Names the fee on both charges; the caller saves them."""
-    fee = world.insert(PLATFORM, "application_fee", _new(world, collecting))
-    amount = collecting.amount_minor
-    booked = _book(world, fee, "application_fee", "platform_earning", amount, collecting.available_on)
+    fee = world.insert(PLATFORM, "application_fee", _new(world, collection))
+    amount = collection.amount_minor
+    booked = _book(world, fee, "application_fee", "platform_earning", amount, collection.available_on)
     fee.body["balance_transaction"] = booked["id"]
     world.save(fee)
-    for charge in (collecting.payment, collecting.originating):
+    for charge in (collection.payment, collection.originating):
         if charge is not None:
             charge.body |= {"application_fee": fee.id, "application_fee_amount": amount}
     world.outbox.emit(PLATFORM, "application_fee.created", fee.body, origin)
@@ -42,13 +42,13 @@ def collect(world: World, collecting: Collecting, origin: Origin) -> Record:
     return fee
 
 
-def _new(world: World, collecting: Collecting) -> Json:
-    fee_id, payment = world.identifiers.new("fee"), collecting.payment
+def _new(world: World, collection: FeeCollection) -> Json:
+    fee_id, payment = world.identifiers.new("fee"), collection.payment
     return {
         "id": fee_id,
         "object": "application_fee",
         "account": payment.account,
-        "amount": collecting.amount_minor,
+        "amount": collection.amount_minor,
         "amount_refunded": 0,
         "application": ledger.APPLICATION,
         "balance_transaction": None,
@@ -57,7 +57,7 @@ def _new(world: World, collecting: Collecting) -> Json:
         "currency": payment.body["currency"],
         "fee_source": {"charge": payment.id, "type": "charge"},
         "livemode": False,
-        "originating_transaction": None if collecting.originating is None else collecting.originating.id,
+        "originating_transaction": None if collection.originating is None else collection.originating.id,
         "refunded": False,
         "refunds": {"object": "list", "data": [], "has_more": False, "url": f"/v1/application_fees/{fee_id}/refunds"},
     }
@@ -86,7 +86,7 @@ def _book(
 
 
 @dataclass(frozen=True, slots=True)
-class GivingBack:
+class FeeRefundRequest:
     amount_minor: int
     metadata: Json = field(default_factory=dict)
 
@@ -104,10 +104,10 @@ def check_refund(fee: Record, amount_minor: int) -> None:
         raise refused(f"Refund amount ({amount_minor}) is greater than fee amount left ({left}).", param="amount")
 
 
-def give_back(world: World, fee: Record, giving: GivingBack, origin: Origin) -> Record:
+def make_refund(world: World, fee: Record, request: FeeRefundRequest, origin: Origin) -> Record:
     """The caller has asked `check_refund`."""
-    refund = world.insert(PLATFORM, "fee_refund", _new_refund(world, fee, giving))
-    amount, now = giving.amount_minor, world.clock.now()
+    refund = world.insert(PLATFORM, "fee_refund", _new_refund(world, fee, request))
+    amount, now = request.amount_minor, world.clock.now()
     booked = _book(world, refund, "application_fee_refund", "platform_earning_refund", -amount, now)
     refund.body["balance_transaction"] = booked["id"]
     _book(world, refund, "adjustment", "fee", amount, now, fee.body["account"])
@@ -123,24 +123,24 @@ def give_back(world: World, fee: Record, giving: GivingBack, origin: Origin) -> 
     return refund
 
 
-def give_back_in_proportion(world: World, fee: Record, step: tuple[int, int, int], origin: Origin) -> None:
+def refund_in_proportion(world: World, fee: Record, step: tuple[int, int, int], origin: Origin) -> None:
     """The part of the fee for one step of a refund or reversal: (amount before, amount after, of what), minor units."""
     left = fee.body["amount"] - fee.body["amount_refunded"]
     amount = min(proportion(fee.body["amount"], *step), left)
     if amount > 0:
-        give_back(world, fee, GivingBack(amount), origin)
+        make_refund(world, fee, FeeRefundRequest(amount), origin)
 
 
-def _new_refund(world: World, fee: Record, giving: GivingBack) -> Json:
+def _new_refund(world: World, fee: Record, request: FeeRefundRequest) -> Json:
     return {
         "id": world.identifiers.new("fr"),
         "object": "fee_refund",
-        "amount": giving.amount_minor,
+        "amount": request.amount_minor,
         "balance_transaction": None,
         "created": world.clock.now(),
         "currency": fee.body["currency"],
         "fee": fee.id,
-        "metadata": giving.metadata,
+        "metadata": request.metadata,
     }
 
 

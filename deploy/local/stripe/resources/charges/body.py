@@ -7,7 +7,7 @@ from ..payment_methods.test_methods import BLOCKED_BY_RADAR, Behaviour, Decline
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class AttemptResult:
     """What one attempt at a charge has come to."""
 
     status: str
@@ -15,29 +15,29 @@ class Making:
     decline: Decline | None = None
 
 
-def of_attempt(amount: int, making: Making) -> Json:
-    decline = making.decline
+def of_attempt(amount: int, result: AttemptResult) -> Json:
+    decline = result.decline
     return {
         "amount": amount,
-        "amount_captured": amount if making.captured else 0,
+        "amount_captured": amount if result.captured else 0,
         "amount_refunded": 0,
         "application": None,
         "application_fee": None,
         "balance_transaction": None,
-        "captured": making.captured,
+        "captured": result.captured,
         "disputed": False,
         "failure_balance_transaction": None,
         "failure_code": decline.code if decline else None,
         "failure_message": decline.message if decline else None,
         "fraud_details": {},
         "livemode": False,
-        "paid": making.status == "succeeded",
+        "paid": result.status == "succeeded",
         "receipt_number": None,
         "receipt_url": None,
         "refunded": False,
         "review": None,
         "source_transfer": None,
-        "status": making.status,
+        "status": result.status,
     }
 
 

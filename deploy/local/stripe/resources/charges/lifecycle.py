@@ -11,25 +11,25 @@ from ..balance import ledger
 from ..payment_methods.lifecycle import behaviour_of
 from ..payment_methods.test_methods import Behaviour, charge_face
 from . import split
-from .body import Making, of_attempt, outcome_of, shown_of_intent
+from .body import AttemptResult, of_attempt, outcome_of, shown_of_intent
 
 
-def make(world: World, intent: Record, method: Record, making: Making) -> Record:
+def make(world: World, intent: Record, method: Record, result: AttemptResult) -> Record:
     """Write the charge of one attempt; a declined one too, because Stripe keeps it and shows it."""
     behaviour, now = behaviour_of(method), world.clock.now()
     capture_before = now + world.settings.authorization_seconds
-    authorised_only = making.status == "succeeded" and not making.captured
+    authorised_only = result.status == "succeeded" and not result.captured
     details = charge_face(behaviour, intent.body["amount"], authorised_only, capture_before)
     body: Json = {
         "id": world.identifiers.new("ch" if behaviour.kind == "card" else "py"),
         "object": "charge",
         "created": now,
         "billing_details": method.body["billing_details"],
-        "outcome": outcome_of(behaviour, method.private["test_method"], making.decline),
+        "outcome": outcome_of(behaviour, method.private["test_method"], result.decline),
         "payment_method": method.id,
         "payment_method_details": details,
     }
-    body |= of_attempt(intent.body["amount"], making) | shown_of_intent(intent.body) | split.of_intent(intent.body)
+    body |= of_attempt(intent.body["amount"], result) | shown_of_intent(intent.body) | split.of_intent(intent.body)
     return world.insert(intent.account, "charge", body, {"available_at_once": behaviour.available_at_once})
 
 
@@ -38,18 +38,18 @@ def book(world: World, charge: Record, origin: Origin) -> None:
     available_at_once, amount = charge.private["available_at_once"], charge.body["amount_captured"]
     booked = ledger.book_charge(world, charge, amount, available_at_once, split.direct_fee(charge))
     charge.body["balance_transaction"] = booked["id"]
-    split.share(world, charge, booked["available_on"], origin)
+    split.distribute(world, charge, booked["available_on"], origin)
 
 
 def book_later(world: World, charge: Record) -> None:
     """automatic_async: the answer comes before the books; `charge.updated` tells when they are done."""
     if world.settings.async_capture_delay_ms == 0:
-        fill(world, charge.account, charge.id)
+        book_asynchronous(world, charge.account, charge.id)
     else:
         world.schedule.add("book_charge", world.settings.async_capture_delay_ms / 1000, charge.account, charge.id)
 
 
-def fill(world: World, account: str, charge_id: str) -> None:
+def book_asynchronous(world: World, account: str, charge_id: str) -> None:
     charge = world.store.find(account, "charge", charge_id)
     if charge is None or charge.body["balance_transaction"] is not None:
         return

@@ -14,12 +14,12 @@ from ...wire.parameters import merge_metadata
 from ...world import Call, World
 from ..accounts import lifecycle as accounts
 from ..application_fees import lifecycle as application_fees
-from ..application_fees.lifecycle import Collecting
+from ..application_fees.lifecycle import FeeCollection
 from ..balance.amounts import proportion
 from ..transfer_reversals import lifecycle as transfer_reversals
-from ..transfer_reversals.lifecycle import TakingBack
+from ..transfer_reversals.lifecycle import ReversalRequest
 from ..transfers import lifecycle as transfers
-from ..transfers.lifecycle import Sending
+from ..transfers.lifecycle import TransferRequest
 
 
 def check(call: Call, intent: Json) -> None:
@@ -91,11 +91,11 @@ def direct_fee(charge: Record) -> int:
     return fee
 
 
-def share(world: World, charge: Record, available_on: int, origin: Origin) -> None:
+def distribute(world: World, charge: Record, available_on: int, origin: Origin) -> None:
     """The charge has just been booked; it names what is made here, and the caller saves it."""
     if charge.account != PLATFORM:
         if fee := direct_fee(charge):
-            application_fees.collect(world, Collecting(charge, fee, available_on), origin)
+            application_fees.collect(world, FeeCollection(charge, fee, available_on), origin)
         return
     if charge.body["transfer_data"] is not None:
         _send_on(world, charge, available_on, origin)
@@ -104,36 +104,36 @@ def share(world: World, charge: Record, available_on: int, origin: Origin) -> No
 def _send_on(world: World, charge: Record, available_on: int, origin: Origin) -> None:
     captured, data = charge.body["amount_captured"], charge.body["transfer_data"]
     fee = min(charge.body["application_fee_amount"] or 0, captured)
-    wishes = _wishes(world, charge)
+    labels = _transfer_labels(world, charge)
     charge.body["transfer_group"] = transfers.group_of(charge.body)
-    sending = Sending(
+    request = TransferRequest(
         data["destination"],
         captured if data["amount"] is None else min(data["amount"], captured),
         charge.body["currency"],
         available_on,
         source_transaction=charge.id,
         labels={
-            "description": wishes.get("description"),
-            "metadata": merge_metadata({}, wishes.get("metadata")),
+            "description": labels.get("description"),
+            "metadata": merge_metadata({}, labels.get("metadata")),
             "transfer_group": charge.body["transfer_group"],
         },
-        payment_data=wishes.get("payment_data", {}),
+        payment_data=labels.get("payment_data", {}),
         destination_charge=True,
         application_fee_minor=fee,
     )
-    transfer, payment = transfers.send(world, sending, origin)
+    transfer, payment = transfers.send(world, request, origin)
     charge.body["transfer"] = transfer.id
     if fee:
-        application_fees.collect(world, Collecting(payment, fee, available_on, originating=charge), origin)
+        application_fees.collect(world, FeeCollection(payment, fee, available_on, originating=charge), origin)
         world.save(payment)
 
 
-def _wishes(world: World, charge: Record) -> Json:
+def _transfer_labels(world: World, charge: Record) -> Json:
     """Labels for the transfer, which the intent knows and the charge does not show."""
     intent = world.store.find(charge.account, "payment_intent", charge.body["payment_intent"])
     assert intent is not None, "a charge is made by an intent of its own account"
-    wishes: Json = intent.body["transfer_data"]
-    return wishes
+    labels: Json = intent.body["transfer_data"]
+    return labels
 
 
 def check_refund(charge: Record, given: Json) -> None:
@@ -148,7 +148,7 @@ def check_refund(charge: Record, given: Json) -> None:
         raise refused(message, param="refund_application_fee")
 
 
-def take_back(world: World, refund: Record, charge: Record, given: Json, origin: Origin) -> None:
+def reverse(world: World, refund: Record, charge: Record, given: Json, origin: Origin) -> None:
     """Before the refund takes its money: transfer and fee come back in proportion, as asked; the caller saves it."""
     released = charge.body["amount"] - charge.body["amount_captured"]
     before = charge.body["amount_refunded"] - released
@@ -158,7 +158,7 @@ def take_back(world: World, refund: Record, charge: Record, given: Json, origin:
     if given.get("refund_application_fee"):
         fee = application_fees.of_charge(world, charge)
         assert fee is not None, "check_refund has asked for it"
-        application_fees.give_back_in_proportion(world, fee, step, origin)
+        application_fees.refund_in_proportion(world, fee, step, origin)
 
 
 def _reverse(world: World, refund: Record, charge: Record, step: tuple[int, int, int], origin: Origin) -> str | None:
@@ -168,4 +168,4 @@ def _reverse(world: World, refund: Record, charge: Record, step: tuple[int, int,
     amount = min(proportion(transfer.body["amount"], *step), left)
     if amount < 1:
         return None
-    return transfer_reversals.take_back(world, transfer, TakingBack(amount, source_refund=refund.id), origin).id
+    return transfer_reversals.reverse(world, transfer, ReversalRequest(amount, source_refund=refund.id), origin).id

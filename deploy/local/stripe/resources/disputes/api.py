@@ -50,7 +50,7 @@ def update(call: Call) -> Json:
         previous |= _answer(dispute, given)
     if previous:
         call.world.save(dispute)
-        lifecycle.tell(call.world, dispute, "updated", call.origin, previous)
+        lifecycle.emit(call.world, dispute, "updated", call.origin, previous)
     if "status" in previous:
         lifecycle.await_decision(call.world, dispute)
     return dispute.body

@@ -60,9 +60,9 @@ def raise_against(world: World, charge: Record, complaint: Complaint) -> Record:
     world.save(charge)
     if not complaint.inquiry:
         _withdraw(world, dispute)
-    tell(world, dispute, "created", Origin())
+    emit(world, dispute, "created", Origin())
     if not complaint.inquiry:
-        tell(world, dispute, "funds_withdrawn", Origin())
+        emit(world, dispute, "funds_withdrawn", Origin())
     early_fraud_warnings.review(world, charge, Origin())
     _await_answer(world, dispute)
     return dispute
@@ -108,7 +108,7 @@ def _book(world: World, dispute: Record, category: str, amount_minor: int, fee_m
     world.save(dispute)
 
 
-def tell(world: World, dispute: Record, what: str, origin: Origin, previous: Json | None = None) -> None:
+def emit(world: World, dispute: Record, what: str, origin: Origin, previous: Json | None = None) -> None:
     world.outbox.emit(dispute.account, f"charge.dispute.{what}", dispute.body, origin, previous)
 
 
@@ -117,7 +117,7 @@ def _await_answer(world: World, dispute: Record) -> None:
     world.schedule.add_at("dispute_due", due_by, dispute.account, dispute.id, {"due_by": due_by})
 
 
-def pass_due(world: World, account: str, dispute_id: str, details: Json) -> None:
+def end_without_answer(world: World, account: str, dispute_id: str, details: Json) -> None:
     """No answer has come in time; an escalated inquiry has a later date."""
     dispute = world.store.find(account, "dispute", dispute_id)
     if dispute is None or dispute.body["evidence_details"]["due_by"] != details["due_by"]:
@@ -129,7 +129,7 @@ def pass_due(world: World, account: str, dispute_id: str, details: Json) -> None
 
 
 def await_decision(world: World, dispute: Record) -> None:
-    """The words that decide in test mode; anything else stays under review until the control door decides."""
+    """The words that decide in test mode; anything else stays under review until the control API decides."""
     if _outcome_by_evidence(dispute) is not None:
         world.schedule.add("decide_dispute", world.settings.dispute_seconds, dispute.account, dispute.id)
 
@@ -162,7 +162,7 @@ def decide(world: World, dispute: Record, to: str, origin: Origin, *, fee_comes_
         _book(world, dispute, "dispute_reversal", dispute.body["amount"], fee)
         world.recorder.effect("dispute_reversal", dispute.account, dispute.body, dispute.body["amount"], origin)
     world.save(dispute)
-    _tell_of_move(world, dispute, before, origin)
+    _emit_move(world, dispute, before, origin)
     return True
 
 
@@ -176,13 +176,13 @@ def _escalate(world: World, dispute: Record) -> None:
     _await_answer(world, dispute)
 
 
-def _tell_of_move(world: World, dispute: Record, before: str, origin: Origin) -> None:
+def _emit_move(world: World, dispute: Record, before: str, origin: Origin) -> None:
     to = dispute.body["status"]
     if to not in _CLOSED or before in _CLOSED:
-        tell(world, dispute, "updated", origin, {"status": before})
+        emit(world, dispute, "updated", origin, {"status": before})
     if to == "needs_response":
-        tell(world, dispute, "funds_withdrawn", origin)
+        emit(world, dispute, "funds_withdrawn", origin)
     if to == "won":
-        tell(world, dispute, "funds_reinstated", origin)
+        emit(world, dispute, "funds_reinstated", origin)
     if to in _CLOSED:
-        tell(world, dispute, "closed", origin)
+        emit(world, dispute, "closed", origin)

@@ -10,7 +10,7 @@ from ...state.store import Record
 from ...wire.errors import Json
 from ...world import World
 from ..charges import lifecycle as charges
-from ..charges.body import Making, outcome_of
+from ..charges.body import AttemptResult, outcome_of
 from ..payment_methods.lifecycle import behaviour_of
 from ..payment_methods.test_methods import AUTHENTICATION_FAILED, AUTHENTICATION_REQUIRED, Decline
 
@@ -55,7 +55,7 @@ def _proceed(world: World, intent: Record, method: Record, origin: Origin) -> De
 
 
 def decline(world: World, intent: Record, method: Record, origin: Origin, reason: Decline) -> Decline:
-    charge = charges.make(world, intent, method, Making("failed", captured=False, decline=reason))
+    charge = charges.make(world, intent, method, AttemptResult("failed", captured=False, decline=reason))
     _fall_back(world, intent, method, charge, reason)
     world.outbox.emit(intent.account, "charge.failed", charge.body, origin)
     world.outbox.emit(intent.account, "payment_intent.payment_failed", intent.body, origin)
@@ -93,7 +93,7 @@ def payment_error(reason: Decline, method: Json, charge_id: str | None) -> Json:
 
 
 def _authorise(world: World, intent: Record, method: Record, origin: Origin) -> None:
-    charge = charges.make(world, intent, method, Making("succeeded", captured=False))
+    charge = charges.make(world, intent, method, AttemptResult("succeeded", captured=False))
     intent.body |= {
         "status": "requires_capture",
         "amount_capturable": intent.body["amount"],
@@ -108,7 +108,7 @@ def _authorise(world: World, intent: Record, method: Record, origin: Origin) -> 
 
 
 def _charge(world: World, intent: Record, method: Record, origin: Origin) -> None:
-    charge = charges.make(world, intent, method, Making("succeeded", captured=True))
+    charge = charges.make(world, intent, method, AttemptResult("succeeded", captured=True))
     at_once = intent.body["capture_method"] == "automatic"
     if at_once:
         charges.book(world, charge, origin)
@@ -137,7 +137,7 @@ def _attach_for_later(world: World, intent: Record, method: Record) -> None:
 
 
 def _wait_for_bank(world: World, intent: Record, method: Record, origin: Origin) -> None:
-    charge = charges.make(world, intent, method, Making("pending", captured=True))
+    charge = charges.make(world, intent, method, AttemptResult("pending", captured=True))
     intent.body |= {"status": "processing", "latest_charge": charge.id}
     world.save(intent)
     world.outbox.emit(intent.account, "charge.pending", charge.body, origin)
@@ -172,7 +172,7 @@ def settle(world: World, account: str, intent_id: str, outcome: str | None = Non
 
 
 def finish_authentication(world: World, account: str, intent_id: str, outcome: str) -> bool:
-    """The buyer's side of 3DS, by the control door. False: the intent was not waiting for it."""
+    """The buyer's side of 3DS, by the control API. False: the intent was not waiting for it."""
     intent = world.store.find(account, "payment_intent", intent_id)
     if intent is None or intent.body["status"] != "requires_action":
         return False

@@ -23,7 +23,7 @@ class Behaviour:
     last4: str = "4242"
     decline: Decline | None = None
     needs_authentication: bool = False
-    settles: str = "at_once"  # at_once, later (by the clock), when_told (by the control door)
+    settles: str = "at_once"  # at_once, later (by the clock), when_told (by the control API)
     available_at_once: bool = False
     risk_level: str = "normal"
     disputed_as: str | None = None  # the reason the bank will give, a little later

@@ -11,7 +11,7 @@ from ..balance import ledger
 from ..balance.amounts import check_currency
 from ..lists import list_rows, read_body
 from . import lifecycle
-from .lifecycle import Order
+from .lifecycle import PayoutRequest
 
 
 def check(given: Json) -> None:
@@ -35,8 +35,8 @@ def create(call: Call) -> Json:
         raise refused(message, code="balance_insufficient", param="amount")
     labels: Json = {name: given[name] for name in ("description", "statement_descriptor") if name in given}
     labels["metadata"] = merge_metadata({}, given.get("metadata"))
-    order = Order(call.account, given["currency"], given["amount"], automatic=False)
-    return lifecycle.send(call.world, order, call.origin, labels).body
+    request = PayoutRequest(call.account, given["currency"], given["amount"], automatic=False)
+    return lifecycle.send(call.world, request, call.origin, labels).body
 
 
 def retrieve(call: Call) -> Json:

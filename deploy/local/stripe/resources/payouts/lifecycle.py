@@ -30,39 +30,39 @@ _BANK_ACCOUNT = "ba_EmulatorBankAccount"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PayoutRequest:
     account: str
     currency: str
     amount_minor: int
     automatic: bool
 
 
-def send(world: World, order: Order, origin: Origin, labels: Json | None = None) -> Record:
-    payout = world.insert(order.account, "payout", _new(world, order) | (labels or {}))
-    booked = _book(world, payout, "payout", "payout", -order.amount_minor)
+def send(world: World, request: PayoutRequest, origin: Origin, labels: Json | None = None) -> Record:
+    payout = world.insert(request.account, "payout", _new(world, request) | (labels or {}))
+    booked = _book(world, payout, "payout", "payout", -request.amount_minor)
     payout.body["balance_transaction"] = booked["id"]
     world.save(payout)
-    world.outbox.emit(order.account, "payout.created", payout.body, origin)
-    world.recorder.effect("payout", order.account, payout.body, order.amount_minor, origin)
-    world.schedule.add("send_payout", world.settings.payout_pending_seconds, order.account, payout.id)
-    world.schedule.add_at("payout_arrives", payout.body["arrival_date"], order.account, payout.id)
+    world.outbox.emit(request.account, "payout.created", payout.body, origin)
+    world.recorder.effect("payout", request.account, payout.body, request.amount_minor, origin)
+    world.schedule.add("send_payout", world.settings.payout_pending_seconds, request.account, payout.id)
+    world.schedule.add_at("payout_arrives", payout.body["arrival_date"], request.account, payout.id)
     return payout
 
 
-def _new(world: World, order: Order) -> Json:
+def _new(world: World, request: PayoutRequest) -> Json:
     now = world.clock.now()
     return {
         "id": world.identifiers.new("po"),
         "object": "payout",
-        "amount": order.amount_minor,
+        "amount": request.amount_minor,
         "application_fee": None,
         "application_fee_amount": None,
         "arrival_date": now + world.settings.payout_seconds,
-        "automatic": order.automatic,
+        "automatic": request.automatic,
         "balance_transaction": None,
         "created": now,
-        "currency": order.currency,
-        "description": "STRIPE PAYOUT" if order.automatic else None,
+        "currency": request.currency,
+        "description": "STRIPE PAYOUT" if request.automatic else None,
         "destination": _BANK_ACCOUNT,
         "failure_balance_transaction": None,
         "failure_code": None,
@@ -72,7 +72,7 @@ def _new(world: World, order: Order) -> Json:
         "method": "standard",
         "original_payout": None,
         "payout_method": None,
-        "reconciliation_status": "in_progress" if order.automatic else "not_applicable",
+        "reconciliation_status": "in_progress" if request.automatic else "not_applicable",
         "reversed_by": None,
         "source_type": "card",
         "statement_descriptor": None,
@@ -114,7 +114,7 @@ def pay_out_everything(world: World, account: str) -> list[Record]:
 
 
 def _automatic(world: World, account: str, currency: str, amount_minor: int) -> Record:
-    payout = send(world, Order(account, currency, amount_minor, automatic=True), Origin())
+    payout = send(world, PayoutRequest(account, currency, amount_minor, automatic=True), Origin())
     world.store.execute(
         "INSERT INTO payout_contents (sequence, payout)"
         " SELECT sequence, ? FROM objects AS o WHERE account = ? AND kind = 'balance_transaction'"

@@ -36,7 +36,7 @@ def create(call: Call) -> Json:
     amount = _amount(charge, given.get("amount"))
     split.check_refund(charge, given)
     refund = call.world.insert(call.account, "refund", _new(call, charge, amount))
-    split.take_back(call.world, refund, charge, given, call.origin)
+    split.reverse(call.world, refund, charge, given, call.origin)
     lifecycle.start(call.world, refund, charge, call.origin)
     return refund.body
 
@@ -134,7 +134,7 @@ def update(call: Call) -> Json:
         previous = {"metadata": refund.body["metadata"]}
         refund.body["metadata"] = merge_metadata(refund.body["metadata"], call.parameters["metadata"])
         call.world.save(refund)
-        lifecycle.tell(call.world, refund, call.origin, previous)
+        lifecycle.emit_updated(call.world, refund, call.origin, previous)
     return refund.body
 
 

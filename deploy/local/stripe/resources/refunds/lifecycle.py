@@ -109,7 +109,7 @@ def _book(world: World, refund: Record, kind: str, category: str, amount_minor: 
     )
 
 
-def tell(world: World, refund: Record, origin: Origin, previous: Json) -> None:
+def emit_updated(world: World, refund: Record, origin: Origin, previous: Json) -> None:
     """A change of a refund; `charge.refund.updated` is the deprecated twin, which Stripe still sends."""
     for event_type in ("refund.updated", "charge.refund.updated"):
         world.outbox.emit(refund.account, event_type, refund.body, origin, previous)
@@ -133,7 +133,7 @@ def fund_waiting(world: World, account: str) -> None:
 def _send_at_last(world: World, refund: Record) -> None:
     previous = {"balance_transaction": None, "pending_reason": "insufficient_funds"}
     _send(world, refund, Origin())
-    tell(world, refund, Origin(), previous | {"status": "pending"})
+    emit_updated(world, refund, Origin(), previous | {"status": "pending"})
 
 
 def arrive(world: World, account: str, refund_id: str) -> None:
@@ -155,7 +155,7 @@ def settle(world: World, account: str, refund_id: str) -> bool:
     refund.body.pop("pending_reason", None)
     refund.body.pop("next_action", None)
     world.save(refund)
-    tell(world, refund, Origin(), previous)
+    emit_updated(world, refund, Origin(), previous)
     return True
 
 
@@ -173,7 +173,7 @@ def ask_buyer(world: World, account: str, refund_id: str) -> bool:
     }
     refund.body.pop("pending_reason", None)
     world.save(refund)
-    tell(world, refund, Origin(), {"status": "pending"})
+    emit_updated(world, refund, Origin(), {"status": "pending"})
     return True
 
 
@@ -209,6 +209,6 @@ def end(world: World, refund: Record, ending: Ending, origin: Origin) -> None:
     charge = world.store.find(refund.account, "charge", refund.body["charge"])
     assert charge is not None, "a refund names its charge, and charges are never deleted"
     _reserve(world, charge, -_amount(refund))
-    tell(world, refund, origin, previous)
+    emit_updated(world, refund, origin, previous)
     if ending.status == "failed":
         world.outbox.emit(refund.account, "refund.failed", refund.body, origin)

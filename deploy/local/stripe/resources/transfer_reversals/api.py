@@ -12,7 +12,7 @@ from ..application_fees import lifecycle as application_fees
 from ..lists import list_objects
 from ..transfers import api as transfers
 from . import lifecycle
-from .lifecycle import TakingBack
+from .lifecycle import ReversalRequest
 
 
 def check(given: Json) -> None:
@@ -30,7 +30,7 @@ def create(call: Call) -> Json:
     if given.get("refund_application_fee"):
         _give_back_fee(call, transfer, amount)
     labels = merge_metadata({}, given.get("metadata"))
-    return lifecycle.take_back(call.world, transfer, TakingBack(amount, metadata=labels), call.origin).body
+    return lifecycle.reverse(call.world, transfer, ReversalRequest(amount, metadata=labels), call.origin).body
 
 
 def _give_back_fee(call: Call, transfer: Record, amount_minor: int) -> None:
@@ -41,7 +41,7 @@ def _give_back_fee(call: Call, transfer: Record, amount_minor: int) -> None:
         raise refused(f"Transfer {transfer.id} has no application fee to refund.", param="refund_application_fee")
     before: int = transfer.body["amount_reversed"]
     step = (before, before + amount_minor, transfer.body["amount"])
-    application_fees.give_back_in_proportion(call.world, fee, step, call.origin)
+    application_fees.refund_in_proportion(call.world, fee, step, call.origin)
 
 
 def list_all(call: Call) -> Json:

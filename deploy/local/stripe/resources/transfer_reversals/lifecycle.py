@@ -21,7 +21,7 @@ from ..transfers.lifecycle import SHOWN
 
 
 @dataclass(frozen=True, slots=True)
-class TakingBack:
+class ReversalRequest:
     """What is to be taken back of a transfer, and the refund that is the reason, if one is."""
 
     amount_minor: int
@@ -29,13 +29,13 @@ class TakingBack:
     metadata: Json = field(default_factory=dict)
 
 
-def take_back(world: World, transfer: Record, taking: TakingBack, origin: Origin) -> Record:
+def reverse(world: World, transfer: Record, request: ReversalRequest, origin: Origin) -> Record:
     """The caller has asked `check`, unless the account may go below zero."""
-    reversal = world.insert(PLATFORM, "transfer_reversal", _new(world, transfer, taking))
+    reversal = world.insert(PLATFORM, "transfer_reversal", _new(world, transfer, request))
     payment = world.store.find(transfer.body["destination"], "charge", transfer.body["destination_payment"])
     assert payment is not None, "written in the transaction that made the transfer, and charges are never deleted"
-    refund = destination_payments.give_back(world, payment, reversal.body)
-    amount = taking.amount_minor
+    refund = destination_payments.make_refund(world, payment, reversal.body)
+    amount = request.amount_minor
     booked = transfers.book(world, reversal, "transfer_refund", "transfer_reversal", amount, transfer)
     reversal.body["balance_transaction"] = booked["id"]
     returned = transfers.book(world, refund, "payment_refund", "refund", -amount, transfer)
@@ -50,17 +50,17 @@ def take_back(world: World, transfer: Record, taking: TakingBack, origin: Origin
     return reversal
 
 
-def _new(world: World, transfer: Record, taking: TakingBack) -> Json:
+def _new(world: World, transfer: Record, request: ReversalRequest) -> Json:
     return {
         "id": world.identifiers.new("trr"),
         "object": "transfer_reversal",
-        "amount": taking.amount_minor,
+        "amount": request.amount_minor,
         "balance_transaction": None,
         "created": world.clock.now(),
         "currency": transfer.body["currency"],
         "destination_payment_refund": world.identifiers.new("pyr"),
-        "metadata": taking.metadata,
-        "source_refund": taking.source_refund,
+        "metadata": request.metadata,
+        "source_refund": request.source_refund,
         "transfer": transfer.id,
     }
 

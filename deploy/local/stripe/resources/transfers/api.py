@@ -17,7 +17,7 @@ from ..balance import ledger
 from ..balance.amounts import check_currency
 from ..lists import list_rows, read_body
 from . import lifecycle
-from .lifecycle import Sending
+from .lifecycle import TransferRequest
 
 _FILTERS = ("transfer_group", "destination")
 
@@ -37,7 +37,7 @@ def create(call: Call) -> Json:
     source = _source(call) if "source_transaction" in given else None
     if source is None:
         _check_balance(call)
-    sending = Sending(
+    request = TransferRequest(
         destination.id,
         given["amount"],
         given["currency"],
@@ -45,7 +45,7 @@ def create(call: Call) -> Json:
         source_transaction=None if source is None else source.id,
         labels=_labels(given, source),
     )
-    transfer, _ = lifecycle.send(call.world, sending, call.origin)
+    transfer, _ = lifecycle.send(call.world, request, call.origin)
     return transfer.body
 
 

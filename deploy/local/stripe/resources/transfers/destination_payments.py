@@ -48,7 +48,7 @@ def receive(world: World, transfer: Json, payment_data: Json) -> Record:
     return world.insert(transfer["destination"], "charge", body, {"available_at_once": True})
 
 
-def give_back(world: World, payment: Record, reversal: Json) -> Record:
+def make_refund(world: World, payment: Record, reversal: Json) -> Record:
     """The refund in the receiving account; the caller books it and names the balance transaction."""
     payment.body["amount_refunded"] += reversal["amount"]
     payment.body["refunded"] = payment.body["amount_refunded"] == payment.body["amount"]

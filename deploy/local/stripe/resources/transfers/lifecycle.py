@@ -24,7 +24,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class TransferRequest:
     """What is to be sent. `labels` are description, metadata and transfer_group of the transfer."""
 
     destination: str
@@ -52,47 +52,47 @@ def group_of(charge: Json) -> str:
     return str(charge["transfer_group"] or f"group_{charge['payment_intent']}")
 
 
-def send(world: World, sending: Sending, origin: Origin) -> tuple[Record, Record]:
+def send(world: World, request: TransferRequest, origin: Origin) -> tuple[Record, Record]:
     """The transfer, and the payment that it is in the connected account."""
-    transfer = world.insert(PLATFORM, "transfer", _new(world, sending), _private(sending))
-    payment = destination_payments.receive(world, transfer.body, sending.payment_data)
-    transfer.body["balance_transaction"] = book(world, transfer, "transfer", "transfer", -sending.amount_minor)["id"]
-    received = book(world, payment, "payment", "charge", sending.amount_minor, transfer, sending.application_fee_minor)
+    transfer = world.insert(PLATFORM, "transfer", _new(world, request), _private(request))
+    payment = destination_payments.receive(world, transfer.body, request.payment_data)
+    transfer.body["balance_transaction"] = book(world, transfer, "transfer", "transfer", -request.amount_minor)["id"]
+    received = book(world, payment, "payment", "charge", request.amount_minor, transfer, request.application_fee_minor)
     payment.body["balance_transaction"] = received["id"]
     world.save(transfer)
     world.save(payment)
     world.outbox.emit(PLATFORM, "transfer.created", transfer.body, origin)
     world.outbox.emit(payment.account, "payment.created", payment.body, origin)
-    world.recorder.effect("transfer", PLATFORM, transfer.body, sending.amount_minor, origin)
+    world.recorder.effect("transfer", PLATFORM, transfer.body, request.amount_minor, origin)
     return transfer, payment
 
 
-def _private(sending: Sending) -> Json:
-    return {"available_on": sending.available_on, "destination_charge": sending.destination_charge}
+def _private(request: TransferRequest) -> Json:
+    return {"available_on": request.available_on, "destination_charge": request.destination_charge}
 
 
-def _new(world: World, sending: Sending) -> Json:
+def _new(world: World, request: TransferRequest) -> Json:
     transfer_id = world.identifiers.new("tr")
     url = f"/v1/transfers/{transfer_id}/reversals"
     return {
         "id": transfer_id,
         "object": "transfer",
-        "amount": sending.amount_minor,
+        "amount": request.amount_minor,
         "amount_reversed": 0,
         "balance_transaction": None,
         "created": world.clock.now(),
-        "currency": sending.currency,
+        "currency": request.currency,
         "description": None,
-        "destination": sending.destination,
+        "destination": request.destination,
         "destination_payment": world.identifiers.new("py"),
         "livemode": False,
         "metadata": {},
         "reversals": {"object": "list", "data": [], "has_more": False, "url": url},
         "reversed": False,
-        "source_transaction": sending.source_transaction,
+        "source_transaction": request.source_transaction,
         "source_type": "card",
         "transfer_group": None,
-    } | sending.labels
+    } | request.labels
 
 
 def book(
