@@ -1,4 +1,4 @@
-"""python -m deploy.local.stripe: start the emulator and stay until SIGTERM."""
+"""The command `stripe-emulator`, also `python -m deploy.local.stripe`: serve until SIGTERM."""
 
 import asyncio
 import sys
@@ -8,6 +8,7 @@ from .settings import read
 
 
 def main() -> None:
+    """The command: reads its flags, serves, returns after SIGTERM."""
     settings = read(sys.argv[1:])
     try:
         import uvloop  # noqa: PLC0415 - only where it exists; the standard loop serves as well, a little slower

@@ -3,7 +3,7 @@
     with EmulatorProcess.start(Path("stripe.sqlite3"), token="...") as emulator:
         StripeClient(..., base_addresses={"api": emulator.base_url})
 
-A kill and a start with the same database go on where the killed one was.
+After a kill, a start with the same database goes on where the killed one was.
 """
 
 import os
@@ -26,6 +26,8 @@ _PACKAGE = __name__.rpartition(".")[0]  # deploy.local.stripe in the checkout, s
 
 @dataclass(slots=True)
 class EmulatorProcess:
+    """A running emulator; as a context manager it is stopped at the end of the block."""
+
     port: int
     control_port: int
     token: str
@@ -60,6 +62,7 @@ class EmulatorProcess:
 
     @property
     def base_url(self) -> str:
+        """The address of the API, for `base_addresses` of a Stripe client."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -67,14 +70,16 @@ class EmulatorProcess:
         return f"http://127.0.0.1:{self.control_port}"
 
     def control(self) -> EmulatorControl:
+        """A client of its control API."""
         return EmulatorControl(self.control_url, self.token)
 
     def kill(self) -> None:
-        """As a crash would: no goodbye, nothing flushed."""
+        """SIGKILL, as in a crash: nothing is flushed. The database keeps all that was answered."""
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:
+        """SIGTERM, and wait at most ten seconds for the end."""
         self.process.terminate()
         self.process.wait(timeout=10)
 
@@ -100,6 +105,7 @@ class EmulatorProcess:
 
 
 def free_port() -> int:
+    """A TCP port of loopback that was free a moment ago; another process may take it first."""
     with socket.socket() as probing:
         probing.bind(("127.0.0.1", 0))
         port: int = probing.getsockname()[1]

@@ -48,6 +48,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings) -> None:
+    """Serve both ports until SIGTERM or SIGINT, or until a background task has failed."""
     world = World.open(settings)
     world.schedule.tasks = tasks_of(world)
     dispatcher = Dispatcher(world.outbox)

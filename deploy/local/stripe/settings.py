@@ -1,6 +1,7 @@
-"""How an emulator is started: each setting is a flag, or STRIPE_EMULATOR_<NAME> in the environment; the flag wins.
+"""The settings: each is a flag, or STRIPE_EMULATOR_<NAME> in the environment; the flag wins.
 
-Nothing that decides what the emulator is has a default: the ports, the database and the control token must be said.
+The ports, the database and the control token have no default. Units are in the names: `_ms`, `_seconds`, `_minor`
+(the currency's smallest unit), `_basis_points` (hundredths of a percent).
 """
 
 import argparse

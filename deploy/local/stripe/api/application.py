@@ -31,6 +31,8 @@ from .routes import route
 
 @dataclass(slots=True)
 class Api:
+    """The ASGI application of the API port; it answers /_emulator/health and /_emulator/capabilities too."""
+
     world: World
     dispatcher: Dispatcher
     limiter: Limiter

@@ -1,4 +1,4 @@
-"""What this emulator does and does not do, said by itself at GET /_emulator/capabilities."""
+"""What the emulator does and does not do: the answer to GET /_emulator/capabilities."""
 
 from .. import API_VERSION, VERSION
 from ..faults import API_EFFECTS, WEBHOOK_EFFECTS
@@ -31,6 +31,7 @@ NOT_MODELLED = (
 
 
 def capabilities(settings: Settings) -> Json:
+    """Operations, refused operations and parameters, test methods, faults, gaps, and the settings in force."""
     return {
         "emulator": True,
         "notice": "A local emulator, not Stripe: compared with public documents, never with Stripe itself.",

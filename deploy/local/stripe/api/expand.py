@@ -63,6 +63,12 @@ _LEVELS = 4
 
 
 def expand(call: Call, answer: Json) -> Json:
+    """Expand what the call asks for by `expand[]`, in place, and return the answer.
+
+    Raises:
+        StripeError: 400 for a property that cannot be expanded or a path of more than four levels, 501 for one that
+            Stripe expands and the emulator does not.
+    """
     for path in call.parameters.get("expand", ()):
         names = path.split(".")
         if len(names) > _LEVELS:

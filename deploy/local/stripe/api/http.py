@@ -24,6 +24,8 @@ _TEST_KEYS = ("sk_test_", "rk_test_")
 
 @dataclass(slots=True)
 class Answer:
+    """A status, a body of bytes and headers beside the usual ones."""
+
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
@@ -31,6 +33,8 @@ class Answer:
 
 @dataclass(slots=True)
 class Request:
+    """One request; `account` is the platform's unless `Stripe-Account` names another."""
+
     method: str
     path: str
     query: bytes
@@ -42,6 +46,7 @@ class Request:
 
     @property
     def idempotency_key(self) -> str | None:
+        """Of a POST; other methods have none, as at Stripe."""
         key = self.headers.get(b"idempotency-key") if self.method == "POST" else None
         return key.decode("latin-1") if key else None
 
@@ -71,12 +76,14 @@ class Request:
         return ""
 
     def check_version(self) -> None:
+        """Refuse (400) a `Stripe-Version` other than the one this emulator has."""
         version = self.headers.get(b"stripe-version", API_VERSION.encode())
         if version != API_VERSION.encode():
             message = f"The emulator serves only API version {API_VERSION}; it does not guess other shapes."
             raise invalid(message, code="emulator_api_version")
 
     def parameters(self) -> Json:
+        """The form of the body (POST) or of the query (other methods), nested as its names say, all values strings."""
         if self.method == "POST":
             if self.query:
                 raise invalid("The emulator reads parameters of a POST only from its body.")
@@ -124,6 +131,7 @@ class Wire:
 
 
 async def send_answer(wire: Wire, request: Request, answer: Answer, interference: "Interference") -> None:
+    """Send the answer in the manner of the faults: whole, cut off, late, as HTML, or not at all."""
     manner, send = interference.manner, wire.send
     if interference.drop_before or manner == "drop_after":
         await wire.cut(flush=False)

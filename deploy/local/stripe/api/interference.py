@@ -10,6 +10,8 @@ from ..wire.errors import Json, StripeError, key_in_use, lock_timeout, rate_limi
 
 @dataclass(slots=True)
 class Interference:
+    """What the layers do differently for this request; without faults, nothing."""
+
     names: str | None = None
     latency_seconds: float = 0.0
     hold_seconds: float = 0.0
@@ -25,6 +27,7 @@ class Interference:
 
     @classmethod
     def of(cls, fired: list[FaultRule], chance: random.Random) -> "Interference":
+        """Gather the effects of all fired rules; of two that contradict one another the later wins."""
         gathered = cls()
         for rule in fired:
             gathered.names = rule.effect if gathered.names is None else f"{gathered.names},{rule.effect}"

@@ -14,16 +14,23 @@ _SLOWER = {"GET /v1/payment_intents/search": (20.0, 20.0), "POST /v1/payouts": (
 
 @dataclass(slots=True)
 class Limiter:
+    """Rates in requests a second, None for no limit. Source: docs.stripe.com/rate-limits."""
+
     per_second: float | None = None
     endpoint_per_second: float | None = None
     buckets: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
     def set_rates(self, per_second: float | None, endpoint_per_second: float | None) -> None:
+        """Set both rates, and fill every bucket."""
         self.per_second, self.endpoint_per_second = per_second, endpoint_per_second
         self.buckets.clear()
 
     def take(self, account: str, method: str, path: str) -> None:
-        """One token of the account's bucket and one of the endpoint's, or 429 with the reason."""
+        """Take one token of the account's bucket and one of the endpoint's.
+
+        Raises:
+            StripeError: 429 with the reason (`global-rate`, `endpoint-rate`) when a bucket is empty.
+        """
         if self.per_second is not None:
             self._take((account, ""), self.per_second, self.per_second, "global-rate")
         if self.endpoint_per_second is not None:

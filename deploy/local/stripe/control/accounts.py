@@ -19,10 +19,13 @@ from .errors import RefusedError
 
 
 class AccountControl:
+    """Connected accounts and balances, changed without the API's checks."""
+
     def __init__(self, world: World, dispatcher: Dispatcher) -> None:
         self.world, self.dispatcher = world, dispatcher
 
     def routes(self) -> dict[str, Callable[[Request, Json], Json]]:
+        """Path to handler; all are POST."""
         return {
             "/_control/accounts": self.account,
             "/_control/accounts/{account}/capabilities/{capability}": self.capability,

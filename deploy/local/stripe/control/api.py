@@ -1,9 +1,7 @@
-"""The other door, on its own port and behind its own token: clock, faults, 3DS, settlements, and the recorder.
+"""The control API, on its own port and behind its own token: clock, faults, 3DS, bank debits, and the recorder.
 
-What the bank decides about money later (refunds, disputes, payouts) is in `money.py`, connected accounts are in
-`accounts.py`.
-
-Tests, demos and the project's checker use it through `control.EmulatorControl`; the fleet itself never does.
+`money.py` is what the banks decide later (refunds, disputes, payouts), `accounts.py` connected accounts. Tests, demos
+and checkers use it through `client.EmulatorControl`; a product that is tested never does.
 """
 
 import hmac
@@ -34,12 +32,15 @@ _PAGED = {"requests", "effects", "firings", "deliveries", "attempts"}
 
 
 class ControlApi:
+    """Routes and handlers; each handler takes the JSON of the request and returns the JSON of the answer."""
+
     def __init__(self, world: World, dispatcher: Dispatcher, limiter: Limiter) -> None:
         self.world, self.dispatcher, self.limiter = world, dispatcher, limiter
         self.money = MoneyControl(world, dispatcher)
         self.accounts = AccountControl(world, dispatcher)
 
     def application(self) -> ASGIApp:
+        """The ASGI application: every route behind the token (401 without it), refusals as {"error": ...}."""
         of_money_and_accounts = self.money.routes() | self.accounts.routes()
         routes = [
             Route("/_control/clock", _json(self.clock), methods=["GET", "POST"]),
@@ -70,6 +71,7 @@ class ControlApi:
         return clock.describe() | {"tasks_run": ran}
 
     def faults(self, request: Request, given: Json) -> Json:
+        """GET lists the rules, POST adds one ({"effect": ..., ...}) and returns it, DELETE removes one or all."""
         rules = self.world.faults
         if request.method == "DELETE":
             rules.clear(request.path_params.get("rule"))
@@ -83,9 +85,11 @@ class ControlApi:
         return {"per_second": self.limiter.per_second, "endpoint_per_second": self.limiter.endpoint_per_second}
 
     def authentication(self, request: Request, given: Json) -> Json:
+        """{"outcome": "succeed" | "fail"}: ends 3DS of an intent that waits for it; returns the intent."""
         return self._finish(attempts.finish_authentication, request, given, "waiting for authentication")
 
     def settlement(self, request: Request, given: Json) -> Json:
+        """{"outcome": "succeed" | "fail"}: the bank answers for a processing intent; returns the intent."""
         return self._finish(attempts.settle, request, given, "processing")
 
     def _finish(self, step: Callable[[World, str, str, str], bool], request: Request, given: Json, state: str) -> Json:
@@ -111,6 +115,7 @@ class ControlApi:
         return {"secret": secret}
 
     def page(self, request: Request, given: Json) -> Json:
+        """Rows of one table after a sequence, oldest first: {"data": [...], "next": sequence or null}"""
         table = request.path_params["table"]
         if table not in _PAGED:
             raise RefusedError(404, f"no such page: {table}")
@@ -159,7 +164,7 @@ class ControlApi:
 
 
 class _Guarded:
-    """Nothing behind the door is looked at without the token."""
+    """Refuses whatever comes without the token."""
 
     def __init__(self, inner: ASGIApp, token: str) -> None:
         self.inner, self.token = inner, token.encode()

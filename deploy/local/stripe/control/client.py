@@ -1,9 +1,9 @@
-"""The client of the control API: what tests, demos, benches and the checker say to the emulator.
+"""The client of the control API, for tests, demos, benches and checkers.
 
     control = EmulatorControl("http://127.0.0.1:12112", token)
     control.add_fault("drop_after", path="/v1/payment_intents", nth=1)
 
-It imports nothing of the server, so that it can be used where the emulator is only an address.
+It imports nothing of the server, so it can be used where the emulator is only an address.
 """
 
 import json
@@ -27,6 +27,11 @@ class ControlRefusedError(Exception):
 
 
 class EmulatorControl:
+    """Each method is one call of the control API and raises ControlRefusedError when that refuses. `account` is a
+    connected account's id; without it the platform is meant. A restarting emulator is waited for, up to 40 connection
+    attempts.
+    """
+
     def __init__(self, base_url: str, token: str) -> None:
         self._base_url = base_url.rstrip("/")
         self._http = urllib3.PoolManager(headers={TOKEN_HEADER: token}, timeout=30.0, retries=_UNTIL_IT_IS_BACK)
@@ -61,15 +66,19 @@ class EmulatorControl:
         return str(self._call("POST", "/_control/faults", given)["id"])
 
     def faults(self) -> list[Json]:
+        """The rules in force, each with how often it matched and fired."""
         return list(self._call("GET", "/_control/faults")["data"])
 
     def clear_faults(self, rule_id: str | None = None) -> None:
+        """Remove one rule, or all of them."""
         self._call("DELETE", "/_control/faults" + (f"/{rule_id}" if rule_id else ""))
 
     def firings(self, rule_id: str | None = None) -> list[Json]:
+        """What fired, oldest first, with the request or event that it met."""
         return [firing for firing in self._pages("firings") if rule_id in (None, firing["rule"])]
 
     def clock(self) -> Json:
+        """{"mode": "real" | "fixed", "now": seconds since 1970, "offset_seconds": ...}"""
         return self._call("GET", "/_control/clock")
 
     def set_clock(self, at: float | None = None) -> Json:
@@ -86,12 +95,19 @@ class EmulatorControl:
         self._call("POST", "/_control/limits", given)
 
     def requests(self, after: int = 0) -> list[Json]:
+        """Every API request after that sequence, oldest first: method, path, account, key, status, replayed, fault,
+        request_id.
+        """
         return list(self._pages("requests", after))
 
     def effects(self, after: int = 0) -> list[Json]:
+        """Everything that moved money, oldest first: kind, object_id, payment_intent, amount (minor units), currency,
+        account, request_id, key, metadata.
+        """
         return list(self._pages("effects", after))
 
     def deliveries(self, after: int = 0) -> list[Json]:
+        """Every delivery of an event to an endpoint, oldest first, with its state and its last error."""
         return list(self._pages("deliveries", after))
 
     def attempts(self, after: int = 0) -> list[Json]:
@@ -99,6 +115,7 @@ class EmulatorControl:
         return list(self._pages("attempts", after))
 
     def summary(self) -> Json:
+        """Counts by status and kind, balances, and `ledger_errors`: sentences, none if the books agree."""
         return self._call("GET", "/_control/summary")
 
     def complete_authentication(self, intent: str, outcome: str = "succeed", account: str | None = None) -> Json:
@@ -179,6 +196,7 @@ class EmulatorControl:
         return str(self._call("POST", path, {"account": account})["secret"])
 
     def reset(self) -> None:
+        """Forget every object, rule and row, and set the clock to real time: as on the first start."""
         self._call("POST", "/_control/reset")
 
     def _pages(self, table: str, after: int = 0) -> Iterator[Json]:

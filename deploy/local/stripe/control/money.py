@@ -21,10 +21,13 @@ from .errors import RefusedError
 
 
 class MoneyControl:
+    """What the buyer's bank, the card network and the seller's bank decide."""
+
     def __init__(self, world: World, dispatcher: Dispatcher) -> None:
         self.world, self.dispatcher = world, dispatcher
 
     def routes(self) -> dict[str, Callable[[Request, Json], Json]]:
+        """Path to handler; all are POST."""
         return {
             "/_control/refunds/{refund}/outcome": self.refund,
             "/_control/refunds_beyond_balance": self.beyond_balance,

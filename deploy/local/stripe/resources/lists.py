@@ -19,11 +19,20 @@ def list_objects(call: Call, kind: str, wanted: dict[str, Any]) -> Json:
 
 
 def read_body(row: tuple[Any, ...]) -> Json:
+    """The object in a row of one column."""
     body: Json = orjson.loads(row[0])
     return body
 
 
 def list_rows(call: Call, table: str, conditions: list[str], values: list[Any], render: Any, *, columns: str) -> Json:
+    """One page of a table, as Stripe lists: the `limit`, cursors and `created` window of the call, newest first.
+
+    `conditions` are SQL over the columns of `table` with their `values`; `render` makes a row's `columns` into an
+    object.
+
+    Raises:
+        StripeError: 400 for a limit outside 1 to 100, two cursors, or a cursor that names no object of this account.
+    """
     given = call.parameters
     limit = page_size(given)
     window, window_values = _created(given.get("created"))
@@ -41,6 +50,7 @@ def list_rows(call: Call, table: str, conditions: list[str], values: list[Any], 
 
 
 def page_size(given: Json) -> int:
+    """The `limit` of a list, 10 unless given; 400 outside 1 to 100."""
     limit: int = given.get("limit", 10)
     if not 1 <= limit <= 100:
         raise invalid("Limit must be between 1 and 100.", code="parameter_invalid_integer", param="limit")

@@ -19,14 +19,18 @@ _BATCH = 50
 
 @dataclass(slots=True)
 class Schedule:
+    """Tasks due on the emulator's clock; `tasks` maps a kind to what it does."""
+
     store: Store
     clock: Clock
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def add(self, kind: str, after_seconds: float, account: str, subject: str, details: Json | None = None) -> None:
+        """Schedule a task in so many seconds of the emulator's clock."""
         self.add_at(kind, self.clock.precise() + after_seconds, account, subject, details)
 
     def add_at(self, kind: str, due_at: float, account: str, subject: str, details: Json | None = None) -> None:
+        """Schedule a task for a moment, in seconds since 1970."""
         self.store.execute(
             "INSERT INTO tasks (due_at, kind, account, subject, details) VALUES (?, ?, ?, ?, ?)",
             (due_at, kind, account, subject, orjson.dumps(details or {})),

@@ -25,6 +25,8 @@ _NEVER_AGAIN = 1_000_000  # an attempt number past every schedule of retries
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """One attempt: the HTTP status, or the error if none came."""
+
     delivery: int
     event: int
     attempt: int
@@ -34,11 +36,14 @@ class Result:
 
     @property
     def succeeded(self) -> bool:
+        """Whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(slots=True)
 class Dispatcher:
+    """Sends what is due, several at once (`webhook_concurrency`); delivery and event are named by their sequence."""
+
     outbox: Outbox
     due: asyncio.Queue[tuple[int, int]] = field(default_factory=asyncio.Queue)
     results: list[Result] = field(default_factory=list)
@@ -64,6 +69,7 @@ class Dispatcher:
         self.results.clear()
 
     async def run(self) -> None:
+        """Deliver until cancelled; first whatever was pending at the last end."""
         rows = self.outbox.store.execute(
             "SELECT due_at, sequence FROM deliveries WHERE state = 'pending' ORDER BY sequence"
         )
@@ -119,6 +125,7 @@ class Dispatcher:
             self.write_results()
 
     def write_results(self) -> None:
+        """Write down all results so far, in one transaction."""
         if not self.results:
             return
         results, self.results = self.results, []
@@ -160,4 +167,5 @@ def _headers(endpoint: Endpoint, body: bytes, interference: dict[str, Any], atte
 
 
 def sign(secret: str, signed_at: int, body: bytes) -> str:
+    """The `v1` signature: HMAC-SHA256 over `<timestamp>.<body>`. Source: docs.stripe.com/webhooks/signature."""
     return hmac.new(secret.encode(), b"%d.%b" % (signed_at, body), sha256).hexdigest()

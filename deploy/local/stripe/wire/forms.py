@@ -9,6 +9,11 @@ from .errors import Json, invalid
 
 
 def decode(encoded: bytes) -> Json:
+    """Nested dictionaries of strings.
+
+    Raises:
+        StripeError: 400 if it is no form, has over 1,000 fields, or gives a name both as a value and as a hash.
+    """
     try:
         pairs = parse_qsl(encoded.decode(), keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:

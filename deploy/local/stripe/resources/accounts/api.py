@@ -1,4 +1,4 @@
-"""Connected accounts and their capabilities as the API shows them. What they are is `connecting.py`.
+"""Connected accounts and their capabilities as the API shows them.
 
 Source: the specification of /v1/accounts. Only the platform makes accounts; an account sees itself and nobody else.
 """

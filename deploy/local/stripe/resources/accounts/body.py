@@ -15,6 +15,7 @@ _PROFILE = (
 
 
 def described(account_id: str, created: int, given: Json) -> Json:
+    """A new account object from the parameters of its creation; `created` in seconds since 1970."""
     country = given.get("country", "US")
     currency = _CURRENCIES.get(country, "eur" if country in _EURO else "usd")
     listed = {"object": "list", "data": [], "has_more": False, "url": f"/v1/accounts/{account_id}/external_accounts"}
@@ -55,6 +56,7 @@ def _controller(given: Json) -> Json:
 
 
 def requirements(*, due: tuple[str, ...] = (), verified: tuple[str, ...] = (), reason: str | None = None) -> Json:
+    """The `requirements` hash: what is due, what is being verified, and why the account is disabled."""
     return {
         "alternatives": [],
         "current_deadline": None,
@@ -87,6 +89,7 @@ def _settings() -> Json:
 
 
 def capability(account: Record, name: str) -> Json:
+    """A capability object; `unrequested` if nobody asked for it."""
     status = account.body["capabilities"].get(name, "unrequested")
     due = ("company.tax_id",) if status == "inactive" else ()
     verified = ("company.tax_id",) if status == "pending" else ()

@@ -1,8 +1,8 @@
-"""Connected accounts as they are: made, found, allowed or forbidden to receive and to charge.
+"""Connected accounts: made, found, allowed or not allowed to receive and to charge.
 
-The account objects stand in the platform's store; what an account owns stands in a store of its own, under its id.
-Asking for a capability makes it active at once, because nobody here verifies anything, unless the account's metadata
-says otherwise (`emulator_transfers=pending`) or the control API does later.
+The account objects are the platform's; what an account owns is stored under the account's id. A capability that is
+asked for is active at once, because nobody here verifies anything, unless the account's metadata says otherwise
+(`emulator_transfers=pending`) or the control API does later.
 """
 
 from typing import Any
@@ -16,10 +16,12 @@ from .body import STATUSES, capability, described, requirements
 
 
 def find(world: World, account: str) -> Record | None:
+    """The account, or None."""
     return world.store.find(PLATFORM, "account", account)
 
 
 def exists(world: World, account: str) -> bool:
+    """Whether requests may name it: the platform itself, or a connected account."""
     if account == PLATFORM:
         return True
     found = world.store.execute(
@@ -35,10 +37,12 @@ def no_access(account: str) -> StripeError:
 
 
 def may(account: Record, capability: str) -> bool:
+    """Whether the capability (`transfers`, `card_payments`) is active."""
     return bool(account.body["capabilities"].get(capability) == "active")
 
 
 def make(world: World, given: Json, origin: Origin, account_id: str | None = None) -> Record:
+    """Make an account from the parameters of POST /v1/accounts; an id of one's own is for the control API."""
     body = described(account_id or f"acct_1{world.identifiers.new('', 15)[1:]}", world.clock.now(), given)
     account = world.insert(PLATFORM, "account", body, {"requested_at": {}, "reserves": False})
     for name, capability_request in given.get("capabilities", {}).items():
@@ -66,7 +70,7 @@ def _settle_flags(account: Record) -> None:
 
 
 def change_capability(world: World, account: Record, name: str, status: str | None, origin: Origin) -> None:
-    """`status` None: it is no longer asked for. Tells nothing when nothing changes."""
+    """Set a status, or with None withdraw the request; emits events only when something changed."""
     before = dict(account.body["capabilities"])
     if status is None:
         account.private["requested_at"].pop(name, None)
@@ -84,12 +88,14 @@ def change_capability(world: World, account: Record, name: str, status: str | No
 
 
 def request_capability(world: World, account: Record, name: str, origin: Origin) -> None:
+    """Make it active, or what the account's metadata says; nothing if it was asked for before."""
     if name not in account.body["capabilities"]:
         status = account.body["metadata"].get(f"emulator_{name}", "active")
         change_capability(world, account, name, status if status in STATUSES else "active", origin)
 
 
 def update(world: World, account: Record, changes: Json, origin: Origin) -> None:
+    """Change these fields and emit `account.updated` with their previous values."""
     previous: dict[str, Any] = {name: account.body[name] for name in changes}
     account.body |= changes
     world.save(account)

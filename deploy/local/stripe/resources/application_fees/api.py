@@ -1,4 +1,4 @@
-"""Application fees and their refunds as the API shows them. What they do to both balances is `collecting.py`.
+"""Application fees and their refunds as the API shows them.
 
 Source: the specification of /v1/application_fees. They are the platform's: a connected account sees none.
 """

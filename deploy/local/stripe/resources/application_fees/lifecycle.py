@@ -28,7 +28,7 @@ class FeeCollection:
 
 
 def collect(world: World, collection: FeeCollection, origin: Origin) -> Record:
-    """Names the fee on both charges; the caller saves them."""
+    """Take the fee: books both sides and names it on the charges, which the caller saves."""
     fee = world.insert(PLATFORM, "application_fee", _new(world, collection))
     amount = collection.amount_minor
     booked = _book(world, fee, "application_fee", "platform_earning", amount, collection.available_on)
@@ -87,16 +87,24 @@ def _book(
 
 @dataclass(frozen=True, slots=True)
 class FeeRefundRequest:
+    """How much of a fee goes back, in minor units of its currency."""
+
     amount_minor: int
     metadata: Json = field(default_factory=dict)
 
 
 def of_charge(world: World, charge: Record) -> Record | None:
+    """The fee of a charge, or None."""
     fee_id = charge.body["application_fee"]
     return world.store.find(PLATFORM, "application_fee", fee_id) if fee_id else None
 
 
 def check_refund(fee: Record, amount_minor: int) -> None:
+    """Whether this much of the fee may go back, in minor units.
+
+    Raises:
+        StripeError: 400 if nothing is left of the fee, or less than this amount.
+    """
     left = fee.body["amount"] - fee.body["amount_refunded"]
     if left == 0:
         raise refused(f"Application fee {fee.id} has already been refunded.", param="id")
@@ -105,7 +113,7 @@ def check_refund(fee: Record, amount_minor: int) -> None:
 
 
 def make_refund(world: World, fee: Record, request: FeeRefundRequest, origin: Origin) -> Record:
-    """The caller has asked `check_refund`."""
+    """Give a part of the fee back to the connected account; the caller has asked `check_refund`."""
     refund = world.insert(PLATFORM, "fee_refund", _new_refund(world, fee, request))
     amount, now = request.amount_minor, world.clock.now()
     booked = _book(world, refund, "application_fee_refund", "platform_earning_refund", -amount, now)

@@ -28,6 +28,11 @@ MINIMUM_MINOR = _FIFTY | {"gbp": 30, "sek": 300, "nok": 300, "dkk": 250, "hkd": 
 
 
 def check_currency(currency: str) -> str:
+    """The currency in lower case.
+
+    Raises:
+        StripeError: 400 for one that Stripe does not have.
+    """
     lowered = currency.lower()
     if lowered not in KNOWN:
         raise invalid(f"Invalid currency: {currency}.", param="currency")
@@ -35,6 +40,12 @@ def check_currency(currency: str) -> str:
 
 
 def check_amount(amount_minor: int, currency: str) -> int:
+    """The amount of a charge, in the currency's smallest unit.
+
+    Raises:
+        StripeError: 400 if it is not positive, below the currency's minimum, above 8 digits, or no multiple of the step
+            that Stripe asks for (100 for ISK and UGX, 10 for three-decimal currencies).
+    """
     if amount_minor < 1:
         message = "This value must be greater than or equal to 1."
         raise invalid(message, code="parameter_invalid_integer", param="amount")

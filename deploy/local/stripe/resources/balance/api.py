@@ -14,6 +14,7 @@ _FILTERS = {
 
 
 def retrieve(call: Call) -> Json:
+    """The balance: `available` and `pending` for each currency, in minor units."""
     return ledger.current(call.world, call.account)
 
 
@@ -25,6 +26,7 @@ def retrieve_transaction(call: Call) -> Json:
 
 
 def list_transactions(call: Call) -> Json:
+    """Filtered by source, type, currency or payout, newest first; each with its status as of now."""
     given = call.parameters
     filters = {name: condition for name, condition in _FILTERS.items() if name in given}
     values = [given[name] for name in filters]

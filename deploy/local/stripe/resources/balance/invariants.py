@@ -64,11 +64,17 @@ class LedgerBrokenError(Exception):
 
 
 def verify(world: World) -> None:
+    """Refuse books that do not add up.
+
+    Raises:
+        LedgerBrokenError: with all sentences of `broken`.
+    """
     if errors := broken(world):
         raise LedgerBrokenError("; ".join(errors))
 
 
 def broken(world: World) -> list[str]:
+    """One sentence for each total, transfer, source or fee that does not add up; empty if all do."""
     rows = world.store.execute
     sentences = [
         f"{account} {currency}: the total says {kept}, the rows add up to {summed}"

@@ -1,7 +1,8 @@
-"""The ledger of the bank: every movement is a balance transaction, net = amount - fee, and the balance is their sum.
+"""The ledger: every movement of money is a balance transaction, net = amount - fee, and the balance is their sum.
 
-`totals` is kept beside the rows; `invariants.py` compares the two, so that a write past this file would be noticed.
-Money that arrives is announced when it becomes available: `funds.py` does what Stripe does then.
+`totals` is kept beside the rows; `invariants.py` compares the two, so that a write that does not come from here is
+noticed. Money that arrives schedules `funds_available` for the second in which it becomes available (`tasks.py`).
+Source: docs.stripe.com/reports/balance-transaction-types and docs.stripe.com/api/balance_transactions.
 """
 
 from ...state.store import Record
@@ -50,6 +51,11 @@ def book(
     fee_words: str = "Stripe processing fees",
     application_fee_minor: int = 0,
 ) -> Json:
+    """Write one balance transaction and return it.
+
+    `kind` is its `type`, `source` the id of the object that moved the money; `amount_minor` is signed (negative leaves
+    the balance), fees are positive and taken off it. `available_on` is in seconds since 1970.
+    """
     fees = {"stripe_fee": (fee_minor, fee_words), "application_fee": (application_fee_minor, "Application fee")}
     fee_details = [_fee(kind, amount, currency, words) for kind, (amount, words) in fees.items() if amount]
     fee_minor += application_fee_minor
@@ -123,6 +129,7 @@ def available(world: World, account: str, currency: str, moment: int | None = No
 
 
 def current(world: World, account: str) -> Json:
+    """The balance object of an account, as of now."""
     rows = world.store.execute(
         "SELECT currency, SUM(CASE WHEN available_on <= ? THEN net ELSE 0 END), SUM(net)"
         " FROM movements WHERE account = ? GROUP BY currency ORDER BY currency",

@@ -43,6 +43,7 @@ def wanted_of_charge(call: Call) -> dict[str, Any]:
 
 
 def update(call: Call) -> Json:
+    """Change labels; emits `charge.updated` with the previous values."""
     charge, given = _find(call), call.parameters
     changes = {name: given[name] for name in _LABELS if name in given}
     if "customer" in given:

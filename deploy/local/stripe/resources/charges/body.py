@@ -16,6 +16,7 @@ class AttemptResult:
 
 
 def of_attempt(amount: int, result: AttemptResult) -> Json:
+    """What the attempt decides; `amount` in minor units."""
     decline = result.decline
     return {
         "amount": amount,
@@ -42,6 +43,7 @@ def of_attempt(amount: int, result: AttemptResult) -> Json:
 
 
 def shown_of_intent(paid: Json) -> Json:
+    """What a charge repeats of its intent."""
     return {
         "calculated_statement_descriptor": paid["statement_descriptor"] or "EMULATOR",
         "currency": paid["currency"],
@@ -58,6 +60,7 @@ def shown_of_intent(paid: Json) -> Json:
 
 
 def outcome_of(behaviour: Behaviour, test_method: str, decline: Decline | None) -> Json:
+    """The `outcome` hash: what the network and Radar said. Source: docs.stripe.com/declines."""
     if decline is None:
         seen = {"network_status": "approved_by_network", "reason": None, "type": "authorized"}
         message = "Payment complete."

@@ -50,6 +50,7 @@ def book_later(world: World, charge: Record) -> None:
 
 
 def book_asynchronous(world: World, account: str, charge_id: str) -> None:
+    """Book a charge that is not booked yet, and emit `charge.updated` with what was filled in."""
     charge = world.store.find(account, "charge", charge_id)
     if charge is None or charge.body["balance_transaction"] is not None:
         return
@@ -69,6 +70,7 @@ def await_bank(world: World, charge: Record, behaviour: Behaviour) -> None:
 
 
 def of_intent(world: World, intent: Record) -> Record:
+    """The charge of the latest attempt of an intent that has one."""
     charge = world.store.find(intent.account, "charge", intent.body["latest_charge"])
     assert charge is not None, "latest_charge is written in the transaction that makes the charge"
     return charge

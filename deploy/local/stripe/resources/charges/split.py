@@ -23,7 +23,11 @@ from ..transfers.lifecycle import TransferRequest
 
 
 def check(call: Call, intent: Json) -> None:
-    """Whether the intent, as it would be, can be shared."""
+    """Whether the intent, as it would be, can be split.
+
+    Raises:
+        StripeError: 400 for an unknown or unable destination, or amounts that do not fit; 501 in a connected account.
+    """
     data, fee, amount = intent["transfer_data"], intent["application_fee_amount"], intent["amount"]
     if data is not None:
         _check_destination(call, data, amount)
@@ -92,7 +96,9 @@ def direct_fee(charge: Record) -> int:
 
 
 def distribute(world: World, charge: Record, available_on: int, origin: Origin) -> None:
-    """The charge has just been booked; it names what is made here, and the caller saves it."""
+    """Make the transfer and the fee of a charge that was just booked. The charge names them afterwards; the caller
+    saves it.
+    """
     if charge.account != PLATFORM:
         if fee := direct_fee(charge):
             application_fees.collect(world, FeeCollection(charge, fee, available_on), origin)
@@ -137,6 +143,11 @@ def _transfer_labels(world: World, charge: Record) -> Json:
 
 
 def check_refund(charge: Record, given: Json) -> None:
+    """Whether the refund may reverse the transfer and refund the fee as its parameters ask.
+
+    Raises:
+        StripeError: 400 if there is no transfer or fee, or the fee of a destination charge without its transfer.
+    """
     if given.get("reverse_transfer") and "transfer" not in charge.body:
         raise refused(f"Charge {charge.id} has no transfer to reverse.", param="reverse_transfer")
     if not given.get("refund_application_fee"):
@@ -149,7 +160,9 @@ def check_refund(charge: Record, given: Json) -> None:
 
 
 def reverse(world: World, refund: Record, charge: Record, given: Json, origin: Origin) -> None:
-    """Before the refund takes its money: transfer and fee come back in proportion, as asked; the caller saves it."""
+    """Take transfer and fee back in proportion, as the refund's parameters ask, before the refund takes its own money.
+    The refund names the reversal afterwards; the caller saves it.
+    """
     released = charge.body["amount"] - charge.body["amount_captured"]
     before = charge.body["amount_refunded"] - released
     step = (before, before + refund.body["amount"], charge.body["amount_captured"])

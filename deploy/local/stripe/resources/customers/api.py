@@ -47,6 +47,11 @@ def create(call: Call) -> Json:
 
 
 def check_exists(call: Call, customer: str) -> str:
+    """The customer's id.
+
+    Raises:
+        StripeError: 400 (`resource_missing`) if it does not exist in this account, or was deleted.
+    """
     record = call.world.store.find(call.account, "customer", customer)
     if record is None or "deleted" in record.private:
         raise missing_reference("customer", customer, "customer")
@@ -73,6 +78,7 @@ def update(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
+    """The customer stays in lists of old payments and is shown as deleted from now on."""
     record = _find(call)
     if "deleted" not in record.private:
         record.private["deleted"] = True

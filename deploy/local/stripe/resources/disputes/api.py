@@ -1,6 +1,7 @@
-"""Disputes as the API shows them: looked at, answered with evidence, accepted. Their life is `disputing.py`.
+"""Disputes as the API shows them: looked at, answered with evidence, accepted.
 
-Source: the specification of /v1/disputes. Evidence is submitted once; `submit` is true unless it is said otherwise.
+Source: the specification of /v1/disputes. Evidence is submitted once; `submit` is true unless the request says
+otherwise.
 """
 
 from ...state.store import Record

@@ -27,6 +27,7 @@ class Complaint:
 
 
 def new(world: World, charge: Record, complaint: Complaint) -> Json:
+    """A dispute of everything that is not refunded, unless the complaint names an amount."""
     now, charged = world.clock.now(), charge.body
     body: Json = {
         "id": world.identifiers.new("dp"),
@@ -53,10 +54,12 @@ def new(world: World, charge: Record, complaint: Complaint) -> Json:
 
 
 def no_evidence() -> Json:
+    """The `evidence` hash with every field null."""
     return dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}}
 
 
 def unanswered(due_by: int) -> Json:
+    """The `evidence_details` hash; `due_by` in seconds since 1970."""
     return {
         "due_by": due_by,
         "enhanced_eligibility": {},

@@ -53,6 +53,9 @@ def raise_by_clock(world: World, account: str, charge_id: str, details: Json) ->
 
 
 def raise_against(world: World, charge: Record, complaint: Complaint) -> Record:
+    """The buyer's bank disputes a charge: an inquiry moves no money, a chargeback takes it and fails refunds on their
+    way.
+    """
     if not complaint.inquiry:
         charge = _without_pending_refunds(world, charge)
     dispute = world.insert(charge.account, "dispute", new(world, charge, complaint))
@@ -109,6 +112,7 @@ def _book(world: World, dispute: Record, category: str, amount_minor: int, fee_m
 
 
 def emit(world: World, dispute: Record, what: str, origin: Origin, previous: Json | None = None) -> None:
+    """Emit `charge.dispute.<what>`."""
     world.outbox.emit(dispute.account, f"charge.dispute.{what}", dispute.body, origin, previous)
 
 
@@ -118,7 +122,7 @@ def _await_answer(world: World, dispute: Record) -> None:
 
 
 def end_without_answer(world: World, account: str, dispute_id: str, details: Json) -> None:
-    """No answer has come in time; an escalated inquiry has a later date."""
+    """When `due_by` has passed: a chargeback is lost, an inquiry closed. An escalated inquiry has a later date."""
     dispute = world.store.find(account, "dispute", dispute_id)
     if dispute is None or dispute.body["evidence_details"]["due_by"] != details["due_by"]:
         return
@@ -140,6 +144,7 @@ def _outcome_by_evidence(dispute: Record) -> str | None:
 
 
 def decide_by_evidence(world: World, account: str, dispute_id: str) -> None:
+    """Decide as the test words in `uncategorized_text` say. Source: docs.stripe.com/testing#disputes."""
     dispute = world.store.find(account, "dispute", dispute_id)
     outcome = _outcome_by_evidence(dispute) if dispute else None
     if dispute is not None and outcome is not None:

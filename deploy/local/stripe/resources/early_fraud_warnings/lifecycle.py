@@ -17,12 +17,14 @@ FRAUD_TYPES = frozenset(
 
 
 def issue_by_clock(world: World, account: str, charge_id: str) -> None:
+    """What a test card does, a little after its charge was captured."""
     charge = world.store.find(account, "charge", charge_id)
     if charge is not None:
         issue(world, charge)
 
 
 def issue(world: World, charge: Record, fraud_type: str = "misc") -> Record:
+    """The card's bank warns of fraud; emits `radar.early_fraud_warning.created`."""
     body: Json = {
         "id": world.identifiers.new("issfr"),
         "object": "radar.early_fraud_warning",
@@ -43,7 +45,7 @@ def _actionable(charge: Record) -> bool:
 
 
 def review(world: World, charge: Record, origin: Origin) -> None:
-    """Called when the charge has been disputed or refunded: a warning that can no longer be acted on says so."""
+    """After a dispute or refund: warnings that can no longer be acted on are no longer `actionable`."""
     if _actionable(charge):
         return
     for warning in world.store.children(charge, "early_fraud_warning"):

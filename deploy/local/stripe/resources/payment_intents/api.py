@@ -67,6 +67,7 @@ def _use_method(call: Call, intent: Record, name: str) -> Record:
 
 
 def confirm(call: Call) -> Json:
+    """Try to pay; a declined card is a 402, and its failed charge stays."""
     intent = find(call)
     states.require(intent, "confirmed")
     changes = {name: call.parameters[name] for name in LABELS if name in call.parameters}
@@ -132,6 +133,11 @@ def update(call: Call) -> Json:
 
 
 def capture(call: Call) -> Json:
+    """Capture all or a part of what is held; the rest is released to the buyer.
+
+    Raises:
+        StripeError: 400 in another state than `requires_capture` or for more than is held, 501 for several captures.
+    """
     intent, given, world = find(call), call.parameters, call.world
     if given.get("final_capture") is False:
         raise not_implemented("several captures of one intent", "final_capture")
@@ -170,6 +176,7 @@ def _check_capturable(amount_minor: int, capturable_minor: int) -> None:
 
 
 def cancel(call: Call) -> Json:
+    """Cancel an intent that is still open, or release what it holds."""
     intent = find(call)
     states.require(intent, "canceled")
     lifecycle.cancel(call.world, intent, call.parameters.get("cancellation_reason"), call.origin)
@@ -188,6 +195,11 @@ def list_all(call: Call) -> Json:
 
 
 def find(call: Call) -> Record:
+    """The intent of the URL.
+
+    Raises:
+        StripeError: 404 if it does not exist in this account.
+    """
     intent = call.world.store.find(call.account, "payment_intent", call.path_ids[0])
     if intent is None:
         error = missing_object("payment_intent", call.path_ids[0])

@@ -55,6 +55,7 @@ def _proceed(world: World, intent: Record, method: Record, origin: Origin) -> De
 
 
 def decline(world: World, intent: Record, method: Record, origin: Origin, reason: Decline) -> Decline:
+    """Write the failed charge and take the intent back to `requires_payment_method`."""
     charge = charges.make(world, intent, method, AttemptResult("failed", captured=False, decline=reason))
     _fall_back(world, intent, method, charge, reason)
     world.outbox.emit(intent.account, "charge.failed", charge.body, origin)
@@ -78,6 +79,7 @@ def _fall_back(world: World, intent: Record, method: Record, charge: Record, rea
 
 
 def payment_error(reason: Decline, method: Json, charge_id: str | None) -> Json:
+    """The `last_payment_error` hash, without its null fields. Source: docs.stripe.com/api/errors."""
     fields: Json = {
         "advice_code": reason.advice_code,
         "charge": charge_id,

@@ -11,6 +11,7 @@ LABELS = (
 
 
 def new(call: Call) -> Json:
+    """A new intent, not yet confirmed, from the parameters of its creation."""
     given, identifiers = call.parameters, call.world.identifiers
     intent_id = identifiers.new("pi")
     body: Json = {

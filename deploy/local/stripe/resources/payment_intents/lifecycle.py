@@ -32,6 +32,7 @@ def capture(world: World, intent: Record, charge: Record, amount_minor: int, ori
 
 
 def cancel(world: World, intent: Record, reason: str | None, origin: Origin) -> None:
+    """End an intent; what it held is released. Without a request it has expired, and the charge's event says so."""
     held = intent.body["status"] == "requires_capture"
     intent.body |= {
         "status": "canceled",

@@ -22,6 +22,11 @@ _BATCH = 500
 
 
 def search(call: Call) -> Json:
+    """A page of `query`, newest first, of at most `limit` intents; `next_page` leads on.
+
+    Raises:
+        StripeError: 501 for a clause that is not served.
+    """
     clauses = [_clause(text) for text in _JOIN.split(call.parameters["query"].strip())]
     limit, start = page_size(call.parameters), _start(call.parameters)
     found = _matching(call, clauses, start, limit + 1)

@@ -16,5 +16,11 @@ MOVES = {
 
 
 def require(intent: Record, verb: str) -> None:
+    """Whether the intent may be confirmed, captured, canceled or updated now (`verb`, a key of `MOVES`).
+
+    Raises:
+        StripeError: 400 (`payment_intent_unexpected_state`) if the status does not allow the call; it is kept under the
+            key.
+    """
     if intent.body["status"] not in MOVES[verb]:
         raise unexpected_state(intent.body, verb)

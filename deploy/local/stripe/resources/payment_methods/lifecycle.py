@@ -50,4 +50,5 @@ def resolve(call: Call, given: str, customer: str | None) -> Record:
 
 
 def behaviour_of(record: Record) -> Behaviour:
+    """What the test method behind a PaymentMethod does."""
     return TEST_METHODS[record.private["test_method"]]

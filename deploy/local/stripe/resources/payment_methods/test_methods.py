@@ -10,6 +10,8 @@ from ...wire.errors import Json
 
 @dataclass(frozen=True, slots=True)
 class Decline:
+    """A refusal by the bank. Source: docs.stripe.com/declines/codes."""
+
     code: str
     message: str
     decline_code: str | None = None
@@ -18,6 +20,8 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
+    """What a test method does at each step of a payment; the default pays, settles at once and refunds at once."""
+
     kind: str = "card"
     brand: str = "visa"
     last4: str = "4242"

@@ -1,4 +1,4 @@
-"""Payouts as the API shows them: asked for by hand, looked at, labelled, canceled. Their life is `paying_out.py`.
+"""Payouts as the API shows them: made by hand, looked at, labelled, canceled.
 
 Source: the specification of /v1/payouts. There is one bank account, which nobody names.
 """

@@ -31,6 +31,8 @@ _BANK_ACCOUNT = "ba_EmulatorBankAccount"
 
 @dataclass(frozen=True, slots=True)
 class PayoutRequest:
+    """What is to be paid out, in minor units; `automatic` is by the schedule, otherwise by hand."""
+
     account: str
     currency: str
     amount_minor: int
@@ -38,6 +40,7 @@ class PayoutRequest:
 
 
 def send(world: World, request: PayoutRequest, origin: Origin, labels: Json | None = None) -> Record:
+    """Take the money out of the balance, which the caller has checked, and schedule the payout's way to the bank."""
     payout = world.insert(request.account, "payout", _new(world, request) | (labels or {}))
     booked = _book(world, payout, "payout", "payout", -request.amount_minor)
     payout.body["balance_transaction"] = booked["id"]
@@ -98,6 +101,7 @@ def _book(world: World, payout: Record, kind: str, category: str, amount_minor: 
 
 
 def may(world: World, account: str) -> bool:
+    """Whether payouts are enabled for the account; always for the platform."""
     if account == PLATFORM:
         return True
     found = accounts.find(world, account)
@@ -127,6 +131,7 @@ def _automatic(world: World, account: str, currency: str, amount_minor: int) -> 
 
 
 def reconcile(world: World, account: str, payout_id: str) -> None:
+    """From now on the contents of an automatic payout can be listed."""
     payout = world.store.find(account, "payout", payout_id)
     if payout is not None and payout.body["reconciliation_status"] == "in_progress":
         payout.body["reconciliation_status"] = "completed"
@@ -135,6 +140,7 @@ def reconcile(world: World, account: str, payout_id: str) -> None:
 
 
 def hand_to_bank(world: World, account: str, payout_id: str) -> None:
+    """From now on it is `in_transit` and can no longer be canceled."""
     payout = world.store.find(account, "payout", payout_id)
     if payout is not None and payout.body["status"] == "pending":
         payout.body["status"] = "in_transit"

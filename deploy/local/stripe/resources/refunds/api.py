@@ -1,4 +1,4 @@
-"""Refunds as the API shows them: asked for, looked at, labelled, canceled. What becomes of one is `refunding.py`.
+"""Refunds as the API shows them: made, looked at, labelled, canceled.
 
 Source: the specification of /v1/refunds and docs.stripe.com/refunds. Left to refund is always amount - amount_refunded
 of the charge, where a partial capture's released rest counts as refunded; requests never interleave inside a
@@ -30,6 +30,11 @@ def check(given: Json) -> None:
 
 
 def create(call: Call) -> Json:
+    """Refund a charge, or the charge of an intent, wholly or in part.
+
+    Raises:
+        StripeError: 400 if the charge was charged back, has no captured money, or has less left than asked for.
+    """
     given, charge = call.parameters, _charge_to_refund(call)
     if charges.charged_back(call.world, charge):
         raise refused(f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed")

@@ -58,6 +58,7 @@ def start(world: World, refund: Record, charge: Record, origin: Origin) -> None:
 
 
 def behaviour(world: World, refund: Record) -> Behaviour:
+    """What the test method that paid does with a refund."""
     method = world.store.find(refund.account, "payment_method", refund.body["payment_method"])
     assert method is not None, "a refund names the method of its charge, and methods are never deleted"
     return behaviour_of(method)
@@ -110,7 +111,7 @@ def _book(world: World, refund: Record, kind: str, category: str, amount_minor: 
 
 
 def emit_updated(world: World, refund: Record, origin: Origin, previous: Json) -> None:
-    """A change of a refund; `charge.refund.updated` is the deprecated twin, which Stripe still sends."""
+    """Emit a change of a refund, also as `charge.refund.updated`: the deprecated event, which Stripe still sends."""
     for event_type in ("refund.updated", "charge.refund.updated"):
         world.outbox.emit(refund.account, event_type, refund.body, origin, previous)
 

@@ -12,7 +12,7 @@ from ..balance import ledger
 
 
 def arrive(world: World, account: str, topup_id: str) -> None:
-    """A no-op if it was canceled in time."""
+    """The money is in the balance; nothing if the top-up was canceled in time."""
     topup = world.store.find(account, "topup", topup_id)
     if topup is None or topup.body["status"] != "pending":
         return

@@ -22,7 +22,7 @@ from ..transfers.lifecycle import SHOWN
 
 @dataclass(frozen=True, slots=True)
 class ReversalRequest:
-    """What is to be taken back of a transfer, and the refund that is the reason, if one is."""
+    """How much of a transfer is taken back, in minor units, and the id of the refund that causes it, if one does."""
 
     amount_minor: int
     source_refund: str | None = None
@@ -30,7 +30,7 @@ class ReversalRequest:
 
 
 def reverse(world: World, transfer: Record, request: ReversalRequest, origin: Origin) -> Record:
-    """The caller has asked `check`, unless the account may go below zero."""
+    """Make a reversal, both sides; the caller has asked `check`, unless the account may go below zero."""
     reversal = world.insert(PLATFORM, "transfer_reversal", _new(world, transfer, request))
     payment = world.store.find(transfer.body["destination"], "charge", transfer.body["destination_payment"])
     assert payment is not None, "written in the transaction that made the transfer, and charges are never deleted"
@@ -75,7 +75,12 @@ def _count(world: World, transfer: Record, reversal: Json) -> None:
 
 
 def check(world: World, transfer: Record, amount_minor: int) -> None:
-    """Left of the transfer, and there in the account: of money that is still on its way, what will be there then."""
+    """Whether this much is left of the transfer, and there in the account: of money that is still on its way, what will
+    be there when it has arrived.
+
+    Raises:
+        StripeError: 400, with `balance_insufficient` if the account has too little.
+    """
     left = transfer.body["amount"] - transfer.body["amount_reversed"]
     if left == 0:
         raise refused(f"Transfer {transfer.id} is already fully reversed.", param="id")

@@ -1,4 +1,4 @@
-"""Transfers as the API shows them: asked for, looked at, labelled. What a transfer does is `transferring.py`.
+"""Transfers as the API shows them: made, looked at, labelled.
 
 Source: the specification of /v1/transfers and docs.stripe.com/connect/separate-charges-and-transfers. Without a source
 charge the platform's available balance must cover the amount. With one it needs no balance, but all transfers of a
@@ -152,6 +152,11 @@ def update(call: Call) -> Json:
 
 
 def find(call: Call) -> Record:
+    """The transfer of the URL.
+
+    Raises:
+        StripeError: 404 if it does not exist in this account.
+    """
     transfer = call.world.store.find(call.account, "transfer", call.path_ids[0])
     if transfer is None:
         raise missing_object("transfer", call.path_ids[0])

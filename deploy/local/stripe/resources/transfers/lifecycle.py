@@ -1,8 +1,7 @@
-"""The way of a transfer: out of the platform's balance, into the connected account's, and back by reversals.
+"""What a transfer does: it moves money from the platform's balance into a connected account's.
 
     platform                                connected account
     transfer          -amount     ->        payment          +amount
-    transfer_refund   +amount     <-        payment_refund   -amount
 
 Both sides are written in the caller's transaction, and both become available at the same moment: at once when the
 transfer was paid from what was available, with the charge's money when it names a charge (`source_transaction`).
@@ -25,7 +24,9 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
-    """What is to be sent. `labels` are description, metadata and transfer_group of the transfer."""
+    """What is to be sent, in minor units. `labels` are description, metadata and transfer_group of the transfer,
+    `payment_data` description and metadata of the payment; `available_on` is in seconds since 1970.
+    """
 
     destination: str
     amount_minor: int
@@ -39,6 +40,11 @@ class TransferRequest:
 
 
 def check_may_receive(account: Record, param: str) -> None:
+    """Whether the account may receive transfers; `param` is the parameter that named it.
+
+    Raises:
+        StripeError: 400 (`insufficient_capabilities_for_transfer`) if the account may not receive transfers.
+    """
     if not accounts.may(account, "transfers"):
         message = (
             "Your destination account needs to have at least one of the following capabilities enabled:"
@@ -104,7 +110,9 @@ def book(
     transfer: Record | None = None,
     application_fee_minor: int = 0,
 ) -> Json:
-    """What moves a transfer's money, on either side, is available when the transfer's money is."""
+    """The balance transaction of either side. It is available when the transfer's money is, and not before now;
+    `transfer` is the one that `moved` belongs to, if it is not one itself.
+    """
     available_on: int = (transfer or moved).private["available_on"]
     return ledger.book(
         world,
@@ -127,4 +135,5 @@ def sent_from(world: World, charge: Record) -> int:
 
 
 def insufficient(purpose: str) -> StripeError:
+    """The refusal `balance_insufficient`, kept under the key; `purpose` ends its sentence."""
     return refused(f"Insufficient available funds {purpose}.", code="balance_insufficient")

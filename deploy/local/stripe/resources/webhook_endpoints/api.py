@@ -11,6 +11,7 @@ _LIMIT = 16
 
 
 def create(call: Call) -> Json:
+    """The answer is the only one that shows the secret. At most 16 endpoints an account."""
     given = call.parameters
     if given.get("api_version", API_VERSION) != API_VERSION:
         raise not_implemented(f"rendering events in version {given['api_version']}", "api_version")
@@ -89,6 +90,7 @@ def list_all(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
+    """Deliveries that wait go to the new URL; new `enabled_events` hold from the next event on."""
     record, given = _find(call), call.parameters
     if "url" in given:
         _check_url(given["url"])
