@@ -175,7 +175,7 @@ MINT_MOVES: dict[MintState, frozenset[MintState]] = {
 }
 
 
-class SlotState(StrEnum):
+class NonceState(StrEnum):
     """One nonce of a signer. `lost`: somebody else's transaction took it; `final`: too deep to be reorganised."""
 
     OPEN = "open"
@@ -185,8 +185,8 @@ class SlotState(StrEnum):
     LOST = "lost"
 
 
-_L = SlotState
-SLOT_MOVES: dict[SlotState, frozenset[SlotState]] = {
+_L = NonceState
+SLOT_MOVES: dict[NonceState, frozenset[NonceState]] = {
     _L.OPEN: frozenset({_L.MINED, _L.REVERTED, _L.LOST}),
     _L.MINED: frozenset({_L.FINAL, _L.OPEN}),
     _L.FINAL: frozenset({_L.OPEN}),

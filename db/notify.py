@@ -23,7 +23,7 @@ _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND 
 _OPTIONS = "-c statement_timeout=5000 -c timezone=UTC"
 
 
-class Ringer:
+class Notifier:
     """Rings after commits, from a thread of its own; calls in between fall together."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
@@ -69,7 +69,7 @@ class Ringer:
                 time.sleep(_PAUSE_SECONDS)
 
 
-class Doorbell:
+class Listener:
     """The relay's side: waits for the ring, and counts the relays that listen."""
 
     def __init__(self, settings: DatabaseSettings) -> None:

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from db.notify import Ringer
+from db.notify import Notifier
 from db.settings import NOTICE_SILENCE, DatabaseSettings, takes_writes
 from messages.ids import TenantId
 from messages.runtime.no_calls_in_transaction import transaction_open
@@ -73,7 +73,7 @@ class Database:
             reconnect_timeout=RECONNECT_SECONDS,
             open=True,
         )
-        self._ringer = Ringer(settings)
+        self._ringer = Notifier(settings)
 
     def close(self) -> None:
         self._ringer.close()

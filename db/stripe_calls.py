@@ -19,7 +19,7 @@ KEY_LIFE_SECONDS = 23 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class StripeCall:
     """An outside call about to be made, or its answer. Ages are measured by the database's clock, in seconds."""
 
     call_id: UUID
@@ -55,7 +55,7 @@ _OF_LIVE_CALL: LiteralString = """
 
 def begin(
     tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any], named_after: UUID | None = None
-) -> Call:
+) -> StripeCall:
     """The live call of this operation and subject; made with `request` when there is none, else with its first body.
 
     Its key is made of our ids: of the subject's, or of what `named_after` says, where the subject's own would not
@@ -64,7 +64,7 @@ def begin(
     The next generation starts only where the one before was proved absent (a unique index holds that). A call that must
     be looked up is returned without counting a send, so that its ages keep telling when the key was really used.
     """
-    with tx.cursor(row_factory=class_row(Call)) as cursor:
+    with tx.cursor(row_factory=class_row(StripeCall)) as cursor:
         call = cursor.execute(
             """
             WITH previous AS (
@@ -100,15 +100,15 @@ def begin(
     return call
 
 
-def live(tx: Tx, *, operation: str, subject_id: UUID) -> Call | None:
+def live(tx: Tx, *, operation: str, subject_id: UUID) -> StripeCall | None:
     """The live call of this operation and subject, untouched; None when nothing was ever sent."""
-    with tx.cursor(row_factory=class_row(Call)) as cursor:
+    with tx.cursor(row_factory=class_row(StripeCall)) as cursor:
         return cursor.execute(
             "SELECT" + _COLUMNS + _OF_LIVE_CALL, {"operation": operation, "subject_id": subject_id}
         ).fetchone()
 
 
-def settle(tx: Tx, call: Call, *, answer: str, object_id: str | None, request_id: str | None) -> None:
+def settle(tx: Tx, call: StripeCall, *, answer: str, object_id: str | None, request_id: str | None) -> None:
     """Write the answer down; an answer that is there already stays."""
     tx.execute(
         """
@@ -133,7 +133,7 @@ def settle_by_subject(tx: Tx, *, operation: str, subject_id: UUID, answer: str, 
     )
 
 
-def require_lookup(tx: Tx, call: Call, *, answer: str) -> None:
+def require_lookup(tx: Tx, call: StripeCall, *, answer: str) -> None:
     """The key replays a failure (a stored 5xx): sending it again tells nothing, so ask before anything else is sent."""
     tx.execute(
         """
@@ -144,7 +144,7 @@ def require_lookup(tx: Tx, call: Call, *, answer: str) -> None:
     )
 
 
-def prove_absent(tx: Tx, call: Call, *, proof: str) -> None:
+def prove_absent(tx: Tx, call: StripeCall, *, proof: str) -> None:
     """Close this generation: Stripe was asked, past the life of the key, and has no such object."""
     tx.execute(
         """

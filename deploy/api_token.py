@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from messages.runtime.settings import SettingsError, load, stop_the_start
-from outbox.intake.api.callers import EVERY_VENUE, Permission, Role
+from outbox.intake.api.callers import EVERY_VENUE, CallerRole, Permission
 from outbox.intake.api.settings import ApiSigningSettings
 from outbox.web.bearer_tokens import read_private_key, sign
 
@@ -36,10 +36,10 @@ def show_token(
 
 def _problem(roles: Sequence[str], venues: Sequence[str], scopes: Sequence[str]) -> str | None:
     """What the API would not understand, said here and not by a 401 later."""
-    for given, known in ((roles, Role), (scopes, Permission)):
+    for given, known in ((roles, CallerRole), (scopes, Permission)):
         if strangers := set(given) - {str(word) for word in known}:
             return f"unknown: {', '.join(sorted(strangers))}; there are {', '.join(known)}"
-    if Role.SERVICE in roles and not scopes:
+    if CallerRole.SERVICE in roles and not scopes:
         return f"a service may do what its scopes say: add --scope, one of {', '.join(Permission)}"
     if nowhere := [venue for venue in venues if not _is_uuid(venue)]:
         return f"no venue id: {', '.join(nowhere)}"

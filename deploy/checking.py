@@ -24,7 +24,7 @@ from stripe_client.settings import StripeSettings
 from workers.minting.chain.node import NodeRefusedError
 from workers.minting.settings import ContractSettings
 from workers.verify.report import Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 LOOK_AGAIN_SECONDS = 2.0
 
@@ -36,7 +36,7 @@ def check(order_log: Path | None, *, as_json: bool, report_file: Path | None, wa
     except SettingsError as error:
         stop_the_start(error)
     try:
-        report = until_at_rest(lambda: _verify(*settings, Asked.read(order_log)), wait_seconds)
+        report = until_at_rest(lambda: _verify(*settings, OrderServiceLog.read(order_log)), wait_seconds)
     except (Verdict, NodeRefusedError, psycopg.Error, AMQPError) as error:
         sys.stderr.write(f"verify could not look everywhere: {error}\n")
         return EX_UNAVAILABLE
@@ -58,7 +58,11 @@ def until_at_rest(look: Callable[[], Report], seconds: float) -> Report:
 
 
 def _verify(
-    database: DatabaseSettings, broker: BrokerSettings, stripe: StripeSettings, chain: ContractSettings, asked: Asked
+    database: DatabaseSettings,
+    broker: BrokerSettings,
+    stripe: StripeSettings,
+    chain: ContractSettings,
+    asked: OrderServiceLog,
 ) -> Report:
     db = Database(database, application="fleet-verify")
     try:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops import cli as operators
+from outbox.ops import cli
 
 WORKSHOP = "deploy.local"
 
@@ -207,10 +207,10 @@ def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = F
 @simulation.command("on-sale")
 def simulate_on_sale(seed: Seed = 1, peak: Peak = 200, plot: Plot = None, as_json: PlainJson = False) -> None:
     """0 to 200 orders a second in ten seconds, against Stripe's limits, with the autoscaling of the manifests."""
-    from deploy.scaling.onsale import Sale
+    from deploy.scaling.onsale import OnSale
     from deploy.scaling.plot import simulate
 
-    raise typer.Exit(simulate(Sale(peak=peak), seed, plot, as_json=as_json))
+    raise typer.Exit(simulate(OnSale(peak=peak), seed, plot, as_json=as_json))
 
 
 @schema.command("wait")
@@ -272,7 +272,7 @@ def _name_and_count(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
-operators.add_to(app)
+cli.add_to(app)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from deploy import contract_examples as examples
 from deploy import contract_facts, contract_work
 from messages import queues
-from messages.base import Word
+from messages.base import WireModel
 
 
 def released() -> dict[str, Any]:
@@ -40,7 +40,7 @@ def released() -> dict[str, Any]:
     }
 
 
-def fields_of(word: Word) -> list[str]:
+def fields_of(word: WireModel) -> list[str]:
     return sorted(type(word).model_fields)
 
 

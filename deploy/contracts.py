@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from deploy import contract_examples, contract_facts, contract_work
 from deploy.contract_examples import OrderWord
 from messages import queues
-from messages.base import CloudEvent, Fact, Message, Word, dataschema
+from messages.base import CloudEvent, Fact, Message, WireModel, dataschema
 from outbox.intake.api import openapi
 
 Document = dict[str, Any]
-Example = TypeVar("Example", bound=Word)
+Example = TypeVar("Example", bound=WireModel)
 
 DOCS = Path(__file__).parent / "docs"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +35,7 @@ class Contract:
     """One thing that travels: `name` is its file, its routing key or queue is `address`."""
 
     name: str
-    model: type[Word]
+    model: type[WireModel]
     content_type: str
     schema: Document
     example: Document
@@ -151,7 +151,7 @@ def _internal_message(kind: type[Message], route: queues.Route) -> Contract:
     )
 
 
-def _example_of(kind: type[Example], examples: Sequence[Word]) -> Example:
+def _example_of(kind: type[Example], examples: Sequence[WireModel]) -> Example:
     for example in examples:
         if isinstance(example, kind):
             return example
@@ -163,7 +163,7 @@ def _as_json(event: CloudEvent) -> Document:
     return event.model_dump(mode="json", exclude_none=True)
 
 
-def _event_schema(data: type[Word], event_type: str, version: int, example: Document) -> Document:
+def _event_schema(data: type[WireModel], event_type: str, version: int, example: Document) -> Document:
     """The CloudEvent around this data: extension attributes are allowed, fields of the data beyond its contract not."""
     envelope = CloudEvent.model_json_schema()
     payload = data.model_json_schema()

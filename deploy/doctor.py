@@ -49,7 +49,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorResult:
     """One line of the table. `advice` says what to do; it is empty when all is well."""
 
     what: str
@@ -73,18 +73,18 @@ def doctor() -> int:
     return 0 if all(finding.well for finding in findings) else 1
 
 
-def _settings() -> Iterator[Finding]:
+def _settings() -> Iterator[DoctorResult]:
     try:
         load(*_SETTINGS)
     except SettingsError as error:
         for problem in error.problems:
             said, separator, advice = problem.partition(": ")
-            yield Finding("setting", said if separator else "wrong", advice or said)
+            yield DoctorResult("setting", said if separator else "wrong", advice or said)
     else:
-        yield Finding("settings", f"{len(_SETTINGS)} groups, complete")
+        yield DoctorResult("settings", f"{len(_SETTINGS)} groups, complete")
 
 
-def _database() -> Iterator[Finding]:
+def _database() -> Iterator[DoctorResult]:
     try:
         database, owner = load(DatabaseSettings, MigrationSettings)
     except SettingsError:
@@ -93,7 +93,7 @@ def _database() -> Iterator[Finding]:
     yield _tried("database, schema", lambda: _schema(owner.migration_database_url.get_secret_value()))
 
 
-def _log_in(url: str) -> Finding:
+def _log_in(url: str) -> DoctorResult:
     with psycopg.connect(url, connect_timeout=3) as connection:
         version = connection.info.server_version // 10000
         roles = "SELECT pg_has_role('fleet_tenant', 'SET') AND pg_has_role('fleet_system', 'SET')"
@@ -102,23 +102,23 @@ def _log_in(url: str) -> Finding:
         above = bypass.fetchone()
     what = "database, role fleet"
     if version < 18:
-        return Finding(what, f"PostgreSQL {version}", "use PostgreSQL 18 or newer")
+        return DoctorResult(what, f"PostgreSQL {version}", "use PostgreSQL 18 or newer")
     if not (row and row[0]):
-        return Finding(what, "may not become fleet_tenant and fleet_system", "run db/roles.sql as a superuser")
+        return DoctorResult(what, "may not become fleet_tenant and fleet_system", "run db/roles.sql as a superuser")
     if above and above[0]:
-        return Finding(what, "this role can bypass row-level security", "log in as fleet, not as a superuser")
-    return Finding(what, f"PostgreSQL {version}")
+        return DoctorResult(what, "this role can bypass row-level security", "log in as fleet, not as a superuser")
+    return DoctorResult(what, f"PostgreSQL {version}")
 
 
-def _schema(url: str) -> Finding:
+def _schema(url: str) -> DoctorResult:
     with psycopg.connect(url, connect_timeout=3, autocommit=True) as connection:
         missing = migrate.pending(connection)
     if missing:
-        return Finding("database, schema", f"behind by {', '.join(missing)}", "run `fleet migrate`")
-    return Finding("database, schema", "up to date")
+        return DoctorResult("database, schema", f"behind by {', '.join(missing)}", "run `fleet migrate`")
+    return DoctorResult("database, schema", "up to date")
 
 
-def _broker() -> Iterator[Finding]:
+def _broker() -> Iterator[DoctorResult]:
     try:
         (settings,) = load(BrokerSettings)
     except SettingsError:
@@ -131,13 +131,13 @@ def _broker() -> Iterator[Finding]:
             yield _tried(f"queue {queue.name}", lambda queue=queue: _queue(url, queue))  # type: ignore[misc]
 
 
-def _reach(url: str) -> Finding:
+def _reach(url: str) -> DoctorResult:
     connection = pika.BlockingConnection(nodes(url))
     connection.close()
-    return Finding("broker", "reachable")
+    return DoctorResult("broker", "reachable")
 
 
-def _queue(url: str, queue: topology.Queue) -> Finding:
+def _queue(url: str, queue: topology.Queue) -> DoctorResult:
     """A passive look first, so that nothing is made; then a declaration with our arguments, which changes nothing."""
     connection = pika.BlockingConnection(nodes(url))
     what = f"queue {queue.name}"
@@ -146,17 +146,19 @@ def _queue(url: str, queue: topology.Queue) -> Finding:
         connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
     except ChannelClosedByBroker as error:
         if error.reply_code == 404:
-            return Finding(what, "missing", "start any process of the fleet once: it declares its queues")
-        return Finding(what, "other arguments than ours", f"drain and delete it, then start again: {error.reply_text}")
+            return DoctorResult(what, "missing", "start any process of the fleet once: it declares its queues")
+        return DoctorResult(
+            what, "other arguments than ours", f"drain and delete it, then start again: {error.reply_text}"
+        )
     else:
         advice = "look at the dead letters" if queue.name == DEAD_LETTER_QUEUE and depth else ""
-        return Finding(what, f"{depth} ready", advice)
+        return DoctorResult(what, f"{depth} ready", advice)
     finally:
         if connection.is_open:
             connection.close()
 
 
-def _cache() -> Iterator[Finding]:
+def _cache() -> Iterator[DoctorResult]:
     try:
         (settings,) = load(CacheSettings)
     except SettingsError:
@@ -164,26 +166,26 @@ def _cache() -> Iterator[Finding]:
     yield _tried("cache", lambda: _ping(settings.client_url))
 
 
-def _ping(url: str) -> Finding:
+def _ping(url: str) -> DoctorResult:
     with redis.Redis.from_url(url, socket_timeout=3) as client:
         client.ping()
-    return Finding("cache", "reachable")
+    return DoctorResult("cache", "reachable")
 
 
-def _api() -> Iterator[Finding]:
+def _api() -> Iterator[DoctorResult]:
     """Whose tokens the API takes; a key file was read with the settings already."""
     try:
         (settings,) = load(ApiSettings)
     except SettingsError:
         return
     if settings.api_jwks_url is None:
-        yield Finding("API tokens", f"key of {settings.api_jwt_public_key_file}")
+        yield DoctorResult("API tokens", f"key of {settings.api_jwt_public_key_file}")
         return
     url = settings.api_jwks_url
-    yield _tried("API tokens", lambda: Finding("API tokens", f"{PublishedKeys(url).fetch()} keys at {url}"))
+    yield _tried("API tokens", lambda: DoctorResult("API tokens", f"{PublishedKeys(url).fetch()} keys at {url}"))
 
 
-def _stripe() -> Iterator[Finding]:
+def _stripe() -> Iterator[DoctorResult]:
     try:
         (settings,) = load(StripeSettings)
     except SettingsError:
@@ -192,17 +194,17 @@ def _stripe() -> Iterator[Finding]:
     yield _tried("Stripe", lambda: _ask_stripe(settings, where))
 
 
-def _ask_stripe(settings: StripeSettings, where: str) -> Finding:
+def _ask_stripe(settings: StripeSettings, where: str) -> DoctorResult:
     balance = read_balance(Gateway(settings))
     mode = "live" if balance.livemode else "test"
     if balance.livemode != settings.in_production:
-        return Finding("Stripe", f"{where}, {mode} mode", "the key's mode and APP_ENV do not fit")
-    return Finding("Stripe", f"{where} answers, {mode} mode")
+        return DoctorResult("Stripe", f"{where}, {mode} mode", "the key's mode and APP_ENV do not fit")
+    return DoctorResult("Stripe", f"{where} answers, {mode} mode")
 
 
-def _tried(what: str, look: Callable[[], Finding]) -> Finding:
+def _tried(what: str, look: Callable[[], DoctorResult]) -> DoctorResult:
     try:
         return look()
     except (psycopg.Error, AMQPError, redis.RedisError, IssuerAwayError, Verdict, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return Finding(what, "no answer", f"is it running, and is its address right? {reason}")
+        return DoctorResult(what, "no answer", f"is it running, and is its address right? {reason}")

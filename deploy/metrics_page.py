@@ -13,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from messages.queues import QUEUE_CLASSES
 from outbox.monitoring import health
-from outbox.process import metric_names as shown
+from outbox.process import metric_names
 
 PAGE = Path(__file__).parent / "docs" / "metrics.md"
 # Whoever defines metrics; importing a process's entry brings those of all that it uses.
@@ -38,7 +38,7 @@ the one scheduler that leads, so only that one shows it. Rules and alerts: `depl
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Line:
+class MetricRow:
     """One metric, by the name a query uses (a histogram's ends with _bucket, _sum or _count besides)."""
 
     name: str
@@ -48,24 +48,24 @@ class Line:
     where: str
 
 
-def lines() -> list[Line]:
+def lines() -> list[MetricRow]:
     """All of the fleet's, by name."""
     for module in MODULES:
         importlib.import_module(module)
     counted = {each for each in REGISTRY._collector_to_names if isinstance(each, MetricWrapperBase)}
-    return sorted([*map(_counted, counted), *map(_shown, shown.ALL.values())])
+    return sorted([*map(_counted, counted), *map(_shown, metric_names.ALL.values())])
 
 
-def _counted(metric: MetricWrapperBase) -> Line:
+def _counted(metric: MetricWrapperBase) -> MetricRow:
     kind = str(metric._type)
     name = f"{metric._name}_total" if kind == "counter" else metric._name
-    return Line(name, kind, tuple(metric._labelnames), metric._documentation, "each process")
+    return MetricRow(name, kind, tuple(metric._labelnames), metric._documentation, "each process")
 
 
-def _shown(metric: shown.Shown) -> Line:
+def _shown(metric: metric_names.MetricName) -> MetricRow:
     name, kind = (f"{metric.name}_total", "counter") if metric.is_counter else (metric.name, "gauge")
     where = "each process" if metric in (health.UP, health.SILENT) else "collector"
-    return Line(name, kind, metric.labels, metric.says, where)
+    return MetricRow(name, kind, metric.labels, metric.says, where)
 
 
 def page() -> str:

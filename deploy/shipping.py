@@ -2,7 +2,7 @@
 
 import sys
 
-from db import schema_version as schema
+from db import schema_version
 from db.settings import DatabaseSettings
 from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker.topology import EX_UNAVAILABLE
@@ -14,7 +14,7 @@ def wait_for_schema(seconds: float) -> int:
         (settings,) = load(DatabaseSettings)
     except SettingsError as error:
         stop_the_start(error)
-    missing = schema.wait_for_schema(settings, seconds=seconds)
+    missing = schema_version.wait_for_schema(settings, seconds=seconds)
     if missing:
         sys.stderr.write(f"The database is not at the schema of this version after {seconds:.0f} s: {missing}\n")
     return EX_UNAVAILABLE if missing else 0

@@ -13,13 +13,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from messages.ids import PaymentId, TenantId
 
 
-class Word(BaseModel):
+class WireModel(BaseModel):
     """A value that travels: frozen, and with no field that its contract does not name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Message(Word):
+class Message(WireModel):
     """Work for one actor. `kind` is the actor's name on the wire.
 
     Messages of one payment are published in the order in which they were appended; `ordering_key` says which belong
@@ -35,7 +35,7 @@ class Message(Word):
         return self.payment_id
 
 
-class CloudEvent(Word):
+class CloudEvent(WireModel):
     """CloudEvents 1.0 in structured JSON mode. `dataschema` carries the version of `data` (see `dataschema`).
 
     Extension attributes are dropped on reading, as the specification lets a consumer do; `traceparent` is kept.
@@ -60,7 +60,7 @@ def dataschema(event_type: str, version: int) -> str:
     return f"urn:payment-fleet:{event_type}:{version}"
 
 
-class Fact(Word):
+class Fact(WireModel):
     """A fact we tell other services; becomes the `data` of a CloudEvent whose type is `event_type`.
 
     Facts of one subject leave in the order in which they were appended.

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
-from messages.base import Fact, Message, Word
+from messages.base import Fact, Message, WireModel
 from messages.ids import CustomerId, OrderId, PaymentId, PaymentMethodId, TenantId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
 from messages.orders import ShortText, Ticket
@@ -27,7 +27,7 @@ def share_order_id(group_id: UUID, attempt: int) -> OrderId:
     return OrderId(uuid5(group_id, f"attempt {attempt}"))
 
 
-class GroupMember(Word):
+class GroupMember(WireModel):
     """Who pays how much, in minor units of the group's currency, and which tickets are theirs."""
 
     member_id: UUID
@@ -36,7 +36,7 @@ class GroupMember(Word):
     ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
 
 
-class Group(Word):
+class GroupOrder(WireModel):
     """One order, its price in shares that add up to it, and by when they must be paid.
 
     A ticket that no member names is the organiser's. `tickets_per_buyer` limits what one buyer may have of the event,
@@ -94,7 +94,7 @@ class Group(Word):
         return self
 
 
-class GroupOpened(Group):
+class GroupOpened(GroupOrder):
     """`order.group_opened`: invite these members to pay their shares by the deadline, all or nothing."""
 
     event_type: ClassVar[str] = "order.group_opened"
@@ -103,7 +103,7 @@ class GroupOpened(Group):
     tenant_id: TenantId
 
 
-class Means(Word):
+class PaymentMeans(WireModel):
     """What pays. `capture` is automatic only for methods that cannot hold an amount: then the money is taken at once,
     and given back if the group does not come together.
     """
@@ -113,7 +113,7 @@ class Means(Word):
     capture: Literal["automatic", "manual"] = "manual"
 
 
-class GroupSharePaidWith(Means):
+class GroupSharePaidWith(PaymentMeans):
     """`order.group_share_paid_with`: a member pays its share. `idempotency_key`: one click, one key."""
 
     event_type: ClassVar[str] = "order.group_share_paid_with"
@@ -126,7 +126,7 @@ class GroupSharePaidWith(Means):
     idempotency_key: ClickKey
 
 
-class GroupToppedUp(Means):
+class GroupToppedUp(PaymentMeans):
     """`order.group_topped_up`: the organiser pays every share that nobody is paying, with one payment."""
 
     event_type: ClassVar[str] = "order.group_topped_up"
@@ -137,7 +137,7 @@ class GroupToppedUp(Means):
     idempotency_key: ClickKey
 
 
-class GroupCancelled(Word):
+class GroupCancelled(WireModel):
     """`order.group_cancelled`: nothing is taken any more, and what was taken is given back."""
 
     event_type: ClassVar[str] = "order.group_cancelled"

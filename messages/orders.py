@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, IPvAnyAddress, StringConstraints, field_validator, model_validator
 
-from messages.base import Word
+from messages.base import WireModel
 from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
 from messages.token_ids import WalletAddress
@@ -19,7 +19,7 @@ _LEFT_OUT_WHEN_NONE = Field(default=None, exclude_if=lambda wallet: wallet is No
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class Ticket(Word):
+class Ticket(WireModel):
     """One seat and its face price, in minor units of the order's currency; `wallet` when its token goes to another
     than the order's.
     """
@@ -30,7 +30,7 @@ class Ticket(Word):
     wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
 
 
-class Device(Word):
+class Device(WireModel):
     """Facts for the fraud rules; opaque to everything else and never logged."""
 
     ip: IPvAnyAddress | None = None
@@ -38,7 +38,7 @@ class Device(Word):
     fingerprint: str | None = Field(default=None, max_length=200)
 
 
-class Order(Word):
+class Order(WireModel):
     """What is bought and with which card. `event_ends_at` is when the event is over, as far as is known today.
 
     The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
@@ -89,7 +89,7 @@ class OrderPlaced(Order):
     idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
 
 
-class Refundable(Word):
+class Refundable(WireModel):
     """How much comes back, and why: at most one of `amount` and `ticket_ids` (a ticket comes back at its face price);
     neither means whatever is left.
     """
@@ -123,7 +123,7 @@ class RefundOfOrderRequested(Refundable):
     tenant_id: TenantId
 
 
-class OrderCancelled(Word):
+class OrderCancelled(WireModel):
     """`order.cancelled`: the buyer gets everything back; what was not taken yet is never taken."""
 
     event_type: ClassVar[str] = "order.cancelled"
@@ -134,7 +134,7 @@ class OrderCancelled(Word):
     note: str = Field(default="", max_length=500)
 
 
-class EventScheduled(Word):
+class EventScheduled(WireModel):
     """`order.event_scheduled`: when the event will be over; the latest word counts. Escrow waits for that day."""
 
     event_type: ClassVar[str] = "order.event_scheduled"
@@ -146,7 +146,7 @@ class EventScheduled(Word):
     ends_at: AwareDatetime
 
 
-class EventCancelled(Word):
+class EventCancelled(WireModel):
     """`order.event_cancelled`: every order of the event gets everything back, at the fleet's own pace.
 
     Orders of the event that come later are taken and cancelled at once: nothing is charged, and `payment.failed` says

@@ -5,14 +5,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from messages.base import Word
+from messages.base import WireModel
 from messages.fees import BASIS_POINTS
 from messages.ids import AccountId, RecipientId
 from messages.money import LARGEST_MINOR
 from messages.orders import OrderPlaced, ShortText, Ticket
 
 
-class Seller(Word):
+class Seller(WireModel):
     """Who sells, and the connected account that the money goes to; without one the seller's share waits for it."""
 
     recipient_id: RecipientId

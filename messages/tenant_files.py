@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
-from messages.base import Word
+from messages.base import WireModel
 from messages.fees import BASIS_POINTS, FeePlan
 from messages.ids import AccountId
 from messages.money import DECIMALS, LARGEST_MINOR
@@ -20,7 +20,7 @@ Points = Field(ge=0, le=BASIS_POINTS, strict=True)
 ALWAYS, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-class Price(Word):
+class Price(WireModel):
     """What the platform charges: basis points of the sale plus a fixed part, within bounds, in minor units."""
 
     basis_points: int = Points
@@ -44,7 +44,7 @@ class Tier(Price):
     currency: str
 
 
-class ListedMinting(Word):
+class ListedMinting(WireModel):
     """What a venue wants of tokens (db/minting/venue_settings.py tells what each word means)."""
 
     mints: Literal["on", "off"]
@@ -54,7 +54,7 @@ class ListedMinting(Word):
     royalty_basis_points: int = Field(default=0, ge=0, le=BASIS_POINTS, strict=True)
 
 
-class ListedVenue(Word):
+class ListedVenue(WireModel):
     """Its price is a tier's, or its own. What is left out stays as it is, or as a new venue has it."""
 
     venue_id: UUID
@@ -82,7 +82,7 @@ class ListedVenue(Word):
         return self
 
 
-class ListedRecipient(Word):
+class ListedRecipient(WireModel):
     """Who gets shares. A venue is one by itself, under its own id; naming it here says where its money goes."""
 
     recipient_id: UUID
@@ -94,7 +94,7 @@ class ListedRecipient(Word):
     minimum_minor: int = Field(default=0, ge=0, le=LARGEST_MINOR, strict=True)
 
 
-class ListedRoyalty(Word):
+class ListedRoyalty(WireModel):
     """What one recipient gets of each sale from `valid_from` (else: ever) up to `valid_until` (else: for good)."""
 
     venue_id: UUID
@@ -112,7 +112,7 @@ class ListedRoyalty(Word):
         return self
 
 
-class ListedResaleRule(Word):
+class ListedResaleRule(WireModel):
     """Bounds of resale prices, in basis points of the face value."""
 
     venue_id: UUID
@@ -121,7 +121,7 @@ class ListedResaleRule(Word):
     ceiling_basis_points: int | None = Field(default=None, ge=0, strict=True)
 
 
-class TenantFile(Word):
+class TenantFile(WireModel):
     """One tenant: its venues, and, where they are named, its fee tiers, recipients, royalties and resale rules."""
 
     tenant_id: UUID

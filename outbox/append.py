@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 import uuid_utils.compat as uuid_utils
 
-from db.queue import outbox as table
+from db.queue import outbox as outbox_table
 from db.session import Tx
 from messages.base import Fact, Message, dataschema
 from messages.queues import EVENTS_EXCHANGE, ORDERS_QUEUE, ROUTES, kind_to_message
@@ -42,18 +42,18 @@ class Envelope:
 def append(tx: Tx, *messages: Message | Fact, not_before: datetime | None = None) -> None:
     """Queue messages, in this order, when the transaction commits; not before `not_before` (UTC) when it is given."""
     if messages:
-        table.insert(tx, [_as_row(message, new_envelope(), not_before) for message in messages])
+        outbox_table.insert(tx, [_as_row(message, new_envelope(), not_before) for message in messages])
 
 
 def append_again(tx: Tx, message: Message, envelope: Envelope, not_before: datetime) -> None:
     """Queue another run of the same message: same id, same trace, next numbers."""
-    table.insert(tx, [_as_row(message, envelope, not_before)])
+    outbox_table.insert(tx, [_as_row(message, envelope, not_before)])
 
 
 def append_traced(tx: Tx, messages: Sequence[tuple[Message | Fact, str]]) -> None:
     """Queue a batch whose messages each belong to a trace of their own."""
     if messages:
-        table.insert(tx, [_as_row(message, new_envelope(trace_id), None) for message, trace_id in messages])
+        outbox_table.insert(tx, [_as_row(message, new_envelope(trace_id), None) for message, trace_id in messages])
 
 
 def append_original(
@@ -68,17 +68,17 @@ def append_original(
     if queue is not None:
         body = orjson.dumps(_dramatiq_fields(message, queue, envelope))
         row = replace(row, routing_key=queue, body=body)
-    table.insert(tx, [row])
+    outbox_table.insert(tx, [row])
 
 
 def append_order_again(tx: Tx, body: bytes, message_id: UUID, *, not_before: datetime | None = None) -> None:
     """Queue an order event to intake's own queue: one that was refused, whose dead letter the message id then names, or
     one that could not be taken just now.
     """
-    table.insert(
+    outbox_table.insert(
         tx,
         [
-            table.NewRow(
+            outbox_table.NewRow(
                 tenant_id=None,
                 message_id=message_id,
                 kind="order.placed",
@@ -98,11 +98,11 @@ def new_envelope(trace_id: str | None = None) -> Envelope:
     return Envelope(uuid_utils.uuid7(), 1, 1, chosen, now_ms, span_id=trace.span_of(chosen))
 
 
-def _as_row(message: Message | Fact, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
+def _as_row(message: Message | Fact, envelope: Envelope, not_before: datetime | None) -> outbox_table.NewRow:
     if isinstance(message, Fact):
         return _event_row(message, envelope, not_before)
     route = ROUTES[type(message)]
-    return table.NewRow(
+    return outbox_table.NewRow(
         tenant_id=message.tenant_id,
         message_id=envelope.message_id,
         kind=message.kind,
@@ -135,8 +135,8 @@ def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[s
     }
 
 
-def _event_row(event: Fact, envelope: Envelope, not_before: datetime | None) -> table.NewRow:
-    return table.NewRow(
+def _event_row(event: Fact, envelope: Envelope, not_before: datetime | None) -> outbox_table.NewRow:
+    return outbox_table.NewRow(
         tenant_id=event.tenant_id,
         message_id=envelope.message_id,
         kind=event.event_type,

@@ -15,8 +15,8 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db.notify import Doorbell
-from db.queue import outbox as table
+from db.notify import Listener
+from db.queue import outbox as outbox_table
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages.runtime.crash_points import crash_point
@@ -59,7 +59,7 @@ class _Round:
     rows: int = 0
     refused: int = 0
 
-    def count(self, rows: list[table.DueRow], refused: set[int]) -> None:
+    def count(self, rows: list[outbox_table.DueRow], refused: set[int]) -> None:
         self.floor = rows[-1].due_at - LOOK_BACK
         self.batches += 1
         self.rows += len(rows)
@@ -72,7 +72,7 @@ class Relay:
 
     db: Database
     publisher: Publisher
-    doorbell: Doorbell
+    doorbell: Listener
     stopping: Event = field(default_factory=Event)
     _start_lane: int = 0
     _seen: set[int] = field(default_factory=set)  # lanes looked at since the last sleep
@@ -117,7 +117,7 @@ class Relay:
 
         We may sleep once we have looked into each of them, or when all that are left are in the hands of others.
         """
-        self._may_sleep = self._seen.issuperset(lanes) or len(self._seen.union(lanes)) == table.LANES
+        self._may_sleep = self._seen.issuperset(lanes) or len(self._seen.union(lanes)) == outbox_table.LANES
         self._seen.update(lanes)
 
     def _round(self, tx: Tx) -> _Round:
@@ -139,29 +139,29 @@ class Relay:
         return one
 
     def _lock_lanes(self, tx: Tx) -> list[int]:
-        share = -(-table.LANES // self.doorbell.relays())
-        lanes = table.lock_lanes(tx, at_most=share, starting_with=self._start_lane)
-        self._start_lane = (self._start_lane + max(1, len(lanes))) % table.LANES
+        share = -(-outbox_table.LANES // self.doorbell.relays())
+        lanes = outbox_table.lock_lanes(tx, at_most=share, starting_with=self._start_lane)
+        self._start_lane = (self._start_lane + max(1, len(lanes))) % outbox_table.LANES
         return lanes
 
-    def _first_batch(self, tx: Tx, one: _Round) -> list[table.DueRow]:
+    def _first_batch(self, tx: Tx, one: _Round) -> list[outbox_table.DueRow]:
         """An empty look from the beginning is remembered too: beside an old snapshot it costs 0.3 s of PostgreSQL."""
         if not one.lanes:
             return []
         floor = self._floor_of(one.lanes)
         if floor is None:
-            one.floor = table.clock(tx) - LOOK_BACK
-        return table.due(tx, one.lanes, not_older_than=floor, limit=BATCH)
+            one.floor = outbox_table.clock(tx) - LOOK_BACK
+        return outbox_table.due(tx, one.lanes, not_older_than=floor, limit=BATCH)
 
-    def _following(self, tx: Tx, one: _Round, rows: list[table.DueRow]) -> list[table.DueRow]:
+    def _following(self, tx: Tx, one: _Round, rows: list[outbox_table.DueRow]) -> list[outbox_table.DueRow]:
         """The batch after this one, unless this is the last: there is no more, or the round has become long enough."""
         took = time.perf_counter() - one.started
         if len(rows) < BATCH or one.batches + 1 >= LONGEST_ROUND or took > LONGEST_ROUND_SECONDS:
             return []
         last = rows[-1]
-        return table.due(tx, one.lanes, not_older_than=last.due_at, after_id=last.id, limit=BATCH)
+        return outbox_table.due(tx, one.lanes, not_older_than=last.due_at, after_id=last.id, limit=BATCH)
 
-    def _begin(self, rows: list[table.DueRow]) -> None:
+    def _begin(self, rows: list[outbox_table.DueRow]) -> None:
         crash_point("relay.before_publish")
         self.publisher.begin([_outgoing(row) for row in rows])
 
@@ -173,13 +173,13 @@ class Relay:
         return min((floor for floor in floors if floor), default=None) if all(floors) else None
 
 
-def _settle(tx: Tx, rows: list[table.DueRow], refused: set[int]) -> None:
-    table.settle(tx, [row.id for position, row in enumerate(rows) if position not in refused])
+def _settle(tx: Tx, rows: list[outbox_table.DueRow], refused: set[int]) -> None:
+    outbox_table.settle(tx, [row.id for position, row in enumerate(rows) if position not in refused])
     if refused:
-        table.put_back(tx, [rows[position].id for position in refused], seconds=REFUSED_PAUSE_SECONDS)
+        outbox_table.put_back(tx, [rows[position].id for position in refused], seconds=REFUSED_PAUSE_SECONDS)
 
 
-def _outgoing(row: table.DueRow) -> Outgoing:
+def _outgoing(row: outbox_table.DueRow) -> Outgoing:
     return Outgoing(row.exchange, row.routing_key, str(row.message_id), row.body)
 
 
@@ -194,7 +194,7 @@ def main() -> None:
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = Database(database, application="fleet-relay")
-    relay = Relay(db, Publisher(url), Doorbell(database))
+    relay = Relay(db, Publisher(url), Listener(database))
     stop_on_signals(relay.stopping, patience_seconds=PATIENCE_SECONDS)
     checks = {"db": database_check(db), "broker": broker_check(broker)}
     serve_health(health, Health("relay", checks, ("db", "broker"), relay.stopping))

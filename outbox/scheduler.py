@@ -12,11 +12,11 @@ from threading import Event
 from loguru import logger
 from psycopg import Error as DatabaseError
 
-from db import idempotency_keys as api_requests
+from db import idempotency_keys
 from db.queue import schedule
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.sweep import stuck as standstill
+from db.sweep import stuck as sweep_stuck
 from messages.base import Message
 from messages.reconciliation import (
     ConnectedPayoutsDue,
@@ -87,7 +87,7 @@ def _append_if_due(db: Database, entry: Periodic) -> bool:
 def forget_old(db: Database) -> None:
     with db.system_transaction() as tx:
         schedule.forget(tx, older_than_days=REMEMBER_DAYS)
-        standstill.forget(tx, older_than_days=REMEMBER_DAYS)
+        sweep_stuck.forget(tx, older_than_days=REMEMBER_DAYS)
     forget_answers(db)
 
 
@@ -97,7 +97,7 @@ def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
     while forgotten == at_once:
         beat("scheduler")
         with db.system_transaction() as tx:
-            forgotten = api_requests.forget_expired(tx, limit=at_once)
+            forgotten = idempotency_keys.forget_expired(tx, limit=at_once)
 
 
 def main() -> None:

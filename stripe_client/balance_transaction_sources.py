@@ -26,7 +26,7 @@ _FAMILY = "sources"
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class OwnerClaim:
     """What an object of Stripe says of its owner; anybody with our key can have written the metadata.
 
     `account_id` is the connected account that a transfer went to.
@@ -38,10 +38,10 @@ class Claim:
     account_id: str | None
 
 
-NOBODYS = Claim(None, None, None, None)
+NOBODYS = OwnerClaim(None, None, None, None)
 
 
-def claim_of(gateway: Gateway, source_id: str | None, balance_transaction_id: str) -> Claim:
+def claim_of(gateway: Gateway, source_id: str | None, balance_transaction_id: str) -> OwnerClaim:
     """Ask for the source of a balance transaction, and for the charge behind it.
 
     Raises:
@@ -54,7 +54,7 @@ def claim_of(gateway: Gateway, source_id: str | None, balance_transaction_id: st
     behind = next((body[name] for name in _CHARGES if isinstance(body.get(name), str)), None)
     charge = _object(gateway, behind) or body
     intent = charge.get("payment_intent")
-    return Claim(
+    return OwnerClaim(
         intent_id=intent if isinstance(intent, str) else None,
         tenant_id=_uuid(metadata.get("tenant_id")),
         payment_id=_uuid(metadata.get("payment_id")),

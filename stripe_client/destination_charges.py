@@ -9,7 +9,7 @@ Source: docs.stripe.com/connect/destination-charges.
 from typing import Any
 
 from messages.money import Money
-from stripe_client.outcomes import Destination, FeeAnswer, FeeRefundAnswer
+from stripe_client.outcomes import DestinationOutcome, FeeAnswer, FeeRefundAnswer
 from stripe_client.requests import Json, balance_transaction
 from stripe_client.transfers import answer_of
 
@@ -32,13 +32,13 @@ def asked_of_refund(*, has_fee: bool) -> Json:
     return {"reverse_transfer": True} | ({"refund_application_fee": True} if has_fee else {})
 
 
-def of_intent(intent: Json, charge: Json) -> Destination | None:
+def of_intent(intent: Json, charge: Json) -> DestinationOutcome | None:
     """None: it is no destination charge. Transfer and fee come with the booking of the charge."""
     data = intent.get("transfer_data")
     if not data:
         return None
     transfer, fee = charge.get("transfer"), charge.get("application_fee")
-    return Destination(
+    return DestinationOutcome(
         account_id=data["destination"],
         transfer=answer_of(transfer) if isinstance(transfer, dict) else None,
         fee=_fee(fee) if isinstance(fee, dict) else None,

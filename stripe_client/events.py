@@ -14,7 +14,7 @@ _TYPES_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableListedEvent:
     """An event of the list that is not as it should be."""
 
     event_id: StripeEventId
@@ -23,7 +23,7 @@ class Unreadable:
 
 def list_events(
     gateway: Gateway, types: Collection[str], *, since_epoch: int, before_epoch: int
-) -> Iterator[list[VerifiedEvent | Unreadable]]:
+) -> Iterator[list[VerifiedEvent | UnreadableListedEvent]]:
     """The events of these types created in [since, before), page by page, each page fetched when it is asked for.
 
     Raises:
@@ -39,8 +39,8 @@ def list_events(
             yield [_read(body) for body in page]
 
 
-def _read(body: dict[str, object]) -> VerifiedEvent | Unreadable:
+def _read(body: dict[str, object]) -> VerifiedEvent | UnreadableListedEvent:
     try:
         return read(body)
     except UnreadableEventError as error:
-        return Unreadable(str(body.get("id")), str(error))
+        return UnreadableListedEvent(str(body.get("id")), str(error))

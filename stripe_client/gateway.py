@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_afte
 
 from messages.runtime import trace
 from messages.runtime.no_calls_in_transaction import refuse_inside_transaction
-from stripe_client.rate_limit.limiter import Governor
+from stripe_client.rate_limit.limiter import RateLimiter
 from stripe_client.settings import StripeSettings
 from stripe_client.transport import PooledClient
 
@@ -60,7 +60,7 @@ class Gateway:
     Without a governor nothing is held back: so do the tools that an operator runs once.
     """
 
-    def __init__(self, settings: StripeSettings, governor: Governor | None = None) -> None:
+    def __init__(self, settings: StripeSettings, governor: RateLimiter | None = None) -> None:
         stripe.enable_telemetry = False  # otherwise ids of earlier requests are sent and a file is written
         base = settings.stripe_api_base
         self._client = stripe.StripeClient(

@@ -36,7 +36,7 @@ class Charged:
     amount: Money
     balance: BalanceTransaction | None
     request_id: str | None = None
-    destination: "Destination | None" = None
+    destination: "DestinationOutcome | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class FeeRefundAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class DestinationOutcome:
     """Where the money of a destination charge went. Transfer and fee are None until Stripe has booked the charge.
 
     Without an application fee `fee` stays None.

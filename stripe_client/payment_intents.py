@@ -163,7 +163,7 @@ def find(gateway: Gateway, payment_id: PaymentId, *, customer_id: str | None, si
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedIntent:
     """An intent of ours as the list shows it; `outcome` is None while Stripe is still at work on it."""
 
     intent_id: str
@@ -172,7 +172,7 @@ class Listed:
     outcome: Settled | None
 
 
-def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
+def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[ListedIntent]:
     """Every intent this fleet created since then, newest first, page by page; those of others are passed over.
 
     Raises:
@@ -183,7 +183,7 @@ def listed(gateway: Gateway, *, since_epoch: float) -> Iterator[Listed]:
         for intent in page:
             payment_id, tenant_id = id_in_metadata(intent, "payment_id"), id_in_metadata(intent, "tenant_id")
             if payment_id and tenant_id:
-                yield Listed(intent["id"], PaymentId(payment_id), TenantId(tenant_id), _outcome_or_none(intent))
+                yield ListedIntent(intent["id"], PaymentId(payment_id), TenantId(tenant_id), _outcome_or_none(intent))
 
 
 def _outcome_or_none(intent: Json) -> Settled | None:

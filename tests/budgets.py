@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from deploy.local.stack import Stack
 from messages.runtime.cache import CacheSettings
-from stripe_client.rate_limit.limiter import Governor
+from stripe_client.rate_limit.limiter import RateLimiter
 from stripe_client.rate_limit.shared_budget import SharedBudget
 from stripe_client.settings import BudgetSettings
 
-MakeGovernor = Callable[..., Governor]
+MakeGovernor = Callable[..., RateLimiter]
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def budget(stack: Stack, budget_name: str) -> Iterator[SharedBudget]:
 @pytest.fixture
 def governor_of(stack: Stack, budget_name: str) -> Iterator[MakeGovernor]:
     """`governor_of(per_second=25)`: as one worker process has it. All of one test share one budget."""
-    made: list[Governor] = []
+    made: list[RateLimiter] = []
 
-    def make(*, per_second: float = 25.0, endpoint: float | None = None, url: str | None = None) -> Governor:
+    def make(*, per_second: float = 25.0, endpoint: float | None = None, url: str | None = None) -> RateLimiter:
         settings = BudgetSettings(
             app_env="test",  # type: ignore[arg-type]
             stripe_requests_per_second=per_second,
@@ -40,7 +40,7 @@ def governor_of(stack: Stack, budget_name: str) -> Iterator[MakeGovernor]:
             stripe_budget_processes=2,
         )
         cache = CacheSettings(app_env="test", redis_url=SecretStr(url or stack.valkey.url))  # type: ignore[arg-type]
-        made.append(Governor(settings, cache, name=budget_name))
+        made.append(RateLimiter(settings, cache, name=budget_name))
         return made[-1]
 
     yield make

@@ -16,8 +16,8 @@ from db.tenants.tenants import Tenant, Venue
 from messages.fees import FeePlan
 from messages.ids import PaymentId, TenantId, VenueId
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 
 
 def tenant(owner: psycopg.Connection, *, currency: str = "eur", plan: FeePlan | None = None) -> Tenant:
@@ -112,7 +112,7 @@ def share(of: dict[str, Any], place: int, **changes: Any) -> dict[str, Any]:
 def requested(db: Database, of: Tenant, **changes: Any) -> Payment:
     """A payment that the intake has just accepted."""
     data = order(of, **changes)
-    assert accept(db, [Incoming(event(data))]) == [Outcome.ACCEPTED]
+    assert accept(db, [IncomingEvent(event(data))]) == [OrderOutcome.ACCEPTED]
     with db.transaction(of.tenant_id) as tx:
         row = tx.execute("SELECT payment_id FROM payments WHERE order_id = %s", [data["order_id"]]).fetchone()
     assert row is not None

@@ -33,74 +33,33 @@ from outbox.process.shutdown import leave_at_last, leave_while_starting
 from outbox.process.tracing import flush, start_tracing
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from stripe_client.gateway import Gateway
-from stripe_client.rate_limit.limiter import Governor
+from stripe_client.rate_limit.limiter import RateLimiter
 from stripe_client.settings import BudgetSettings, StripeSettings
 from workers import sweep
 from workers.dead_letters import classify, replay
 from workers.disputes import close as dispute_close
-from workers.disputes import look_up as dispute_lookup
-from workers.disputes import submit_evidence as dispute_evidence
+from workers.disputes import look_up as dispute_look_up
+from workers.disputes import submit_evidence
 from workers.groups import group
-from workers.ledger import seal as seal_ledger
+from workers.ledger import seal as ledger_seal
 from workers.minting import mint
-from workers.operators import refund as ops_refund
-from workers.operators import release as ops_escrow
+from workers.operators import refund as operator_refund
+from workers.operators import release as operator_release
 from workers.payments import cancel, capture, charge
-from workers.payments import look_up as lookup
-from workers.payouts import account_payouts as connected_payouts
-from workers.payouts import payouts, statements
+from workers.payments import look_up as payment_look_up
+from workers.payouts import account_payouts, payouts, statements
 from workers.reconciliation import reconcile, retention
-from workers.refunds import look_up as refund_lookup
-from workers.refunds import mass_refund as cancel_event
-from workers.refunds import refund
-from workers.runtime import actor as actors
+from workers.refunds import look_up as refund_look_up
+from workers.refunds import mass_refund, refund
+from workers.runtime import actor
 from workers.runtime.actor import ACTORS, Actor
 from workers.runtime.load import CountHandled, shown_load
 from workers.runtime.retries import DATABASE_PATIENCE_SECONDS, NotWrittenDownError
 from workers.runtime.settings import PERIODIC_SETTINGS
 from workers.shares import escrow, share
-from workers.shares import reconcile as royalty_reconcile
-from workers.transfers import look_up_account as account_lookup
-from workers.transfers import reverse as transfer_reversal
-from workers.transfers import transfer
+from workers.shares import reconcile as share_reconcile
+from workers.transfers import look_up_account, reverse, transfer
 from workers.webhooks import event_sweep, webhook
-
-__all__ = [
-    "account_lookup",
-    "cancel",
-    "cancel_event",
-    "capture",
-    "charge",
-    "classify",
-    "connected_payouts",
-    "dispute_close",
-    "dispute_evidence",
-    "dispute_lookup",
-    "escrow",
-    "event_sweep",
-    "group",
-    "lookup",
-    "main",
-    "mint",
-    "ops_escrow",
-    "ops_refund",
-    "payouts",
-    "reconcile",
-    "refund",
-    "refund_lookup",
-    "replay",
-    "retention",
-    "royalty_reconcile",
-    "seal_ledger",
-    "share",
-    "start",
-    "statements",
-    "sweep",
-    "transfer",
-    "transfer_reversal",
-    "webhook",
-]
-
 
 # Some 30 consumers are parted from one after another, and the grace is 30 s longer than the longest run.
 GOODBYE_SECONDS = 20.0
@@ -154,7 +113,7 @@ def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, 
     def perform(payload: dict[str, Any]) -> None:
         message = CurrentMessage.get_current_message()
         assert message is not None, "Dramatiq calls this only while it handles a message"
-        actors.run(entry, payload, actors.envelope_of(message.message_id, message.options), db, stripe, sealer)
+        actor.run(entry, payload, actor.envelope_of(message.message_id, message.options), db, stripe, sealer)
 
     return dramatiq.Actor(
         perform,
@@ -170,7 +129,7 @@ def start() -> None:
     """Make this process a worker; called by the dramatiq command in each process it starts."""
     database, broker_settings, stripe_settings, seal = _settings()
     budget, cache = load(BudgetSettings, CacheSettings)
-    governor = Governor(budget, cache)
+    governor = RateLimiter(budget, cache)
     configure_logs(database.app_env, "worker")
     start_tracing("worker")
     broker = FleetBroker(broker_settings.rabbitmq_url.get_secret_value())

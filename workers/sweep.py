@@ -11,15 +11,15 @@ It moves no money itself, and waking something twice is harmless, because the me
 from loguru import logger
 
 from db.disputes import disputes
-from db.groups import stuck as group_standstill
+from db.groups import stuck as group_stuck
 from db.reconciliation.cases import CaseType
-from db.refunds import mass_refund_steps as cancellation_steps
-from db.refunds.mass_refund_steps import StandingRun
+from db.refunds import mass_refund_steps
+from db.refunds.mass_refund_steps import StuckMassRefund
 from db.session import Database, Tx
-from db.sweep import overdue as watch
-from db.sweep import stuck as standstill
+from db.sweep import overdue as sweep_overdue
+from db.sweep import stuck as sweep_stuck
 from db.sweep.overdue import Finding
-from db.sweep.stuck import Standing, StandingDispute, StandingEvent
+from db.sweep.stuck import StuckDispute, StuckPayment, StuckWebhook
 from db.tenants import pauses
 from messages.base import Message
 from messages.disputes import (
@@ -55,15 +55,15 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
     settings, of_disputes = SweepSettings(), DisputeSettings()
     patience = settings.sweep_after_seconds
     with db.system_transaction() as tx:
-        standing = standstill.take_payments(tx, older_than_seconds=patience, limit=LIMIT)
-        waiting = standstill.take_events(tx, older_than_seconds=patience, limit=LIMIT)
-        unseen = standstill.take_disputes(
+        standing = sweep_stuck.take_payments(tx, older_than_seconds=patience, limit=LIMIT)
+        waiting = sweep_stuck.take_events(tx, older_than_seconds=patience, limit=LIMIT)
+        unseen = sweep_stuck.take_disputes(
             tx, older_than_seconds=patience, unseen_seconds=of_disputes.dispute_unseen_seconds, limit=LIMIT
         )
         append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
-        groups = group_standstill.take_groups(tx, older_than_seconds=patience, limit=LIMIT)
+        groups = group_stuck.take_groups(tx, older_than_seconds=patience, limit=LIMIT)
         append(tx, *(GroupDue(tenant_id=one.tenant_id, group_id=one.group_id) for one in groups))
-        append(tx, *map(_for_cancellation, cancellation_steps.standing_still(tx, older_than_seconds=patience)))
+        append(tx, *map(_for_cancellation, mass_refund_steps.standing_still(tx, older_than_seconds=patience)))
     if standing or waiting or unseen:
         logger.info(
             "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
@@ -87,7 +87,7 @@ _OF_REFUND: dict[str, type[RefundRequested | RefundLookupRequested]] = {
 }
 
 
-def _for_payment(found: Standing) -> Message:
+def _for_payment(found: StuckPayment) -> Message:
     if found.refund_id is not None:
         of_refund = _OF_REFUND[found.wake_as]
         return of_refund(tenant_id=found.tenant_id, payment_id=found.payment_id, refund_id=found.refund_id)
@@ -99,22 +99,26 @@ _OF_DISPUTE: dict[str, type[DisputeLookupRequested | EvidenceSubmissionRequested
 }
 
 
-def _for_dispute(found: StandingDispute) -> Message:
+def _for_dispute(found: StuckDispute) -> Message:
     kind = _OF_DISPUTE[found.wake_as]
     return kind(tenant_id=found.tenant_id, payment_id=found.payment_id, dispute_id=found.dispute_id)
 
 
-def _for_cancellation(found: StandingRun) -> Message:
+def _for_cancellation(found: StuckMassRefund) -> Message:
     return EventCancellationDue(tenant_id=found.tenant_id, cancellation_id=found.cancellation_id, step=found.step)
 
 
 def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> None:
     """Open a case for each thing a person must see, once, and close those that are well again."""
     found = {
-        CaseType.AUTHORIZATION_EXPIRING: watch.authorizations_expiring(tx, within_seconds=settings.hold_alarm_seconds),
-        CaseType.REFUND_STUCK: watch.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
-        CaseType.REFUND_FAILED: watch.obligations(tx),
-        CaseType.DISPUTE_EVIDENCE_DUE: watch.evidence_due(tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600),
+        CaseType.AUTHORIZATION_EXPIRING: sweep_overdue.authorizations_expiring(
+            tx, within_seconds=settings.hold_alarm_seconds
+        ),
+        CaseType.REFUND_STUCK: sweep_overdue.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
+        CaseType.REFUND_FAILED: sweep_overdue.obligations(tx),
+        CaseType.DISPUTE_EVIDENCE_DUE: sweep_overdue.evidence_due(
+            tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600
+        ),
     }
     for kind, finding in keep_cases(tx, found, by="sweep"):
         if kind is CaseType.DISPUTE_EVIDENCE_DUE:
@@ -138,11 +142,11 @@ def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
     )
 
 
-def _for_event(found: StandingEvent) -> Message:
+def _for_event(found: StuckWebhook) -> Message:
     return WebhookReceived(tenant_id=found.tenant_id, payment_id=found.payment_id, event_id=found.event_id)
 
 
-def _alarm_unmatched(waiting: list[StandingEvent]) -> None:
+def _alarm_unmatched(waiting: list[StuckWebhook]) -> None:
     ages = [event.age_seconds for event in waiting if event.state == "unmatched"]
     if ages:
         logger.error("{} events of Stripe have no payment, the oldest for {:.0f} s", len(ages), max(ages))

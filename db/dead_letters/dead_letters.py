@@ -81,7 +81,7 @@ def _values(letter: DeadLetter) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedDeadLetter:
     """A letter for the worker that replays it; `sealed` is None when its original was not kept."""
 
     dead_letter_id: UUID
@@ -103,9 +103,9 @@ class Sealed:
             return None
 
 
-def sealed(tx: Tx, ids: list[UUID]) -> list[Sealed]:
+def sealed(tx: Tx, ids: list[UUID]) -> list[SealedDeadLetter]:
     """These letters, in the order of their ids."""
-    with tx.cursor(row_factory=class_row(Sealed)) as cursor:
+    with tx.cursor(row_factory=class_row(SealedDeadLetter)) as cursor:
         return cursor.execute(
             """
             SELECT dead_letter_id, tenant_id, source, kind, queue, message_id, trace_id,

@@ -14,12 +14,12 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.dead_letters.views import WHERE, Filter, parameters
+from db.dead_letters.views import WHERE, DeadLetterFilter, parameters
 from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ReplayBatch:
     batch_id: UUID
     state: str
     selection: dict[str, Any]
@@ -52,7 +52,7 @@ class ClassTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ItemCounts:
     """How many items of a batch are in which state."""
 
     waiting: int
@@ -66,7 +66,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ReplayItem:
     batch_id: UUID
     dead_letter_id: UUID
     class_: str | None
@@ -78,7 +78,13 @@ class Item:
 
 
 def create(
-    tx: Tx, chosen: Filter, *, operator: str, reason: str, rate_per_second: int, target_queue: str | None = None
+    tx: Tx,
+    chosen: DeadLetterFilter,
+    *,
+    operator: str,
+    reason: str,
+    rate_per_second: int,
+    target_queue: str | None = None,
 ) -> tuple[UUID, int]:
     """A batch of the open letters of a filter, to be classified; returns its id and how many letters it holds."""
     row = tx.execute(
@@ -104,25 +110,25 @@ def create(
     return row[0], items
 
 
-def get(tx: Tx, batch_id: UUID) -> Batch | None:
-    with tx.cursor(row_factory=class_row(Batch)) as cursor:
+def get(tx: Tx, batch_id: UUID) -> ReplayBatch | None:
+    with tx.cursor(row_factory=class_row(ReplayBatch)) as cursor:
         return cursor.execute(_BATCH + "WHERE batch_id = %(batch_id)s", {"batch_id": batch_id}).fetchone()
 
 
-def lock(tx: Tx, batch_id: UUID) -> Batch | None:
+def lock(tx: Tx, batch_id: UUID) -> ReplayBatch | None:
     """The batch, locked until the transaction ends."""
-    with tx.cursor(row_factory=class_row(Batch)) as cursor:
+    with tx.cursor(row_factory=class_row(ReplayBatch)) as cursor:
         return cursor.execute(_BATCH + "WHERE batch_id = %(batch_id)s FOR UPDATE", {"batch_id": batch_id}).fetchone()
 
 
-def latest(tx: Tx, *, limit: int) -> list[Batch]:
-    with tx.cursor(row_factory=class_row(Batch)) as cursor:
+def latest(tx: Tx, *, limit: int) -> list[ReplayBatch]:
+    with tx.cursor(row_factory=class_row(ReplayBatch)) as cursor:
         return cursor.execute(_BATCH + "ORDER BY created_at DESC LIMIT %(limit)s", {"limit": limit}).fetchall()
 
 
-def in_state(tx: Tx, state: str) -> list[Batch]:
+def in_state(tx: Tx, state: str) -> list[ReplayBatch]:
     """All batches that stand there, the oldest first."""
-    with tx.cursor(row_factory=class_row(Batch)) as cursor:
+    with tx.cursor(row_factory=class_row(ReplayBatch)) as cursor:
         return cursor.execute(_BATCH + "WHERE state = %(state)s ORDER BY created_at", {"state": state}).fetchall()
 
 
@@ -141,8 +147,8 @@ def totals(tx: Tx, batch_id: UUID) -> list[ClassTotal]:
         ).fetchall()
 
 
-def progress(tx: Tx, batch_id: UUID) -> Progress:
-    with tx.cursor(row_factory=class_row(Progress)) as cursor:
+def progress(tx: Tx, batch_id: UUID) -> ItemCounts:
+    with tx.cursor(row_factory=class_row(ItemCounts)) as cursor:
         found = cursor.execute(
             """
             SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
@@ -161,8 +167,8 @@ def progress(tx: Tx, batch_id: UUID) -> Progress:
     return found
 
 
-def items(tx: Tx, batch_id: UUID, *, limit: int = 100, offset: int = 0) -> list[Item]:
-    with tx.cursor(row_factory=class_row(Item)) as cursor:
+def items(tx: Tx, batch_id: UUID, *, limit: int = 100, offset: int = 0) -> list[ReplayItem]:
+    with tx.cursor(row_factory=class_row(ReplayItem)) as cursor:
         return cursor.execute(
             """
             SELECT i.batch_id, i.dead_letter_id, i.class AS class_, i.proof, i.amount_minor, i.currency, d.tenant_id,

@@ -15,7 +15,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class DeadLetterFilter:
     """Which letters; every field that is not None narrows the choice. `ids` chooses by hand."""
 
     ids: tuple[UUID, ...] | None = None
@@ -42,7 +42,7 @@ def _plain(value: object) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterLine:
     dead_letter_id: UUID
     tenant_id: UUID | None
     source: str
@@ -85,14 +85,14 @@ WHERE = """
 """
 
 
-def parameters(chosen: Filter) -> dict[str, Any]:
+def parameters(chosen: DeadLetterFilter) -> dict[str, Any]:
     values = asdict(chosen)
     return values | {"ids": list(chosen.ids) if chosen.ids is not None else None}
 
 
-def find(tx: Tx, chosen: Filter, *, limit: int = 100, offset: int = 0) -> list[Letter]:
+def find(tx: Tx, chosen: DeadLetterFilter, *, limit: int = 100, offset: int = 0) -> list[DeadLetterLine]:
     """Letters of the filter, the newest first."""
-    with tx.cursor(row_factory=class_row(Letter)) as cursor:
+    with tx.cursor(row_factory=class_row(DeadLetterLine)) as cursor:
         return cursor.execute(
             "SELECT"
             + _COLUMNS
@@ -103,14 +103,14 @@ def find(tx: Tx, chosen: Filter, *, limit: int = 100, offset: int = 0) -> list[L
         ).fetchall()
 
 
-def count(tx: Tx, chosen: Filter) -> int:
+def count(tx: Tx, chosen: DeadLetterFilter) -> int:
     row = tx.execute("SELECT count(*) FROM dead_letters d" + WHERE, parameters(chosen)).fetchone()
     assert row is not None, "an aggregate without GROUP BY always returns a row"
     return int(row[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DeadLetterGroup:
     """Letters that died of the same thing at the same place."""
 
     group_key: str
@@ -125,9 +125,9 @@ class Group:
     example: str
 
 
-def groups(tx: Tx, chosen: Filter) -> list[Group]:
+def groups(tx: Tx, chosen: DeadLetterFilter) -> list[DeadLetterGroup]:
     """The groups of the filter, the largest first, with one reason as an example."""
-    with tx.cursor(row_factory=class_row(Group)) as cursor:
+    with tx.cursor(row_factory=class_row(DeadLetterGroup)) as cursor:
         return cursor.execute(
             """
             SELECT d.group_key, d.cause, d.error_class, d.kind, d.top_frame, count(*) AS letters,
@@ -169,8 +169,8 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
-    letter: Letter
+class DeadLetterDetails:
+    letter: DeadLetterLine
     payload: str
     headers: dict[str, Any]
     history: list[FailedRun]
@@ -178,9 +178,9 @@ class Detail:
     successors: list[UUID]
 
 
-def detail(tx: Tx, dead_letter_id: UUID) -> Detail | None:
+def detail(tx: Tx, dead_letter_id: UUID) -> DeadLetterDetails | None:
     """One letter with its redacted payload, every failed run of its message, and its replays; None when unknown."""
-    found = find(tx, Filter(ids=(dead_letter_id,), state=None), limit=1)
+    found = find(tx, DeadLetterFilter(ids=(dead_letter_id,), state=None), limit=1)
     if not found:
         return None
     row = tx.execute(
@@ -190,7 +190,7 @@ def detail(tx: Tx, dead_letter_id: UUID) -> Detail | None:
     successors = tx.execute(
         "SELECT dead_letter_id FROM dead_letters WHERE successor_of = %(id)s ORDER BY died_at", {"id": dead_letter_id}
     ).fetchall()
-    return Detail(
+    return DeadLetterDetails(
         letter=found[0],
         payload=row[0],
         headers=row[1],
@@ -224,7 +224,7 @@ def _replays(tx: Tx, dead_letter_id: UUID) -> list[Replayed]:
         ).fetchall()
 
 
-def discard(tx: Tx, chosen: Filter, *, operator: str, reason: str) -> list[UUID]:
+def discard(tx: Tx, chosen: DeadLetterFilter, *, operator: str, reason: str) -> list[UUID]:
     """Close open letters that nobody will bring back; returns which. `reason` must not be empty."""
     rows = tx.execute(
         """
@@ -239,7 +239,7 @@ def discard(tx: Tx, chosen: Filter, *, operator: str, reason: str) -> list[UUID]
 
 
 def add_successor(
-    tx: Tx, of: Letter, *, payload: str, sealed: bytes, sha256: bytes, headers: dict[str, Any], reason: str
+    tx: Tx, of: DeadLetterLine, *, payload: str, sealed: bytes, sha256: bytes, headers: dict[str, Any], reason: str
 ) -> UUID:
     """A new open letter with an edited payload, linked to the one it follows; the old one is not touched."""
     row = tx.execute(

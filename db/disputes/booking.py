@@ -11,7 +11,7 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class BookableMovement:
     """What one balance transaction did. `amount` is in the dispute's currency, `settled` and `fee` in the balance's."""
 
     balance_transaction_id: str
@@ -21,7 +21,7 @@ class Movement:
     fee: Money
 
 
-def record(tx: Tx, dispute_id: DisputeId, movement: Movement) -> bool:
+def record(tx: Tx, dispute_id: DisputeId, movement: BookableMovement) -> bool:
     """True once: post the journal only then."""
     written = tx.execute(
         """
@@ -88,7 +88,7 @@ def mark_loss_reversed(tx: Tx, dispute: Dispute) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class BookedMovement:
+class BookedDisputeMovement:
     """A balance transaction as the book holds it, for showing."""
 
     balance_transaction_id: str
@@ -99,8 +99,8 @@ class BookedMovement:
     balance_currency: str
 
 
-def movements(tx: Tx, dispute_id: DisputeId) -> list[BookedMovement]:
-    with tx.cursor(row_factory=class_row(BookedMovement)) as cursor:
+def movements(tx: Tx, dispute_id: DisputeId) -> list[BookedDisputeMovement]:
+    with tx.cursor(row_factory=class_row(BookedDisputeMovement)) as cursor:
         return cursor.execute(
             """
             SELECT balance_transaction_id, category, amount_minor, currency, fee_minor, balance_currency

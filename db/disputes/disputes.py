@@ -107,7 +107,7 @@ def forbids_refund(tx: Tx, payment_id: PaymentId) -> DisputeId | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DisputeSnapshot:
     """What a look at Stripe found."""
 
     dispute_id: DisputeId
@@ -120,7 +120,7 @@ class Seen:
     opened_at: datetime
 
 
-def record(tx: Tx, payment_id: PaymentId, seen: Seen, *, stage: str, submitted: bool, by: str) -> None:
+def record(tx: Tx, payment_id: PaymentId, seen: DisputeSnapshot, *, stage: str, submitted: bool, by: str) -> None:
     """Write down a dispute that the book did not know."""
     tx.execute(
         """
@@ -144,7 +144,7 @@ def record(tx: Tx, payment_id: PaymentId, seen: Seen, *, stage: str, submitted: 
     )
 
 
-def move(tx: Tx, seen: Seen, *, stage: str, submitted: bool, by: str) -> bool:
+def move(tx: Tx, seen: DisputeSnapshot, *, stage: str, submitted: bool, by: str) -> bool:
     """Bring the dispute to where Stripe says it is, and count the look; False when no way of steps leads there.
 
     A new stage begins with no evidence, no wish and nothing submitted.
@@ -179,7 +179,7 @@ def move(tx: Tx, seen: Seen, *, stage: str, submitted: bool, by: str) -> bool:
     return moved.rowcount == 1
 
 
-def _facts(seen: Seen, by: str) -> dict[str, object]:
+def _facts(seen: DisputeSnapshot, by: str) -> dict[str, object]:
     return {
         "dispute_id": seen.dispute_id,
         "status": seen.status.value,

@@ -30,7 +30,7 @@ class RefundFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EvidenceFacts:
     """Of one payment. `moves` are its states and their moments, oldest first; `policy` is None when unwritten."""
 
     order_id: str
@@ -59,12 +59,12 @@ class _Head:
     currency: str
 
 
-def of(tx: Tx, dispute: Dispute) -> Facts:
+def of(tx: Tx, dispute: Dispute) -> EvidenceFacts:
     """Names the tenant in every query, so that it may run in an ops transaction, too."""
     of_payment: dict[str, object] = {"tenant_id": dispute.tenant_id, "payment_id": dispute.payment_id}
     head = _head(tx, of_payment)
     order = head.order_data
-    return Facts(
+    return EvidenceFacts(
         order_id=str(dispute.order_id),
         event_id=str(order.get("event_id", "")),
         venue=head.venue,

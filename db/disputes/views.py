@@ -66,16 +66,16 @@ def find(tx: Tx, *, selection: str = "open", limit: int = 50, offset: int = 0) -
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class DisputeStateChange:
     at: datetime
     from_status: str | None
     to_status: str
     by: str
 
 
-def history(tx: Tx, dispute_id: DisputeId) -> list[Move]:
+def history(tx: Tx, dispute_id: DisputeId) -> list[DisputeStateChange]:
     """The oldest first."""
-    with tx.cursor(row_factory=class_row(Move)) as cursor:
+    with tx.cursor(row_factory=class_row(DisputeStateChange)) as cursor:
         return cursor.execute(
             "SELECT at, from_status, to_status, by FROM dispute_history WHERE dispute_id = %(id)s ORDER BY seq",
             {"id": dispute_id},

@@ -13,7 +13,7 @@ from messages.ids import PaymentId, TicketId
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Contribution:
     """A member and its payment as both stand; the payment's fields are None while nobody pays.
 
     `given_back` is true when everything that was captured has gone back, by refunds that have succeeded or a dispute.
@@ -51,9 +51,9 @@ _GIVEN_BACK = """
 """
 
 
-def of_group(tx: Tx, group_id: UUID) -> list[Share]:
+def of_group(tx: Tx, group_id: UUID) -> list[Contribution]:
     """In the order in which the members were named."""
-    with tx.cursor(row_factory=class_row(Share)) as cursor:
+    with tx.cursor(row_factory=class_row(Contribution)) as cursor:
         return cursor.execute(
             """
             SELECT
@@ -75,7 +75,7 @@ def of_group(tx: Tx, group_id: UUID) -> list[Share]:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ContributionPayment:
     """A payment that was begun for a group. `is_over`: it holds nothing and keeps nothing, and never will."""
 
     attempt: int
@@ -95,9 +95,9 @@ class Attempt:
         object.__setattr__(self, "payment_state", PaymentState(self.payment_state))
 
 
-def attempts(tx: Tx, group_id: UUID) -> list[Attempt]:
+def attempts(tx: Tx, group_id: UUID) -> list[ContributionPayment]:
     """Every attempt, the first one first."""
-    with tx.cursor(row_factory=class_row(Attempt)) as cursor:
+    with tx.cursor(row_factory=class_row(ContributionPayment)) as cursor:
         return cursor.execute(
             """
             SELECT

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from db.lifecycle import GroupState, MemberState
 from db.session import Tx
-from messages.groups import Group as Opening
+from messages.groups import GroupOrder as Opening
 from messages.ids import PaymentId, TenantId, VenueId
 from messages.money import Money
 

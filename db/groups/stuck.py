@@ -15,7 +15,7 @@ from messages.ids import TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class StandingGroup:
+class StuckGroup:
     tenant_id: TenantId
     group_id: UUID
 
@@ -48,9 +48,9 @@ _STANDING: LiteralString = """
 """
 
 
-def take_groups(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StandingGroup]:
+def take_groups(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckGroup]:
     """Groups that stand still, each marked as woken in the same transaction."""
-    with tx.cursor(row_factory=class_row(StandingGroup)) as cursor:
+    with tx.cursor(row_factory=class_row(StuckGroup)) as cursor:
         return cursor.execute(
             "WITH standing AS ("
             + _STANDING

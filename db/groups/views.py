@@ -64,7 +64,7 @@ def by_id(tx: Tx, group_id: UUID) -> list[GroupLine]:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupMove:
+class GroupStateChange:
     """One move, of the group itself (`buyer_id` None) or of a member."""
 
     at: datetime
@@ -76,9 +76,9 @@ class GroupMove:
     by: str
 
 
-def moves(tx: Tx, group: GroupLine) -> list[GroupMove]:
+def moves(tx: Tx, group: GroupLine) -> list[GroupStateChange]:
     """The whole history, the oldest first."""
-    with tx.cursor(row_factory=class_row(GroupMove)) as cursor:
+    with tx.cursor(row_factory=class_row(GroupStateChange)) as cursor:
         return cursor.execute(
             """
             SELECT at, NULL AS buyer_id, from_state, to_state, NULL AS payment_id, reason, by

@@ -78,7 +78,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenLink:
     """The first place where the chain and the ledger part."""
 
     seq: int
@@ -88,23 +88,23 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class ChainWalk:
     """A walk to the end of the chain, or to its first broken link. `head` is the last good hash, in hex."""
 
     links: int
     head: str
-    broken: Broken | None
+    broken: BrokenLink | None
 
 
-def walk(tx: Tx, *, page: int = 10_000) -> Walked:
+def walk(tx: Tx, *, page: int = 10_000) -> ChainWalk:
     """Compute every link again, page by page."""
     seq, head = 0, GENESIS
     for link in _links(tx, page):
         why = _fault(link, seq, head)
         if why is not None:
-            return Walked(seq, head.hex(), Broken(link.seq, link.tenant_id, link.journal_id, why))
+            return ChainWalk(seq, head.hex(), BrokenLink(link.seq, link.tenant_id, link.journal_id, why))
         seq, head = link.seq, link.hash
-    return Walked(seq, head.hex(), None)
+    return ChainWalk(seq, head.hex(), None)
 
 
 def _links(tx: Tx, page: int) -> Iterator[Link]:

@@ -14,7 +14,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ContractCall:
     """What a transaction does: `kind` is mint, void, royalty or fill."""
 
     kind: str
@@ -24,7 +24,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedTransaction:
     """One version of a transaction, ready to be sent."""
 
     tx_hash: str
@@ -34,7 +34,7 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Nonce:
     slot_id: UUID
     nonce: int
     kind: str
@@ -49,7 +49,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class TransactionAttempt:
     tx_hash: str
     slot_id: UUID
     number: int
@@ -60,7 +60,7 @@ class Attempt:
     sent_seconds_ago: float | None
 
 
-def record(tx: Tx, lease: Lease, nonce: int, call: Call, signed: Signed) -> UUID:
+def record(tx: Tx, lease: Lease, nonce: int, call: ContractCall, signed: SignedTransaction) -> UUID:
     """Write a slot with its first attempt."""
     row = tx.execute(
         """
@@ -85,7 +85,7 @@ def record(tx: Tx, lease: Lease, nonce: int, call: Call, signed: Signed) -> UUID
     return slot_id
 
 
-def add_attempt(tx: Tx, slot_id: UUID, signed: Signed) -> None:
+def add_attempt(tx: Tx, slot_id: UUID, signed: SignedTransaction) -> None:
     """Another signed version of the slot, with other fees."""
     tx.execute(
         """
@@ -110,9 +110,9 @@ def note_sent(tx: Tx, tx_hash: str) -> None:
     )
 
 
-def unsettled(tx: Tx, lease: Lease, *, deeper_than_block: int) -> list[Slot]:
+def unsettled(tx: Tx, lease: Lease, *, deeper_than_block: int) -> list[Nonce]:
     """By nonce: what is open or mined, and what was settled in a block so young that it may still be reorganised."""
-    with tx.cursor(row_factory=class_row(Slot)) as cursor:
+    with tx.cursor(row_factory=class_row(Nonce)) as cursor:
         return cursor.execute(
             """
             SELECT slot_id, nonce, kind, to_address, data, gas, state, mined_hash, block_number, block_hash,
@@ -126,8 +126,8 @@ def unsettled(tx: Tx, lease: Lease, *, deeper_than_block: int) -> list[Slot]:
         ).fetchall()
 
 
-def at_nonce(tx: Tx, lease: Lease, nonce: int) -> Slot | None:
-    with tx.cursor(row_factory=class_row(Slot)) as cursor:
+def at_nonce(tx: Tx, lease: Lease, nonce: int) -> Nonce | None:
+    with tx.cursor(row_factory=class_row(Nonce)) as cursor:
         return cursor.execute(
             """
             SELECT slot_id, nonce, kind, to_address, data, gas, state, mined_hash, block_number, block_hash,
@@ -139,10 +139,10 @@ def at_nonce(tx: Tx, lease: Lease, nonce: int) -> Slot | None:
         ).fetchone()
 
 
-def attempts_of(tx: Tx, slot_ids: list[UUID]) -> dict[UUID, list[Attempt]]:
+def attempts_of(tx: Tx, slot_ids: list[UUID]) -> dict[UUID, list[TransactionAttempt]]:
     """The attempts of each slot, the youngest last."""
-    found: dict[UUID, list[Attempt]] = {slot_id: [] for slot_id in slot_ids}
-    with tx.cursor(row_factory=class_row(Attempt)) as cursor:
+    found: dict[UUID, list[TransactionAttempt]] = {slot_id: [] for slot_id in slot_ids}
+    with tx.cursor(row_factory=class_row(TransactionAttempt)) as cursor:
         rows = cursor.execute(
             """
             SELECT tx_hash, slot_id, number, raw, max_fee_wei, tip_wei,
@@ -182,7 +182,7 @@ def is_under_way(tx: Tx, lease: Lease, data: bytes) -> bool:
     return row is not None
 
 
-def mark_included(tx: Tx, slot: Slot, *, reverted: bool, tx_hash: str, block: tuple[int, str], gas_used: int) -> bool:
+def mark_included(tx: Tx, slot: Nonce, *, reverted: bool, tx_hash: str, block: tuple[int, str], gas_used: int) -> bool:
     """open -> mined | reverted, in this block."""
     return (
         tx.execute(

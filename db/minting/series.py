@@ -22,7 +22,7 @@ _WANTED: LiteralString = """
 
 
 @dataclass(frozen=True, slots=True)
-class Royalty:
+class ResaleRoyalty:
     """Who gets how much of a resale; no receiver means no royalty."""
 
     receiver: str | None
@@ -38,8 +38,8 @@ class Series:
     wanted_basis_points: int
 
     @property
-    def wanted(self) -> Royalty:
-        return Royalty(self.wanted_receiver, self.wanted_basis_points)
+    def wanted(self) -> ResaleRoyalty:
+        return ResaleRoyalty(self.wanted_receiver, self.wanted_basis_points)
 
 
 def ensure(tx: Tx, *, event_id: UUID, venue_id: VenueId, series: str) -> None:
@@ -93,7 +93,7 @@ def to_look_at(tx: Tx, *, limit: int) -> list[Series]:
         ).fetchall()
 
 
-def note_read(tx: Tx, series: str, royalty: Royalty) -> None:
+def note_read(tx: Tx, series: str, royalty: ResaleRoyalty) -> None:
     """What the chain itself says the royalty is."""
     tx.execute(
         """

@@ -12,7 +12,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class ChainIdentity:
     """How the chain looked when it was first seen."""
 
     chain_id: int
@@ -34,7 +34,7 @@ class LeaseLostError(Exception):
     """Another process sends for this signer now; nothing was written."""
 
 
-def meet(tx: Tx, chain: Chain) -> Chain:
+def meet(tx: Tx, chain: ChainIdentity) -> ChainIdentity:
     """The chain as it was first seen; the first time that is now."""
     tx.execute(
         """
@@ -54,8 +54,8 @@ def meet(tx: Tx, chain: Chain) -> Chain:
     return known
 
 
-def known_chain(tx: Tx, chain_id: int) -> Chain | None:
-    with tx.cursor(row_factory=class_row(Chain)) as cursor:
+def known_chain(tx: Tx, chain_id: int) -> ChainIdentity | None:
+    with tx.cursor(row_factory=class_row(ChainIdentity)) as cursor:
         return cursor.execute(
             "SELECT chain_id, genesis_hash, contract, code_hash FROM chains WHERE chain_id = %(id)s", {"id": chain_id}
         ).fetchone()

@@ -79,7 +79,7 @@ def find(
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MintStateChange:
     seq: int
     at: datetime
     from_state: str | None
@@ -88,8 +88,8 @@ class Move:
     by: str
 
 
-def history(tx: Tx, line: MintLine) -> list[Move]:
-    with tx.cursor(row_factory=class_row(Move)) as cursor:
+def history(tx: Tx, line: MintLine) -> list[MintStateChange]:
+    with tx.cursor(row_factory=class_row(MintStateChange)) as cursor:
         return cursor.execute(
             """
             SELECT seq, at, from_state, to_state, reason, by FROM mint_history

@@ -13,7 +13,7 @@ HOLD_ENDS_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Risk:
+class MoneyAtRisk:
     """Money whose way is not at its end. `thing`: payment, refund, hold (ends soon), owed (to a buyer) or dispute."""
 
     thing: str
@@ -24,8 +24,8 @@ class Risk:
     oldest_seconds: float
 
 
-def money_at_risk(tx: Tx) -> list[Risk]:
-    with tx.cursor(row_factory=class_row(Risk)) as cursor:
+def money_at_risk(tx: Tx) -> list[MoneyAtRisk]:
+    with tx.cursor(row_factory=class_row(MoneyAtRisk)) as cursor:
         return cursor.execute(
             """
             WITH open AS (
@@ -56,16 +56,16 @@ def money_at_risk(tx: Tx) -> list[Risk]:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadLetterCount:
     cause: str
     kind: str | None
     letters: int
     oldest_seconds: float
 
 
-def dead_letters(tx: Tx) -> list[Dead]:
+def dead_letters(tx: Tx) -> list[DeadLetterCount]:
     """Open ones, by what they died of and who should have handled them; an order event's is called orders."""
-    with tx.cursor(row_factory=class_row(Dead)) as cursor:
+    with tx.cursor(row_factory=class_row(DeadLetterCount)) as cursor:
         return cursor.execute(
             """
             SELECT cause, CASE WHEN source = 'orders' OR queue = %(orders)s THEN 'orders' ELSE kind END AS kind,
@@ -115,7 +115,7 @@ def payouts_that_came_back(tx: Tx) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class LastRunAges:
     """Ages in seconds, None for what never was."""
 
     outbox_due: int
@@ -130,8 +130,8 @@ class Watched:
     events_only_by_sweep: int
 
 
-def watched(tx: Tx) -> Watched:
-    with tx.cursor(row_factory=class_row(Watched)) as cursor:
+def watched(tx: Tx) -> LastRunAges:
+    with tx.cursor(row_factory=class_row(LastRunAges)) as cursor:
         found = cursor.execute(
             """
             WITH rows AS (

@@ -21,7 +21,7 @@ class StateTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class Overview:
     """Counts now, and order-to-settled seconds of the payments settled in the last `window` seconds."""
 
     orders: int
@@ -46,8 +46,8 @@ def totals(tx: Tx) -> list[StateTotal]:
         ).fetchall()
 
 
-def glance(tx: Tx, *, window_seconds: float = 30) -> Glance:
-    with tx.cursor(row_factory=class_row(Glance)) as cursor:
+def glance(tx: Tx, *, window_seconds: float = 30) -> Overview:
+    with tx.cursor(row_factory=class_row(Overview)) as cursor:
         found = cursor.execute(
             """
             WITH settled AS (

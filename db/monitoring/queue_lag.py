@@ -32,7 +32,7 @@ def lags(tx: Tx) -> list[Lag]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RelayLag:
     """Seconds since the oldest has moved, 0 when none stands; what waits for its time or a person is left out."""
 
     charges: float
@@ -48,9 +48,9 @@ _NOBODY_WAITS: LiteralString = """
 """
 
 
-def standing(tx: Tx) -> Standing:
+def standing(tx: Tx) -> RelayLag:
     """The broker does not tell how old its messages are; the book knows what they would have moved."""
-    with tx.cursor(row_factory=class_row(Standing)) as cursor:
+    with tx.cursor(row_factory=class_row(RelayLag)) as cursor:
         found = cursor.execute(
             """
             SELECT

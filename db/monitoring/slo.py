@@ -14,7 +14,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class SloSample:
     """`until` is where the next look begins."""
 
     good: int
@@ -32,8 +32,8 @@ def begin(tx: Tx, *, within_seconds: float) -> datetime:
     return now
 
 
-def payments(tx: Tx, *, since: datetime, within_seconds: float) -> Judged:
-    with tx.cursor(row_factory=class_row(Judged)) as cursor:
+def payments(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
+    with tx.cursor(row_factory=class_row(SloSample)) as cursor:
         found = cursor.execute(
             """
             WITH edge AS MATERIALIZED (
@@ -58,9 +58,9 @@ def payments(tx: Tx, *, since: datetime, within_seconds: float) -> Judged:
     return found
 
 
-def refunds(tx: Tx, *, since: datetime, within_seconds: float) -> Judged:
+def refunds(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
     """Those that were made outside of the fleet are nobody's service level."""
-    with tx.cursor(row_factory=class_row(Judged)) as cursor:
+    with tx.cursor(row_factory=class_row(SloSample)) as cursor:
         found = cursor.execute(
             """
             WITH edge AS MATERIALIZED (

@@ -8,7 +8,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Interval:
     """One slice of time, counted back from now; seconds are from order to settled, None when nothing settled."""
 
     slices_ago: int
@@ -19,9 +19,9 @@ class Beat:
     p95_seconds: float | None
 
 
-def beats(tx: Tx, *, slice_seconds: int, slices: int) -> list[Beat]:
+def beats(tx: Tx, *, slice_seconds: int, slices: int) -> list[Interval]:
     """The last slices, the oldest first; a slice in which nothing happened is there too, with zeros."""
-    with tx.cursor(row_factory=class_row(Beat)) as cursor:
+    with tx.cursor(row_factory=class_row(Interval)) as cursor:
         return cursor.execute(
             """
             WITH moves AS (
@@ -46,7 +46,7 @@ def beats(tx: Tx, *, slice_seconds: int, slices: int) -> list[Beat]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ages:
+class OldestAges:
     """Of the oldest thing of each kind, in seconds by the database's clock; None when there is none.
 
     A payment with the buyer or the bank (requires_action, processing) is not ours to hurry and does not count.
@@ -58,8 +58,8 @@ class Ages:
     dead_letter_open: float | None
 
 
-def ages(tx: Tx) -> Ages:
-    with tx.cursor(row_factory=class_row(Ages)) as cursor:
+def ages(tx: Tx) -> OldestAges:
+    with tx.cursor(row_factory=class_row(OldestAges)) as cursor:
         found = cursor.execute(
             """
             SELECT

@@ -17,7 +17,7 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class OpsRefund:
+class RefundOrder:
     """`amount_minor` None: whatever is left, or what the tickets cost. `refund_id` None: the payment is cancelled."""
 
     tenant_id: TenantId
@@ -42,7 +42,7 @@ class OpsRefund:
 
 
 @dataclass(frozen=True, slots=True)
-class NewOpsRefund:
+class NewRefundOrder:
     tenant_id: TenantId
     payment_id: PaymentId
     amount_minor: int | None
@@ -65,7 +65,7 @@ class AskedBeforeError(ValueError):
     """This refund is being tried again already."""
 
 
-def ask(tx: Tx, new: NewOpsRefund, *, awaits_approval: bool) -> UUID:
+def ask(tx: Tx, new: NewRefundOrder, *, awaits_approval: bool) -> UUID:
     """Write the wish down.
 
     Raises:
@@ -105,15 +105,15 @@ def ask(tx: Tx, new: NewOpsRefund, *, awaits_approval: bool) -> UUID:
     return request_id
 
 
-def get(tx: Tx, request_id: UUID, *, lock: bool = False) -> OpsRefund | None:
-    with tx.cursor(row_factory=class_row(OpsRefund)) as cursor:
+def get(tx: Tx, request_id: UUID, *, lock: bool = False) -> RefundOrder | None:
+    with tx.cursor(row_factory=class_row(RefundOrder)) as cursor:
         statement = _SELECT + "WHERE request_id = %(id)s" + (" FOR UPDATE" if lock else "")
         return cursor.execute(statement, {"id": request_id}).fetchone()
 
 
-def waiting(tx: Tx, *, limit: int) -> list[OpsRefund]:
+def waiting(tx: Tx, *, limit: int) -> list[RefundOrder]:
     """Those that wait for a person or for a worker, the oldest first."""
-    with tx.cursor(row_factory=class_row(OpsRefund)) as cursor:
+    with tx.cursor(row_factory=class_row(RefundOrder)) as cursor:
         return cursor.execute(
             _SELECT + "WHERE state IN ('awaiting_approval', 'asked') ORDER BY created_at LIMIT %(limit)s",
             {"limit": limit},

@@ -15,7 +15,7 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class EscrowWish:
+class EscrowRequest:
     """`what` is release or hold; `amount_minor` was in escrow when it was asked for."""
 
     tenant_id: TenantId
@@ -66,15 +66,15 @@ _SELECT = """
 """
 
 
-def get(tx: Tx, wish_id: UUID, *, lock: bool = False) -> EscrowWish | None:
-    with tx.cursor(row_factory=class_row(EscrowWish)) as cursor:
+def get(tx: Tx, wish_id: UUID, *, lock: bool = False) -> EscrowRequest | None:
+    with tx.cursor(row_factory=class_row(EscrowRequest)) as cursor:
         statement = _SELECT + "WHERE wish_id = %(id)s" + (" FOR UPDATE" if lock else "")
         return cursor.execute(statement, {"id": wish_id}).fetchone()
 
 
-def waiting(tx: Tx, *, limit: int, payment_id: UUID | None = None) -> list[EscrowWish]:
+def waiting(tx: Tx, *, limit: int, payment_id: UUID | None = None) -> list[EscrowRequest]:
     """Those that wait for a person or for a worker, the oldest first."""
-    with tx.cursor(row_factory=class_row(EscrowWish)) as cursor:
+    with tx.cursor(row_factory=class_row(EscrowRequest)) as cursor:
         return cursor.execute(
             _SELECT
             + """

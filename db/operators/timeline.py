@@ -17,7 +17,7 @@ from db.text import uuid_or_none
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class PaymentHeading:
     """The payment as it stands, with the wishes kept on it. `platform_fee_minor` is None until charging begins."""
 
     tenant_id: UUID
@@ -46,7 +46,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TimelineEntry:
     """One line of the timeline. `part` is a key of PARTS; what `detail` holds is said by the part's SELECT."""
 
     at: datetime
@@ -56,27 +56,27 @@ class Happening:
     detail: dict[str, Any]
 
 
-def find(tx: Tx, name: str) -> list[Heading]:
+def find(tx: Tx, name: str) -> list[PaymentHeading]:
     """Payments of that name: a payment id, an order id, a payment intent id or a charge id.
 
     Two tenants may have given the same order id; then both are returned.
     """
-    with tx.cursor(row_factory=class_row(Heading)) as cursor:
+    with tx.cursor(row_factory=class_row(PaymentHeading)) as cursor:
         return cursor.execute(_FIND, {"name": name, "id": uuid_or_none(name)}).fetchall()
 
 
-def happenings(tx: Tx, payment: Heading) -> list[Happening]:
+def happenings(tx: Tx, payment: PaymentHeading) -> list[TimelineEntry]:
     """The whole timeline, the oldest first."""
-    with tx.cursor(row_factory=class_row(Happening)) as cursor:
+    with tx.cursor(row_factory=class_row(TimelineEntry)) as cursor:
         return cursor.execute(_ALL, _names(payment)).fetchall()
 
 
-def explain(tx: Tx, payment: Heading) -> list[str]:
+def explain(tx: Tx, payment: PaymentHeading) -> list[str]:
     """The plan of `happenings`, line by line: it must stay bounded by the payment, however large the book grows."""
     return [row[0] for row in tx.execute("EXPLAIN " + _ALL, _names(payment)).fetchall()]
 
 
-def _names(payment: Heading) -> dict[str, object]:
+def _names(payment: PaymentHeading) -> dict[str, object]:
     return {
         "tenant_id": payment.tenant_id,
         "payment_id": payment.payment_id,

@@ -161,7 +161,7 @@ def wish_to_capture(tx: Tx, payment_id: PaymentId, *, amount_minor: int) -> None
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class PaymentAttempt:
     """One try of paying, as it ended; it is written together with the move that it caused."""
 
     call_id: UUID | None
@@ -170,7 +170,7 @@ class Attempt:
 
 
 def mark_succeeded(
-    tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, attempt: Attempt, by: str
+    tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, attempt: PaymentAttempt, by: str
 ) -> bool:
     return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor, attempt)
 
@@ -194,7 +194,9 @@ def mark_processing(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> boo
     return _move(tx, payment, PaymentState.PROCESSING, intent_id, None, by)
 
 
-def mark_failed(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, attempt: Attempt, by: str) -> bool:
+def mark_failed(
+    tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, attempt: PaymentAttempt, by: str
+) -> bool:
     return _move(tx, payment, PaymentState.FAILED, intent_id, reason, by, None, attempt)
 
 
@@ -210,7 +212,7 @@ def _move(
     reason: str | None,
     by: str,
     platform_fee_minor: int | None = None,
-    attempt: Attempt | None = None,
+    attempt: PaymentAttempt | None = None,
 ) -> bool:
     """An attempt is numbered after the last one: its caller holds the payment's row locked."""
     moved = tx.execute(

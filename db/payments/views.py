@@ -13,14 +13,14 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PaymentStateChange:
     at: datetime
     to_state: PaymentState
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PaymentDetails:
     """`platform_fee_minor` is None until charging begins. `captured_minor` counts what Stripe took, `refunded_minor`
     what live refunds hold of it.
     """
@@ -69,21 +69,21 @@ _SELECT: LiteralString = """
 """
 
 
-def of_payment(tx: Tx, payment_id: PaymentId) -> Standing | None:
+def of_payment(tx: Tx, payment_id: PaymentId) -> PaymentDetails | None:
     """None when the transaction's tenant has no such payment."""
-    with tx.cursor(row_factory=class_row(Standing)) as cursor:
+    with tx.cursor(row_factory=class_row(PaymentDetails)) as cursor:
         return cursor.execute(_SELECT + "WHERE p.payment_id = %(id)s", {"id": payment_id}).fetchone()
 
 
-def of_order(tx: Tx, order_id: OrderId) -> Standing | None:
+def of_order(tx: Tx, order_id: OrderId) -> PaymentDetails | None:
     """None when the transaction's tenant has no such order."""
-    with tx.cursor(row_factory=class_row(Standing)) as cursor:
+    with tx.cursor(row_factory=class_row(PaymentDetails)) as cursor:
         return cursor.execute(_SELECT + "WHERE p.order_id = %(id)s", {"id": order_id}).fetchone()
 
 
-def moves_of(tx: Tx, payment_id: PaymentId) -> list[Move]:
+def moves_of(tx: Tx, payment_id: PaymentId) -> list[PaymentStateChange]:
     """Every move, the oldest first."""
-    with tx.cursor(row_factory=class_row(Move)) as cursor:
+    with tx.cursor(row_factory=class_row(PaymentStateChange)) as cursor:
         return cursor.execute(
             "SELECT at, to_state, reason FROM payment_history WHERE payment_id = %(payment_id)s ORDER BY seq",
             {"payment_id": payment_id},

@@ -145,7 +145,7 @@ def contained_in(tx: Tx, payout: Payout) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PayoutPart:
     """Of a page of contents: what belonged to one tenant, or explains itself (neither a tenant nor unexplained)."""
 
     tenant_id: TenantId | None
@@ -153,7 +153,7 @@ class Part:
     net_minor: int
 
 
-def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Part], str | None]:
+def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[PayoutPart], str | None]:
     """Whose a page of the contained lines was, and the last line of the page; None: there were no more.
 
     A line of one tenant is the tenant's as the bank has it; one of several (a payout that came back) is shared as its
@@ -171,7 +171,7 @@ def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Part]
     assert last is not None, "an aggregate without GROUP BY always returns a row"
     if last[0] is None:
         return [], None
-    with tx.cursor(row_factory=class_row(Part)) as cursor:
+    with tx.cursor(row_factory=class_row(PayoutPart)) as cursor:
         found = cursor.execute(
             """
             WITH page AS MATERIALIZED (

@@ -15,7 +15,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class AccountHolder:
     """Whose statement it is."""
 
     tenant_id: UUID
@@ -26,8 +26,8 @@ class Holder:
     account_id: str | None
 
 
-def holder(tx: Tx, recipient_id: UUID) -> Holder | None:
-    with tx.cursor(row_factory=class_row(Holder)) as cursor:
+def holder(tx: Tx, recipient_id: UUID) -> AccountHolder | None:
+    with tx.cursor(row_factory=class_row(AccountHolder)) as cursor:
         return cursor.execute(
             """
             SELECT r.tenant_id, t.name AS tenant, r.recipient_id, r.kind, r.name, r.account_id
@@ -39,7 +39,7 @@ def holder(tx: Tx, recipient_id: UUID) -> Holder | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StatementEntry:
     """One journal as it moved the recipient's accounts.
 
     owed_minor  what the journal added to what the recipient is owed
@@ -66,10 +66,10 @@ class Account:
     opening_owing_minor: int
     closing_owed_minor: int
     closing_owing_minor: int
-    entries: Sequence[Entry]
+    entries: Sequence[StatementEntry]
 
 
-def accounts(tx: Tx, of: Holder, *, since: datetime, until: datetime) -> list[Account]:
+def accounts(tx: Tx, of: AccountHolder, *, since: datetime, until: datetime) -> list[Account]:
     """One for each currency in which the recipient ever had something until then; `until` is the first moment after.
 
     One statement reads it all, so opening, entries and closing are of the same moment even while the fleet works.
@@ -109,9 +109,9 @@ def accounts(tx: Tx, of: Holder, *, since: datetime, until: datetime) -> list[Ac
         """,
         {"tenant": of.tenant_id, "recipient": of.recipient_id, "since": since, "until": until},
     ).fetchall()
-    entries: dict[str, list[Entry]] = {}
+    entries: dict[str, list[StatementEntry]] = {}
     sums: dict[str, tuple[int, int, int, int]] = {}
     for row in rows:
         sums[row[0]] = (row[1], row[2], row[3], row[4])
-        entries.setdefault(row[0], []).extend([Entry(*row[5:])] if row[5] is not None else [])
+        entries.setdefault(row[0], []).extend([StatementEntry(*row[5:])] if row[5] is not None else [])
     return [Account(currency, *sums[currency], entries[currency]) for currency in sums]

@@ -33,7 +33,7 @@ def week_end(tx: Tx, *, weekday: int, hour: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueRecipient:
     """A recipient with released shares of a currency that no statement of this week pays yet."""
 
     tenant_id: TenantId
@@ -41,9 +41,9 @@ class Due:
     currency: str
 
 
-def due(tx: Tx, *, until: datetime, after: RecipientId | None, limit: int) -> list[Due]:
+def due(tx: Tx, *, until: datetime, after: RecipientId | None, limit: int) -> list[DueRecipient]:
     """Recipients in the order of their ids, from `after` on; a system transaction."""
-    with tx.cursor(row_factory=class_row(Due)) as cursor:
+    with tx.cursor(row_factory=class_row(DueRecipient)) as cursor:
         return cursor.execute(
             """
             SELECT DISTINCT r.tenant_id, r.recipient_id, s.currency
@@ -63,7 +63,7 @@ def due(tx: Tx, *, until: datetime, after: RecipientId | None, limit: int) -> li
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyShare:
     """A share that nothing keeps but its week, and what is to be paid of it."""
 
     share_id: ShareId
@@ -71,12 +71,12 @@ class Ready:
     gap: Money
 
 
-def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datetime) -> list[Ready]:
+def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datetime) -> list[ReadyShare]:
     """What a statement may hold, locked: the recipient first, then its shares, then measured (as shares.lock)."""
     which = {"id": recipient_id, "currency": currency, "until": until}
     _lock(tx, which)
     return [
-        Ready(ShareId(share_id), PaymentId(payment_id), Money(gap, currency))
+        ReadyShare(ShareId(share_id), PaymentId(payment_id), Money(gap, currency))
         for share_id, payment_id, gap in _measured(tx, which)
     ]
 

@@ -64,7 +64,7 @@ def payout(tx: Tx, payout_id: str) -> PayoutRow | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class PayoutLine:
     """One line of a payout; tenant, payment and order when a transfer, reversal or fee refund of ours made it."""
 
     balance_transaction_id: str
@@ -78,9 +78,9 @@ class Content:
     order_id: UUID | None
 
 
-def contents(tx: Tx, payout_id: str) -> list[Content]:
+def contents(tx: Tx, payout_id: str) -> list[PayoutLine]:
     """What a payout contained, without the line of the payout itself."""
-    with tx.cursor(row_factory=class_row(Content)) as cursor:
+    with tx.cursor(row_factory=class_row(PayoutLine)) as cursor:
         return cursor.execute(
             """
             WITH ours AS (

@@ -10,7 +10,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class BacklogCount:
     """Rows of one kind that go to one place. `destination` is a queue, or an exchange for public events."""
 
     kind: str
@@ -35,9 +35,9 @@ class NextRetry:
     reason: str | None
 
 
-def lots(tx: Tx) -> list[Lot]:
+def lots(tx: Tx) -> list[BacklogCount]:
     """The fullest first."""
-    with tx.cursor(row_factory=class_row(Lot)) as cursor:
+    with tx.cursor(row_factory=class_row(BacklogCount)) as cursor:
         return cursor.execute(
             """
             WITH now AS MATERIALIZED (SELECT clock_timestamp() AS now)

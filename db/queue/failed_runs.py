@@ -9,7 +9,7 @@ from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedRun:
     """One failed run. `next_due_at` is None exactly when the message was given up."""
 
     tenant_id: UUID | None
@@ -25,7 +25,7 @@ class Failure:
     traceback: str | None = None  # redacted
 
 
-def record(tx: Tx, failure: Failure) -> bool:
+def record(tx: Tx, failure: FailedRun) -> bool:
     """Write one failed run; False when it is written down already, and with it what was to follow: a redelivery."""
     recorded = tx.execute(
         """

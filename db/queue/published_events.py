@@ -10,7 +10,7 @@ from db.session import Tx, ring_after_commit
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class EventFilter:
     """Those that the broker confirmed from `since` to before `until`; None leaves a condition out."""
 
     since: datetime
@@ -20,7 +20,7 @@ class Which:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PublishedCount:
     """How many of one type, and when the first and the last of them were confirmed."""
 
     kind: str
@@ -30,15 +30,15 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """Where a batch ended."""
 
     told_at: datetime
     place: int
 
 
-def summary(tx: Tx, which: Which) -> list[Told]:
-    with tx.cursor(row_factory=class_row(Told)) as cursor:
+def summary(tx: Tx, which: EventFilter) -> list[PublishedCount]:
+    with tx.cursor(row_factory=class_row(PublishedCount)) as cursor:
         return cursor.execute(
             """
             SELECT kind, count(*) AS number, min(told_at) AS first_at, max(told_at) AS last_at
@@ -51,7 +51,7 @@ def summary(tx: Tx, which: Which) -> list[Told]:
         ).fetchall()
 
 
-def append_again(tx: Tx, which: Which, *, after: Place | None, at_most: int) -> tuple[int, Place | None]:
+def append_again(tx: Tx, which: EventFilter, *, after: Cursor | None, at_most: int) -> tuple[int, Cursor | None]:
     """Queue the next of them, in the order in which they were told; returns how many, and where the batch ended.
 
     They are the same bytes under the same ids. One that waits in the outbox again already is not queued twice.
@@ -86,10 +86,10 @@ def append_again(tx: Tx, which: Which, *, after: Place | None, at_most: int) -> 
         },
     ).fetchone()
     assert row is not None, "an aggregate without GROUP BY always returns a row"
-    return int(row[0]), Place(row[1], row[2]) if row[0] else None
+    return int(row[0]), Cursor(row[1], row[2]) if row[0] else None
 
 
-def _values(which: Which) -> dict[str, object]:
+def _values(which: EventFilter) -> dict[str, object]:
     return {
         "since": which.since,
         "until": which.until,

@@ -57,7 +57,7 @@ def _as_row(line: BankLine) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedLine:
     """A line of the bank and what the book holds of it; `book_minor` is None when the book holds nothing.
 
     `elsewhere` says that the book moved money of another currency for it, which did not come back to zero.
@@ -75,9 +75,9 @@ class Compared:
     payment_id: PaymentId | None
 
 
-def differing(tx: Tx, balance_transaction_ids: Sequence[str]) -> list[Compared]:
+def differing(tx: Tx, balance_transaction_ids: Sequence[str]) -> list[ComparedLine]:
     """Those of the stored lines that the book does not explain."""
-    with tx.cursor(row_factory=class_row(Compared)) as cursor:
+    with tx.cursor(row_factory=class_row(ComparedLine)) as cursor:
         return cursor.execute(
             """
             WITH held AS MATERIALIZED (
@@ -99,7 +99,7 @@ def differing(tx: Tx, balance_transaction_ids: Sequence[str]) -> list[Compared]:
 
 
 @dataclass(frozen=True, slots=True)
-class Unbanked:
+class MissingAtStripe:
     """A balance transaction that the book knows and no line of the bank has shown."""
 
     balance_transaction_id: str
@@ -109,9 +109,9 @@ class Unbanked:
     currency: str
 
 
-def without_line(tx: Tx, *, since: datetime, until: datetime, limit: int) -> list[Unbanked]:
+def without_line(tx: Tx, *, since: datetime, until: datetime, limit: int) -> list[MissingAtStripe]:
     """Of the journals posted in [since, until): what they book at the bank, and the bank has not shown."""
-    with tx.cursor(row_factory=class_row(Unbanked)) as cursor:
+    with tx.cursor(row_factory=class_row(MissingAtStripe)) as cursor:
         return cursor.execute(
             """
             WITH posted AS MATERIALIZED (

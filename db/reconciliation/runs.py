@@ -34,7 +34,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StepFindings:
     """What one step has found."""
 
     lines: int = 0
@@ -106,7 +106,7 @@ def begin(tx: Tx, span: str, *, reach_seconds: float, grace_seconds: float) -> R
 def step(
     tx: Tx,
     run: Run,
-    found: Progress,
+    found: StepFindings,
     *,
     phase: str | None = None,
     listed_to: str | None = None,

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from db.refunds.mass_refunds import EventCancellation, lock_event
+from db.refunds.mass_refunds import MassRefund, lock_event
 from db.session import Tx
 
 
-def approve(tx: Tx, run: EventCancellation, *, by: str) -> bool:
+def approve(tx: Tx, run: MassRefund, *, by: str) -> bool:
     """awaiting_approval -> running; the orders that came meanwhile are counted in."""
     lock_event(tx, run.tenant_id, run.event_id)
     moved = tx.execute(
@@ -23,7 +23,7 @@ def approve(tx: Tx, run: EventCancellation, *, by: str) -> bool:
     return moved.rowcount == 1
 
 
-def steer(tx: Tx, run: EventCancellation, state: str, *, leaving: Sequence[str], by: str, reason: str | None) -> bool:
+def steer(tx: Tx, run: MassRefund, state: str, *, leaving: Sequence[str], by: str, reason: str | None) -> bool:
     """Pause, resume or stop. The step grows, so that messages from before find nothing to do."""
     moved = tx.execute(
         """
@@ -37,7 +37,7 @@ def steer(tx: Tx, run: EventCancellation, state: str, *, leaving: Sequence[str],
     return moved.rowcount == 1
 
 
-def set_pace(tx: Tx, run: EventCancellation, *, rate_per_second: int | None, despite_balance: bool | None) -> None:
+def set_pace(tx: Tx, run: MassRefund, *, rate_per_second: int | None, despite_balance: bool | None) -> None:
     """What an operator may change while it is paused or waits; None leaves it as it is."""
     tx.execute(
         """

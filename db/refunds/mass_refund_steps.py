@@ -8,13 +8,13 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.refunds.mass_refunds import EventCancellation
+from db.refunds.mass_refunds import MassRefund
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BatchOrder:
     """One order of a slice, with its payment."""
 
     order_id: OrderId
@@ -36,9 +36,9 @@ _LEFT_OUT = """
 """
 
 
-def next_slice(tx: Tx, run: EventCancellation, *, limit: int) -> list[Taken]:
+def next_slice(tx: Tx, run: MassRefund, *, limit: int) -> list[BatchOrder]:
     """The orders after the cursor: in the first pass all that were there, later only those that were left out."""
-    with tx.cursor(row_factory=class_row(Taken)) as cursor:
+    with tx.cursor(row_factory=class_row(BatchOrder)) as cursor:
         return cursor.execute(
             """
             SELECT o.order_id, p.payment_id
@@ -60,7 +60,7 @@ def next_slice(tx: Tx, run: EventCancellation, *, limit: int) -> list[Taken]:
         ).fetchall()
 
 
-def left_out(tx: Tx, run: EventCancellation) -> int:
+def left_out(tx: Tx, run: MassRefund) -> int:
     """How many payments of the event this cancellation has not dealt with."""
     row = tx.execute(
         """
@@ -75,7 +75,7 @@ def left_out(tx: Tx, run: EventCancellation) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class BatchCounts:
     """What became of the payments of one slice."""
 
     refunds_asked: int = 0
@@ -84,7 +84,7 @@ class Counts:
     refused: int = 0
 
 
-def advance(tx: Tx, run: EventCancellation, *, cursor: OrderId, counts: Counts, by: str) -> None:
+def advance(tx: Tx, run: MassRefund, *, cursor: OrderId, counts: BatchCounts, by: str) -> None:
     """A slice is done: move the cursor, count, and make the next step the one that counts."""
     tx.execute(
         """
@@ -109,7 +109,7 @@ def advance(tx: Tx, run: EventCancellation, *, cursor: OrderId, counts: Counts, 
     )
 
 
-def begin_pass(tx: Tx, run: EventCancellation, *, by: str) -> None:
+def begin_pass(tx: Tx, run: MassRefund, *, by: str) -> None:
     """From the beginning again, for what was left out."""
     tx.execute(
         """
@@ -122,7 +122,7 @@ def begin_pass(tx: Tx, run: EventCancellation, *, by: str) -> None:
     )
 
 
-def end(tx: Tx, run: EventCancellation, *, by: str) -> None:
+def end(tx: Tx, run: MassRefund, *, by: str) -> None:
     tx.execute(
         """
         UPDATE event_cancellations
@@ -133,7 +133,7 @@ def end(tx: Tx, run: EventCancellation, *, by: str) -> None:
     )
 
 
-def wait_for_balance(tx: Tx, run: EventCancellation, *, reason: str, by: str) -> None:
+def wait_for_balance(tx: Tx, run: MassRefund, *, reason: str, by: str) -> None:
     """The step stays the same: the message that came to it comes back."""
     tx.execute(
         """
@@ -145,7 +145,7 @@ def wait_for_balance(tx: Tx, run: EventCancellation, *, reason: str, by: str) ->
     )
 
 
-def refuse(tx: Tx, run: EventCancellation, payment_id: PaymentId, *, code: str, reason: str) -> None:
+def refuse(tx: Tx, run: MassRefund, payment_id: PaymentId, *, code: str, reason: str) -> None:
     """Note that a payment could not be given back; noted once."""
     tx.execute(
         """
@@ -157,7 +157,7 @@ def refuse(tx: Tx, run: EventCancellation, payment_id: PaymentId, *, code: str, 
 
 
 @dataclass(frozen=True, slots=True)
-class StandingRun:
+class StuckMassRefund:
     """A cancellation whose next step did not come."""
 
     tenant_id: TenantId
@@ -165,9 +165,9 @@ class StandingRun:
     step: int
 
 
-def standing_still(tx: Tx, *, older_than_seconds: float) -> list[StandingRun]:
+def standing_still(tx: Tx, *, older_than_seconds: float) -> list[StuckMassRefund]:
     """Those that should have moved; a step that comes twice is taken once. Needs a system transaction."""
-    with tx.cursor(row_factory=class_row(StandingRun)) as cursor:
+    with tx.cursor(row_factory=class_row(StuckMassRefund)) as cursor:
         return cursor.execute(
             """
             SELECT tenant_id, cancellation_id, step FROM event_cancellations c

@@ -21,7 +21,7 @@ MOVING = frozenset({"running", "waiting_for_balance"})
 
 
 @dataclass(frozen=True, slots=True)
-class EventCancellation:
+class MassRefund:
     """`total` orders were there when the event was cancelled; the four counts say what became of those taken so far."""
 
     tenant_id: TenantId
@@ -66,36 +66,36 @@ _SELECT = """
 """
 
 
-def get(tx: Tx, cancellation_id: UUID) -> EventCancellation | None:
-    with tx.cursor(row_factory=class_row(EventCancellation)) as cursor:
+def get(tx: Tx, cancellation_id: UUID) -> MassRefund | None:
+    with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(_SELECT + "WHERE cancellation_id = %(id)s", {"id": cancellation_id}).fetchone()
 
 
-def lock(tx: Tx, cancellation_id: UUID) -> EventCancellation | None:
-    with tx.cursor(row_factory=class_row(EventCancellation)) as cursor:
+def lock(tx: Tx, cancellation_id: UUID) -> MassRefund | None:
+    with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         statement = _SELECT + "WHERE cancellation_id = %(id)s FOR UPDATE"
         return cursor.execute(statement, {"id": cancellation_id}).fetchone()
 
 
-def of_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> EventCancellation | None:
+def of_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> MassRefund | None:
     """The one that was not stopped; None when the event is on."""
-    with tx.cursor(row_factory=class_row(EventCancellation)) as cursor:
+    with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(
             _SELECT + "WHERE tenant_id = %(tenant)s AND event_id = %(event)s AND state <> 'cancelled'",
             {"tenant": tenant_id, "event": event_id},
         ).fetchone()
 
 
-def latest_of_event(tx: Tx, event_id: UUID) -> EventCancellation | None:
-    with tx.cursor(row_factory=class_row(EventCancellation)) as cursor:
+def latest_of_event(tx: Tx, event_id: UUID) -> MassRefund | None:
+    with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(
             _SELECT + "WHERE event_id = %(event)s ORDER BY created_at DESC LIMIT 1", {"event": event_id}
         ).fetchone()
 
 
-def latest(tx: Tx, *, limit: int) -> list[EventCancellation]:
+def latest(tx: Tx, *, limit: int) -> list[MassRefund]:
     """The newest first."""
-    with tx.cursor(row_factory=class_row(EventCancellation)) as cursor:
+    with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(_SELECT + "ORDER BY created_at DESC LIMIT %(limit)s", {"limit": limit}).fetchall()
 
 
@@ -118,7 +118,7 @@ def begin(
     rate_per_second: int = DEFAULT_RATE,
     despite_balance: bool = False,
     awaits_approval: bool = False,
-) -> tuple[EventCancellation, bool]:
+) -> tuple[MassRefund, bool]:
     """Cancel an event; returns how it stands, and whether this call began it.
 
     Waits for the orders of the event that are being accepted just now, so that they are counted.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.refunds.mass_refunds import EventCancellation
+from db.refunds.mass_refunds import MassRefund
 from db.session import Tx
 from db.sweep.overdue import OWED
 from db.text import uuid_or_none
@@ -90,7 +90,7 @@ def by_name(tx: Tx, name: str) -> RefundLine | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class RefundStateChange:
     at: datetime
     from_state: str | None
     to_state: str
@@ -98,8 +98,8 @@ class Move:
     by: str
 
 
-def history(tx: Tx, refund: RefundLine) -> list[Move]:
-    with tx.cursor(row_factory=class_row(Move)) as cursor:
+def history(tx: Tx, refund: RefundLine) -> list[RefundStateChange]:
+    with tx.cursor(row_factory=class_row(RefundStateChange)) as cursor:
         return cursor.execute(
             """
             SELECT at, from_state, to_state, reason, by FROM refund_history
@@ -148,7 +148,7 @@ def obligations(tx: Tx, *, limit: int) -> list[Obligation]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RefundableBalance:
     """What a refund would begin with. `left_minor` None: no money was taken yet."""
 
     tenant_id: UUID
@@ -160,8 +160,8 @@ class Standing:
     left_minor: int | None
 
 
-def standing(tx: Tx, payment_id: UUID) -> Standing | None:
-    with tx.cursor(row_factory=class_row(Standing)) as cursor:
+def standing(tx: Tx, payment_id: UUID) -> RefundableBalance | None:
+    with tx.cursor(row_factory=class_row(RefundableBalance)) as cursor:
         return cursor.execute(
             """
             SELECT p.tenant_id, p.payment_id, p.order_id, p.state, p.amount_minor, p.currency,
@@ -174,7 +174,7 @@ def standing(tx: Tx, payment_id: UUID) -> Standing | None:
         ).fetchone()
 
 
-def price_of_tickets(tx: Tx, of: Standing, ticket_ids: Sequence[UUID]) -> int:
+def price_of_tickets(tx: Tx, of: RefundableBalance, ticket_ids: Sequence[UUID]) -> int:
     """The face prices of those of the tickets that are in the order, in minor units."""
     row = tx.execute(
         """
@@ -190,7 +190,7 @@ def price_of_tickets(tx: Tx, of: Standing, ticket_ids: Sequence[UUID]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Sale:
+class EventSales:
     """What a tenant has sold for an event, in one currency, and what of it is not given back yet."""
 
     tenant_id: UUID
@@ -200,8 +200,8 @@ class Sale:
     left_minor: int
 
 
-def sales_of_event(tx: Tx, event_id: UUID) -> list[Sale]:
-    with tx.cursor(row_factory=class_row(Sale)) as cursor:
+def sales_of_event(tx: Tx, event_id: UUID) -> list[EventSales]:
+    with tx.cursor(row_factory=class_row(EventSales)) as cursor:
         return cursor.execute(
             """
             SELECT o.tenant_id, t.name AS tenant, p.currency, count(*) AS orders,
@@ -218,7 +218,7 @@ def sales_of_event(tx: Tx, event_id: UUID) -> list[Sale]:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class OutcomeCount:
     """How many of a cancelled event's payments, or their refunds, are in a state, and how much money that is."""
 
     what: str
@@ -228,9 +228,9 @@ class Fate:
     amount_minor: int
 
 
-def fates(tx: Tx, run: EventCancellation) -> list[Fate]:
+def fates(tx: Tx, run: MassRefund) -> list[OutcomeCount]:
     """What became of the refunds that a mass cancellation asked for, and of the payments that it cancelled."""
-    with tx.cursor(row_factory=class_row(Fate)) as cursor:
+    with tx.cursor(row_factory=class_row(OutcomeCount)) as cursor:
         return cursor.execute(
             """
             WITH sold AS MATERIALIZED (
@@ -251,14 +251,14 @@ def fates(tx: Tx, run: EventCancellation) -> list[Fate]:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusalCount:
     payment_id: UUID
     code: str
     reason: str
 
 
-def refusals(tx: Tx, run: EventCancellation, *, limit: int = 100) -> list[Refusal]:
-    with tx.cursor(row_factory=class_row(Refusal)) as cursor:
+def refusals(tx: Tx, run: MassRefund, *, limit: int = 100) -> list[RefusalCount]:
+    with tx.cursor(row_factory=class_row(RefusalCount)) as cursor:
         return cursor.execute(
             """
             SELECT payment_id, code, reason FROM event_cancellation_refusals

@@ -11,7 +11,7 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class Clawback:
     """What one refund or loss takes of one share."""
 
     share_id: ShareId
@@ -19,7 +19,7 @@ class Return:
     borne: Money
 
 
-def take_back(tx: Tx, source_id: str, returns: Sequence[Return]) -> None:
+def take_back(tx: Tx, source_id: str, returns: Sequence[Clawback]) -> None:
     """Write what a refund or a lost dispute takes of shares; their rows are locked.
 
     Raises:
@@ -56,7 +56,7 @@ def take_back(tx: Tx, source_id: str, returns: Sequence[Return]) -> None:
     )
 
 
-def give_again(tx: Tx, source_id: str) -> list[Return]:
+def give_again(tx: Tx, source_id: str) -> list[Clawback]:
     """Undo what a lost dispute took, once; returns what is given again."""
     rows = tx.execute(
         """
@@ -73,4 +73,4 @@ def give_again(tx: Tx, source_id: str) -> list[Return]:
         """,
         {"source_id": source_id},
     ).fetchall()
-    return [Return(ShareId(row[0]), Money(row[1], row[3]), Money(row[2], row[3])) for row in rows]
+    return [Clawback(ShareId(row[0]), Money(row[1], row[3]), Money(row[2], row[3])) for row in rows]

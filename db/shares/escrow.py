@@ -58,7 +58,7 @@ def due(tx: Tx, *, after: PaymentId | None, limit: int) -> list[tuple[TenantId, 
 
 
 @dataclass(frozen=True, slots=True)
-class Escrowed:
+class EscrowedPayment:
     """A payment that is locked in escrow. `kept_by` None: nothing keeps it. `held` is what its shares still have."""
 
     payment_id: PaymentId
@@ -73,7 +73,7 @@ class Escrowed:
         return Money(self.held_minor, self.currency)
 
 
-def lock(tx: Tx, payment_id: PaymentId) -> Escrowed | None:
+def lock(tx: Tx, payment_id: PaymentId) -> EscrowedPayment | None:
     """The payment's escrow, locked; None when it was released already, or somebody else is at it just now.
 
     Nobody waits here: whoever holds the row is about to release or to hold it. Its shares are locked in the order in
@@ -86,7 +86,7 @@ def lock(tx: Tx, payment_id: PaymentId) -> Escrowed | None:
     if found is None:
         return None
     tx.execute("SELECT FROM shares WHERE payment_id = %(id)s ORDER BY share_id FOR UPDATE", {"id": payment_id})
-    with tx.cursor(row_factory=class_row(Escrowed)) as cursor:
+    with tx.cursor(row_factory=class_row(EscrowedPayment)) as cursor:
         return cursor.execute(
             """
             SELECT d.payment_id, p.order_id, d.event_id, d.currency,
@@ -142,7 +142,7 @@ def hold(tx: Tx, payment_id: PaymentId, *, by: str, because: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class EscrowLine:
     """A payment in escrow, as people see it. `free_at` None: nobody has said when its event ends."""
 
     tenant_id: TenantId
@@ -179,9 +179,9 @@ _SELECT: LiteralString = (
 )
 
 
-def find(tx: Tx, *, kept_by: str | None = None, limit: int) -> list[Held]:
+def find(tx: Tx, *, kept_by: str | None = None, limit: int) -> list[EscrowLine]:
     """Payments in escrow, the oldest first; only those that one reason keeps when it is named. An ops transaction."""
-    with tx.cursor(row_factory=class_row(Held)) as cursor:
+    with tx.cursor(row_factory=class_row(EscrowLine)) as cursor:
         return cursor.execute(
             "SELECT * FROM ("
             + _SELECT
@@ -195,7 +195,7 @@ def find(tx: Tx, *, kept_by: str | None = None, limit: int) -> list[Held]:
         ).fetchall()
 
 
-def of_payment(tx: Tx, payment_id: UUID) -> Held | None:
+def of_payment(tx: Tx, payment_id: UUID) -> EscrowLine | None:
     """A payment's escrow, released or not; None when it has no shares."""
-    with tx.cursor(row_factory=class_row(Held)) as cursor:
+    with tx.cursor(row_factory=class_row(EscrowLine)) as cursor:
         return cursor.execute(_SELECT + "WHERE d.payment_id = %(id)s", {"id": payment_id}).fetchone()

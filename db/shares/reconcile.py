@@ -17,7 +17,7 @@ from messages.ids import PaymentId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SplitPayment:
     """One payment. `legs` and `booked` are as their SELECTs below build them, amounts in minor units.
 
     royalties  [recipient, basis points] that were in force when the order came
@@ -41,7 +41,7 @@ class Cut:
     booked: list[dict[str, Any]]
 
 
-def page(tx: Tx, *, after: datetime, until: datetime, size: int) -> list[Cut]:
+def page(tx: Tx, *, after: datetime, until: datetime, size: int) -> list[SplitPayment]:
     """The next payments that were cut in (after, until], oldest first; those of one moment stay together."""
     rows = tx.execute(
         """
@@ -54,9 +54,9 @@ def page(tx: Tx, *, after: datetime, until: datetime, size: int) -> list[Cut]:
     return of_payments(tx, [row[1] for row in rows])
 
 
-def of_payments(tx: Tx, payment_ids: Sequence[UUID]) -> list[Cut]:
+def of_payments(tx: Tx, payment_ids: Sequence[UUID]) -> list[SplitPayment]:
     """These payments, as far as they were cut; the oldest first."""
-    with tx.cursor(row_factory=class_row(Cut)) as cursor:
+    with tx.cursor(row_factory=class_row(SplitPayment)) as cursor:
         return cursor.execute(_CUTS, {"ids": list(payment_ids)}).fetchall()
 
 
@@ -139,7 +139,7 @@ _CUTS = """
 
 
 @dataclass(frozen=True, slots=True)
-class SentInBook:
+class BookedTransfer:
     """A transfer of the book. `line_minor` is what its shares get by it, `back_minor` what came back by reversals."""
 
     tenant_id: TenantId
@@ -157,9 +157,9 @@ class SentInBook:
     moving: bool
 
 
-def sent(tx: Tx, *, stripe_ids: Sequence[str], our_ids: Sequence[UUID]) -> list[SentInBook]:
+def sent(tx: Tx, *, stripe_ids: Sequence[str], our_ids: Sequence[UUID]) -> list[BookedTransfer]:
     """The transfers of these names. `moving`: a reversal of it is under way, so that the two may differ for now."""
-    with tx.cursor(row_factory=class_row(SentInBook)) as cursor:
+    with tx.cursor(row_factory=class_row(BookedTransfer)) as cursor:
         return cursor.execute(
             """
             SELECT t.tenant_id, t.transfer_id, t.payment_id, t.stripe_transfer_id, t.account_id, t.state,

@@ -14,7 +14,7 @@ from messages.resales import ResaleRule
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SaleTerms:
     """What holds for one sale. `royalties` are (recipient, basis points), in the order of the recipients' ids."""
 
     event_id: UUID
@@ -22,7 +22,7 @@ class Terms:
     royalties: list[tuple[UUID, int]]
 
 
-def terms_of(tx: Tx, payment_id: PaymentId) -> Terms:
+def terms_of(tx: Tx, payment_id: PaymentId) -> SaleTerms:
     """The terms of a payment's sale: those in force when its order came.
 
     An event that has settings of its own for this kind of sale follows these alone; else the venue's hold.
@@ -51,7 +51,7 @@ def terms_of(tx: Tx, payment_id: PaymentId) -> Terms:
         {"payment_id": payment_id},
     ).fetchone()
     assert row is not None, "a payment has its order and its venue, by foreign key"
-    return Terms(row[0], row[1], [(UUID(recipient), points) for recipient, points in row[2]])
+    return SaleTerms(row[0], row[1], [(UUID(recipient), points) for recipient, points in row[2]])
 
 
 def resale_rules(tx: Tx, asked: Sequence[tuple[VenueId, UUID]]) -> dict[tuple[VenueId, UUID], ResaleRule]:

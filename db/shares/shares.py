@@ -31,7 +31,7 @@ class NewShare:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SplitTerms:
     """What a cut is made by; `released_because` is None while escrow holds it."""
 
     sale: str
@@ -42,7 +42,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class NewShareState:
     """A share that was just written, and whether its recipient can be paid by now."""
 
     share_id: ShareId
@@ -51,7 +51,9 @@ class Frozen:
     payable: bool
 
 
-def freeze(tx: Tx, payment_id: PaymentId, shares: Sequence[NewShare], terms: Terms, *, by: str) -> list[Frozen]:
+def freeze(
+    tx: Tx, payment_id: PaymentId, shares: Sequence[NewShare], terms: SplitTerms, *, by: str
+) -> list[NewShareState]:
     """Write the cut of a payment, once.
 
     Raises:
@@ -84,7 +86,9 @@ def freeze(tx: Tx, payment_id: PaymentId, shares: Sequence[NewShare], terms: Ter
         asdict(terms) | {"payment_id": payment_id, "by": by, "shares": Jsonb([_as_row(share) for share in shares])},
     ).fetchall()
     return [
-        Frozen(ShareId(share_id), Owner(RecipientId(whose), VenueId(venue) if venue else None), Money(*amount), payable)
+        NewShareState(
+            ShareId(share_id), Owner(RecipientId(whose), VenueId(venue) if venue else None), Money(*amount), payable
+        )
         for share_id, whose, venue, *amount, payable in rows
     ]
 

@@ -15,7 +15,7 @@ from messages.ids import PaymentId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class StandingMovement:
+class StuckTransfer:
     """What stands, and the kind of the message that moves it on; `payment_id` of a share only.
 
     `account_id`: the account whose standing a share waits for; Stripe is asked for that.
@@ -69,9 +69,9 @@ _STANDING: LiteralString = (
 )
 
 
-def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StandingMovement]:
+def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckTransfer]:
     """What should have moved, each marked as woken in the same transaction; a system transaction."""
-    with tx.cursor(row_factory=class_row(StandingMovement)) as cursor:
+    with tx.cursor(row_factory=class_row(StuckTransfer)) as cursor:
         return cursor.execute(
             "WITH standing AS ("
             + _STANDING

@@ -9,7 +9,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class BookedMovement:
+class BookedTransfer:
     """A transfer or a reversal. `journal_minor` is what its journal moved on stripe_balance (None: no journal)."""
 
     tenant_id: UUID
@@ -25,8 +25,8 @@ class BookedMovement:
     has_dead_letter: bool
 
 
-def transfers(tx: Tx) -> list[BookedMovement]:
-    with tx.cursor(row_factory=class_row(BookedMovement)) as cursor:
+def transfers(tx: Tx) -> list[BookedTransfer]:
+    with tx.cursor(row_factory=class_row(BookedTransfer)) as cursor:
         return cursor.execute(
             """
             WITH posted AS (
@@ -49,8 +49,8 @@ def transfers(tx: Tx) -> list[BookedMovement]:
         ).fetchall()
 
 
-def reversals(tx: Tx) -> list[BookedMovement]:
-    with tx.cursor(row_factory=class_row(BookedMovement)) as cursor:
+def reversals(tx: Tx) -> list[BookedTransfer]:
+    with tx.cursor(row_factory=class_row(BookedTransfer)) as cursor:
         return cursor.execute(
             """
             WITH posted AS (
@@ -75,7 +75,7 @@ def reversals(tx: Tx) -> list[BookedMovement]:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingShare:
+class ShareCounts:
     """How many shares stand alike: `gap` says that something is still to be paid or to come back.
 
     `reason` is what a released share waits for; None when nothing is known to stand in its way.
@@ -91,9 +91,9 @@ class StandingShare:
     example: UUID
 
 
-def shares(tx: Tx) -> list[StandingShare]:
+def shares(tx: Tx) -> list[ShareCounts]:
     """Every share of every tenant, counted by how it stands."""
-    with tx.cursor(row_factory=class_row(StandingShare)) as cursor:
+    with tx.cursor(row_factory=class_row(ShareCounts)) as cursor:
         return cursor.execute(
             """
             WITH sent AS (

@@ -88,7 +88,7 @@ def waiting(tx: Tx, *, recipient_id: UUID | None = None, limit: int) -> list[Sha
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class ShareTransfer:
     """A transfer or a reversal that paid, or took back, a part of a share."""
 
     share_id: UUID
@@ -101,9 +101,9 @@ class Movement:
     stripe_id: str | None
 
 
-def movements(tx: Tx, payment_id: UUID) -> list[Movement]:
+def movements(tx: Tx, payment_id: UUID) -> list[ShareTransfer]:
     """How the shares of a payment moved, in the order of time."""
-    with tx.cursor(row_factory=class_row(Movement)) as cursor:
+    with tx.cursor(row_factory=class_row(ShareTransfer)) as cursor:
         return cursor.execute(
             """
             SELECT l.share_id, CASE t.kind WHEN 'share' THEN 'transfer' ELSE t.kind || ' transfer' END AS what,

@@ -15,7 +15,7 @@ from messages.ids import DisputeId, PaymentId, RefundId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StuckPayment:
     """A payment, or one of its refunds, and the kind of the message that moves it on."""
 
     tenant_id: TenantId
@@ -25,7 +25,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingDispute:
+class StuckDispute:
     """A dispute, and the kind of the message that moves it on, or that looks at it."""
 
     tenant_id: TenantId
@@ -35,7 +35,7 @@ class StandingDispute:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingEvent:
+class StuckWebhook:
     tenant_id: TenantId | None
     payment_id: PaymentId | None
     event_id: str
@@ -85,9 +85,9 @@ _STANDING: LiteralString = """
 """
 
 
-def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Standing]:
+def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckPayment]:
     """Payments and refunds that should have moved, each marked as woken in the same transaction."""
-    with tx.cursor(row_factory=class_row(Standing)) as cursor:
+    with tx.cursor(row_factory=class_row(StuckPayment)) as cursor:
         return cursor.execute(
             "WITH standing AS ("
             + _STANDING
@@ -115,12 +115,12 @@ def take_payments(tx: Tx, *, older_than_seconds: float, limit: int) -> list[Stan
         ).fetchall()
 
 
-def take_disputes(tx: Tx, *, older_than_seconds: float, unseen_seconds: float, limit: int) -> list[StandingDispute]:
+def take_disputes(tx: Tx, *, older_than_seconds: float, unseen_seconds: float, limit: int) -> list[StuckDispute]:
     """Decisions that nobody carried out, and disputes that are open or half booked and were not looked at for so long.
 
     Each is marked as woken in the same transaction.
     """
-    with tx.cursor(row_factory=class_row(StandingDispute)) as cursor:
+    with tx.cursor(row_factory=class_row(StuckDispute)) as cursor:
         return cursor.execute(
             """
             WITH standing AS (
@@ -162,9 +162,9 @@ def take_disputes(tx: Tx, *, older_than_seconds: float, unseen_seconds: float, l
         ).fetchall()
 
 
-def take_events(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StandingEvent]:
+def take_events(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckWebhook]:
     """Inbox events nobody could apply yet, each marked as woken in the same transaction."""
-    with tx.cursor(row_factory=class_row(StandingEvent)) as cursor:
+    with tx.cursor(row_factory=class_row(StuckWebhook)) as cursor:
         return cursor.execute(
             """
             WITH alone AS (

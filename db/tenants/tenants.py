@@ -8,10 +8,10 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.minting import venue_settings as mint_settings
+from db.minting import venue_settings
 from db.minting.venue_settings import MintSettings
 from db.session import Tx
-from db.tenants import sale_settings as selling_settings
+from db.tenants import sale_settings
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.tenant_files import ListedVenue, TenantFile
@@ -70,7 +70,7 @@ def names(tx: Tx) -> dict[UUID, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VenueName:
     """A venue and whose it is, by name."""
 
     tenant_id: UUID
@@ -79,9 +79,9 @@ class Place:
     venue: str
 
 
-def places(tx: Tx) -> list[Place]:
+def places(tx: Tx) -> list[VenueName]:
     """Every venue, tenant by tenant; needs a system or an ops transaction."""
-    with tx.cursor(row_factory=class_row(Place)) as cursor:
+    with tx.cursor(row_factory=class_row(VenueName)) as cursor:
         return cursor.execute(
             """
             SELECT t.tenant_id, t.name AS tenant, v.venue_id, v.name AS venue
@@ -111,7 +111,7 @@ def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant
     for tenant in tenants:
         with owner.transaction():
             _register_one(owner, tenant)
-            mint_settings.write(owner, tenant.tenant_id, [venue.minting for venue in tenant.venues if venue.minting])
+            venue_settings.write(owner, tenant.tenant_id, [venue.minting for venue in tenant.venues if venue.minting])
 
 
 def _register_one(owner: psycopg.Connection[tuple[object, ...]], tenant: Tenant) -> None:
@@ -212,7 +212,7 @@ def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile)
     try:
         with owner.transaction():
             _register_one(owner, Tenant(TenantId(file.tenant_id), file.name, tuple(venues)))
-            selling_settings.write(owner, file)
+            sale_settings.write(owner, file)
     except (psycopg.errors.ForeignKeyViolation, psycopg.errors.CheckViolation) as error:
         said = _EXCLUDED.get(error.diag.constraint_name or "") or error.diag.message_detail
         raise ValueError(said or error.diag.message_primary or "the database refuses it") from None

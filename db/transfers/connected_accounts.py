@@ -49,13 +49,15 @@ def is_known(tx: Tx, account_id: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingAccount:
     tenant_id: TenantId
     payment_id: PaymentId
     share_id: ShareId
 
 
-def shares_waiting(tx: Tx, account_id: str, *, refused_too: bool, after: ShareId | None, limit: int) -> list[Waiting]:
+def shares_waiting(
+    tx: Tx, account_id: str, *, refused_too: bool, after: ShareId | None, limit: int
+) -> list[WaitingAccount]:
     """Released shares of any tenant that wait for this account, in the order of their ids, from `after` on.
 
     `refused_too`: those as well whose transfer Stripe has refused; it would refuse it again unless something changed.
@@ -72,4 +74,4 @@ def shares_waiting(tx: Tx, account_id: str, *, refused_too: bool, after: ShareId
         """,
         {"account_id": account_id, "refused_too": refused_too, "after": after, "limit": limit},
     ).fetchall()
-    return [Waiting(TenantId(row[0]), PaymentId(row[1]), ShareId(row[2])) for row in rows]
+    return [WaitingAccount(TenantId(row[0]), PaymentId(row[1]), ShareId(row[2])) for row in rows]

@@ -16,16 +16,16 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class DestinationAccount:
     """A venue's account. `transfers` is Stripe's word: unknown, active, pending or inactive."""
 
     account_id: str | None
     transfers: str
 
 
-def receiver(tx: Tx, venue_id: VenueId) -> Receiver:
+def receiver(tx: Tx, venue_id: VenueId) -> DestinationAccount:
     """Where the venue's sales go today."""
-    with tx.cursor(row_factory=class_row(Receiver)) as cursor:
+    with tx.cursor(row_factory=class_row(DestinationAccount)) as cursor:
         found = cursor.execute(
             """
             SELECT r.account_id, coalesce(a.transfers, 'unknown') AS transfers
@@ -51,7 +51,7 @@ def is_asked_for(tx: Tx, payment_id: PaymentId) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class DestinationCharge:
     """What a destination charge made of one payment; `fee_id` is None when nothing came back as a fee."""
 
     transfer_id: TransferId
@@ -65,9 +65,9 @@ class Destination:
         return Owner(self.recipient_id, self.venue_id)
 
 
-def of_payment(tx: Tx, payment_id: PaymentId) -> Destination | None:
+def of_payment(tx: Tx, payment_id: PaymentId) -> DestinationCharge | None:
     """None: the payment was no destination charge, or its transfer is not booked yet."""
-    with tx.cursor(row_factory=class_row(Destination)) as cursor:
+    with tx.cursor(row_factory=class_row(DestinationCharge)) as cursor:
         return cursor.execute(
             """
             SELECT t.transfer_id, l.share_id, t.recipient_id, r.venue_id, f.fee_id
@@ -82,7 +82,7 @@ def of_payment(tx: Tx, payment_id: PaymentId) -> Destination | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class DestinationTransfer:
     """A transfer that Stripe made with a charge, and the venue's share that it pays."""
 
     payment_id: PaymentId
@@ -96,7 +96,7 @@ class Made:
     amount: Money
 
 
-def record_transfer(tx: Tx, made: Made, *, by: str) -> bool:
+def record_transfer(tx: Tx, made: DestinationTransfer, *, by: str) -> bool:
     """Write the transfer as paid, with its line; False when it is here already."""
     row = tx.execute(
         """
@@ -178,7 +178,7 @@ def record_fee_refund(tx: Tx, fee_id: str, *, fee_refund_id: str, amount: Money,
 
 
 def record_reversal(
-    tx: Tx, of: Destination, *, stripe_reversal_id: str, amount: Money, balance_transaction_id: str, by: str
+    tx: Tx, of: DestinationCharge, *, stripe_reversal_id: str, amount: Money, balance_transaction_id: str, by: str
 ) -> bool:
     """Write what a refund took back of the transfer by itself; False when it is here already."""
     return (

@@ -136,14 +136,14 @@ def shares_of(tx: Tx, transfer_id: TransferId) -> list[tuple[PaymentId, ShareId]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentTransfer:
     """A transfer that paid a share, and what of it may still be taken back for that share."""
 
     transfer_id: TransferId
     reversible: Money
 
 
-def reversible(tx: Tx, share_id: ShareId) -> list[Sent]:
+def reversible(tx: Tx, share_id: ShareId) -> list[SentTransfer]:
     """The paid transfers of a share, youngest first, locked; no more of one than its line and than is left of it."""
     tx.execute(
         """
@@ -167,7 +167,7 @@ def reversible(tx: Tx, share_id: ShareId) -> list[Sent]:
         """,
         {"id": share_id},
     ).fetchall()
-    return [Sent(TransferId(row[0]), Money(row[1], row[2])) for row in rows if row[1] > 0]
+    return [SentTransfer(TransferId(row[0]), Money(row[1], row[2])) for row in rows if row[1] > 0]
 
 
 def move(

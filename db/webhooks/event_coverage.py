@@ -13,7 +13,7 @@ from db.session import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class CoverageGap:
     """What is still to be listed: [since, until). `lost_seconds` lies before it and can no longer be listed."""
 
     since: datetime
@@ -21,12 +21,12 @@ class Gap:
     lost_seconds: float
 
 
-def gap(tx: Tx, *, overlap_seconds: float, settle_seconds: float, reach_days: int) -> Gap:
+def gap(tx: Tx, *, overlap_seconds: float, settle_seconds: float, reach_days: int) -> CoverageGap:
     """From a little before the cursor to a little before now, by the database's clock.
 
     Without a cursor the first order is the beginning: no event of ours is older. `reach_days`: as far as Stripe lists.
     """
-    with tx.cursor(row_factory=class_row(Gap)) as cursor:
+    with tx.cursor(row_factory=class_row(CoverageGap)) as cursor:
         found = cursor.execute(
             """
             WITH clock AS (

@@ -131,7 +131,7 @@ class Chain(Server):
     def _deploy(self) -> None:
         from eth_abi.abi import encode  # noqa: PLC0415
 
-        from db.minting.nonces import Call  # noqa: PLC0415
+        from db.minting.nonces import ContractCall  # noqa: PLC0415
         from workers.minting.chain.transactions import sign  # noqa: PLC0415
         from workers.rules.gas import GWEI, Fees  # noqa: PLC0415
 
@@ -140,7 +140,7 @@ class Chain(Server):
             ["string", "string", "string", "address"],
             ["Tickets", "TICKET", "https://tickets.invalid/", self.signer.address],
         )
-        call = Call("deploy", "", bytes.fromhex(built["bytecode"][2:]) + arguments, DEPLOY_GAS)
+        call = ContractCall("deploy", "", bytes.fromhex(built["bytecode"][2:]) + arguments, DEPLOY_GAS)
         signed = sign(self.signer, call, chain_id=CHAIN_ID, nonce=0, fees=Fees(10 * GWEI, GWEI))
         self.node.call("eth_sendRawTransaction", "0x" + signed.raw.hex())
         if not self._mining:

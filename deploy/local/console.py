@@ -13,7 +13,7 @@ import orjson
 from deploy.local.key_pair import KeyPair, write_privately
 from deploy.local.memory import Memory
 from outbox.ops.console.auth.login import hashed
-from outbox.ops.console.auth.tokens import Role
+from outbox.ops.console.auth.tokens import OperatorRole
 
 
 class Console:
@@ -38,7 +38,7 @@ class Console:
 
     def logins(self) -> dict[str, str]:
         """Name and password of everybody."""
-        return {role.value: self._memory.secret(f"console_{role.value}") for role in Role}
+        return {role.value: self._memory.secret(f"console_{role.value}") for role in OperatorRole}
 
     def make_files(self) -> None:
         """Whatever is missing; what is there stays."""

@@ -42,7 +42,7 @@ from messages.runtime.settings import AppEnv
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify.report import Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 CHARGES = "workers-charges"
 MOST = 4
@@ -240,7 +240,7 @@ class _Play:
         )
         deadline = time.monotonic() + QUIET_SECONDS
         while True:
-            report = verify(db, stripe, environment["RABBITMQ_URL"], Asked.read(self.stack.order_log))
+            report = verify(db, stripe, environment["RABBITMQ_URL"], OrderServiceLog.read(self.stack.order_log))
             if (report.clean and report.quiet) or time.monotonic() > deadline:
                 return report
             time.sleep(0.5)

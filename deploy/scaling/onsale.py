@@ -26,7 +26,7 @@ RATE_WINDOW_SECONDS = 15.0  # over which the present pace is measured, for the t
 
 
 @dataclass(frozen=True, slots=True)
-class Sale:
+class OnSale:
     """Rises from 0 to `peak` within `ramp_seconds`, holds, then falls to `tail` orders a second until the end."""
 
     peak: float = 200.0
@@ -72,7 +72,7 @@ class Look:
 
 
 @dataclass(slots=True)
-class Outcome:
+class OnSaleResult:
     world: dict[str, float]
     orders: int = 0
     charged: int = 0
@@ -101,9 +101,9 @@ class Outcome:
 class Simulation:
     """`run` plays one sale; the same seed plays the same one."""
 
-    def __init__(self, sale: Sale, world: World, policy: Policy, seed: int) -> None:
+    def __init__(self, sale: OnSale, world: World, policy: Policy, seed: int) -> None:
         self.sale, self.world, self.policy = sale, world, policy
-        self.outcome = Outcome({key: round(value, 4) for key, value in asdict(world).items()})
+        self.outcome = OnSaleResult({key: round(value, 4) for key, value in asdict(world).items()})
         self._chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
         self._env = simpy.Environment()
         self._ready: simpy.Store = simpy.Store(self._env)
@@ -113,7 +113,7 @@ class Simulation:
         self._done: deque[float] = deque()
         self._pods: list[dict[str, bool]] = []
 
-    def run(self) -> Outcome:
+    def run(self) -> OnSaleResult:
         for _ in range(self.policy.least):
             self._start_pod(0.0)
         self._env.process(self._orders())
@@ -222,7 +222,7 @@ class Simulation:
             outcome.drained_at = self._env.now
 
 
-def scenarios(sale: Sale, seed: int) -> Iterator[tuple[str, Outcome]]:
+def scenarios(sale: OnSale, seed: int) -> Iterator[tuple[str, OnSaleResult]]:
     """The limit every account begins with, and what an on-sale should be granted before."""
     policy = read_policies()["workers-charges"]
     for name, limit in (("Stripe's 25 a second", 25.0), ("raised to 100 a second", 100.0)):

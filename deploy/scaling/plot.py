@@ -6,12 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from deploy.scaling.onsale import Outcome, Sale, scenarios
+from deploy.scaling.onsale import OnSale, OnSaleResult, scenarios
 
-Scenes = dict[str, Outcome]
+Scenes = dict[str, OnSaleResult]
 
 
-def simulate(sale: Sale, seed: int, plot: Path | None, *, as_json: bool) -> int:
+def simulate(sale: OnSale, seed: int, plot: Path | None, *, as_json: bool) -> int:
     """Returns the exit code: 0 when every order was charged or is only just under way."""
     scenes = dict(scenarios(sale, seed))
     if as_json:
@@ -35,7 +35,7 @@ def _show(scenes: Scenes) -> None:
     Console().print(table)
 
 
-def draw(scenes: Scenes, sale: Sale, file: Path) -> None:
+def draw(scenes: Scenes, sale: OnSale, file: Path) -> None:
     """SVG or PNG, by the file's name."""
     import matplotlib as mpl  # noqa: PLC0415  large, and only for this
 

@@ -33,7 +33,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScaleStep:
     kind: Literal["Pods", "Percent"]
     value: int
     period_seconds: float
@@ -47,8 +47,8 @@ class Policy:
     poll_seconds: float
     cooldown_seconds: float
     triggers: tuple[Trigger, ...]
-    up: tuple[Step, ...]
-    down: tuple[Step, ...]
+    up: tuple[ScaleStep, ...]
+    down: tuple[ScaleStep, ...]
     up_window_seconds: float
     down_window_seconds: float
 
@@ -78,8 +78,8 @@ def _policy(spec: Mapping[str, Any]) -> Policy:
     )
 
 
-def _steps(side: Mapping[str, Any]) -> tuple[Step, ...]:
-    return tuple(Step(each["type"], each["value"], each["periodSeconds"]) for each in side["policies"])
+def _steps(side: Mapping[str, Any]) -> tuple[ScaleStep, ...]:
+    return tuple(ScaleStep(each["type"], each["value"], each["periodSeconds"]) for each in side["policies"])
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Autoscaler:
             return max(wanted, min(self._reach(now, running, step, -1) for step in self.policy.down))
         return running
 
-    def _reach(self, now: float, running: int, step: Step, sign: int) -> int:
+    def _reach(self, now: float, running: int, step: ScaleStep, sign: int) -> int:
         """The farthest this step policy lets it go, after what was done within its period already."""
         done = sum(pods for at, pods in self._steps if at > now - step.period_seconds and pods * sign > 0)
         base = running - done

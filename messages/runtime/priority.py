@@ -22,25 +22,25 @@ class Urgency(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """`tenant_id` is None for work of the whole platform, which shares like one more tenant."""
 
     tenant_id: TenantId | None = None
     urgency: Urgency = Urgency.NORMAL
 
 
-PLATFORM = Asker()
-_current: ContextVar[Asker] = ContextVar("asker", default=PLATFORM)
+PLATFORM = Requester()
+_current: ContextVar[Requester] = ContextVar("asker", default=PLATFORM)
 
 
-def current() -> Asker:
+def current() -> Requester:
     return _current.get()
 
 
 @contextmanager
 def asking_for(tenant_id: TenantId | None, urgency: Urgency) -> Iterator[None]:
     """Every call to Stripe inside is counted for this tenant."""
-    token = _current.set(Asker(tenant_id, urgency))
+    token = _current.set(Requester(tenant_id, urgency))
     try:
         yield
     finally:

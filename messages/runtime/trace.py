@@ -34,7 +34,7 @@ class Span(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TraceContext:
     """Where we are in a trace; `span_id` is None where nobody records, or nothing was recorded before."""
 
     trace_id: str
@@ -45,7 +45,7 @@ class Recorder(Protocol):
     """Makes spans out of places. `kind` is one of OpenTelemetry's: server, client, producer, consumer, internal."""
 
     def span(
-        self, name: str, kind: str, place: Place, attributes: Attributes, began_ns: int | None = None
+        self, name: str, kind: str, place: TraceContext, attributes: Attributes, began_ns: int | None = None
     ) -> AbstractContextManager[Span]: ...
 
 
@@ -76,7 +76,7 @@ class _SpansOfBatch:
 
 
 _NO_SPAN: AbstractContextManager[Span] = nullcontext(_NoSpan())
-_current: ContextVar[Place | None] = ContextVar("trace", default=None)
+_current: ContextVar[TraceContext | None] = ContextVar("trace", default=None)
 _beside: ContextVar[Mapping[str, str]] = ContextVar("spans_beside", default=_NOBODY)  # of a batch: trace id -> span id
 _recorder: Recorder | None = None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,12 +113,12 @@ def for_others() -> dict[str, str]:
     return {"trace_id": trace_id, **({"span_id": span_id} if span_id else {})}
 
 
-def place_told(words: Mapping[str, str]) -> Place | None:
+def place_told(words: Mapping[str, str]) -> TraceContext | None:
     """What `for_others` said; None where the words are not ours."""
     trace_id, span_id = words.get("trace_id", ""), words.get("span_id", "")
     if not is_trace_id(trace_id):
         return None
-    return Place(trace_id, span_id if is_span_id(span_id) else None)
+    return TraceContext(trace_id, span_id if is_span_id(span_id) else None)
 
 
 def new() -> str:
@@ -148,7 +148,7 @@ def parent_in(header: str | None) -> str | None:
 def following(trace_id: str | None, span_id: str | None = None) -> Iterator[str]:
     """Everything appended inside belongs to this trace."""
     chosen = trace_id or new()
-    token = _current.set(Place(chosen, span_id))
+    token = _current.set(TraceContext(chosen, span_id))
     try:
         yield chosen
     finally:
@@ -159,17 +159,19 @@ def span(name: str, kind: str = "internal", **attributes: str | int | bool) -> A
     """A span of the trace under way; costs nothing worth measuring where nobody records."""
     if _recorder is None:
         return _NO_SPAN
-    return _follow(_recorder, name, kind, _current.get() or Place(new(), None), attributes)
+    return _follow(_recorder, name, kind, _current.get() or TraceContext(new(), None), attributes)
 
 
 @contextmanager
-def _follow(recorder: Recorder, name: str, kind: str, place: Place, attributes: Attributes) -> Iterator[Span]:
+def _follow(recorder: Recorder, name: str, kind: str, place: TraceContext, attributes: Attributes) -> Iterator[Span]:
     with recorder.span(name, kind, place, attributes) as made, following(place.trace_id, made.span_id):
         yield made
 
 
 @contextmanager
-def spans_of_batch(name: str, kind: str, places: Sequence[Place], began: datetime | None = None) -> Iterator[Span]:
+def spans_of_batch(
+    name: str, kind: str, places: Sequence[TraceContext], began: datetime | None = None
+) -> Iterator[Span]:
     """Work that is done at once for many traces: a span in each, which began now unless it is told when."""
     if _recorder is None:
         yield _NoSpan()
@@ -185,7 +187,7 @@ def spans_of_batch(name: str, kind: str, places: Sequence[Place], began: datetim
             _beside.reset(token)
 
 
-def record_past(name: str, place: Place, began: datetime) -> None:
+def record_past(name: str, place: TraceContext, began: datetime) -> None:
     """A wait that ends now, and of which nobody knew when it began whether it would be recorded."""
     if _recorder is not None:
         with _recorder.span(name, "internal", place, {}, _ns(began)):

@@ -25,15 +25,15 @@ from messages.queues import LARGEST_ORDER_BYTES, ORDERS_QUEUE
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
 from messages.runtime.redaction import redact_text
-from messages.runtime.trace import Place
+from messages.runtime.trace import TraceContext
 from outbox.append import append_order_again
-from outbox.intake.order_events import Decoded, Incoming, decode
+from outbox.intake.order_events import DecodedEvent, IncomingEvent, decode
 from outbox.intake.order_requests import grant
-from outbox.requests.orders import Offer, Outcome, Unreadable, take
+from outbox.requests.orders import OrderOutcome, OrderRequest, UnacceptableOrder, take
 from outbox.sealing import Sealer
 
 BY = "intake"
-_TAKEN = frozenset({Outcome.ACCEPTED, Outcome.DUPLICATE})
+_TAKEN = frozenset({OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE})
 # A wish waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction, which
 # ends within twenty seconds when it is ours; until then the orders behind the wish must not wait as well.
 POSTPONED_BY = timedelta(seconds=20)
@@ -41,7 +41,7 @@ POSTPONED_BY = timedelta(seconds=20)
 LONGEST_REASON = 1_000
 
 
-def accept(db: Database, batch: Sequence[Incoming], sealer: Sealer | None = None) -> list[Outcome]:
+def accept(db: Database, batch: Sequence[IncomingEvent], sealer: Sealer | None = None) -> list[OrderOutcome]:
     """Accept a batch; the outcomes stand in the order of the events. Everything is committed when this returns.
 
     `sealer` keeps the originals of dead letters; without one only their redacted form is kept.
@@ -49,12 +49,12 @@ def accept(db: Database, batch: Sequence[Incoming], sealer: Sealer | None = None
     Raises:
         psycopg.OperationalError: the database is away; nothing may be acked, and every event may be offered again.
     """
-    outcomes: dict[int, Outcome] = {}
-    by_tenant: dict[TenantId, list[tuple[int, Decoded]]] = defaultdict(list)
+    outcomes: dict[int, OrderOutcome] = {}
+    by_tenant: dict[TenantId, list[tuple[int, DecodedEvent]]] = defaultdict(list)
     for position, incoming in enumerate(batch):
         try:
             decoded = decode(incoming)
-        except Unreadable as reason:
+        except UnacceptableOrder as reason:
             outcomes[position] = _bury(db, sealer, incoming, str(reason))
         else:
             by_tenant[decoded.tenant_id].append((position, decoded))
@@ -65,29 +65,31 @@ def accept(db: Database, batch: Sequence[Incoming], sealer: Sealer | None = None
     return [outcomes[position] for position in range(len(batch))]
 
 
-def _resolve_replays(db: Database, taken: list[Incoming]) -> None:
+def _resolve_replays(db: Database, taken: list[IncomingEvent]) -> None:
     """Dead letters that came back and were taken this time are resolved."""
     for replay_of in [incoming.replay_of for incoming in taken if incoming.replay_of is not None]:
         with db.system_transaction() as tx:
             dead_letters.mark_replayed(tx, dead_letter_id=replay_of)
 
 
-def _accept_of_tenant(db: Database, sealer: Sealer | None, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:
+def _accept_of_tenant(
+    db: Database, sealer: Sealer | None, tenant_id: TenantId, events: list[DecodedEvent]
+) -> list[OrderOutcome]:
     """New orders first and together; when one of them is bad, each in its own transaction. Wishes always are."""
-    offers = [event for event in events if isinstance(event.content, Offer)]
+    offers = [event for event in events if isinstance(event.content, OrderRequest)]
     try:
         outcomes = _accept_together(db, tenant_id, offers) if offers else []
-    except (psycopg.IntegrityError, psycopg.DataError, Unreadable):
+    except (psycopg.IntegrityError, psycopg.DataError, UnacceptableOrder):
         outcomes = [_accept_alone(db, sealer, tenant_id, event) for event in offers]
     taken = iter(outcomes)
     done = {id(event): next(taken) for event in offers}
     return [done.get(id(event)) or _accept_alone(db, sealer, tenant_id, event) for event in events]
 
 
-def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, event: Decoded) -> Outcome:
+def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, event: DecodedEvent) -> OrderOutcome:
     try:
         return _accept_together(db, tenant_id, [event])[0]
-    except Unreadable as reason:
+    except UnacceptableOrder as reason:
         return _bury(db, sealer, event.incoming, str(reason), event)
     except errors.LockNotAvailable:
         return _postpone(db, event)
@@ -98,28 +100,32 @@ def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, even
         return _bury(db, sealer, event.incoming, f"the book refused the order: {error.diag.message_primary}", event)
 
 
-def _postpone(db: Database, event: Decoded) -> Outcome:
+def _postpone(db: Database, event: DecodedEvent) -> OrderOutcome:
     """Have the event come again by the outbox, as it was; a replayed one under the name of its dead letter."""
     due = datetime.now(UTC) + POSTPONED_BY
     with db.system_transaction() as tx:
         append_order_again(tx, event.incoming.body, event.incoming.replay_of or uuid4(), not_before=due)
     logger.warning("event {} waits: somebody holds its payment", event.key)
-    return Outcome.POSTPONED
+    return OrderOutcome.POSTPONED
 
 
-def _accept_together(db: Database, tenant_id: TenantId, events: list[Decoded]) -> list[Outcome]:
-    places = [Place(event.trace_id, trace.parent_in(event.event.traceparent)) for event in events]
+def _accept_together(db: Database, tenant_id: TenantId, events: list[DecodedEvent]) -> list[OrderOutcome]:
+    places = [TraceContext(event.trace_id, trace.parent_in(event.event.traceparent)) for event in events]
     with trace.spans_of_batch("accept order", "consumer", places), db.transaction(tenant_id) as tx:
-        outcomes = take(tx, tenant_id, [event.content for event in events if isinstance(event.content, Offer)], by=BY)
-        outcomes += [grant(tx, event, event.content, by=BY) for event in events if not isinstance(event.content, Offer)]
+        outcomes = take(
+            tx, tenant_id, [event.content for event in events if isinstance(event.content, OrderRequest)], by=BY
+        )
+        outcomes += [
+            grant(tx, event, event.content, by=BY) for event in events if not isinstance(event.content, OrderRequest)
+        ]
         crash_point("intake.before_commit")
     crash_point("intake.after_commit")
     return outcomes
 
 
 def _bury(
-    db: Database, sealer: Sealer | None, incoming: Incoming, reason: str, event: Decoded | None = None
-) -> Outcome:
+    db: Database, sealer: Sealer | None, incoming: IncomingEvent, reason: str, event: DecodedEvent | None = None
+) -> OrderOutcome:
     """Keep what nobody can use, redacted, with its reason, where a person sees it."""
     letter = DeadLetter(
         source="orders",
@@ -137,4 +143,4 @@ def _bury(
         if incoming.replay_of is None or not dead_letters.reopen(tx, incoming.replay_of, reason=letter.reason):
             dead_letters.bury(tx, letter)
     logger.warning("order event became a dead letter: {}", reason)
-    return Outcome.DEAD
+    return OrderOutcome.DEAD

@@ -19,13 +19,13 @@ from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
 from outbox.consumer import Consumer, Delivered
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
+from outbox.intake.order_events import IncomingEvent
 from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
 from outbox.process.logs import configure_logs
 from outbox.process.metrics import INTAKE_ORDERS
 from outbox.process.shutdown import leave_while_starting, stop_on_signals
 from outbox.process.tracing import start_tracing
-from outbox.requests.orders import Outcome
+from outbox.requests.orders import OrderOutcome
 from outbox.sealing import Sealer, SealSettings
 
 BATCH = 100
@@ -38,7 +38,7 @@ def order_intake(db: Database, url: str, sealer: Sealer | None = None) -> Consum
 
     def take(deliveries: list[Delivered]) -> None:
         outcomes = accept(db, [_incoming(each) for each in deliveries], sealer)
-        for outcome in Outcome:
+        for outcome in OrderOutcome:
             INTAKE_ORDERS.labels(outcome.value).inc(outcomes.count(outcome))
 
     return Consumer(
@@ -56,10 +56,10 @@ def _came_at(delivered: Delivered) -> float | None:
         return None
 
 
-def _incoming(delivered: Delivered) -> Incoming:
+def _incoming(delivered: Delivered) -> IncomingEvent:
     """The order service publishes to its exchange; what comes by the default exchange is a replayed dead letter."""
     message_id = delivered.properties.message_id
-    return Incoming(delivered.body, message_id, _uuid(message_id) if delivered.method.exchange == "" else None)
+    return IncomingEvent(delivered.body, message_id, _uuid(message_id) if delivered.method.exchange == "" else None)
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -44,7 +44,7 @@ LARGEST_WEBHOOK_BYTES = 512 * 1024
 REFUSALS = ("bad_signature", "unreadable", "wrong_mode", "too_large", "not_stored")
 
 
-class Door:
+class WebhookEndpoint:
     """The handlers, and what they need."""
 
     def __init__(
@@ -157,7 +157,7 @@ def main() -> None:
     db = Database(database, application="fleet-intake-http")
     api = Api(api_settings, database, cache)
     health = health_of(db, cache, broker)
-    door = Door(db, secrets, health, api.routes())
+    door = WebhookEndpoint(db, secrets, health, api.routes())
     serve_health(health_settings, health)
     listen(door.app(), "intake-http", health.stopping, host=http.intake_http_host, port=http.intake_http_port)
     api.close()

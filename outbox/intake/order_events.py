@@ -12,7 +12,7 @@ from messages.orders import EventCancelled, EventScheduled, OrderCancelled, Orde
 from messages.queues import LARGEST_ORDER_BYTES
 from messages.resales import OrderResold
 from messages.runtime import trace
-from outbox.requests.orders import Offer, Unreadable
+from outbox.requests.orders import OrderRequest, UnacceptableOrder
 
 GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
 Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupWish
@@ -26,7 +26,7 @@ WORDS: dict[str, type[OrderPlaced | Wish]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingEvent:
     """One event as it came. `reference` is the transport's own id, for events too broken to have one.
 
     `replay_of` names the dead letter that an operator brought back in this form.
@@ -38,14 +38,14 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedEvent:
     """An event that was read: `content` is a new order, or a wish about what should be in the book."""
 
-    incoming: Incoming
+    incoming: IncomingEvent
     event: CloudEvent
     tenant_id: TenantId
     trace_id: str
-    content: Offer | Wish
+    content: OrderRequest | Wish
 
     @property
     def key(self) -> str:
@@ -53,33 +53,33 @@ class Decoded:
         return f"{self.event.source}#{self.event.id}"
 
 
-def decode(incoming: Incoming) -> Decoded:
+def decode(incoming: IncomingEvent) -> DecodedEvent:
     """Read an order event without touching the database.
 
     Raises:
         Unreadable: it is too large, no CloudEvent, of another type or version, or its content breaks a rule.
     """
     if len(incoming.body) > LARGEST_ORDER_BYTES:
-        raise Unreadable(f"the event has {len(incoming.body)} bytes; {LARGEST_ORDER_BYTES} are the most we read")
+        raise UnacceptableOrder(f"the event has {len(incoming.body)} bytes; {LARGEST_ORDER_BYTES} are the most we read")
     try:
         event = CloudEvent.model_validate_json(incoming.body)
     except ValidationError as error:
-        raise Unreadable(f"no CloudEvent 1.0 in structured JSON: {_first_problem(error)}") from None
+        raise UnacceptableOrder(f"no CloudEvent 1.0 in structured JSON: {_first_problem(error)}") from None
     word = WORDS.get(event.type)
     if word is None:
-        raise Unreadable(f"events of type {event.type!r} are not handled here")
+        raise UnacceptableOrder(f"events of type {event.type!r} are not handled here")
     if event.dataschema != (known := dataschema(word.event_type, word.version)):
-        raise Unreadable(f"version {event.dataschema!r} of {event.type} is unknown; we read {known!r}")
+        raise UnacceptableOrder(f"version {event.dataschema!r} of {event.type} is unknown; we read {known!r}")
     try:
         content = word.model_validate(event.data)
     except ValidationError as error:
-        raise Unreadable(f"the order breaks a rule: {_first_problem(error)}") from None
+        raise UnacceptableOrder(f"the order breaks a rule: {_first_problem(error)}") from None
     told = event.traceparent.split("-")[1] if event.traceparent else ""
     trace_id = told if trace.is_trace_id(told) else trace.new()
     if isinstance(content, OrderPlaced):
-        offer = Offer.of(content, source=event.source, source_id=event.id, trace_id=trace_id)
-        return Decoded(incoming, event, content.tenant_id, trace_id, offer)
-    return Decoded(incoming, event, content.tenant_id, trace_id, content)
+        offer = OrderRequest.of(content, source=event.source, source_id=event.id, trace_id=trace_id)
+        return DecodedEvent(incoming, event, content.tenant_id, trace_id, offer)
+    return DecodedEvent(incoming, event, content.tenant_id, trace_id, content)
 
 
 def _first_problem(error: ValidationError) -> str:

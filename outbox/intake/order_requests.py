@@ -7,24 +7,24 @@ cancelled changes nothing.
 
 from db.payments import orders
 from db.session import Tx
-from db.shares import sale_terms as selling_rules
+from db.shares import sale_terms
 from db.tenants import tenants
 from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested
 from messages.runtime import trace
 from messages.runtime.redaction import redact_text
-from outbox.intake.order_events import Decoded, GroupWish, Wish
+from outbox.intake.order_events import DecodedEvent, GroupWish, Wish
 from outbox.requests import groups
 from outbox.requests.groups import GroupRefusedError
 from outbox.requests.mass_refunds import cancel_event
-from outbox.requests.orders import Outcome, Unreadable
-from outbox.requests.refunds import Asked, NotRefundableError, give_everything_back, request_refund
+from outbox.requests.orders import OrderOutcome, UnacceptableOrder
+from outbox.requests.refunds import NotRefundableError, RefundAnswer, give_everything_back, request_refund
 
 SOURCE = "order_event"
 
 
-def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
+def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
     """Do what the event asks for.
 
     Raises:
@@ -38,23 +38,23 @@ def grant(tx: Tx, event: Decoded, wish: Wish, *, by: str) -> Outcome:
         return _schedule(tx, wish)
     payment_id = orders.payment_of(tx, wish.order_id)
     if payment_id is None:
-        raise Unreadable(f"order {wish.order_id} is unknown here; replay this once the order has come")
+        raise UnacceptableOrder(f"order {wish.order_id} is unknown here; replay this once the order has come")
     try:
         with trace.following(event.trace_id):
             asked = _ask(tx, payment_id, event, wish, by)
     except NotRefundableError as error:
-        raise Unreadable(str(error)) from None
-    return Outcome.ACCEPTED if asked.new or asked.canceling else Outcome.DUPLICATE
+        raise UnacceptableOrder(str(error)) from None
+    return OrderOutcome.ACCEPTED if asked.new or asked.canceling else OrderOutcome.DUPLICATE
 
 
-def _call_off(tx: Tx, event: Decoded, wish: EventCancelled, by: str) -> Outcome:
+def _call_off(tx: Tx, event: DecodedEvent, wish: EventCancelled, by: str) -> OrderOutcome:
     """An event without a single order is called off as well: its orders may be on their way."""
     with trace.following(event.trace_id):
         _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
-    return Outcome.ACCEPTED if new else Outcome.DUPLICATE
+    return OrderOutcome.ACCEPTED if new else OrderOutcome.DUPLICATE
 
 
-def _of_group(tx: Tx, event: Decoded, wish: GroupWish, by: str) -> Outcome:
+def _of_group(tx: Tx, event: DecodedEvent, wish: GroupWish, by: str) -> OrderOutcome:
     try:
         with trace.following(event.trace_id):
             match wish:
@@ -67,20 +67,20 @@ def _of_group(tx: Tx, event: Decoded, wish: GroupWish, by: str) -> Outcome:
                 case GroupToppedUp():
                     begun = groups.top_up(tx, wish, by=by)
     except GroupRefusedError as error:
-        raise Unreadable(str(error)) from None
-    return Outcome.ACCEPTED if begun.new else Outcome.DUPLICATE
+        raise UnacceptableOrder(str(error)) from None
+    return OrderOutcome.ACCEPTED if begun.new else OrderOutcome.DUPLICATE
 
 
-def _schedule(tx: Tx, wish: EventScheduled) -> Outcome:
+def _schedule(tx: Tx, wish: EventScheduled) -> OrderOutcome:
     if wish.venue_id not in tenants.venue_currencies(tx):
-        raise Unreadable(f"venue {wish.venue_id} is unknown to this tenant")
+        raise UnacceptableOrder(f"venue {wish.venue_id} is unknown to this tenant")
     told = {"event_id": str(wish.event_id), "venue_id": str(wish.venue_id), "ends_at": wish.ends_at.isoformat()}
-    return Outcome.ACCEPTED if selling_rules.schedule_events(tx, [told], overrule=True) else Outcome.DUPLICATE
+    return OrderOutcome.ACCEPTED if sale_terms.schedule_events(tx, [told], overrule=True) else OrderOutcome.DUPLICATE
 
 
 def _ask(
-    tx: Tx, payment_id: PaymentId, event: Decoded, wish: OrderCancelled | RefundOfOrderRequested, by: str
-) -> Asked:
+    tx: Tx, payment_id: PaymentId, event: DecodedEvent, wish: OrderCancelled | RefundOfOrderRequested, by: str
+) -> RefundAnswer:
     note = redact_text(wish.note)
     match wish:
         case OrderCancelled():

@@ -15,7 +15,7 @@ from db.webhooks.inbox import InboxEvent
 from messages.ids import PaymentId, TenantId
 from messages.runtime import trace
 from messages.runtime.redaction import redact_event
-from messages.runtime.trace import Place
+from messages.runtime.trace import TraceContext
 from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS, WebhookReceived
 from outbox.append import append_traced
 from stripe_client.event_snapshots import VerifiedEvent
@@ -39,7 +39,9 @@ def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> 
         occurred_at=datetime.fromtimestamp(event.created, UTC),
         came_by=came_by,
     )
-    place = trace.place_told(event.metadata) or Place(trace.new(), None)  # the order's trace: the charge put it there
+    place = trace.place_told(event.metadata) or TraceContext(
+        trace.new(), None
+    )  # the order's trace: the charge put it there
     with (
         trace.following(place.trace_id, place.span_id),
         trace.span("receive event", "server", type=event.event_type, came_by=came_by),

@@ -27,7 +27,7 @@ FAILED = shown("fleet_collector_failed_parts", "Parts of the last picture that c
 Part = Callable[[], list[Metric]]
 
 
-class Collecting(Collector):
+class MetricCollector(Collector):
     """`collect` is for Prometheus and shows the last picture; `run` takes the pictures until it is asked to stop."""
 
     def __init__(self, leadership: Leadership, parts: Sequence[Part], *, every_seconds: float = EVERY_SECONDS) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from prometheus_client.metrics_core import Metric
 
-from db.groups import stuck as group_standstill
-from db.minting import submissions as mint_moves
+from db.groups import stuck as group_stuck
+from db.minting import submissions
 from db.monitoring import gauges
-from db.monitoring.gauges import Watched
-from db.reconciliation import case_views as case_lists
+from db.monitoring.gauges import LastRunAges
+from db.reconciliation import case_views
 from db.reconciliation.cases import CaseType
 from db.session import Database
 from messages.queues import kind_to_message
@@ -58,7 +58,7 @@ IMBALANCE = shown(
 
 
 @dataclass(slots=True)
-class Seldom:
+class SlowGauge:
     """A dear part: taken anew after so many seconds, and shown as it was in between."""
 
     part: Part
@@ -79,7 +79,7 @@ def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
 
     often = (_money, _letters, _cases, _mints, _watched, _snapshot)
     seldom = (_ledger, _groups, _payouts)
-    return [*map(of, often), *(Seldom(of(part), ledger_seconds) for part in seldom)]
+    return [*map(of, often), *(SlowGauge(of(part), ledger_seconds) for part in seldom)]
 
 
 def _money(db: Database) -> list[Metric]:
@@ -106,14 +106,14 @@ def _letters(db: Database) -> list[Metric]:
 
 def _cases(db: Database) -> list[Metric]:
     with db.system_transaction() as tx:
-        counts = {count.type: count.open for count in case_lists.open_counts(tx)}
+        counts = {count.type: count.open for count in case_views.open_counts(tx)}
     return [CASES.family({(type_.value,): counts.get(type_, 0) for type_ in CaseType})]
 
 
 def _mints(db: Database) -> list[Metric]:
     """Of the book, not of the minter: they wait as well while no minter can look."""
     with db.system_transaction() as tx:
-        counts, oldest = mint_moves.waiting(tx), gauges.oldest_mints(tx)
+        counts, oldest = submissions.waiting(tx), gauges.oldest_mints(tx)
     return [
         MINTS_WAITING.family({(state,): counts.get(state, 0) for state in MINT_STATES}),
         MINTS_OLDEST.family({(state,): oldest.get(state, 0.0) for state in MINTS_ON_THEIR_WAY}),
@@ -122,7 +122,7 @@ def _mints(db: Database) -> list[Metric]:
 
 def _groups(db: Database) -> list[Metric]:
     with db.system_transaction() as tx:
-        return [GROUPS_STANDING.one(group_standstill.count(tx, older_than_seconds=GROUP_PATIENCE_SECONDS))]
+        return [GROUPS_STANDING.one(group_stuck.count(tx, older_than_seconds=GROUP_PATIENCE_SECONDS))]
 
 
 def _payouts(db: Database) -> list[Metric]:
@@ -144,7 +144,7 @@ def _watched(db: Database) -> list[Metric]:
     ]
 
 
-def _by_the_clock(found: Watched) -> list[Metric]:
+def _by_the_clock(found: LastRunAges) -> list[Metric]:
     """Of what never ran there is no time to show."""
     times = {"rolling": found.reconciled_rolling_at, "daily": found.reconciled_daily_at}
     behind = found.event_sweep_behind_seconds

@@ -62,7 +62,7 @@ class HealthSettings(FleetSettings):
 
 
 @dataclass(slots=True)
-class Cached:
+class CachedCheck:
     """An answer is good for a moment, so that those who ask often do not become a load of their own.
 
     Each question has a thread that keeps nobody alive: one that is there and does not answer must hold up neither this
@@ -124,7 +124,9 @@ class Health(Collector):
 
     def __post_init__(self) -> None:
         assert set(self.needed) <= set(self.checks) <= set(NAMES), "a check has one of the four names"
-        self._cached = {name: each if isinstance(each, Cached) else Cached(each) for name, each in self.checks.items()}
+        self._cached = {
+            name: each if isinstance(each, CachedCheck) else CachedCheck(each) for name, each in self.checks.items()
+        }
         self.checks = self._cached
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:

@@ -13,7 +13,7 @@ from loguru import logger
 from pika.exceptions import AMQPError
 from prometheus_client.metrics_core import Metric
 
-from db.monitoring import queue_lag as scale
+from db.monitoring import queue_lag
 from db.session import Database
 from messages.queues import QUEUE_CLASSES, class_of
 from outbox.process.load import Load, loads
@@ -52,7 +52,7 @@ class ScaleSignals:
 
     def __call__(self) -> list[Metric]:
         with self._db.system_transaction() as tx:
-            lags, standing = scale.lags(tx), scale.standing(tx)
+            lags, standing = queue_lag.lags(tx), queue_lag.standing(tx)
         lag_rows, ages = Counter[str](), dict.fromkeys(("charges", "refunds", "webhooks"), 0.0)
         for lag in lags:
             queue_class = class_of(lag.destination)

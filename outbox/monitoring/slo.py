@@ -10,10 +10,10 @@ from datetime import datetime
 
 from prometheus_client.metrics_core import Metric
 
-from db.monitoring import slo as service_level
-from db.monitoring.slo import Judged
+from db.monitoring import slo
+from db.monitoring.slo import SloSample
 from db.session import Database, Tx
-from outbox.process.metric_names import Shown, shown
+from outbox.process.metric_names import MetricName, shown
 
 PAYMENTS = shown(
     "fleet_slo_payments", "Payments by whether bank or buyer had an answer in time", "result", is_counter=True
@@ -22,19 +22,19 @@ REFUNDS = shown("fleet_slo_refunds", "Refunds by whether Stripe had taken them i
 
 
 @dataclass(slots=True)
-class Level:
+class SloCollector:
     """A part of the collector's picture."""
 
     db: Database
-    judge: Callable[[Tx, datetime], Judged]
+    judge: Callable[[Tx, datetime], SloSample]
     within_seconds: float
-    shown: Shown
+    shown: MetricName
     _since: datetime | None = None
     _counted: dict[tuple[str, ...], float] = field(default_factory=lambda: {("good",): 0.0, ("bad",): 0.0})
 
     def __call__(self) -> list[Metric]:
         with self.db.system_transaction() as tx:
-            since = self._since or service_level.begin(tx, within_seconds=self.within_seconds)
+            since = self._since or slo.begin(tx, within_seconds=self.within_seconds)
             found = self.judge(tx, since)
         self._since = found.until
         self._counted["good",] += found.good
@@ -42,11 +42,11 @@ class Level:
         return [self.shown.family(self._counted)]
 
 
-def levels(db: Database, *, payment_seconds: float, refund_seconds: float) -> list[Level]:
-    def payments(tx: Tx, since: datetime) -> Judged:
-        return service_level.payments(tx, since=since, within_seconds=payment_seconds)
+def levels(db: Database, *, payment_seconds: float, refund_seconds: float) -> list[SloCollector]:
+    def payments(tx: Tx, since: datetime) -> SloSample:
+        return slo.payments(tx, since=since, within_seconds=payment_seconds)
 
-    def refunds(tx: Tx, since: datetime) -> Judged:
-        return service_level.refunds(tx, since=since, within_seconds=refund_seconds)
+    def refunds(tx: Tx, since: datetime) -> SloSample:
+        return slo.refunds(tx, since=since, within_seconds=refund_seconds)
 
-    return [Level(db, payments, payment_seconds, PAYMENTS), Level(db, refunds, refund_seconds, REFUNDS)]
+    return [SloCollector(db, payments, payment_seconds, PAYMENTS), SloCollector(db, refunds, refund_seconds, REFUNDS)]

@@ -13,7 +13,7 @@ from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import FleetSettings, SettingsError, load, stop_the_start
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
-from outbox.monitoring.collector import EVERY_SECONDS, Collecting, Part
+from outbox.monitoring.collector import EVERY_SECONDS, MetricCollector, Part
 from outbox.monitoring.gauges import parts
 from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.monitoring.scale_signals import ScaleSignals
@@ -48,7 +48,7 @@ def watch(settings: DatabaseSettings, health: HealthSettings, db: Database, stop
         *parts(db, ledger_seconds=pace.collect_ledger_seconds),
         *levels(db, payment_seconds=pace.slo_payment_seconds, refund_seconds=pace.slo_refund_seconds),
     ]
-    collecting = Collecting(Leadership(settings, "collector"), picture, every_seconds=pace.collect_seconds)
+    collecting = MetricCollector(Leadership(settings, "collector"), picture, every_seconds=pace.collect_seconds)
     collecting.stopping = stopping
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
     serve_health(health, Health("scheduler", checks, ("db",), stopping, more=[collecting]))

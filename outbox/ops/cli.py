@@ -10,14 +10,14 @@ from uuid import UUID
 
 import typer
 
-from outbox.ops.disputes import commands as cli_disputes
-from outbox.ops.groups import commands as cli_groups
-from outbox.ops.minting import commands as cli_mints
+from outbox.ops.disputes import commands as dispute_commands
+from outbox.ops.groups import commands as group_commands
+from outbox.ops.minting import commands as mint_commands
 from outbox.ops.options import (
     STATES,
     AsJson,
     BatchId,
-    Chosen,
+    DeadLetterOptions,
     Everything,
     Expected,
     LetterId,
@@ -32,10 +32,10 @@ from outbox.ops.options import (
     one_of,
 )
 from outbox.ops.pauses.commands import pause
-from outbox.ops.payouts import commands as cli_payouts
-from outbox.ops.reconciliation import commands as cli_bookkeeping
-from outbox.ops.refunds import commands as cli_refunds
-from outbox.ops.shares import commands as cli_shares
+from outbox.ops.payouts import commands as payout_commands
+from outbox.ops.reconciliation import commands as reconciliation_commands
+from outbox.ops.refunds import commands as refund_commands
+from outbox.ops.shares import commands as share_commands
 
 dlq = typer.Typer(no_args_is_help=True, help="Dead letters: find, understand, preview, replay, edit, discard.")
 payment = typer.Typer(no_args_is_help=True, help="One payment, from intake to ledger.")
@@ -52,7 +52,7 @@ PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment, order, 
 
 @dlq.command("list")
 @choosing
-def list_letters(chosen: Chosen, state: State = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_letters(chosen: DeadLetterOptions, state: State = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
     """List dead letters, the newest first."""
     from outbox.ops.dead_letters.show import list_letters
 
@@ -61,7 +61,7 @@ def list_letters(chosen: Chosen, state: State = "open", limit: Limit = 50, as_js
 
 @dlq.command("group")
 @choosing
-def group(chosen: Chosen, state: State = "open", as_json: AsJson = False) -> None:
+def group(chosen: DeadLetterOptions, state: State = "open", as_json: AsJson = False) -> None:
     """Group letters that died of the same thing at the same place."""
     from outbox.ops.dead_letters.show import show_groups
 
@@ -79,7 +79,7 @@ def show(letter: LetterId, payload_only: PayloadOnly = False, as_json: AsJson = 
 @dlq.command("preview")
 @choosing
 def preview(
-    chosen: Chosen,
+    chosen: DeadLetterOptions,
     everything: Everything = False,
     rate: Rate = 20,
     operator: Operator = None,
@@ -88,16 +88,16 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Have a worker judge what a replay would mean for money; replays nothing."""
-    from outbox.ops.dead_letters.decide import Manner, Wish, preview
+    from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, preview
 
-    how = Manner(operator, reason, as_json=as_json, patience_seconds=wait)
-    preview(Wish(chosen, everything, rate), how)
+    how = CommandOptions(operator, reason, as_json=as_json, patience_seconds=wait)
+    preview(ReplayOptions(chosen, everything, rate), how)
 
 
 @dlq.command("replay")
 @choosing
 def replay(
-    chosen: Chosen,
+    chosen: DeadLetterOptions,
     batch: Batch = None,
     everything: Everything = False,
     rate: Rate = 20,
@@ -108,15 +108,15 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Preview, ask, and bring letters back; each is judged again before it runs. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner, Wish, replay
+    from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, replay
 
-    replay(Wish(chosen, everything, rate), batch, Manner(operator, reason, yes, as_json, wait))
+    replay(ReplayOptions(chosen, everything, rate), batch, CommandOptions(operator, reason, yes, as_json, wait))
 
 
 @dlq.command("redirect")
 @choosing
 def redirect(
-    chosen: Chosen,
+    chosen: DeadLetterOptions,
     to: Queue,
     everything: Everything = False,
     rate: Rate = 20,
@@ -127,25 +127,25 @@ def redirect(
     as_json: AsJson = False,
 ) -> None:
     """Replay to another queue than the message's own."""
-    from outbox.ops.dead_letters.decide import Manner, Wish, replay
+    from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, replay
 
-    replay(Wish(chosen, everything, rate, to), None, Manner(operator, reason, yes, as_json, wait))
+    replay(ReplayOptions(chosen, everything, rate, to), None, CommandOptions(operator, reason, yes, as_json, wait))
 
 
 @dlq.command("approve")
 def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
     """Let a batch run that somebody else started and that moves more than one person may decide."""
-    from outbox.ops.dead_letters.decide import Manner, approve
+    from outbox.ops.dead_letters.decide import CommandOptions, approve
 
-    approve(batch, Manner(operator, None, yes, as_json))
+    approve(batch, CommandOptions(operator, None, yes, as_json))
 
 
 @dlq.command("cancel")
 def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Stop a batch; what was appended already runs on, the other letters stay open."""
-    from outbox.ops.dead_letters.decide import Manner, cancel
+    from outbox.ops.dead_letters.decide import CommandOptions, cancel
 
-    cancel(batch, Manner(operator, reason, as_json=as_json))
+    cancel(batch, CommandOptions(operator, reason, as_json=as_json))
 
 
 @dlq.command("batches")
@@ -159,7 +159,7 @@ def batches(batch: OneBatch = None, limit: Limit = 20, as_json: AsJson = False) 
 @dlq.command("discard")
 @choosing
 def discard(
-    chosen: Chosen,
+    chosen: DeadLetterOptions,
     everything: Everything = False,
     operator: Operator = None,
     reason: Reason = None,
@@ -167,9 +167,9 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Close open letters undone. What they asked for is never done."""
-    from outbox.ops.dead_letters.decide import Manner, discard
+    from outbox.ops.dead_letters.decide import CommandOptions, discard
 
-    discard(chosen, Manner(operator, reason, yes, as_json), everything=everything)
+    discard(chosen, CommandOptions(operator, reason, yes, as_json), everything=everything)
 
 
 @dlq.command("edit")
@@ -177,9 +177,9 @@ def edit(
     letter: LetterId, payload: PayloadFile, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
     """Make a successor with another payload, linked to the letter, which is closed."""
-    from outbox.ops.dead_letters.decide import Manner, edit
+    from outbox.ops.dead_letters.decide import CommandOptions, edit
 
-    edit(letter, payload, Manner(operator, reason, as_json=as_json))
+    edit(letter, payload, CommandOptions(operator, reason, as_json=as_json))
 
 
 @payment.command("shares")
@@ -243,12 +243,12 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(outbox, name="outbox")
     app.add_typer(ops, name="ops")
     app.add_typer(pause, name="pause")
-    app.add_typer(cli_refunds.refunds, name="refunds")
-    app.add_typer(cli_mints.mint, name="mint")
-    app.add_typer(cli_groups.groups, name="groups")
-    cli_bookkeeping.add_to(app)
-    cli_payouts.add_to(app)
-    cli_disputes.add_to(app)
-    cli_shares.add_to(app)
+    app.add_typer(refund_commands.refunds, name="refunds")
+    app.add_typer(mint_commands.mint, name="mint")
+    app.add_typer(group_commands.groups, name="groups")
+    reconciliation_commands.add_to(app)
+    payout_commands.add_to(app)
+    dispute_commands.add_to(app)
+    share_commands.add_to(app)
     app.command()(queues)
     app.command()(keys)

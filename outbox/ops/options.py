@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 if TYPE_CHECKING:
-    from db.dead_letters.views import Filter
+    from db.dead_letters.views import DeadLetterFilter
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Operator = Annotated[
@@ -41,7 +41,7 @@ SPANS = {"15 minutes": 900.0, "1 hour": 3_600.0, "4 hours": 14_400.0, "1 day": 8
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class DeadLetterOptions:
     """Which letters the command line names; `as_filter` is what the desk takes."""
 
     letters: tuple[UUID, ...]
@@ -58,13 +58,13 @@ class Chosen:
     def is_empty(self) -> bool:
         return self == NOTHING
 
-    def as_filter(self, state: str | None = "open") -> "Filter":
-        from db.dead_letters.views import Filter
+    def as_filter(self, state: str | None = "open") -> "DeadLetterFilter":
+        from db.dead_letters.views import DeadLetterFilter
         from outbox.ops.dead_letters.explanations import CAUSES
 
         if self.cause is not None:
             one_of("--cause", self.cause, tuple(CAUSES))
-        return Filter(
+        return DeadLetterFilter(
             ids=self.letters or None,
             group_key=self.group,
             kind=self.kind,
@@ -78,7 +78,7 @@ class Chosen:
         )
 
 
-NOTHING = Chosen((), None, None, None, None, None, None, None, None)
+NOTHING = DeadLetterOptions((), None, None, None, None, None, None, None, None)
 
 
 def _choose(
@@ -99,9 +99,11 @@ def _choose(
     older_than: Annotated[
         str | None, typer.Option(metavar="AGE", help="90s, 30m, 2h, 7d", rich_help_panel=_PANEL)
     ] = None,
-) -> Chosen:
+) -> DeadLetterOptions:
     older_than_seconds = seconds_of(older_than, "--older-than") if older_than is not None else None
-    return Chosen(tuple(letters or ()), group, kind, cause, source, tenant, payment, text, older_than_seconds)
+    return DeadLetterOptions(
+        tuple(letters or ()), group, kind, cause, source, tenant, payment, text, older_than_seconds
+    )
 
 
 def choosing(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,7 +17,7 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker.topology import EX_UNAVAILABLE
-from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
+from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
 from outbox.ops.output import plain, said
 
 REFUSED, WAITS_FOR_APPROVAL, INTERRUPTED = 1, 3, 130
@@ -32,7 +32,7 @@ class LeaveError(Exception):
 
 
 @contextmanager
-def desk(operator: str | None = None) -> Iterator[Desk]:
+def desk(operator: str | None = None) -> Iterator[Operator]:
     """The desk of this operator, for one command."""
     database, settings = load(DatabaseSettings, OpsSettings)
     # The pool tells every failed try to connect; one sentence at the end is enough here.
@@ -40,7 +40,7 @@ def desk(operator: str | None = None) -> Iterator[Desk]:
     db = Database(database, application="fleet-ops")
     try:
         db.wait_until_reachable(seconds=5)
-        yield Desk(db, settings, operator or getpass.getuser())
+        yield Operator(db, settings, operator or getpass.getuser())
     finally:
         db.close()
 

@@ -17,7 +17,7 @@ _ROWS = 1024  # 8 processes with 11 queues take 88
 
 
 @dataclass(frozen=True, slots=True)
-class Beating:
+class Heartbeat:
     """One loop, and how long ago it beat."""
 
     pid: int
@@ -41,13 +41,13 @@ class Heartbeats:
             offset = self._mine[key] = self._claim(*key)
         _BEAT_AT.pack_into(self._memory, offset + 8, time.monotonic())
 
-    def all(self) -> list[Beating]:
+    def all(self) -> list[Heartbeat]:
         """Every loop that ever beat in this process and its family."""
         now, found = time.monotonic(), []
         for pid, at, name in _ROW.iter_unpack(self._memory[:]):
             if pid == 0:
                 break
-            found.append(Beating(pid, name.rstrip(b"\0").decode(), now - at))
+            found.append(Heartbeat(pid, name.rstrip(b"\0").decode(), now - at))
         return found
 
     def pids(self) -> set[int]:

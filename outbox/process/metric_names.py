@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-ALL: dict[str, "Shown"] = {}
+ALL: dict[str, "MetricName"] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class MetricName:
     """`family` makes it ready for Prometheus: values by the values of its labels, in their order."""
 
     name: str
@@ -29,7 +29,7 @@ class Shown:
         return self.family({(): value})
 
 
-def shown(name: str, says: str, *labels: str, is_counter: bool = False) -> Shown:
+def shown(name: str, says: str, *labels: str, is_counter: bool = False) -> MetricName:
     assert name not in ALL, f"{name} is shown twice"
-    ALL[name] = Shown(name, says, labels, is_counter)
+    ALL[name] = MetricName(name, says, labels, is_counter)
     return ALL[name]

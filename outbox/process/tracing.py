@@ -27,7 +27,7 @@ from messages.runtime.settings import (
     require_tls_of,
     stop_the_start,
 )
-from messages.runtime.trace import Place
+from messages.runtime.trace import TraceContext
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -96,13 +96,13 @@ def record_published(rows: Sequence[DueRow], began_ns: int) -> None:
             recorder.past(f"publish {row.exchange or row.routing_key}", place, began_ns, str(row.message_id))
 
 
-def _place_of(body: bytes) -> Place | None:
+def _place_of(body: bytes) -> TraceContext | None:
     fields = orjson.loads(body)
     options = fields.get("options") or {}
     if "trace_id" in options:
-        return Place(options["trace_id"], options.get("span_id"))
+        return TraceContext(options["trace_id"], options.get("span_id"))
     header = fields.get("traceparent")
-    return Place(header.split("-")[1], trace.parent_in(header)) if header else None
+    return TraceContext(header.split("-")[1], trace.parent_in(header)) if header else None
 
 
 class _Recorder:
@@ -117,7 +117,7 @@ class _Recorder:
 
     @contextmanager
     def span(
-        self, name: str, kind: str, place: Place, attributes: trace.Attributes, began_ns: int | None = None
+        self, name: str, kind: str, place: TraceContext, attributes: trace.Attributes, began_ns: int | None = None
     ) -> Iterator[trace.Span]:
         with trace.following(place.trace_id):  # where the ids of a trace without a span come from
             made = self._tracer.start_span(
@@ -136,7 +136,7 @@ class _Recorder:
         finally:
             made.end()
 
-    def past(self, name: str, place: Place, began_ns: int, message_id: str) -> None:
+    def past(self, name: str, place: TraceContext, began_ns: int, message_id: str) -> None:
         with trace.following(place.trace_id):
             made = self._tracer.start_span(
                 name,
@@ -168,7 +168,7 @@ def _named(attributes: trace.Attributes) -> dict[str, str | int | bool]:
     return {f"fleet.{name}": value for name, value in attributes.items()}
 
 
-def _context(place: Place) -> "Context":
+def _context(place: TraceContext) -> "Context":
     from opentelemetry.context import Context  # noqa: PLC0415  only when on
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context  # noqa: PLC0415
 

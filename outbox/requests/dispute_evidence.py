@@ -7,9 +7,9 @@ is not known to the fleet is named as a gap, for the person who reads the draft 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from db.disputes import evidence_facts as dispute_facts
+from db.disputes import evidence_facts
 from db.disputes.disputes import Dispute
-from db.disputes.evidence_facts import Facts
+from db.disputes.evidence_facts import EvidenceFacts
 from db.session import Tx
 
 # The fields of text that Stripe takes; files are uploaded in its dashboard. 20,000 characters each, 150,000 together.
@@ -35,19 +35,19 @@ _SAID = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class EvidencePack:
     """`gaps` say in words what a person should add, where it exists."""
 
     evidence: dict[str, str]
     gaps: tuple[str, ...]
 
 
-def draft(tx: Tx, dispute: Dispute) -> Pack:
+def draft(tx: Tx, dispute: Dispute) -> EvidencePack:
     """The pack of a dispute from what the book holds now."""
-    return pack(dispute_facts.of(tx, dispute))
+    return pack(evidence_facts.of(tx, dispute))
 
 
-def pack(facts: Facts) -> Pack:
+def pack(facts: EvidenceFacts) -> EvidencePack:
     evidence = {
         "product_description": _product(facts),
         "access_activity_log": _activity(facts),
@@ -62,7 +62,7 @@ def pack(facts: Facts) -> Pack:
             f"This order has exactly one charge, {facts.charge_id}. Each purchase carries its own order number; "
             f"this one is {facts.order_id}."
         )
-    return Pack({name: text[:LONGEST_FIELD] for name, text in evidence.items()}, tuple(_gaps(facts)))
+    return EvidencePack({name: text[:LONGEST_FIELD] for name, text in evidence.items()}, tuple(_gaps(facts)))
 
 
 def problem_of(evidence: dict[str, str]) -> str | None:
@@ -76,19 +76,19 @@ def problem_of(evidence: dict[str, str]) -> str | None:
     return None if any(text.strip() for text in evidence.values()) else "there is no evidence to submit"
 
 
-def _product(facts: Facts) -> str:
+def _product(facts: EvidenceFacts) -> str:
     lines = [f"{len(facts.tickets)} event tickets at {facts.venue}, order {facts.order_id}, event {facts.event_id}:"]
     lines += [f"- seat {ticket.seat}, {ticket.price} (ticket {ticket.ticket_id})" for ticket in facts.tickets]
     return "\n".join(lines)
 
 
-def _activity(facts: Facts) -> str:
+def _activity(facts: EvidenceFacts) -> str:
     lines = [f"{_moment(facts.ordered_at)} order {facts.order_id} was placed"]
     lines += [f"{_moment(at)} {_SAID.get(state, state)}" for state, at in facts.moves]
     return "\n".join(lines)
 
 
-def _payment(facts: Facts) -> str:
+def _payment(facts: EvidenceFacts) -> str:
     lines = [f"Charge {facts.charge_id} of {facts.charged}, payment {facts.intent_id}."]
     checks = {
         "3-D Secure": facts.card.get("three_d_secure"),
@@ -102,12 +102,12 @@ def _payment(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _was_authenticated(facts: Facts) -> bool:
+def _was_authenticated(facts: EvidenceFacts) -> bool:
     states = [state for state, _ in facts.moves]
     return "requires_action" in states and "succeeded" in states[states.index("requires_action") :]
 
 
-def _refunds(facts: Facts) -> str:
+def _refunds(facts: EvidenceFacts) -> str:
     if not facts.refunds:
         return "No refund of this order was requested before the dispute."
     lines = ["Refunds of this order:"]
@@ -115,7 +115,7 @@ def _refunds(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _gaps(facts: Facts) -> list[str]:
+def _gaps(facts: EvidenceFacts) -> list[str]:
     gaps = [
         "Delivery: minted tokens stand in the payment's timeline; whether tickets were used at the door is not known "
         "here: add the order service's records to access_activity_log.",

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 from loguru import logger
 
-from db.groups import contributions as group_shares
-from db.groups import groups
-from db.groups.contributions import Share
+from db.groups import contributions, groups
+from db.groups.contributions import Contribution
 from db.groups.groups import Group
 from db.lifecycle import SECURED, GroupState
 from db.payments.payments import Payment
@@ -27,7 +26,7 @@ def wake_group(tx: Tx, payment: Payment) -> None:
         append(tx, GroupDue(tenant_id=payment.tenant_id, group_id=payment.group_id))
 
 
-def invite(tx: Tx, group: Group, shares: Iterable[Share], *, again: str | None = None) -> None:
+def invite(tx: Tx, group: Group, shares: Iterable[Contribution], *, again: str | None = None) -> None:
     """Have these members asked for their shares; `again` says why once more."""
     append(
         tx,
@@ -48,7 +47,7 @@ def invite(tx: Tx, group: Group, shares: Iterable[Share], *, again: str | None =
 
 def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) -> None:
     """The locked group does not come together: say so, and have the worker release and give back what it holds."""
-    shares = group_shares.of_group(tx, group.group_id)
+    shares = contributions.of_group(tx, group.group_id)
     groups.move(tx, group, state, reason=reason, by=by)
     append(
         tx,

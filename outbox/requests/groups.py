@@ -12,28 +12,27 @@ from uuid import UUID
 
 from loguru import logger
 
-from db.groups import contributions as group_shares
-from db.groups import groups
-from db.groups.contributions import Attempt, Share
+from db.groups import contributions, groups
+from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
 from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
 from db.payments import payments, purchase_limits
 from db.queue import outbox
 from db.session import Tx
 from messages.group_allocation import lines_of_shares, together
-from messages.groups import GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp, Means, share_order_id
+from messages.groups import GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp, PaymentMeans, share_order_id
 from messages.ids import PaymentId
 from messages.money import LARGEST_MINOR, Money
 from messages.orders import OrderPlaced, Ticket
 from messages.runtime import trace
 from outbox.append import append
 from outbox.process.metrics import GROUPS
-from outbox.requests import group_moves as grouping
+from outbox.requests import group_moves
 from outbox.requests.orders import (
-    Contradiction,
-    Offer,
-    Outcome,
-    Unreadable,
+    ContradictoryOrder,
+    OrderOutcome,
+    OrderRequest,
+    UnacceptableOrder,
     check_limits,
     check_venues,
     fingerprint_of,
@@ -57,14 +56,14 @@ class GroupRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class ContributionStarted:
     """The payment that pays, or already paid, what was asked for."""
 
     payment_id: PaymentId
     new: bool
 
 
-def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> Outcome:
+def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> OrderOutcome:
     """Write the group down and have its members invited. A group of a cancelled event is called off at once.
 
     Raises:
@@ -87,15 +86,15 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> Outcom
     GROUPS.labels(group.state.value).inc()
     logger.info("group of {} members opened for {}", len(opening.members), opening.amount)
     if group.event_is_off:
-        grouping.call_off(tx, group, reason="event_cancelled", by=by)
-        return Outcome.ACCEPTED
-    grouping.invite(tx, group, group_shares.of_group(tx, group.group_id))
+        group_moves.call_off(tx, group, reason="event_cancelled", by=by)
+        return OrderOutcome.ACCEPTED
+    group_moves.invite(tx, group, contributions.of_group(tx, group.group_id))
     for moment in sorted({*opening.remind_at, opening.deadline}):
         append(tx, GroupDue(tenant_id=group.tenant_id, group_id=group.group_id), not_before=moment)
-    return Outcome.ACCEPTED
+    return OrderOutcome.ACCEPTED
 
 
-def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> Begun:
+def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> ContributionStarted:
     """Have a member's share paid.
 
     Raises:
@@ -104,11 +103,11 @@ def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> Begun:
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
     """
     group = _locked(tx, wish.group_id)
-    attempts = group_shares.attempts(tx, group.group_id)
+    attempts = contributions.attempts(tx, group.group_id)
     if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
-        return Begun(before.payment_id, new=False)
+        return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
-    shares = group_shares.of_group(tx, group.group_id)
+    shares = contributions.of_group(tx, group.group_id)
     share = next((one for one in shares if one.member_id == wish.member_id), None)
     if share is None or share.buyer_id != wish.buyer_id:
         raise GroupRefusedError("member_unknown", f"buyer {wish.buyer_id} is not member {wish.member_id} of the group")
@@ -116,18 +115,18 @@ def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> Begun:
     return _begin(tx, _Payer(group, shares, attempts, share, wish, wish.idempotency_key, by), "share", [share], wish)
 
 
-def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> Begun:
+def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> ContributionStarted:
     """Have the organiser pay every share that nobody is paying; a payment that waits for its buyer is no paying.
 
     Raises:
         As `pay_share`; GroupRefusedError also when nothing is missing.
     """
     group = _locked(tx, wish.group_id)
-    attempts = group_shares.attempts(tx, group.group_id)
+    attempts = contributions.attempts(tx, group.group_id)
     if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
-        return Begun(before.payment_id, new=False)
+        return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
-    shares = group_shares.of_group(tx, group.group_id)
+    shares = contributions.of_group(tx, group.group_id)
     missing = [share for share in shares if share.state in MISSING or _waits_for_buyer(share)]
     if not missing:
         raise GroupRefusedError("nothing_missing", "every share is paid, or is being paid")
@@ -136,26 +135,28 @@ def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> Begun:
     return _begin(tx, payer, "top_up", missing, wish)
 
 
-def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str) -> Outcome:
+def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str) -> OrderOutcome:
     """Raises GroupRefusedError when the group is unknown."""
-    called_off = grouping.call_off(tx, _locked(tx, group_id), reason=reason, by=by)
-    return Outcome.ACCEPTED if called_off else Outcome.DUPLICATE
+    called_off = group_moves.call_off(tx, _locked(tx, group_id), reason=reason, by=by)
+    return OrderOutcome.ACCEPTED if called_off else OrderOutcome.DUPLICATE
 
 
 def _check_deadline(tx: Tx, opening: GroupOpened) -> None:
     now = outbox.clock(tx)
     if opening.deadline <= now:
-        raise Unreadable(f"the deadline {opening.deadline.isoformat()} had passed when the group came")
+        raise UnacceptableOrder(f"the deadline {opening.deadline.isoformat()} had passed when the group came")
     if opening.deadline > now + LONGEST:
-        raise Unreadable(f"a group has at most {LONGEST.days} days; the deadline is {opening.deadline.isoformat()}")
+        raise UnacceptableOrder(
+            f"a group has at most {LONGEST.days} days; the deadline is {opening.deadline.isoformat()}"
+        )
 
 
-def _repetition(tx: Tx, group_id: UUID, fingerprint: bytes) -> Outcome:
+def _repetition(tx: Tx, group_id: UUID, fingerprint: bytes) -> OrderOutcome:
     known = groups.get(tx, group_id)
     assert known is not None, "its id was taken, and groups are never deleted"
     if known.fingerprint == fingerprint:
-        return Outcome.DUPLICATE
-    raise Contradiction("this group id was seen before with another body; the first one stands")
+        return OrderOutcome.DUPLICATE
+    raise ContradictoryOrder("this group id was seen before with another body; the first one stands")
 
 
 def _locked(tx: Tx, group_id: UUID) -> Group:
@@ -165,10 +166,10 @@ def _locked(tx: Tx, group_id: UUID) -> Group:
     return group
 
 
-def _same_click(attempts: Sequence[Attempt], key: str, fingerprint: bytes) -> Attempt | None:
+def _same_click(attempts: Sequence[ContributionPayment], key: str, fingerprint: bytes) -> ContributionPayment | None:
     before = next((one for one in attempts if one.idempotency_key == key), None)
     if before is not None and before.fingerprint != fingerprint:
-        raise Contradiction("this idempotency key was used for another payment of the group; the first one stands")
+        raise ContradictoryOrder("this idempotency key was used for another payment of the group; the first one stands")
     return before
 
 
@@ -180,7 +181,7 @@ def _require_open(group: Group) -> None:
         raise GroupRefusedError("deadline_passed", f"the deadline {group.deadline.isoformat()} has passed")
 
 
-def _require_payable(share: Share, attempts: Sequence[Attempt]) -> None:
+def _require_payable(share: Contribution, attempts: Sequence[ContributionPayment]) -> None:
     """A member may begin anew while its own last payment waits for it, but not instead of the organiser's."""
     if share.state in SECURED:
         raise GroupRefusedError("share_secured", "the share is paid already")
@@ -190,22 +191,24 @@ def _require_payable(share: Share, attempts: Sequence[Attempt]) -> None:
             raise GroupRefusedError("share_being_paid", "the share is being paid; wait for how that ends")
 
 
-def _waits_for_buyer(share: Share) -> bool:
+def _waits_for_buyer(share: Contribution) -> bool:
     return share.state is MemberState.PAYING and share.payment_state is PaymentState.REQUIRES_ACTION
 
 
 @dataclass(frozen=True, slots=True)
 class _Payer:
     group: Group
-    shares: Sequence[Share]
-    attempts: Sequence[Attempt]
-    share: Share
+    shares: Sequence[Contribution]
+    attempts: Sequence[ContributionPayment]
+    share: Contribution
     wish: GroupSharePaidWith | GroupToppedUp
     key: str
     by: str
 
 
-def _begin(tx: Tx, payer: _Payer, kind: str, covered: Sequence[Share], means: Means) -> Begun:
+def _begin(
+    tx: Tx, payer: _Payer, kind: str, covered: Sequence[Contribution], means: PaymentMeans
+) -> ContributionStarted:
     """Take an order over the covered shares; whatever paid them before is called off."""
     group, attempt = payer.group, len(payer.attempts) + 1
     amount = Money(sum(share.share_minor for share in covered), group.currency)
@@ -225,12 +228,12 @@ def _begin(tx: Tx, payer: _Payer, kind: str, covered: Sequence[Share], means: Me
         idempotency_key=payer.key,
     )
     name = f"{group.group_id}/{attempt}"
-    offer = Offer.of(order, source=SOURCE, source_id=name, trace_id=trace.current(), group_id=group.group_id)
+    offer = OrderRequest.of(order, source=SOURCE, source_id=name, trace_id=trace.current(), group_id=group.group_id)
     (outcome,) = take(tx, group.tenant_id, [offer], by=payer.by)
-    assert outcome is Outcome.ACCEPTED, "the attempt's number is new: the group is locked"
+    assert outcome is OrderOutcome.ACCEPTED, "the attempt's number is new: the group is locked"
     superseded = {share.payment_id for share in covered if share.payment_id is not None}
     groups.let_pay(tx, group.group_id, [share.member_id for share in covered], offer.payment_id, by=payer.by)
-    group_shares.record_attempt(
+    contributions.record_attempt(
         tx,
         group.group_id,
         attempt=attempt,
@@ -244,13 +247,13 @@ def _begin(tx: Tx, payer: _Payer, kind: str, covered: Sequence[Share], means: Me
     for payment_id in sorted(superseded):
         _call_off_payment(tx, payment_id, payer.by)
     logger.info("{} of {} for {} shares begun", kind.replace("_", "-"), amount, len(covered))
-    return Begun(offer.payment_id, new=True)
+    return ContributionStarted(offer.payment_id, new=True)
 
 
-def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Share]) -> tuple[Ticket, ...]:
+def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Contribution]) -> tuple[Ticket, ...]:
     tickets = [
         Ticket(ticket_id=one.ticket_id, face_price_minor=one.face_price_minor, seat=one.seat)
-        for one in group_shares.tickets(tx, payer.group.group_id)
+        for one in contributions.tickets(tx, payer.group.group_id)
     ]
     lines = lines_of_shares(tickets, [share.share_minor for share in payer.shares])
     wanted = {share.member_id for share in covered}

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from loguru import logger
 
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds.mass_refunds import DEFAULT_RATE, EventCancellation
+from db.refunds import mass_refunds
+from db.refunds.mass_refunds import DEFAULT_RATE, MassRefund
 from db.session import Tx
 from messages.ids import TenantId
 from messages.refunds import EventCancellationDue
@@ -26,9 +26,9 @@ def cancel_event(
     rate_per_second: int = DEFAULT_RATE,
     despite_balance: bool = False,
     awaits_approval: bool = False,
-) -> tuple[EventCancellation, bool]:
+) -> tuple[MassRefund, bool]:
     """Begin it, at once or once a second person has agreed; returns how it stands, and whether it is new."""
-    run, new = event_cancellations.begin(
+    run, new = mass_refunds.begin(
         tx,
         tenant_id,
         event_id,
@@ -45,6 +45,6 @@ def cancel_event(
     return run, new
 
 
-def append_step(tx: Tx, run: EventCancellation, step: int) -> None:
+def append_step(tx: Tx, run: MassRefund, step: int) -> None:
     """Queue the message that takes this step."""
     append(tx, EventCancellationDue(tenant_id=run.tenant_id, cancellation_id=run.cancellation_id, step=step))

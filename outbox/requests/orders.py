@@ -17,12 +17,12 @@ from loguru import logger
 
 from db.payments import orders, payments, purchase_limits
 from db.payments.orders import NewOrder
-from db.refunds import mass_refunds as event_cancellations
+from db.refunds import mass_refunds
 from db.session import Tx
-from db.shares import sale_terms as selling_rules
+from db.shares import sale_terms
 from db.tenants import tenants
 from db.transfers import recipients
-from messages.base import Message, Word
+from messages.base import Message, WireModel
 from messages.groups import GroupOpened
 from messages.ids import PaymentId, TenantId
 from messages.orders import OrderPlaced
@@ -33,18 +33,18 @@ from messages.runtime.redaction import redact_value
 from outbox.append import append_traced
 
 
-class Outcome(StrEnum):
+class OrderOutcome(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     DEAD = "dead"
     POSTPONED = "postponed"  # somebody holds its payment; it comes back by itself
 
 
-class Unreadable(Exception):  # noqa: N818  it names what the order is; each door tells it in its own way
+class UnacceptableOrder(Exception):  # noqa: N818  it names what the order is; each door tells it in its own way
     """The order cannot be accepted, ever; the sentence says why."""
 
 
-class Contradiction(Unreadable):
+class ContradictoryOrder(UnacceptableOrder):
     """Another order is known by the same id; the first one stands."""
 
 
@@ -53,7 +53,7 @@ ADDED_LATER = frozenset({"event_ends_at"})
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OrderRequest:
     """An order that was read. `source` and `source_id` name it as its sender does, `payment_id` is for a new payment.
 
     `fingerprint` is the SHA-256 of the order in canonical form: it tells a repetition from a contradiction.
@@ -70,12 +70,12 @@ class Offer:
     @classmethod
     def of(
         cls, order: OrderPlaced, *, source: str, source_id: str, trace_id: str, group_id: UUID | None = None
-    ) -> "Offer":
+    ) -> "OrderRequest":
         payment_id = PaymentId(uuid_utils.uuid7())
         return cls(order, source, source_id, trace_id, payment_id, fingerprint_of(order), group_id)
 
 
-def fingerprint_of(word: Word) -> bytes:
+def fingerprint_of(word: WireModel) -> bytes:
     """SHA-256 of a word in canonical form."""
     said = word.model_dump(mode="json")
     # A field that came later is no part of an order that leaves it out: its fingerprint stays what it was.
@@ -83,7 +83,7 @@ def fingerprint_of(word: Word) -> bytes:
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> list[Outcome]:
+def take(tx: Tx, tenant_id: TenantId, offers: Sequence[OrderRequest], *, by: str) -> list[OrderOutcome]:
     """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
 
     Raises:
@@ -96,17 +96,17 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[Offer], *, by: str) -> li
     check_venues(tx, [offer.order for offer in offers])
     _admit_resales(tx, [offer.order for offer in offers if isinstance(offer.order, OrderResold)])
     firsts = list({offer.order.order_id: offer for offer in reversed(offers)}.values())
-    off = event_cancellations.cancelled_among(tx, {offer.order.event_id for offer in firsts})
+    off = mass_refunds.cancelled_among(tx, {offer.order.event_id for offer in firsts})
     new = orders.record(tx, [as_new_order(offer) for offer in firsts], by=by)
     accepted = [offer for offer in offers if offer.payment_id in new]
     # A group's tickets were counted when it was opened.
     check_limits(tx, [(offer.order.event_id, offer.order.buyer_id) for offer in accepted if offer.group_id is None])
     note_when_events_end(tx, [offer.order for offer in accepted])
     append_traced(tx, [(_first_message(tx, tenant_id, offer, off, by), offer.trace_id) for offer in accepted])
-    return [Outcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
+    return [OrderOutcome.ACCEPTED if offer.payment_id in new else _repetition(tx, offer) for offer in offers]
 
 
-def _first_message(tx: Tx, tenant_id: TenantId, offer: Offer, off: set[UUID], by: str) -> Message:
+def _first_message(tx: Tx, tenant_id: TenantId, offer: OrderRequest, off: set[UUID], by: str) -> Message:
     """An order of a cancelled event is never charged.
 
     It is taken and cancelled at once rather than refused: `payment.failed` then tells the order service, and so the
@@ -126,7 +126,7 @@ def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
     over = purchase_limits.excess(tx, limits, buyers) if limits else None
     if over is not None:
         said = f"buyer {over.buyer_id} would have {over.tickets} tickets of event {over.event_id}, with its groups"
-        raise Unreadable(f"{said}; the limit is {over.limit}")
+        raise UnacceptableOrder(f"{said}; the limit is {over.limit}")
 
 
 def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
@@ -134,23 +134,23 @@ def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
     known = tenants.venue_currencies(tx)
     for order in orders:
         if not known:
-            raise Unreadable(f"tenant {order.tenant_id} is unknown")
+            raise UnacceptableOrder(f"tenant {order.tenant_id} is unknown")
         if order.venue_id not in known:
-            raise Unreadable(f"venue {order.venue_id} is unknown to this tenant")
+            raise UnacceptableOrder(f"venue {order.venue_id} is unknown to this tenant")
         if known[order.venue_id] != order.amount.currency:
-            raise Unreadable(f"the venue sells in {known[order.venue_id]}, not in {order.amount.currency}")
+            raise UnacceptableOrder(f"the venue sells in {known[order.venue_id]}, not in {order.amount.currency}")
 
 
 def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
     """Raises Unreadable for a price that the venue's rule forbids; the sellers are known afterwards."""
     if not resales:
         return
-    rules = selling_rules.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
+    rules = sale_terms.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
     for order in resales:
         rule = rules.get((order.venue_id, order.event_id), ResaleRule())
         for ticket in order.tickets:
             if forbidden := outside_of(rule, ticket):
-                raise Unreadable(forbidden)
+                raise UnacceptableOrder(forbidden)
     recipients.ensure_sellers(
         tx, [order.seller.model_dump(mode="json") | {"currency": order.amount.currency} for order in resales]
     )
@@ -164,17 +164,17 @@ def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> No
         if order.event_ends_at is not None
     ]
     if told:
-        selling_rules.schedule_events(tx, told, overrule=False)
+        sale_terms.schedule_events(tx, told, overrule=False)
 
 
-def _repetition(tx: Tx, offer: Offer) -> Outcome:
+def _repetition(tx: Tx, offer: OrderRequest) -> OrderOutcome:
     """A repeated order is nothing new; the same id with another body contradicts what we hold."""
     if orders.fingerprint_of(tx, as_new_order(offer)) == offer.fingerprint:
-        return Outcome.DUPLICATE
-    raise Contradiction("this order id or event id was seen before with another body; the first one stands")
+        return OrderOutcome.DUPLICATE
+    raise ContradictoryOrder("this order id or event id was seen before with another body; the first one stands")
 
 
-def as_new_order(offer: Offer) -> NewOrder:
+def as_new_order(offer: OrderRequest) -> NewOrder:
     order = offer.order
     return NewOrder(
         order_id=order.order_id,

@@ -32,7 +32,7 @@ class NotRefundableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RefundAnswer:
     """What became of a request: a refund (new or the one this key made before), or a payment that is cancelled.
 
     Neither means that there is nothing to give back: no money was taken, and none can be any more.
@@ -54,7 +54,7 @@ def request_refund(
     source: str,
     request_key: str,
     by: str,
-) -> Asked:
+) -> RefundAnswer:
     """Ask for `amount`, for the face price of tickets, or (neither given) for whatever is left.
 
     A payment whose money was not taken yet is cancelled instead, when all of it is asked for.
@@ -81,12 +81,12 @@ def request_refund(
         raise NotRefundableError("amount_exceeds_captured", f"{wanted} is more than the {money.left} left") from None
     except TicketRefundedError as error:
         raise NotRefundableError("ticket_already_refunded", str(error)) from None
-    return Asked(_queue(tx, payment, refund_id), new=True)
+    return RefundAnswer(_queue(tx, payment, refund_id), new=True)
 
 
 def give_everything_back(
     tx: Tx, *, payment_id: PaymentId, reason: RefundReason, note: str = "", source: str, request_key: str, by: str
-) -> Asked:
+) -> RefundAnswer:
     """The order is off: what is left of its money is refunded; what was not taken yet is never taken.
 
     Raises:
@@ -95,7 +95,7 @@ def give_everything_back(
     payment = _locked(tx, payment_id)
     money = refunds.captured(tx, payment_id)
     if money is not None and not money.left.minor:
-        return Asked(refunds.by_request_key(tx, request_key))
+        return RefundAnswer(refunds.by_request_key(tx, request_key))
     return request_refund(
         tx, payment_id=payment.payment_id, reason=reason, note=note, source=source, request_key=request_key, by=by
     )
@@ -153,22 +153,24 @@ def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
         raise NotRefundableError("charge_disputed", said)
 
 
-def _same_request(known: Refund, payment_id: PaymentId, amount: Money | None, ticket_ids: Sequence[TicketId]) -> Asked:
+def _same_request(
+    known: Refund, payment_id: PaymentId, amount: Money | None, ticket_ids: Sequence[TicketId]
+) -> RefundAnswer:
     other = known.payment_id != payment_id or (amount is not None and amount != known.amount)
     if other or sorted(ticket_ids) != sorted(known.ticket_ids):
         raise NotRefundableError("request_key_reused", "this request was made before with other contents")
-    return Asked(known)
+    return RefundAnswer(known)
 
 
 def _cancel_instead(
     tx: Tx, payment: Payment, amount: Money | None, ticket_ids: Sequence[TicketId], reason: str, by: str
-) -> Asked:
+) -> RefundAnswer:
     if payment.state is PaymentState.CANCELED:
-        return Asked()
+        return RefundAnswer()
     if ticket_ids or amount not in {None, payment.amount}:
         said = f"the payment is {payment.state.value}: only all of it can be given up before it is captured"
         raise NotRefundableError("not_captured", said)
-    return Asked(canceling=request_cancellation(tx, payment, reason=reason, by=by))
+    return RefundAnswer(canceling=request_cancellation(tx, payment, reason=reason, by=by))
 
 
 def _amount(tx: Tx, payment: Payment, left: Money, amount: Money | None, ticket_ids: Sequence[TicketId]) -> Money:

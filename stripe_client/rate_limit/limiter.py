@@ -24,12 +24,12 @@ from loguru import logger
 from prometheus_client import Counter as CounterMetric
 from prometheus_client import Gauge, Histogram
 
-from messages.runtime import priority as asking
+from messages.runtime import priority
 from messages.runtime.cache import CacheSettings
-from messages.runtime.priority import Asker, Urgency
+from messages.runtime.priority import Requester, Urgency
 from messages.verdicts import TryLater
-from stripe_client.rate_limit.local_budget import OwnShare
-from stripe_client.rate_limit.shared_budget import ACCOUNT, LONGEST_SLOT_SECONDS, PLATFORM, Answer, SharedBudget
+from stripe_client.rate_limit.local_budget import LocalBudget
+from stripe_client.rate_limit.shared_budget import ACCOUNT, LONGEST_SLOT_SECONDS, PLATFORM, Grant, SharedBudget
 from stripe_client.settings import BudgetSettings
 
 PATIENCE_SECONDS = 1.5
@@ -71,7 +71,7 @@ ALONE = Gauge(
     multiprocess_mode="livesum",
 )
 
-Line = tuple[str, Asker]  # who shares leased permits: one family, one tenant, one urgency
+Line = tuple[str, Requester]  # who shares leased permits: one family, one tenant, one urgency
 
 
 class NoPermitError(TryLater):
@@ -81,13 +81,13 @@ class NoPermitError(TryLater):
         super().__init__(f"waits for its turn: the budget of requests to Stripe's {family} is spent", seconds=seconds)
 
 
-class Governor:
+class RateLimiter:
     """One per process, shared by all its threads. Make it after a fork."""
 
     def __init__(self, settings: BudgetSettings, cache: CacheSettings, *, name: str = "stripe") -> None:
         self._account, self._endpoint = settings.per_second, settings.stripe_endpoint_requests_per_second
         self._shared = SharedBudget.at(cache.client_url, name=name)
-        self._own = OwnShare(settings.stripe_budget_processes)
+        self._own = LocalBudget(settings.stripe_budget_processes)
         self._process = f"{os.getpid()}-{uuid4().hex[:8]}"
         self._changed = threading.Condition()
         self._leases: dict[Line, deque[float]] = defaultdict(deque)  # when each permit ends
@@ -110,7 +110,7 @@ class Governor:
         Raises:
             NoPermitError: none is to be had soon.
         """
-        line, started = (family, asking.current()), time.monotonic()
+        line, started = (family, priority.current()), time.monotonic()
         if self._take_noted_lease(line, started):
             PERMITS.labels(family, "leased").inc()
             return
@@ -123,7 +123,7 @@ class Governor:
         Raises:
             NoPermitError: none is to be had soon.
         """
-        line, started = (family, asking.current()), time.monotonic()
+        line, started = (family, priority.current()), time.monotonic()
         if not self._take_noted_lease(line, started):
             self._wait_for(line, started)
         self._lease(line, 1, RESERVED_SECONDS)
@@ -171,14 +171,14 @@ class Governor:
         WAITED.labels(asker.urgency.value).observe(time.monotonic() - started)
 
     @staticmethod
-    def _send_back(family: str, asker: Asker, seconds: float) -> None:
+    def _send_back(family: str, asker: Requester, seconds: float) -> None:
         PERMITS.labels(family, "sent_back").inc()
         THROTTLED.labels(str(asker.tenant_id or PLATFORM)).inc()
         if seconds >= LONGEST_SLOT_SECONDS:  # behind all that have a time of their own: spread, not all at once
             seconds = random.uniform(LONGEST_SLOT_SECONDS / 2, LONGEST_SLOT_SECONDS)  # noqa: S311
         raise NoPermitError(family, max(SHORTEST_PAUSE_SECONDS, seconds))
 
-    def _ask(self, line: Line) -> Answer:
+    def _ask(self, line: Line) -> Grant:
         family, asker = line
         if self._may_ask():
             now = time.monotonic()
@@ -229,7 +229,7 @@ class Governor:
         with self._changed:
             return self._changed.wait_for(lambda: self._take_lease(line), timeout=seconds)
 
-    def _enter(self, asker: Asker) -> bool:
+    def _enter(self, asker: Requester) -> bool:
         with self._changed:
             if asker.urgency is not Urgency.FIRST and (
                 self._waiting.total() >= MOST_WAITING or self._waiting[asker.tenant_id] >= MOST_WAITING_OF_ONE_TENANT
@@ -238,7 +238,7 @@ class Governor:
             self._waiting[asker.tenant_id] += 1
             return True
 
-    def _leave(self, asker: Asker) -> None:
+    def _leave(self, asker: Requester) -> None:
         with self._changed:
             self._waiting[asker.tenant_id] -= 1
             if not self._waiting[asker.tenant_id]:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from messages.runtime.priority import Urgency
-from stripe_client.rate_limit.shared_budget import Answer, learned
+from stripe_client.rate_limit.shared_budget import Grant, learned
 
 BURST_SECONDS = 0.4
 MIN_BURST = 1.0
@@ -39,23 +39,23 @@ class _Bucket:
         return max(0.0, (floor + 1 - self.tokens) / rate)
 
 
-class OwnShare:
+class LocalBudget:
     """Buckets in memory, by name. Not locked: the governor holds its lock around it."""
 
     def __init__(self, processes: int) -> None:
         self.processes = processes
         self._buckets: dict[str, _Bucket] = {}
 
-    def take(self, bases: dict[str, float], urgency: Urgency) -> Answer:
+    def take(self, bases: dict[str, float], urgency: Urgency) -> Grant:
         """One permit, which takes a token from each of these buckets; `bases` are those of all processes together."""
         now = time.monotonic()
         buckets = [self._bucket(name, base, now) for name, base in bases.items()]
         wait = max(bucket.wait_seconds(now, self.processes, urgency) for bucket in buckets)
         if wait > 0:
-            return Answer(0, wait, None)
+            return Grant(0, wait, None)
         for bucket in buckets:
             bucket.tokens -= 1
-        return Answer(1, 0.0, None)
+        return Grant(1, 0.0, None)
 
     def cut(self, name: str, base: float) -> None:
         """A 429 named this bucket; also told while the shared one is there, so that the next outage begins wisely."""

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from messages.runtime.priority import Asker
+from messages.runtime.priority import Requester
 
 ACCOUNT = "account"
 PLATFORM = "platform"  # who asks for no tenant
@@ -48,7 +48,7 @@ def learned(base: float, cut_rate: float | None, age_seconds: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Grant:
     """`granted` permits, or none and a time to come back. `processes` share the budget; None: not counted."""
 
     granted: int
@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantUse:
+class TenantRate:
     """Permits a second of the last seconds; `tenant_id` is None for the platform's own work."""
 
     tenant_id: UUID | None
@@ -74,7 +74,7 @@ class BucketState:
     used_per_second: float
     limited: int
     cut_seconds_ago: float | None
-    tenants: tuple[TenantUse, ...]
+    tenants: tuple[TenantRate, ...]
 
 
 class SharedBudget:
@@ -98,12 +98,12 @@ class SharedBudget:
         )
         return cls(client, name=name)
 
-    def take(self, family: str, asker: Asker, count: int, bases: Sequence[float], process: str = "") -> Answer:
+    def take(self, family: str, asker: Requester, count: int, bases: Sequence[float], process: str = "") -> Grant:
         """Up to `count` permits. `bases`: requests a second of the account, then of the family, when nothing is cut."""
         tenant = str(asker.tenant_id or PLATFORM)
         keys = self._keys_of(family, tenant)
         granted, told_ms, processes = self._run(keys, "take", tenant, asker.urgency.value, count, process, *bases)
-        return Answer(granted, told_ms / 1000, processes if process else None)
+        return Grant(granted, told_ms / 1000, processes if process else None)
 
     def cut(self, bucket: str, base: float) -> bool:
         """A 429 named this bucket. False when it was cut within the last second: one burst is one event."""
@@ -144,7 +144,7 @@ class SharedBudget:
             limited=int(state.get("limited", 0)),
             cut_seconds_ago=age,
             tenants=tuple(
-                TenantUse(None if tenant == PLATFORM else UUID(tenant), per_second)
+                TenantRate(None if tenant == PLATFORM else UUID(tenant), per_second)
                 for tenant, per_second in sorted(tenants, key=lambda pair: -pair[1])
             ),
         )

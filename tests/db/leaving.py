@@ -5,43 +5,34 @@ from uuid import uuid4
 
 import psycopg
 
-from db import idempotency_keys as api_requests
-from db import stripe_calls as calls
+from db import idempotency_keys, stripe_calls
 from db.dead_letters import dead_letters
 from db.dead_letters.dead_letters import DeadLetter
-from db.disputes import booking as dispute_books
-from db.disputes import disputes
-from db.disputes import fraud_warnings as early_warnings
+from db.disputes import booking as dispute_booking
+from db.disputes import disputes, fraud_warnings
 from db.ledger import journals as ledger
 from db.lifecycle import DisputeStatus, ShareState
-from db.minting import mints, series
-from db.minting import venue_settings as mint_settings
+from db.minting import mints, series, venue_settings
 from db.minting.mints import NewMint
 from db.minting.venue_settings import MintSettings
-from db.operators import refund_requests as ops_refunds
-from db.operators import release_requests as escrow_wishes
-from db.operators.refund_requests import NewOpsRefund
+from db.operators import refund_requests, release_requests
+from db.operators.refund_requests import NewRefundOrder
 from db.payments import charges, payments
-from db.payments.payments import Attempt, Payment
+from db.payments.payments import Payment, PaymentAttempt
 from db.payouts import statements
-from db.queue import failed_runs as failures
-from db.queue.failed_runs import Failure
+from db.queue import failed_runs
+from db.queue.failed_runs import FailedRun
 from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
-from db.refunds import mass_refund_steps as cancellation_steps
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds import refunds
+from db.refunds import mass_refund_steps, mass_refunds, refunds
 from db.refunds.refunds import NewRefund
 from db.session import Database, Tx
-from db.shares import clawbacks as share_returns
-from db.shares import sale_terms as selling_rules
-from db.shares import shares
-from db.shares.clawbacks import Return
+from db.shares import clawbacks, sale_terms, shares
+from db.shares.clawbacks import Clawback
 from db.shares.shares import NewShare
 from db.tenants.tenants import Tenant
-from db.transfers import destination_charges as destinations
+from db.transfers import destination_charges, transfers
 from db.transfers import reversals as transfer_reversals
-from db.transfers import transfers
 from db.transfers.transfers import NewTransfer
 from db.webhooks import inbox
 from db.webhooks.inbox import InboxEvent
@@ -49,8 +40,8 @@ from messages.ids import ShareId, TicketId
 from messages.money import Money
 from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 
 
@@ -59,8 +50,8 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
     intent, charge, message_id = f"pi_{uuid4().hex}", f"ch_{uuid4().hex}", uuid4()
     with db.transaction(tenant.tenant_id) as tx:
         payments.begin_charging(tx, payment.payment_id, platform_fee_minor=0, by="test")
-        call = calls.begin(tx, operation="test", subject_id=payment.payment_id, request={})
-        attempt = Attempt(call.call_id, "charged")
+        call = stripe_calls.begin(tx, operation="test", subject_id=payment.payment_id, request={})
+        attempt = PaymentAttempt(call.call_id, "charged")
         payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=0, attempt=attempt, by="test")
         charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=payment.amount_minor)
         given = (payment.payment_id, payment.amount, [TicketId(uuid4())], "duplicate", "", "api", f"key-{message_id}")
@@ -68,21 +59,21 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         entries = ledger.stripe_fee_entries(payment.amount)
         ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
         answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
-        api_requests.keep(tx, caller="buyer", key=str(message_id), **answer)
+        idempotency_keys.keep(tx, caller="buyer", key=str(message_id), **answer)
         leave_a_dispute(tx, payment)
         leave_a_mint(tx, payment)
         leave_a_share(tx, payment)
         reason = ("test", payment.payment_id, "give_up", "Test", "a reason", None)
-        failures.record(tx, Failure(tenant.tenant_id, message_id, 1, 1, *reason))
+        failed_runs.record(tx, FailedRun(tenant.tenant_id, message_id, 1, 1, *reason))
         cases.open_case(tx, type=CaseType.REFUND_FAILED, subject=charge, details="a reason", tenant_id=tenant.tenant_id)
-        run, _ = event_cancellations.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
-        cancellation_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
+        run, _ = mass_refunds.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
+        mass_refund_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
     leave_a_group(db, tenant)
-    wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
+    wish = NewRefundOrder(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
-        ops_refunds.ask(tx, wish, awaits_approval=False)
+        refund_requests.ask(tx, wish, awaits_approval=False)
         held = (tenant.tenant_id, payment.payment_id)
-        escrow_wishes.ask(tx, *held, what="hold", amount=Money(1, "eur"), note="a note", by="test", waits=False)
+        release_requests.ask(tx, *held, what="hold", amount=Money(1, "eur"), note="a note", by="test", waits=False)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,
@@ -109,7 +100,7 @@ def leave_settings(owner: psycopg.Connection, tenant: Tenant) -> None:
         "VALUES (%s, %s, 'primary', %s, 100)",
         [tenant.tenant_id, venue_id, venue_id],
     )
-    mint_settings.write(owner, tenant.tenant_id, [MintSettings(venue_id, "on")])
+    venue_settings.write(owner, tenant.tenant_id, [MintSettings(venue_id, "on")])
     owner.execute("INSERT INTO resale_rules (tenant_id, venue_id) VALUES (%s, %s)", [tenant.tenant_id, venue_id])
 
 
@@ -124,12 +115,12 @@ def leave_a_mint(tx: Tx, payment: Payment) -> None:
 
 def leave_a_share(tx: Tx, payment: Payment) -> None:
     when = {"event_id": str(uuid4()), "venue_id": str(payment.venue_id), "ends_at": datetime.now(UTC).isoformat()}
-    selling_rules.schedule_events(tx, [when], overrule=True)
+    sale_terms.schedule_events(tx, [when], overrule=True)
     leg = NewShare(payment.venue_id, "venue", None, payment.amount, ShareState.RELEASED)
-    terms = shares.Terms("primary", "separate", uuid4(), None, "a test")
+    terms = shares.SplitTerms("primary", "separate", uuid4(), None, "a test")
     (frozen,) = shares.freeze(tx, payment.payment_id, [leg], terms, by="test")
     nothing = Money(0, payment.currency)
-    share_returns.take_back(tx, "re_1", [Return(frozen.share_id, nothing, nothing)])
+    clawbacks.take_back(tx, "re_1", [Clawback(frozen.share_id, nothing, nothing)])
     shares.owe(tx, frozen.share_id, payment.amount, reason="a test")
     whole = [(frozen.share_id, payment.amount)]
     sent = ("acct_1", "share", payment.payment_id, None, "group", whole, nothing)
@@ -142,11 +133,11 @@ def leave_a_share(tx: Tx, payment: Payment) -> None:
 
 def leave_an_application_fee(tx: Tx, payment: Payment, share_id: ShareId) -> None:
     fee_id, cent = f"fee_{payment.payment_id.hex}", Money(1, payment.currency)
-    destinations.record_fee(
+    destination_charges.record_fee(
         tx, payment.payment_id, share_id, fee_id=fee_id, amount=payment.amount, balance_transaction_id="txn_1"
     )
     given = f"fr_{payment.payment_id.hex}"
-    destinations.record_fee_refund(tx, fee_id, fee_refund_id=given, amount=cent, balance_transaction_id="txn_2")
+    destination_charges.record_fee_refund(tx, fee_id, fee_refund_id=given, amount=cent, balance_transaction_id="txn_2")
 
 
 def leave_a_group(db: Database, tenant: Tenant) -> None:
@@ -154,15 +145,17 @@ def leave_a_group(db: Database, tenant: Tenant) -> None:
     data["remind_at"] = [(datetime.now(UTC) + timedelta(hours=1)).isoformat()]
     share = factories.share(data, 0)
     events = [factories.group_event("opened", data), factories.group_event("share_paid_with", share)]
-    assert accept(db, [Incoming(event) for event in events]) == [Outcome.ACCEPTED] * 2
+    assert accept(db, [IncomingEvent(event) for event in events]) == [OrderOutcome.ACCEPTED] * 2
 
 
 def leave_a_dispute(tx: Tx, payment: Payment) -> None:
     dispute_id, now, amount = f"dp_{uuid4().hex}", datetime.now(UTC), payment.amount
-    seen = disputes.Seen(dispute_id, "ch_1", amount, "fraudulent", DisputeStatus.NEEDS_RESPONSE, now, None, now)
+    seen = disputes.DisputeSnapshot(
+        dispute_id, "ch_1", amount, "fraudulent", DisputeStatus.NEEDS_RESPONSE, now, None, now
+    )
     disputes.record(tx, payment.payment_id, seen, stage="chargeback", submitted=False, by="test")
     nothing = Money(0, amount.currency)
-    taken = dispute_books.Movement(f"txn_{uuid4().hex}", "dispute", -amount, -amount, nothing)
-    dispute_books.record(tx, dispute_id, taken)
+    taken = dispute_booking.BookableMovement(f"txn_{uuid4().hex}", "dispute", -amount, -amount, nothing)
+    dispute_booking.record(tx, dispute_id, taken)
     of_warning = (payment.payment_id, "ch_1", "misc", True, "leave", "the venue's policy", None, now)
-    early_warnings.record(tx, early_warnings.EarlyWarning(f"issfr_{uuid4().hex}", *of_warning))
+    fraud_warnings.record(tx, fraud_warnings.EarlyWarning(f"issfr_{uuid4().hex}", *of_warning))

@@ -19,12 +19,12 @@ from db.lifecycle import (
     GroupState,
     MemberState,
     MintState,
+    NonceState,
     PaymentState,
     RefundState,
-    SlotState,
 )
 from db.payments import payments
-from db.payments.payments import Attempt, Payment
+from db.payments.payments import Payment, PaymentAttempt
 from db.session import Database, Tx
 from db.tenants.tenants import Tenant
 from tests import factories
@@ -89,7 +89,7 @@ def test_nothing_leads_out_of_a_closed_dispute_but_a_late_win_of_a_lost_one(clos
         ("refunds", RefundState),
         ("disputes", DisputeStatus),
         ("mints", MintState),
-        ("slots", SlotState),
+        ("slots", NonceState),
         ("groups", GroupState),
         ("group_members", MemberState),
     ],
@@ -176,7 +176,7 @@ def test_the_history_is_numbered_without_gaps_and_tells_every_move(
     with db.transaction(tenant.tenant_id) as tx:
         assert payments.mark_processing(tx, payment, intent_id=intent_of(payment), by="test")
         assert not payments.mark_processing(tx, payment, intent_id=intent_of(payment), by="test")
-        said_no = {"reason": "the bank said no", "attempt": Attempt(None, "declined")}
+        said_no = {"reason": "the bank said no", "attempt": PaymentAttempt(None, "declined")}
         assert payments.mark_failed(tx, payment, intent_id=intent_of(payment), **said_no, by="test")
 
     rows = owner.execute("SELECT seq, from_state, to_state, reason FROM payment_history ORDER BY seq").fetchall()

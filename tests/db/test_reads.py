@@ -5,14 +5,14 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.payments import payments
-from db.payments.payments import Attempt, Payment
+from db.payments.payments import Payment, PaymentAttempt
 from db.session import Database, Tx
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 
 SETTLED, WAITING = 400, 40
@@ -38,9 +38,9 @@ def test_recording_an_answer_reads_only_its_own_payment_and_call(
     with db.transaction(tenant.tenant_id) as tx:
         read = rows_read(
             tx,
-            lambda: calls.settle(tx, call, answer="Charged", object_id="pi_1", request_id=None),
+            lambda: stripe_calls.settle(tx, call, answer="Charged", object_id="pi_1", request_id=None),
             lambda: payments.mark_failed(
-                tx, one, intent_id="pi_1", reason="no", attempt=Attempt(call.call_id, "declined"), by="test"
+                tx, one, intent_id="pi_1", reason="no", attempt=PaymentAttempt(call.call_id, "declined"), by="test"
             ),
         )
 
@@ -51,7 +51,7 @@ def test_recording_an_answer_reads_only_its_own_payment_and_call(
 @pytest.fixture
 def waiting(db: Database, owner: psycopg.Connection, tenant: Tenant) -> list[Payment]:
     """A sale begins: these wait, and when PostgreSQL last looked every payment was settled."""
-    assert set(accept(db, some_orders(tenant, SETTLED))) == {Outcome.ACCEPTED}
+    assert set(accept(db, some_orders(tenant, SETTLED))) == {OrderOutcome.ACCEPTED}
     owner.execute("UPDATE payments SET state = 'charging', state_by = 'test', platform_fee_minor = 0")
     owner.execute("UPDATE payments SET state = 'failed'")
     owner.execute(
@@ -59,18 +59,18 @@ def waiting(db: Database, owner: psycopg.Connection, tenant: Tenant) -> list[Pay
         "settled_at) SELECT tenant_id, 'test', payment_id, 1, payment_id, '{}', 'answered', now() FROM payments"
     )
     owner.execute("VACUUM ANALYZE payments, calls")
-    assert set(accept(db, some_orders(tenant, WAITING))) == {Outcome.ACCEPTED}
+    assert set(accept(db, some_orders(tenant, WAITING))) == {OrderOutcome.ACCEPTED}
     rows = owner.execute("SELECT payment_id FROM payments WHERE state = 'requested'").fetchall()
     return [factories.reread(db, tenant.tenant_id, payment_id) for (payment_id,) in rows]
 
 
-def some_orders(of: Tenant, count: int) -> list[Incoming]:
-    return [Incoming(factories.event(factories.order(of))) for _ in range(count)]
+def some_orders(of: Tenant, count: int) -> list[IncomingEvent]:
+    return [IncomingEvent(factories.event(factories.order(of))) for _ in range(count)]
 
 
-def begin(tx: Tx, payment: Payment) -> calls.Call:
+def begin(tx: Tx, payment: Payment) -> stripe_calls.StripeCall:
     payments.begin_charging(tx, payment.payment_id, platform_fee_minor=0, by="test")
-    return calls.begin(tx, operation="test", subject_id=payment.payment_id, request={})
+    return stripe_calls.begin(tx, operation="test", subject_id=payment.payment_id, request={})
 
 
 def rows_read(tx: Tx, *steps: Callable[[], object]) -> dict[str, int]:

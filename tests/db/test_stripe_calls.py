@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.session import Database
-from db.stripe_calls import KEY_LIFE_SECONDS, Call
+from db.stripe_calls import KEY_LIFE_SECONDS, StripeCall
 from db.tenants.tenants import Tenant
 
 BODY = {"amount": 4200, "metadata": {"payment_id": "1"}}
@@ -64,7 +64,7 @@ def test_a_proof_of_absence_opens_the_next_generation_with_a_new_key(db: Databas
     subject = uuid4()
     first = begin(db, tenant, subject)
     with db.transaction(tenant.tenant_id) as tx:
-        calls.prove_absent(tx, first, proof="none of 7 intents")
+        stripe_calls.prove_absent(tx, first, proof="none of 7 intents")
 
     second = begin(db, tenant, subject, BODY | {"amount": 1})
 
@@ -100,7 +100,7 @@ def test_a_key_that_replays_a_failure_is_looked_up(db: Database, tenant: Tenant)
     subject = uuid4()
     first = begin(db, tenant, subject)
     with db.transaction(tenant.tenant_id) as tx:
-        calls.require_lookup(tx, first, answer="Stripe failed: APIError 500")
+        stripe_calls.require_lookup(tx, first, answer="Stripe failed: APIError 500")
 
     call = begin(db, tenant, subject)
 
@@ -125,8 +125,10 @@ def test_the_first_answer_stays(db: Database, owner: psycopg.Connection, tenant:
 
     settle(db, tenant, call, "Declined")
     with db.transaction(tenant.tenant_id) as tx:
-        calls.settle_by_subject(tx, operation=call.operation, subject_id=subject, answer="Canceled", object_id="pi_2")
-        calls.prove_absent(tx, call, proof="none")
+        stripe_calls.settle_by_subject(
+            tx, operation=call.operation, subject_id=subject, answer="Canceled", object_id="pi_2"
+        )
+        stripe_calls.prove_absent(tx, call, proof="none")
 
     assert owner.execute("SELECT outcome, answer, stripe_object_id FROM calls").fetchone() == (
         "answered",
@@ -141,11 +143,11 @@ def test_calls_of_different_subjects_do_not_meet(db: Database, tenant: Tenant) -
     assert first.idempotency_key != second.idempotency_key
 
 
-def begin(db: Database, tenant: Tenant, subject: UUID, body: dict[str, object] | None = None) -> Call:
+def begin(db: Database, tenant: Tenant, subject: UUID, body: dict[str, object] | None = None) -> StripeCall:
     with db.transaction(tenant.tenant_id) as tx:
-        return calls.begin(tx, operation="payment_intent.create", subject_id=subject, request=body or BODY)
+        return stripe_calls.begin(tx, operation="payment_intent.create", subject_id=subject, request=body or BODY)
 
 
-def settle(db: Database, tenant: Tenant, call: Call, answer: str) -> None:
+def settle(db: Database, tenant: Tenant, call: StripeCall, answer: str) -> None:
     with db.transaction(tenant.tenant_id) as tx:
-        calls.settle(tx, call, answer=answer, object_id="pi_1", request_id="req_1")
+        stripe_calls.settle(tx, call, answer=answer, object_id="pi_1", request_id="req_1")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from messages.runtime.settings import EX_CONFIG
-from outbox.intake.api.callers import Permission, Role, caller_in
+from outbox.intake.api.callers import CallerRole, Permission, caller_in
 from outbox.web.bearer_tokens import OneKey, TokenChecker
 from tests import tokens
 from tests.tokens import Keys
@@ -42,7 +42,7 @@ def test_it_holds_and_says_who(keys: Keys) -> None:
     checker = TokenChecker(OneKey(keys.public_file), issuer="us", audience="fleet-api")
     caller = caller_in(checker.claims_of(made.stdout.strip()))
     assert (caller.tenant_id, caller.subject, caller.venues) == (tenant, "sam", {venue})
-    assert caller.roles == {Role.SERVICE, Role.FINANCE}
+    assert caller.roles == {CallerRole.SERVICE, CallerRole.FINANCE}
     assert caller.may(Permission.COMPLETE)
     assert not caller.may(Permission.QUOTE_TAX)
 

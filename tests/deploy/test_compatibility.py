@@ -16,7 +16,7 @@ from deploy.compatibility import released
 from messages.payments import ChargeRequested
 from messages.queues import kind_to_message
 from outbox.broker.strict_encoder import StrictEncoder
-from outbox.intake.order_events import Incoming, decode
+from outbox.intake.order_events import IncomingEvent, decode
 from workers.runtime.actor import envelope_of
 
 PREVIOUS: dict[str, Any] = json.loads(Path(__file__).with_name("previous_release.json").read_text())
@@ -59,7 +59,7 @@ def test_a_new_kind_of_message_waits_where_no_worker_of_the_previous_release_lis
 def test_an_order_event_as_it_was_published_before_is_still_accepted(name: str) -> None:
     event = PREVIOUS["events_in"][name]
 
-    decoded = decode(Incoming(orjson.dumps({**event, "anextensionofthefuture": "x"})))
+    decoded = decode(IncomingEvent(orjson.dumps({**event, "anextensionofthefuture": "x"})))
 
     assert str(decoded.tenant_id) == event["data"]["tenant_id"]
     assert decoded.trace_id in event["traceparent"]

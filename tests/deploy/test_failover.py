@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.migrate import migrate
 from db.settings import DatabaseSettings
 from deploy.local.memory import Memory
@@ -199,7 +199,7 @@ def assert_nothing_happened(fleet: FleetOfTwo) -> None:
     """Nothing is lost or charged twice, the ledger's chain holds, no message died, and no process had to be started."""
     assert_clean(fleet)
     with fleet.db.system_transaction() as tx:
-        ledger_chain.seal(tx, limit=10_000)
-        assert ledger_chain.walk(tx).broken is None
+        hash_chain.seal(tx, limit=10_000)
+        assert hash_chain.walk(tx).broken is None
     assert fleet.rows("SELECT reason FROM dead_letters") == []
     assert fleet.ends == []

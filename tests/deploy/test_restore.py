@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -84,7 +84,7 @@ def test_a_restore_to_a_moment_brings_back_what_stood_then(server: Postgres, tmp
         found = {row[0] for row in tx.execute("SELECT payment_id FROM payments").fetchall()}
         assert found == {before.payment_id, after.payment_id}
         assert tx.execute("SELECT count(*) FROM outbox").fetchone() == (2,)
-        assert ledger_chain.walk(tx).broken is None
+        assert hash_chain.walk(tx).broken is None
     db.close()
 
 

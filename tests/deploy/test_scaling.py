@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.scaling.onsale import Outcome, Sale, Simulation, World
+from deploy.scaling.onsale import OnSale, OnSaleResult, Simulation, World
 from deploy.scaling.plot import draw
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, Policy, Trigger, read_policies
 from messages.queue_classes import queue_classes
@@ -66,7 +66,7 @@ def test_it_shrinks_by_one_a_minute_once_the_window_is_over_and_never_below_the_
 
 @pytest.mark.parametrize("limit", [25.0, 100.0])
 def test_an_on_sale_is_survived_at_stripes_pace(limit: float) -> None:
-    sale = Sale(seconds=1_200.0)
+    sale = OnSale(seconds=1_200.0)
 
     outcome = play(sale, World(stripe_per_second=limit))
 
@@ -81,7 +81,7 @@ def test_an_on_sale_is_survived_at_stripes_pace(limit: float) -> None:
 
 def test_with_too_few_pods_the_sale_waits_for_us_and_not_for_stripe() -> None:
     """The simulation can fail: bound to two pods it takes more than twice as long."""
-    sale = Sale(peak=100, hold_seconds=40, seconds=400.0)
+    sale = OnSale(peak=100, hold_seconds=40, seconds=400.0)
 
     bound = play(sale, World(stripe_per_second=100.0), replace(POLICY, most=2))
     free = play(sale, World(stripe_per_second=100.0))
@@ -90,7 +90,7 @@ def test_with_too_few_pods_the_sale_waits_for_us_and_not_for_stripe() -> None:
 
 
 def test_the_same_seed_plays_the_same_sale() -> None:
-    sale = Sale(peak=50, seconds=200.0)
+    sale = OnSale(peak=50, seconds=200.0)
 
     assert play(sale, World()).summary() == play(sale, World()).summary()
 
@@ -103,7 +103,7 @@ def test_the_simulated_patience_is_that_of_the_governor() -> None:
 
 
 def test_the_picture_shows_every_scene(tmp_path: Path) -> None:
-    sale = Sale(peak=20, hold_seconds=10, seconds=120)
+    sale = OnSale(peak=20, hold_seconds=10, seconds=120)
 
     draw({"a sale": play(sale, World())}, sale, tmp_path / "sale.svg")
 
@@ -112,5 +112,5 @@ def test_the_picture_shows_every_scene(tmp_path: Path) -> None:
     assert len(text) > 10_000
 
 
-def play(sale: Sale, world: World, policy: Policy = POLICY) -> Outcome:
+def play(sale: OnSale, world: World, policy: Policy = POLICY) -> OnSaleResult:
     return Simulation(sale, world, policy, seed=1).run()

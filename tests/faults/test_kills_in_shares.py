@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db.operators import release_requests as escrow_wishes
+from db.operators import release_requests
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
 from messages.money import Money
@@ -144,7 +144,7 @@ def test_escrow_lets_each_payment_go_once(fleet: Fleet, band: UUID) -> None:
 
     with fleet.db.ops_transaction() as tx:
         amount = Money(100_000, "eur")
-        wish = escrow_wishes.ask(
+        wish = release_requests.ask(
             tx, tenant_id, by_wish, what="release", amount=amount, note="a note", by="ada", waits=False
         )
         append(tx, OpsEscrowDue(tenant_id=tenant_id, payment_id=by_wish, wish_id=wish))

@@ -26,7 +26,7 @@ import psycopg
 from pika.exceptions import AMQPError
 from pydantic import SecretStr
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.reconciliation.cases import Case
 from db.session import Database
 from db.settings import DatabaseSettings
@@ -49,7 +49,7 @@ from tests.journeys.processes import PROCFILE, Processes
 from tests.meanwhile import meanwhile
 from tests.workers.reconciliation.scenario import cases_of, reconcile_now
 from workers.verify.report import Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 # All but people's pages and the chain's process, whose own tests run them (tests/outbox/ops/console,
 # tests/workers/minting).
@@ -195,18 +195,18 @@ class Fleet(Processes, Book):
 
     def told(self) -> dict[UUID, list[str]]:
         """What the order service heard of each payment, in order, each event once."""
-        return rest.told(Asked.read(self._log))
+        return rest.told(OrderServiceLog.read(self._log))
 
     def verify(self) -> Report:
-        return verify(self.db, self.gateway, self.stack.rabbitmq.url, Asked.read(self._log))
+        return verify(self.db, self.gateway, self.stack.rabbitmq.url, OrderServiceLog.read(self._log))
 
     def reconcile(self) -> list[Case]:
         """Compare the bank's lines up to this second with the book, seal the ledger, and return what does not fit."""
         with psycopg.connect(self.owner_url, autocommit=True) as owner:
             reconcile_now(self.db, self.gateway, owner)
         with self.db.system_transaction() as tx:
-            ledger_chain.seal(tx, limit=100_000)
-            assert ledger_chain.walk(tx).broken is None
+            hash_chain.seal(tx, limit=100_000)
+            assert hash_chain.walk(tx).broken is None
         return cases_of(self.db)
 
     def backlog(self) -> int:
@@ -246,7 +246,7 @@ class Fleet(Processes, Book):
 
     def moving(self) -> list[str]:
         """What is not at rest, in words."""
-        asked = Asked.read(self._log)  # before the book: what was asked for meanwhile is not missed there
+        asked = OrderServiceLog.read(self._log)  # before the book: what was asked for meanwhile is not missed there
         with self.owner() as owner:
             return rest.moving(asked, owner, self.control, self.stack.rabbitmq.url)
 

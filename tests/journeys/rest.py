@@ -9,7 +9,7 @@ import psycopg
 from deploy.local.stripe.control import EmulatorControl
 from messages.queues import NOTIFICATION_QUEUE
 from outbox.broker import topology
-from workers.verify.verify import Asked
+from workers.verify.verify import OrderServiceLog
 
 Owner = psycopg.Connection[dict[str, Any]]
 # What the order service must have heard of a payment that stands in this state.
@@ -36,7 +36,7 @@ _COUNTS = """
 """
 
 
-def told(asked: Asked) -> dict[UUID, list[str]]:
+def told(asked: OrderServiceLog) -> dict[UUID, list[str]]:
     """What the order service heard of each payment, in order, each event once."""
     heard: dict[UUID, dict[str, str]] = defaultdict(dict)
     for kind, payment_id, event_id in asked.told:
@@ -44,7 +44,7 @@ def told(asked: Asked) -> dict[UUID, list[str]]:
     return {payment_id: list(kinds.values()) for payment_id, kinds in heard.items()}
 
 
-def moving(asked: Asked, owner: Owner, control: EmulatorControl, rabbitmq_url: str) -> list[str]:
+def moving(asked: OrderServiceLog, owner: Owner, control: EmulatorControl, rabbitmq_url: str) -> list[str]:
     """What still moves, in words; empty when all is at rest. The cheap questions come first."""
     found = _in_the_book(asked, owner) | {"webhooks pending": control.summary()["deliveries"].get("pending", 0)}
     said = [f"{count} {what}" for what, count in found.items() if count]
@@ -55,7 +55,7 @@ def moving(asked: Asked, owner: Owner, control: EmulatorControl, rabbitmq_url: s
     return [f"{depth} in {name}" for name, depth in depths.items() if depth > 0]
 
 
-def _in_the_book(asked: Asked, owner: Owner) -> dict[str, int]:
+def _in_the_book(asked: OrderServiceLog, owner: Owner) -> dict[str, int]:
     with owner.transaction(), owner.cursor() as looking:
         looking.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # one moment for all questions
         counts = looking.execute(_COUNTS).fetchone()

@@ -6,7 +6,7 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from db.notify import Doorbell
+from db.notify import Listener
 from db.session import Database
 from outbox.broker.publisher import Publisher
 from outbox.relay import Relay
@@ -36,7 +36,7 @@ def make_relay(db: Database, book: Book, rabbitmq_url: str) -> Iterator[Callable
     made: list[Relay] = []
 
     def make() -> Relay:
-        made.append(Relay(db, Publisher(rabbitmq_url), Doorbell(book.settings)))
+        made.append(Relay(db, Publisher(rabbitmq_url), Listener(book.settings)))
         return made[-1]
 
     yield make

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from db.notify import Doorbell
+from db.notify import Listener
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.ids import OrderId, PaymentId, TenantId
@@ -142,8 +142,8 @@ def test_a_relay_looks_into_every_lane_before_it_sleeps_however_many_share_them(
 ) -> None:
     for _ in range(30):
         ask(db, tenant)
-    monkeypatch.setattr(Doorbell, "relays", lambda _: beside)
-    monkeypatch.setattr(Doorbell, "wait", lambda _, _seconds: relay.stopping.set())
+    monkeypatch.setattr(Listener, "relays", lambda _: beside)
+    monkeypatch.setattr(Listener, "wait", lambda _, _seconds: relay.stopping.set())
 
     relay.run()
 

@@ -6,15 +6,14 @@ judged twice holds the later judgement.
 
 from loguru import logger
 
-from db.dead_letters import dead_letters
-from db.dead_letters import replay_batches as replays
+from db.dead_letters import dead_letters, replay_batches
 from db.session import Database
 from messages.replays import ClassifyDue
 from outbox.append import append
 from outbox.sealing import Opener, OpenSettings
 from stripe_client.gateway import Gateway
 from workers.dead_letters.judge import judge, open_letter
-from workers.rules.replay_charges import Judgement
+from workers.rules.replay_charges import ReplayCheck
 from workers.runtime.actor import actor
 
 # Judging may ask Stripe once a letter; a chunk stays far below the time limit of the queue.
@@ -25,15 +24,15 @@ CHUNK = 20
 def classify(msg: ClassifyDue, db: Database, stripe: Gateway) -> None:
     opener = Opener(OpenSettings())
     with db.system_transaction() as tx:
-        batch = replays.get(tx, msg.batch_id)
+        batch = replay_batches.get(tx, msg.batch_id)
         if batch is None or batch.state != "classifying":
             return
-        waiting = dead_letters.sealed(tx, replays.unclassified(tx, msg.batch_id, limit=CHUNK))
+        waiting = dead_letters.sealed(tx, replay_batches.unclassified(tx, msg.batch_id, limit=CHUNK))
     for letter in waiting:
         opened = open_letter(letter, opener)
-        judgement = opened if isinstance(opened, Judgement) else judge(opened, db, stripe)
+        judgement = opened if isinstance(opened, ReplayCheck) else judge(opened, db, stripe)
         with db.system_transaction() as tx:
-            replays.classify(
+            replay_batches.classify(
                 tx,
                 msg.batch_id,
                 letter.dead_letter_id,
@@ -43,7 +42,7 @@ def classify(msg: ClassifyDue, db: Database, stripe: Gateway) -> None:
                 currency=judgement.amount.currency if judgement.amount else None,
             )
     with db.system_transaction() as tx:
-        if replays.unclassified(tx, msg.batch_id, limit=1):
+        if replay_batches.unclassified(tx, msg.batch_id, limit=1):
             append(tx, msg)
-        elif replays.move(tx, msg.batch_id, leaving=("classifying",), to="previewed"):
+        elif replay_batches.move(tx, msg.batch_id, leaving=("classifying",), to="previewed"):
             logger.info("batch {} is classified", msg.batch_id)

@@ -10,12 +10,11 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from db import stripe_calls as calls
-from db.dead_letters.dead_letters import Sealed
-from db.operators import refund_requests as ops_refunds
+from db import stripe_calls
+from db.dead_letters.dead_letters import SealedDeadLetter
+from db.operators import refund_requests
 from db.payments import orders, payments
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds import refunds
+from db.refunds import mass_refunds, refunds
 from db.session import Database
 from db.webhooks import inbox
 from messages.ids import PaymentId, TenantId
@@ -23,17 +22,15 @@ from messages.money import Money
 from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequested
 from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
-from outbox.intake.order_events import WORDS, Decoded, GroupWish, Incoming, Wish, decode
-from outbox.requests.orders import Offer, Unreadable, as_new_order, check_venues
+from outbox.intake.order_events import WORDS, DecodedEvent, GroupWish, IncomingEvent, Wish, decode
+from outbox.requests.orders import OrderRequest, UnacceptableOrder, as_new_order, check_venues
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers.dead_letters import judge_groups as judging_groups
-from workers.dead_letters import judge_money as judging_money
-from workers.dead_letters import judge_shares as judging_shares
-from workers.rules import replay_charges as rules
-from workers.rules.replay_charges import ChargeFacts, Judgement
+from workers.dead_letters import judge_groups, judge_money, judge_shares
+from workers.rules import replay_charges
+from workers.rules.replay_charges import ChargeFacts, ReplayCheck
 
 # Work that comes again by itself: the next one does what this one did not.
 PERIODIC = frozenset(
@@ -55,26 +52,26 @@ PERIODIC = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedDeadLetter:
     """A letter whose seal was opened. `payload` is None when the bytes are no JSON object."""
 
-    letter: Sealed
+    letter: SealedDeadLetter
     original: bytes
     payload: dict[str, Any] | None
 
 
-def open_letter(letter: Sealed, opener: Opener) -> Opened | Judgement:
+def open_letter(letter: SealedDeadLetter, opener: Opener) -> OpenedDeadLetter | ReplayCheck:
     """The original of a letter, or why it cannot be had."""
     if letter.sealed is None:
-        return Judgement("must_not", "its original was not kept")
+        return ReplayCheck("must_not", "its original was not kept")
     try:
         original = opener.open(letter.sealed)
     except UnopenableError as error:
-        return Judgement("must_not", str(error))
-    return Opened(letter, original, _json_object(original))
+        return ReplayCheck("must_not", str(error))
+    return OpenedDeadLetter(letter, original, _json_object(original))
 
 
-def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
+def judge(opened: OpenedDeadLetter, db: Database, stripe: Gateway) -> ReplayCheck:
     """What replaying this letter would mean, now.
 
     Raises:
@@ -86,55 +83,55 @@ def judge(opened: Opened, db: Database, stripe: Gateway) -> Judgement:
         return _judge_order(opened, db)
     # Without an id of ours its end could not be told to the letter; an edit gives the successor a fresh one.
     if opened.payload is None or opened.letter.message_uuid is None:
-        return rules.UNREADABLE
+        return replay_charges.UNREADABLE
     if kind in PERIODIC:
-        return rules.PASSED
-    if kind in {"cancel_event", "ops_refund", *judging_groups.KINDS}:
+        return replay_charges.PASSED
+    if kind in {"cancel_event", "ops_refund", *judge_groups.KINDS}:
         return _judge_ops_work(kind, opened.payload, db)
     if kind == "webhook":
-        return rules.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
+        return replay_charges.judge_webhook(_inbox_state(db, str(opened.payload.get("event_id"))))
     return _judge_of_payment(kind, opened.payload, db, stripe)
 
 
-def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
+def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> ReplayCheck:
     """A step of a mass cancellation, a refund that an operator asked for, a group: each knows whether it was taken."""
-    if kind in judging_groups.KINDS:
-        return judging_groups.judge_work(kind, payload, db)
+    if kind in judge_groups.KINDS:
+        return judge_groups.judge_work(kind, payload, db)
     try:
         message = kind_to_message()[kind].model_validate(payload)
     except ValidationError:
-        return rules.UNREADABLE
+        return replay_charges.UNREADABLE
     with db.system_transaction() as tx:
         if isinstance(message, EventCancellationDue):
-            run = event_cancellations.get(tx, message.cancellation_id)
-            return rules.judge_step(known=run is not None, open_=run is not None and run.takes(message.step))
+            run = mass_refunds.get(tx, message.cancellation_id)
+            return replay_charges.judge_step(known=run is not None, open_=run is not None and run.takes(message.step))
         assert isinstance(message, OpsRefundDue), "the two kinds that come here"
-        wish = ops_refunds.get(tx, message.request_id)
-    return rules.judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
+        wish = refund_requests.get(tx, message.request_id)
+    return replay_charges.judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
 
 
-def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
-    if kind in judging_shares.KINDS:
-        return judging_shares.judge(kind, payload, db, stripe)
+def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> ReplayCheck:
+    if kind in judge_shares.KINDS:
+        return judge_shares.judge(kind, payload, db, stripe)
     owner = _owner(payload)
     if owner is None:
-        return rules.UNREADABLE
+        return replay_charges.UNREADABLE
     tenant_id, payment_id = owner
-    if kind in judging_money.BY_KIND:
-        return judging_money.BY_KIND[kind](judging_money.Letter(tenant_id, payment_id, payload), db, stripe)
+    if kind in judge_money.BY_KIND:
+        return judge_money.BY_KIND[kind](judge_money.DeadLetterContext(tenant_id, payment_id, payload), db, stripe)
     if kind == "charge":
         return _judge_charge(db, stripe, tenant_id, payment_id)
     if kind not in {"mint", "mint_retry", "lookup"}:
-        return rules.UNREADABLE
+        return replay_charges.UNREADABLE
     with db.transaction(tenant_id) as tx:
         known = payments.get(tx, payment_id) is not None
-    return rules.judge_lookup(known) if kind == "lookup" else rules.judge_mint(known)
+    return replay_charges.judge_lookup(known) if kind == "lookup" else replay_charges.judge_mint(known)
 
 
-def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId) -> Judgement:
+def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id: PaymentId) -> ReplayCheck:
     with db.transaction(tenant_id) as tx:
         payment = payments.get(tx, payment_id)
-        call = calls.live(tx, operation=payment_intents.CREATE, subject_id=payment_id) if payment else None
+        call = stripe_calls.live(tx, operation=payment_intents.CREATE, subject_id=payment_id) if payment else None
     facts = ChargeFacts(
         payment_state=payment.state.value if payment else None,
         amount=payment.amount if payment else None,
@@ -142,48 +139,50 @@ def _judge_charge(db: Database, stripe: Gateway, tenant_id: TenantId, payment_id
         key_must_not_be_used=call.must_look_up if call else False,
         seconds_since_last_send=call.seconds_since_last_send if call else 0.0,
     )
-    if payment is None or call is None or not rules.stripe_must_be_asked(facts):
-        return rules.judge_charge(facts)
+    if payment is None or call is None or not replay_charges.stripe_must_be_asked(facts):
+        return replay_charges.judge_charge(facts)
     found = payment_intents.find(stripe, payment_id, customer_id=payment.customer_id, since_epoch=call.first_sent_epoch)
     at_stripe = "absent" if isinstance(found, Absent) else type(found).__name__
-    return rules.judge_charge(replace(facts, at_stripe=at_stripe))
+    return replay_charges.judge_charge(replace(facts, at_stripe=at_stripe))
 
 
-def _judge_order(opened: Opened, db: Database) -> Judgement:
+def _judge_order(opened: OpenedDeadLetter, db: Database) -> ReplayCheck:
     """Read by today's rules: a tenant may have been registered since, or a version taught, or the order has come."""
     try:
-        event = decode(Incoming(opened.original))
-        if not isinstance(event.content, Offer):
+        event = decode(IncomingEvent(opened.original))
+        if not isinstance(event.content, OrderRequest):
             return _judge_wish(event, event.content, db)
         offer = event.content
         with db.transaction(event.tenant_id) as tx:
             check_venues(tx, [offer.order])
             first = orders.fingerprint_of(tx, as_new_order(offer))
-    except Unreadable as reason:
-        return rules.judge_order(str(reason), known=False, same=False, amount=None)
+    except UnacceptableOrder as reason:
+        return replay_charges.judge_order(str(reason), known=False, same=False, amount=None)
     amount: Money = offer.order.amount
-    return rules.judge_order(None, known=first is not None, same=first == offer.fingerprint, amount=amount)
+    return replay_charges.judge_order(None, known=first is not None, same=first == offer.fingerprint, amount=amount)
 
 
-def _judge_wish(event: Decoded, wish: Wish, db: Database) -> Judgement:
+def _judge_wish(event: DecodedEvent, wish: Wish, db: Database) -> ReplayCheck:
     """A refund or a cancellation that intake could not grant: its refund may have been made, or its order come."""
     if isinstance(wish, GroupWish):
-        return judging_groups.judge_wish(event, wish, db)
+        return judge_groups.judge_wish(event, wish, db)
     if isinstance(wish, EventCancelled):
         with db.transaction(event.tenant_id) as tx:
-            off = event_cancellations.of_event(tx, event.tenant_id, wish.event_id)
-        return rules.judge_order(None, known=off is not None, same=True, amount=None)
+            off = mass_refunds.of_event(tx, event.tenant_id, wish.event_id)
+        return replay_charges.judge_order(None, known=off is not None, same=True, amount=None)
     if isinstance(wish, EventScheduled):  # the latest word counts, whenever it comes
-        return rules.judge_order(None, known=False, same=False, amount=None)
+        return replay_charges.judge_order(None, known=False, same=False, amount=None)
     with db.transaction(event.tenant_id) as tx:
         payment_id = orders.payment_of(tx, wish.order_id)
         made = refunds.by_request_key(tx, event.key)
         money = refunds.captured(tx, payment_id) if payment_id else None
     if payment_id is None:
-        return rules.judge_order(f"order {wish.order_id} is unknown here", known=False, same=False, amount=None)
+        return replay_charges.judge_order(
+            f"order {wish.order_id} is unknown here", known=False, same=False, amount=None
+        )
     wanted = wish.amount if isinstance(wish, RefundOfOrderRequested) else None
     left = money.left if money else None
-    return rules.judge_order(None, known=made is not None, same=True, amount=wanted or left)
+    return replay_charges.judge_order(None, known=made is not None, same=True, amount=wanted or left)
 
 
 def _inbox_state(db: Database, event_id: str) -> str | None:

@@ -4,35 +4,34 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from db.groups import contributions as group_shares
-from db.groups import groups
+from db.groups import contributions, groups
 from db.lifecycle import GroupState
 from db.session import Database
 from messages.groups import GroupCancelDue, GroupCancelled, GroupDue, GroupOpened
 from messages.money import Money
 from messages.queues import kind_to_message
-from outbox.intake.order_events import Decoded, GroupWish
+from outbox.intake.order_events import DecodedEvent, GroupWish
 from outbox.requests.orders import check_venues, fingerprint_of
-from workers.rules import replay_charges as rules
-from workers.rules.replay_charges import Judgement
+from workers.rules import replay_charges
+from workers.rules.replay_charges import ReplayCheck
 
 KINDS = frozenset({GroupDue.kind, GroupCancelDue.kind})
 
 
-def judge_work(kind: str, payload: dict[str, Any], db: Database) -> Judgement:
+def judge_work(kind: str, payload: dict[str, Any], db: Database) -> ReplayCheck:
     """Looking at a group again is always harmless; calling it off is done once."""
     try:
         message = kind_to_message()[kind].model_validate(payload)
     except ValidationError:
-        return rules.UNREADABLE
+        return replay_charges.UNREADABLE
     assert isinstance(message, GroupDue | GroupCancelDue), "the two kinds that come here"
     with db.transaction(message.tenant_id) as tx:
         group = groups.get(tx, message.group_id)
     is_open = group is not None and (isinstance(message, GroupDue) or _may_be_called_off(group.state))
-    return rules.judge_step(known=group is not None, open_=is_open)
+    return replay_charges.judge_step(known=group is not None, open_=is_open)
 
 
-def judge_wish(event: Decoded, wish: GroupWish, db: Database) -> Judgement:
+def judge_wish(event: DecodedEvent, wish: GroupWish, db: Database) -> ReplayCheck:
     """What intake could not grant; the door asks everything else again, with the group's row locked.
 
     Raises:
@@ -43,18 +42,20 @@ def judge_wish(event: Decoded, wish: GroupWish, db: Database) -> Judgement:
         if isinstance(wish, GroupOpened):
             check_venues(tx, [wish])
             same = group is not None and group.fingerprint == fingerprint_of(wish)
-            return rules.judge_order(None, known=group is not None, same=same, amount=None)
-        attempts = group_shares.attempts(tx, wish.group_id)
+            return replay_charges.judge_order(None, known=group is not None, same=same, amount=None)
+        attempts = contributions.attempts(tx, wish.group_id)
     if group is None:
-        return rules.judge_order(f"group {wish.group_id} is unknown here", known=False, same=False, amount=None)
+        return replay_charges.judge_order(
+            f"group {wish.group_id} is unknown here", known=False, same=False, amount=None
+        )
     if isinstance(wish, GroupCancelled):
-        return rules.judge_order(None, known=not _may_be_called_off(group.state), same=True, amount=None)
+        return replay_charges.judge_order(None, known=not _may_be_called_off(group.state), same=True, amount=None)
     if any(one.idempotency_key == wish.idempotency_key for one in attempts):
-        return rules.judge_order(None, known=True, same=True, amount=None)
+        return replay_charges.judge_order(None, known=True, same=True, amount=None)
     if group.state is not GroupState.OPEN or group.is_over:
         said = f"the group is {group.state.value}; no share is taken any more"
-        return rules.judge_order(said, known=False, same=False, amount=None)
-    return rules.judge_order(None, known=False, same=False, amount=Money(group.amount_minor, group.currency))
+        return replay_charges.judge_order(said, known=False, same=False, amount=None)
+    return replay_charges.judge_order(None, known=False, same=False, amount=Money(group.amount_minor, group.currency))
 
 
 def _may_be_called_off(state: GroupState) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.disputes import disputes
 from db.disputes.disputes import Dispute
 from db.payments import payments
@@ -18,7 +18,7 @@ from db.payments.payments import Payment
 from db.refunds import refunds
 from db.refunds.refunds import Refund
 from db.session import Database, Tx
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.money import Money
 from stripe_client import disputes as stripe_disputes
@@ -26,13 +26,13 @@ from stripe_client import payment_intents
 from stripe_client import refunds as stripe_refunds
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers.rules import replay_after_charge as rules
+from workers.rules import replay_after_charge
 from workers.rules.replay_after_charge import CallFacts, CaptureFacts, DisputeFacts, RefundFacts
-from workers.rules.replay_charges import UNREADABLE, Judgement
+from workers.rules.replay_charges import UNREADABLE, ReplayCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterContext:
     """Whose letter it is, and the rest of what it says."""
 
     tenant_id: TenantId
@@ -40,7 +40,7 @@ class Letter:
     payload: dict[str, Any]
 
 
-def judge_refund(letter: Letter, db: Database, stripe: Gateway) -> Judgement:
+def judge_refund(letter: DeadLetterContext, db: Database, stripe: Gateway) -> ReplayCheck:
     refund_id = _refund_id(letter)
     if refund_id is None:
         return UNREADABLE
@@ -53,8 +53,8 @@ def judge_refund(letter: Letter, db: Database, stripe: Gateway) -> Judgement:
             call=_call_of(tx, stripe_refunds.CREATE, refund_id),
         )
     if refund is None or facts.state != "sending" or not facts.call.is_open:
-        return rules.judge_refund(facts)
-    return rules.judge_refund(replace(facts, at_stripe=_refund_at_stripe(stripe, refund)))
+        return replay_after_charge.judge_refund(facts)
+    return replay_after_charge.judge_refund(replace(facts, at_stripe=_refund_at_stripe(stripe, refund)))
 
 
 def _refund_at_stripe(stripe: Gateway, refund: Refund) -> str:
@@ -62,22 +62,22 @@ def _refund_at_stripe(stripe: Gateway, refund: Refund) -> str:
     return "absent" if isinstance(found, Absent) else found.status
 
 
-def judge_refund_lookup(letter: Letter, db: Database, _stripe: Gateway) -> Judgement:
+def judge_refund_lookup(letter: DeadLetterContext, db: Database, _stripe: Gateway) -> ReplayCheck:
     refund_id = _refund_id(letter)
     if refund_id is None:
         return UNREADABLE
     with db.transaction(letter.tenant_id) as tx:
-        return rules.judge_reading(refunds.get(tx, refund_id) is not None, "refund")
+        return replay_after_charge.judge_reading(refunds.get(tx, refund_id) is not None, "refund")
 
 
-def judge_cancel(letter: Letter, db: Database, _stripe: Gateway) -> Judgement:
+def judge_cancel(letter: DeadLetterContext, db: Database, _stripe: Gateway) -> ReplayCheck:
     with db.transaction(letter.tenant_id) as tx:
         payment = payments.get(tx, letter.payment_id)
     wished = payment is not None and payment.cancel_reason is not None
-    return rules.judge_cancel(payment.state.value if payment else None, wished=wished)
+    return replay_after_charge.judge_cancel(payment.state.value if payment else None, wished=wished)
 
 
-def judge_capture(letter: Letter, db: Database, stripe: Gateway) -> Judgement:
+def judge_capture(letter: DeadLetterContext, db: Database, stripe: Gateway) -> ReplayCheck:
     with db.transaction(letter.tenant_id) as tx:
         payment = payments.get(tx, letter.payment_id)
         facts = CaptureFacts(
@@ -88,19 +88,23 @@ def judge_capture(letter: Letter, db: Database, stripe: Gateway) -> Judgement:
         )
     intent_id = payment.payment_intent_id if payment else None
     if intent_id is None or facts.state != "authorized" or not facts.call.is_open:
-        return rules.judge_capture(facts)
-    return rules.judge_capture(replace(facts, at_stripe=type(payment_intents.retrieve(stripe, intent_id)).__name__))
+        return replay_after_charge.judge_capture(facts)
+    return replay_after_charge.judge_capture(
+        replace(facts, at_stripe=type(payment_intents.retrieve(stripe, intent_id)).__name__)
+    )
 
 
-def judge_dispute_evidence(letter: Letter, db: Database, stripe: Gateway) -> Judgement:
+def judge_dispute_evidence(letter: DeadLetterContext, db: Database, stripe: Gateway) -> ReplayCheck:
     return _judge_dispute_answer(letter, db, stripe, "submit", stripe_disputes.SUBMIT)
 
 
-def judge_dispute_close(letter: Letter, db: Database, stripe: Gateway) -> Judgement:
+def judge_dispute_close(letter: DeadLetterContext, db: Database, stripe: Gateway) -> ReplayCheck:
     return _judge_dispute_answer(letter, db, stripe, "accept", stripe_disputes.CLOSE)
 
 
-def _judge_dispute_answer(letter: Letter, db: Database, stripe: Gateway, wish: str, operation: str) -> Judgement:
+def _judge_dispute_answer(
+    letter: DeadLetterContext, db: Database, stripe: Gateway, wish: str, operation: str
+) -> ReplayCheck:
     with db.transaction(letter.tenant_id) as tx:
         dispute = _dispute(tx, letter)
         facts = DisputeFacts(dispute.status.value if dispute else None)
@@ -113,17 +117,17 @@ def _judge_dispute_answer(letter: Letter, db: Database, stripe: Gateway, wish: s
                 call=_call_of(tx, operation, dispute.wish_id) if dispute.wish_id else CallFacts(),
             )
     if dispute is None or not (facts.is_answerable and facts.call.is_open):
-        return rules.judge_dispute_answer(facts, wish)
+        return replay_after_charge.judge_dispute_answer(facts, wish)
     at_stripe = stripe_disputes.retrieve(stripe, dispute.dispute_id).status
-    return rules.judge_dispute_answer(replace(facts, at_stripe=at_stripe), wish)
+    return replay_after_charge.judge_dispute_answer(replace(facts, at_stripe=at_stripe), wish)
 
 
-def judge_dispute_lookup(letter: Letter, db: Database, _stripe: Gateway) -> Judgement:
+def judge_dispute_lookup(letter: DeadLetterContext, db: Database, _stripe: Gateway) -> ReplayCheck:
     with db.transaction(letter.tenant_id) as tx:
-        return rules.judge_reading(_dispute(tx, letter) is not None, "dispute")
+        return replay_after_charge.judge_reading(_dispute(tx, letter) is not None, "dispute")
 
 
-BY_KIND: dict[str, Callable[[Letter, Database, Gateway], Judgement]] = {
+BY_KIND: dict[str, Callable[[DeadLetterContext, Database, Gateway], ReplayCheck]] = {
     "refund": judge_refund,
     "refund_lookup": judge_refund_lookup,
     "cancel": judge_cancel,
@@ -135,20 +139,20 @@ BY_KIND: dict[str, Callable[[Letter, Database, Gateway], Judgement]] = {
 
 
 def _call_of(tx: Tx, operation: str, subject_id: UUID) -> CallFacts:
-    call: Call | None = calls.live(tx, operation=operation, subject_id=subject_id)
+    call: StripeCall | None = stripe_calls.live(tx, operation=operation, subject_id=subject_id)
     if call is None:
         return CallFacts()
     return CallFacts(call.outcome, call.must_look_up, call.seconds_since_last_send)
 
 
-def _refund_id(letter: Letter) -> RefundId | None:
+def _refund_id(letter: DeadLetterContext) -> RefundId | None:
     try:
         return RefundId(UUID(str(letter.payload["refund_id"])))
     except (KeyError, ValueError):
         return None
 
 
-def _dispute(tx: Tx, letter: Letter) -> Dispute | None:
+def _dispute(tx: Tx, letter: DeadLetterContext) -> Dispute | None:
     return disputes.get(tx, str(letter.payload.get("dispute_id")))
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import ShareState
-from db.operators import release_requests as escrow_wishes
+from db.operators import release_requests
 from db.session import Database
 from db.shares import shares
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from db.transfers import reversals as transfer_reversals
 from db.transfers import transfers
 from messages.queues import kind_to_message
@@ -22,9 +22,9 @@ from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalReques
 from stripe_client import transfers as stripe_transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import Absent
-from workers.rules import replay_shares as rules
+from workers.rules import replay_shares
 from workers.rules.replay_after_charge import CallFacts
-from workers.rules.replay_charges import UNREADABLE, Judgement, judge_step
+from workers.rules.replay_charges import UNREADABLE, ReplayCheck, judge_step
 from workers.rules.replay_shares import MovementFacts
 
 KINDS = frozenset(
@@ -32,7 +32,7 @@ KINDS = frozenset(
 )
 
 
-def judge(kind: str, payload: dict[str, Any], db: Database, stripe: Gateway) -> Judgement:
+def judge(kind: str, payload: dict[str, Any], db: Database, stripe: Gateway) -> ReplayCheck:
     """What replaying a letter of one of these kinds would mean, now.
 
     Raises:
@@ -52,23 +52,23 @@ def judge(kind: str, payload: dict[str, Any], db: Database, stripe: Gateway) -> 
         case OpsEscrowDue():
             return _judge_wish(message, db)
         case _:
-            return rules.ACCOUNT
+            return replay_shares.ACCOUNT
 
 
-def _judge_share(message: ShareDue, db: Database) -> Judgement:
+def _judge_share(message: ShareDue, db: Database) -> ReplayCheck:
     with db.transaction(message.tenant_id) as tx:
         share = shares.lock(tx, message.share_id)
     if share is None:
-        return rules.judge_share(known=False, settled=False, gap=None)
-    return rules.judge_share(known=True, settled=share.state is ShareState.SETTLED, gap=share.gap)
+        return replay_shares.judge_share(known=False, settled=False, gap=None)
+    return replay_shares.judge_share(known=True, settled=share.state is ShareState.SETTLED, gap=share.gap)
 
 
-def _judge_transfer(message: TransferRequested, db: Database, stripe: Gateway) -> Judgement:
+def _judge_transfer(message: TransferRequested, db: Database, stripe: Gateway) -> ReplayCheck:
     with db.transaction(message.tenant_id) as tx:
         transfer = transfers.lock(tx, message.transfer_id)
-        call = calls.live(tx, operation=stripe_transfers.CREATE, subject_id=message.transfer_id)
+        call = stripe_calls.live(tx, operation=stripe_transfers.CREATE, subject_id=message.transfer_id)
     if transfer is None:
-        return rules.judge_movement(MovementFacts("transfer", None))
+        return replay_shares.judge_movement(MovementFacts("transfer", None))
     facts = MovementFacts("transfer", transfer.state.value, transfer.amount, _facts_of(call))
     account_id = transfer.account_id
     return _ask(
@@ -78,12 +78,12 @@ def _judge_transfer(message: TransferRequested, db: Database, stripe: Gateway) -
     )
 
 
-def _judge_reversal(message: ReversalRequested, db: Database, stripe: Gateway) -> Judgement:
+def _judge_reversal(message: ReversalRequested, db: Database, stripe: Gateway) -> ReplayCheck:
     with db.transaction(message.tenant_id) as tx:
         reversal = transfer_reversals.lock(tx, message.reversal_id)
-        call = calls.live(tx, operation=stripe_transfers.REVERSE, subject_id=message.reversal_id)
+        call = stripe_calls.live(tx, operation=stripe_transfers.REVERSE, subject_id=message.reversal_id)
     if reversal is None:
-        return rules.judge_movement(MovementFacts("reversal", None))
+        return replay_shares.judge_movement(MovementFacts("reversal", None))
     facts = MovementFacts("reversal", reversal.state.value, reversal.amount, _facts_of(call))
     name = reversal.stripe_transfer_id
     return _ask(
@@ -91,20 +91,20 @@ def _judge_reversal(message: ReversalRequested, db: Database, stripe: Gateway) -
     )
 
 
-def _judge_wish(message: OpsEscrowDue, db: Database) -> Judgement:
+def _judge_wish(message: OpsEscrowDue, db: Database) -> ReplayCheck:
     """What an operator wanted of escrow: carried out once, under its row's lock."""
     with db.transaction(message.tenant_id) as tx:
-        wish = escrow_wishes.get(tx, message.wish_id)
+        wish = release_requests.get(tx, message.wish_id)
     return judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
 
 
-def _ask(facts: MovementFacts, call: Call | None, find: Callable[[float], object]) -> Judgement:
+def _ask(facts: MovementFacts, call: StripeCall | None, find: Callable[[float], object]) -> ReplayCheck:
     if call is None or facts.state != "sending" or not facts.call.is_open:
-        return rules.judge_movement(facts)
-    return rules.judge_movement(replace(facts, at_stripe=not isinstance(find(call.first_sent_epoch), Absent)))
+        return replay_shares.judge_movement(facts)
+    return replay_shares.judge_movement(replace(facts, at_stripe=not isinstance(find(call.first_sent_epoch), Absent)))
 
 
-def _facts_of(call: Call | None) -> CallFacts:
+def _facts_of(call: StripeCall | None) -> CallFacts:
     if call is None:
         return CallFacts()
     return CallFacts(call.outcome, call.must_look_up, call.seconds_since_last_send)

@@ -13,13 +13,13 @@ from typing import Any
 
 from loguru import logger
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.disputes import disputes
 from db.disputes.disputes import Dispute
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from messages.disputes import DisputeCloseRequested, EvidenceSubmissionRequested
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
@@ -32,7 +32,7 @@ LONGEST_REFUSAL = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class StripeAction:
     """What is done at Stripe for a wish."""
 
     wish: str
@@ -45,11 +45,11 @@ class Deed:
 class _Claim:
     payment: Payment
     dispute: Dispute
-    call: Call
+    call: StripeCall
 
 
 def carry_out(
-    msg: EvidenceSubmissionRequested | DisputeCloseRequested, deed: Deed, db: Database, stripe: Gateway
+    msg: EvidenceSubmissionRequested | DisputeCloseRequested, deed: StripeAction, db: Database, stripe: Gateway
 ) -> None:
     """Raises:
     Verdict: as the table in stripe_client/errors.py, `leave_unknown` and `look_at`.
@@ -76,7 +76,7 @@ def carry_out(
     look_at(db, stripe, claim.payment, msg.dispute_id, by=deed.operation)
 
 
-def _claim(msg: EvidenceSubmissionRequested | DisputeCloseRequested, deed: Deed, db: Database) -> _Claim | None:
+def _claim(msg: EvidenceSubmissionRequested | DisputeCloseRequested, deed: StripeAction, db: Database) -> _Claim | None:
     """Write down that we are about to act; None when nothing is left to do."""
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)
@@ -87,11 +87,11 @@ def _claim(msg: EvidenceSubmissionRequested | DisputeCloseRequested, deed: Deed,
             logger.info("nothing to {}: the dispute is {}", deed.wish, dispute.status.value)
             return None
         assert dispute.wish_id is not None, "a wish has its id, by a check of the table"
-        call = calls.begin(tx, operation=deed.operation, subject_id=dispute.wish_id, request=deed.body(dispute))
+        call = stripe_calls.begin(tx, operation=deed.operation, subject_id=dispute.wish_id, request=deed.body(dispute))
         return _Claim(payment, dispute, call)
 
 
-def _find_out(deed: Deed, claim: _Claim, db: Database, stripe: Gateway) -> None:
+def _find_out(deed: StripeAction, claim: _Claim, db: Database, stripe: Gateway) -> None:
     """Whether it happened. Both deeds end the waiting for an answer, so a dispute that still waits proves that not.
 
     Raises:
@@ -101,20 +101,22 @@ def _find_out(deed: Deed, claim: _Claim, db: Database, stripe: Gateway) -> None:
     with db.transaction(dispute.tenant_id) as tx:
         if not dispute.is_answerable or dispute.wish_id != claim.dispute.wish_id:
             status = dispute.status.value
-            calls.settle(tx, claim.call, answer=status, object_id=dispute.dispute_id, request_id=None)
+            stripe_calls.settle(tx, claim.call, answer=status, object_id=dispute.dispute_id, request_id=None)
             return
         if claim.call.outcome != "unknown":
             raise GiveUp(f"Stripe took the wish to {deed.wish}, and the dispute still waits for an answer: look there")
-        calls.prove_absent(tx, claim.call, proof=f"the dispute still waits for an answer: {dispute.status.value}")
+        stripe_calls.prove_absent(
+            tx, claim.call, proof=f"the dispute still waits for an answer: {dispute.status.value}"
+        )
     raise TryAgain("Stripe has not done it; it is sent with a fresh key")
 
 
-def _record(deed: Deed, claim: _Claim, outcome: Sent | Refused, db: Database) -> None:
+def _record(deed: StripeAction, claim: _Claim, outcome: Sent | Refused, db: Database) -> None:
     dispute = claim.dispute
     refused = isinstance(outcome, Refused)
     with db.transaction(dispute.tenant_id) as tx:
         payments.lock(tx, dispute.payment_id)
-        calls.settle(
+        stripe_calls.settle(
             tx,
             claim.call,
             answer="refused" if refused else "done",

@@ -4,10 +4,10 @@ from db.session import Database
 from messages.disputes import DisputeCloseRequested
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
-from workers.disputes.answer import Deed, carry_out
+from workers.disputes.answer import StripeAction, carry_out
 from workers.runtime.actor import actor
 
-ACCEPT = Deed("accept", stripe_disputes.CLOSE, lambda _dispute: {}, stripe_disputes.close)
+ACCEPT = StripeAction("accept", stripe_disputes.CLOSE, lambda _dispute: {}, stripe_disputes.close)
 
 
 @actor(DisputeCloseRequested)

@@ -8,8 +8,7 @@ from typing import Any
 
 from loguru import logger
 
-from db.disputes import disputes
-from db.disputes import fraud_warnings as early_warnings
+from db.disputes import disputes, fraud_warnings
 from db.disputes.fraud_warnings import EarlyWarning
 from db.payments import payments
 from db.payments.payments import Payment
@@ -48,10 +47,10 @@ def apply_warning_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
 
 
 def _settle(tx: Tx, payment: Payment, warning: WarningAnswer) -> str:
-    if early_warnings.get(tx, warning.warning_id) is not None:
+    if fraud_warnings.get(tx, warning.warning_id) is not None:
         return KNOWN
     decided = _decide(tx, payment, warning)
-    early_warnings.record(tx, decided)
+    fraud_warnings.record(tx, decided)
     logger.warning("the card's bank warns of fraud ({}): {}, {}", warning.fraud_type, decided.decision, decided.because)
     return f"warning: {decided.decision}"
 
@@ -65,7 +64,7 @@ def _decide(tx: Tx, payment: Payment, warning: WarningAnswer) -> EarlyWarning:
         return _decided(payment, warning, "nothing", "the payment is given back already, or on its way")
     if not warning.actionable:
         return _decided(payment, warning, "nothing", "Stripe says that it is too late to act on")
-    if early_warnings.policy(tx, payment.payment_id) == "leave":
+    if fraud_warnings.policy(tx, payment.payment_id) == "leave":
         return _decided(payment, warning, "leave", "the venue's policy is to leave the payment")
     return _refund(tx, payment, warning)
 

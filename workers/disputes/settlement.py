@@ -7,10 +7,10 @@ Stripe's balance shows, the loss and the facts for others are one transaction; w
 
 from loguru import logger
 
-from db.disputes import booking as dispute_books
+from db.disputes import booking as dispute_booking
 from db.disputes import disputes
-from db.disputes.booking import Movement
-from db.disputes.disputes import Dispute, Seen
+from db.disputes.booking import BookableMovement
+from db.disputes.disputes import Dispute, DisputeSnapshot
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
 from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
@@ -23,7 +23,7 @@ from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
 from outbox.append import append
-from outbox.requests import dispute_evidence as evidence
+from outbox.requests import dispute_evidence
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import DisputeAnswer, DisputeMovement
@@ -68,7 +68,7 @@ def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) 
     before = disputes.get(tx, answer.dispute_id)
     _require_ours(payment, before, answer)
     status = DisputeStatus(answer.status)
-    seen = Seen(
+    seen = DisputeSnapshot(
         dispute_id=answer.dispute_id,
         charge_id=answer.charge_id,
         amount=answer.amount,
@@ -111,8 +111,8 @@ def _book(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMove
     """One journal for each balance transaction, and its conversion when the balance is in another currency."""
     balance = movement.balance
     moved = rules.moved(balance.amount, answer.amount)
-    row = Movement(balance.balance_transaction_id, movement.category, moved, balance.amount, balance.fee)
-    if dispute_books.record(tx, answer.dispute_id, row):
+    row = BookableMovement(balance.balance_transaction_id, movement.category, moved, balance.amount, balance.fee)
+    if dispute_booking.record(tx, answer.dispute_id, row):
         entries = ledger.dispute_entries(moved, balance.fee, payment.venue_id)
         journals = [Journal(movement.category, balance.balance_transaction_id, entries)] if entries else []
         ledger.post_together(tx, payment.payment_id, [*journals, *conversion(balance, moved)])
@@ -122,13 +122,13 @@ def _book(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMove
 def _book_loss(tx: Tx, payment: Payment, dispute: Dispute) -> None:
     """A loss is borne by venue and platform as a refund is, once its money is gone; a late win takes it back."""
     if dispute.status in LOST_DISPUTES and dispute.lost_minor is None:
-        held = dispute_books.withdrawn(tx, dispute)
+        held = dispute_booking.withdrawn(tx, dispute)
         if held.minor > 0:
             parts = shares_of(tx, payment, held)
-            if dispute_books.mark_lost(tx, dispute, lost=held, obligation=parts.obligation, platform=parts.platform):
+            if dispute_booking.mark_lost(tx, dispute, lost=held, obligation=parts.obligation, platform=parts.platform):
                 _post_loss(tx, payment, dispute, parts.obligation, parts.platform, parts.venue, kind="dispute_lost")
                 take_back(tx, payment, parts.venue, fee_borne=parts.fee_borne, source_id=dispute.dispute_id)
-    elif dispute.status is DisputeStatus.WON and dispute_books.mark_loss_reversed(tx, dispute):
+    elif dispute.status is DisputeStatus.WON and dispute_booking.mark_loss_reversed(tx, dispute):
         obligation, platform, venue = _booked_parts(dispute)
         _post_loss(tx, payment, dispute, obligation, platform, venue, kind="dispute_won")
         give_again(tx, payment, source_id=dispute.dispute_id)
@@ -158,7 +158,7 @@ def _post_loss(
 def _draft_evidence(tx: Tx, before: Dispute | None, now: Dispute) -> None:
     """A new stage can be answered: assemble what the book knows, for a person to read and send."""
     if now.is_answerable and (before is None or before.stage != now.stage):
-        disputes.write_evidence(tx, now.dispute_id, evidence.draft(tx, now).evidence, by="fleet")
+        disputes.write_evidence(tx, now.dispute_id, dispute_evidence.draft(tx, now).evidence, by="fleet")
 
 
 def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:

@@ -4,10 +4,10 @@ from db.session import Database
 from messages.disputes import EvidenceSubmissionRequested
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
-from workers.disputes.answer import Deed, carry_out
+from workers.disputes.answer import StripeAction, carry_out
 from workers.runtime.actor import actor
 
-SUBMIT = Deed(
+SUBMIT = StripeAction(
     "submit",
     stripe_disputes.SUBMIT,
     lambda dispute: stripe_disputes.submission(

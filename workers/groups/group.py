@@ -15,9 +15,8 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from db.groups import contributions as group_shares
-from db.groups import groups
-from db.groups.contributions import Attempt, Share
+from db.groups import contributions, groups
+from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
 from db.lifecycle import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
 from db.session import Database, Tx
@@ -39,7 +38,7 @@ from outbox.process.metrics import GROUP_SHARES, GROUPS
 from outbox.requests.group_moves import call_off, end_group, invite
 from outbox.requests.refunds import NotRefundableError, give_everything_back, request_capture
 from stripe_client.gateway import Gateway
-from workers.rules.groups import PaymentStands, capture_at, group_move, member_state
+from workers.rules.groups import ContributionStatus, capture_at, group_move, member_state
 from workers.runtime.actor import actor
 
 BY = "group"
@@ -78,13 +77,13 @@ def _locked(tx: Tx, msg: GroupDue | GroupCancelDue) -> Group:
 def _moved(tx: Tx, of: Group) -> bool:
     """Bring members and group to where they belong; True when the group moved, so that one must look again."""
     _move_members(tx, of)
-    shares = group_shares.of_group(tx, of.group_id)
+    shares = contributions.of_group(tx, of.group_id)
     move = group_move(
         of.state.value,
         [share.state.value for share in shares],
         is_over=of.is_over,
         event_is_off=of.event_is_off,
-        all_over=of.state in ENDING_GROUPS and all(one.is_over for one in group_shares.attempts(tx, of.group_id)),
+        all_over=of.state in ENDING_GROUPS and all(one.is_over for one in contributions.attempts(tx, of.group_id)),
     )
     if move is None:
         return False
@@ -107,8 +106,8 @@ def _moved(tx: Tx, of: Group) -> bool:
 
 
 def _move_members(tx: Tx, of: Group) -> None:
-    shares = group_shares.of_group(tx, of.group_id)
-    moves: dict[tuple[MemberState, str | None], list[Share]] = defaultdict(list)
+    shares = contributions.of_group(tx, of.group_id)
+    moves: dict[tuple[MemberState, str | None], list[Contribution]] = defaultdict(list)
     for share in shares:
         state, reason = member_state(of.state.value, share.state.value, _stands(share))
         if state != share.state.value:
@@ -122,13 +121,13 @@ def _move_members(tx: Tx, of: Group) -> None:
             _tell(tx, of, share, state, reason, missing)
 
 
-def _stands(share: Share) -> PaymentStands | None:
+def _stands(share: Contribution) -> ContributionStatus | None:
     if share.payment_state is None:
         return None
-    return PaymentStands(share.payment_state.value, share.payment_reason, share.cancel_is_asked, share.given_back)
+    return ContributionStatus(share.payment_state.value, share.payment_reason, share.cancel_is_asked, share.given_back)
 
 
-def _tell(tx: Tx, of: Group, share: Share, state: MemberState, reason: str | None, missing: int) -> None:
+def _tell(tx: Tx, of: Group, share: Contribution, state: MemberState, reason: str | None, missing: int) -> None:
     """What others hear of a member's move; that a hold was captured is told by the payment."""
     if state in SECURED and share.state not in SECURED and of.state is GroupState.OPEN:
         append(tx, GroupMemberPaid(**_facts(of, share), held=state is MemberState.HELD, missing=missing))
@@ -141,7 +140,7 @@ def _tell(tx: Tx, of: Group, share: Share, state: MemberState, reason: str | Non
         append(tx, GroupMemberRefunded(**_facts(of, share)))
 
 
-def _facts(of: Group, share: Share) -> dict[str, object]:
+def _facts(of: Group, share: Contribution) -> dict[str, object]:
     return {
         "tenant_id": of.tenant_id,
         "group_id": of.group_id,
@@ -152,7 +151,7 @@ def _facts(of: Group, share: Share) -> dict[str, object]:
     }
 
 
-def _wake_before_hold_ends(tx: Tx, of: Group, share: Share) -> None:
+def _wake_before_hold_ends(tx: Tx, of: Group, share: Contribution) -> None:
     moment = capture_at(share.capture_before, of.deadline)
     if moment is not None:
         append(tx, GroupDue(tenant_id=of.tenant_id, group_id=of.group_id), not_before=moment)
@@ -161,18 +160,18 @@ def _wake_before_hold_ends(tx: Tx, of: Group, share: Share) -> None:
 def _ask(tx: Tx, of: Group) -> None:
     """Ask for what follows from where everybody stands now."""
     if of.state is GroupState.OPEN:
-        shares = group_shares.of_group(tx, of.group_id)
+        shares = contributions.of_group(tx, of.group_id)
         _remind(tx, of, shares)
         _capture(tx, [share for share in shares if _hold_ends_too_soon(of, share)])
     elif of.state is GroupState.COMPLETE:
-        _capture(tx, group_shares.of_group(tx, of.group_id))
+        _capture(tx, contributions.of_group(tx, of.group_id))
     elif of.state in ENDING_GROUPS:
-        for attempt in group_shares.attempts(tx, of.group_id):
+        for attempt in contributions.attempts(tx, of.group_id):
             if not attempt.is_over:
                 _give_back(tx, of, attempt)
 
 
-def _remind(tx: Tx, of: Group, shares: Sequence[Share]) -> None:
+def _remind(tx: Tx, of: Group, shares: Sequence[Contribution]) -> None:
     if not groups.take_due_reminders(tx, of):
         return
     missing = [share for share in shares if share.state in MISSING or share.state is MemberState.PAYING]
@@ -183,12 +182,12 @@ def _remind(tx: Tx, of: Group, shares: Sequence[Share]) -> None:
     logger.info("reminded {} members", len(missing))
 
 
-def _hold_ends_too_soon(of: Group, share: Share) -> bool:
+def _hold_ends_too_soon(of: Group, share: Contribution) -> bool:
     moment = capture_at(share.capture_before, of.deadline)
     return moment is not None and moment <= of.now
 
 
-def _capture(tx: Tx, shares: Sequence[Share]) -> None:
+def _capture(tx: Tx, shares: Sequence[Contribution]) -> None:
     """Have holds captured, each payment once: a top-up pays several shares."""
     wanted = {share.payment_id for share in shares if share.state is MemberState.HELD and not share.capture_is_asked}
     for payment_id in sorted(one for one in wanted if one is not None):
@@ -202,7 +201,7 @@ def _capture_one(tx: Tx, payment_id: PaymentId) -> None:
         logger.info("a hold is not captured: {}", error)
 
 
-def _give_back(tx: Tx, of: Group, attempt: Attempt) -> None:
+def _give_back(tx: Tx, of: Group, attempt: ContributionPayment) -> None:
     """Release it, or give it back. Asked for once: what was asked for is carried out by others, and by the sweep."""
     if attempt.cancel_is_asked:
         return

@@ -6,7 +6,7 @@ seal; one that was killed has sealed whole batches. Two at once go one after the
 
 import time
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.session import Database
 from messages.reconciliation import SealDue
 from stripe_client.gateway import Gateway
@@ -23,5 +23,5 @@ def seal_ledger(msg: SealDue, db: Database, _stripe: Gateway) -> None:
     started = time.monotonic()
     while time.monotonic() - started < RUN_SECONDS:
         with db.system_transaction() as tx:
-            if ledger_chain.seal(tx, limit=BATCH) < BATCH:
+            if hash_chain.seal(tx, limit=BATCH) < BATCH:
                 return

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from db.minting.signers import Chain as KnownChain
+from db.minting.signers import ChainIdentity as KnownChain
 from db.minting.signers import known_chain, meet
 from db.session import Database
 from workers.minting.chain.chain import Chain
 from workers.minting.chain.contract import Tickets
 from workers.minting.chain.signer import Signer
 from workers.minting.settings import ChainSettings
-from workers.rules.gas import GWEI, Market
+from workers.rules.gas import GWEI, GasMarket
 
 BY = "minter"
 
 
-class Waiting(Exception):  # noqa: N818  it says what everything waits for, which is no error
+class MintingBlocked(Exception):  # noqa: N818  it says what everything waits for, which is no error
     """Nothing can be sent just now, for a reason that concerns every ticket alike and is shown to people."""
 
 
@@ -23,7 +23,7 @@ class ChangedMeanwhileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class MintingContext:
     db: Database
     chain: Chain
     signer: Signer
@@ -43,15 +43,15 @@ class Means:
         assert self.settings.chain_id is not None, "only a configured minter has means"
         return self.settings.chain_id
 
-    def market(self) -> Market:
-        return Market(self.chain.head().base_fee_wei, self.chain.suggested_tip_wei())
+    def market(self) -> GasMarket:
+        return GasMarket(self.chain.head().base_fee_wei, self.chain.suggested_tip_wei())
 
 
 def gwei(wei: int) -> str:
     return f"{wei / GWEI:g} gwei"
 
 
-def make_sure_of_the_chain(means: Means) -> None:
+def make_sure_of_the_chain(means: MintingContext) -> None:
     """The chain is the one that was first seen, and the contract is there: a mint sent to an address without code
     "succeeds" (CHAIN.md of the prototype; any EVM), so that after a wiped chain every mint would.
 
@@ -69,15 +69,15 @@ def make_sure_of_the_chain(means: Means) -> None:
         ]
         if differing:
             said = ", ".join(f"{name} was {getattr(known, name)}, is {getattr(seen, name)}" for name in differing)
-            raise Waiting(f"this is not the chain we know: {said}")
+            raise MintingBlocked(f"this is not the chain we know: {said}")
 
 
-def _look(means: Means) -> KnownChain:
+def _look(means: MintingContext) -> KnownChain:
     chain_id = means.chain.chain_id()
     if chain_id != means.chain_id:
-        raise Waiting(f"the node is of chain {chain_id}, CHAIN_ID says {means.chain_id}")
+        raise MintingBlocked(f"the node is of chain {chain_id}, CHAIN_ID says {means.chain_id}")
     genesis = means.chain.block(0)
     code_hash = means.chain.code_hash(means.contract)
     if genesis is None or code_hash is None:
-        raise Waiting(f"there is no contract at {means.contract} on chain {chain_id}")
+        raise MintingBlocked(f"there is no contract at {means.contract} on chain {chain_id}")
     return KnownChain(chain_id, genesis.hash, means.contract, code_hash)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from db.minting import submissions as mint_moves
+from db.minting import submissions
 from db.minting.mints import Mint
 from db.session import Tx
 from messages.base import Fact
@@ -11,13 +11,13 @@ from messages.mints import TicketMinted, TicketMintFailed, TicketVoided
 from messages.runtime import trace
 from outbox.append import append_traced
 from outbox.process.metrics import MINTS
-from workers.minting.context import Means
+from workers.minting.context import MintingContext
 from workers.minting.spans import spans
 
 
-def tell_minted(tx: Tx, means: Means, confirmed: Sequence[Mint], *, mined: datetime | None = None) -> None:
+def tell_minted(tx: Tx, means: MintingContext, confirmed: Sequence[Mint], *, mined: datetime | None = None) -> None:
     """Once for each ticket, also when a deep reorganisation makes it confirm again."""
-    first = mint_moves.first_told(tx, [mint.token_id for mint in confirmed])
+    first = submissions.first_told(tx, [mint.token_id for mint in confirmed])
     new = [mint for mint in confirmed if mint.token_id in first]
     where = {"chain_id": means.chain_id, "contract": means.contract}
     _tell(
@@ -41,7 +41,7 @@ def tell_failed(tx: Tx, failed: Sequence[Mint], reason: str) -> None:
     MINTS.labels("failed").inc(len(failed))
 
 
-def tell_voided(tx: Tx, means: Means, voided: Sequence[Mint]) -> None:
+def tell_voided(tx: Tx, means: MintingContext, voided: Sequence[Mint]) -> None:
     where = {"chain_id": means.chain_id, "contract": means.contract}
     _tell(tx, "confirm void", voided, lambda mint: TicketVoided.model_validate(_facts(mint) | where))
     MINTS.labels("voided").inc(len(voided))

@@ -23,7 +23,7 @@ from outbox.process.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS, MINT
 from workers.minting.chain.chain import Chain
 from workers.minting.chain.node import ChainAwayError, Node, NodeRefusedError
 from workers.minting.chain.signer import KeyFileError, KeyFileSigner
-from workers.minting.context import ChangedMeanwhileError, Means, Waiting, gwei, make_sure_of_the_chain
+from workers.minting.context import ChangedMeanwhileError, MintingBlocked, MintingContext, gwei, make_sure_of_the_chain
 from workers.minting.settings import ChainSettings
 from workers.minting.submit import submit
 from workers.minting.track import watch
@@ -51,7 +51,7 @@ def of_settings(db: Database, settings: ChainSettings, stopping: Event) -> "Mint
     else:
         if found != settings.chain_id:
             raise SettingsError([f"CHAIN_ID is {settings.chain_id}, and the nodes are of chain {found}."])
-    return Minter(Means(db, chain, signer, settings), stopping)
+    return Minter(MintingContext(db, chain, signer, settings), stopping)
 
 
 def _name() -> str:
@@ -60,7 +60,7 @@ def _name() -> str:
 
 @dataclass(slots=True)
 class Minter:
-    means: Means
+    means: MintingContext
     stopping: Event = field(default_factory=Event)
     name: str = field(default_factory=_name)
     _look_around_at: float = 0.0
@@ -98,7 +98,7 @@ class Minter:
             watch(self.means, lease)
             while submit(self.means, lease) and not self.stopping.is_set() and self._lease() is not None:
                 pass
-        except (Waiting, ChainAwayError, NodeRefusedError) as error:
+        except (MintingBlocked, ChainAwayError, NodeRefusedError) as error:
             self._wait_for(str(error))
         except LeaseLostError as error:
             logger.warning("{}; another minter goes on", error)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
-from db.minting import submissions as mint_moves
+from db.minting import submissions
 from db.minting.mints import Mint
-from db.minting.nonces import Slot
+from db.minting.nonces import Nonce
 from messages.runtime import trace
-from messages.runtime.trace import Place, Span
-from workers.minting.context import Means
+from messages.runtime.trace import Span, TraceContext
+from workers.minting.context import MintingContext
 
 
 def spans(
@@ -24,12 +24,12 @@ def spans(
     return trace.spans_of_batch(name, kind, _places(carried), began)
 
 
-def spans_of(means: Means, slot: Slot, name: str, *, kind: str = "internal") -> AbstractContextManager[Span]:
+def spans_of(means: MintingContext, slot: Nonce, name: str, *, kind: str = "internal") -> AbstractContextManager[Span]:
     """The same for whatever a slot carries, which is only read where spans are recorded."""
     if not trace.is_recording():
         return trace.spans_of_batch(name, kind, [])
     with means.db.system_transaction() as tx:
-        return spans(name, mint_moves.of_slot(tx, slot.slot_id), kind=kind)
+        return spans(name, submissions.of_slot(tx, slot.slot_id), kind=kind)
 
 
 def record_waits(name: str, carried: Sequence[Mint]) -> None:
@@ -38,13 +38,13 @@ def record_waits(name: str, carried: Sequence[Mint]) -> None:
         trace.record_past(name, place, mint.state_since)
 
 
-def made_at(slot: Slot) -> datetime:
+def made_at(slot: Nonce) -> datetime:
     return datetime.now(UTC) - timedelta(seconds=slot.made_seconds_ago)
 
 
-def _places(carried: Sequence[Mint]) -> list[Place]:
+def _places(carried: Sequence[Mint]) -> list[TraceContext]:
     return list({place.trace_id: place for mint in carried if (place := _place(mint))}.values())
 
 
-def _place(mint: Mint) -> Place | None:
-    return None if mint.trace_id is None else Place(mint.trace_id, mint.span_id)
+def _place(mint: Mint) -> TraceContext | None:
+    return None if mint.trace_id is None else TraceContext(mint.trace_id, mint.span_id)

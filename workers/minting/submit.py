@@ -11,31 +11,29 @@ from collections.abc import Callable, Sequence
 from loguru import logger
 
 from db.lifecycle import MintState
-from db.minting import nonces as slots
-from db.minting import series, signers
-from db.minting import submissions as mint_moves
+from db.minting import nonces, series, signers, submissions
 from db.minting.mints import Mint
-from db.minting.nonces import Call, Signed
-from db.minting.series import Royalty, Series
+from db.minting.nonces import ContractCall, SignedTransaction
+from db.minting.series import ResaleRoyalty, Series
 from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
 from messages.runtime.trace import Span
 from outbox.process.metrics import CHAIN_TRANSACTIONS
 from workers.minting.chain import contract
-from workers.minting.chain.chain import Sending
+from workers.minting.chain.chain import SendResult
 from workers.minting.chain.node import NodeRefusedError
 from workers.minting.chain.transactions import sign
-from workers.minting.context import BY, ChangedMeanwhileError, Means, Waiting, gwei
+from workers.minting.context import BY, ChangedMeanwhileError, MintingBlocked, MintingContext, gwei
 from workers.minting.events import tell_failed, tell_minted
 from workers.minting.spans import record_waits, spans
-from workers.rules.gas import Fees, Market, first_fees, too_dear, with_room
+from workers.rules.gas import Fees, GasMarket, first_fees, too_dear, with_room
 
 # Far below EIP-7825's 16,777,216 gas for one transaction.
 MOST_GAS = 16_000_000
 SERIES_AT_ONCE = 20
 
 
-def submit(means: Means, lease: Lease) -> bool:
+def submit(means: MintingContext, lease: Lease) -> bool:
     """Send one transaction of each kind that is due; True when there may be more to send at once.
 
     Raises:
@@ -45,29 +43,29 @@ def submit(means: Means, lease: Lease) -> bool:
     """
     with means.db.system_transaction() as tx:
         series.renew_wishes(tx)
-        mint_moves.adopt_wallets(tx)
+        submissions.adopt_wallets(tx)
         unset = series.to_look_at(tx, limit=SERIES_AT_ONCE)
-        to_void = mint_moves.to_void(tx, limit=means.settings.chain_batch)
-        room = means.settings.chain_in_flight - slots.count_open(tx, lease)
+        to_void = submissions.to_void(tx, limit=means.settings.chain_batch)
+        room = means.settings.chain_in_flight - nonces.count_open(tx, lease)
     for each in unset if room > 0 else []:
         room -= _set_royalty(means, lease, each)
     if to_void and room > 0:
         _void(means, lease, to_void)
         room -= 1
     with means.db.system_transaction() as tx:
-        queued = mint_moves.ready(tx, limit=means.settings.chain_batch)
+        queued = submissions.ready(tx, limit=means.settings.chain_batch)
     if not queued or room <= 0:
         return False
     return _mint(means, lease, queued) and room > 1
 
 
-def _set_royalty(means: Means, lease: Lease, wanted: Series) -> bool:
+def _set_royalty(means: MintingContext, lease: Lease, wanted: Series) -> bool:
     """True when a transaction was sent for it."""
     on_chain = means.tickets.royalty(wanted.series)
     with means.db.system_transaction() as tx:
         series.note_read(tx, wanted.series, on_chain)
         data = contract.set_series_royalty(wanted.series, wanted.wanted)
-        under_way = slots.is_under_way(tx, lease, data)
+        under_way = nonces.is_under_way(tx, lease, data)
     if _same(on_chain, wanted.wanted) or under_way:
         return False
     _send(means, lease, "royalty", data, gas=_estimate(means, data))
@@ -75,17 +73,17 @@ def _set_royalty(means: Means, lease: Lease, wanted: Series) -> bool:
     return True
 
 
-def _same(one: Royalty, other: Royalty) -> bool:
+def _same(one: ResaleRoyalty, other: ResaleRoyalty) -> bool:
     return (one.receiver or "").lower() == (other.receiver or "").lower() and one.basis_points == other.basis_points
 
 
-def _void(means: Means, lease: Lease, wanted: Sequence[Mint]) -> None:
+def _void(means: MintingContext, lease: Lease, wanted: Sequence[Mint]) -> None:
     data = contract.void_batch([mint.token_id for mint in wanted])
     gas = _estimate(means, data)
-    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=mint_moves.begin_voiding)
+    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=submissions.begin_voiding)
 
 
-def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
+def _mint(means: MintingContext, lease: Lease, queued: Sequence[Mint]) -> bool:
     """Send what is not on the chain yet; what is there already needs nothing. True when something was sent."""
     owners = means.tickets.owners([mint.token_id for mint in queued])
     if found := [mint for mint in queued if owners[mint.token_id] is not None]:
@@ -100,7 +98,7 @@ def _mint(means: Means, lease: Lease, queued: Sequence[Mint]) -> bool:
         return False
     if gas > MOST_GAS and len(missing) > 1:
         return _mint(means, lease, missing[: len(missing) // 2])
-    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=mint_moves.begin)
+    _send(means, lease, "mint", _data(missing), gas=gas, carried=missing, begin=submissions.begin)
     return True
 
 
@@ -108,7 +106,7 @@ def _data(carried: Sequence[Mint]) -> bytes:
     return contract.mint_batch([mint.to_address or "" for mint in carried], [mint.token_id for mint in carried])
 
 
-def _adopt(means: Means, found: Sequence[Mint]) -> None:
+def _adopt(means: MintingContext, found: Sequence[Mint]) -> None:
     """The book had forgotten that these exist: it was restored from a backup, or a slot was given up too early."""
     deep = means.chain.head().number - means.settings.chain_confirmations + 1
     owners = means.tickets.owners([mint.token_id for mint in found], at_block=max(0, deep))
@@ -118,30 +116,32 @@ def _adopt(means: Means, found: Sequence[Mint]) -> None:
             continue
         with means.db.system_transaction() as tx:
             if owner == mint.to_address:
-                tell_minted(tx, means, mint_moves.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found"))
+                tell_minted(
+                    tx, means, submissions.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found")
+                )
                 logger.warning("ticket {} was found on the chain and is not minted again", mint.ticket_id)
             else:
                 reason = f"its token exists already and belongs to {owner}"
-                tell_failed(tx, mint_moves.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+                tell_failed(tx, submissions.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
 
 
 class _WouldRevertError(Exception):
     """The chain says in advance that the transaction would come to nothing."""
 
 
-def _estimate(means: Means, data: bytes) -> int:
+def _estimate(means: MintingContext, data: bytes) -> int:
     try:
         return with_room(means.chain.estimate_gas(means.signer.address, means.contract, data))
     except NodeRefusedError as error:
         why = contract.why(error.selector, error.message)
         if error.selector in contract.OF_THE_CONTRACT:
-            raise Waiting(why) from None
+            raise MintingBlocked(why) from None
         if error.code == 3 or "revert" in error.message.lower():
             raise _WouldRevertError(why) from None
-        raise Waiting(f"the node does not estimate: {error.message}") from None
+        raise MintingBlocked(f"the node does not estimate: {error.message}") from None
 
 
-def _find_the_bad_one(means: Means, carried: Sequence[Mint], why: str) -> None:
+def _find_the_bad_one(means: MintingContext, carried: Sequence[Mint], why: str) -> None:
     """One ticket must not hold up the others: whichever reverts alone spends a try, and then goes alone."""
     for mint in carried:
         try:
@@ -151,12 +151,12 @@ def _find_the_bad_one(means: Means, carried: Sequence[Mint], why: str) -> None:
         else:
             continue
         with means.db.system_transaction() as tx:
-            tell_failed(tx, mint_moves.spend_try(tx, mint, reason=why, by=BY), why)
+            tell_failed(tx, submissions.spend_try(tx, mint, reason=why, by=BY), why)
         logger.error("ticket {} cannot be minted: {}", mint.ticket_id, why)
 
 
 def _send(
-    means: Means,
+    means: MintingContext,
     lease: Lease,
     kind: str,
     data: bytes,
@@ -167,7 +167,7 @@ def _send(
 ) -> None:
     """Price it, sign it, claim it, and send it."""
     fees = _price(means, means.market(), gas, len(carried))
-    call = Call(kind, means.contract, data, gas)
+    call = ContractCall(kind, means.contract, data, gas)
     with spans(f"send {kind}", carried, kind="client") as span:
         nonce, signed = _claim(means, lease, call, fees, carried, begin)
         if kind == "mint":
@@ -179,8 +179,13 @@ def _send(
 
 
 def _claim(
-    means: Means, lease: Lease, call: Call, fees: Fees, carried: Sequence[Mint], begin: Callable[..., int] | None
-) -> tuple[int, Signed]:
+    means: MintingContext,
+    lease: Lease,
+    call: ContractCall,
+    fees: Fees,
+    carried: Sequence[Mint],
+    begin: Callable[..., int] | None,
+) -> tuple[int, SignedTransaction]:
     """Sign it with the next nonce, and write both down with what is carried: from here on it will be sent."""
     on_chain = means.chain.nonce(means.signer.address)
     with means.db.system_transaction() as tx:
@@ -188,40 +193,40 @@ def _claim(
     signed = sign(means.signer, call, chain_id=means.chain_id, nonce=nonce, fees=fees)
     with means.db.system_transaction() as tx:
         signers.take_nonce(tx, lease, nonce)
-        slot_id = slots.record(tx, lease, nonce, call, signed)
+        slot_id = nonces.record(tx, lease, nonce, call, signed)
         if begin is not None and begin(tx, carried, slot_id, by=BY) != len(carried):
             raise ChangedMeanwhileError(f"a ticket of {len(carried)} was refunded between look and claim")
         crash_point("minter.before_commit")
     return nonce, signed
 
 
-def _price(means: Means, market: Market, gas: int, tickets: int) -> Fees:
+def _price(means: MintingContext, market: GasMarket, gas: int, tickets: int) -> Fees:
     fees = first_fees(market, cap_wei=means.settings.max_fee_wei)
     if fees is None:
-        raise Waiting(f"price: a gas costs {gwei(market.price_wei)}, above {gwei(means.settings.max_fee_wei)}")
+        raise MintingBlocked(f"price: a gas costs {gwei(market.price_wei)}, above {gwei(means.settings.max_fee_wei)}")
     if tickets and too_dear(market, gas=gas, mints=tickets, cap_wei=means.settings.mint_cost_wei):
         cost = gas * market.price_wei // tickets
-        raise Waiting(f"price: a mint costs {gwei(cost)}, above {gwei(means.settings.mint_cost_wei)}")
+        raise MintingBlocked(f"price: a mint costs {gwei(cost)}, above {gwei(means.settings.mint_cost_wei)}")
     return fees
 
 
-def note(span: Span, said: Sending) -> None:
+def note(span: Span, said: SendResult) -> None:
     """What the node said, into the span of the sending."""
     span.note(said=said.value)
-    if said in {Sending.UNDERPRICED, Sending.NO_FUNDS, Sending.REFUSED}:
+    if said in {SendResult.UNDERPRICED, SendResult.NO_FUNDS, SendResult.REFUSED}:
         span.fail(said.value)
 
 
-def offer(means: Means, signed: Signed) -> Sending:
+def offer(means: MintingContext, signed: SignedTransaction) -> SendResult:
     """Send signed bytes, again or for the first time, and write down that a node has them."""
     said, words = means.chain.send(signed.raw)
     crash_point("minter.after_send")
-    if said in {Sending.TAKEN, Sending.KNOWN}:
+    if said in {SendResult.TAKEN, SendResult.KNOWN}:
         with means.db.system_transaction() as tx:
-            slots.note_sent(tx, signed.tx_hash)
+            nonces.note_sent(tx, signed.tx_hash)
     else:
         logger.warning("the node did not take {}: {} ({})", signed.tx_hash, said.value, words)
     CHAIN_TRANSACTIONS.labels(said.value).inc()
-    if said is Sending.NO_FUNDS:
-        raise Waiting(f"the signer {means.signer.address} has not enough funds")
+    if said is SendResult.NO_FUNDS:
+        raise MintingBlocked(f"the signer {means.signer.address} has not enough funds")
     return said

@@ -13,11 +13,9 @@ from uuid import UUID
 from loguru import logger
 
 from db.lifecycle import MintState
-from db.minting import nonces as slots
-from db.minting import series, signers
-from db.minting import submissions as mint_moves
+from db.minting import nonces, series, signers, submissions
 from db.minting.mints import Mint
-from db.minting.nonces import Attempt, Call, Signed, Slot
+from db.minting.nonces import ContractCall, Nonce, SignedTransaction, TransactionAttempt
 from db.minting.series import Series
 from db.minting.signers import Lease
 from messages.runtime.crash_points import crash_point
@@ -26,7 +24,7 @@ from outbox.process.metrics import CHAIN_REORGANISED, CHAIN_REPLACED
 from workers.minting.chain import contract
 from workers.minting.chain.chain import Block, Receipt
 from workers.minting.chain.transactions import sign
-from workers.minting.context import BY, Means, gwei
+from workers.minting.context import BY, MintingContext, gwei
 from workers.minting.events import tell_failed, tell_minted, tell_voided
 from workers.minting.spans import made_at, spans, spans_of
 from workers.minting.submit import note, offer
@@ -46,10 +44,10 @@ class _Look:
     head: Block
     nonce: int  # of the signer: every nonce below it has been mined
     settled_nonce: int  # the same, as many blocks ago as we wait for
-    attempts: dict[UUID, list[Attempt]]
+    attempts: dict[UUID, list[TransactionAttempt]]
 
 
-def watch(means: Means, lease: Lease) -> None:
+def watch(means: MintingContext, lease: Lease) -> None:
     """Bring every slot that is not settled for good to where the chain says it is.
 
     Raises:
@@ -58,14 +56,14 @@ def watch(means: Means, lease: Lease) -> None:
     """
     head = means.chain.head()
     with means.db.system_transaction() as tx:
-        unsettled = slots.unsettled(tx, lease, deeper_than_block=head.number - DEEP)
+        unsettled = nonces.unsettled(tx, lease, deeper_than_block=head.number - DEEP)
     if not unsettled:
         return
     reorganised = _reopen_what_was_reorganised(means, unsettled)
     with means.db.system_transaction() as tx:
         if reorganised:
-            unsettled = slots.unsettled(tx, lease, deeper_than_block=head.number - DEEP)
-        attempts = slots.attempts_of(tx, [slot.slot_id for slot in unsettled if slot.state == "open"])
+            unsettled = nonces.unsettled(tx, lease, deeper_than_block=head.number - DEEP)
+        attempts = nonces.attempts_of(tx, [slot.slot_id for slot in unsettled if slot.state == "open"])
     deep = max(0, head.number - means.settings.chain_confirmations + 1)
     address = means.signer.address
     look = _Look(head, means.chain.nonce(address), means.chain.nonce(address, at_block=deep), attempts)
@@ -83,7 +81,7 @@ def watch(means: Means, lease: Lease) -> None:
 # ------------------------------------------------------------------------------------------------- reorganisations
 
 
-def _reopen_what_was_reorganised(means: Means, unsettled: Sequence[Slot]) -> bool:
+def _reopen_what_was_reorganised(means: MintingContext, unsettled: Sequence[Nonce]) -> bool:
     """A block that is no longer of the chain never happened: its slots are open again, and so are their tickets."""
     numbers = {slot.block_number for slot in unsettled if slot.block_number is not None}
     hashes = {number: means.chain.block(number) for number in numbers}
@@ -99,12 +97,12 @@ def _reopen_what_was_reorganised(means: Means, unsettled: Sequence[Slot]) -> boo
             means.db.system_transaction() as tx,
         ):
             span.fail("reorganised")
-            if slots.reopen(tx, slot.slot_id):
-                carried = [mint.token_id for mint in mint_moves.of_slot(tx, slot.slot_id)]
+            if nonces.reopen(tx, slot.slot_id):
+                carried = [mint.token_id for mint in submissions.of_slot(tx, slot.slot_id)]
                 if slot.kind == "void":
-                    mint_moves.move(tx, carried, MintState.VOIDING, by=BY, reason="reorganised")
+                    submissions.move(tx, carried, MintState.VOIDING, by=BY, reason="reorganised")
                 else:
-                    mint_moves.move(tx, carried, MintState.SUBMITTED, by=BY, reason="reorganised")
+                    submissions.move(tx, carried, MintState.SUBMITTED, by=BY, reason="reorganised")
         CHAIN_REORGANISED.labels(slot.state).inc()
         deep = slot.state == "final"
         (logger.error if deep else logger.warning)("block {} was reorganised away", slot.block_number)
@@ -114,7 +112,7 @@ def _reopen_what_was_reorganised(means: Means, unsettled: Sequence[Slot]) -> boo
 # ------------------------------------------------------------------------------------------ what the chain has taken
 
 
-def _find(means: Means, look: _Look, slot: Slot) -> None:
+def _find(means: MintingContext, look: _Look, slot: Nonce) -> None:
     """Its nonce is used: by one of our versions, or by a transaction that is not ours."""
     for attempt in reversed(look.attempts[slot.slot_id]):
         receipt = means.chain.receipt(attempt.tx_hash)
@@ -125,7 +123,7 @@ def _find(means: Means, look: _Look, slot: Slot) -> None:
     return None  # the node has not found it yet, or may still think otherwise
 
 
-def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
+def _include(means: MintingContext, slot: Nonce, receipt: Receipt) -> None:
     of_slot = _of_slot(means, slot)
     carried = [mint for mint in of_slot if mint.state is MintState.SUBMITTED]
     existing = _existing(means, slot, receipt, carried)
@@ -135,21 +133,21 @@ def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
         means.db.system_transaction() as tx,
     ):
         block = (receipt.block_number, receipt.block_hash)
-        if not slots.mark_included(
+        if not nonces.mark_included(
             tx, slot, reverted=not receipt.succeeded, tx_hash=receipt.tx_hash, block=block, gas_used=receipt.gas_used
         ):
             return
         span.note(block=receipt.block_number)
         if not receipt.succeeded:
             span.fail("reverted")
-            failed = mint_moves.come_back(tx, slot.slot_id, reason="reverted on the chain", spent_a_try=True, by=BY)
+            failed = submissions.come_back(tx, slot.slot_id, reason="reverted on the chain", spent_a_try=True, by=BY)
             tell_failed(tx, failed, "its transactions revert on the chain")
         elif slot.kind == "mint":
             right = [mint.token_id for mint in carried if existing.get(mint.token_id) == mint.to_address]
-            mint_moves.move(tx, right, MintState.MINED, by=BY)
+            submissions.move(tx, right, MintState.MINED, by=BY)
             for mint in [mint for mint in carried if mint.token_id not in right]:
                 reason = f"its token belongs to {existing.get(mint.token_id) or 'nobody'}"
-                tell_failed(tx, mint_moves.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
+                tell_failed(tx, submissions.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
         for wanted, on_chain in royalty:
             series.note_read(tx, wanted.series, on_chain)
         crash_point("minter.before_inclusion")
@@ -157,12 +155,12 @@ def _include(means: Means, slot: Slot, receipt: Receipt) -> None:
     logger.info("{} with nonce {} {} in block {}", slot.kind, slot.nonce, word, receipt.block_number)
 
 
-def _of_slot(means: Means, slot: Slot) -> list[Mint]:
+def _of_slot(means: MintingContext, slot: Nonce) -> list[Mint]:
     with means.db.system_transaction() as tx:
-        return mint_moves.of_slot(tx, slot.slot_id)
+        return submissions.of_slot(tx, slot.slot_id)
 
 
-def _existing(means: Means, slot: Slot, receipt: Receipt, carried: Sequence[Mint]) -> dict[str, str | None]:
+def _existing(means: MintingContext, slot: Nonce, receipt: Receipt, carried: Sequence[Mint]) -> dict[str, str | None]:
     """Token -> the wallet it was minted to here, or, for one that was there before, who owns it.
 
     Read from the receipt first: a buyer may have passed the token on before we look.
@@ -178,7 +176,7 @@ def _existing(means: Means, slot: Slot, receipt: Receipt, carried: Sequence[Mint
     return {**minted, **(means.tickets.owners(skipped) if skipped else {})}
 
 
-def _royalty_now(means: Means, slot: Slot) -> list[tuple[Series, series.Royalty]]:
+def _royalty_now(means: MintingContext, slot: Nonce) -> list[tuple[Series, series.ResaleRoyalty]]:
     if slot.kind != "royalty":
         return []
     with means.db.system_transaction() as tx:
@@ -187,19 +185,19 @@ def _royalty_now(means: Means, slot: Slot) -> list[tuple[Series, series.Royalty]
     return [(each, means.tickets.royalty(each.series)) for each in mine]
 
 
-def _give_up(means: Means, slot: Slot) -> None:
+def _give_up(means: MintingContext, slot: Nonce) -> None:
     """Somebody else signs with our key. Its tickets are queued again; should both land, the contract skips one."""
     with (
         spans_of(means, slot, f"lose {slot.kind}") as span,
         means.db.system_transaction() as tx,
     ):
         span.fail("nonce used elsewhere")
-        if slots.mark_lost(tx, slot.slot_id):
-            mint_moves.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
+        if nonces.mark_lost(tx, slot.slot_id):
+            submissions.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
     logger.error("nonce {} was used by a transaction that is not ours: who else has the key?", slot.nonce)
 
 
-def _finish(means: Means, slot: Slot) -> None:
+def _finish(means: MintingContext, slot: Nonce) -> None:
     """Deep enough: what it did is done, if the chain itself still says so."""
     assert slot.mined_hash is not None, "the database holds mined slots to it"
     receipt = means.chain.receipt(slot.mined_hash)
@@ -211,20 +209,20 @@ def _finish(means: Means, slot: Slot) -> None:
         logger.error("nonce {} is mined, yet the tokens of {} do not exist: asking again", slot.nonce, absent)
         return
     with means.db.system_transaction() as tx:
-        if slots.mark_final(tx, slot.slot_id):
+        if nonces.mark_final(tx, slot.slot_id):
             tokens = [mint.token_id for mint in carried]
             if slot.kind == "mint":
                 mined = max((mint.state_since for mint in carried), default=None)
-                tell_minted(tx, means, mint_moves.move(tx, tokens, MintState.CONFIRMED, by=BY), mined=mined)
+                tell_minted(tx, means, submissions.move(tx, tokens, MintState.CONFIRMED, by=BY), mined=mined)
             elif slot.kind == "void":
-                tell_voided(tx, means, mint_moves.move(tx, tokens, MintState.VOIDED, by=BY))
+                tell_voided(tx, means, submissions.move(tx, tokens, MintState.VOIDED, by=BY))
         crash_point("minter.before_final")
 
 
 # ------------------------------------------------------------------------------------------------ what still waits
 
 
-def _push(means: Means, look: _Look, slot: Slot) -> None:
+def _push(means: MintingContext, look: _Look, slot: Nonce) -> None:
     """Offer it again when a node may have forgotten it; first in line and stuck, a dearer one takes its place."""
     last = look.attempts[slot.slot_id][-1]
     patience = means.settings.chain_stuck_seconds
@@ -232,22 +230,22 @@ def _push(means: Means, look: _Look, slot: Slot) -> None:
         return
     if last.sent_seconds_ago is None or last.sent_seconds_ago > patience * RESEND_PART:
         with spans_of(means, slot, f"offer {slot.kind} again", kind="client") as span:
-            note(span, offer(means, Signed(last.tx_hash, last.raw, last.max_fee_wei, last.tip_wei)))
+            note(span, offer(means, SignedTransaction(last.tx_hash, last.raw, last.max_fee_wei, last.tip_wei)))
 
 
-def _replace(means: Means, slot: Slot, last: Attempt) -> bool:
+def _replace(means: MintingContext, slot: Nonce, last: TransactionAttempt) -> bool:
     fees = bumped_fees(Fees(last.max_fee_wei, last.tip_wei), means.market(), cap_wei=means.settings.max_fee_wei)
     if fees is None:
         logger.warning(
             "nonce {} is stuck, and a dearer one would pass {}", slot.nonce, gwei(means.settings.max_fee_wei)
         )
         return False
-    call = Call(slot.kind, slot.to_address, slot.data, slot.gas)
+    call = ContractCall(slot.kind, slot.to_address, slot.data, slot.gas)
     signed = sign(means.signer, call, chain_id=means.chain_id, nonce=slot.nonce, fees=fees)
     with spans_of(means, slot, f"replace {slot.kind}", kind="client") as span:
         span.note(nonce=slot.nonce, transaction=signed.tx_hash, replaced=last.tx_hash)
         with means.db.system_transaction() as tx:
-            slots.add_attempt(tx, slot.slot_id, signed)
+            nonces.add_attempt(tx, slot.slot_id, signed)
             crash_point("minter.before_replacing")
         note(span, offer(means, signed))
     CHAIN_REPLACED.inc()
@@ -255,27 +253,27 @@ def _replace(means: Means, slot: Slot, last: Attempt) -> bool:
     return True
 
 
-def _close_the_hole(means: Means, lease: Lease, look: _Look, waiting: Sequence[Slot]) -> None:
+def _close_the_hole(means: MintingContext, lease: Lease, look: _Look, waiting: Sequence[Nonce]) -> None:
     """Nothing behind a nonce that nobody used can ever be mined: use it, with what had it before, or with nothing."""
     if not waiting or waiting[0].nonce == look.nonce:
         return
     for nonce in range(look.nonce, waiting[0].nonce):
         with means.db.system_transaction() as tx:
-            before = slots.at_nonce(tx, lease, nonce)
+            before = nonces.at_nonce(tx, lease, nonce)
             if before is not None:
-                slots.reopen(tx, before.slot_id)
+                nonces.reopen(tx, before.slot_id)
         if before is None:
             _fill(means, lease, nonce)
         logger.warning("nonce {} was used by nobody; it is used now", nonce)
 
 
-def _fill(means: Means, lease: Lease, nonce: int) -> None:
+def _fill(means: MintingContext, lease: Lease, nonce: int) -> None:
     """A transaction from the signer to itself that moves nothing."""
     market = means.market()
-    call = Call("fill", means.signer.address, b"", FILL_GAS)
+    call = ContractCall("fill", means.signer.address, b"", FILL_GAS)
     fees = Fees(2 * market.base_fee_wei + market.tip_wei, market.tip_wei)
     signed = sign(means.signer, call, chain_id=means.chain_id, nonce=nonce, fees=fees)
     with means.db.system_transaction() as tx:
         signers.still_held(tx, lease)
-        slots.record(tx, lease, nonce, call, signed)
+        nonces.record(tx, lease, nonce, call, signed)
     offer(means, signed)

@@ -8,13 +8,13 @@ from typing import cast
 
 from loguru import logger
 
-from db.operators import refund_requests as ops_refunds
-from db.operators.refund_requests import OpsRefund
+from db.operators import refund_requests
+from db.operators.refund_requests import RefundOrder
 from db.session import Database, Tx
 from messages.ids import TicketId
 from messages.refunds import OpsRefundDue, RefundReason
 from messages.verdicts import GiveUp
-from outbox.requests.refunds import Asked, NotRefundableError, request_refund
+from outbox.requests.refunds import NotRefundableError, RefundAnswer, request_refund
 from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
@@ -24,7 +24,7 @@ BY = "ops_refund"
 @actor(OpsRefundDue)
 def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
     with db.transaction(msg.tenant_id) as tx:
-        wish = ops_refunds.get(tx, msg.request_id, lock=True)
+        wish = refund_requests.get(tx, msg.request_id, lock=True)
         if wish is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no refund request {msg.request_id}")
         if wish.state != "asked":
@@ -33,14 +33,16 @@ def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
             with tx.transaction():  # a savepoint: the answer is written whatever becomes of the request
                 asked = _ask(tx, wish)
         except NotRefundableError as error:
-            ops_refunds.settle(tx, wish.request_id, state="refused", by=BY, reason=f"{error.code}: {error}")
+            refund_requests.settle(tx, wish.request_id, state="refused", by=BY, reason=f"{error.code}: {error}")
             logger.warning("refund asked for by {} is refused: {}", wish.created_by, error)
         else:
             refund_id = asked.refund.refund_id if asked.refund else None
-            ops_refunds.settle(tx, wish.request_id, state="granted", by=BY, reason=_words(asked), refund_id=refund_id)
+            refund_requests.settle(
+                tx, wish.request_id, state="granted", by=BY, reason=_words(asked), refund_id=refund_id
+            )
 
 
-def _ask(tx: Tx, wish: OpsRefund) -> Asked:
+def _ask(tx: Tx, wish: RefundOrder) -> RefundAnswer:
     return request_refund(
         tx,
         payment_id=wish.payment_id,
@@ -54,7 +56,7 @@ def _ask(tx: Tx, wish: OpsRefund) -> Asked:
     )
 
 
-def _words(asked: Asked) -> str | None:
+def _words(asked: RefundAnswer) -> str | None:
     if asked.refund is not None:
         return None
     return "nothing was taken yet: the payment is cancelled instead" if asked.canceling else "nothing is left of it"

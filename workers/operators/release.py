@@ -7,8 +7,8 @@ the buyer. An open dispute or refund keeps the released shares waiting all the s
 
 from loguru import logger
 
-from db.operators import release_requests as escrow_wishes
-from db.operators.release_requests import EscrowWish
+from db.operators import release_requests
+from db.operators.release_requests import EscrowRequest
 from db.session import Database, Tx
 from db.shares import escrow
 from messages.runtime.crash_points import crash_point
@@ -29,19 +29,19 @@ GOING_BACK = {
 @actor(OpsEscrowDue)
 def ops_escrow(msg: OpsEscrowDue, db: Database, _stripe: Gateway) -> None:
     with db.transaction(msg.tenant_id) as tx:
-        wish = escrow_wishes.get(tx, msg.wish_id, lock=True)
+        wish = release_requests.get(tx, msg.wish_id, lock=True)
         if wish is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no wish {msg.wish_id} about escrow")
         if wish.state != "asked":
             return
         why_not = _carry_out(tx, wish)
-        escrow_wishes.settle(tx, wish.wish_id, state="refused" if why_not else "granted", by=BY, reason=why_not)
+        release_requests.settle(tx, wish.wish_id, state="refused" if why_not else "granted", by=BY, reason=why_not)
         crash_point("ops_escrow.before_commit")
     if why_not:
         logger.warning("{} asked for by {} is refused: {}", wish.what, wish.created_by, why_not)
 
 
-def _carry_out(tx: Tx, wish: EscrowWish) -> str | None:
+def _carry_out(tx: Tx, wish: EscrowRequest) -> str | None:
     """Do what the wish says; returns why it cannot be done, None when it was.
 
     Raises:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database, Tx
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from messages.refunds import CancelRequested
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
@@ -33,7 +33,7 @@ _NOTHING_TO_SEND = frozenset({PaymentState.CHARGING, PaymentState.SUCCEEDED, Pay
 class _Claim:
     payment: Payment
     intent_id: str
-    call: Call
+    call: StripeCall
 
 
 @actor(CancelRequested)
@@ -48,7 +48,9 @@ def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
         current = payments.lock(tx, msg.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
         if isinstance(outcome, Canceled):
-            calls.settle(tx, claim.call, answer="Canceled", object_id=outcome.intent_id, request_id=outcome.request_id)
+            stripe_calls.settle(
+                tx, claim.call, answer="Canceled", object_id=outcome.intent_id, request_id=outcome.request_id
+            )
         settle(tx, current, outcome, by="cancel")
         crash_point("cancel.before_commit")
     crash_point("cancel.after_commit")
@@ -77,9 +79,9 @@ def _claim(db: Database, msg: CancelRequested) -> _Claim | None:
         return _Claim(payment, payment.payment_intent_id, _begin(tx, payment))
 
 
-def _begin(tx: Tx, payment: Payment) -> Call:
+def _begin(tx: Tx, payment: Payment) -> StripeCall:
     body = payment_intents.cancellation(payment.cancel_reason or "")
-    return calls.begin(tx, operation=payment_intents.CANCEL, subject_id=payment.payment_id, request=body)
+    return stripe_calls.begin(tx, operation=payment_intents.CANCEL, subject_id=payment.payment_id, request=body)
 
 
 def _send(stripe: Gateway, claim: _Claim) -> PaymentOutcome:
@@ -102,7 +104,7 @@ def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled:
     if isinstance(outcome, Canceled | Charged):
         return outcome
     with db.transaction(claim.payment.tenant_id) as tx:
-        calls.prove_absent(tx, claim.call, proof=f"the intent is still {type(outcome).__name__}")
+        stripe_calls.prove_absent(tx, claim.call, proof=f"the intent is still {type(outcome).__name__}")
     if isinstance(outcome, Processing):  # the bank has it and nobody can stop it; whoever settles it sees the wish
         logger.info("the bank is at work on it; cancelled or refunded once it has answered")
         return outcome

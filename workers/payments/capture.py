@@ -4,13 +4,13 @@ An intent that Stripe will not capture is read, and the book follows it: capture
 delivery finds the payment captured and does nothing; the key and the amount are the same at every try.
 """
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database
-from db.stripe_calls import Call
-from db.transfers import destination_charges as destinations
+from db.stripe_calls import StripeCall
+from db.transfers import destination_charges as destination_rows
 from messages.money import Money
 from messages.refunds import CaptureRequested
 from messages.runtime.crash_points import crash_point
@@ -21,7 +21,7 @@ from stripe_client.outcomes import Authorized, PaymentOutcome, Unanswered
 from workers.payments.settlement import settle
 from workers.runtime.actor import actor
 from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown
-from workers.transfers import destination_charges as destination
+from workers.transfers import destination_charges
 
 
 @actor(CaptureRequested)
@@ -39,13 +39,13 @@ def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> None:
     with db.transaction(msg.tenant_id) as tx:
         current = payments.lock(tx, msg.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
-        calls.settle(tx, call, answer=type(outcome).__name__, object_id=intent_id, request_id=outcome.request_id)
+        stripe_calls.settle(tx, call, answer=type(outcome).__name__, object_id=intent_id, request_id=outcome.request_id)
         settle(tx, current, outcome, by="capture", call_id=call.call_id)
         crash_point("capture.before_commit")
     crash_point("capture.after_commit")
 
 
-def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, Call] | None:
+def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, StripeCall] | None:
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)
         if payment is None:
@@ -55,19 +55,21 @@ def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, Call] | N
         if payment.capture_requested_minor is None or payment.payment_intent_id is None:
             raise GiveUp(f"nobody asked to capture payment {msg.payment_id}")
         wanted = Money(payment.capture_requested_minor, payment.currency)
-        shared = destinations.is_asked_for(tx, payment.payment_id)
-        body = payment_intents.capturing(wanted, destination.part_of_others(tx, payment, wanted) if shared else None)
-        call = calls.begin(tx, operation=payment_intents.CAPTURE, subject_id=payment.payment_id, request=body)
+        shared = destination_rows.is_asked_for(tx, payment.payment_id)
+        body = payment_intents.capturing(
+            wanted, destination_charges.part_of_others(tx, payment, wanted) if shared else None
+        )
+        call = stripe_calls.begin(tx, operation=payment_intents.CAPTURE, subject_id=payment.payment_id, request=body)
         return payment, payment.payment_intent_id, call
 
 
-def _send(stripe: Gateway, intent_id: str, call: Call) -> PaymentOutcome:
+def _send(stripe: Gateway, intent_id: str, call: StripeCall) -> PaymentOutcome:
     return payment_intents.capture(
         stripe, intent_id, call.request, idempotency_key=call.idempotency_key, send_before=key_dies_at(call)
     )
 
 
-def _read(db: Database, stripe: Gateway, payment: Payment, intent_id: str, call: Call) -> PaymentOutcome:
+def _read(db: Database, stripe: Gateway, payment: Payment, intent_id: str, call: StripeCall) -> PaymentOutcome:
     """How the intent stands. A capture can happen only once, so an intent that is still held proves that none did.
 
     Raises:
@@ -77,5 +79,5 @@ def _read(db: Database, stripe: Gateway, payment: Payment, intent_id: str, call:
     if not isinstance(outcome, Authorized):
         return outcome
     with db.transaction(payment.tenant_id) as tx:
-        calls.prove_absent(tx, call, proof="the intent is still held, and nothing was captured")
+        stripe_calls.prove_absent(tx, call, proof="the intent is still held, and nothing was captured")
     raise TryAgain("the intent is still held; it is captured with a fresh key")

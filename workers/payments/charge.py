@@ -8,12 +8,12 @@ forgotten by Stripe, it looks before it sends (M1, M13).
 
 from uuid import UUID, uuid5
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database, Tx
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from messages.fees import platform_fee
 from messages.payments import ChargeRequested
 from messages.runtime import trace
@@ -25,7 +25,7 @@ from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Refused, Una
 from workers.payments.settlement import cancel_unsent, settle
 from workers.runtime.actor import actor
 from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
-from workers.transfers import destination_charges as destination
+from workers.transfers import destination_charges
 
 
 @actor(ChargeRequested)
@@ -43,7 +43,7 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
     with db.transaction(payment.tenant_id) as tx:
         current = payments.lock(tx, payment.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
-        calls.settle(
+        stripe_calls.settle(
             tx,
             call,
             answer=type(outcome).__name__,
@@ -55,11 +55,11 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
             settle(tx, current, outcome, by="charge", call_id=call.call_id)
         crash_point("charge.before_commit")
     crash_point("charge.after_commit")
-    if isinstance(outcome, Refused) and outcome.code in destination.NOT_RECEIVING:
-        destination.have_account_looked_up(db, payment)
+    if isinstance(outcome, Refused) and outcome.code in destination_charges.NOT_RECEIVING:
+        destination_charges.have_account_looked_up(db, payment)
 
 
-def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
+def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, StripeCall] | None:
     """Write down that we are about to act; None when nothing is left to do."""
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)
@@ -73,7 +73,7 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, Call] | None:
         if payment.state is PaymentState.REQUESTED:
             fee = platform_fee(payment.amount, payment.plan)
             payments.begin_charging(tx, payment.payment_id, platform_fee_minor=fee.minor, by="charge")
-        return payment, calls.begin(
+        return payment, stripe_calls.begin(
             tx,
             operation=payment_intents.CREATE,
             subject_id=payment.payment_id,
@@ -100,12 +100,12 @@ def _body(tx: Tx, payment: Payment) -> dict[str, object]:
         payment_method_id=payment.payment_method_id,
         customer_id=payment.customer_id,
         capture=payment.capture,
-        destination=destination.wish(tx, payment),
+        destination=destination_charges.wish(tx, payment),
         traced=trace.for_others(),
     )
 
 
-def _send(stripe: Gateway, call: Call) -> PaymentOutcome:
+def _send(stripe: Gateway, call: StripeCall) -> PaymentOutcome:
     return payment_intents.create(
         stripe,
         call.request,
@@ -114,7 +114,7 @@ def _send(stripe: Gateway, call: Call) -> PaymentOutcome:
     )
 
 
-def _look_up(stripe: Gateway, db: Database, payment: Payment, call: Call) -> PaymentOutcome:
+def _look_up(stripe: Gateway, db: Database, payment: Payment, call: StripeCall) -> PaymentOutcome:
     """Ask Stripe what became of the call. Only a proof of absence opens the next generation.
 
     Raises:

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from loguru import logger
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
 from db.payments import charges, payments
 from db.payments.charges import Fee
-from db.payments.payments import Attempt, Payment
+from db.payments.payments import Payment, PaymentAttempt
 from db.session import Tx
 from messages.fees import platform_fee
 from messages.mints import MintRequested
@@ -50,7 +50,7 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
     if payment.payment_intent_id and intent_id and intent_id != payment.payment_intent_id:
         raise GiveUp(f"Stripe names intent {intent_id}, the book holds {payment.payment_intent_id}: two for one order")
     if call_id is None:  # the answer came by another road than the call's own
-        calls.settle_by_subject(
+        stripe_calls.settle_by_subject(
             tx, operation=CREATE, subject_id=payment.payment_id, answer=type(outcome).__name__, object_id=intent_id
         )
     match outcome:
@@ -109,7 +109,7 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
         payment,
         intent_id=outcome.intent_id,
         platform_fee_minor=fee.minor,
-        attempt=Attempt(call_id, "charged"),
+        attempt=PaymentAttempt(call_id, "charged"),
         by=by,
     ):
         charges.record(
@@ -178,7 +178,7 @@ def _balance_journals(outcome: Charged) -> list[Journal]:
 
 def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:
     reason = outcome.decline_code or outcome.code
-    attempt = Attempt(call_id, "declined", reason)
+    attempt = PaymentAttempt(call_id, "declined", reason)
     if payments.mark_failed(
         tx, payment, intent_id=outcome.intent_id, reason=f"declined: {reason}", attempt=attempt, by=by
     ):
@@ -188,7 +188,7 @@ def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUI
 
 
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:
-    attempt = Attempt(call_id, "refused", outcome.code)
+    attempt = PaymentAttempt(call_id, "refused", outcome.code)
     if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", attempt=attempt, by=by):
         append(tx, _failed(payment, outcome.code, may_try_another_card=outcome.code not in NOT_RECEIVING))
         logger.info("Stripe refused the order: {}", outcome.sentence)

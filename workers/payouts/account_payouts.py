@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db.payouts import account_payouts as book
+from db.payouts import account_payouts
 from db.session import Database
-from db.transfers import connected_accounts as accounts
+from db.transfers import connected_accounts
 from messages.reconciliation import ConnectedPayoutsDue
 from messages.runtime.crash_points import crash_point
 from outbox.append import append
@@ -33,21 +33,21 @@ def connected_payouts(msg: ConnectedPayoutsDue, db: Database, stripe: Gateway) -
         _ask_for_each(db, msg)
         return
     with db.system_transaction() as tx:
-        if not accounts.is_known(tx, msg.account_id):
+        if not connected_accounts.is_known(tx, msg.account_id):
             return
     _note(db, stripe, msg.account_id)
     with db.system_transaction() as tx:
-        unlisted = book.unlisted(tx, msg.account_id, limit=PAYOUTS_AT_ONCE)
+        unlisted = account_payouts.unlisted(tx, msg.account_id, limit=PAYOUTS_AT_ONCE)
     for payout_id in unlisted:
         _list_contents(db, stripe, msg.account_id, payout_id)
     balance = connected.read_balance(stripe, msg.account_id)
     with db.system_transaction() as tx:
-        book.keep_balance(tx, msg.account_id, balance.available, balance.pending)
+        account_payouts.keep_balance(tx, msg.account_id, balance.available, balance.pending)
 
 
 def _ask_for_each(db: Database, msg: ConnectedPayoutsDue) -> None:
     with db.system_transaction() as tx:
-        due = book.accounts_due(tx, not_since_seconds=LOOK_EVERY_SECONDS, limit=ACCOUNTS_AT_ONCE)
+        due = account_payouts.accounts_due(tx, not_since_seconds=LOOK_EVERY_SECONDS, limit=ACCOUNTS_AT_ONCE)
         append(tx, *[ConnectedPayoutsDue(due_at=msg.due_at, account_id=account_id) for account_id in due])
 
 
@@ -55,7 +55,7 @@ def _note(db: Database, stripe: Gateway, account_id: str) -> None:
     since = int((datetime.now(UTC) - LOOK_BACK).timestamp())
     for page in connected.list_payouts(stripe, account_id, since_epoch=since):
         with db.system_transaction() as tx:
-            came_back = book.note(tx, account_id, page)
+            came_back = account_payouts.note(tx, account_id, page)
         for payout_id in came_back:
             logger.error("payout {} of {} came back: its bank account must be put right", payout_id, account_id)
 
@@ -63,7 +63,7 @@ def _note(db: Database, stripe: Gateway, account_id: str) -> None:
 def _list_contents(db: Database, stripe: Gateway, account_id: str, payout_id: str) -> None:
     for lines in connected.list_contents(stripe, account_id, payout_id):
         with db.system_transaction() as tx:
-            book.contain(tx, payout_id, lines)
+            account_payouts.contain(tx, payout_id, lines)
         crash_point("connected_payouts.page_kept")
     with db.system_transaction() as tx:
-        book.mark_listed(tx, payout_id)
+        account_payouts.mark_listed(tx, payout_id)

@@ -15,7 +15,7 @@ from db.ledger import journals as ledger
 from db.ledger.journals import Entry
 from db.payouts import payouts
 from db.payouts.payouts import Payout
-from db.reconciliation import balance_transactions as bank_lines
+from db.reconciliation import balance_transactions as reconciliation_balance_transactions
 from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
 from db.session import Database
@@ -77,7 +77,7 @@ def _follow(db: Database, stripe: Gateway, payout: Payout) -> None:
 def _list_contents(db: Database, stripe: Gateway, payout: Payout) -> None:
     for lines in balance_transactions.list_contents(stripe, payout.payout_id, starting_after=payout.listed_to):
         with db.system_transaction() as tx:
-            bank_lines.store(tx, lines)
+            reconciliation_balance_transactions.store(tx, lines)
             payouts.contain(tx, payout.payout_id, [line.balance_transaction_id for line in lines])
         crash_point("payouts.page_marked")
     with db.system_transaction() as tx:

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from loguru import logger
 
-from db.payouts import statements as weekly
-from db.payouts.statements import Due, Ready
+from db.payouts import statements as payout_statements
+from db.payouts.statements import DueRecipient, ReadyShare
 from db.session import Database, Tx
-from db.shares import booking as share_books
+from db.shares import booking as share_booking
 from db.shares import shares
 from db.transfers import recipients, transfers
 from db.transfers.recipients import Recipient
@@ -38,8 +38,8 @@ def statements(msg: StatementsDue, db: Database, _stripe: Gateway) -> None:
     after: RecipientId | None = None
     while True:
         with db.system_transaction() as tx:
-            until = weekly.week_end(tx, weekday=settings.statement_weekday, hour=settings.statement_hour)
-            page = weekly.due(tx, until=until, after=after, limit=PAGE)
+            until = payout_statements.week_end(tx, weekday=settings.statement_weekday, hour=settings.statement_hour)
+            page = payout_statements.due(tx, until=until, after=after, limit=PAGE)
         for due in page:
             _settle_week(db, due, until)
         if len(page) < PAGE:
@@ -48,9 +48,9 @@ def statements(msg: StatementsDue, db: Database, _stripe: Gateway) -> None:
         after = page[-1].recipient_id
 
 
-def _settle_week(db: Database, due: Due, until: datetime) -> None:
+def _settle_week(db: Database, due: DueRecipient, until: datetime) -> None:
     with db.transaction(due.tenant_id) as tx:
-        ready = weekly.lock_ready(tx, due.recipient_id, due.currency, until=until)
+        ready = payout_statements.lock_ready(tx, due.recipient_id, due.currency, until=until)
         recipient = recipients.get(tx, due.recipient_id)
         whole = Money(sum(one.gap.minor for one in ready), due.currency)
         # The minimum is in the recipient's own currency; what it is worth in another is nobody's to say here.
@@ -67,10 +67,12 @@ def _may_be_paid(recipient: Recipient) -> bool:
     return recipient.settlement == "weekly" and recipient.transfers not in {"inactive", "pending"}
 
 
-def _write(tx: Tx, due: Due, recipient: Recipient, ready: list[Ready], whole: Money, until: datetime) -> None:
+def _write(
+    tx: Tx, due: DueRecipient, recipient: Recipient, ready: list[ReadyShare], whole: Money, until: datetime
+) -> None:
     assert recipient.account_id is not None, "only recipients with an account are due, and none loses it"
-    statement_id, again = weekly.id_for(tx, due.recipient_id, due.currency, until)
-    owed = share_books.owed_by(tx, due.recipient_id, due.currency)
+    statement_id, again = payout_statements.id_for(tx, due.recipient_id, due.currency, until)
+    owed = share_booking.owed_by(tx, due.recipient_id, due.currency)
     netted = Money(max(0, min(owed.minor, whole.minor)), due.currency)
     transfer_id = transfers.request(
         tx,
@@ -86,7 +88,9 @@ def _write(tx: Tx, due: Due, recipient: Recipient, ready: list[Ready], whole: Mo
         ),
         by=BY,
     )
-    weekly.write(tx, statement_id, due.recipient_id, until=until, amount=whole, netted=netted, transfer_id=transfer_id)
+    payout_statements.write(
+        tx, statement_id, due.recipient_id, until=until, amount=whole, netted=netted, transfer_id=transfer_id
+    )
     for one in ready:
         shares.look(tx, one.share_id, waits_for=None)
     append(tx, TransferRequested(tenant_id=due.tenant_id, transfer_id=transfer_id))

@@ -13,13 +13,12 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from db.reconciliation import balance_transactions as bank_lines
-from db.reconciliation import case_views as case_lists
-from db.reconciliation import cases
+from db.reconciliation import balance_transactions as reconciliation_balance_transactions
+from db.reconciliation import case_views, cases
 from db.reconciliation import runs as reconciliation_runs
-from db.reconciliation.balance_transactions import Compared
+from db.reconciliation.balance_transactions import ComparedLine
 from db.reconciliation.cases import CaseType, Fixable
-from db.reconciliation.runs import Progress, Run
+from db.reconciliation.runs import Run, StepFindings
 from db.session import Database, Tx
 from messages.base import Message
 from messages.disputes import DisputeLookupRequested
@@ -35,7 +34,7 @@ from outbox.process.metrics import RECONCILED_LINES
 from stripe_client import balance_transaction_sources as sources
 from stripe_client import balance_transactions
 from stripe_client.gateway import Gateway
-from workers.rules import bank_differences as reconciling
+from workers.rules import bank_differences
 from workers.runtime.actor import actor
 from workers.runtime.settings import ReconcileSettings
 
@@ -87,7 +86,7 @@ def _steps(db: Database, stripe: Gateway, run: Run, settings: ReconcileSettings)
             if here is None:
                 return
             yield here
-        here = here and _move(db, here, Progress(), phase="searching")
+        here = here and _move(db, here, StepFindings(), phase="searching")
     while here and here.phase == "searching":
         yield here
         here = _search(db, stripe, here)
@@ -111,31 +110,31 @@ def _compare(db: Database, stripe: Gateway, run: Run, lines: list[BankLine], set
     """One page of the bank's lines: kept, compared, and each difference a case."""
     ids = [line.balance_transaction_id for line in lines]
     with db.system_transaction() as tx:
-        bank_lines.store(tx, lines)
-        differing = bank_lines.differing(tx, ids)
+        reconciliation_balance_transactions.store(tx, lines)
+        differing = reconciliation_balance_transactions.differing(tx, ids)
     found = [(line, _owner(db, stripe, line)) for line in differing]
     well = sorted(set(ids) - {line.balance_transaction_id for line in differing})
     with db.system_transaction() as tx:
         opened = sum(_open(tx, line, owner, settings) for line, owner in found)
         closed = cases.close_all(tx, types=OURS, subjects=well, by=BY, because="the bank and the book agree")
-        progress = Progress(len(lines), len(differing), opened, closed)
+        progress = StepFindings(len(lines), len(differing), opened, closed)
         moved = reconciliation_runs.step(tx, run, progress, listed_to=ids[-1])
     RECONCILED_LINES.labels("matched").inc(len(well))
     RECONCILED_LINES.labels("differing").inc(len(differing))
     return moved
 
 
-def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
+def _owner(db: Database, stripe: Gateway, line: ComparedLine) -> Owner | None:
     """Whose it is: the book says so, or the open case, or the object at Stripe whose payment or tenant we know."""
     if line.tenant_id is not None:
         return line.tenant_id, line.payment_id
     with db.system_transaction() as tx:
-        standing = case_lists.find_open(tx, type=CaseType.MISSING_IN_BOOK, subject=line.balance_transaction_id)
+        standing = case_views.find_open(tx, type=CaseType.MISSING_IN_BOOK, subject=line.balance_transaction_id)
     if standing and standing.tenant_id is not None:
         return standing.tenant_id, standing.payment_id
     claim = sources.claim_of(stripe, line.source_id, line.balance_transaction_id)
     with db.system_transaction() as tx:
-        return bank_lines.owner_of(
+        return reconciliation_balance_transactions.owner_of(
             tx,
             intent_id=claim.intent_id,
             tenant_id=claim.tenant_id,
@@ -144,9 +143,9 @@ def _owner(db: Database, stripe: Gateway, line: Compared) -> Owner | None:
         )
 
 
-def _open(tx: Tx, line: Compared, owner: Owner | None, settings: ReconcileSettings) -> bool:
+def _open(tx: Tx, line: ComparedLine, owner: Owner | None, settings: ReconcileSettings) -> bool:
     type_ = CaseType(
-        reconciling.verdict(book_minor=line.book_minor, elsewhere=line.elsewhere, has_owner=owner is not None)
+        bank_differences.verdict(book_minor=line.book_minor, elsewhere=line.elsewhere, has_owner=owner is not None)
     )
     others = [other for other in OURS if other is not type_]
     cases.close_all(tx, types=others, subjects=[line.balance_transaction_id], by=BY, because=f"it is {type_} now")
@@ -154,7 +153,7 @@ def _open(tx: Tx, line: Compared, owner: Owner | None, settings: ReconcileSettin
         tx,
         type=type_,
         subject=line.balance_transaction_id,
-        details=reconciling.sentence(
+        details=bank_differences.sentence(
             category=line.reporting_category,
             source=line.source_id,
             net_minor=line.net_minor,
@@ -164,7 +163,9 @@ def _open(tx: Tx, line: Compared, owner: Owner | None, settings: ReconcileSettin
         ),
         tenant_id=owner[0] if owner else None,
         payment_id=owner[1] if owner else None,
-        amount=reconciling.unexplained(net_minor=line.net_minor, book_minor=line.book_minor, currency=line.currency),
+        amount=bank_differences.unexplained(
+            net_minor=line.net_minor, book_minor=line.book_minor, currency=line.currency
+        ),
         auto_fix_after_seconds=settings.reconcile_auto_fix_seconds if owner and owner[1] else None,
     )
 
@@ -172,14 +173,16 @@ def _open(tx: Tx, line: Compared, owner: Owner | None, settings: ReconcileSettin
 def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
     """One hour of the book's journals: what they book at the bank, the bank has shown, or is asked for one by one."""
     if run.searched_until >= run.window_until:
-        return _move(db, run, Progress(), phase="rechecking")
+        return _move(db, run, StepFindings(), phase="rechecking")
     until = min(run.searched_until + _SLICE, run.window_until)
     with db.system_transaction() as tx:
-        unbanked = bank_lines.without_line(tx, since=run.searched_until, until=until, limit=_LOOK_AT_ONCE)
+        unbanked = reconciliation_balance_transactions.without_line(
+            tx, since=run.searched_until, until=until, limit=_LOOK_AT_ONCE
+        )
     lines = {one: balance_transactions.retrieve(stripe, one.balance_transaction_id) for one in unbanked}
     absent = [one for one, line in lines.items() if line is None and one.net_minor]
     with db.system_transaction() as tx:
-        bank_lines.store(tx, [line for line in lines.values() if line is not None])
+        reconciliation_balance_transactions.store(tx, [line for line in lines.values() if line is not None])
         opened = sum(
             cases.open_case(
                 tx,
@@ -193,17 +196,22 @@ def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
             for one in absent
         )
         return reconciliation_runs.step(
-            tx, run, Progress(mismatches=len(absent), cases_opened=opened), searched_until=until
+            tx, run, StepFindings(mismatches=len(absent), cases_opened=opened), searched_until=until
         )
 
 
 def _recheck(db: Database, run: Run) -> Run | None:
     """Some of the open cases, also those of lines outside the window: whoever put one right closes it."""
     with db.system_transaction() as tx:
-        standing = case_lists.open_after(tx, types=OURS, after=run.rechecked_to, limit=_LOOK_AT_ONCE)
+        standing = case_views.open_after(tx, types=OURS, after=run.rechecked_to, limit=_LOOK_AT_ONCE)
         subjects = [case.subject for case in standing]
-        differing = {line.balance_transaction_id for line in bank_lines.differing(tx, subjects)}
-        at_bank, in_book = bank_lines.known(tx, subjects), bank_lines.held_by_book(tx, subjects)
+        differing = {
+            line.balance_transaction_id for line in reconciliation_balance_transactions.differing(tx, subjects)
+        }
+        at_bank, in_book = (
+            reconciliation_balance_transactions.known(tx, subjects),
+            reconciliation_balance_transactions.held_by_book(tx, subjects),
+        )
         gone = [
             case.subject
             for case in standing
@@ -215,12 +223,14 @@ def _recheck(db: Database, run: Run) -> Run | None:
         closed += cases.close_all(
             tx, types=[CaseType.MISSING_AT_STRIPE], subjects=gone, by=BY, because="the bank and the book agree"
         )
-        progress = Progress(cases_closed=closed)
+        progress = StepFindings(cases_closed=closed)
         last = standing[-1].case_id if standing else None
         return reconciliation_runs.step(tx, run, progress, rechecked_to=last, done=len(standing) < _LOOK_AT_ONCE)
 
 
-def _move(db: Database, run: Run, found: Progress, *, phase: str, searched_until: datetime | None = None) -> Run | None:
+def _move(
+    db: Database, run: Run, found: StepFindings, *, phase: str, searched_until: datetime | None = None
+) -> Run | None:
     with db.system_transaction() as tx:
         return reconciliation_runs.step(tx, run, found, phase=phase, searched_until=searched_until)
 
@@ -243,7 +253,7 @@ def _finish(db: Database, run: Run) -> None:
 
 def _lookup(tx: Tx, case: Fixable) -> Message:
     """The question that may put a case right: only asks, and books what Stripe answers."""
-    source_id, refund_id = bank_lines.source_of(tx, case.subject, case.payment_id)
+    source_id, refund_id = reconciliation_balance_transactions.source_of(tx, case.subject, case.payment_id)
     owner = {"tenant_id": case.tenant_id, "payment_id": case.payment_id}
     if refund_id is not None:
         return RefundLookupRequested.model_validate(owner | {"refund_id": refund_id})

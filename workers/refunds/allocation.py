@@ -1,19 +1,19 @@
 """Whose money goes back, when a payment's buyer gets `amount`: the rule's answer from what the books say today."""
 
 from db.payments.payments import Payment
-from db.refunds import booking as refund_books
+from db.refunds import booking as refund_booking
 from db.refunds import refunds
 from db.session import Tx
 from messages.money import Money
-from workers.rules.refund_allocation import Books, Shares, shares
+from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, shares
 
 
-def shares_of(tx: Tx, payment: Payment, amount: Money) -> Shares:
+def shares_of(tx: Tx, payment: Payment, amount: Money) -> RefundAllocation:
     """The parts of a refund, or of a loss by a dispute; the payment is locked."""
     money = refunds.captured(tx, payment.payment_id)
     assert money is not None, "what goes back had been captured"
-    before = refund_books.returned(tx, payment.payment_id, payment.currency)
-    books = Books(
+    before = refund_booking.returned(tx, payment.payment_id, payment.currency)
+    books = RefundableAmounts(
         captured=money.captured,
         fee=Money(payment.platform_fee_minor or 0, payment.currency),
         open_obligation=before.open_obligation,
@@ -21,5 +21,5 @@ def shares_of(tx: Tx, payment: Payment, amount: Money) -> Shares:
         fee_returned=before.fee,
         fee_borne=before.fee_borne,
     )
-    comes_back = refund_books.fee_policy(tx, payment.payment_id) == "returned"
+    comes_back = refund_booking.fee_policy(tx, payment.payment_id) == "returned"
     return shares(amount, books, fee_comes_back=comes_back)

@@ -17,18 +17,16 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db.refunds import balance_needed as refund_needs
-from db.refunds import mass_refund_steps as cancellation_steps
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds.mass_refund_steps import Counts, Taken
-from db.refunds.mass_refunds import EventCancellation
+from db.refunds import balance_needed, mass_refund_steps, mass_refunds
+from db.refunds.mass_refund_steps import BatchCounts, BatchOrder
+from db.refunds.mass_refunds import MassRefund
 from db.session import Database, Tx
 from messages.money import Money
 from messages.refunds import EventCancellationDue
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
-from outbox.requests.refunds import Asked, NotRefundableError, give_everything_back
+from outbox.requests.refunds import NotRefundableError, RefundAnswer, give_everything_back
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from workers.rules.refund_balance import shortfalls
@@ -44,12 +42,12 @@ MOST_AT_ONCE = 100
 def cancel_event(msg: EventCancellationDue, db: Database, stripe: Gateway) -> None:
     settings, started = EventCancellationSettings(), datetime.now(UTC)
     with db.transaction(msg.tenant_id) as tx:
-        run = event_cancellations.get(tx, msg.cancellation_id)
+        run = mass_refunds.get(tx, msg.cancellation_id)
         if run is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no cancellation {msg.cancellation_id}")
         if not run.takes(msg.step):  # taken by another delivery, paused, stopped or done
             return
-        needs = refund_needs.of_payments(tx, [one.payment_id for one in _slice(tx, run)])
+        needs = balance_needed.of_payments(tx, [one.payment_id for one in _slice(tx, run)])
     if needs and not (run.despite_balance or settings.event_cancellation_despite_balance):
         _require_balance(db, stripe, run, needs, settings.event_cancellation_balance_seconds)
     crash_point("cancel_event.before_step")
@@ -59,49 +57,47 @@ def cancel_event(msg: EventCancellationDue, db: Database, stripe: Gateway) -> No
     crash_point("cancel_event.after_commit")
 
 
-def _slice(tx: Tx, run: EventCancellation) -> list[Taken]:
-    return cancellation_steps.next_slice(tx, run, limit=min(MOST_AT_ONCE, run.rate_per_second))
+def _slice(tx: Tx, run: MassRefund) -> list[BatchOrder]:
+    return mass_refund_steps.next_slice(tx, run, limit=min(MOST_AT_ONCE, run.rate_per_second))
 
 
-def _require_balance(
-    db: Database, stripe: Gateway, run: EventCancellation, needs: Sequence[Money], seconds: float
-) -> None:
+def _require_balance(db: Database, stripe: Gateway, run: MassRefund, needs: Sequence[Money], seconds: float) -> None:
     """Raises TryLater when Stripe's balance is too small, after that was written where a person sees it."""
     available = read_balance(stripe).available
     with db.system_transaction() as tx:
-        on_the_way = refund_needs.on_the_way(tx)
+        on_the_way = balance_needed.on_the_way(tx)
     missing = shortfalls([*needs, *on_the_way], available)
     if not missing:
         return
     said = f"Stripe's balance is short by {', '.join(map(str, missing))} for the refunds that come next"
     with db.transaction(run.tenant_id) as tx:
-        current = event_cancellations.lock(tx, run.cancellation_id)
+        current = mass_refunds.lock(tx, run.cancellation_id)
         if current is not None and current.takes(run.step):
-            cancellation_steps.wait_for_balance(tx, run, reason=said, by=BY)
+            mass_refund_steps.wait_for_balance(tx, run, reason=said, by=BY)
     raise TryLater(said, seconds=seconds)
 
 
 def _take_step(tx: Tx, msg: EventCancellationDue, started: datetime) -> None:
-    run = event_cancellations.lock(tx, msg.cancellation_id)
+    run = mass_refunds.lock(tx, msg.cancellation_id)
     assert run is not None, "cancellations are never deleted, and this one was read a moment ago"
     if not run.takes(msg.step):
         return
     taken = _slice(tx, run)
     if taken:
-        counts = Counts(**Counter(_give_back(tx, run, one) for one in taken))
-        cancellation_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by=BY)
-    elif cancellation_steps.left_out(tx, run):
-        cancellation_steps.begin_pass(tx, run, by=BY)
+        counts = BatchCounts(**Counter(_give_back(tx, run, one) for one in taken))
+        mass_refund_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by=BY)
+    elif mass_refund_steps.left_out(tx, run):
+        mass_refund_steps.begin_pass(tx, run, by=BY)
         logger.warning("payments of event {} were left out; they are taken now", run.event_id)
     else:
-        cancellation_steps.end(tx, run, by=BY)
+        mass_refund_steps.end(tx, run, by=BY)
         logger.info("event {} is cancelled: {} refunds, {} cancellations", run.event_id, *_asked(run))
         return
     pause = timedelta(seconds=len(taken) / run.rate_per_second)
     append(tx, msg.model_copy(update={"step": run.step + 1}), not_before=started + pause)
 
 
-def _give_back(tx: Tx, run: EventCancellation, one: Taken) -> str:
+def _give_back(tx: Tx, run: MassRefund, one: BatchOrder) -> str:
     """Ask for everything of one payment; returns the name of what became of it, as `Counts` has it."""
     try:
         asked = give_everything_back(
@@ -114,17 +110,17 @@ def _give_back(tx: Tx, run: EventCancellation, one: Taken) -> str:
             by=run.created_by,
         )
     except NotRefundableError as error:  # one payment must not hold up ten thousand
-        cancellation_steps.refuse(tx, run, one.payment_id, code=error.code, reason=str(error))
+        mass_refund_steps.refuse(tx, run, one.payment_id, code=error.code, reason=str(error))
         logger.error("payment {} cannot be given back: {}", one.payment_id, error)
         return "refused"
     return _name(asked)
 
 
-def _name(asked: Asked) -> str:
+def _name(asked: RefundAnswer) -> str:
     if asked.canceling:
         return "cancellations_asked"
     return "refunds_asked" if asked.new else "nothing_left"
 
 
-def _asked(run: EventCancellation) -> tuple[int, int]:
+def _asked(run: MassRefund) -> tuple[int, int]:
     return run.refunds_asked, run.cancellations_asked

@@ -5,13 +5,13 @@ settled and does nothing, or repeats the unanswered call with the same key and b
 looks among the intent's refunds before it sends (M13). The amount was reserved when the refund was asked for (M3).
 """
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import RefundState
 from db.payments import payments
 from db.refunds import refunds
 from db.refunds.refunds import Refund
 from db.session import Database
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from messages.refunds import RefundRequested
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
@@ -22,7 +22,7 @@ from stripe_client.outcomes import Absent, RefundAnswer, RefundOutcome, Refused,
 from workers.refunds.settlement import refuse, settle_refund
 from workers.runtime.actor import actor
 from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
-from workers.transfers import destination_charges as destination
+from workers.transfers import destination_charges
 
 
 @actor(RefundRequested)
@@ -41,7 +41,7 @@ def refund(msg: RefundRequested, db: Database, stripe: Gateway) -> None:
     crash_point("refund.after_commit")
 
 
-def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, Call] | None:
+def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, StripeCall] | None:
     """Write down that we are about to act; None when nothing is left to do."""
     with db.transaction(msg.tenant_id) as tx:
         payments.lock(tx, msg.payment_id)
@@ -58,19 +58,21 @@ def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, Call] | None:
             payment_intent_id=wanted.payment_intent_id,
             amount=wanted.amount,
             reason=wanted.reason,
-            destination=destination.taken_back_with(tx, wanted, wanted.amount.currency),
+            destination=destination_charges.taken_back_with(tx, wanted, wanted.amount.currency),
             traced=trace.for_others(),
         )
-        return wanted, calls.begin(tx, operation=stripe_refunds.CREATE, subject_id=wanted.refund_id, request=body)
+        return wanted, stripe_calls.begin(
+            tx, operation=stripe_refunds.CREATE, subject_id=wanted.refund_id, request=body
+        )
 
 
-def _send(stripe: Gateway, call: Call) -> RefundOutcome:
+def _send(stripe: Gateway, call: StripeCall) -> RefundOutcome:
     return stripe_refunds.create(
         stripe, call.request, idempotency_key=call.idempotency_key, send_before=key_dies_at(call)
     )
 
 
-def _look_up(db: Database, stripe: Gateway, wanted: Refund, call: Call) -> RefundAnswer:
+def _look_up(db: Database, stripe: Gateway, wanted: Refund, call: StripeCall) -> RefundAnswer:
     """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
     found = stripe_refunds.find(stripe, wanted.refund_id, payment_intent_id=wanted.payment_intent_id)
     if isinstance(found, Absent):
@@ -78,11 +80,11 @@ def _look_up(db: Database, stripe: Gateway, wanted: Refund, call: Call) -> Refun
     return found
 
 
-def _record(db: Database, wanted: Refund, call: Call, outcome: RefundAnswer | Refused) -> None:
+def _record(db: Database, wanted: Refund, call: StripeCall, outcome: RefundAnswer | Refused) -> None:
     with db.transaction(wanted.tenant_id) as tx:
         payment = payments.lock(tx, wanted.payment_id)
         assert payment is not None, "payments are never deleted, and this one was read a moment ago"
-        calls.settle(
+        stripe_calls.settle(
             tx,
             call,
             answer=outcome.code if isinstance(outcome, Refused) else outcome.status,

@@ -8,13 +8,13 @@ the end: the buyer's bank may send the money back, and then the obligation to th
 from loguru import logger
 from psycopg import errors
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
 from db.lifecycle import DEAD_REFUNDS, RefundState
 from db.minting import mints
 from db.payments.payments import Payment
-from db.refunds import booking as refund_books
+from db.refunds import booking as refund_booking
 from db.refunds import refunds
 from db.refunds.refunds import NewRefund, Refund
 from db.session import Tx
@@ -53,7 +53,7 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
         raise GiveUp(
             f"Stripe has {answer.stripe_refund_id} over {answer.amount}, the book {refund.amount}: look at both"
         )
-    calls.settle_by_subject(
+    stripe_calls.settle_by_subject(
         tx, operation=CREATE, subject_id=refund.refund_id, answer=answer.status, object_id=answer.stripe_refund_id
     )
     state = RefundState(answer.status)
@@ -113,7 +113,7 @@ def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: st
     book_at_destination(tx, payment, answer, by=by)
     if answer.balance is not None and refund.balance_transaction_id is None:
         parts, of_seller = follow_stripe(tx, payment, shares_of(tx, payment, refund.amount))
-        if refund_books.mark_booked(
+        if refund_booking.mark_booked(
             tx,
             refund,
             balance_transaction_id=answer.balance.balance_transaction_id,
@@ -133,7 +133,7 @@ def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: st
                 source_id=answer.stripe_refund_id,
                 of_seller=of_seller,
             )
-    if answer.returned is not None and refund_books.mark_failure_booked(
+    if answer.returned is not None and refund_booking.mark_failure_booked(
         tx, refund, balance_transaction_id=answer.returned.balance_transaction_id
     ):
         journal = Journal("refund_failure", answer.stripe_refund_id, ledger.refund_failure_entries(refund.amount))

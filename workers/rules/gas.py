@@ -19,7 +19,7 @@ class Fees:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class GasMarket:
     """What the chain asks just now."""
 
     base_fee_wei: int
@@ -30,14 +30,14 @@ class Market:
         return self.base_fee_wei + self.tip_wei
 
 
-def first_fees(market: Market, *, cap_wei: int) -> Fees | None:
+def first_fees(market: GasMarket, *, cap_wei: int) -> Fees | None:
     """What to offer at first; None while even the next block is dearer than the cap."""
     if market.price_wei > cap_wei:
         return None
     return Fees(min(2 * market.base_fee_wei + market.tip_wei, cap_wei), market.tip_wei)
 
 
-def bumped_fees(last: Fees, market: Market, *, cap_wei: int) -> Fees | None:
+def bumped_fees(last: Fees, market: GasMarket, *, cap_wei: int) -> Fees | None:
     """What to offer in place of a transaction that waits; None when that would pass the cap."""
     tip = max(_bumped(last.tip_wei), market.tip_wei)
     max_fee = max(_bumped(last.max_fee_wei), market.base_fee_wei + tip)
@@ -53,6 +53,6 @@ def with_room(estimated: int) -> int:
     return estimated + estimated // 5
 
 
-def too_dear(market: Market, *, gas: int, mints: int, cap_wei: int) -> bool:
+def too_dear(market: GasMarket, *, gas: int, mints: int, cap_wei: int) -> bool:
     """Whether one ticket's part of the transaction costs more than we give for a mint."""
     return gas * market.price_wei > cap_wei * mints

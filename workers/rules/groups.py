@@ -14,7 +14,7 @@ ENDING = frozenset({"expired", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentStands:
+class ContributionStatus:
     """The payment of a share: its state and reason, and whether it is being cancelled or all of it went back."""
 
     state: str
@@ -23,7 +23,7 @@ class PaymentStands:
     given_back: bool
 
 
-def member_state(group_state: str, present: str, payment: PaymentStands | None) -> tuple[str, str | None]:
+def member_state(group_state: str, present: str, payment: ContributionStatus | None) -> tuple[str, str | None]:
     """Where a member belongs, and why; `present` where nothing has changed.
 
     While the group may still come together, a share is secured only by a payment that holds or has taken it and that
@@ -40,7 +40,7 @@ def member_state(group_state: str, present: str, payment: PaymentStands | None) 
     return _coming_together(payment)
 
 
-def _ending(present: str, payment: PaymentStands | None) -> str:
+def _ending(present: str, payment: ContributionStatus | None) -> str:
     if payment is None or payment.state == "canceled":
         return "voided"
     if payment.state == "succeeded":
@@ -48,7 +48,7 @@ def _ending(present: str, payment: PaymentStands | None) -> str:
     return present
 
 
-def _coming_together(payment: PaymentStands) -> tuple[str, str | None]:
+def _coming_together(payment: ContributionStatus) -> tuple[str, str | None]:
     if payment.given_back:
         return "failed", "given_back"
     if payment.state == "failed":
@@ -67,7 +67,7 @@ def _public(reason: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class GroupTransition:
     """Where the group goes, and why."""
 
     state: str
@@ -76,7 +76,7 @@ class Move:
 
 def group_move(
     state: str, members: Collection[str], *, is_over: bool, event_is_off: bool, all_over: bool
-) -> Move | None:
+) -> GroupTransition | None:
     """The next move of a group; None when it stands where it belongs.
 
     A group whose shares are all secured is complete, even when its deadline passed a moment ago and nobody had noticed:
@@ -85,20 +85,20 @@ def group_move(
     """
     secured = all(member in {"held", "paid"} for member in members)
     done = all(member in {"voided", "refunded"} for member in members)
-    move: Move | None = None
+    move: GroupTransition | None = None
     match state:
         case "open" if event_is_off:
-            move = Move("cancelled", "event_cancelled")
+            move = GroupTransition("cancelled", "event_cancelled")
         case "open" if secured:
-            move = Move("complete")
+            move = GroupTransition("complete")
         case "open" if is_over:
-            move = Move("expired", "deadline")
+            move = GroupTransition("expired", "deadline")
         case "complete" if not secured:
-            move = Move("cancelled", "a share could not be captured")
+            move = GroupTransition("cancelled", "a share could not be captured")
         case "complete" if all(member == "paid" for member in members):
-            move = Move("settled")
+            move = GroupTransition("settled")
         case "expired" | "cancelled" if all_over and done:
-            move = Move("voided")
+            move = GroupTransition("voided")
     return move
 
 

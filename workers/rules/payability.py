@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class PayabilityFacts:
     """How a recipient and the payment stand.
 
     settled_currency is that of Stripe's balance, once it has booked the charge; source_transaction must be in it.
@@ -19,7 +19,7 @@ class Circumstances:
     open_refund: bool
 
 
-def waits_for(here: Circumstances) -> str | None:
+def waits_for(here: PayabilityFacts) -> str | None:
     """None: nothing stands in the way. An account of which Stripe has said nothing yet is tried."""
     answers = (
         (here.account_id is None, "account"),

@@ -11,7 +11,7 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class RefundableAmounts:
     """What was taken for a sale, and what its refunds have taken back so far; all in the charge's currency."""
 
     captured: Money
@@ -23,7 +23,7 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class RefundAllocation:
     """The parts of one refund: obligation, platform and venue add up to it.
 
     `fee_borne` of the venue's part stands for the platform's fee, which the policy keeps: whoever sold gives it.
@@ -35,7 +35,7 @@ class Shares:
     fee_borne: Money
 
 
-def shares(refund: Money, books: Books, *, fee_comes_back: bool) -> Shares:
+def shares(refund: Money, books: RefundableAmounts, *, fee_comes_back: bool) -> RefundAllocation:
     """Cut a refund into its parts.
 
     An obligation was debited from venue and platform when the refund that failed was booked, so paying it touches
@@ -51,5 +51,5 @@ def shares(refund: Money, books: Books, *, fee_comes_back: bool) -> Shares:
     due -= books.fee_returned.minor + books.fee_borne.minor
     fee = Money(min(rest.minor, max(0, due)), refund.currency)
     if fee_comes_back:
-        return Shares(obligation, fee, rest - fee, zero)
-    return Shares(obligation, zero, rest, fee)
+        return RefundAllocation(obligation, fee, rest - fee, zero)
+    return RefundAllocation(obligation, zero, rest, fee)

@@ -6,7 +6,7 @@ The classes, and what they mean, stand in workers/rules/replay_charges.py. Value
 from dataclasses import dataclass
 
 from messages.money import Money
-from workers.rules.replay_charges import SURELY_VISIBLE_SECONDS, Judgement
+from workers.rules.replay_charges import SURELY_VISIBLE_SECONDS, ReplayCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +37,50 @@ class RefundFacts:
     at_stripe: str | None = None
 
 
-def judge_refund(facts: RefundFacts) -> Judgement:
+def judge_refund(facts: RefundFacts) -> ReplayCheck:
     """A `refund` letter."""
     match facts.state:
         case None:
-            return Judgement("must_not", "the book has no such refund")
+            return ReplayCheck("must_not", "the book has no such refund")
         case "failed" | "canceled" | "refused" as dead:
-            return Judgement("must_not", f"the refund is {dead} and its reservation is free: ask for a new one")
+            return ReplayCheck("must_not", f"the refund is {dead} and its reservation is free: ask for a new one")
         case "requested" | "sending":
             return _judge_unsent_refund(facts)
         case state:
-            return Judgement("already_done", f"the refund is {state}")
+            return ReplayCheck("already_done", f"the refund is {state}")
 
 
-def _judge_unsent_refund(facts: RefundFacts) -> Judgement:
+def _judge_unsent_refund(facts: RefundFacts) -> ReplayCheck:
     if facts.at_stripe not in {"absent", None}:
-        return Judgement("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
+        return ReplayCheck("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
     if facts.disputed_by is not None:
-        return Judgement("must_not", f"the buyer's bank has taken the money back by dispute {facts.disputed_by}")
+        return ReplayCheck("must_not", f"the buyer's bank has taken the money back by dispute {facts.disputed_by}")
     if facts.call.outcome is None:
-        return Judgement("safe", "nothing was ever sent to Stripe for this refund", facts.amount)
+        return ReplayCheck("safe", "nothing was ever sent to Stripe for this refund", facts.amount)
     if not facts.call.key_must_not_be_used:
-        return Judgement("safe", "Stripe has nothing, and the key still lives: the same call again", facts.amount)
+        return ReplayCheck("safe", "Stripe has nothing, and the key still lives: the same call again", facts.amount)
     if facts.call.seconds_since_last_send >= SURELY_VISIBLE_SECONDS:
         seen = (
             "Stripe listed every refund of the payment, more than a day after the last send, and this is none of them"
         )
-        return Judgement("needs_new_key", seen, facts.amount)
+        return ReplayCheck("needs_new_key", seen, facts.amount)
     hours = (SURELY_VISIBLE_SECONDS - facts.call.seconds_since_last_send) / 3_600
-    return Judgement("must_not", f"Stripe has nothing yet, which proves absence only in {hours:.1f} hours")
+    return ReplayCheck("must_not", f"Stripe has nothing yet, which proves absence only in {hours:.1f} hours")
 
 
-def judge_cancel(state: str | None, *, wished: bool) -> Judgement:
+def judge_cancel(state: str | None, *, wished: bool) -> ReplayCheck:
     """A `cancel` letter. Cancelling twice is harmless, and a payment that was charged is never touched by it."""
     if state is None:
-        return Judgement("must_not", "the book has no such payment")
+        return ReplayCheck("must_not", "the book has no such payment")
     if state == "canceled":
-        return Judgement("already_done", "the payment is canceled")
+        return ReplayCheck("already_done", "the payment is canceled")
     if state == "succeeded":
-        return Judgement(
+        return ReplayCheck(
             "already_done", "the payment was charged; what came after a cancellation is refunded by itself"
         )
     if not wished:
-        return Judgement("must_not", "nobody asked to cancel this payment")
-    return Judgement("safe", f"the payment is {state}; cancelling takes no money, and doing it twice is harmless")
+        return ReplayCheck("must_not", "nobody asked to cancel this payment")
+    return ReplayCheck("safe", f"the payment is {state}; cancelling takes no money, and doing it twice is harmless")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +94,27 @@ class CaptureFacts:
     at_stripe: str | None = None
 
 
-def judge_capture(facts: CaptureFacts) -> Judgement:
+def judge_capture(facts: CaptureFacts) -> ReplayCheck:
     """A `capture` letter. An amount is captured once, so a hold that still stands proves that it was not."""
     if facts.state is None:
-        return Judgement("must_not", "the book has no such payment")
+        return ReplayCheck("must_not", "the book has no such payment")
     if facts.state == "succeeded":
-        return Judgement("already_done", "the payment is captured")
+        return ReplayCheck("already_done", "the payment is captured")
     if facts.state != "authorized":
-        return Judgement("must_not", f"the payment is {facts.state}; nothing is held")
+        return ReplayCheck("must_not", f"the payment is {facts.state}; nothing is held")
     return _judge_held(facts)
 
 
-def _judge_held(facts: CaptureFacts) -> Judgement:
+def _judge_held(facts: CaptureFacts) -> ReplayCheck:
     if facts.at_stripe not in {"Authorized", None}:
-        return Judgement("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
+        return ReplayCheck("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
     if facts.wanted is None:
-        return Judgement("must_not", "nobody asked to capture this payment")
+        return ReplayCheck("must_not", "nobody asked to capture this payment")
     if facts.hold_has_ended:
-        return Judgement("must_not", "the authorisation has expired; the buyer must pay anew")
+        return ReplayCheck("must_not", "the authorisation has expired; the buyer must pay anew")
     if facts.call.is_open and facts.call.key_must_not_be_used:
-        return Judgement("needs_new_key", "Stripe still holds the amount, so nothing was captured", facts.wanted)
-    return Judgement("safe", "the amount is held and waits to be captured", facts.wanted)
+        return ReplayCheck("needs_new_key", "Stripe still holds the amount, so nothing was captured", facts.wanted)
+    return ReplayCheck("safe", "the amount is held and waits to be captured", facts.wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,29 +129,29 @@ class DisputeFacts:
     at_stripe: str | None = None
 
 
-def judge_dispute_answer(facts: DisputeFacts, wish: str) -> Judgement:
+def judge_dispute_answer(facts: DisputeFacts, wish: str) -> ReplayCheck:
     """A `dispute_evidence` (wish: submit) or `dispute_close` (accept) letter; both are final at Stripe."""
     if facts.status is None:
-        return Judgement("must_not", "the book has no such dispute")
+        return ReplayCheck("must_not", "the book has no such dispute")
     if not facts.is_answerable:
-        return Judgement("already_done", f"the dispute is {facts.status}; it takes no answer any more")
+        return ReplayCheck("already_done", f"the dispute is {facts.status}; it takes no answer any more")
     return _judge_answerable(facts, wish)
 
 
-def _judge_answerable(facts: DisputeFacts, wish: str) -> Judgement:
+def _judge_answerable(facts: DisputeFacts, wish: str) -> ReplayCheck:
     if facts.at_stripe not in {facts.status, None}:
-        return Judgement("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
+        return ReplayCheck("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
     if facts.wish != wish:
-        return Judgement("must_not", f"to {wish} is not what was decided last; decide it anew on the dispute")
+        return ReplayCheck("must_not", f"to {wish} is not what was decided last; decide it anew on the dispute")
     if facts.deadline_has_passed:
-        return Judgement("must_not", "the deadline for evidence has passed; Stripe takes none any more")
+        return ReplayCheck("must_not", "the deadline for evidence has passed; Stripe takes none any more")
     if facts.call.is_open and facts.call.key_must_not_be_used:
-        return Judgement("needs_new_key", "the dispute still waits for an answer, so Stripe has none of ours")
-    return Judgement("safe", "the dispute waits for an answer, and this is the one that was decided")
+        return ReplayCheck("needs_new_key", "the dispute still waits for an answer, so Stripe has none of ours")
+    return ReplayCheck("safe", "the dispute waits for an answer, and this is the one that was decided")
 
 
-def judge_reading(known: bool, what: str) -> Judgement:
+def judge_reading(known: bool, what: str) -> ReplayCheck:
     """A letter that only asks Stripe and writes down what it says."""
     if not known:
-        return Judgement("must_not", f"the book has no such {what}")
-    return Judgement("safe", "a lookup reads Stripe and moves no money")
+        return ReplayCheck("must_not", f"the book has no such {what}")
+    return ReplayCheck("safe", "a lookup reads Stripe and moves no money")

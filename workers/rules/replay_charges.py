@@ -16,7 +16,7 @@ SURELY_VISIBLE_SECONDS = 24 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ReplayCheck:
     """`proof` says in words what was seen; `amount` is money that a replay may move, None when it moves none."""
 
     class_: str
@@ -45,78 +45,78 @@ def stripe_must_be_asked(facts: ChargeFacts) -> bool:
     return facts.payment_state == "charging" and facts.call_outcome == "unknown"
 
 
-def judge_charge(facts: ChargeFacts) -> Judgement:
+def judge_charge(facts: ChargeFacts) -> ReplayCheck:
     """A `charge` letter."""
     match facts.payment_state:
         case None:
-            return Judgement("must_not", "the book has no such payment")
+            return ReplayCheck("must_not", "the book has no such payment")
         case "requested":
-            return Judgement("safe", "nothing was ever sent to Stripe for this payment", facts.amount)
+            return ReplayCheck("safe", "nothing was ever sent to Stripe for this payment", facts.amount)
         case "charging":
             return _judge_open_call(facts)
         case "canceled":
-            return Judgement("must_not", "the payment was cancelled; charging it again would be a new sale")
+            return ReplayCheck("must_not", "the payment was cancelled; charging it again would be a new sale")
         case "failed":
-            return Judgement("already_done", "the charge was declined; that was its end")
+            return ReplayCheck("already_done", "the charge was declined; that was its end")
         case state:
-            return Judgement("already_done", f"the payment is {state}")
+            return ReplayCheck("already_done", f"the payment is {state}")
 
 
-def _judge_open_call(facts: ChargeFacts) -> Judgement:
+def _judge_open_call(facts: ChargeFacts) -> ReplayCheck:
     if facts.call_outcome != "unknown":
-        return Judgement("safe", "no call is out; the charge begins anew under its guards", facts.amount)
+        return ReplayCheck("safe", "no call is out; the charge begins anew under its guards", facts.amount)
     if facts.at_stripe not in {"absent", None}:
-        return Judgement("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
+        return ReplayCheck("safe", f"Stripe has it as {facts.at_stripe}; the replay only writes that down")
     if not facts.key_must_not_be_used:
-        return Judgement("safe", "Stripe has nothing, and the key still lives: the same call again", facts.amount)
+        return ReplayCheck("safe", "Stripe has nothing, and the key still lives: the same call again", facts.amount)
     if facts.seconds_since_last_send >= SURELY_VISIBLE_SECONDS:
         seen = "Stripe was asked in full, more than a day after the last send, and has nothing"
-        return Judgement("needs_new_key", seen, facts.amount)
+        return ReplayCheck("needs_new_key", seen, facts.amount)
     hours = (SURELY_VISIBLE_SECONDS - facts.seconds_since_last_send) / 3_600
-    return Judgement("must_not", f"Stripe has nothing yet, which proves absence only in {hours:.1f} hours")
+    return ReplayCheck("must_not", f"Stripe has nothing yet, which proves absence only in {hours:.1f} hours")
 
 
-def judge_webhook(inbox_state: str | None) -> Judgement:
+def judge_webhook(inbox_state: str | None) -> ReplayCheck:
     """A `webhook` letter: draining asks Stripe and applies the answer; it moves no money."""
     if inbox_state is None:
-        return Judgement("must_not", "the inbox holds no such event")
+        return ReplayCheck("must_not", "the inbox holds no such event")
     if inbox_state in {"applied", "kept"}:
-        return Judgement("already_done", f"the event is {inbox_state}")
-    return Judgement("safe", f"the event is {inbox_state}; draining it asks Stripe and moves no money")
+        return ReplayCheck("already_done", f"the event is {inbox_state}")
+    return ReplayCheck("safe", f"the event is {inbox_state}; draining it asks Stripe and moves no money")
 
 
-def judge_lookup(payment_known: bool) -> Judgement:
+def judge_lookup(payment_known: bool) -> ReplayCheck:
     """A `lookup` letter: reads Stripe and writes down what it says."""
     if not payment_known:
-        return Judgement("must_not", "the book has no such payment")
-    return Judgement("safe", "a lookup reads Stripe and moves no money")
+        return ReplayCheck("must_not", "the book has no such payment")
+    return ReplayCheck("safe", "a lookup reads Stripe and moves no money")
 
 
-def judge_mint(payment_known: bool) -> Judgement:
+def judge_mint(payment_known: bool) -> ReplayCheck:
     """A letter about tokens: it only queues what is not queued yet, and a token id is minted once."""
     if not payment_known:
-        return Judgement("must_not", "the book has no such payment")
-    return Judgement("safe", "each ticket has one row and one token id; what is queued or minted stays as it is")
+        return ReplayCheck("must_not", "the book has no such payment")
+    return ReplayCheck("safe", "each ticket has one row and one token id; what is queued or minted stays as it is")
 
 
-def judge_step(*, known: bool, open_: bool) -> Judgement:
+def judge_step(*, known: bool, open_: bool) -> ReplayCheck:
     """A step of a mass cancellation or a refund asked for by an operator; each is taken once, under its own lock."""
     if not known:
-        return Judgement("must_not", "the book has nothing that this message names")
+        return ReplayCheck("must_not", "the book has nothing that this message names")
     if not open_:
-        return Judgement("already_done", "it was taken, paused or stopped meanwhile")
-    return Judgement("safe", "it was not taken yet, and is taken once whoever comes")
+        return ReplayCheck("already_done", "it was taken, paused or stopped meanwhile")
+    return ReplayCheck("safe", "it was not taken yet, and is taken once whoever comes")
 
 
-def judge_order(refusal: str | None, *, known: bool, same: bool, amount: Money | None) -> Judgement:
+def judge_order(refusal: str | None, *, known: bool, same: bool, amount: Money | None) -> ReplayCheck:
     """An order event that intake refused, read again by today's rules."""
     if refusal is not None:
-        return Judgement("must_not", f"intake would refuse it again: {refusal}")
+        return ReplayCheck("must_not", f"intake would refuse it again: {refusal}")
     if known:
         word = "with the same body" if same else "with another body, which stands"
-        return Judgement("already_done" if same else "must_not", f"the order is in the book {word}")
-    return Judgement("safe", "intake would take it now", amount)
+        return ReplayCheck("already_done" if same else "must_not", f"the order is in the book {word}")
+    return ReplayCheck("safe", "intake would take it now", amount)
 
 
-PASSED = Judgement("already_done", "the clock has gone on; the next one does the same")
-UNREADABLE = Judgement("must_not", "nobody can read this message; edit it, or discard it")
+PASSED = ReplayCheck("already_done", "the clock has gone on; the next one does the same")
+UNREADABLE = ReplayCheck("must_not", "nobody can read this message; edit it, or discard it")

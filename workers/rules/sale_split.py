@@ -17,7 +17,7 @@ from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Royalty:
+class RoyaltyTerm:
     """What one recipient is promised of a sale."""
 
     recipient_id: UUID
@@ -34,7 +34,9 @@ class Leg:
     amount: Money
 
 
-def legs(sold: Money, platform_fee: Money, royalties: Sequence[Royalty], *, seller_id: UUID, basis: str) -> list[Leg]:
+def legs(
+    sold: Money, platform_fee: Money, royalties: Sequence[RoyaltyTerm], *, seller_id: UUID, basis: str
+) -> list[Leg]:
     """Cut a sale of `sold` into its legs; they add up to `sold` less the platform's fee.
 
     `basis` says who the seller is: venue (a first sale) or seller (a resale).

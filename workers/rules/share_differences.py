@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from messages.money import Money
-from workers.rules import sale_split as royalties
-from workers.rules.sale_split import Royalty
+from workers.rules import sale_split
+from workers.rules.sale_split import RoyaltyTerm
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class BookedLeg:
 
 
 @dataclass(frozen=True, slots=True)
-class Sale:
+class SplitSale:
     """`booked` is by recipient; the venue of the sale keeps its own part where the charge put it, so it has none."""
 
     captured: Money
@@ -51,7 +51,7 @@ class Sale:
     venue_id: UUID
     seller_id: UUID
     basis: str
-    promised: Sequence[Royalty]
+    promised: Sequence[RoyaltyTerm]
     legs: Sequence[FrozenLeg]
     booked: dict[UUID, BookedLeg]
 
@@ -64,14 +64,14 @@ class Difference:
     minor: int
 
 
-def differences(sale: Sale) -> list[Difference]:
+def differences(sale: SplitSale) -> list[Difference]:
     """Rule against rows, rows against what was given back, rows against the ledger, and what was settled."""
     return [*_of_the_rule(sale), *_of_returns(sale), *_of_the_ledger(sale), *_of_settling(sale)]
 
 
-def _of_the_rule(sale: Sale) -> list[Difference]:
+def _of_the_rule(sale: SplitSale) -> list[Difference]:
     try:
-        legs = royalties.legs(sale.captured, sale.fee, sale.promised, seller_id=sale.seller_id, basis=sale.basis)
+        legs = sale_split.legs(sale.captured, sale.fee, sale.promised, seller_id=sale.seller_id, basis=sale.basis)
     except ValueError as error:
         return [Difference(f"the settings of today cut no sale: {error}", 0)]
     expected = {(leg.recipient_id, leg.basis): leg.amount.minor for leg in legs}
@@ -87,7 +87,7 @@ def _of_the_rule(sale: Sale) -> list[Difference]:
     ]
 
 
-def _of_returns(sale: Sale) -> list[Difference]:
+def _of_returns(sale: SplitSale) -> list[Difference]:
     found = [
         Difference(
             f"{leg.basis} {leg.recipient_id}: {leg.taken} was taken back, refunds and losses took {leg.told_taken}",
@@ -103,7 +103,7 @@ def _of_returns(sale: Sale) -> list[Difference]:
     return found
 
 
-def _of_the_ledger(sale: Sale) -> list[Difference]:
+def _of_the_ledger(sale: SplitSale) -> list[Difference]:
     found = []
     for recipient in sorted({leg.recipient_id for leg in sale.legs} - {sale.venue_id}):
         own = [leg for leg in sale.legs if leg.recipient_id == recipient]
@@ -120,7 +120,7 @@ def _of_the_ledger(sale: Sale) -> list[Difference]:
     return found
 
 
-def _of_settling(sale: Sale) -> list[Difference]:
+def _of_settling(sale: SplitSale) -> list[Difference]:
     return [
         Difference(
             f"{leg.basis} {leg.recipient_id} is settled, but it should have {leg.amount - leg.taken} and "
@@ -133,7 +133,7 @@ def _of_settling(sale: Sale) -> list[Difference]:
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class TransferRecord:
     """A transfer as one side has it; `back` is what reversals took of it."""
 
     amount: Money
@@ -142,7 +142,7 @@ class Movement:
 
 
 def of_transfer(
-    at_stripe: Movement, in_book: Movement | None, *, journal_minor: int, line_minor: int, netted_minor: int
+    at_stripe: TransferRecord, in_book: TransferRecord | None, *, journal_minor: int, line_minor: int, netted_minor: int
 ) -> list[Difference]:
     """Stripe's transfer against its row, the row's lines and its journal."""
     if in_book is None:

@@ -18,7 +18,7 @@ from messages.runtime.settings import load
 from messages.verdicts import Verdict
 from outbox.broker.settings import BrokerSettings
 from outbox.monitoring.health import (
-    Cached,
+    CachedCheck,
     Check,
     Health,
     HealthSettings,
@@ -47,7 +47,7 @@ def serve() -> None:
         "db": database_check(db),
         "redis": cache_check(cache),
         "broker": broker_check(broker),
-        "stripe": Cached(stripe_check(Gateway(stripe)), STRIPE_SECONDS, STRIPE_PATIENCE_SECONDS),
+        "stripe": CachedCheck(stripe_check(Gateway(stripe)), STRIPE_SECONDS, STRIPE_PATIENCE_SECONDS),
     }
     told = Health("workers", checks, ("db", "broker"))
     ended = threading.Event()

@@ -11,7 +11,7 @@ import time
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.payments import payments
 from db.session import Database
 from db.tenants import pauses
@@ -89,7 +89,7 @@ def _first_of_its_place(db: Database, held: list[Pause], message: Message) -> Pa
         payment = payments.get(tx, message.payment_id) if message.payment_id else None
         venue_id = payment.venue_id if payment else None
         placed = next((pause for pause in held if pause.venue_id in (None, venue_id)), None)
-        return None if placed is None or calls.is_under_way(tx, subject) else placed
+        return None if placed is None or stripe_calls.is_under_way(tx, subject) else placed
 
 
 def _until_next_look(pause: Pause) -> float:

@@ -21,8 +21,8 @@ from loguru import logger
 
 from db.dead_letters import dead_letters
 from db.dead_letters.dead_letters import DeadLetter
-from db.queue import failed_runs as failures
-from db.queue.failed_runs import Failure
+from db.queue import failed_runs
+from db.queue.failed_runs import FailedRun
 from db.session import Database, Tx
 from messages.base import Message
 from messages.queues import Route
@@ -55,7 +55,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FinalFailure:
     """No retry can help; `cause` is the word by which dead letters are grouped."""
 
     cause: str
@@ -80,16 +80,16 @@ def after_failure(db: Database, delivery: Delivery, error: BaseException, sealer
     return "try_later" if isinstance(error, TryLater) else "try_again"
 
 
-def _ending(delivery: Delivery, error: BaseException) -> Ending | None:
+def _ending(delivery: Delivery, error: BaseException) -> FinalFailure | None:
     route, envelope = delivery.route, delivery.envelope
     age_seconds = time.time() - envelope.first_appended_ms / 1000
     said = reason_of(error)
     if isinstance(error, GiveUp):
-        return Ending("gave_up", said)
+        return FinalFailure("gave_up", said)
     if age_seconds > route.max_age_seconds:
-        return Ending("expired", f"older than {route.max_age_seconds} s and still failing: {said}")
+        return FinalFailure("expired", f"older than {route.max_age_seconds} s and still failing: {said}")
     if not isinstance(error, TryLater) and envelope.attempt >= route.tries:
-        return Ending("tries_used_up", f"{envelope.attempt} tries used up, the last failed with: {said}")
+        return FinalFailure("tries_used_up", f"{envelope.attempt} tries used up, the last failed with: {said}")
     return None
 
 
@@ -105,16 +105,16 @@ def _retry(tx: Tx, delivery: Delivery, error: BaseException, due_at: datetime) -
     """A redelivery after the commit finds this run written down and appends no second retry."""
     envelope = delivery.envelope
     verdict = "try_later" if isinstance(error, TryLater) else "try_again"
-    if failures.record(tx, _failure(delivery, verdict, error, due_at)):
+    if failed_runs.record(tx, _failure(delivery, verdict, error, due_at)):
         tries_spent = 0 if isinstance(error, TryLater) else 1
         following = replace(envelope, run=envelope.run + 1, attempt=envelope.attempt + tries_spent)
         append_again(tx, delivery.message, following, due_at)
 
 
-def _bury(tx: Tx, delivery: Delivery, error: BaseException, ending: Ending, sealer: Sealer | None) -> None:
+def _bury(tx: Tx, delivery: Delivery, error: BaseException, ending: FinalFailure, sealer: Sealer | None) -> None:
     message, envelope = delivery.message, delivery.envelope
     original = orjson.dumps(message.model_dump(mode="json"))
-    failures.record(tx, _failure(delivery, "give_up", error, None))
+    failed_runs.record(tx, _failure(delivery, "give_up", error, None))
     dead_letters.bury(
         tx,
         DeadLetter(
@@ -175,8 +175,8 @@ def _span(envelope: Envelope) -> dict[str, str]:
     return {"span_id": span_id} if span_id else {}
 
 
-def _failure(delivery: Delivery, verdict: str, error: BaseException, due_at: datetime | None) -> Failure:
-    return Failure(
+def _failure(delivery: Delivery, verdict: str, error: BaseException, due_at: datetime | None) -> FailedRun:
+    return FailedRun(
         tenant_id=delivery.message.tenant_id,
         message_id=delivery.envelope.message_id,
         run=delivery.envelope.run,

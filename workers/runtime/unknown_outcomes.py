@@ -3,9 +3,9 @@
 import time
 from typing import NoReturn
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.session import Database
-from db.stripe_calls import KEY_LIFE_SECONDS, Call
+from db.stripe_calls import KEY_LIFE_SECONDS, StripeCall
 from messages.ids import TenantId
 from messages.verdicts import TryAgain, TryLater
 from stripe_client.outcomes import Absent, Unanswered
@@ -15,12 +15,12 @@ SURELY_VISIBLE_SECONDS = 24 * 3_600
 LOOK_AGAIN_SECONDS = 3_600
 
 
-def key_dies_at(call: Call) -> float:
+def key_dies_at(call: StripeCall) -> float:
     """When the key may have been forgotten by Stripe, on time.monotonic: never send after it."""
     return time.monotonic() + KEY_LIFE_SECONDS - call.age_seconds
 
 
-def leave_unknown(db: Database, tenant_id: TenantId, call: Call, outcome: Unanswered) -> NoReturn:
+def leave_unknown(db: Database, tenant_id: TenantId, call: StripeCall, outcome: Unanswered) -> NoReturn:
     """Nothing is guessed: the retry asks again (same key), or looks first (spent key).
 
     Raises:
@@ -28,11 +28,11 @@ def leave_unknown(db: Database, tenant_id: TenantId, call: Call, outcome: Unansw
     """
     if outcome.key_is_spent:
         with db.transaction(tenant_id) as tx:
-            calls.require_lookup(tx, call, answer=outcome.reason)
+            stripe_calls.require_lookup(tx, call, answer=outcome.reason)
     raise TryAgain(outcome.reason)
 
 
-def wait_for_absence(db: Database, tenant_id: TenantId, call: Call, absent: Absent) -> NoReturn:
+def wait_for_absence(db: Database, tenant_id: TenantId, call: StripeCall, absent: Absent) -> NoReturn:
     """Stripe has nothing: open the next generation, if that is a proof by now.
 
     Raises:
@@ -43,5 +43,5 @@ def wait_for_absence(db: Database, tenant_id: TenantId, call: Call, absent: Abse
         left = SURELY_VISIBLE_SECONDS - call.seconds_since_last_send
         raise TryLater("Stripe lists no such object, but it may still appear", seconds=min(LOOK_AGAIN_SECONDS, left))
     with db.transaction(tenant_id) as tx:
-        calls.prove_absent(tx, call, proof=absent.proof)
+        stripe_calls.prove_absent(tx, call, proof=absent.proof)
     raise TryAgain(f"proved absent, the next try uses a fresh key: {absent.proof}")

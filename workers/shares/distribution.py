@@ -13,20 +13,18 @@ from db.ledger.journals import Journal
 from db.lifecycle import ShareState
 from db.payments.payments import Payment
 from db.session import Tx
-from db.shares import booking as share_books
-from db.shares import clawbacks as share_returns
-from db.shares import sale_terms as selling_rules
-from db.shares import shares
-from db.shares.clawbacks import Return
-from db.shares.sale_terms import Terms
+from db.shares import booking as share_booking
+from db.shares import clawbacks, sale_terms, shares
+from db.shares.clawbacks import Clawback
+from db.shares.sale_terms import SaleTerms
 from db.shares.shares import NewShare, Share
 from messages.ids import PaymentId
 from messages.money import Money
 from messages.shares import ShareDue, ShareTakenBack
 from messages.verdicts import GiveUp
 from outbox.append import append
-from workers.rules import sale_split as royalties
-from workers.rules.sale_split import Leg, Royalty
+from workers.rules import sale_split
+from workers.rules.sale_split import Leg, RoyaltyTerm
 
 
 def freeze(
@@ -39,14 +37,14 @@ def freeze(
     Raises:
         GiveUp: the royalties that are set promise more than there is.
     """
-    terms = selling_rules.terms_of(tx, payment.payment_id)
+    terms = sale_terms.terms_of(tx, payment.payment_id)
     why_free = _released_because(payment, terms.escrow_days, destination=destination)
     legs = cut(payment, terms, captured, platform_fee)
     frozen = shares.freeze(
         tx,
         payment.payment_id,
         [_as_share(leg, held=why_free is None) for leg in legs],
-        shares.Terms(
+        shares.SplitTerms(
             sale=payment.sale,
             mode="destination" if destination else "separate",
             event_id=terms.event_id,
@@ -59,21 +57,21 @@ def freeze(
         due = [share.share_id for share in frozen if share.payable and share.amount.minor]
         owner = {"tenant_id": payment.tenant_id, "payment_id": payment.payment_id}
         append(tx, *[ShareDue.model_validate(owner | {"share_id": one}) for one in due])
-    entries = share_books.distribution_entries(((share.owner, share.amount) for share in frozen), payment.venue_id)
+    entries = share_booking.distribution_entries(((share.owner, share.amount) for share in frozen), payment.venue_id)
     return [Journal("distribution", str(payment.payment_id), entries)] if entries else []
 
 
-def cut(payment: Payment, terms: Terms, sold: Money, platform_fee: Money) -> list[Leg]:
+def cut(payment: Payment, terms: SaleTerms, sold: Money, platform_fee: Money) -> list[Leg]:
     """The legs of a sale, whoever sells being the last.
 
     Raises:
         GiveUp: the royalties that are set promise more than there is.
     """
     resale = payment.sale == "resale"
-    promised = [Royalty(recipient, points) for recipient, points in terms.royalties]
+    promised = [RoyaltyTerm(recipient, points) for recipient, points in terms.royalties]
     seller_id = payment.seller_id if resale and payment.seller_id else payment.venue_id
     try:
-        return royalties.legs(sold, platform_fee, promised, seller_id=seller_id, basis="seller" if resale else "venue")
+        return sale_split.legs(sold, platform_fee, promised, seller_id=seller_id, basis="seller" if resale else "venue")
     except ValueError as error:
         raise GiveUp(f"{error}; mend the royalty settings of venue {payment.venue_id} and replay this") from None
 
@@ -114,23 +112,23 @@ def take_back(
     left = [share.left_minor for share in everyone]
     proportional = min(given.minor - fee_borne.minor, sum(left))
     if of_seller is None:
-        parts = royalties.taken_back(Money(proportional, given.currency), left)
+        parts = sale_split.taken_back(Money(proportional, given.currency), left)
     else:
         rest = Money(proportional, given.currency) - of_seller
-        parts = [*royalties.taken_back(rest, left[:-1]), of_seller]
+        parts = [*sale_split.taken_back(rest, left[:-1]), of_seller]
     borne = Money(given.minor - proportional, given.currency)
     zero = Money(0, given.currency)
     returns = [
-        Return(share.share_id, part, borne if share is everyone[-1] else zero)
+        Clawback(share.share_id, part, borne if share is everyone[-1] else zero)
         for share, part in zip(everyone, parts, strict=True)
     ]
-    share_returns.take_back(tx, source_id, returns)
+    clawbacks.take_back(tx, source_id, returns)
     _book_returns(tx, payment, everyone, returns, kind="clawback", source_id=source_id)
     for share, taken in zip(everyone, returns, strict=True):
         _follow(tx, share, taken, source_id)
 
 
-def _follow(tx: Tx, share: Share, taken: Return, source_id: str) -> None:
+def _follow(tx: Tx, share: Share, taken: Clawback, source_id: str) -> None:
     """What was paid is to come back. What was not is only less now: that needs no work, and nobody hears of it."""
     amount = taken.returned.minor + taken.borne.minor
     with_refund = share.mode == "destination" and share.basis == "venue"  # Stripe has brought it back already
@@ -153,7 +151,7 @@ def _follow(tx: Tx, share: Share, taken: Return, source_id: str) -> None:
 
 def give_again(tx: Tx, payment: Payment, *, source_id: str) -> None:
     """A dispute that was lost is won after all: what it took of the shares is theirs again."""
-    returns = share_returns.give_again(tx, source_id)
+    returns = clawbacks.give_again(tx, source_id)
     if not returns:
         return
     known = {share.share_id: share for share in shares.of_payment(tx, payment.payment_id, locked=True)}
@@ -168,13 +166,13 @@ def wake(tx: Tx, payment_id: PaymentId) -> None:
 
 
 def _book_returns(
-    tx: Tx, payment: Payment, touched: Sequence[Share], returns: Sequence[Return], *, kind: str, source_id: str
+    tx: Tx, payment: Payment, touched: Sequence[Share], returns: Sequence[Clawback], *, kind: str, source_id: str
 ) -> None:
     parts = [
         (share.owner, Money(one.returned.minor + one.borne.minor, share.currency))
         for share, one in zip(touched, returns, strict=True)
     ]
-    entries = share_books.distribution_entries(parts, payment.venue_id)
+    entries = share_booking.distribution_entries(parts, payment.venue_id)
     if entries:
         lines = entries if kind == "clawback_undone" else ledger.mirror(entries)
         ledger.post(tx, kind=kind, source_id=source_id, payment_id=payment.payment_id, entries=lines)

@@ -12,10 +12,10 @@ from loguru import logger
 
 from db.reconciliation.cases import CaseType
 from db.session import Database
-from db.shares import escrow as held
-from db.shares import overdue as share_watch
-from db.shares import stuck as share_standstill
-from db.shares.stuck import StandingMovement
+from db.shares import escrow as share_escrow
+from db.shares import overdue as share_overdue
+from db.shares import stuck as share_stuck
+from db.shares.stuck import StuckTransfer
 from messages.base import Message
 from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
 from messages.runtime.crash_points import crash_point
@@ -44,14 +44,14 @@ def escrow(msg: EscrowDue, db: Database, _stripe: Gateway) -> None:
         keep_cases(
             tx,
             {
-                CaseType.ESCROW_NEAR_LIMIT: share_watch.escrow_near_limit(
+                CaseType.ESCROW_NEAR_LIMIT: share_overdue.escrow_near_limit(
                     tx,
                     limit_days=settings.escrow_limit_days,
                     limit_days_of=settings.escrow_limit_days_of,
                     alarm_days=settings.escrow_alarm_days,
                 ),
-                CaseType.SHARE_STUCK: share_watch.shares_stuck(tx, older_than_days=settings.share_alarm_days),
-                CaseType.RECEIVABLE_OVER_LIMIT: share_watch.receivables_over(
+                CaseType.SHARE_STUCK: share_overdue.shares_stuck(tx, older_than_days=settings.share_alarm_days),
+                CaseType.RECEIVABLE_OVER_LIMIT: share_overdue.receivables_over(
                     tx, limit_minor=settings.receivable_limit_minor
                 ),
             },
@@ -63,7 +63,7 @@ def _let_go(db: Database) -> None:
     began, after, count = time.monotonic(), None, 0
     while time.monotonic() - began < BUDGET_SECONDS:
         with db.system_transaction() as tx:
-            page = held.due(tx, after=after, limit=PAGE)
+            page = share_escrow.due(tx, after=after, limit=PAGE)
         for tenant_id, payment_id in page:
             count += _let_one_go(db, tenant_id, payment_id)
         if len(page) < PAGE:
@@ -75,7 +75,7 @@ def _let_go(db: Database) -> None:
 
 def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
     with db.transaction(tenant_id) as tx:
-        current = held.lock(tx, payment_id)
+        current = share_escrow.lock(tx, payment_id)
         if current is None or current.kept_by is not None:  # somebody was first, or something came in between
             return False
         because = "the event is over" if current.held_minor else "nothing of it is left"
@@ -87,7 +87,7 @@ def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> boo
 
 def _wake(db: Database, patience_seconds: float) -> None:
     with db.system_transaction() as tx:
-        standing = share_standstill.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
+        standing = share_stuck.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
         append(tx, *[_message(one) for one in standing if one.account_id is None])
         accounts = sorted({one.account_id for one in standing if one.account_id is not None})
         append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
@@ -95,7 +95,7 @@ def _wake(db: Database, patience_seconds: float) -> None:
         logger.info("woke {} shares, transfers and reversals that stood still", len(standing))
 
 
-def _message(found: StandingMovement) -> Message:
+def _message(found: StuckTransfer) -> Message:
     if found.wake_as == TransferRequested.kind:
         return TransferRequested(tenant_id=found.tenant_id, transfer_id=TransferId(found.subject_id))
     if found.wake_as == ReversalRequested.kind:

@@ -13,14 +13,13 @@ from uuid import UUID
 
 from loguru import logger
 
-from db.reconciliation import case_views as case_lists
-from db.reconciliation import cases
+from db.reconciliation import case_views, cases
 from db.reconciliation import runs as reconciliation_runs
 from db.reconciliation.cases import CaseType
-from db.reconciliation.runs import Progress, Run
+from db.reconciliation.runs import Run, StepFindings
 from db.session import Database, Tx
-from db.shares import reconcile as share_reconciliation
-from db.shares.reconcile import Cut, SentInBook
+from db.shares import reconcile as share_reconcile
+from db.shares.reconcile import BookedTransfer, SplitPayment
 from messages.money import Money
 from messages.reconciliation import ShareReconcileDue
 from messages.runtime.crash_points import crash_point
@@ -28,9 +27,9 @@ from outbox.append import append
 from stripe_client import transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import TransferAnswer
-from workers.rules import share_differences as rules
-from workers.rules.sale_split import Royalty
-from workers.rules.share_differences import BookedLeg, Difference, FrozenLeg, Movement, Sale
+from workers.rules import share_differences
+from workers.rules.sale_split import RoyaltyTerm
+from workers.rules.share_differences import BookedLeg, Difference, FrozenLeg, SplitSale, TransferRecord
 from workers.runtime.actor import actor
 from workers.runtime.settings import ReconcileSettings
 
@@ -101,7 +100,7 @@ def _pages(stripe: Gateway, run: Run) -> Iterator[list[TransferAnswer]]:
 
 def _move(db: Database, run: Run, *, phase: str) -> Run | None:
     with db.system_transaction() as tx:
-        return reconciliation_runs.step(tx, run, Progress(), phase=phase)
+        return reconciliation_runs.step(tx, run, StepFindings(), phase=phase)
 
 
 # ------------------------------------------------------------------------------------------------ Stripe and the book
@@ -111,13 +110,13 @@ def _compare_transfers(db: Database, run: Run, page: list[TransferAnswer]) -> Ru
     """One page of Stripe's transfers: each is a row of ours, with its journal, its lines and what came back of it."""
     with db.system_transaction() as tx:
         differing, opened, closed = _judge_transfers(tx, page)
-        progress = Progress(len(page), differing, opened, closed)
+        progress = StepFindings(len(page), differing, opened, closed)
         return reconciliation_runs.step(tx, run, progress, listed_to=page[-1].stripe_transfer_id)
 
 
 def _judge_transfers(tx: Tx, page: list[TransferAnswer]) -> tuple[int, int, int]:
     """Open and close cases of these transfers; returns how many differ, were opened and closed."""
-    found = share_reconciliation.sent(
+    found = share_reconcile.sent(
         tx,
         stripe_ids=[one.stripe_transfer_id for one in page],
         our_ids=[one.transfer_id for one in page if one.transfer_id is not None],
@@ -142,12 +141,12 @@ def _judge_transfers(tx: Tx, page: list[TransferAnswer]) -> tuple[int, int, int]
     return differing, opened, closed
 
 
-def _transfer_differences(answer: TransferAnswer, row: SentInBook | None) -> list[Difference]:
-    at_stripe = Movement(answer.amount, answer.account_id, answer.reversed.minor)
+def _transfer_differences(answer: TransferAnswer, row: BookedTransfer | None) -> list[Difference]:
+    at_stripe = TransferRecord(answer.amount, answer.account_id, answer.reversed.minor)
     if row is None:
-        return rules.of_transfer(at_stripe, None, journal_minor=0, line_minor=0, netted_minor=0)
-    in_book = Movement(Money(row.amount_minor, row.currency), row.account_id, row.back_minor)
-    return rules.of_transfer(
+        return share_differences.of_transfer(at_stripe, None, journal_minor=0, line_minor=0, netted_minor=0)
+    in_book = TransferRecord(Money(row.amount_minor, row.currency), row.account_id, row.back_minor)
+    return share_differences.of_transfer(
         at_stripe,
         in_book,
         journal_minor=row.journal_minor,
@@ -156,7 +155,7 @@ def _transfer_differences(answer: TransferAnswer, row: SentInBook | None) -> lis
     )
 
 
-def _open_transfer(tx: Tx, answer: TransferAnswer, row: SentInBook | None, wrong: list[Difference]) -> bool:
+def _open_transfer(tx: Tx, answer: TransferAnswer, row: BookedTransfer | None, wrong: list[Difference]) -> bool:
     return cases.open_case(
         tx,
         type=CaseType.SHARE_DIFFERS,
@@ -174,18 +173,18 @@ def _open_transfer(tx: Tx, answer: TransferAnswer, row: SentInBook | None, wrong
 def _compare_cuts(db: Database, run: Run) -> Run | None:
     """One page of payments, from the last one's moment on."""
     with db.system_transaction() as tx:
-        page = share_reconciliation.page(tx, after=run.searched_until, until=run.window_until, size=_AT_ONCE)
+        page = share_reconcile.page(tx, after=run.searched_until, until=run.window_until, size=_AT_ONCE)
         if not page:
-            return reconciliation_runs.step(tx, run, Progress(), phase="rechecking")
+            return reconciliation_runs.step(tx, run, StepFindings(), phase="rechecking")
         differing, opened, closed = _judge_cuts(tx, page)
-        progress = Progress(len(page), differing, opened, closed)
+        progress = StepFindings(len(page), differing, opened, closed)
         return reconciliation_runs.step(tx, run, progress, searched_until=page[-1].frozen_at)
 
 
-def _judge_cuts(tx: Tx, page: list[Cut]) -> tuple[int, int, int]:
+def _judge_cuts(tx: Tx, page: list[SplitPayment]) -> tuple[int, int, int]:
     opened, well, differing = 0, [], 0
     for cut in page:
-        wrong = rules.differences(_as_sale(cut))
+        wrong = share_differences.differences(_as_sale(cut))
         if not wrong:
             well.append(str(cut.payment_id))
             continue
@@ -203,15 +202,15 @@ def _judge_cuts(tx: Tx, page: list[Cut]) -> tuple[int, int, int]:
     return differing, opened, closed
 
 
-def _as_sale(cut: Cut) -> Sale:
-    return Sale(
+def _as_sale(cut: SplitPayment) -> SplitSale:
+    return SplitSale(
         captured=Money(cut.captured_minor, cut.currency),
         fee=Money(cut.fee_minor, cut.currency),
         given_back=cut.given_back_minor,
         venue_id=cut.venue_id,
         seller_id=cut.seller_id,
         basis="seller" if cut.sale == "resale" else "venue",
-        promised=[Royalty(UUID(recipient), points) for recipient, points in cut.royalties],
+        promised=[RoyaltyTerm(UUID(recipient), points) for recipient, points in cut.royalties],
         legs=[
             FrozenLeg(
                 recipient_id=UUID(leg["recipient_id"]),
@@ -239,12 +238,12 @@ def _as_sale(cut: Cut) -> Sale:
 def _recheck(db: Database, stripe: Gateway, run: Run) -> Run | None:
     """Some of the open cases, also those of payments and transfers outside the window."""
     with db.system_transaction() as tx:
-        standing = case_lists.open_after(tx, types=[CaseType.SHARE_DIFFERS], after=run.rechecked_to, limit=_AT_ONCE)
+        standing = case_views.open_after(tx, types=[CaseType.SHARE_DIFFERS], after=run.rechecked_to, limit=_AT_ONCE)
     subjects = [case.subject for case in standing]
     read = [transfers.retrieve(stripe, one) for one in subjects if one.startswith("tr_")]
     with db.system_transaction() as tx:
-        cuts = share_reconciliation.of_payments(tx, [UUID(one) for one in subjects if not one.startswith("tr_")])
+        cuts = share_reconcile.of_payments(tx, [UUID(one) for one in subjects if not one.startswith("tr_")])
         judged = (_judge_cuts(tx, cuts), _judge_transfers(tx, [one for one in read if one is not None]))
-        progress = Progress(cases_closed=sum(closed for _, _, closed in judged))
+        progress = StepFindings(cases_closed=sum(closed for _, _, closed in judged))
         last = standing[-1].case_id if standing else None
         return reconciliation_runs.step(tx, run, progress, rechecked_to=last, done=len(standing) < _AT_ONCE)

@@ -2,13 +2,13 @@
 
 from db.session import Tx
 from db.shares import escrow
-from db.shares.escrow import Escrowed
+from db.shares.escrow import EscrowedPayment
 from messages.ids import TenantId
 from messages.shares import EscrowReleased, ShareDue
 from outbox.append import append
 
 
-def let_go(tx: Tx, tenant_id: TenantId, current: Escrowed, *, by: str, because: str) -> None:
+def let_go(tx: Tx, tenant_id: TenantId, current: EscrowedPayment, *, by: str, because: str) -> None:
     """Let the shares of a locked payment go, and have those brought whose recipient can be paid."""
     payable = escrow.release(tx, current.payment_id, by=by, because=because)
     append(tx, *[ShareDue(tenant_id=tenant_id, payment_id=current.payment_id, share_id=one) for one in payable])

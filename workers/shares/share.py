@@ -11,11 +11,10 @@ from loguru import logger
 from db.ledger import journals as ledger
 from db.lifecycle import ShareState
 from db.session import Database, Tx
-from db.shares import booking as share_books
+from db.shares import booking as share_booking
 from db.shares import shares
 from db.shares.shares import Obstacles, Share
-from db.transfers import destination_charges as destinations
-from db.transfers import recipients, transfers
+from db.transfers import destination_charges, recipients, transfers
 from db.transfers import reversals as transfer_reversals
 from db.transfers.recipients import Recipient
 from db.transfers.transfers import NewTransfer
@@ -25,7 +24,7 @@ from messages.shares import ReversalRequested, ShareDue, ShareSettled, TransferR
 from messages.verdicts import GiveUp
 from outbox.append import append
 from stripe_client.gateway import Gateway
-from workers.rules.payability import Circumstances, waits_for
+from workers.rules.payability import PayabilityFacts, waits_for
 from workers.runtime.actor import actor
 
 BY = "share"
@@ -81,7 +80,7 @@ def _settle(tx: Tx, current: Share) -> None:
 def _pay(tx: Tx, current: Share, recipient: Recipient) -> None:
     here = shares.obstacles(tx, current.payment_id)
     obstacle = waits_for(
-        Circumstances(
+        PayabilityFacts(
             account_id=recipient.account_id,
             transfers=recipient.transfers,
             settlement=recipient.settlement,
@@ -94,13 +93,13 @@ def _pay(tx: Tx, current: Share, recipient: Recipient) -> None:
     if (
         current.mode == "destination"
         and current.basis == "venue"
-        and destinations.of_payment(tx, current.payment_id) is None
+        and destination_charges.of_payment(tx, current.payment_id) is None
     ):
         obstacle = obstacle or "booking"  # it was sent with the charge, and Stripe has not shown it yet
     shares.look(tx, current.share_id, waits_for=obstacle)
     if obstacle is not None or recipient.account_id is None:
         return
-    owed = share_books.owed_by(tx, recipient.recipient_id, current.currency)
+    owed = share_booking.owed_by(tx, recipient.recipient_id, current.currency)
     netted = Money(min(owed.minor, current.gap.minor), current.currency)
     transfer_id = transfers.request(
         tx,
@@ -151,6 +150,6 @@ def become_receivable(tx: Tx, current: Share, missing: Money, *, reason: str) ->
         kind="receivable",
         source_id=str(receivable_id),
         payment_id=current.payment_id,
-        entries=share_books.receivable_entries(current.owner, missing),
+        entries=share_booking.receivable_entries(current.owner, missing),
     )
     logger.warning("recipient {} owes {}: {}", current.recipient_id, missing, reason)

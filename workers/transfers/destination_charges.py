@@ -14,16 +14,15 @@ from loguru import logger
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
 from db.payments.payments import Payment
-from db.refunds import booking as refund_books
+from db.refunds import booking as refund_booking
 from db.refunds.refunds import Refund
 from db.session import Database, Tx
-from db.shares import booking as share_books
-from db.shares import sale_terms as selling_rules
-from db.shares import shares
+from db.shares import booking as share_booking
+from db.shares import sale_terms, shares
 from db.shares.shares import Share
-from db.transfers import destination_charges as destinations
-from db.transfers.destination_charges import Destination as Booked
-from db.transfers.destination_charges import Made
+from db.transfers import destination_charges
+from db.transfers.destination_charges import DestinationCharge as Booked
+from db.transfers.destination_charges import DestinationTransfer
 from messages.fees import platform_fee
 from messages.money import Money
 from messages.shares import AccountLookupRequested
@@ -33,9 +32,9 @@ from stripe_client.destination_charges import asked_of_intent, asked_of_refund
 from stripe_client.outcomes import Charged, FeeAnswer, RefundAnswer, ReversalAnswer, TransferAnswer
 from stripe_client.requests import Json
 from workers.ledger.conversion_and_fee import conversion, stripe_fee
-from workers.rules import sale_split as royalties
+from workers.rules import sale_split
 from workers.rules.destination_charges import give_way
-from workers.rules.refund_allocation import Shares
+from workers.rules.refund_allocation import RefundAllocation
 from workers.shares.distribution import cut
 
 # Stripe refused a charge since the venue's account may not receive: no other card would help.
@@ -56,7 +55,7 @@ def wish(tx: Tx, payment: Payment) -> Json | None:
     """
     if payment.sale != "primary" or payment.group_id is not None or payment.settlement_mode != "destination":
         return None
-    receiver = destinations.receiver(tx, payment.venue_id)
+    receiver = destination_charges.receiver(tx, payment.venue_id)
     if receiver.account_id is None or receiver.transfers in {"inactive", "pending"}:
         why = "has no connected account" if receiver.account_id is None else f"may not receive: {receiver.transfers}"
         raise TryLater(
@@ -70,7 +69,7 @@ def wish(tx: Tx, payment: Payment) -> Json | None:
 def have_account_looked_up(db: Database, payment: Payment) -> None:
     """Its own transaction: an account is the platform's. Lost with its process, the next refusal does it."""
     with db.transaction(payment.tenant_id) as tx:
-        account_id = destinations.receiver(tx, payment.venue_id).account_id
+        account_id = destination_charges.receiver(tx, payment.venue_id).account_id
     if account_id is not None:
         with db.system_transaction() as tx:
             append(tx, AccountLookupRequested(account_id=account_id))
@@ -78,7 +77,7 @@ def have_account_looked_up(db: Database, payment: Payment) -> None:
 
 def part_of_others(tx: Tx, payment: Payment, sold: Money) -> Money:
     """The application fee: what of a sale is not the venue's, the platform's fee and the royalties together."""
-    terms = selling_rules.terms_of(tx, payment.payment_id)
+    terms = sale_terms.terms_of(tx, payment.payment_id)
     return sold - cut(payment, terms, sold, platform_fee(sold, payment.plan))[-1].amount
 
 
@@ -108,7 +107,7 @@ def _book_transfer(
             f"Stripe sent {transfer.amount} on by {transfer.stripe_transfer_id} of a destination charge of "
             f"{outcome.amount}: look at both"
         )
-    made = Made(
+    made = DestinationTransfer(
         payment_id=payment.payment_id,
         share_id=venue.share_id,
         recipient_id=venue.recipient_id,
@@ -119,10 +118,10 @@ def _book_transfer(
         balance_transaction_id=transfer.balance.balance_transaction_id,
         amount=transfer.amount,
     )
-    if not destinations.record_transfer(tx, made, by=by):
+    if not destination_charges.record_transfer(tx, made, by=by):
         return []
     logger.info("{} went to {} with the charge", transfer.amount, transfer.account_id)
-    entries = share_books.transfer_entries(venue.owner, transfer.amount)
+    entries = share_booking.transfer_entries(venue.owner, transfer.amount)
     beside = [*conversion(transfer.balance, -transfer.amount), *stripe_fee(transfer.balance)]
     return [Journal("transfer", transfer.stripe_transfer_id, entries), *beside]
 
@@ -130,7 +129,7 @@ def _book_transfer(
 def _book_fee(tx: Tx, payment: Payment, venue: Share, fee: FeeAnswer) -> list[Journal]:
     if fee.balance is None or fee.amount.currency != payment.currency:
         raise GiveUp(f"Stripe has {fee.fee_id} over {fee.amount}, which is not the payment's: look at both")
-    new = destinations.record_fee(
+    new = destination_charges.record_fee(
         tx,
         payment.payment_id,
         venue.share_id,
@@ -138,7 +137,7 @@ def _book_fee(tx: Tx, payment: Payment, venue: Share, fee: FeeAnswer) -> list[Jo
         amount=fee.amount,
         balance_transaction_id=fee.balance.balance_transaction_id,
     )
-    entries = share_books.application_fee_entries(venue.owner, fee.amount)
+    entries = share_booking.application_fee_entries(venue.owner, fee.amount)
     return [Journal("application_fee", fee.fee_id, entries), *conversion(fee.balance, fee.amount)] if new else []
 
 
@@ -147,8 +146,8 @@ def taken_back_with(tx: Tx, refund: Refund, currency: str) -> Json | None:
 
     A refund that only pays again what a failed one gave back took its part of the venue the first time.
     """
-    booked = destinations.of_payment(tx, refund.payment_id)
-    owed = refund_books.returned(tx, refund.payment_id, currency).open_obligation
+    booked = destination_charges.of_payment(tx, refund.payment_id)
+    owed = refund_booking.returned(tx, refund.payment_id, currency).open_obligation
     if booked is None or refund.amount.minor <= owed.minor:
         return None
     return asked_of_refund(has_fee=booked.fee_id is not None)
@@ -158,19 +157,19 @@ def book_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> N
     """Write what a refund took back of the transfer and of the fee by itself. Twice is once."""
     if answer.reversal is None and not answer.fee_refunds:
         return
-    booked = destinations.of_payment(tx, payment.payment_id)
+    booked = destination_charges.of_payment(tx, payment.payment_id)
     if booked is None:
         raise GiveUp(f"{answer.stripe_refund_id} took back a transfer that the book does not know: look up the payment")
     journals = _book_reversal(tx, booked, answer.reversal, by) if answer.reversal else []
     for one in answer.fee_refunds if booked.fee_id else ():
-        if destinations.record_fee_refund(
+        if destination_charges.record_fee_refund(
             tx,
             booked.fee_id or "",
             fee_refund_id=one.fee_refund_id,
             amount=one.amount,
             balance_transaction_id=one.balance_transaction_id,
         ):
-            entries = ledger.mirror(share_books.application_fee_entries(booked.owner, one.amount))
+            entries = ledger.mirror(share_booking.application_fee_entries(booked.owner, one.amount))
             journals.append(Journal("application_fee_refund", one.fee_refund_id, entries))
     if journals:
         ledger.post_together(tx, payment.payment_id, journals)
@@ -179,7 +178,7 @@ def book_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> N
 def _book_reversal(tx: Tx, booked: Booked, reversal: ReversalAnswer, by: str) -> list[Journal]:
     if reversal.balance is None:
         raise GiveUp(f"Stripe shows no balance transaction of {reversal.stripe_reversal_id}; look at it at Stripe")
-    if not destinations.record_reversal(
+    if not destination_charges.record_reversal(
         tx,
         booked,
         stripe_reversal_id=reversal.stripe_reversal_id,
@@ -188,19 +187,19 @@ def _book_reversal(tx: Tx, booked: Booked, reversal: ReversalAnswer, by: str) ->
         by=by,
     ):
         return []
-    entries = ledger.mirror(share_books.transfer_entries(booked.owner, reversal.amount))
+    entries = ledger.mirror(share_booking.transfer_entries(booked.owner, reversal.amount))
     beside = [*conversion(reversal.balance, reversal.amount), *stripe_fee(reversal.balance)]
     return [Journal("transfer_reversal", reversal.stripe_reversal_id, entries), *beside]
 
 
-def follow_stripe(tx: Tx, payment: Payment, parts: Shares) -> tuple[Shares, Money | None]:
+def follow_stripe(tx: Tx, payment: Payment, parts: RefundAllocation) -> tuple[RefundAllocation, Money | None]:
     """The parts of a refund with the venue's as Stripe took it, and that part; unchanged when they differ by more."""
     everyone = shares.of_payment(tx, payment.payment_id, locked=True)
     if not everyone or everyone[-1].mode != "destination" or not parts.venue.minor:
         return parts, None
     given = Money(min(parts.venue.minor, sum(share.left_minor for share in everyone)), payment.currency)
-    by_rule = royalties.taken_back(given, [share.left_minor for share in everyone])[-1]
-    before = refund_books.returned(tx, payment.payment_id, payment.currency)
+    by_rule = sale_split.taken_back(given, [share.left_minor for share in everyone])[-1]
+    before = refund_booking.returned(tx, payment.payment_id, payment.currency)
     fee_left = Money(payment.platform_fee_minor or 0, payment.currency) - before.fee
     at_stripe = everyone[-1].gap  # what has come back of the venue, and no refund has taken of its share yet
     followed = give_way(parts, by_rule=by_rule, at_stripe=at_stripe, fee_left=fee_left)

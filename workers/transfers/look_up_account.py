@@ -8,7 +8,7 @@ is woken twice is measured twice. Of two answers that cross, the one that was as
 from loguru import logger
 
 from db.session import Database
-from db.transfers import connected_accounts as accounts
+from db.transfers import connected_accounts
 from messages.ids import ShareId
 from messages.shares import AccountLookupRequested, ShareDue
 from outbox.append import append
@@ -23,12 +23,12 @@ PAGE = 500
 @actor(AccountLookupRequested)
 def account_lookup(msg: AccountLookupRequested, db: Database, stripe: Gateway) -> None:
     with db.system_transaction() as tx:
-        if not accounts.is_known(tx, msg.account_id):  # an account of the platform that no recipient names
+        if not connected_accounts.is_known(tx, msg.account_id):  # an account of the platform that no recipient names
             return
-        asked_at = accounts.now(tx)
+        asked_at = connected_accounts.now(tx)
     answer = stripe_accounts.retrieve(stripe, msg.account_id)
     with db.system_transaction() as tx:
-        better = accounts.follow(
+        better = connected_accounts.follow(
             tx,
             msg.account_id,
             transfers=answer.transfers,
@@ -46,7 +46,9 @@ def _wake(db: Database, answer: AccountAnswer, *, refused_too: bool) -> None:
     after: ShareId | None = None
     while True:
         with db.system_transaction() as tx:
-            page = accounts.shares_waiting(tx, answer.account_id, refused_too=refused_too, after=after, limit=PAGE)
+            page = connected_accounts.shares_waiting(
+                tx, answer.account_id, refused_too=refused_too, after=after, limit=PAGE
+            )
             for one in page:
                 append(tx, ShareDue(tenant_id=one.tenant_id, payment_id=one.payment_id, share_id=one.share_id))
         if len(page) < PAGE:

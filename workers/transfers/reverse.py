@@ -5,11 +5,11 @@ its own, and the rest is owed by the recipient (a receivable), which its next tr
 less than the one before, so it ends.
 """
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import ReversalState
 from db.session import Database
 from db.shares import shares
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from db.transfers import reversals as transfer_reversals
 from db.transfers.reversals import Reversal
 from messages.money import Money
@@ -48,7 +48,7 @@ def transfer_reversal(msg: ReversalRequested, db: Database, stripe: Gateway) -> 
     crash_point("transfer_reversal.after_commit")
 
 
-def _claim(db: Database, msg: ReversalRequested) -> tuple[Reversal, Call] | None:
+def _claim(db: Database, msg: ReversalRequested) -> tuple[Reversal, StripeCall] | None:
     """Write down that we are about to act; None when nothing is left to do."""
     with db.transaction(msg.tenant_id) as tx:
         wanted = transfer_reversals.lock(tx, msg.reversal_id)
@@ -60,10 +60,12 @@ def _claim(db: Database, msg: ReversalRequested) -> tuple[Reversal, Call] | None
         body = stripe_transfers.reversing(
             tenant_id=wanted.tenant_id, reversal_id=wanted.reversal_id, amount=wanted.amount
         )
-        return wanted, calls.begin(tx, operation=stripe_transfers.REVERSE, subject_id=wanted.reversal_id, request=body)
+        return wanted, stripe_calls.begin(
+            tx, operation=stripe_transfers.REVERSE, subject_id=wanted.reversal_id, request=body
+        )
 
 
-def _send(stripe: Gateway, wanted: Reversal, call: Call) -> ReversalAnswer | Refused | Unanswered:
+def _send(stripe: Gateway, wanted: Reversal, call: StripeCall) -> ReversalAnswer | Refused | Unanswered:
     return stripe_transfers.reverse(
         stripe,
         wanted.stripe_transfer_id,
@@ -73,7 +75,7 @@ def _send(stripe: Gateway, wanted: Reversal, call: Call) -> ReversalAnswer | Ref
     )
 
 
-def _look_up(db: Database, stripe: Gateway, wanted: Reversal, call: Call) -> ReversalAnswer:
+def _look_up(db: Database, stripe: Gateway, wanted: Reversal, call: StripeCall) -> ReversalAnswer:
     """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
     found = stripe_transfers.find_reversal(stripe, wanted.reversal_id, stripe_transfer_id=wanted.stripe_transfer_id)
     if isinstance(found, Absent):
@@ -81,11 +83,13 @@ def _look_up(db: Database, stripe: Gateway, wanted: Reversal, call: Call) -> Rev
     return found
 
 
-def _record(db: Database, wanted: Reversal, call: Call, answer: ReversalAnswer) -> None:
+def _record(db: Database, wanted: Reversal, call: StripeCall, answer: ReversalAnswer) -> None:
     with db.transaction(wanted.tenant_id) as tx:
         current = transfer_reversals.lock(tx, wanted.reversal_id)
         assert current is not None, "reversals are never deleted, and this one was read a moment ago"
-        calls.settle(tx, call, answer="reversed", object_id=answer.stripe_reversal_id, request_id=answer.request_id)
+        stripe_calls.settle(
+            tx, call, answer="reversed", object_id=answer.stripe_reversal_id, request_id=answer.request_id
+        )
         settle_reversal(tx, current, answer, by=BY)
         crash_point("transfer_reversal.before_commit")
 
@@ -105,12 +109,12 @@ def _what_there_is(stripe: Gateway, wanted: Reversal, refusal: Refused) -> Money
     return balance.available.get(wanted.currency, Money(0, wanted.currency))
 
 
-def _record_shortage(db: Database, wanted: Reversal, call: Call, refusal: Refused, there_is: Money) -> None:
+def _record_shortage(db: Database, wanted: Reversal, call: StripeCall, refusal: Refused, there_is: Money) -> None:
     with db.transaction(wanted.tenant_id) as tx:
         # The share first, as everywhere: its recipient's row is what orders all that is netted.
         share = shares.lock(tx, wanted.share_id)
         assert share is not None, "a reversal names its share, by foreign key"
-        calls.settle(tx, call, answer=refusal.code, object_id=None, request_id=refusal.request_id)
+        stripe_calls.settle(tx, call, answer=refusal.code, object_id=None, request_id=refusal.request_id)
         if not transfer_reversals.move(tx, wanted.reversal_id, ReversalState.SHORT, by=BY, reason=refusal.code):
             return
         # An account that has enough, and yet has not, is not asked again.

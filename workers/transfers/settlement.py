@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
 from db.lifecycle import ReversalState, TransferState
 from db.session import Tx
-from db.shares import booking as share_books
+from db.shares import booking as share_booking
 from db.shares import shares
 from db.transfers import reversals as transfer_reversals
 from db.transfers import transfers
@@ -42,7 +42,7 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
             f"Stripe has {answer.stripe_transfer_id} over {answer.amount} to {answer.account_id}, the book "
             f"{transfer.amount} to {transfer.account_id}: look at both"
         )
-    calls.settle_by_subject(
+    stripe_calls.settle_by_subject(
         tx, operation=CREATE, subject_id=transfer.transfer_id, answer="paid", object_id=answer.stripe_transfer_id
     )
     if transfers.move(
@@ -53,7 +53,7 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
         stripe_id=answer.stripe_transfer_id,
         balance_transaction_id=answer.balance.balance_transaction_id,
     ):
-        entries = share_books.transfer_entries(transfer.owner, transfer.amount)
+        entries = share_booking.transfer_entries(transfer.owner, transfer.amount)
         journals = [Journal("transfer", answer.stripe_transfer_id, entries), *stripe_fee(answer.balance)]
         ledger.post_together(tx, transfer.payment_id, [*journals, *_netting(transfer)])
         _look_at_shares(tx, transfer)
@@ -88,7 +88,7 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
         raise GiveUp(
             f"Stripe has {answer.stripe_reversal_id} over {answer.amount}, the book {reversal.amount}: look at both"
         )
-    calls.settle_by_subject(
+    stripe_calls.settle_by_subject(
         tx, operation=REVERSE, subject_id=reversal.reversal_id, answer="reversed", object_id=answer.stripe_reversal_id
     )
     if transfer_reversals.move(
@@ -99,7 +99,7 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
         stripe_id=answer.stripe_reversal_id,
         balance_transaction_id=answer.balance.balance_transaction_id,
     ):
-        entries = ledger.mirror(share_books.transfer_entries(reversal.owner, reversal.amount))
+        entries = ledger.mirror(share_booking.transfer_entries(reversal.owner, reversal.amount))
         journals = [Journal("transfer_reversal", answer.stripe_reversal_id, entries), *stripe_fee(answer.balance)]
         ledger.post_together(tx, reversal.payment_id, journals)
         append(tx, _due(reversal.tenant_id, reversal.payment_id, reversal.share_id))
@@ -109,7 +109,7 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
 def _netting(transfer: Transfer) -> list[Journal]:
     if not transfer.netted_minor:
         return []
-    entries = share_books.netting_entries(transfer.owner, transfer.netted)
+    entries = share_booking.netting_entries(transfer.owner, transfer.netted)
     return [Journal("netting", str(transfer.transfer_id), entries)]
 
 

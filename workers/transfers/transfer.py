@@ -6,11 +6,11 @@ forgotten it looks among the transfers to that account before it sends (M13). Wh
 transfer that was not sent yet; its shares are measured anew.
 """
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.lifecycle import TransferState
 from db.session import Database, Tx
 from db.shares import shares
-from db.stripe_calls import Call
+from db.stripe_calls import StripeCall
 from db.transfers import transfers
 from db.transfers.transfers import Transfer
 from messages.runtime import trace
@@ -45,7 +45,7 @@ def transfer(msg: TransferRequested, db: Database, stripe: Gateway) -> None:
     crash_point("transfer.after_commit")
 
 
-def _claim(db: Database, msg: TransferRequested) -> tuple[Transfer, Call] | None:
+def _claim(db: Database, msg: TransferRequested) -> tuple[Transfer, StripeCall] | None:
     """Write down that we are about to act; None when nothing is left to do."""
     with db.transaction(msg.tenant_id) as tx:
         wanted = transfers.lock(tx, msg.transfer_id)
@@ -69,7 +69,9 @@ def _claim(db: Database, msg: TransferRequested) -> tuple[Transfer, Call] | None
             transfer_group=wanted.transfer_group,
             traced=trace.for_others(),
         )
-        return wanted, calls.begin(tx, operation=stripe_transfers.CREATE, subject_id=wanted.transfer_id, request=body)
+        return wanted, stripe_calls.begin(
+            tx, operation=stripe_transfers.CREATE, subject_id=wanted.transfer_id, request=body
+        )
 
 
 def _is_too_much(tx: Tx, wanted: Transfer) -> bool:
@@ -85,13 +87,13 @@ def _is_too_much(tx: Tx, wanted: Transfer) -> bool:
     return True
 
 
-def _send(stripe: Gateway, call: Call) -> TransferAnswer | Refused | Unanswered:
+def _send(stripe: Gateway, call: StripeCall) -> TransferAnswer | Refused | Unanswered:
     return stripe_transfers.create(
         stripe, call.request, idempotency_key=call.idempotency_key, send_before=key_dies_at(call)
     )
 
 
-def _look_up(db: Database, stripe: Gateway, wanted: Transfer, call: Call) -> TransferAnswer:
+def _look_up(db: Database, stripe: Gateway, wanted: Transfer, call: StripeCall) -> TransferAnswer:
     """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
     found = stripe_transfers.find(
         stripe, wanted.transfer_id, account_id=wanted.account_id, since_epoch=call.first_sent_epoch
@@ -101,11 +103,11 @@ def _look_up(db: Database, stripe: Gateway, wanted: Transfer, call: Call) -> Tra
     return found
 
 
-def _record(db: Database, wanted: Transfer, call: Call, outcome: TransferAnswer | Refused) -> None:
+def _record(db: Database, wanted: Transfer, call: StripeCall, outcome: TransferAnswer | Refused) -> None:
     with db.transaction(wanted.tenant_id) as tx:
         current = transfers.lock(tx, wanted.transfer_id)
         assert current is not None, "transfers are never deleted, and this one was read a moment ago"
-        calls.settle(
+        stripe_calls.settle(
             tx,
             call,
             answer=outcome.code if isinstance(outcome, Refused) else "paid",

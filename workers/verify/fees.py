@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from db.transfers.verify import BookedFee
 from stripe_client.application_fees import ListedFee
 from stripe_client.outcomes import Charged
-from stripe_client.payment_intents import Listed
+from stripe_client.payment_intents import ListedIntent
 from workers.verify.report import Balances, Report
 
 
 def check_fees(
-    report: Report, booked: Sequence[BookedFee], at_stripe: Sequence[ListedFee], intents: Sequence[Listed]
+    report: Report, booked: Sequence[BookedFee], at_stripe: Sequence[ListedFee], intents: Sequence[ListedIntent]
 ) -> Balances:
     """Returns the net of the balance transactions of our fees and of their refunds, per tenant."""
     tenants = {one.outcome.charge_id: one.tenant_id for one in intents if isinstance(one.outcome, Charged)}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from db.groups.verify import BookedGroup
 from workers.verify.money import IN_HAND_SECONDS
-from workers.verify.report import RESTING_GROUPS, Count, Report
+from workers.verify.report import RESTING_GROUPS, KindCount, Report
 
 
 def check_groups(report: Report, groups: Iterable[BookedGroup]) -> None:
@@ -23,7 +23,7 @@ def check_groups(report: Report, groups: Iterable[BookedGroup]) -> None:
             _check_moving(report, count, group)
 
 
-def _check_voided(report: Report, count: Count, group: BookedGroup) -> None:
+def _check_voided(report: Report, count: KindCount, group: BookedGroup) -> None:
     if not (group.live or group.kept_minor or group.stray_minor):
         count.done += 1
     elif group.has_dead_letter:  # the bank sent a refund back, and the buyer is owed it again
@@ -34,7 +34,7 @@ def _check_voided(report: Report, count: Count, group: BookedGroup) -> None:
         report.findings.append(f"group {group.group_id} is voided but {held}")
 
 
-def _check_settled(report: Report, count: Count, group: BookedGroup) -> None:
+def _check_settled(report: Report, count: KindCount, group: BookedGroup) -> None:
     """Shares may be refunded one by one after it was settled; another payment must not have taken a share as well."""
     if not (group.live or group.stray_minor) and group.kept_minor <= group.amount_minor:
         count.done += 1
@@ -48,7 +48,7 @@ def _check_settled(report: Report, count: Count, group: BookedGroup) -> None:
         report.findings.append(f"group {group.group_id} is settled but {kept}, with {group.live} payments open")
 
 
-def _check_moving(report: Report, count: Count, group: BookedGroup) -> None:
+def _check_moving(report: Report, count: KindCount, group: BookedGroup) -> None:
     rests = group.state == "open" and not group.is_over
     if group.has_dead_letter:
         count.dead += 1

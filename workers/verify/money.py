@@ -6,14 +6,14 @@ from uuid import UUID
 from db.reconciliation.verify import BookedPayment
 from db.refunds.verify import BookedDispute, BookedRefund
 from stripe_client.outcomes import BalanceTransaction, Charged, DisputeAnswer, RefundAnswer
-from stripe_client.payment_intents import Listed
-from workers.verify.report import Balances, Count, Report
+from stripe_client.payment_intents import ListedIntent
+from workers.verify.report import Balances, KindCount, Report
 
 # Something that moved this recently is being worked on, even when its message is with a worker and no queue shows it.
 IN_HAND_SECONDS = 60.0
 
 
-def check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: list[Listed]) -> None:
+def check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: list[ListedIntent]) -> None:
     """Each charge at Stripe has one charge, and one journal, of the same amount in the book; and back (M1, M2)."""
     count = report.kinds["charges"]
     charged: dict[UUID, list[Charged]] = defaultdict(list)
@@ -37,7 +37,7 @@ def check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: li
             report.findings.append(f"the book holds charge {payment.charge_id}, which Stripe does not list")
 
 
-def _compare_charge(report: Report, count: Count, payment: BookedPayment, outcomes: list[Charged]) -> None:
+def _compare_charge(report: Report, count: KindCount, payment: BookedPayment, outcomes: list[Charged]) -> None:
     match = next((outcome for outcome in outcomes if outcome.charge_id == payment.charge_id), None)
     if match is None:
         if is_in_hand(payment) or payment.has_dead_letter:
@@ -60,7 +60,7 @@ def check_refunds(
     book: dict[UUID, BookedPayment],
     booked: list[BookedRefund],
     at_stripe: list[RefundAnswer],
-    intents: list[Listed],
+    intents: list[ListedIntent],
 ) -> None:
     """Each refund at Stripe is one in the book, with its journals, and back (M2); never more than was taken (M3)."""
     payment_of = {intent.intent_id: intent.payment_id for intent in intents}
@@ -89,7 +89,7 @@ def check_refunds(
 
 
 def _compare_refund(
-    report: Report, count: Count, refund: BookedRefund | None, answer: RefundAnswer, payment: BookedPayment | None
+    report: Report, count: KindCount, refund: BookedRefund | None, answer: RefundAnswer, payment: BookedPayment | None
 ) -> None:
     if refund is None:
         if payment is not None and (payment.has_outbox_row or payment.event_waits):
@@ -114,7 +114,7 @@ def _compare_refund(
         )
 
 
-def _check_unsent(report: Report, count: Count, booked: list[BookedRefund], at_stripe: set[str]) -> None:
+def _check_unsent(report: Report, count: KindCount, booked: list[BookedRefund], at_stripe: set[str]) -> None:
     """Refunds that Stripe does not list: refused, still to be sent, or lost."""
     for refund in booked:
         if refund.stripe_refund_id in at_stripe:
@@ -177,7 +177,7 @@ def is_in_hand(thing: BookedPayment | BookedRefund) -> bool:
 def check_balances(
     report: Report,
     ledger: Balances,
-    intents: list[Listed],
+    intents: list[ListedIntent],
     refunds: list[RefundAnswer],
     disputes: list[DisputeAnswer],
     of_shares: Balances,
@@ -193,7 +193,9 @@ def check_balances(
             report.findings.append(f"tenant {tenant}: the ledger and Stripe differ by {minor} {currency} minor units")
 
 
-def _balances_at_stripe(intents: list[Listed], refunds: list[RefundAnswer], disputes: list[DisputeAnswer]) -> Balances:
+def _balances_at_stripe(
+    intents: list[ListedIntent], refunds: list[RefundAnswer], disputes: list[DisputeAnswer]
+) -> Balances:
     """Net of the balance transactions of our charges, refunds and disputes, in the currency of the balance."""
     sums: Balances = defaultdict(int)
     tenant_of = {intent.intent_id: intent.tenant_id for intent in intents}

@@ -19,7 +19,7 @@ NOT_OURS_TO_MOVE = frozenset({RESTING_PAYMENTS, RESTING_GROUPS, SHARES_IN_ESCROW
 
 
 @dataclass(slots=True)
-class Count:
+class KindCount:
     """One kind of thing; every attempted one is done, waiting, dead or lost."""
 
     attempted: int = 0
@@ -38,7 +38,7 @@ class Report:
     `waits` counts what shares wait for; `unexplained_of_parties` is by recipient (the platform by its tenant).
     """
 
-    kinds: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
+    kinds: dict[str, KindCount] = field(default_factory=lambda: defaultdict(KindCount))
     unexplained: Balances = field(default_factory=dict)
     unexplained_of_parties: Balances = field(default_factory=lambda: defaultdict(int))
     unexplained_of_accounts: Accounts = field(default_factory=dict)

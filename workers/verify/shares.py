@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from db.session import Tx
-from db.shares import verify as audit_shares
-from db.shares import verify_balances as audit_parties
-from db.shares.verify import BookedMovement, StandingShare
+from db.shares import verify as share_verify
+from db.shares import verify_balances
+from db.shares.verify import BookedTransfer, ShareCounts
 from db.shares.verify_balances import Party, Platform
 from stripe_client import transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import BalanceTransaction, ReversalAnswer, TransferAnswer
 from workers.verify.money import IN_HAND_SECONDS
-from workers.verify.report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Accounts, Balances, Count, Report
+from workers.verify.report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Accounts, Balances, KindCount, Report
 
 # What ended without anything sent to Stripe; a transfer that was netted whole is paid with nothing to send.
 _ENDED_UNSENT = frozenset({"canceled", "refused", "short"})
@@ -42,10 +42,10 @@ class SharesAtStripe:
 
 
 @dataclass(frozen=True, slots=True)
-class SharesInBook:
-    transfers: list[BookedMovement]
-    reversals: list[BookedMovement]
-    shares: list[StandingShare]
+class BookedShares:
+    transfers: list[BookedTransfer]
+    reversals: list[BookedTransfer]
+    shares: list[ShareCounts]
     parties: list[Party]
     platform: list[Platform]
     reached: dict[tuple[str, str], int]
@@ -53,20 +53,20 @@ class SharesInBook:
     uncut: Sequence[tuple[UUID, str]]
 
     @classmethod
-    def read(cls, tx: Tx) -> "SharesInBook":
+    def read(cls, tx: Tx) -> "BookedShares":
         return cls(
-            audit_shares.transfers(tx),
-            audit_shares.reversals(tx),
-            audit_shares.shares(tx),
-            audit_parties.parties(tx),
-            audit_parties.platform_fees(tx),
-            audit_parties.accounts_reached(tx),
-            audit_parties.accounts_known(tx),
-            audit_shares.uncut(tx),
+            share_verify.transfers(tx),
+            share_verify.reversals(tx),
+            share_verify.shares(tx),
+            verify_balances.parties(tx),
+            verify_balances.platform_fees(tx),
+            verify_balances.accounts_reached(tx),
+            verify_balances.accounts_known(tx),
+            share_verify.uncut(tx),
         )
 
 
-def check_shares(report: Report, book: SharesInBook, at_stripe: SharesAtStripe) -> None:
+def check_shares(report: Report, book: BookedShares, at_stripe: SharesAtStripe) -> None:
     """Transfers and reversals one by one, then the shares that they bring, then every party's and account's sum."""
     sent = [
         _Seen(one.stripe_transfer_id, one.transfer_id, -one.amount.minor, one.balance) for one in at_stripe.transfers
@@ -101,7 +101,7 @@ class _Seen:
     balance: BalanceTransaction | None
 
 
-def _check_movements(report: Report, kind: str, booked: list[BookedMovement], at_stripe: list[_Seen]) -> None:
+def _check_movements(report: Report, kind: str, booked: list[BookedTransfer], at_stripe: list[_Seen]) -> None:
     """Each at Stripe is one row of the book with a journal of the same amount, and back; one row, one movement."""
     count = report.kinds[kind]
     by_stripe_id = {row.stripe_id: row for row in booked if row.stripe_id}
@@ -125,7 +125,7 @@ def _check_movements(report: Report, kind: str, booked: list[BookedMovement], at
             _count_unseen(report, count, row)
 
 
-def _compare(report: Report, count: Count, row: BookedMovement, seen: _Seen) -> None:
+def _compare(report: Report, count: KindCount, row: BookedTransfer, seen: _Seen) -> None:
     whole = row.stripe_id == seen.stripe_id and abs(seen.balance_minor) == row.amount_minor
     if whole and row.journal_minor == seen.balance_minor:
         count.done += 1
@@ -142,7 +142,7 @@ def _compare(report: Report, count: Count, row: BookedMovement, seen: _Seen) -> 
         report.findings.append(f"{seen.stripe_id}: Stripe moved {seen.balance_minor}, the book holds {held}")
 
 
-def _count_unseen(report: Report, count: Count, row: BookedMovement) -> None:
+def _count_unseen(report: Report, count: KindCount, row: BookedTransfer) -> None:
     """Stripe does not list it: netted whole, never to be sent, still to be sent, or lost."""
     count.attempted += 1
     if row.state in _ENDED_UNSENT or (row.state == "paid" and not row.amount_minor):
@@ -159,11 +159,11 @@ def _count_unseen(report: Report, count: Count, row: BookedMovement) -> None:
         report.findings.append(f"{row.our_id} to {row.account_id} stands as {row.state} and nothing works on it")
 
 
-def _is_in_hand(row: BookedMovement) -> bool:
+def _is_in_hand(row: BookedTransfer) -> bool:
     return row.has_outbox_row or row.seconds_since_move < IN_HAND_SECONDS
 
 
-def _count_shares(report: Report, standing: StandingShare) -> None:
+def _count_shares(report: Report, standing: ShareCounts) -> None:
     """Settled, held, or waiting with a reason; what stands still without one is lost."""
     kind, word = _how_it_stands(standing)
     count = report.kinds[kind]
@@ -177,7 +177,7 @@ def _count_shares(report: Report, standing: StandingShare) -> None:
         )
 
 
-def _how_it_stands(one: StandingShare) -> tuple[str, str]:
+def _how_it_stands(one: ShareCounts) -> tuple[str, str]:
     if one.state == "settled" and not one.gap:
         return "shares", "done"
     if one.state == "held" and not one.released:
@@ -191,7 +191,7 @@ def _how_it_stands(one: StandingShare) -> tuple[str, str]:
     return "shares", "unexpected" if one.state == "settled" else "lost"
 
 
-def _check_parties(report: Report, book: SharesInBook) -> None:
+def _check_parties(report: Report, book: BookedShares) -> None:
     """owed = paid + payable - receivable of each recipient; and the platform's fees are those of sales less returns."""
     report.parties = book.parties
     for party in book.parties:
@@ -210,7 +210,7 @@ def _check_parties(report: Report, book: SharesInBook) -> None:
             )
 
 
-def _check_accounts(report: Report, book: SharesInBook, at_stripe: SharesAtStripe) -> None:
+def _check_accounts(report: Report, book: BookedShares, at_stripe: SharesAtStripe) -> None:
     """What the ledger says reached an account is what Stripe says; whoever made its transfers."""
     arrived: Accounts = defaultdict(int)
     ours = book.accounts | {row.account_id for row in book.transfers}
@@ -229,7 +229,7 @@ def _check_accounts(report: Report, book: SharesInBook, at_stripe: SharesAtStrip
             count.done += 1
 
 
-def balances_of_shares(book: SharesInBook, at_stripe: SharesAtStripe) -> Balances:
+def balances_of_shares(book: BookedShares, at_stripe: SharesAtStripe) -> Balances:
     """Net of the balance transactions of our transfers and reversals, per tenant, in the currency of the balance."""
     sums: Balances = defaultdict(int)
     for tenant, moved in _moved(book, at_stripe):
@@ -238,7 +238,7 @@ def balances_of_shares(book: SharesInBook, at_stripe: SharesAtStripe) -> Balance
     return sums
 
 
-def _moved(book: SharesInBook, at_stripe: SharesAtStripe) -> Iterator[tuple[UUID, BalanceTransaction | None]]:
+def _moved(book: BookedShares, at_stripe: SharesAtStripe) -> Iterator[tuple[UUID, BalanceTransaction | None]]:
     tenant_of: dict[str | None, UUID] = {row.stripe_id: row.tenant_id for row in book.transfers}
     owner = {
         one.stripe_transfer_id: tenant_of.get(one.stripe_transfer_id) or one.tenant_id for one in at_stripe.transfers

@@ -3,37 +3,37 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from db.groups import verify as audit_groups
+from db.groups import verify as group_verify
 from db.groups.verify import BookedGroup
 from db.minting import series
-from db.minting import verify as audit_mints
+from db.minting import verify as mint_verify
 from db.minting.series import Series
 from db.minting.verify import BookedMint
-from db.reconciliation import verify as audit
+from db.reconciliation import verify as reconciliation_verify
 from db.reconciliation.verify import BookedPayment
-from db.refunds import verify as audit_refunds
+from db.refunds import verify as refund_verify
 from db.refunds.verify import BookedDispute, BookedRefund
 from db.session import Tx
-from db.transfers import verify as audit_fees
+from db.transfers import verify as transfer_verify
 from db.transfers.verify import BookedFee
 from stripe_client import application_fees, disputes, payment_intents, refunds
 from stripe_client.application_fees import ListedFee
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import DisputeAnswer, RefundAnswer
-from stripe_client.payment_intents import Listed
-from workers.verify.shares import SharesAtStripe, SharesInBook
+from stripe_client.payment_intents import ListedIntent
+from workers.verify.shares import BookedShares, SharesAtStripe
 
 
 @dataclass(frozen=True, slots=True)
-class AtStripe:
+class StripeSide:
     shares: SharesAtStripe
     disputes: list[DisputeAnswer]
     refunds: list[RefundAnswer]
     fees: list[ListedFee]
-    charges: list[Listed]
+    charges: list[ListedIntent]
 
     @classmethod
-    def read(cls, stripe: Gateway, since: float) -> "AtStripe":
+    def read(cls, stripe: Gateway, since: float) -> "StripeSide":
         """The youngest first: a refund or dispute made meanwhile then has its charge among those listed later.
 
         Raises:
@@ -47,29 +47,29 @@ class AtStripe:
 
 
 @dataclass(frozen=True, slots=True)
-class InBook:
+class DatabaseSide:
     payments: dict[UUID, BookedPayment]
     refunds: list[BookedRefund]
     disputes: dict[str, BookedDispute]
     ledger: dict[tuple[UUID, str], int]
     groups: list[BookedGroup]
-    shares: SharesInBook
+    shares: BookedShares
     fees: list[BookedFee]
     mints: list[BookedMint]
     unqueued: list[UUID]  # tickets that should have a mint
     events: list[Series]
 
     @classmethod
-    def read(cls, tx: Tx) -> "InBook":
+    def read(cls, tx: Tx) -> "DatabaseSide":
         return cls(
-            payments={payment.payment_id: payment for payment in audit.payments(tx)},
-            refunds=audit_refunds.refunds(tx),
-            disputes=audit_refunds.disputes(tx),
-            ledger=audit.stripe_balances(tx),
-            groups=audit_groups.groups(tx),
-            shares=SharesInBook.read(tx),
-            fees=audit_fees.application_fees(tx),
-            mints=audit_mints.mints(tx),
-            unqueued=audit_mints.tickets_without_mint(tx),
+            payments={payment.payment_id: payment for payment in reconciliation_verify.payments(tx)},
+            refunds=refund_verify.refunds(tx),
+            disputes=refund_verify.disputes(tx),
+            ledger=reconciliation_verify.stripe_balances(tx),
+            groups=group_verify.groups(tx),
+            shares=BookedShares.read(tx),
+            fees=transfer_verify.application_fees(tx),
+            mints=mint_verify.mints(tx),
+            unqueued=mint_verify.tickets_without_mint(tx),
             events=series.all_series(tx),
         )

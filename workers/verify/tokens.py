@@ -6,7 +6,7 @@ Without a chain in the settings only tickets and book are compared, and the repo
 from dataclasses import dataclass
 from uuid import UUID
 
-from db.minting.series import Royalty, Series
+from db.minting.series import ResaleRoyalty, Series
 from db.minting.verify import BookedMint
 from messages.token_ids import VOID_ADDRESS
 from workers.verify.report import Report
@@ -20,7 +20,7 @@ class OnChain:
     """What the contract itself says: who owns each token of the book (None: nobody), and each series' royalty."""
 
     owners: dict[str, str | None]
-    royalties: dict[str, Royalty]
+    royalties: dict[str, ResaleRoyalty]
 
 
 def check_tickets(report: Report, booked: list[BookedMint], unqueued: list[UUID]) -> None:
@@ -66,7 +66,7 @@ def check_chain(report: Report, booked: list[BookedMint], series: list[Series], 
             _other_royalty(report, each, found)
 
 
-def _other_royalty(report: Report, wanted: Series, found: Royalty) -> None:
+def _other_royalty(report: Report, wanted: Series, found: ResaleRoyalty) -> None:
     count = report.kinds["royalties on the chain"]
     count.attempted += 1
     count.waiting += 1

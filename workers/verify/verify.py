@@ -19,9 +19,9 @@ from db.dead_letters import dead_letters
 from db.minting.series import Series
 from db.minting.verify import BookedMint
 from db.queue import outbox as outbox_table
-from db.reconciliation import verify as audit
+from db.reconciliation import verify as reconciliation_verify
 from db.reconciliation.verify import BookedPayment
-from db.refunds import verify as audit_refunds
+from db.refunds import verify as refund_verify
 from db.session import Database, Tx
 from messages.queues import DEAD_LETTER_QUEUE, NOTIFICATION_QUEUE, ORDER_SERVICE_QUEUE, ORDERS_QUEUE
 from outbox.broker import topology
@@ -32,7 +32,7 @@ from workers.verify.groups import check_groups
 from workers.verify.money import check_balances, check_charges, check_disputes, check_refunds, is_in_hand
 from workers.verify.report import RESTING_PAYMENTS, Report
 from workers.verify.shares import balances_of_shares, check_shares
-from workers.verify.sides import AtStripe, InBook
+from workers.verify.sides import DatabaseSide, StripeSide
 from workers.verify.tokens import OnChain, check_chain, check_tickets
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
@@ -41,7 +41,7 @@ RESTING = frozenset({"requires_action", "processing", "authorized"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OrderServiceLog:
     """The order service's own log: one JSON object a line, written by whoever publishes.
 
     {"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}
@@ -56,7 +56,7 @@ class Asked:
     listens: bool
 
     @classmethod
-    def read(cls, path: Path | None) -> "Asked":
+    def read(cls, path: Path | None) -> "OrderServiceLog":
         lines = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path and path.exists() else []
         return cls(
             orders=frozenset(UUID(line["order_id"]) for line in lines if line.get("published") == "order"),
@@ -70,7 +70,7 @@ class Asked:
 
 
 def verify(
-    db: Database, stripe: Gateway, broker_url: str, asked: Asked, chain: ContractSettings | None = None
+    db: Database, stripe: Gateway, broker_url: str, asked: OrderServiceLog, chain: ContractSettings | None = None
 ) -> Report:
     """Look everywhere and compare. Run it when the fleet is quiet; while it works, things count as waiting.
 
@@ -82,11 +82,11 @@ def verify(
     """
     report = Report()
     with db.system_transaction() as tx:
-        since = audit.first_order_epoch(tx)
-    bank = AtStripe.read(stripe, since)
+        since = reconciliation_verify.first_order_epoch(tx)
+    bank = StripeSide.read(stripe, since)
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
-        book = InBook.read(tx)
+        book = DatabaseSide.read(tx)
         _check_what_came(report, asked, tx, depths)
     check_tickets(report, book.mints, book.unqueued)
     if chain is not None and chain.is_configured:
@@ -105,28 +105,33 @@ def verify(
     return report
 
 
-def _check_what_came(report: Report, asked: Asked, tx: Tx, depths: dict[str, int]) -> None:
+def _check_what_came(report: Report, asked: OrderServiceLog, tx: Tx, depths: dict[str, int]) -> None:
     """Orders, wishes, messages and events, each counted against the book of one moment; and the ledger's journals."""
     still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
-    seen, buried = audit.orders_seen(tx, list(asked.orders)), audit.buried(tx, list(asked.poison))
+    seen, buried = (
+        reconciliation_verify.orders_seen(tx, list(asked.orders)),
+        reconciliation_verify.buried(tx, list(asked.poison)),
+    )
     _check_orders(report, asked, seen, buried, still_queued)
-    _check_wishes(report, asked, audit_refunds.wishes_granted(tx, sorted(asked.wishes)), still_queued)
+    _check_wishes(report, asked, refund_verify.wishes_granted(tx, sorted(asked.wishes)), still_queued)
     _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
-    _check_events(report, audit.inbox(tx))
-    _check_journals(report, *audit.journals(tx))
+    _check_events(report, reconciliation_verify.inbox(tx))
+    _check_journals(report, *reconciliation_verify.journals(tx))
 
 
 def _on_chain(settings: ContractSettings, booked: list[BookedMint], events: list[Series]) -> OnChain:
-    from workers.minting.chain import reading as looking  # noqa: PLC0415  the chain's libraries are an extra
+    from workers.minting.chain import reading  # noqa: PLC0415  the chain's libraries are an extra
 
-    tickets = looking.tickets_of(settings)
+    tickets = reading.tickets_of(settings)
     return OnChain(
-        looking.owners(tickets, [mint.token_id for mint in booked]),
-        looking.royalties(tickets, [each.series for each in events]),
+        reading.owners(tickets, [mint.token_id for mint in booked]),
+        reading.royalties(tickets, [each.series for each in events]),
     )
 
 
-def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[bytes], still_queued: int) -> None:
+def _check_orders(
+    report: Report, asked: OrderServiceLog, seen: set[UUID], buried: set[bytes], still_queued: int
+) -> None:
     """Each published order is in the book; each poisonous event is a dead letter."""
     orders, poison = report.kinds["orders"], report.kinds["poisonous events"]
     orders.attempted, orders.done = len(asked.orders), len(seen)
@@ -139,7 +144,7 @@ def _check_orders(report: Report, asked: Asked, seen: set[UUID], buried: set[byt
         report.findings.append(f"order {missing} was published and is nowhere")
 
 
-def _check_wishes(report: Report, asked: Asked, granted: set[str], still_queued: int) -> None:
+def _check_wishes(report: Report, asked: OrderServiceLog, granted: set[str], still_queued: int) -> None:
     """Each refund or cancellation the order service asked for was granted, or is a dead letter."""
     wishes = report.kinds["refunds and cancellations asked for"]
     wishes.attempted, wishes.done = len(asked.wishes), len(granted)
@@ -159,7 +164,7 @@ def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str
     messages.attempted = messages.waiting + messages.dead
 
 
-def _check_events(report: Report, inbox: audit.InboxCounts) -> None:
+def _check_events(report: Report, inbox: reconciliation_verify.InboxCounts) -> None:
     events = report.kinds["webhook events"]
     events.attempted, events.done, events.waiting = inbox.received, inbox.applied + inbox.kept, inbox.waiting
 
@@ -187,7 +192,7 @@ def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
             report.findings.append(f"payment {payment.payment_id} stands as {payment.state} and nothing works on it")
 
 
-def _check_facts(report: Report, asked: Asked, book: Iterable[BookedPayment], depths: dict[str, int]) -> None:
+def _check_facts(report: Report, asked: OrderServiceLog, book: Iterable[BookedPayment], depths: dict[str, int]) -> None:
     """The order service heard of each success once; the same event id twice on the wire is allowed."""
     if not asked.listens:
         return

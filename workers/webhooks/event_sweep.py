@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from loguru import logger
 
 from db.session import Database
-from db.webhooks import event_coverage as event_sweep
+from db.webhooks import event_coverage
 from messages.reconciliation import EventSweepDue
 from messages.runtime.crash_points import crash_point
 from messages.webhooks import WANTED
@@ -21,7 +21,7 @@ from outbox.append import append
 from outbox.intake.stripe_events import receive
 from outbox.process.metrics import EVENTS_LISTED
 from stripe_client.event_snapshots import VerifiedEvent
-from stripe_client.events import KEPT_DAYS, Unreadable, list_events
+from stripe_client.events import KEPT_DAYS, UnreadableListedEvent, list_events
 from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 from workers.runtime.settings import EventSweepSettings
@@ -39,7 +39,7 @@ def sweep_events(msg: EventSweepDue, db: Database, stripe: Gateway) -> None:
     for since, until in _hours(gap.since, gap.until):
         _sweep(db, stripe, since, until, livemode=settings.in_production)
         with db.system_transaction() as tx:
-            event_sweep.move(tx, until)
+            event_coverage.move(tx, until)
         crash_point("event_sweep.hour_done")
         if time.monotonic() - started > RUN_SECONDS and until < gap.until:
             with db.system_transaction() as tx:
@@ -48,9 +48,9 @@ def sweep_events(msg: EventSweepDue, db: Database, stripe: Gateway) -> None:
             return
 
 
-def _gap(db: Database, settings: EventSweepSettings) -> event_sweep.Gap:
+def _gap(db: Database, settings: EventSweepSettings) -> event_coverage.CoverageGap:
     with db.system_transaction() as tx:
-        gap = event_sweep.gap(
+        gap = event_coverage.gap(
             tx,
             overlap_seconds=settings.event_sweep_overlap_seconds,
             settle_seconds=settings.event_sweep_settle_seconds,
@@ -76,9 +76,9 @@ def _sweep(db: Database, stripe: Gateway, since: datetime, until: datetime, *, l
         _take(db, [event for event in page if _is_fit(event, livemode=livemode)])
 
 
-def _is_fit(event: VerifiedEvent | Unreadable, *, livemode: bool) -> bool:
+def _is_fit(event: VerifiedEvent | UnreadableListedEvent, *, livemode: bool) -> bool:
     """Only events of our own mode and shape; the others are said, and can be seen at Stripe."""
-    if isinstance(event, Unreadable):
+    if isinstance(event, UnreadableListedEvent):
         logger.error("Stripe lists event {} that cannot be read: {}", event.event_id, event.why)
         return False
     if event.livemode != livemode:
@@ -87,17 +87,17 @@ def _is_fit(event: VerifiedEvent | Unreadable, *, livemode: bool) -> bool:
     return True
 
 
-def _take(db: Database, page: list[VerifiedEvent | Unreadable]) -> None:
+def _take(db: Database, page: list[VerifiedEvent | UnreadableListedEvent]) -> None:
     """One page: what is missing goes in, then every event of it is counted, once."""
     events = [event for event in page if isinstance(event, VerifiedEvent)]
     with db.system_transaction() as tx:
-        there = event_sweep.known(tx, [event.event_id for event in events])
+        there = event_coverage.known(tx, [event.event_id for event in events])
     missing = [event for event in reversed(events) if event.event_id not in there]
     for event in missing:
         receive(db, event, came_by="sweep")
     crash_point("event_sweep.page_stored")
     with db.system_transaction() as tx:
-        counted = event_sweep.count(tx, [event.event_id for event in events])
+        counted = event_coverage.count(tx, [event.event_id for event in events])
     for road, number in counted.items():
         EVENTS_LISTED.labels(road).inc(number)
     if missing:

@@ -8,8 +8,8 @@ from deploy.local.bench import backlog, cpu, orders
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Book, Ground, register_tenant
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 
 _TABLES = """
     CREATE TABLE bench_intents (intent_id uuid PRIMARY KEY DEFAULT uuidv7(), amount_minor bigint NOT NULL);
@@ -45,18 +45,18 @@ def _bare(owner: psycopg.Connection[tuple[object, ...]], count: int) -> float:
     return count / meter.seconds
 
 
-def _batches(tenant: Tenant, count: int, size: int) -> list[list[Incoming]]:
-    incoming = [Incoming(body) for body in orders.events(tenant, count)]
+def _batches(tenant: Tenant, count: int, size: int) -> list[list[IncomingEvent]]:
+    incoming = [IncomingEvent(body) for body in orders.events(tenant, count)]
     return [incoming[start : start + size] for start in range(0, count, size)]
 
 
-def _accept(ground: Ground, db: Database, batches: list[list[Incoming]]) -> tuple[float, float]:
+def _accept(ground: Ground, db: Database, batches: list[list[IncomingEvent]]) -> tuple[float, float]:
     """Orders a second, and the CPU ms of client and PostgreSQL per order."""
     count = sum(map(len, batches))
     meter = Meter(client=cpu.own_seconds, postgres=ground.postgres_seconds)
     with meter.running():
         for batch in batches:
-            assert set(accept(db, batch)) == {Outcome.ACCEPTED}, "every order of the bench is good and new"
+            assert set(accept(db, batch)) == {OrderOutcome.ACCEPTED}, "every order of the bench is good and new"
     return count / meter.seconds, sum(meter.cpu.values()) / count * 1e3
 
 

@@ -23,7 +23,7 @@ from messages.ids import OrderId, PaymentId, TicketId
 from messages.runtime.settings import AppEnv
 from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
+from outbox.intake.order_events import IncomingEvent
 from workers.minting import run
 from workers.minting.settings import ChainSettings
 
@@ -62,7 +62,7 @@ def _mint(ground: Ground, tickets: int, *, batch: int) -> tuple[float, float, fl
 
 def _queue(db: Database, tenant: Tenant, tickets: int) -> None:
     """Straight into the table of mints: how an order becomes such rows is no part of these figures."""
-    accept(db, [Incoming(orders.events(tenant, 1)[0])])
+    accept(db, [IncomingEvent(orders.events(tenant, 1)[0])])
     event_id, venue_id = uuid4(), tenant.venues[0].venue_id
     name = series_of(tenant.tenant_id, event_id)
     ids = [TicketId(uuid4()) for _ in range(tickets)]

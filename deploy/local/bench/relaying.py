@@ -7,7 +7,7 @@ from uuid import uuid4
 import pika
 import psycopg
 
-from db.notify import Doorbell
+from db.notify import Listener
 from deploy.local.bench import backlog, cpu
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import QUEUE, Book, Ground, Queue
@@ -35,7 +35,7 @@ def measure(ground: Ground) -> None:
 def relay(ground: Ground, book: Book) -> Iterator[Relay]:
     """The product's relay on a bench database; its connections are closed afterwards."""
     with book.opened(connections=1) as db:
-        made = Relay(db, Publisher(ground.stack.rabbitmq.url), Doorbell(book.settings()))
+        made = Relay(db, Publisher(ground.stack.rabbitmq.url), Listener(book.settings()))
         try:
             yield made
         finally:

@@ -22,7 +22,7 @@ from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import AppEnv
 from stripe_client import payment_intents
 from stripe_client.gateway import API_VERSION, Gateway
-from stripe_client.rate_limit.limiter import Governor
+from stripe_client.rate_limit.limiter import RateLimiter
 from stripe_client.settings import BudgetSettings, StripeSettings
 
 _KEY = "sk_test_bench12345"
@@ -49,12 +49,12 @@ def _settings(emulator: EmulatorProcess) -> StripeSettings:
     return StripeSettings(app_env=AppEnv.LOCAL, stripe_secret_key=SecretStr(_KEY), stripe_api_base=emulator.base_url)
 
 
-def _governor(ground: Ground) -> Governor:
+def _governor(ground: Ground) -> RateLimiter:
     """Asked for each call as in a worker, and never in the way."""
     budget = BudgetSettings(
         app_env=AppEnv.LOCAL, stripe_requests_per_second=10_000, stripe_endpoint_requests_per_second=10_000
     )
-    return Governor(budget, CacheSettings(app_env=AppEnv.LOCAL, redis_url=SecretStr(ground.stack.valkey.url)))
+    return RateLimiter(budget, CacheSettings(app_env=AppEnv.LOCAL, redis_url=SecretStr(ground.stack.valkey.url)))
 
 
 def _plain(emulator: EmulatorProcess) -> stripe.StripeClient:

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters.views import Filter
+from db.dead_letters import replay_batches
+from db.dead_letters.views import DeadLetterFilter
 from deploy.local.chaos.at_processes import POINTS
 from deploy.local.chaos.at_stripe import CREATE
 from deploy.local.chaos.cases import Scene, case
 from messages.runtime.settings import AppEnv
-from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
+from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
 
 OPERATORS = ("ada", "grace")
 REFUSED = "Stripe refused the request as wrong"  # how stripe_client/errors.py begins; other letters are other stories
-LETTERS = Filter(source="worker", kind="charge", text=REFUSED)
+LETTERS = DeadLetterFilter(source="worker", kind="charge", text=REFUSED)
 NO_APPROVAL_MINOR = 10**12  # four eyes are another story
 
 
@@ -54,7 +54,7 @@ def make_letters(scene: Scene, calls: dict[str, Any], kind: str, wanted: int) ->
         scene.control.clear_faults()
 
 
-def preview(scene: Scene, operator: str, chosen: Filter) -> UUID | None:
+def preview(scene: Scene, operator: str, chosen: DeadLetterFilter) -> UUID | None:
     try:
         batch, _ = desk(scene, operator).preview(chosen, reason="Stripe is well again", rate_per_second=3)
     except RefusedError:
@@ -62,9 +62,9 @@ def preview(scene: Scene, operator: str, chosen: Filter) -> UUID | None:
     return batch
 
 
-def desk(scene: Scene, operator: str) -> Desk:
+def desk(scene: Scene, operator: str) -> Operator:
     settings = OpsSettings(app_env=AppEnv.LOCAL, replay_approval_minor=NO_APPROVAL_MINOR)
-    return Desk(scene.truth.db, settings, operator)
+    return Operator(scene.truth.db, settings, operator)
 
 
 def open_letters(scene: Scene, kind: str) -> int:
@@ -78,5 +78,5 @@ def wait_for(scene: Scene, batch: UUID, state: str) -> None:
 
 def _state(scene: Scene, batch: UUID) -> str | None:
     with scene.truth.db.system_transaction() as tx:
-        found = replays.get(tx, batch)
+        found = replay_batches.get(tx, batch)
     return found.state if found else None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from db.dead_letters.views import Filter
+from db.dead_letters.views import DeadLetterFilter
 from deploy.local.chaos.at_money_back import CAPTURE, REFUND
 from deploy.local.chaos.at_replay import REFUSED, desk, make_letters, preview, wait_for
 from deploy.local.chaos.at_stripe import CREATE, let_time_pass
@@ -45,7 +45,7 @@ def gone_on(scene: Scene) -> Iterator[None]:
     scene.require(_effects(scene, payments) == before, "money has moved by a replay")
     # The operator reads why, and gives these letters up; the sweep then finds how their payments stand.
     blocked = tuple(UUID(letter) for letter, word in expected.items() if word == BLOCKED)
-    desk(scene, OPERATOR).discard(Filter(ids=blocked), reason="the money went another way")
+    desk(scene, OPERATOR).discard(DeadLetterFilter(ids=blocked), reason="the money went another way")
 
 
 def _letters(scene: Scene, calls: dict[str, Any], kind: str, wanted: int) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ def _effects(scene: Scene, payments: set[UUID]) -> Counter[tuple[str, str]]:
 
 def _replay(scene: Scene, letters: list[str]) -> dict[str, tuple[str, str]]:
     """Preview and start a batch of these letters; returns class and proof of each."""
-    batch = preview(scene, OPERATOR, Filter(ids=tuple(map(UUID, letters))))
+    batch = preview(scene, OPERATOR, DeadLetterFilter(ids=tuple(map(UUID, letters))))
     assert batch is not None, "these letters are open"
     wait_for(scene, batch, "previewed")
     desk(scene, OPERATOR).start(batch)

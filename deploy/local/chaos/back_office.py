@@ -17,7 +17,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from deploy.local.chaos.order_service import Told
-from outbox.intake.api.callers import EVERY_VENUE, Permission, Role
+from outbox.intake.api.callers import EVERY_VENUE, CallerRole, Permission
 from outbox.web.bearer_tokens import read_private_key, sign
 
 ANSWER_SECONDS = 8.0  # the API waits for the database itself, and says so after three
@@ -99,7 +99,7 @@ class BackOffice:
         claims = {
             "sub": hashlib.sha256(request.key.encode()).hexdigest()[:16],
             "tenant_id": request.tenant_id,
-            "roles": [Role.SERVICE.value],
+            "roles": [CallerRole.SERVICE.value],
             "venues": EVERY_VENUE,
             "scope": " ".join((Permission.REFUND, Permission.CAPTURE, Permission.CANCEL)),
         }

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from db.shares import sale_terms as selling_rules
+from db.shares import sale_terms
 from deploy.local.chaos.at_shares import take_back_paid
 from deploy.local.chaos.cases import Scene
 from messages.ids import TenantId
 from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
 from messages.runtime.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
-from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
-from outbox.ops.disputes.actions import DisputeDesk
-from outbox.ops.shares.actions import EscrowDesk
+from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
+from outbox.ops.disputes.actions import DisputeActions
+from outbox.ops.shares.actions import EscrowActions
 from outbox.requests.mass_refunds import cancel_event
 
 OPERATOR = "ada"
@@ -79,7 +79,7 @@ def _answer_disputes(scene: Scene) -> None:
     """Raise a dispute, and decide those that the book knows: some are answered, some accepted."""
     _dispute(scene)
     settings = OpsSettings(app_env=AppEnv.LOCAL)
-    room = DisputeDesk(Desk(scene.truth.db, settings, OPERATOR))
+    room = DisputeActions(Operator(scene.truth.db, settings, OPERATOR))
     for row in _answerable(scene):
         decide = room.accept if scene.chance.random() < 0.5 else room.submit
         try:
@@ -109,13 +109,13 @@ def _let_shares_go(scene: Scene) -> None:
     ):
         with scene.truth.db.transaction(TenantId(held["tenant_id"])) as tx:
             over = {name: str(held[name]) for name in ("event_id", "venue_id")} | {"ends_at": "2020-01-01T00:00:00Z"}
-            selling_rules.schedule_events(tx, [over], overrule=True)
+            sale_terms.schedule_events(tx, [over], overrule=True)
     scene.truth.queue(EscrowDue(due_at=datetime.now(UTC)))
 
 
 def _release_by_hand(scene: Scene) -> None:
     """An operator lets the shares of one sale go before its event is over."""
-    room = EscrowDesk(Desk(scene.truth.db, OpsSettings(app_env=AppEnv.LOCAL), OPERATOR))
+    room = EscrowActions(Operator(scene.truth.db, OpsSettings(app_env=AppEnv.LOCAL), OPERATOR))
     for held in scene.truth.rows(
         "SELECT payment_id FROM distributions d JOIN shares s USING (tenant_id, payment_id) "
         "WHERE d.released_at IS NULL AND s.state = 'held' AND s.amount_minor > 0 ORDER BY d.frozen_at DESC LIMIT 1"

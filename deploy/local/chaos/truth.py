@@ -23,7 +23,7 @@ from outbox.broker import topology
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify.report import NOT_OURS_TO_MOVE, Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 AWAY = (psycopg.OperationalError, AMQPError, OSError, Verdict)
 # With the buyer or the bank, or a retry whose payment is settled already: nothing of ours will come of it.
@@ -116,7 +116,7 @@ class Truth:
 
     def look(self) -> tuple[Sums, Report]:
         """The checker, and the bank's recorder beside it."""
-        report = verify(self.db, self._stripe, self._broker_url, Asked.read(self._log))
+        report = verify(self.db, self._stripe, self._broker_url, OrderServiceLog.read(self._log))
         totals = report.totals
         sums = Sums(
             totals["lost"],

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from db.ledger import reports as ledger_reports
 from db.ledger.reports import AccountTotal
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.reconciliation.cases import Case, CaseType
 from db.session import Database, Tx
 
@@ -56,7 +56,7 @@ class Closing:
 
 def look(db: Database) -> Closing:
     with db.system_transaction() as tx:
-        return Closing(_statement(tx), ledger_reports.trial_balance(tx), case_lists.find(tx, limit=10_000))
+        return Closing(_statement(tx), ledger_reports.trial_balance(tx), case_views.find(tx, limit=10_000))
 
 
 def _statement(tx: Tx) -> list[Statement]:

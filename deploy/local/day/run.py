@@ -38,7 +38,7 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify.report import Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 # A day here lasts minutes, so its patience is that of minutes as well.
 IMPATIENT = {
@@ -176,7 +176,7 @@ def _close_the_books(
             append(tx, ReconcileDue(span="rolling", due_at=now))
         time.sleep(LOOK_AGAIN_SECONDS)
         quiet_down(db, service)
-        report = verify(db, gateway, broker_url, Asked.read(stack.order_log))
+        report = verify(db, gateway, broker_url, OrderServiceLog.read(stack.order_log))
         closing = books.look(db)
         console.print(
             f"looked: verify {report.totals}, {len(closing.cases)} cases, {closing.unexplained} lines unexplained"

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from db.monitoring.overview import Glance, StateTotal
+from db.monitoring.overview import Overview, StateTotal
 from messages.money import Money
 
 REFRESH_SECONDS = 0.4
@@ -52,7 +52,7 @@ class LiveView:
         pause = REFRESH_SECONDS if self._live is not None else PLAIN_SECONDS
         return time.monotonic() - self._drawn_at >= pause
 
-    def show(self, phase: str, published: int, told: int, totals: list[StateTotal], glance: Glance) -> None:
+    def show(self, phase: str, published: int, told: int, totals: list[StateTotal], glance: Overview) -> None:
         self._drawn_at = time.monotonic()
         settled = sum(total.payments for total in totals if total.state not in {"requested", "charging"})
         rate = self._rate.of(settled)
@@ -96,7 +96,7 @@ def _stages(totals: list[StateTotal]) -> Table:
     return table
 
 
-def _waiting(glance: Glance) -> Text:
+def _waiting(glance: Overview) -> Text:
     return Text(
         f"order to settled: p50 {glance.p50_seconds * 1000:.0f} ms, p95 {glance.p95_seconds * 1000:.0f} ms   "
         f"outbox: {glance.outbox_due} due, {glance.outbox_waiting} waiting   "
@@ -106,7 +106,7 @@ def _waiting(glance: Glance) -> Text:
 
 
 def _line(
-    seconds: float, phase: str, published: int, told: int, totals: list[StateTotal], glance: Glance, rate: float
+    seconds: float, phase: str, published: int, told: int, totals: list[StateTotal], glance: Overview, rate: float
 ) -> str:
     counts: dict[str, int] = defaultdict(int)
     for total in totals:

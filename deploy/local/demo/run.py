@@ -21,7 +21,7 @@ from rich.console import Console
 from db.monitoring import overview
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.shares import verify as audit_shares
+from db.shares import verify as share_verify
 from db.tenants import tenants
 from deploy.local.day.order_service import wish
 from deploy.local.demo import sale, tokens
@@ -42,7 +42,7 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.minting.settings import ContractSettings
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 QUIET_SECONDS = 90.0
 SELLERS = 12
@@ -104,7 +104,7 @@ def _hold(plan: Plan, stack: Stack, console: Console) -> int:
     with _faults(_control_of(stack), plan) as control:
         _sell(plan, console, db, OrderService(broker_url, log, control, plan.seed), market, control)
     tokens.wait_until_minted(console, db, stack)
-    report = verify(db, Gateway(stripe_settings), broker_url, Asked.read(log), contract)
+    report = verify(db, Gateway(stripe_settings), broker_url, OrderServiceLog.read(log), contract)
     tokens.show_some(console, db, stack)
     db.close()
     print_report(console, report)
@@ -172,7 +172,7 @@ def _is_quiet(view: LiveView, db: Database, service: OrderService) -> bool:
         _draw(view, "settling", db, service)
         with db.system_transaction() as tx:
             moving = sum(total.payments for total in overview.totals(tx) if total.state in {"requested", "charging"})
-            moving += audit_shares.moving(tx)
+            moving += share_verify.moving(tx)
             glance = overview.glance(tx)
         if moving or glance.events_waiting or glance.outbox_due or glance.outbox_waiting:
             return False

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from db.minting import mints
-from db.minting import verify as audit_mints
+from db.minting import verify as mint_verify
 from db.session import Database
 from deploy.local.mints.sale import let_venues_mint
 from deploy.local.stack import Stack
@@ -33,7 +33,7 @@ def wait_until_minted(console: Console, db: Database, stack: Stack) -> None:
     while time.monotonic() < deadline:
         with db.system_transaction() as tx:
             counts = mints.counts(tx)
-            missing = audit_mints.tickets_without_mint(tx)
+            missing = mint_verify.tickets_without_mint(tx)
         if not missing and not any(counts.get(state) for state in ("queued", "submitted", "mined", "voiding")):
             return
         time.sleep(0.5)
@@ -42,7 +42,7 @@ def wait_until_minted(console: Console, db: Database, stack: Stack) -> None:
 def show_some(console: Console, db: Database, stack: Stack) -> None:
     environment = stack.environment()
     with db.system_transaction() as tx:
-        booked = audit_mints.mints(tx)
+        booked = mint_verify.mints(tx)
     confirmed = [mint for mint in booked if mint.state == "confirmed"]
     if "CHAIN_RPC_URLS" not in environment:
         console.print(f"tokens    {len(booked)} tickets, {NO_CHAIN}")

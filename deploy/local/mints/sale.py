@@ -14,7 +14,7 @@ from uuid import UUID, uuid4, uuid5
 
 import psycopg
 
-from db.minting import venue_settings as mint_settings
+from db.minting import venue_settings
 from db.minting.venue_settings import MintSettings
 from deploy.local.demo.sale import Publication, tenants
 from messages.base import dataschema
@@ -54,7 +54,7 @@ def let_venues_mint(owner: psycopg.Connection[Any]) -> None:
             )
             for venue in tenant.venues
         ]
-        mint_settings.write(owner, tenant.tenant_id, wanted)
+        venue_settings.write(owner, tenant.tenant_id, wanted)
 
 
 def royalty_of(venue_name: str) -> tuple[str, int]:

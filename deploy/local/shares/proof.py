@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from db.session import Database
-from db.shares import verify_balances as audit_parties
+from db.shares import verify_balances
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 
@@ -40,7 +40,7 @@ def look(db: Database, gateway: Gateway, control: EmulatorControl, accounts: Seq
         for currency, minor in _ever_received(gateway, account).items():
             at_stripe[account, currency] += minor
     with db.system_transaction() as tx:
-        reached = audit_parties.accounts_reached(tx)
+        reached = verify_balances.accounts_reached(tx)
     effects = control.effects()
     made = Counter(effect["metadata"].get("transfer_id", "") for effect in effects if effect["kind"] == "transfer")
     taken = Counter(

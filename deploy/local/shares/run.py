@@ -47,7 +47,7 @@ from outbox.append import append
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
 from workers.verify.report import Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 LOOK_AGAIN_SECONDS = 8.0
 # Each phase ends when nothing moves; on a machine that has other work that takes its time.
@@ -236,7 +236,7 @@ def _look(place: Place) -> Outcome:
     for case in closing.cases:
         if case.type == CaseType.UNKNOWN_TENANT and "(topup of" in case.details:
             _accept(place, case)
-    report = verify(place.db, place.gateway, place.broker_url, Asked.read(place.stack.order_log))
+    report = verify(place.db, place.gateway, place.broker_url, OrderServiceLog.read(place.stack.order_log))
     seen = proof.look(place.db, place.gateway, place.control, place.market.all_accounts)
     return Outcome(report, seen, books.look(place.db), waits_long(place.db))
 

@@ -21,16 +21,15 @@ from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages.runtime import trace
 from messages.runtime.cache import CacheSettings
-from outbox.intake.api import openapi
-from outbox.intake.api import request_body as reading
-from outbox.intake.api.authentication import Entrance
-from outbox.intake.api.cache import Fast
-from outbox.intake.api.idempotency import Answer, Answers, Keyed
+from outbox.intake.api import openapi, request_body
+from outbox.intake.api.authentication import Authenticator
+from outbox.intake.api.cache import Cache
+from outbox.intake.api.idempotency import IdempotentAnswers, Keyed, StoredAnswer
 from outbox.intake.api.operations import OPERATIONS, Operation
-from outbox.intake.api.payments import Asked
+from outbox.intake.api.payments import ApiRequest
 from outbox.intake.api.rate_limits import RateLimits
 from outbox.intake.api.settings import ApiSettings
-from outbox.intake.api.thread_pool import Bench
+from outbox.intake.api.thread_pool import ThreadPool
 from outbox.process.logs import bound
 from outbox.process.metrics import API_REQUESTS, API_SECONDS
 from outbox.web.problem_details import Problem
@@ -48,10 +47,10 @@ class Api:
     def __init__(self, settings: ApiSettings, database: DatabaseSettings, cache: CacheSettings) -> None:
         own = database.model_copy(update={"database_pool_size": settings.api_threads})
         self._db = Database(own, application="fleet-intake-api", patience_seconds=POOL_SECONDS)
-        self._fast = Fast(cache.client_url, connections=settings.api_threads)
-        self._bench = Bench(settings.api_threads)
-        self._entrance = Entrance(settings, RateLimits(self._fast, settings))
-        self._answers = Answers(self._db, self._fast)
+        self._fast = Cache(cache.client_url, connections=settings.api_threads)
+        self._bench = ThreadPool(settings.api_threads)
+        self._entrance = Authenticator(settings, RateLimits(self._fast, settings))
+        self._answers = IdempotentAnswers(self._db, self._fast)
 
     def close(self) -> None:
         self._bench.close()
@@ -83,8 +82,8 @@ class Api:
         try:
             enter = partial(self._entrance.let_in, request.headers, operation.permission, operation.limit)
             caller, room = await self._bench.run(enter)
-            asked = Asked(caller, operation.permission, **request.path_params)
-            raw = await reading.body_of(request)
+            asked = ApiRequest(caller, operation.permission, **request.path_params)
+            raw = await request_body.body_of(request)
             response = await self._bench.run(partial(self._served, operation, request, asked, raw))
         except Problem as problem:
             response = problem.response()
@@ -99,7 +98,7 @@ class Api:
             response.headers.setdefault(name, value)
         return response
 
-    def _served(self, operation: Operation, request: Request, asked: Asked, raw: bytes) -> Response:
+    def _served(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
         with (
             trace.following(*_place_of(request)) as trace_id,
             trace.span(f"{operation.method} {operation.path}", "server"),
@@ -109,20 +108,20 @@ class Api:
                 return self._looked_up(operation, asked)
             return self._done_once(operation, request, asked, raw)
 
-    def _looked_up(self, operation: Operation, asked: Asked) -> Response:
+    def _looked_up(self, operation: Operation, asked: ApiRequest) -> Response:
         with self._db.transaction(asked.caller.tenant_id) as tx:
             return operation.work(tx, asked).response(replayed=False)
 
-    def _done_once(self, operation: Operation, request: Request, asked: Asked, raw: bytes) -> Response:
-        key = reading.key_in(request.headers)
-        value = reading.json_in(raw, request.headers.get("content-type", ""))
+    def _done_once(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
+        key = request_body.key_in(request.headers)
+        value = request_body.json_in(raw, request.headers.get("content-type", ""))
         path = operation.path.format(**request.path_params)
 
         keyed = Keyed.of(asked.caller, key, operation.method, path, value)
 
-        def work(tx: Tx) -> Answer:
+        def work(tx: Tx) -> StoredAnswer:
             assert operation.reads is not None, "a POST reads a body, if only an empty one"
-            body = reading.read_as(operation.reads, value)
+            body = request_body.read_as(operation.reads, value)
             return operation.work(tx, replace(asked, body=body, request_key=keyed.request_key))
 
         answer, replayed = self._answers.once(keyed, work)
@@ -130,7 +129,7 @@ class Api:
         return answer.response(replayed=replayed)
 
 
-def _logged(operation: Operation, asked: Asked, trace_id: str) -> AbstractContextManager[None]:
+def _logged(operation: Operation, asked: ApiRequest, trace_id: str) -> AbstractContextManager[None]:
     tenant_id = asked.caller.tenant_id
     return bound(tenant_id=tenant_id, payment_id=asked.payment_id, actor=operation.name, trace_id=trace_id)
 

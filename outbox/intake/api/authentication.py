@@ -12,7 +12,7 @@ from outbox.web.problem_details import Problem
 REALM = 'Bearer realm="payment-fleet"'
 
 
-class Entrance:
+class Authenticator:
     def __init__(self, settings: ApiSettings, limits: RateLimits) -> None:
         self._limits = limits
         self._tokens = TokenChecker(

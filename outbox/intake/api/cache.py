@@ -19,11 +19,11 @@ REST_SECONDS = 5.0
 Answer = TypeVar("Answer")
 
 
-class AwayError(Exception):
+class CacheAwayError(Exception):
     """Valkey did not answer just now, or has not a moment ago."""
 
 
-class Fast:
+class Cache:
     """One pool of connections for all threads of the process."""
 
     def __init__(self, address: str, *, connections: int) -> None:
@@ -49,7 +49,7 @@ class Fast:
             AwayError: do without.
         """
         if time.monotonic() < self._rests_until:
-            raise AwayError
+            raise CacheAwayError
         try:
             answer = question()
         except redis.RedisError as error:
@@ -58,7 +58,7 @@ class Fast:
                 said = "Valkey is away ({}): rates are counted by this process alone, answers are read from the book"
                 logger.warning(said, type(error).__name__)
             self._away = True
-            raise AwayError from None
+            raise CacheAwayError from None
         if self._away:
             logger.info("Valkey is back, rates are counted together again")
             self._away = False

@@ -33,7 +33,7 @@ class Permission(StrEnum):
     QUOTE_TAX = "tax:quote"
 
 
-class Role(StrEnum):
+class CallerRole(StrEnum):
     BUYER = "buyer"
     VENUE_STAFF = "venue_staff"
     FINANCE = "finance"
@@ -41,11 +41,11 @@ class Role(StrEnum):
 
 
 _P = Permission
-GRANTED: Mapping[Role, frozenset[Permission]] = {
-    Role.BUYER: frozenset({_P.CREATE, _P.READ, _P.QUOTE_FEES}),
-    Role.VENUE_STAFF: frozenset({_P.CREATE, _P.READ, _P.QUOTE_FEES, _P.CAPTURE, _P.CANCEL}),
-    Role.FINANCE: frozenset({_P.READ, _P.QUOTE_FEES, _P.REFUND, _P.CAPTURE, _P.CANCEL}),
-    Role.SERVICE: frozenset(),
+GRANTED: Mapping[CallerRole, frozenset[Permission]] = {
+    CallerRole.BUYER: frozenset({_P.CREATE, _P.READ, _P.QUOTE_FEES}),
+    CallerRole.VENUE_STAFF: frozenset({_P.CREATE, _P.READ, _P.QUOTE_FEES, _P.CAPTURE, _P.CANCEL}),
+    CallerRole.FINANCE: frozenset({_P.READ, _P.QUOTE_FEES, _P.REFUND, _P.CAPTURE, _P.CANCEL}),
+    CallerRole.SERVICE: frozenset(),
 }
 EVERY_VENUE = "*"
 
@@ -56,7 +56,7 @@ class Caller:
 
     tenant_id: TenantId
     subject: str
-    roles: frozenset[Role]
+    roles: frozenset[CallerRole]
     venues: frozenset[VenueId] | None
     scopes: frozenset[str]
 
@@ -67,17 +67,17 @@ class Caller:
     def reaches(self, permission: Permission, *, venue_id: VenueId, buyer_id: str) -> bool:
         """Whether a role that grants this reaches that venue, or that buyer."""
         granting = {role for role in self.roles if self._grants(role, permission)}
-        own = Role.BUYER in granting and buyer_id == self.subject
-        return own or (bool(granting - {Role.BUYER}) and (self.venues is None or venue_id in self.venues))
+        own = CallerRole.BUYER in granting and buyer_id == self.subject
+        return own or (bool(granting - {CallerRole.BUYER}) and (self.venues is None or venue_id in self.venues))
 
-    def _grants(self, role: Role, permission: Permission) -> bool:
-        return permission in self.scopes if role is Role.SERVICE else permission in GRANTED[role]
+    def _grants(self, role: CallerRole, permission: Permission) -> bool:
+        return permission in self.scopes if role is CallerRole.SERVICE else permission in GRANTED[role]
 
 
 def caller_in(claims: Mapping[str, Any]) -> Caller:
     """Raises BadTokenError: a claim is missing or has another form."""
-    known = {role.value for role in Role}
-    roles = frozenset(Role(word) for word in words_in(claims, "roles") if word in known)
+    known = {role.value for role in CallerRole}
+    roles = frozenset(CallerRole(word) for word in words_in(claims, "roles") if word in known)
     scope = claims.get("scope")
     scopes = frozenset(scope.split()) if isinstance(scope, str) else frozenset()
     return Caller(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from db.groups import contributions as group_shares
-from db.groups import groups as book
-from db.groups.contributions import Share
+from db.groups import contributions
+from db.groups import groups as group_groups
+from db.groups.contributions import Contribution
 from db.groups.groups import Group
 from db.lifecycle import SECURED, GroupState
 from db.payments.views import of_payment
@@ -18,19 +18,19 @@ from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.ids import PaymentId
 from messages.money import Money
 from messages.runtime.redaction import redact_text
-from outbox.intake.api import schemas as words
+from outbox.intake.api import schemas
 from outbox.intake.api.callers import Permission
-from outbox.intake.api.idempotency import Answer
-from outbox.intake.api.payments import Asked, answer
+from outbox.intake.api.idempotency import StoredAnswer
+from outbox.intake.api.payments import ApiRequest, answer
 from outbox.requests import groups
 from outbox.requests.groups import GroupRefusedError
-from outbox.requests.orders import Contradiction, Unreadable
+from outbox.requests.orders import ContradictoryOrder, UnacceptableOrder
 from outbox.web.problem_details import Problem
 
 
-def open_group(tx: Tx, asked: Asked) -> Answer:
+def open_group(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Write the group down and have its members invited; the same group again is the same group."""
-    request: words.GroupRequest = asked.body
+    request: schemas.GroupRequest = asked.body
     organiser = next(member for member in request.members if member.member_id == request.organiser_id)
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=organiser.buyer_id):
         raise Problem(403, "this token reaches neither that venue nor that organiser", code="out-of-reach")
@@ -38,28 +38,28 @@ def open_group(tx: Tx, asked: Asked) -> Answer:
     opening = GroupOpened(**dict(request), tenant_id=asked.caller.tenant_id)
     try:
         groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by)
-    except Contradiction:
+    except ContradictoryOrder:
         said = "another group is known by this group_id; the first one stands"
         raise Problem(409, said, code="group-contradicted") from None
-    except Unreadable as error:
+    except UnacceptableOrder as error:
         raise Problem(422, str(error), code="group-refused") from None
     return _accepted(tx, request.group_id, location=f"/groups/{request.group_id}")
 
 
-def _refuse_a_buyers_limit(asked: Asked, request: words.GroupRequest) -> None:
+def _refuse_a_buyers_limit(asked: ApiRequest, request: schemas.GroupRequest) -> None:
     """The limit holds for every buyer of the event, so it is the venue's to set."""
     venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
     if request.tickets_per_buyer is not None and not venues_own:
         raise Problem(403, "only the venue sets how many tickets a buyer may have", code="out-of-reach")
 
 
-def show(tx: Tx, asked: Asked) -> Answer:
+def show(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """How the group and each of its members stand, and how the group came there."""
     group, shares = _reached(tx, asked, lambda _group, _share: True)
     secured = sum(share.share_minor for share in shares if share.state in SECURED)
     return answer(
         200,
-        words.GroupView(
+        schemas.GroupView(
             group_id=group.group_id,
             venue_id=group.venue_id,
             event_id=group.event_id,
@@ -72,20 +72,20 @@ def show(tx: Tx, asked: Asked) -> Answer:
             members=tuple(_view_of(share, group.currency) for share in shares),
             created_at=group.created_at,
             history=tuple(
-                words.GroupChange(at=at, state=GroupState(state), reason=reason)
-                for at, state, reason in book.moves_of(tx, group.group_id)
+                schemas.GroupChange(at=at, state=GroupState(state), reason=reason)
+                for at, state, reason in group_groups.moves_of(tx, group.group_id)
             ),
         ),
     )
 
 
-def pay_share(tx: Tx, asked: Asked) -> Answer:
+def pay_share(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Have a member's share paid: held until everybody has paid, and then captured."""
     group, shares = _reached(tx, asked, lambda _, share: share.member_id == asked.member_id)
     share = next((one for one in shares if one.member_id == asked.member_id), None)
     if share is None:
         raise Problem(404, f"the group has no member {asked.member_id}", code="member-unknown")
-    means: words.ShareMeans = asked.body
+    means: schemas.ShareMeans = asked.body
     wish = GroupSharePaidWith(
         **dict(means),
         group_id=group.group_id,
@@ -99,10 +99,10 @@ def pay_share(tx: Tx, asked: Asked) -> Answer:
     return _payment(tx, begun.payment_id)
 
 
-def top_up(tx: Tx, asked: Asked) -> Answer:
+def top_up(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Have the organiser pay every share that is missing, with one payment."""
     group, _ = _reached(tx, asked, lambda group, share: share.member_id == group.organiser_id)
-    means: words.ShareMeans = asked.body
+    means: schemas.ShareMeans = asked.body
     wish = GroupToppedUp(
         **dict(means), group_id=group.group_id, tenant_id=group.tenant_id, idempotency_key=asked.request_key
     )
@@ -111,11 +111,11 @@ def top_up(tx: Tx, asked: Asked) -> Answer:
     return _payment(tx, begun.payment_id)
 
 
-def cancel(tx: Tx, asked: Asked) -> Answer:
+def cancel(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Call the group off. One that is settled gives everything back, and for that a caller must be allowed refunds."""
     group, _ = _reached(tx, asked, lambda _group, _share: False)
-    body: words.GroupCancelAsked = asked.body
-    locked = book.lock(tx, group.group_id)
+    body: schemas.GroupCancelAsked = asked.body
+    locked = group_groups.lock(tx, group.group_id)
     assert locked is not None, "groups are never deleted, and this one was read a moment ago"
     if locked.state is GroupState.SETTLED and not asked.caller.reaches(
         Permission.REFUND, venue_id=group.venue_id, buyer_id=""
@@ -126,24 +126,26 @@ def cancel(tx: Tx, asked: Asked) -> Answer:
     return _accepted(tx, group.group_id)
 
 
-def _reached(tx: Tx, asked: Asked, is_theirs: Callable[[Group, Share], bool]) -> tuple[Group, list[Share]]:
+def _reached(
+    tx: Tx, asked: ApiRequest, is_theirs: Callable[[Group, Contribution], bool]
+) -> tuple[Group, list[Contribution]]:
     """The group, when the caller reaches its venue, or is the buyer of a share that `is_theirs` lets in.
 
     Raises:
         Problem: 404 for a group that does not exist, or does not for this caller.
     """
     assert asked.group_id is not None, "the route has it in its path"
-    group = book.get(tx, asked.group_id)
+    group = group_groups.get(tx, asked.group_id)
     if group is not None:
-        shares = group_shares.of_group(tx, group.group_id)
+        shares = contributions.of_group(tx, group.group_id)
         buyers = ["", *(share.buyer_id for share in shares if is_theirs(group, share))]
         if any(asked.caller.reaches(asked.permission, venue_id=group.venue_id, buyer_id=buyer) for buyer in buyers):
             return group, shares
     raise Problem(404, f"there is no group {asked.group_id}", code="group-unknown")
 
 
-def _view_of(share: Share, currency: str) -> words.MemberView:
-    return words.MemberView(
+def _view_of(share: Contribution, currency: str) -> schemas.MemberView:
+    return schemas.MemberView(
         member_id=share.member_id,
         buyer_id=share.buyer_id,
         share=Money(share.share_minor, currency),
@@ -154,16 +156,16 @@ def _view_of(share: Share, currency: str) -> words.MemberView:
     )
 
 
-def _accepted(tx: Tx, group_id: UUID, *, location: str | None = None) -> Answer:
-    group = book.get(tx, group_id)
+def _accepted(tx: Tx, group_id: UUID, *, location: str | None = None) -> StoredAnswer:
+    group = group_groups.get(tx, group_id)
     assert group is not None, "it was written or read a moment ago"
-    return answer(202, words.GroupAccepted(group_id=group_id, state=group.state), location=location)
+    return answer(202, schemas.GroupAccepted(group_id=group_id, state=group.state), location=location)
 
 
-def _payment(tx: Tx, payment_id: PaymentId) -> Answer:
+def _payment(tx: Tx, payment_id: PaymentId) -> StoredAnswer:
     payment = of_payment(tx, payment_id)
     assert payment is not None, "it was begun in this transaction, or an earlier one"
-    said = words.PaymentAccepted(payment_id=payment_id, order_id=payment.order_id, state=payment.state)
+    said = schemas.PaymentAccepted(payment_id=payment_id, order_id=payment.order_id, state=payment.state)
     return answer(202, said, location=f"/payments/{payment_id}")
 
 
@@ -173,5 +175,5 @@ def _refusals_told() -> Iterator[None]:
         yield
     except GroupRefusedError as error:
         raise Problem(409, str(error), code=error.code.replace("_", "-")) from None
-    except Unreadable as error:
+    except UnacceptableOrder as error:
         raise Problem(422, str(error), code="share-refused") from None

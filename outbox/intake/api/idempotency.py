@@ -20,11 +20,11 @@ import psycopg
 from psycopg import errors
 from starlette.responses import Response
 
-from db import idempotency_keys as api_requests
+from db import idempotency_keys
 from db.idempotency_keys import KeptAnswer
 from db.session import Database, Tx
 from messages.runtime.crash_points import crash_point
-from outbox.intake.api.cache import AwayError, Fast
+from outbox.intake.api.cache import Cache, CacheAwayError
 from outbox.intake.api.callers import Caller
 from outbox.process.metrics import API_ANSWERS
 from outbox.web.problem_details import MEDIA_TYPE, Problem
@@ -37,7 +37,7 @@ REPLAYED = "Idempotent-Replayed"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """What is sent, and kept: JSON bytes, so that a replay is the same to the byte."""
 
     status: int
@@ -75,12 +75,12 @@ class Keyed:
         return sha256(words.encode()).hexdigest()
 
 
-class Answers:
-    def __init__(self, db: Database, fast: Fast) -> None:
+class IdempotentAnswers:
+    def __init__(self, db: Database, fast: Cache) -> None:
         self._db = db
         self._fast = fast
 
-    def once(self, request: Keyed, work: Callable[[Tx], Answer]) -> tuple[Answer, bool]:
+    def once(self, request: Keyed, work: Callable[[Tx], StoredAnswer]) -> tuple[StoredAnswer, bool]:
         """The answer that stands under the key, or the one that `work` gives now; True when it is a replay.
 
         `work` runs in the transaction that keeps its answer, so everything it needs must be done there.
@@ -93,9 +93,9 @@ class Answers:
         if kept is not None:
             return _same(request, kept, "fast"), True
         with self._db.transaction(request.caller.tenant_id) as tx:
-            if not api_requests.claim(tx, caller=request.caller.subject, key=request.key):
+            if not idempotency_keys.claim(tx, caller=request.caller.subject, key=request.key):
                 raise _in_progress()
-            standing = api_requests.find(tx, caller=request.caller.subject, key=request.key)
+            standing = idempotency_keys.find(tx, caller=request.caller.subject, key=request.key)
             kept = standing or _work_and_keep(tx, request, work)
             crash_point("api.before_commit")
         crash_point("api.after_commit")
@@ -106,7 +106,7 @@ class Answers:
     def _remembered(self, request: Keyed) -> KeptAnswer | None:
         try:
             found = self._fast.ask(lambda: self._fast.client.get(_name(request)))
-        except AwayError:
+        except CacheAwayError:
             return None
         return _unpacked(found) if isinstance(found, bytes) else None
 
@@ -116,15 +116,15 @@ class Answers:
             return
         try:
             self._fast.ask(lambda: self._fast.client.set(_name(request), _packed(kept), ex=seconds))
-        except AwayError:
+        except CacheAwayError:
             return
 
 
-def _work_and_keep(tx: Tx, request: Keyed, work: Callable[[Tx], Answer]) -> KeptAnswer:
+def _work_and_keep(tx: Tx, request: Keyed, work: Callable[[Tx], StoredAnswer]) -> KeptAnswer:
     answer = _worked(tx, work)
     seconds = SUCCESS_SECONDS if answer.status < 400 else CLIENT_ERROR_SECONDS
     try:
-        kept = api_requests.keep(
+        kept = idempotency_keys.keep(
             tx,
             caller=request.caller.subject,
             key=request.key,
@@ -141,7 +141,7 @@ def _work_and_keep(tx: Tx, request: Keyed, work: Callable[[Tx], Answer]) -> Kept
     return KeptAnswer(request.fingerprint, answer.status, answer.location, answer.body, seconds)
 
 
-def _worked(tx: Tx, work: Callable[[Tx], Answer]) -> Answer:
+def _worked(tx: Tx, work: Callable[[Tx], StoredAnswer]) -> StoredAnswer:
     """A client's error is an answer too: what was done until then is undone, and the answer is kept."""
     try:
         with tx.transaction():  # a savepoint, inside the transaction that holds the claim
@@ -153,16 +153,16 @@ def _worked(tx: Tx, work: Callable[[Tx], Answer]) -> Answer:
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         said = error.diag.message_primary or str(error)
         refused = Problem(422, f"the book refused this: {said}", code="refused-by-the-book")
-    return Answer(refused.status, orjson.dumps(refused.document))
+    return StoredAnswer(refused.status, orjson.dumps(refused.document))
 
 
-def _same(request: Keyed, kept: KeptAnswer, outcome: str) -> Answer:
+def _same(request: Keyed, kept: KeptAnswer, outcome: str) -> StoredAnswer:
     if kept.fingerprint != request.fingerprint:
         API_ANSWERS.labels("mismatch").inc()
         said = "this Idempotency-Key was used for another request; take a new key for a new request"
         raise Problem(422, said, code="idempotency-key-reused")
     API_ANSWERS.labels(outcome).inc()
-    return Answer(kept.status, kept.body, kept.location)
+    return StoredAnswer(kept.status, kept.body, kept.location)
 
 
 def _in_progress() -> Problem:

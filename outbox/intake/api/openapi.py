@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from outbox.intake.api import callers, examples
-from outbox.intake.api import request_body as reading
+from outbox.intake.api import callers, examples, request_body
 from outbox.intake.api import schemas as words
-from outbox.intake.api.callers import GRANTED, Role
+from outbox.intake.api.callers import GRANTED, CallerRole
 from outbox.intake.api.operations import OPERATIONS, Operation
 
 Document = dict[str, Any]
@@ -28,7 +27,7 @@ _PROBLEMS = {
     404: "There is no such payment or group, for this caller.",
     408: "The body did not come in time.",
     409: "A request with this key is being worked on, or the book holds something that contradicts this one.",
-    413: f"The body is larger than {reading.LARGEST_BODY_BYTES} bytes.",
+    413: f"The body is larger than {request_body.LARGEST_BODY_BYTES} bytes.",
     415: "The body is not application/json.",
     422: "The body breaks a rule (see `errors`), the key was used for another request, or the business says no.",
     429: "The caller's window is full; `Retry-After` says when it has room again.",
@@ -121,7 +120,7 @@ def _tag(path: str) -> str:
 
 def _who_may(operation: Operation) -> str:
     roles = [role.value for role, granted in GRANTED.items() if operation.permission in granted]
-    people = f"Roles {', '.join(roles)}; or {Role.SERVICE.value}" if roles else f"Role {Role.SERVICE.value}"
+    people = f"Roles {', '.join(roles)}; or {CallerRole.SERVICE.value}" if roles else f"Role {CallerRole.SERVICE.value}"
     return f"{people} with the scope `{operation.permission.value}`."
 
 
@@ -182,7 +181,7 @@ def _idempotency_key(operation: Operation) -> Document:
         "in": "header",
         "required": True,
         "description": "Any text of your own, new for each new request; printable ASCII without spaces.",
-        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{reading.LONGEST_KEY}}}$"},
+        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{request_body.LONGEST_KEY}}}$"},
         "example": f"{operation.name}-5b1f0a52-6d0f-4bd5-9d40-5f2c1f6d4a33",
     }
 

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from db.session import Tx
-from messages.base import Word
-from outbox.intake.api import groups, payments
-from outbox.intake.api import refunds as giving_back
-from outbox.intake.api import schemas as words
+from messages.base import WireModel
+from outbox.intake.api import groups, payments, refunds, schemas
 from outbox.intake.api.callers import Permission
-from outbox.intake.api.idempotency import Answer
-from outbox.intake.api.payments import Asked
+from outbox.intake.api.idempotency import StoredAnswer
+from outbox.intake.api.payments import ApiRequest
 from outbox.intake.api.rate_limits import Limit
 
 
@@ -27,10 +25,10 @@ class Operation:
     path: str
     summary: str
     permission: Permission
-    work: Callable[[Tx, Asked], Answer]
-    answers: type[Word]
+    work: Callable[[Tx, ApiRequest], StoredAnswer]
+    answers: type[WireModel]
     status: int
-    reads: type[Word] | None = None
+    reads: type[WireModel] | None = None
     limit: Limit | None = None
     problems: tuple[int, ...] = ()
 
@@ -52,8 +50,8 @@ OPERATIONS = (
         summary="Have an order charged; the same order again is the same payment",
         permission=Permission.CREATE,
         work=payments.create,
-        reads=words.PaymentRequest,
-        answers=words.PaymentAccepted,
+        reads=schemas.PaymentRequest,
+        answers=schemas.PaymentAccepted,
         status=202,
         limit=Limit.PAYMENTS,
     ),
@@ -64,8 +62,8 @@ OPERATIONS = (
         summary="What the platform keeps of a sale",
         permission=Permission.QUOTE_FEES,
         work=payments.quote_fees,
-        reads=words.QuoteRequest,
-        answers=words.FeeQuote,
+        reads=schemas.QuoteRequest,
+        answers=schemas.FeeQuote,
         status=200,
     ),
     Operation(
@@ -75,7 +73,7 @@ OPERATIONS = (
         summary="How a payment stands, and how it came there",
         permission=Permission.READ,
         work=payments.show,
-        answers=words.PaymentView,
+        answers=schemas.PaymentView,
         status=200,
         problems=(404,),
     ),
@@ -85,9 +83,9 @@ OPERATIONS = (
         path="/payments/{payment_id}/refunds",
         summary="Give money back: an amount, tickets, or all that is left",
         permission=Permission.REFUND,
-        work=giving_back.refund,
-        reads=words.RefundAsked,
-        answers=words.RefundAccepted,
+        work=refunds.refund,
+        reads=schemas.RefundAsked,
+        answers=schemas.RefundAccepted,
         status=202,
         limit=Limit.REFUNDS,
         problems=(404,),
@@ -98,9 +96,9 @@ OPERATIONS = (
         path="/payments/{payment_id}/capture",
         summary="Take a held amount, or a part of it",
         permission=Permission.CAPTURE,
-        work=giving_back.capture,
-        reads=words.CaptureAsked,
-        answers=words.PaymentAsked,
+        work=refunds.capture,
+        reads=schemas.CaptureAsked,
+        answers=schemas.PaymentAsked,
         status=202,
         problems=(404,),
     ),
@@ -110,9 +108,9 @@ OPERATIONS = (
         path="/payments/{payment_id}/cancel",
         summary="Call a payment off before its money is taken",
         permission=Permission.CANCEL,
-        work=giving_back.cancel,
-        reads=words.CancelAsked,
-        answers=words.PaymentAsked,
+        work=refunds.cancel,
+        reads=schemas.CancelAsked,
+        answers=schemas.PaymentAsked,
         status=202,
         problems=(404,),
     ),
@@ -123,8 +121,8 @@ OPERATIONS = (
         summary="Have several buyers pay one order in shares, all or nothing, by a deadline",
         permission=Permission.CREATE,
         work=groups.open_group,
-        reads=words.GroupRequest,
-        answers=words.GroupAccepted,
+        reads=schemas.GroupRequest,
+        answers=schemas.GroupAccepted,
         status=202,
         limit=Limit.PAYMENTS,
     ),
@@ -135,7 +133,7 @@ OPERATIONS = (
         summary="How a group stands, member by member, and how it came there",
         permission=Permission.READ,
         work=groups.show,
-        answers=words.GroupView,
+        answers=schemas.GroupView,
         status=200,
         problems=(404,),
     ),
@@ -146,8 +144,8 @@ OPERATIONS = (
         summary="A member pays its share; the money is only held until everybody has paid",
         permission=Permission.CREATE,
         work=groups.pay_share,
-        reads=words.ShareMeans,
-        answers=words.PaymentAccepted,
+        reads=schemas.ShareMeans,
+        answers=schemas.PaymentAccepted,
         status=202,
         limit=Limit.PAYMENTS,
         problems=(404,),
@@ -159,8 +157,8 @@ OPERATIONS = (
         summary="The organiser pays every share that nobody is paying",
         permission=Permission.CREATE,
         work=groups.top_up,
-        reads=words.ShareMeans,
-        answers=words.PaymentAccepted,
+        reads=schemas.ShareMeans,
+        answers=schemas.PaymentAccepted,
         status=202,
         limit=Limit.PAYMENTS,
         problems=(404,),
@@ -172,8 +170,8 @@ OPERATIONS = (
         summary="Call a group off: what is held is released, what was captured given back",
         permission=Permission.CANCEL,
         work=groups.cancel,
-        reads=words.GroupCancelAsked,
-        answers=words.GroupAccepted,
+        reads=schemas.GroupCancelAsked,
+        answers=schemas.GroupAccepted,
         status=202,
         problems=(404,),
     ),
@@ -184,8 +182,8 @@ OPERATIONS = (
         summary="The buyer has finished 3-D Secure: ask Stripe now",
         permission=Permission.COMPLETE,
         work=payments.complete,
-        reads=words.Nothing,
-        answers=words.PaymentAsked,
+        reads=schemas.Nothing,
+        answers=schemas.PaymentAsked,
         status=202,
         problems=(404,),
     ),
@@ -196,8 +194,8 @@ OPERATIONS = (
         summary="Not built yet: always 501",
         permission=Permission.QUOTE_TAX,
         work=payments.quote_tax,
-        reads=words.QuoteRequest,
-        answers=words.ProblemDocument,
+        reads=schemas.QuoteRequest,
+        answers=schemas.ProblemDocument,
         status=501,
     ),
 )

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from db.payments import views as standing
-from db.payments.views import Standing
+from db.payments import views as payment_views
+from db.payments.views import PaymentDetails
 from db.refunds import refunds
 from db.refunds.refunds import Refund
 from db.session import Tx
 from db.tenants import tenants
-from messages.base import Word
+from messages.base import WireModel
 from messages.declines import public_reason
 from messages.fees import platform_fee
 from messages.ids import PaymentId
@@ -21,17 +21,17 @@ from messages.orders import OrderPlaced
 from messages.payments import PaymentLookupRequested
 from messages.runtime import trace
 from outbox.append import append
-from outbox.intake.api import schemas as words
+from outbox.intake.api import schemas
 from outbox.intake.api.callers import Caller, Permission
-from outbox.intake.api.idempotency import Answer
-from outbox.requests.orders import Contradiction, Offer, Unreadable, take
+from outbox.intake.api.idempotency import StoredAnswer
+from outbox.requests.orders import ContradictoryOrder, OrderRequest, UnacceptableOrder, take
 from outbox.web.problem_details import Problem
 
 SOURCE = "/payment-fleet/api"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiRequest:
     """One request that was let in and read. The ids are from the path, `body` is a model of words.py.
 
     `request_key` names this request for ever, also when its Idempotency-Key may be used again.
@@ -51,39 +51,39 @@ class Asked:
         return f"api:{self.caller.subject}"
 
 
-def create(tx: Tx, asked: Asked) -> Answer:
+def create(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Write the order down and have it charged; the same order again is the same payment."""
-    request: words.PaymentRequest = asked.body
+    request: schemas.PaymentRequest = asked.body
     buyer_id = request.buyer_id or asked.caller.subject
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=buyer_id):
         raise Problem(403, "this token reaches neither that venue nor that buyer", code="out-of-reach")
     offer = _offer(asked.caller, request, buyer_id)
     try:
         take(tx, asked.caller.tenant_id, [offer], by=asked.by)
-    except Contradiction:
+    except ContradictoryOrder:
         said = "another order is known by this order_id; the first one stands"
         raise Problem(409, said, code="order-contradicted") from None
-    except Unreadable as error:
+    except UnacceptableOrder as error:
         raise Problem(422, str(error), code="order-refused") from None
-    payment = standing.of_order(tx, request.order_id)
+    payment = payment_views.of_order(tx, request.order_id)
     assert payment is not None, "an order is taken together with its payment"
-    accepted = words.PaymentAccepted(payment_id=payment.payment_id, order_id=payment.order_id, state=payment.state)
+    accepted = schemas.PaymentAccepted(payment_id=payment.payment_id, order_id=payment.order_id, state=payment.state)
     return answer(202, accepted, location=f"/payments/{payment.payment_id}")
 
 
-def _offer(caller: Caller, request: words.PaymentRequest, buyer_id: str) -> Offer:
+def _offer(caller: Caller, request: schemas.PaymentRequest, buyer_id: str) -> OrderRequest:
     """The order as the event intake would have it. Its own key for the click is the order: a header may be reused."""
     order = OrderPlaced(
         **dict(request) | {"buyer_id": buyer_id},
         tenant_id=caller.tenant_id,
         idempotency_key=f"api:{request.order_id}",
     )
-    return Offer.of(order, source=SOURCE, source_id=str(request.order_id), trace_id=trace.current())
+    return OrderRequest.of(order, source=SOURCE, source_id=str(request.order_id), trace_id=trace.current())
 
 
-def quote_fees(tx: Tx, asked: Asked) -> Answer:
+def quote_fees(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """What the platform would keep, by the same rule that the charge uses."""
-    request: words.QuoteRequest = asked.body
+    request: schemas.QuoteRequest = asked.body
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=asked.caller.subject):
         raise Problem(403, "this token does not reach that venue", code="out-of-reach")
     plan = tenants.fee_plan(tx, request.venue_id)
@@ -94,16 +94,16 @@ def quote_fees(tx: Tx, asked: Asked) -> Answer:
         raise Problem(422, said, code="wrong-currency")
     fee = platform_fee(request.amount, plan)
     share = request.amount - fee
-    quote = words.FeeQuote(venue_id=request.venue_id, amount=request.amount, platform_fee=fee, venue_share=share)
+    quote = schemas.FeeQuote(venue_id=request.venue_id, amount=request.amount, platform_fee=fee, venue_share=share)
     return answer(200, quote)
 
 
-def show(tx: Tx, asked: Asked) -> Answer:
+def show(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """How the payment stands, and how it came there."""
     payment = reached(tx, asked)
     return answer(
         200,
-        words.PaymentView(
+        schemas.PaymentView(
             payment_id=payment.payment_id,
             order_id=payment.order_id,
             venue_id=payment.venue_id,
@@ -117,16 +117,16 @@ def show(tx: Tx, asked: Asked) -> Answer:
             refunds=tuple(map(view_of, refunds.of_payment(tx, payment.payment_id))),
             created_at=payment.created_at,
             history=tuple(
-                words.StateChange(at=move.at, state=move.to_state, reason=_public(move.reason))
-                for move in standing.moves_of(tx, payment.payment_id)
+                schemas.StateChange(at=move.at, state=move.to_state, reason=_public(move.reason))
+                for move in payment_views.moves_of(tx, payment.payment_id)
             ),
         ),
     )
 
 
-def view_of(refund: Refund) -> words.RefundView:
+def view_of(refund: Refund) -> schemas.RefundView:
     """Without its note, which is for us, and without the bank's word for a failure, which may say lost or stolen."""
-    return words.RefundView.model_validate(
+    return schemas.RefundView.model_validate(
         {
             "refund_id": refund.refund_id,
             "amount": refund.amount,
@@ -144,21 +144,21 @@ def _public(reason: str | None) -> str | None:
     return f"{kind}: {public_reason(code)}" if separator and kind == "declined" else reason
 
 
-def complete(tx: Tx, asked: Asked) -> Answer:
+def complete(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """A service knows that the buyer has finished 3-D Secure: ask Stripe now, not when the webhook comes."""
     payment = reached(tx, asked)
     append(tx, PaymentLookupRequested(tenant_id=asked.caller.tenant_id, payment_id=payment.payment_id))
-    return answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
-def quote_tax(_tx: Tx, _asked: Asked) -> Answer:
+def quote_tax(_tx: Tx, _asked: ApiRequest) -> StoredAnswer:
     raise Problem(501, "tax is not computed here yet; nothing was quoted", code="tax-not-built")
 
 
-def reached(tx: Tx, asked: Asked) -> Standing:
+def reached(tx: Tx, asked: ApiRequest) -> PaymentDetails:
     """Raises Problem 404 for a payment that does not exist, or does not for this caller."""
     assert asked.payment_id is not None, "the route has it in its path"
-    payment = standing.of_payment(tx, asked.payment_id)
+    payment = payment_views.of_payment(tx, asked.payment_id)
     if payment is None or not asked.caller.reaches(
         asked.permission, venue_id=payment.venue_id, buyer_id=payment.buyer_id
     ):
@@ -166,5 +166,5 @@ def reached(tx: Tx, asked: Asked) -> Standing:
     return payment
 
 
-def answer(status: int, said: Word, *, location: str | None = None) -> Answer:
-    return Answer(status, said.model_dump_json().encode(), location)
+def answer(status: int, said: WireModel, *, location: str | None = None) -> StoredAnswer:
+    return StoredAnswer(status, said.model_dump_json().encode(), location)

@@ -15,7 +15,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from outbox.intake.api.cache import AwayError, Fast
+from outbox.intake.api.cache import Cache, CacheAwayError
 from outbox.intake.api.callers import Caller
 from outbox.intake.api.settings import ApiSettings
 from outbox.process.metrics import API_LIMITED
@@ -32,7 +32,7 @@ class Limit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitWindow:
     """One window as it stands after this request. `reset_seconds` is when the window has room again, or is fresh."""
 
     limit: Limit
@@ -52,7 +52,7 @@ class Allowance:
 
 
 class RateLimits:
-    def __init__(self, fast: Fast, settings: ApiSettings) -> None:
+    def __init__(self, fast: Cache, settings: ApiSettings) -> None:
         self._fast = fast
         self._items = {
             Limit.REQUESTS: RateLimitItemPerMinute(settings.api_requests_per_minute),
@@ -73,29 +73,31 @@ class RateLimits:
         wanted = [Limit.REQUESTS, *([own] if own else [])]
         try:
             allowances = self._fast.ask(lambda: self._count(self._together, wanted, who))
-        except AwayError:
+        except CacheAwayError:
             allowances = self._count(self._alone, wanted, who)
         for refused in [allowance for allowance in allowances if not allowance.granted]:
             API_LIMITED.labels(refused.limit.value).inc()
             raise _too_many(refused)
         return min(allowances, key=lambda allowance: allowance.remaining).headers()
 
-    def _count(self, windows: SlidingWindowCounterRateLimiter, wanted: Sequence[Limit], who: str) -> list[Allowance]:
+    def _count(
+        self, windows: SlidingWindowCounterRateLimiter, wanted: Sequence[Limit], who: str
+    ) -> list[RateLimitWindow]:
         """Stops at the first window that is full."""
-        allowances: list[Allowance] = []
+        allowances: list[RateLimitWindow] = []
         for limit in wanted:
             item = self._items[limit]
             granted = windows.hit(item, limit.value, who)
             stats = windows.get_window_stats(item, limit.value, who)
             # A window that began just now is told as ending just now: the library takes the rest modulo its length.
             reset = math.ceil(max(0.0, stats.reset_time - time.time())) or WINDOW_SECONDS
-            allowances.append(Allowance(limit, item.amount, max(0, int(stats.remaining)), reset, granted))
+            allowances.append(RateLimitWindow(limit, item.amount, max(0, int(stats.remaining)), reset, granted))
             if not granted:
                 break
         return allowances
 
 
-def _too_many(full: Allowance) -> Problem:
+def _too_many(full: RateLimitWindow) -> Problem:
     said = f"more than {full.per_minute} {full.limit.value} in a minute; come back in {full.reset_seconds} s"
     headers = full.headers() | {"Retry-After": str(full.reset_seconds)}
     return Problem(429, said, code="too-many-requests", headers=headers)

@@ -7,10 +7,10 @@ from db.lifecycle import PaymentState
 from db.payments import payments
 from db.session import Tx
 from messages.runtime.redaction import redact_text
-from outbox.intake.api import schemas as words
-from outbox.intake.api.idempotency import Answer
-from outbox.intake.api.payments import Asked, answer, reached, view_of
-from outbox.requests import refunds as refunding
+from outbox.intake.api import schemas
+from outbox.intake.api.idempotency import StoredAnswer
+from outbox.intake.api.payments import ApiRequest, answer, reached, view_of
+from outbox.requests import refunds
 from outbox.requests.refunds import NotRefundableError
 from outbox.web.problem_details import Problem
 
@@ -21,15 +21,15 @@ _WRONG_IN_ITSELF = frozenset(
 )
 
 
-def refund(tx: Tx, asked: Asked) -> Answer:
+def refund(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Give money back: an amount, the face price of tickets, or whatever is left.
 
     What was not taken yet is never taken: a payment that is not captured is called off instead.
     """
     payment = reached(tx, asked)
-    body: words.RefundAsked = asked.body
+    body: schemas.RefundAsked = asked.body
     with _refusals_told():
-        outcome = refunding.request_refund(
+        outcome = refunds.request_refund(
             tx,
             payment_id=payment.payment_id,
             amount=body.amount,
@@ -43,29 +43,29 @@ def refund(tx: Tx, asked: Asked) -> Answer:
     if outcome.refund is None and not outcome.canceling:
         raise Problem(409, "no money was taken, and none can be any more", code="nothing-to-refund")
     refunded = view_of(outcome.refund) if outcome.refund else None
-    said = words.RefundAccepted(payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling)
+    said = schemas.RefundAccepted(payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling)
     return answer(202, said)
 
 
-def capture(tx: Tx, asked: Asked) -> Answer:
+def capture(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Take the held amount, or a part of it; the rest is released."""
     payment = reached(tx, asked)
-    body: words.CaptureAsked = asked.body
+    body: schemas.CaptureAsked = asked.body
     with _refusals_told():
-        refunding.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
-    return answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+        refunds.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
+    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
-def cancel(tx: Tx, asked: Asked) -> Answer:
+def cancel(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     """Call the payment off before its money is taken; if it is taken in spite of that, it is given back by itself."""
-    body: words.CancelAsked = asked.body
+    body: schemas.CancelAsked = asked.body
     payment = payments.lock(tx, reached(tx, asked).payment_id)
     assert payment is not None, "payments are never deleted, and this one was read a moment ago"
-    asked_for = refunding.request_cancellation(tx, payment, reason=body.reason, by=asked.by)
+    asked_for = refunds.request_cancellation(tx, payment, reason=body.reason, by=asked.by)
     if not asked_for and payment.state is not PaymentState.CANCELED:
         said = f"the payment is {payment.state.value}: its money was taken, so ask for a refund"
         raise Problem(409, said, code="already-captured")
-    return answer(202, words.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from messages.base import Word
+from messages.base import WireModel
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.web.problem_details import Problem
 
@@ -72,7 +72,7 @@ def json_in(raw: bytes, content_type: str) -> Any:
         raise Problem(400, "the body is no JSON", code="body-unreadable") from None
 
 
-def read_as(model: type[Word], value: Any) -> Word:
+def read_as(model: type[WireModel], value: Any) -> WireModel:
     """The body by its model.
 
     Raises:

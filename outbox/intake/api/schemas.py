@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, field_validator
 
 from db.lifecycle import GroupState, MemberState, PaymentState, RefundState
-from messages.base import Word
-from messages.groups import Group, Means
+from messages.base import WireModel
+from messages.groups import GroupOrder, PaymentMeans
 from messages.ids import OrderId, PaymentId, RefundId, TicketId, VenueId
 from messages.money import LARGEST_MINOR, Money
 from messages.orders import Order, Refundable, ShortText
@@ -22,7 +22,7 @@ class PaymentRequest(Order):
     )
 
 
-class QuoteRequest(Word):
+class QuoteRequest(WireModel):
     """A sale that has not happened yet."""
 
     venue_id: VenueId
@@ -40,23 +40,23 @@ class RefundAsked(Refundable):
     """Money to give back; an empty object asks for all that is left."""
 
 
-class CaptureAsked(Word):
+class CaptureAsked(WireModel):
     """What to capture of a held amount; the rest is released. Without an amount, all of it."""
 
     amount: Money | None = None
 
 
-class CancelAsked(Word):
+class CancelAsked(WireModel):
     """Why the payment is called off."""
 
     reason: Literal["requested_by_customer", "duplicate", "fraudulent", "order_cancelled"] = "requested_by_customer"
 
 
-class Nothing(Word):
+class Nothing(WireModel):
     """An empty object; the body may be left out."""
 
 
-class PaymentAccepted(Word):
+class PaymentAccepted(WireModel):
     """The order is written down and will be charged; how that went is told by `GET` and by events."""
 
     payment_id: PaymentId
@@ -64,14 +64,14 @@ class PaymentAccepted(Word):
     state: PaymentState
 
 
-class PaymentAsked(Word):
+class PaymentAsked(WireModel):
     """The request is written down and will be carried out; `state` is how the payment stands until then."""
 
     payment_id: PaymentId
     state: PaymentState
 
 
-class RefundView(Word):
+class RefundView(WireModel):
     """`since` is when the refund came into its state; a succeeded one may still fail at the buyer's bank."""
 
     refund_id: RefundId
@@ -82,7 +82,7 @@ class RefundView(Word):
     since: AwareDatetime
 
 
-class RefundAccepted(Word):
+class RefundAccepted(WireModel):
     """Either a refund, or (`canceling`) the payment is called off instead, because its money was not taken yet."""
 
     payment_id: PaymentId
@@ -90,7 +90,7 @@ class RefundAccepted(Word):
     canceling: bool
 
 
-class FeeQuote(Word):
+class FeeQuote(WireModel):
     """What the platform would keep of a sale of `amount`, and what is left for the venue before Stripe's own fee."""
 
     venue_id: VenueId
@@ -99,13 +99,13 @@ class FeeQuote(Word):
     venue_share: Money
 
 
-class StateChange(Word):
+class StateChange(WireModel):
     at: AwareDatetime
     state: PaymentState
     reason: str | None
 
 
-class PaymentView(Word):
+class PaymentView(WireModel):
     """How a payment stands. `refunded` is spoken for by refunds that have succeeded or are under way."""
 
     payment_id: PaymentId
@@ -123,30 +123,30 @@ class PaymentView(Word):
     history: tuple[StateChange, ...]
 
 
-class GroupRequest(Group):
+class GroupRequest(GroupOrder):
     """A group to be opened, as in the event `order.group_opened`; the tenant comes from the token. A buyer can only
     open a group that it organises itself.
     """
 
 
-class ShareMeans(Means):
+class ShareMeans(PaymentMeans):
     """With what a share is paid. Automatic capture is only for methods that cannot hold an amount."""
 
 
-class GroupCancelAsked(Word):
+class GroupCancelAsked(WireModel):
     """Why the group is called off."""
 
     note: str = Field(default="", max_length=500)
 
 
-class GroupAccepted(Word):
+class GroupAccepted(WireModel):
     """The request is written down and will be carried out; `state` is how the group stands until then."""
 
     group_id: UUID
     state: GroupState
 
 
-class MemberView(Word):
+class MemberView(WireModel):
     """How a member's share stands. `reason` says why it must be paid again, in words fit for the buyer."""
 
     member_id: UUID
@@ -158,13 +158,13 @@ class MemberView(Word):
     payment_id: PaymentId | None
 
 
-class GroupChange(Word):
+class GroupChange(WireModel):
     at: AwareDatetime
     state: GroupState
     reason: str | None
 
 
-class GroupView(Word):
+class GroupView(WireModel):
     """How a group stands. `secured` is what is held or captured."""
 
     group_id: UUID
@@ -181,14 +181,14 @@ class GroupView(Word):
     history: tuple[GroupChange, ...]
 
 
-class FieldProblem(Word):
+class FieldProblem(WireModel):
     """`pointer` is a JSON Pointer into the body (RFC 6901)."""
 
     pointer: str
     detail: str
 
 
-class ProblemDocument(Word):
+class ProblemDocument(WireModel):
     """RFC 9457. `type` is `about:blank` where the status says it all, else it names the kind of problem."""
 
     type: str

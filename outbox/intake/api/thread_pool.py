@@ -16,7 +16,7 @@ WORK_SECONDS = 9.0
 Result = TypeVar("Result")
 
 
-class Bench:
+class ThreadPool:
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="api")
         self._places = BoundedSemaphore(threads * (1 + WAITING_PER_THREAD))

@@ -10,13 +10,13 @@ from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
 from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.ops.console.app import app
-from outbox.ops.console.auth.csrf import ForgeryGuard
-from outbox.ops.console.auth.login import Doorman, read_users
-from outbox.ops.console.auth.tokens import Gatekeeper
+from outbox.ops.console.auth.csrf import CsrfProtection
+from outbox.ops.console.auth.login import Login, read_users
+from outbox.ops.console.auth.tokens import Authenticator
 from outbox.ops.console.rendering import environment
-from outbox.ops.console.sampler import Watch
+from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Room
+from outbox.ops.console.visit import Services
 from outbox.ops.dead_letters.actions import OpsSettings
 from outbox.process.http_server import listen
 from outbox.process.logs import configure_logs
@@ -38,9 +38,11 @@ def main() -> None:
         stop_the_start(error)
     configure_logs(console.app_env, "console")
     db = Database(database, application="fleet-console")
-    watch = Watch(db, functools.partial(topology.depths, broker.rabbitmq_url.get_secret_value()))
-    gatekeeper, budget = Gatekeeper(console), SharedBudget.at(cache.client_url)
-    room = Room(db, ops, Sealer(seal), gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman, budget.look)
+    watch = Sampler(db, functools.partial(topology.depths, broker.rabbitmq_url.get_secret_value()))
+    gatekeeper, budget = Authenticator(console), SharedBudget.at(cache.client_url)
+    room = Services(
+        db, ops, Sealer(seal), gatekeeper, CsrfProtection(gatekeeper), watch, environment(), doorman, budget.look
+    )
     watch.start()
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
     told = Health("console", checks, ("db",))
@@ -52,7 +54,7 @@ def main() -> None:
     db.close()
 
 
-def doorman_of(settings: ConsoleSettings) -> Doorman | None:
+def doorman_of(settings: ConsoleSettings) -> Login | None:
     """The login form's people, where there is one.
 
     Raises:
@@ -61,7 +63,7 @@ def doorman_of(settings: ConsoleSettings) -> Doorman | None:
     if settings.app_env is not AppEnv.LOCAL or settings.console_users_file is None:
         return None
     try:
-        return Doorman(read_users(settings.console_users_file), settings)
+        return Login(read_users(settings.console_users_file), settings)
     except ValueError as error:
         raise SettingsError([f"CONSOLE_USERS_FILE: {error}."]) from None
 

@@ -18,39 +18,39 @@ from starlette.staticfiles import StaticFiles
 
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.auth import sessions
-from outbox.ops.console.auth.tokens import Role
-from outbox.ops.console.pages import dead_letter_actions as deciding
-from outbox.ops.console.pages import dead_letters as letters
+from outbox.ops.console.auth.tokens import OperatorRole
 from outbox.ops.console.pages import (
+    dead_letter_actions,
+    dead_letters,
     disputes,
     groups,
     mints,
+    operator_log,
     overview,
     payments,
     payouts,
     queues,
+    rate_limits,
     reconciliation,
     refunds,
+    replay_batches,
     shares,
 )
-from outbox.ops.console.pages import operator_log as log
-from outbox.ops.console.pages import rate_limits as budget
-from outbox.ops.console.pages import replay_batches as batches
-from outbox.ops.console.responses import SafeHeaders, Trouble, problem, wants_json
-from outbox.ops.console.visit import Page, Room, guarded
+from outbox.ops.console.responses import PageError, SafeHeaders, problem, wants_json
+from outbox.ops.console.visit import Page, Services, guarded
 from outbox.ops.dead_letters.actions import RefusedError
 
 # Path, page, role; a GET needs the reader.
 PAGES: dict[str, Page] = {
     "/": overview.index,
     "/live": overview.live,
-    "/dead-letters": letters.index,
-    "/dead-letters/groups": letters.groups,
-    "/dead-letters/{letter:uuid}": letters.detail,
-    "/batches": batches.index,
-    "/batches/{batch:uuid}": batches.detail,
-    "/batches/{batch:uuid}/live": batches.progress,
-    "/approvals": batches.approvals,
+    "/dead-letters": dead_letters.index,
+    "/dead-letters/groups": dead_letters.groups,
+    "/dead-letters/{letter:uuid}": dead_letters.detail,
+    "/batches": replay_batches.index,
+    "/batches/{batch:uuid}": replay_batches.detail,
+    "/batches/{batch:uuid}/live": replay_batches.progress,
+    "/approvals": replay_batches.approvals,
     "/payments": payments.index,
     "/payments/{payment:uuid}": payments.detail,
     "/disputes": disputes.index,
@@ -67,38 +67,38 @@ PAGES: dict[str, Page] = {
     "/payouts": payouts.index,
     "/payouts/{payout}": payouts.detail,
     "/queues": queues.index,
-    "/budget": budget.index,
-    "/budget/live": budget.live,
+    "/budget": rate_limits.index,
+    "/budget/live": rate_limits.live,
     "/reconciliation": reconciliation.index,
     "/reconciliation/cases/{case:uuid}": reconciliation.case,
-    "/operator-log": log.index,
+    "/operator-log": operator_log.index,
 }
-DECISIONS: dict[str, tuple[Page, Role]] = {
-    "/dead-letters/preview": (deciding.preview, Role.OPERATOR),
-    "/dead-letters/discard": (deciding.discard, Role.OPERATOR),
-    "/dead-letters/{letter:uuid}/edit": (deciding.edit, Role.OPERATOR),
-    "/disputes/{dispute}/evidence": (disputes.draft, Role.OPERATOR),
-    "/disputes/{dispute}/decide": (disputes.decide, Role.OPERATOR),
-    "/batches/{batch:uuid}/start": (batches.start, Role.OPERATOR),
-    "/batches/{batch:uuid}/cancel": (batches.cancel, Role.OPERATOR),
-    "/batches/{batch:uuid}/approve": (batches.approve, Role.APPROVER),
-    "/refunds/{refund:uuid}/retry": (refunds.retry, Role.OPERATOR),
-    "/refunds/approvals/{name:uuid}": (refunds.approve, Role.APPROVER),
-    "/refunds/approvals/{name:uuid}/withdraw": (refunds.withdraw, Role.OPERATOR),
-    "/refunds/events/{run:uuid}/pause": (refunds.pause, Role.OPERATOR),
-    "/refunds/events/{run:uuid}/resume": (refunds.resume, Role.OPERATOR),
-    "/refunds/events/{run:uuid}/stop": (refunds.stop, Role.OPERATOR),
-    "/shares/payments/{payment:uuid}/release": (shares.release, Role.OPERATOR),
-    "/shares/payments/{payment:uuid}/hold": (shares.hold, Role.OPERATOR),
-    "/shares/wishes/{wish:uuid}/approve": (shares.approve, Role.APPROVER),
-    "/shares/wishes/{wish:uuid}/withdraw": (shares.withdraw, Role.OPERATOR),
-    "/budget/pauses": (budget.pause, Role.OPERATOR),
-    "/budget/pauses/{pause:uuid}/lift": (budget.lift, Role.OPERATOR),
-    "/reconciliation/cases/{case:uuid}/close": (reconciliation.close, Role.OPERATOR),
+DECISIONS: dict[str, tuple[Page, OperatorRole]] = {
+    "/dead-letters/preview": (dead_letter_actions.preview, OperatorRole.OPERATOR),
+    "/dead-letters/discard": (dead_letter_actions.discard, OperatorRole.OPERATOR),
+    "/dead-letters/{letter:uuid}/edit": (dead_letter_actions.edit, OperatorRole.OPERATOR),
+    "/disputes/{dispute}/evidence": (disputes.draft, OperatorRole.OPERATOR),
+    "/disputes/{dispute}/decide": (disputes.decide, OperatorRole.OPERATOR),
+    "/batches/{batch:uuid}/start": (replay_batches.start, OperatorRole.OPERATOR),
+    "/batches/{batch:uuid}/cancel": (replay_batches.cancel, OperatorRole.OPERATOR),
+    "/batches/{batch:uuid}/approve": (replay_batches.approve, OperatorRole.APPROVER),
+    "/refunds/{refund:uuid}/retry": (refunds.retry, OperatorRole.OPERATOR),
+    "/refunds/approvals/{name:uuid}": (refunds.approve, OperatorRole.APPROVER),
+    "/refunds/approvals/{name:uuid}/withdraw": (refunds.withdraw, OperatorRole.OPERATOR),
+    "/refunds/events/{run:uuid}/pause": (refunds.pause, OperatorRole.OPERATOR),
+    "/refunds/events/{run:uuid}/resume": (refunds.resume, OperatorRole.OPERATOR),
+    "/refunds/events/{run:uuid}/stop": (refunds.stop, OperatorRole.OPERATOR),
+    "/shares/payments/{payment:uuid}/release": (shares.release, OperatorRole.OPERATOR),
+    "/shares/payments/{payment:uuid}/hold": (shares.hold, OperatorRole.OPERATOR),
+    "/shares/wishes/{wish:uuid}/approve": (shares.approve, OperatorRole.APPROVER),
+    "/shares/wishes/{wish:uuid}/withdraw": (shares.withdraw, OperatorRole.OPERATOR),
+    "/budget/pauses": (rate_limits.pause, OperatorRole.OPERATOR),
+    "/budget/pauses/{pause:uuid}/lift": (rate_limits.lift, OperatorRole.OPERATOR),
+    "/reconciliation/cases/{case:uuid}/close": (reconciliation.close, OperatorRole.OPERATOR),
 }
 
 
-def app(room: Room, app_env: AppEnv) -> Starlette:
+def app(room: Services, app_env: AppEnv) -> Starlette:
     encrypted = app_env in (AppEnv.STAGING, AppEnv.PRODUCTION)
     return Starlette(
         routes=_routes(room),
@@ -107,21 +107,21 @@ def app(room: Room, app_env: AppEnv) -> Starlette:
     )
 
 
-def _routes(room: Room) -> list[BaseRoute]:
+def _routes(room: Services) -> list[BaseRoute]:
     edit = "/dead-letters/{letter:uuid}/edit"
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=str(files("outbox.ops.console") / "static"))),
         Route("/health/live", _live),
         Route("/health/ready", _ready(room)),
-        *(Route(path, guarded(room, Role.READER, page)) for path, page in PAGES.items()),
-        Route(edit, guarded(room, Role.OPERATOR, deciding.edit_page)),
+        *(Route(path, guarded(room, OperatorRole.READER, page)) for path, page in PAGES.items()),
+        Route(edit, guarded(room, OperatorRole.OPERATOR, dead_letter_actions.edit_page)),
         *(Route(path, guarded(room, role, page), methods=["POST"]) for path, (page, role) in DECISIONS.items()),
     ]
     if room.doorman is not None:
         routes += [
             Route("/login", sessions.for_anybody(room, sessions.login_page)),
             Route("/login", sessions.for_anybody(room, sessions.log_in), methods=["POST"]),
-            Route("/logout", guarded(room, Role.READER, sessions.log_out), methods=["POST"]),
+            Route("/logout", guarded(room, OperatorRole.READER, sessions.log_out), methods=["POST"]),
         ]
     return routes
 
@@ -130,7 +130,7 @@ async def _live(_request: Request) -> Response:
     return JSONResponse({"status": "live"})
 
 
-def _ready(room: Room) -> Callable[[Request], object]:
+def _ready(room: Services) -> Callable[[Request], object]:
     async def ready(_request: Request) -> Response:
         try:
             await run_in_threadpool(room.db.wait_until_reachable, seconds=2)
@@ -141,31 +141,31 @@ def _ready(room: Room) -> Callable[[Request], object]:
     return ready
 
 
-def _handlers(room: Room) -> dict[object, Callable[[Request, Exception], Response]]:
+def _handlers(room: Services) -> dict[object, Callable[[Request, Exception], Response]]:
     """Every trouble becomes a sentence; what nobody foresaw is logged whole and told without its text."""
 
     def trouble(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Trouble), "it is registered for this class"
+        assert isinstance(error, PageError), "it is registered for this class"
         return _told(room, request, error)
 
     def refused(request: Request, error: Exception) -> Response:
-        return _told(room, request, Trouble(409, str(error)))
+        return _told(room, request, PageError(409, str(error)))
 
     def unrouted(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException), "it is registered for this class"
         sentence = {404: "there is no such page", 405: "this page answers to another method"}
-        return _told(room, request, Trouble(error.status_code, sentence.get(error.status_code, error.detail)))
+        return _told(room, request, PageError(error.status_code, sentence.get(error.status_code, error.detail)))
 
     def away(request: Request, error: Exception) -> Response:
         logger.warning("page not shown, the database is away: {}", type(error).__name__)
-        return _told(room, request, Trouble(503, "the database is away; try again in a moment"))
+        return _told(room, request, PageError(503, "the database is away; try again in a moment"))
 
     def unforeseen(request: Request, error: Exception) -> Response:
         logger.opt(exception=error).error("a page of the console failed")
-        return _told(room, request, Trouble(500, "this page failed, and the log says why"))
+        return _told(room, request, PageError(500, "this page failed, and the log says why"))
 
     return {
-        Trouble: trouble,
+        PageError: trouble,
         RefusedError: refused,
         HTTPException: unrouted,
         psycopg.OperationalError: away,
@@ -174,7 +174,7 @@ def _handlers(room: Room) -> dict[object, Callable[[Request, Exception], Respons
     }
 
 
-def _told(room: Room, request: Request, trouble: Trouble) -> Response:
+def _told(room: Services, request: Request, trouble: PageError) -> Response:
     if wants_json(request):
         return problem(trouble)
     if trouble.status == 401 and room.doorman is not None:

@@ -11,7 +11,7 @@ Points = Sequence[tuple[float, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """`path` is an SVG path; `area` the same, closed along the bottom, or empty. `tone` names a colour."""
 
     name: str
@@ -27,7 +27,7 @@ class LineChart:
 
     name: str
     unit: str
-    lines: list[Line]
+    lines: list[ChartLine]
     steps: list[str]
     summary: str
     is_empty: bool
@@ -53,13 +53,13 @@ def nice_top(highest: float) -> float:
         top *= 10
 
 
-def _line(name: str, tone: str, points: Points, top: float, decimals: int) -> Line:
+def _line(name: str, tone: str, points: Points, top: float, decimals: int) -> ChartLine:
     runs = [list(run) for known, run in groupby(points, key=lambda point: point[1] is not None) if known]
     path = " ".join(_path(run, top) for run in runs)
     known = [value for _, value in points if value is not None]
     last = points[-1][1] if points else None
     shown = _number(last, decimals) if last is not None else "none"
-    return Line(name, tone, path, " ".join(_area(run, top) for run in runs) if known else "", shown)
+    return ChartLine(name, tone, path, " ".join(_area(run, top) for run in runs) if known else "", shown)
 
 
 def _path(run: Points, top: float) -> str:
@@ -87,7 +87,7 @@ def _number(value: float, decimals: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Slice:
     """One piece of a stacked bar, in hundredths of its width."""
 
     name: str
@@ -98,13 +98,13 @@ class Share:
     amount_minor: int
 
 
-def shares(parts: Sequence[tuple[str, str, int, int]]) -> list[Share]:
+def shares(parts: Sequence[tuple[str, str, int, int]]) -> list[Slice]:
     """A bar of 100 made of (name, tone, count, amount), by amount; what is too thin to see is made visible."""
     total = sum(amount for *_, amount in parts) or 1
     widths = [max(amount / total * WIDTH, 0.6) if amount else 0.0 for *_, amount in parts]
     scale = WIDTH / (sum(widths) or 1)
     made, start = [], 0.0
     for (name, tone, count, amount), width in zip(parts, widths, strict=True):
-        made.append(Share(name, tone, round(start, 2), round(width * scale, 2), count, amount))
+        made.append(Slice(name, tone, round(start, 2), round(width * scale, 2), count, amount))
         start += width * scale
     return made

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from outbox.web import problem_details as problems
+from outbox.web import problem_details
 
 _POLICY = "; ".join(
     [
@@ -38,7 +38,7 @@ _HSTS = "max-age=31536000"
 _KEPT_A_YEAR = "public, max-age=31536000, immutable"
 
 
-class Trouble(Exception):  # noqa: N818  a word of the pages, not of the machine
+class PageError(Exception):
     """Something that the person must be told; `detail` is a sentence they can act on."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -84,6 +84,6 @@ def wants_json(request: Request) -> bool:
     return "json" in accepted and "text/html" not in accepted
 
 
-def problem(trouble: Trouble) -> Response:
+def problem(trouble: PageError) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if trouble.status == 401 else None
-    return problems.problem(trouble.status, trouble.detail, headers=headers)
+    return problem_details.problem(trouble.status, trouble.detail, headers=headers)

@@ -15,12 +15,11 @@ from loguru import logger
 from pika.exceptions import AMQPError
 from psycopg_pool import PoolTimeout
 
-from db.monitoring import overview
-from db.monitoring import throughput as pulse
-from db.monitoring.overview import Glance, StateTotal
-from db.monitoring.throughput import Ages, Beat
+from db.monitoring import overview, throughput
+from db.monitoring.overview import Overview, StateTotal
+from db.monitoring.throughput import Interval, OldestAges
 from db.queue import backlog, outbox
-from db.queue.backlog import Lot
+from db.queue.backlog import BacklogCount
 from db.queue.outbox import Depth
 from db.session import Database
 
@@ -32,7 +31,7 @@ KEPT_SAMPLES = 600  # half an hour at full pace
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class SamplePoint:
     """One point of the lines that only a watcher can draw; `at` is monotonic."""
 
     at: float
@@ -46,22 +45,22 @@ class Sample:
     """What was seen at one moment; `queues` is None while the broker is away."""
 
     taken_at: float
-    glance: Glance
+    glance: Overview
     totals: list[StateTotal]
-    beats: list[Beat]
-    ages: Ages
+    beats: list[Interval]
+    ages: OldestAges
     depth: Depth
-    lots: list[Lot]
+    lots: list[BacklogCount]
     queues: dict[str, int] | None
 
 
 @dataclass
-class Watch:
+class Sampler:
     """`depths` asks the broker: ready messages by queue."""
 
     db: Database
     depths: Callable[[], dict[str, int]]
-    marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
+    marks: deque[SamplePoint] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
     latest: Sample | None = None
     _stopping: Event = field(default_factory=Event)
 
@@ -86,7 +85,7 @@ class Watch:
             logger.warning("no sample was taken: {}", type(error).__name__)
             return
         ages, now = self.latest.ages, self.latest.taken_at
-        self.marks.append(Mark(now, self.latest.depth.due, ages.outbox_due or 0.0, ages.payment_moving or 0.0))
+        self.marks.append(SamplePoint(now, self.latest.depth.due, ages.outbox_due or 0.0, ages.payment_moving or 0.0))
 
     def _sample(self) -> Sample:
         queues = self._queues()  # before the transaction: no outside call inside one (M6)
@@ -95,8 +94,8 @@ class Watch:
                 taken_at=time.monotonic(),
                 glance=overview.glance(tx, window_seconds=300),
                 totals=overview.totals(tx),
-                beats=pulse.beats(tx, slice_seconds=SLICE_SECONDS, slices=SLICES),
-                ages=pulse.ages(tx),
+                beats=throughput.beats(tx, slice_seconds=SLICE_SECONDS, slices=SLICES),
+                ages=throughput.ages(tx),
                 depth=outbox.depth(tx),
                 lots=backlog.lots(tx),
                 queues=queues,

@@ -16,43 +16,43 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from db.session import Database
-from outbox.ops.console.auth.csrf import FIELD, HEADER, ForgeryGuard, new_seed, token_for
-from outbox.ops.console.auth.login import Doorman
-from outbox.ops.console.auth.tokens import Gatekeeper, Person, Role, UnknownPersonError
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.sampler import Watch
-from outbox.ops.dead_letters.actions import Desk, OpsSettings
+from outbox.ops.console.auth.csrf import FIELD, HEADER, CsrfProtection, new_seed, token_for
+from outbox.ops.console.auth.login import Login
+from outbox.ops.console.auth.tokens import Authenticator, NotSignedInError, OperatorRole, SignedInOperator
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.sampler import Sampler
+from outbox.ops.dead_letters.actions import Operator, OpsSettings
 from outbox.sealing import Sealer
 from stripe_client.rate_limit.shared_budget import BucketState
 
 # A form holds a selection of some hundred ids, or one payload.
 LARGEST_FORM_BYTES = 256 * 1024
-NOBODY = Person("", frozenset())
+NOBODY = SignedInOperator("", frozenset())
 
 
 @dataclass(frozen=True)
-class Room:
+class Services:
     """What all pages share. `doorman` is None where nobody logs in by form; `budget` looks into the cache."""
 
     db: Database
     ops: OpsSettings
     sealer: Sealer
-    gatekeeper: Gatekeeper
-    forgery: ForgeryGuard
-    watch: Watch
+    gatekeeper: Authenticator
+    forgery: CsrfProtection
+    watch: Sampler
     templates: Environment
-    doorman: Doorman | None
+    doorman: Login | None
     budget: Callable[[], list[BucketState]] | None = None
 
 
-class Fields:
+class FormFields:
     """What a form or a query said; a field that is missing is an empty text."""
 
     def __init__(self, encoded: str) -> None:
         try:
             fields = parse_qs(encoded.replace("%00", ""), keep_blank_values=True, max_num_fields=2000)
         except ValueError:
-            raise Trouble(413, "there are more fields than any of our forms has") from None
+            raise PageError(413, "there are more fields than any of our forms has") from None
         self._fields = fields
 
     def text(self, name: str) -> str:
@@ -69,24 +69,24 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Visit:
+class RequestContext:
     request: Request
-    room: Room
-    person: Person
+    room: Services
+    person: SignedInOperator
     seed: str
-    form: Fields = field(default_factory=lambda: Fields(""))
+    form: FormFields = field(default_factory=lambda: FormFields(""))
 
     @property
     def db(self) -> Database:
         return self.room.db
 
     @property
-    def desk(self) -> Desk:
-        return Desk(self.room.db, self.room.ops, self.person.name)
+    def desk(self) -> Operator:
+        return Operator(self.room.db, self.room.ops, self.person.name)
 
     @property
-    def query(self) -> Fields:
-        return Fields(self.request.url.query)
+    def query(self) -> FormFields:
+        return FormFields(self.request.url.query)
 
     def id_in_path(self, name: str) -> UUID:
         identifier: UUID = self.request.path_params[name]  # the route's convertor has made it one
@@ -99,7 +99,7 @@ class Visit:
             "waiting_disputes": sample.glance.waiting_disputes if sample else 0,
             "open_cases": sample.glance.open_cases if sample else 0,
             "person": self.person,
-            "roles": Role,
+            "roles": OperatorRole,
             "csrf_field": FIELD,
             "csrf_token": token_for(self.seed, self.person.name),
             "path": self.request.url.path,
@@ -113,11 +113,11 @@ class Visit:
         return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, status_code=303)
 
 
-Page = Callable[[Visit], Response]
+Page = Callable[[RequestContext], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(room: Room, role: Role, page: Page) -> Endpoint:
+def guarded(room: Services, role: OperatorRole, page: Page) -> Endpoint:
     """The page, for people with this role only.
 
     Raises (from the endpoint):
@@ -127,32 +127,32 @@ def guarded(room: Room, role: Role, page: Page) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
             person = room.gatekeeper.person_of(request)
-        except UnknownPersonError as error:
-            raise Trouble(401, str(error)) from None
+        except NotSignedInError as error:
+            raise PageError(401, str(error)) from None
         if not person.may(role):
-            raise Trouble(403, f"{person.name} may not do this: it needs the role {role.value}")
+            raise PageError(403, f"{person.name} may not do this: it needs the role {role.value}")
         return await serve(room, request, person, page)
 
     return endpoint
 
 
-async def serve(room: Room, request: Request, person: Person, page: Page) -> Response:
+async def serve(room: Services, request: Request, person: SignedInOperator, page: Page) -> Response:
     """Run the page, after its form was read and found to be ours; give the browser its CSRF cookie."""
-    form = Fields("")
+    form = FormFields("")
     if request.method == "POST":
-        form = Fields(await _body(request))
+        form = FormFields(await _body(request))
         token = form.text(FIELD) or request.headers.get(HEADER, "")
         if not room.forgery.holds(request, person.name, token):
-            raise Trouble(403, "this form is not from a page of ours, or too old; load the page again and repeat it")
+            raise PageError(403, "this form is not from a page of ours, or too old; load the page again and repeat it")
     known = room.forgery.seed_of(request)
     seed = known or new_seed()
-    response = await run_in_threadpool(page, Visit(request, room, person, seed, form))
+    response = await run_in_threadpool(page, RequestContext(request, room, person, seed, form))
     if known is None:
         set_cookie(room, request, response, room.forgery.cookie_name(request), seed)
     return response
 
 
-def set_cookie(room: Room, request: Request, response: Response, name: str, value: str) -> None:
+def set_cookie(room: Services, request: Request, response: Response, name: str, value: str) -> None:
     secure = room.gatekeeper.is_secure(request)
     response.set_cookie(name, value, path="/", httponly=True, samesite="strict", secure=secure)
 
@@ -162,8 +162,8 @@ async def _body(request: Request) -> str:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > LARGEST_FORM_BYTES:
-            raise Trouble(413, "this form is larger than any of ours")
+            raise PageError(413, "this form is larger than any of ours")
     try:
         return raw.decode("ascii")
     except UnicodeDecodeError:
-        raise Trouble(400, "a form is sent as application/x-www-form-urlencoded") from None
+        raise PageError(400, "a form is sent as application/x-www-form-urlencoded") from None

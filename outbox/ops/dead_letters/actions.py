@@ -12,10 +12,10 @@ from uuid import UUID
 import orjson
 from pydantic import Field, ValidationError
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
-from db.dead_letters.replay_batches import Batch
-from db.dead_letters.views import Filter, Letter
+from db.dead_letters import replay_batches
+from db.dead_letters import views as dead_letter_views
+from db.dead_letters.replay_batches import ReplayBatch
+from db.dead_letters.views import DeadLetterFilter, DeadLetterLine
 from db.operators import log as operator_log
 from db.reconciliation import cases
 from db.reconciliation.cases import Case
@@ -41,7 +41,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Operator:
     """One operator at work. `operator` is who the log will name."""
 
     db: Database
@@ -49,7 +49,7 @@ class Desk:
     operator: str
 
     def preview(
-        self, chosen: Filter, *, reason: str, rate_per_second: int = 20, target_queue: str | None = None
+        self, chosen: DeadLetterFilter, *, reason: str, rate_per_second: int = 20, target_queue: str | None = None
     ) -> tuple[UUID, int]:
         """Make a batch of the open letters of a filter and have a worker classify it; returns its id and size.
 
@@ -61,7 +61,7 @@ class Desk:
         if target_queue is not None and target_queue not in queues:
             raise RefusedError(f"there is no queue {target_queue!r}; there are {', '.join(sorted(queues))}")
         with self.db.ops_transaction() as tx:
-            batch_id, size = replays.create(
+            batch_id, size = replay_batches.create(
                 tx,
                 chosen,
                 operator=self.operator,
@@ -84,7 +84,7 @@ class Desk:
         with self.db.ops_transaction() as tx:
             batch = self._locked(tx, batch_id)
             to = "awaiting_approval" if self._is_dear(tx, batch_id) else "running"
-            if not replays.move(tx, batch_id, leaving=("previewed",), to=to, by=self.operator):
+            if not replay_batches.move(tx, batch_id, leaving=("previewed",), to=to, by=self.operator):
                 raise RefusedError(f"the batch is {batch.state}; only a previewed one can be started")
             if to == "running":
                 append(tx, ReplayDue(batch_id=batch_id))
@@ -101,7 +101,7 @@ class Desk:
             batch = self._locked(tx, batch_id)
             if self.operator in {batch.started_by, batch.created_by}:
                 raise RefusedError("four eyes are two people: somebody else must approve your batch")
-            if not replays.move(tx, batch_id, leaving=("awaiting_approval",), to="running", by=self.operator):
+            if not replay_batches.move(tx, batch_id, leaving=("awaiting_approval",), to="running", by=self.operator):
                 raise RefusedError(f"the batch is {batch.state}; it waits for no approval")
             append(tx, ReplayDue(batch_id=batch_id))
             self._log(tx, "approve", {"batch_id": str(batch_id)}, batch.reason)
@@ -116,11 +116,11 @@ class Desk:
         leaving = ("classifying", "previewed", "awaiting_approval", "running")
         with self.db.ops_transaction() as tx:
             batch = self._locked(tx, batch_id)
-            if not replays.move(tx, batch_id, leaving=leaving, to="cancelled", by=self.operator):
+            if not replay_batches.move(tx, batch_id, leaving=leaving, to="cancelled", by=self.operator):
                 raise RefusedError(f"the batch is {batch.state} already")
             self._log(tx, "cancel", {"batch_id": str(batch_id)}, reason)
 
-    def discard(self, chosen: Filter, *, reason: str) -> list[UUID]:
+    def discard(self, chosen: DeadLetterFilter, *, reason: str) -> list[UUID]:
         """Close open letters that nobody will bring back; returns which.
 
         Raises:
@@ -128,7 +128,7 @@ class Desk:
         """
         _require(reason.strip(), "say why: a discarded letter is never done")
         with self.db.ops_transaction() as tx:
-            closed = letters.discard(tx, chosen, operator=self.operator, reason=reason)
+            closed = dead_letter_views.discard(tx, chosen, operator=self.operator, reason=reason)
             _require(closed, "no open dead letter matches")
             self._log(tx, "discard", {"letters": [str(letter) for letter in closed]}, reason)
         return closed
@@ -144,7 +144,7 @@ class Desk:
             letter = self._open_letter(tx, dead_letter_id)
             body = orjson.dumps(_checked(letter, payload))
             _require(REDACTED not in body.decode(), f"the payload still holds {REDACTED}: write the real value there")
-            successor = letters.add_successor(
+            successor = dead_letter_views.add_successor(
                 tx,
                 letter,
                 payload=redact_text(body.decode()),
@@ -153,8 +153,8 @@ class Desk:
                 headers={"edited_by": self.operator},
                 reason=f"edited from {dead_letter_id}: {reason}",
             )
-            by_hand = Filter(ids=(dead_letter_id,))
-            letters.discard(tx, by_hand, operator=self.operator, reason=f"followed by {successor}: {reason}")
+            by_hand = DeadLetterFilter(ids=(dead_letter_id,))
+            dead_letter_views.discard(tx, by_hand, operator=self.operator, reason=f"followed by {successor}: {reason}")
             self._log(tx, "edit", {"letters": [str(dead_letter_id)], "successor": str(successor)}, reason)
         return successor
 
@@ -178,27 +178,27 @@ class Desk:
     def _log(self, tx: Any, action: str, subject: dict[str, Any], reason: str) -> None:
         operator_log.write(tx, operator=self.operator, action=action, subject=subject, reason=reason)
 
-    def _locked(self, tx: Any, batch_id: UUID) -> Batch:
-        batch = replays.lock(tx, batch_id)
+    def _locked(self, tx: Any, batch_id: UUID) -> ReplayBatch:
+        batch = replay_batches.lock(tx, batch_id)
         if batch is None:
             raise RefusedError(f"there is no batch {batch_id}")
         return batch
 
     def _is_dear(self, tx: Any, batch_id: UUID) -> bool:
         by_currency: dict[str | None, int] = {}
-        for total in replays.totals(tx, batch_id):
+        for total in replay_batches.totals(tx, batch_id):
             if total.class_ in {"safe", "needs_new_key"}:
                 by_currency[total.currency] = by_currency.get(total.currency, 0) + total.amount_minor
         return any(minor > self.settings.replay_approval_minor for minor in by_currency.values())
 
-    def _open_letter(self, tx: Any, dead_letter_id: UUID) -> Letter:
-        found = letters.find(tx, Filter(ids=(dead_letter_id,)), limit=1)
+    def _open_letter(self, tx: Any, dead_letter_id: UUID) -> DeadLetterLine:
+        found = dead_letter_views.find(tx, DeadLetterFilter(ids=(dead_letter_id,)), limit=1)
         if not found:
             raise RefusedError(f"there is no open dead letter {dead_letter_id}")
         return found[0]
 
 
-def _checked(letter: Letter, payload: dict[str, Any]) -> dict[str, Any]:
+def _checked(letter: DeadLetterLine, payload: dict[str, Any]) -> dict[str, Any]:
     model = kind_to_message().get(letter.kind or "")
     if model is None:
         raise RefusedError(f"{letter.kind or 'this letter'} is no message of ours; its payload cannot be edited")

@@ -9,16 +9,15 @@ from uuid import UUID
 import orjson
 import typer
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
+from db.dead_letters import replay_batches
+from db.dead_letters import views as dead_letter_views
 from db.dead_letters.replay_batches import ClassTotal
 from db.tenants import tenants
 from messages.runtime.settings import load
-from outbox.ops.dead_letters import progress as watching
-from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.actions import Desk
-from outbox.ops.dead_letters.progress import Standing
-from outbox.ops.options import Chosen
+from outbox.ops.dead_letters import progress, tables
+from outbox.ops.dead_letters.actions import Operator
+from outbox.ops.dead_letters.progress import BatchProgress
+from outbox.ops.options import DeadLetterOptions
 from outbox.ops.output import out, plain, print_json, record, said
 from outbox.ops.session import REFUSED, WAITS_FOR_APPROVAL, LeaveError, desk, troubles
 from outbox.sealing import Sealer, SealSettings
@@ -28,7 +27,7 @@ MOST_PROOFS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class CommandOptions:
     """How a decision is made: by whom, why, with or without asking back, and how it is told."""
 
     operator: str | None
@@ -39,22 +38,22 @@ class Manner:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReplayOptions:
     """What to replay, how fast, and where to."""
 
-    chosen: Chosen
+    chosen: DeadLetterOptions
     everything: bool
     rate: int = 20
     target_queue: str | None = None
 
 
 @troubles()
-def preview(wish: Wish, how: Manner) -> None:
+def preview(wish: ReplayOptions, how: CommandOptions) -> None:
     """Make a batch, wait until it is judged, and show what replaying it would mean."""
     _require_choice(wish.chosen, wish.everything)
     with desk(how.operator) as at:
         batch_id = _make(at, wish, how)
-        judged = watching.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
+        judged = progress.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
         totals = _show_preview(at, judged, as_json=how.as_json)
         if how.as_json:
             print_json(_preview_document(at, judged, totals))
@@ -62,7 +61,7 @@ def preview(wish: Wish, how: Manner) -> None:
 
 
 @troubles()
-def replay(wish: Wish, batch_id: UUID | None, how: Manner) -> None:
+def replay(wish: ReplayOptions, batch_id: UUID | None, how: CommandOptions) -> None:
     """Replay a previewed batch, or make one from a filter and replay that."""
     if batch_id is None:
         _require_choice(wish.chosen, wish.everything)
@@ -70,14 +69,14 @@ def replay(wish: Wish, batch_id: UUID | None, how: Manner) -> None:
         raise typer.BadParameter("a batch has its letters already: give --batch, or a filter, not both")
     with desk(how.operator) as at:
         batch_id = batch_id or _make(at, wish, how)
-        judged = watching.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
+        judged = progress.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
         if judged.batch.state == "previewed":
             _start(at, judged, how)
-        settled = watching.until_settled(at.db, batch_id, patience_seconds=how.patience_seconds)
+        settled = progress.until_settled(at.db, batch_id, patience_seconds=how.patience_seconds)
         _tell_end(settled, as_json=how.as_json)
 
 
-def _start(at: Desk, judged: Standing, how: Manner) -> None:
+def _start(at: Operator, judged: BatchProgress, how: CommandOptions) -> None:
     """Show the preview, ask, start.
 
     Raises:
@@ -97,7 +96,7 @@ def _start(at: Desk, judged: Standing, how: Manner) -> None:
         raise LeaveError(WAITS_FOR_APPROVAL, sentence)
 
 
-def _tell_end(settled: Standing, *, as_json: bool) -> None:
+def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {"batch_id": settled.batch.batch_id, "state": settled.batch.state, "progress": record(settled.progress)}
@@ -111,9 +110,9 @@ def _tell_end(settled: Standing, *, as_json: bool) -> None:
 
 
 @troubles()
-def approve(batch_id: UUID, how: Manner) -> None:
+def approve(batch_id: UUID, how: CommandOptions) -> None:
     with desk(how.operator) as at:
-        waiting = watching.standing(at.db, batch_id)
+        waiting = progress.standing(at.db, batch_id)
         said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
         _show_preview(at, waiting, as_json=how.as_json)
         confirm(f"Let batch {batch_id} run?", "Not approved.", how)
@@ -122,20 +121,20 @@ def approve(batch_id: UUID, how: Manner) -> None:
 
 
 @troubles()
-def cancel(batch_id: UUID, how: Manner) -> None:
+def cancel(batch_id: UUID, how: CommandOptions) -> None:
     with desk(how.operator) as at:
         at.cancel(batch_id, reason=why(how))
     told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", how)
 
 
 @troubles()
-def discard(chosen: Chosen, how: Manner, *, everything: bool) -> None:
+def discard(chosen: DeadLetterOptions, how: CommandOptions, *, everything: bool) -> None:
     """Close letters undone, after saying how many and asking."""
     _require_choice(chosen, everything)
     reason, wanted = why(how), chosen.as_filter()
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
-            count = letters.count(tx, wanted)
+            count = dead_letter_views.count(tx, wanted)
         if count:
             confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
         closed = at.discard(wanted, reason=reason)
@@ -143,7 +142,7 @@ def discard(chosen: Chosen, how: Manner, *, everything: bool) -> None:
 
 
 @troubles()
-def edit(dead_letter_id: UUID, source: str, how: Manner) -> None:
+def edit(dead_letter_id: UUID, source: str, how: CommandOptions) -> None:
     """Make the linked successor with another payload; nothing runs until that is replayed."""
     payload, reason = _read_payload(source), why(how)
     with desk(how.operator) as at:
@@ -153,7 +152,7 @@ def edit(dead_letter_id: UUID, source: str, how: Manner) -> None:
     told({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, how)
 
 
-def _make(at: Desk, wish: Wish, how: Manner) -> UUID:
+def _make(at: Operator, wish: ReplayOptions, how: CommandOptions) -> UUID:
     batch_id, size = at.preview(
         wish.chosen.as_filter(), reason=why(how), rate_per_second=wish.rate, target_queue=wish.target_queue
     )
@@ -161,12 +160,12 @@ def _make(at: Desk, wish: Wish, how: Manner) -> UUID:
     return batch_id
 
 
-def _show_preview(at: Desk, judged: Standing, *, as_json: bool) -> list[ClassTotal]:
+def _show_preview(at: Operator, judged: BatchProgress, *, as_json: bool) -> list[ClassTotal]:
     """The counts per class and the money it may move; on standard error when standard output is for JSON."""
     with at.db.ops_transaction() as tx:
-        totals = replays.totals(tx, judged.batch.batch_id)
+        totals = replay_batches.totals(tx, judged.batch.batch_id)
         names = tenants.names(tx)
-        items = replays.items(tx, judged.batch.batch_id, limit=MOST_PROOFS)
+        items = replay_batches.items(tx, judged.batch.batch_id, limit=MOST_PROOFS)
     console = said() if as_json else out()
     if as_json and not sys.stderr.isatty():
         return totals
@@ -184,7 +183,7 @@ def _show_preview(at: Desk, judged: Standing, *, as_json: bool) -> list[ClassTot
     return totals
 
 
-def _preview_document(at: Desk, judged: Standing, totals: list[ClassTotal]) -> dict[str, Any]:
+def _preview_document(at: Operator, judged: BatchProgress, totals: list[ClassTotal]) -> dict[str, Any]:
     return {
         "batch_id": judged.batch.batch_id,
         "state": judged.batch.state,
@@ -198,7 +197,7 @@ def _preview_document(at: Desk, judged: Standing, totals: list[ClassTotal]) -> d
     }
 
 
-def _above_the_limit(at: Desk, totals: list[ClassTotal]) -> dict[str, int]:
+def _above_the_limit(at: Operator, totals: list[ClassTotal]) -> dict[str, int]:
     """Currencies of which the batch moves more than one person may decide (the desk judges again when it starts)."""
     by_currency: dict[str, int] = {}
     for (_, currency), (_, minor) in tables.may_move(totals).items():
@@ -206,14 +205,14 @@ def _above_the_limit(at: Desk, totals: list[ClassTotal]) -> dict[str, int]:
     return {currency: minor for currency, minor in by_currency.items() if minor > at.settings.replay_approval_minor}
 
 
-def _require_choice(chosen: Chosen, everything: bool) -> None:
+def _require_choice(chosen: DeadLetterOptions, everything: bool) -> None:
     if chosen.is_empty and not everything:
         raise typer.BadParameter("name letters, give a filter, or say --all for every open letter")
     if everything and not chosen.is_empty:
         raise typer.BadParameter("--all and a filter do not go together")
 
 
-def why(how: Manner) -> str:
+def why(how: CommandOptions) -> str:
     if how.reason is None and sys.stdin.isatty():
         return str(typer.prompt("Why", err=True))
     if not (how.reason or "").strip():
@@ -221,7 +220,7 @@ def why(how: Manner) -> str:
     return str(how.reason)
 
 
-def confirm(question: str, otherwise: str, how: Manner) -> None:
+def confirm(question: str, otherwise: str, how: CommandOptions) -> None:
     if how.yes:
         return
     try:
@@ -232,7 +231,7 @@ def confirm(question: str, otherwise: str, how: Manner) -> None:
         raise LeaveError(REFUSED, otherwise + ("" if sys.stdin.isatty() else " (--yes answers for a script.)"))
 
 
-def told(document: dict[str, Any], sentence: str, how: Manner) -> None:
+def told(document: dict[str, Any], sentence: str, how: CommandOptions) -> None:
     if how.as_json:
         print_json(document)
     else:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from db.dead_letters import replay_batches as replays
+from db.dead_letters import replay_batches
 from db.session import Database
 from outbox.broker.topology import EX_UNAVAILABLE
 from outbox.ops.output import said
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BatchProgress:
     """A batch at one moment."""
 
-    batch: replays.Batch
-    progress: replays.Progress
+    batch: replay_batches.ReplayBatch
+    progress: replay_batches.ItemCounts
 
     @property
     def is_judged(self) -> bool:
@@ -50,19 +50,19 @@ class Standing:
         return of.closed + of.skipped + of.succeeded + of.failed
 
 
-def standing(db: Database, batch_id: UUID) -> Standing:
+def standing(db: Database, batch_id: UUID) -> BatchProgress:
     with db.ops_transaction() as tx:
-        batch = replays.get(tx, batch_id)
+        batch = replay_batches.get(tx, batch_id)
         if batch is None:
             raise LeaveError(1, f"There is no batch {batch_id}.")
-        return Standing(batch, replays.progress(tx, batch_id))
+        return BatchProgress(batch, replay_batches.progress(tx, batch_id))
 
 
-def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> Standing:
+def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
     return _watch(db, batch_id, "judging", lambda at: at.is_judged, lambda at: at.judged, patience_seconds)
 
 
-def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> Standing:
+def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
     return _watch(db, batch_id, "replaying", lambda at: at.is_settled, lambda at: at.settled, patience_seconds)
 
 
@@ -70,10 +70,10 @@ def _watch(
     db: Database,
     batch_id: UUID,
     title: str,
-    ended: Callable[[Standing], bool],
-    count: Callable[[Standing], int],
+    ended: Callable[[BatchProgress], bool],
+    count: Callable[[BatchProgress], int],
     patience_seconds: float,
-) -> Standing:
+) -> BatchProgress:
     return follow(
         lambda: standing(db, batch_id),
         title=title,
@@ -121,7 +121,7 @@ def follow(
         raise LeaveError(INTERRUPTED, stopped) from None
 
 
-def _standing_still(at: Standing, seconds: float) -> str:
+def _standing_still(at: BatchProgress, seconds: float) -> str:
     return (
         f"Batch {at.batch.batch_id} is {at.batch.state} and did not move for {seconds:.0f} s: is a worker running? "
         f"`fleet queues` shows who listens to `replays`. Nothing is lost; {_goes_on(at.batch.batch_id)}."

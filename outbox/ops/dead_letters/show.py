@@ -6,23 +6,22 @@ import orjson
 from rich.syntax import Syntax
 from rich.text import Text
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
-from db.dead_letters.views import Detail, FailedRun, Letter
+from db.dead_letters import replay_batches
+from db.dead_letters import views as dead_letter_views
+from db.dead_letters.views import DeadLetterDetails, DeadLetterLine, FailedRun
 from db.operators import log as operator_log
-from outbox.ops import chain_heads as heads
-from outbox.ops.dead_letters import explanations as words
-from outbox.ops.dead_letters import tables
-from outbox.ops.options import Chosen
+from outbox.ops import chain_heads
+from outbox.ops.dead_letters import explanations, tables
+from outbox.ops.options import DeadLetterOptions
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
 
 
 @troubles()
-def list_letters(chosen: Chosen, state: str, *, limit: int, as_json: bool) -> None:
+def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: bool) -> None:
     wanted = chosen.as_filter(None if state == "all" else state)
     with desk() as at, at.db.ops_transaction() as tx:
-        found, total = letters.find(tx, wanted, limit=limit), letters.count(tx, wanted)
+        found, total = dead_letter_views.find(tx, wanted, limit=limit), dead_letter_views.count(tx, wanted)
     if as_json:
         print_json({"total": total, "letters": [record(letter) for letter in found]})
         return
@@ -34,9 +33,9 @@ def list_letters(chosen: Chosen, state: str, *, limit: int, as_json: bool) -> No
 
 
 @troubles()
-def show_groups(chosen: Chosen, state: str, *, as_json: bool) -> None:
+def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = letters.groups(tx, chosen.as_filter(None if state == "all" else state))
+        found = dead_letter_views.groups(tx, chosen.as_filter(None if state == "all" else state))
     if as_json:
         print_json({"groups": [record(group) for group in found]})
         return
@@ -51,7 +50,7 @@ def show_groups(chosen: Chosen, state: str, *, as_json: bool) -> None:
 @troubles()
 def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        detail = letters.detail(tx, dead_letter_id)
+        detail = dead_letter_views.detail(tx, dead_letter_id)
     if detail is None:
         raise LeaveError(REFUSED, f"There is no dead letter {dead_letter_id}.")
     if payload_only:
@@ -62,18 +61,18 @@ def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> N
         _print_letter(detail)
 
 
-def _as_document(detail: Detail) -> dict[str, object]:
+def _as_document(detail: DeadLetterDetails) -> dict[str, object]:
     shown = record(detail, "letter", "payload")
-    meaning = words.CAUSES[detail.letter.cause].what
+    meaning = explanations.CAUSES[detail.letter.cause].what
     payload = _parsed(record(detail)["payload"])
     return (
         record(detail.letter)
-        | {"payload": payload, "meaning": meaning, "next": list(map(record, words.next_steps(detail)))}
+        | {"payload": payload, "meaning": meaning, "next": list(map(record, explanations.next_steps(detail)))}
         | shown
     )
 
 
-def _print_letter(detail: Detail) -> None:
+def _print_letter(detail: DeadLetterDetails) -> None:
     console, letter = out(), detail.letter
     console.print(
         Text("Dead letter ", style="bold")
@@ -96,17 +95,17 @@ def _print_letter(detail: Detail) -> None:
         console.print(Text("\nReplays", style="bold"))
         console.print(_replays(detail))
     console.print(Text("\nWhat can be done", style="bold"))
-    for step in words.next_steps(detail):
+    for step in explanations.next_steps(detail):
         console.print(plain(f"{step.says}{':' if step.command else '.'}"))
         if step.command:
             console.print(plain(f"    {step.command}", "cyan"), soft_wrap=True)
 
 
-def _letter_facts(detail: Detail) -> object:
+def _letter_facts(detail: DeadLetterDetails) -> object:
     letter = detail.letter
     return facts({
         "reason": plain(letter.reason, "bold"),
-        "cause": f"{words.cause(letter.cause)}: {words.CAUSES[letter.cause].what}",
+        "cause": f"{explanations.cause(letter.cause)}: {explanations.CAUSES[letter.cause].what}",
         "died": f"{_moment(letter.died_at)}" + (f", {letter.deaths} deaths" if letter.deaths > 1 else ""),
         "message": " ".join(filter(None, [letter.kind or "not one of ours", letter.message_id])),
         "from": letter.source + (f", queue {letter.queue}" if letter.queue else ""),
@@ -121,7 +120,7 @@ def _letter_facts(detail: Detail) -> object:
     })  # fmt: skip
 
 
-def _closed(letter: Letter) -> str | None:
+def _closed(letter: DeadLetterLine) -> str | None:
     if letter.closed_at is None:
         return None
     return f"{_moment(letter.closed_at)} by {letter.closed_by}: {letter.closed_because}"
@@ -138,7 +137,7 @@ def _print_run(run: FailedRun) -> None:
         console.print(plain(indented, "dim"))
 
 
-def _replays(detail: Detail) -> object:
+def _replays(detail: DeadLetterDetails) -> object:
     shown = table("batch", "when", "by", "class", "became", "what was seen")
     for replay in detail.replays:
         label = (replay.class_ or "not judged").replace("_", " ")
@@ -151,10 +150,10 @@ def _replays(detail: Detail) -> object:
 @troubles()
 def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        one = replays.get(tx, batch_id) if batch_id else None
-        found = [one] if one else [] if batch_id else replays.latest(tx, limit=limit)
-        progress = [(batch, replays.progress(tx, batch.batch_id)) for batch in found]
-        items = replays.items(tx, batch_id, limit=limit) if batch_id else []
+        one = replay_batches.get(tx, batch_id) if batch_id else None
+        found = [one] if one else [] if batch_id else replay_batches.latest(tx, limit=limit)
+        progress = [(batch, replay_batches.progress(tx, batch.batch_id)) for batch in found]
+        items = replay_batches.items(tx, batch_id, limit=limit) if batch_id else []
     if batch_id and not one:
         raise LeaveError(REFUSED, f"There is no batch {batch_id}.")
     if as_json:
@@ -189,8 +188,8 @@ def verify_log(expected: str | None = None, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
         walked, broken = operator_log.first_broken_link(tx)
         head = operator_log.hash_at(tx, walked)
-        noted = operator_log.hash_at(tx, heads.seq(expected)) if expected else None
-        is_other = expected is not None and not heads.is_in_chain(noted, expected)
+        noted = operator_log.hash_at(tx, chain_heads.seq(expected)) if expected else None
+        is_other = expected is not None and not chain_heads.is_in_chain(noted, expected)
     if as_json:
         print_json({"entries": walked, "first_broken_link": broken, "head": head})
     elif broken is None and not is_other:

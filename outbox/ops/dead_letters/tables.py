@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from db.dead_letters.replay_batches import Batch, ClassTotal, Item, Progress
-from db.dead_letters.views import Group, Letter
+from db.dead_letters.replay_batches import ClassTotal, ItemCounts, ReplayBatch, ReplayItem
+from db.dead_letters.views import DeadLetterGroup, DeadLetterLine
 from messages.money import DECIMALS, Money
-from outbox.ops.dead_letters import explanations as words
+from outbox.ops.dead_letters import explanations
 from outbox.ops.output import is_narrow, plain, table
 
 _STATE_STYLES = {
@@ -40,11 +40,11 @@ def money(minor: int | None, currency: str | None) -> str:
     return str(Money(minor, currency)) if currency in DECIMALS else f"{minor} {currency} minor units"
 
 
-def letters(console: Console, found: Sequence[Letter]) -> Table:
+def letters(console: Console, found: Sequence[DeadLetterLine]) -> Table:
     return _narrow_letters(found) if is_narrow(console) else _wide_letters(console, found)
 
 
-def _wide_letters(console: Console, found: Sequence[Letter]) -> Table:
+def _wide_letters(console: Console, found: Sequence[DeadLetterLine]) -> Table:
     """One line a letter: the reason gets what the other columns leave."""
     shown = table("letter", "age", "state", "kind", "cause", "group", "reason", right=("age",))
     others = 36 + 4 + 9 + 13 + 12 + 2 * 6 + max((len(letter.kind or "-") for letter in found), default=4)
@@ -54,31 +54,31 @@ def _wide_letters(console: Console, found: Sequence[Letter]) -> Table:
             age(letter.died_at),
             state(letter.state),
             plain(letter.kind or "-"),
-            words.cause(letter.cause),
+            explanations.cause(letter.cause),
             letter.group_key,
             _first_line(letter.reason, at_most=max(40, console.width - others)),
         )
     return shown
 
 
-def _narrow_letters(found: Sequence[Letter]) -> Table:
+def _narrow_letters(found: Sequence[DeadLetterLine]) -> Table:
     """Two lines a letter."""
     shown = table("letter", "age", "what", "reason", right=("age",))
     shown.columns[0].no_wrap = True
     for letter in found:
-        what = plain(letter.kind or letter.source).append(f"\n{words.cause(letter.cause)}", "dim")
+        what = plain(letter.kind or letter.source).append(f"\n{explanations.cause(letter.cause)}", "dim")
         where = Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim")
         reason = _first_line(letter.reason, at_most=64)
         shown.add_row(where.append(state(letter.state)), age(letter.died_at), what, reason)
     return shown
 
 
-def groups(console: Console, found: Sequence[Group]) -> Table:
+def groups(console: Console, found: Sequence[DeadLetterGroup]) -> Table:
     narrow = is_narrow(console)
     shown = table("group", "letters", "payments", "newest", "what", "example", right=("letters", "payments", "newest"))
     shown.columns[0].no_wrap = True
     for group in found:
-        what = plain(group.kind or "-").append(f"  {words.cause(group.cause)}", "dim")
+        what = plain(group.kind or "-").append(f"  {explanations.cause(group.cause)}", "dim")
         where = " at ".join(filter(None, [group.error_class, group.top_frame]))
         what.append("\n").append(plain(where, "dim")) if where else None
         counts = (str(group.letters), str(group.payments), age(group.newest))
@@ -89,10 +89,10 @@ def groups(console: Console, found: Sequence[Group]) -> Table:
 def classes(totals: Sequence[ClassTotal]) -> Table:
     """How many letters are of which class, and what that means."""
     shown = table("class", "letters", "what it means", "what happens", right=("letters",))
-    for name in (*words.CLASSES, None):
+    for name in (*explanations.CLASSES, None):
         count = sum(total.items for total in totals if total.class_ == name)
         if count:
-            meaning = words.class_meaning(name)
+            meaning = explanations.class_meaning(name)
             label = Text((name or "not judged").replace("_", " "), style=CLASS_STYLES.get(name or "", "dim"))
             shown.add_row(label, str(count), meaning.what, meaning.then)
     return shown
@@ -117,7 +117,7 @@ def may_move(totals: Sequence[ClassTotal]) -> dict[tuple[UUID | None, str], tupl
     return sums
 
 
-def proofs(found: Sequence[Item], *, at_most: int = 8) -> Table:
+def proofs(found: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
     """What was seen, and of how many letters; what must not be replayed comes first."""
     seen = Counter((item.class_, item.proof or "-") for item in found)
     order = ["must_not", "needs_new_key", "safe", "already_done", None]
@@ -128,7 +128,7 @@ def proofs(found: Sequence[Item], *, at_most: int = 8) -> Table:
     return shown
 
 
-def items(found: Sequence[Item]) -> Table:
+def items(found: Sequence[ReplayItem]) -> Table:
     shown = table("letter", "class", "state", "may move", "what was seen", right=("may move",))
     shown.columns[0].no_wrap = True
     for item in found:
@@ -138,7 +138,7 @@ def items(found: Sequence[Item]) -> Table:
     return shown
 
 
-def progress(of: Progress) -> Text:
+def progress(of: ItemCounts) -> Text:
     counts = {name: getattr(of, name) for name in ("succeeded", "closed", "skipped", "failed", "appended", "waiting")}
     said = Text()
     for place, (name, count) in enumerate((name, count) for name, count in counts.items() if count):
@@ -146,7 +146,7 @@ def progress(of: Progress) -> Text:
     return said
 
 
-def batches(console: Console, found: Sequence[tuple[Batch, Progress]]) -> Table:
+def batches(console: Console, found: Sequence[tuple[ReplayBatch, ItemCounts]]) -> Table:
     shown = table("batch", "age", "state", "by", "letters", "of them", "why", right=("age", "letters"))
     shown.columns[0].no_wrap = True
     for batch, done in found:
@@ -160,7 +160,7 @@ def batches(console: Console, found: Sequence[tuple[Batch, Progress]]) -> Table:
 
 
 def age(moment: datetime) -> str:
-    return words.age(moment, datetime.now(UTC))
+    return explanations.age(moment, datetime.now(UTC))
 
 
 def _first_line(text: str, *, at_most: int = 500) -> Text:

@@ -15,16 +15,16 @@ from messages.base import Message
 from messages.disputes import DisputeCloseRequested, EvidenceSubmissionRequested
 from messages.ids import DisputeId
 from outbox.append import append
-from outbox.ops.dead_letters.actions import Desk, RefusedError
-from outbox.requests import dispute_evidence as rules
-from outbox.requests.dispute_evidence import Pack
+from outbox.ops.dead_letters.actions import Operator, RefusedError
+from outbox.requests import dispute_evidence
+from outbox.requests.dispute_evidence import EvidencePack
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeDesk:
+class DisputeActions:
     """One operator's desk, for disputes."""
 
-    desk: Desk
+    desk: Operator
 
     def draft(
         self, dispute_id: DisputeId, changes: dict[str, str], *, rebuild: bool = False, reason: str = ""
@@ -36,9 +36,9 @@ class DisputeDesk:
         """
         with self.desk.db.ops_transaction() as tx:
             dispute = self._answerable(tx, dispute_id)
-            before = rules.draft(tx, dispute).evidence if rebuild else dispute.evidence
+            before = dispute_evidence.draft(tx, dispute).evidence if rebuild else dispute.evidence
             evidence = {name: text for name, text in (before | changes).items() if text.strip()}
-            problem = rules.problem_of(evidence)
+            problem = dispute_evidence.problem_of(evidence)
             if problem is not None:
                 raise RefusedError(problem)
             if not disputes.write_evidence(tx, dispute_id, evidence, by=self.desk.operator):
@@ -55,7 +55,7 @@ class DisputeDesk:
         """
         with self.desk.db.ops_transaction() as tx:
             dispute = self._answerable(tx, dispute_id)
-            problem = rules.problem_of(dispute.evidence)
+            problem = dispute_evidence.problem_of(dispute.evidence)
             if problem is not None:
                 raise RefusedError(problem)
             self._decide(tx, dispute, "submit", EvidenceSubmissionRequested(**_names(dispute)), reason)
@@ -95,7 +95,7 @@ class DisputeDesk:
 
 def gaps(tx: Tx, dispute: Dispute) -> tuple[str, ...]:
     """What ought to be in the evidence and is not known to the fleet."""
-    pack: Pack = rules.draft(tx, dispute)
+    pack: EvidencePack = dispute_evidence.draft(tx, dispute)
     return pack.gaps
 
 

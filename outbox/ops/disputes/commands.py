@@ -49,9 +49,11 @@ def evidence(
     as_json: AsJson = False,
 ) -> None:
     """Show the evidence as it would be submitted, with what is missing; change it with --set, --file or --rebuild."""
-    from outbox.ops.disputes.show import Changes, show_evidence
+    from outbox.ops.disputes.show import EvidenceChanges, show_evidence
 
-    show_evidence(dispute, Changes(tuple(texts or ()), tuple(files or ()), rebuild), operator, reason, as_json=as_json)
+    show_evidence(
+        dispute, EvidenceChanges(tuple(texts or ()), tuple(files or ()), rebuild), operator, reason, as_json=as_json
+    )
 
 
 @dispute.command("submit")
@@ -59,10 +61,10 @@ def submit(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Have the evidence submitted by a worker. It is sent once and cannot be taken back."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.disputes.show import submit
 
-    submit(dispute, Manner(operator, reason, yes, as_json))
+    submit(dispute, CommandOptions(operator, reason, yes, as_json))
 
 
 @dispute.command("accept")
@@ -70,10 +72,10 @@ def accept(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Have the dispute accepted by a worker: the loss stands and cannot be taken back."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.disputes.show import accept
 
-    accept(dispute, Manner(operator, reason, yes, as_json))
+    accept(dispute, CommandOptions(operator, reason, yes, as_json))
 
 
 @dispute.command("warnings")

@@ -11,19 +11,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from db.disputes import booking as dispute_books
-from db.disputes import disputes
-from db.disputes import fraud_warnings as early_warnings
-from db.disputes import views as dispute_lists
-from db.disputes.booking import BookedMovement
+from db.disputes import booking as dispute_booking
+from db.disputes import disputes, fraud_warnings
+from db.disputes import views as dispute_views
+from db.disputes.booking import BookedDisputeMovement
 from db.disputes.disputes import Dispute
 from db.disputes.fraud_warnings import EarlyWarning
-from db.disputes.views import DisputeLine, Move
+from db.disputes.views import DisputeLine, DisputeStateChange
 from db.session import Tx
 from messages.ids import DisputeId
 from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.decide import Manner, confirm, told, why
-from outbox.ops.disputes.actions import DisputeDesk, gaps
+from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
+from outbox.ops.disputes.actions import DisputeActions, gaps
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
 
@@ -32,7 +31,7 @@ NEAR_SECONDS = 72 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class EvidenceChanges:
     """What the command line writes into the evidence: FIELD=TEXT, FIELD=FILE, or all of it anew."""
 
     texts: tuple[str, ...]
@@ -52,7 +51,7 @@ class Changes:
 @troubles()
 def list_disputes(selection: str, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = dispute_lists.find(tx, selection=selection, limit=limit)
+        found = dispute_views.find(tx, selection=selection, limit=limit)
     if as_json:
         print_json({"disputes": [record(line) for line in found]})
         return
@@ -89,7 +88,7 @@ def countdown(due_at: datetime | None) -> Text:
 def show_dispute(dispute_id: DisputeId, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
         dispute = _known(tx, dispute_id)
-        moves, money = dispute_lists.history(tx, dispute_id), dispute_books.movements(tx, dispute_id)
+        moves, money = dispute_views.history(tx, dispute_id), dispute_booking.movements(tx, dispute_id)
     if as_json:
         parts = {"history": [record(move) for move in moves], "movements": [record(moved) for moved in money]}
         print_json(record(dispute) | parts)
@@ -130,7 +129,7 @@ def _loss(dispute: Dispute) -> str | None:
     return f"{tables.money(dispute.lost_minor, dispute.currency)}, {platform} of it the platform's{taken_back}"
 
 
-def _money(moved: Sequence[BookedMovement]) -> Table:
+def _money(moved: Sequence[BookedDisputeMovement]) -> Table:
     shown = table("balance transaction", "what", "amount", "fee", right=("amount", "fee"))
     for each in moved:
         amounts = (
@@ -141,7 +140,7 @@ def _money(moved: Sequence[BookedMovement]) -> Table:
     return shown
 
 
-def _history(moves: Sequence[Move]) -> Table:
+def _history(moves: Sequence[DisputeStateChange]) -> Table:
     shown = table("when (UTC)", "status", "seen by")
     for move in moves:
         shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", _words(move.to_status), plain(move.by))
@@ -150,12 +149,12 @@ def _history(moves: Sequence[Move]) -> Table:
 
 @troubles()
 def show_evidence(
-    dispute_id: DisputeId, changes: Changes, operator: str | None, reason: str | None, *, as_json: bool
+    dispute_id: DisputeId, changes: EvidenceChanges, operator: str | None, reason: str | None, *, as_json: bool
 ) -> None:
     """The evidence as it would be submitted; written first when there is something to write."""
     with desk(operator) as at:
         if not changes.is_empty:
-            DisputeDesk(at).draft(dispute_id, changes.fields(), rebuild=changes.rebuild, reason=reason or "")
+            DisputeActions(at).draft(dispute_id, changes.fields(), rebuild=changes.rebuild, reason=reason or "")
         with at.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
             missing = gaps(tx, dispute) if dispute.is_answerable else ()
@@ -173,33 +172,33 @@ def show_evidence(
 
 
 @troubles()
-def submit(dispute_id: DisputeId, how: Manner) -> None:
+def submit(dispute_id: DisputeId, how: CommandOptions) -> None:
     reason = why(how)
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         fields = ", ".join(dispute.evidence) or "nothing"
         confirm(f"Submit {fields} for {dispute_id}? It is sent once.", "Nothing was submitted.", how)
-        DisputeDesk(at).submit(dispute_id, reason=reason)
+        DisputeActions(at).submit(dispute_id, reason=reason)
     told(_decided(dispute_id, "submit"), f"A worker submits it; watch: fleet dispute show {dispute_id}", how)
 
 
 @troubles()
-def accept(dispute_id: DisputeId, how: Manner) -> None:
+def accept(dispute_id: DisputeId, how: CommandOptions) -> None:
     reason = why(how)
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         question = f"Accept {dispute_id} and give up {dispute.amount}? It cannot be taken back."
         confirm(question, "Nothing was accepted.", how)
-        DisputeDesk(at).accept(dispute_id, reason=reason)
+        DisputeActions(at).accept(dispute_id, reason=reason)
     told(_decided(dispute_id, "accept"), f"A worker accepts it; watch: fleet dispute show {dispute_id}", how)
 
 
 @troubles()
 def list_warnings(*, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = early_warnings.latest(tx, limit=limit)
+        found = fraud_warnings.latest(tx, limit=limit)
     if as_json:
         print_json({"warnings": [record(warning) for warning in found]})
         return

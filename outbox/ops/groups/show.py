@@ -7,10 +7,10 @@ settled is left alone: its shares are payments, and giving those back wants the 
 from collections.abc import Sequence
 from uuid import UUID
 
-from db.groups import contributions as group_shares
-from db.groups import views as group_overview
-from db.groups.contributions import Attempt, Share
-from db.groups.views import GroupLine, GroupMove
+from db.groups import contributions
+from db.groups import views as group_views
+from db.groups.contributions import Contribution, ContributionPayment
+from db.groups.views import GroupLine, GroupStateChange
 from db.operators import log as operator_log
 from db.session import Tx
 from messages.groups import GroupCancelDue
@@ -19,7 +19,7 @@ from messages.runtime.redaction import redact_text
 from outbox.append import append
 from outbox.ops.dead_letters import tables
 from outbox.ops.dead_letters.actions import RefusedError
-from outbox.ops.dead_letters.decide import Manner, confirm, told, why
+from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import desk, troubles
 
@@ -27,7 +27,7 @@ from outbox.ops.session import desk, troubles
 @troubles()
 def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = group_overview.latest(tx, state=state, limit=limit)
+        found = group_views.latest(tx, state=state, limit=limit)
     if as_json:
         print_json({"groups": [record(one) for one in found]})
         return
@@ -45,8 +45,8 @@ def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
 def show_group(group_id: UUID, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
         group = _one(tx, group_id)
-        shares, attempts = group_shares.of_group(tx, group_id), group_shares.attempts(tx, group_id)
-        moves = group_overview.moves(tx, group)
+        shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
+        moves = group_views.moves(tx, group)
     if as_json:
         hidden = {"fingerprint", "idempotency_key"}
         tried = [{name: value for name, value in record(one).items() if name not in hidden} for one in attempts]
@@ -57,7 +57,10 @@ def show_group(group_id: UUID, *, as_json: bool) -> None:
 
 
 def _print_group(
-    group: GroupLine, shares: Sequence[Share], attempts: Sequence[Attempt], moves: Sequence[GroupMove]
+    group: GroupLine,
+    shares: Sequence[Contribution],
+    attempts: Sequence[ContributionPayment],
+    moves: Sequence[GroupStateChange],
 ) -> None:
     out().print(facts({
         "group": group.group_id,
@@ -92,7 +95,7 @@ def _print_group(
 
 
 @troubles()
-def cancel_group(group_id: UUID, how: Manner) -> None:
+def cancel_group(group_id: UUID, how: CommandOptions) -> None:
     reason = redact_text(why(how))
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
@@ -119,7 +122,7 @@ def _refuse_unless_open(group: GroupLine) -> None:
 
 
 def _one(tx: Tx, group_id: UUID) -> GroupLine:
-    found = group_overview.by_id(tx, group_id)
+    found = group_views.by_id(tx, group_id)
     if len(found) != 1:
         raise RefusedError(f"there is no group {group_id}" if not found else f"several tenants know group {group_id}")
     return found[0]

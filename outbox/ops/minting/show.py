@@ -11,8 +11,8 @@ from rich.text import Text
 
 from db.lifecycle import MintState
 from db.minting import mints, signers
-from db.minting import views as mint_lists
-from db.minting.views import MintLine, Move, SentLine
+from db.minting import views as mint_views
+from db.minting.views import MintLine, MintStateChange, SentLine
 from db.operators import log as operator_log
 from messages.ids import PaymentId, TenantId, TicketId
 from messages.mints import MintRetryRequested
@@ -30,7 +30,7 @@ GWEI = 10**9
 def list_mints(state: str, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool) -> None:
     states = None if state == "all" else MOVING if state == "moving" else [state]
     with desk() as at, at.db.ops_transaction() as tx:
-        found = mint_lists.find(tx, states=states, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
+        found = mint_views.find(tx, states=states, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
         counts, waits = mints.counts(tx), signers.waits(tx)
     if as_json:
         print_json({"counts": counts, "waits": waits, "mints": [record(line) for line in found]})
@@ -54,8 +54,8 @@ def _lines(found: list[MintLine]) -> Table:
 @troubles()
 def show_mint(ticket_id: UUID, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        line = _only(mint_lists.of_ticket(tx, ticket_id), ticket_id)
-        moves, sent = mint_lists.history(tx, line), mint_lists.transactions(tx, line)
+        line = _only(mint_views.of_ticket(tx, ticket_id), ticket_id)
+        moves, sent = mint_views.history(tx, line), mint_views.transactions(tx, line)
     if as_json:
         document = {"history": [record(move) for move in moves], "transactions": [record(each) for each in sent]}
         print_json(record(line) | document)
@@ -95,7 +95,7 @@ def _transactions(sent: list[SentLine]) -> Table:
     return shown
 
 
-def _history(moves: list[Move]) -> Table:
+def _history(moves: list[MintStateChange]) -> Table:
     shown = table("when (UTC)", "moved to", "by", "why")
     for move in moves:
         when = f"{move.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
@@ -108,7 +108,7 @@ def retry_mint(ticket_id: UUID, operator: str | None, reason: str | None, *, as_
     if not (reason or "").strip():
         raise LeaveError(2, "Say why: --reason WHY.")
     with desk(operator) as at, at.db.ops_transaction() as tx:
-        line = _only(mint_lists.of_ticket(tx, ticket_id), ticket_id)
+        line = _only(mint_views.of_ticket(tx, ticket_id), ticket_id)
         if line.state != "failed":
             raise LeaveError(REFUSED, f"The mint is {line.state}; only a failed one can be tried again.")
         again = MintRetryRequested(

@@ -12,13 +12,13 @@ import psycopg
 from db.operators import log as operator_log
 from db.tenants import pauses, tenants
 from db.tenants.pauses import Pause
-from outbox.ops.dead_letters.actions import Desk, RefusedError
+from outbox.ops.dead_letters.actions import Operator, RefusedError
 
 WHAT = ("charges", "all")
 
 
 def pause(
-    at: Desk, *, tenant_id: UUID | None, venue_id: UUID | None, what: str, reason: str, seconds: float | None
+    at: Operator, *, tenant_id: UUID | None, venue_id: UUID | None, what: str, reason: str, seconds: float | None
 ) -> UUID:
     """Hold back from now on, for so many seconds or until it is lifted; returns the pause's id.
 
@@ -46,7 +46,7 @@ def pause(
     return pause_id
 
 
-def pause_everybody(at: Desk, *, what: str, reason: str, seconds: float | None) -> list[UUID]:
+def pause_everybody(at: Operator, *, what: str, reason: str, seconds: float | None) -> list[UUID]:
     """Hold back every tenant there is, each with a pause of its own; returns their ids.
 
     Raises:
@@ -66,7 +66,7 @@ def pause_everybody(at: Desk, *, what: str, reason: str, seconds: float | None) 
     return made
 
 
-def lift(at: Desk, pause_id: UUID, *, reason: str, alike: bool = False) -> list[UUID]:
+def lift(at: Operator, pause_id: UUID, *, reason: str, alike: bool = False) -> list[UUID]:
     """End a pause now; `alike`: with it all others in force that were added for the same reason. Returns their ids.
 
     Raises:

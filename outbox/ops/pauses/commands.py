@@ -33,7 +33,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Hold back from now on. What is at Stripe already is still brought to its end."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.pauses.actions import WHAT
     from outbox.ops.pauses.show import add_pause, pause_everybody
 
@@ -42,9 +42,9 @@ def add(
     seconds = None if lasting is None else seconds_of(lasting, "--for")
     one_of("--what", what, WHAT)
     if all_tenants:
-        pause_everybody(what, seconds, Manner(operator, reason, as_json=as_json))
+        pause_everybody(what, seconds, CommandOptions(operator, reason, as_json=as_json))
     else:
-        add_pause(tenant, venue, what, seconds, Manner(operator, reason, as_json=as_json))
+        add_pause(tenant, venue, what, seconds, CommandOptions(operator, reason, as_json=as_json))
 
 
 @pause.command("list")
@@ -60,7 +60,7 @@ def lift(
     pause_id: PauseId, alike: Alike = False, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
     """End a pause now."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.pauses.show import lift_pause
 
-    lift_pause(pause_id, Manner(operator, reason, as_json=as_json), alike=alike)
+    lift_pause(pause_id, CommandOptions(operator, reason, as_json=as_json), alike=alike)

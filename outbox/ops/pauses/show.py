@@ -3,33 +3,35 @@
 from uuid import UUID
 
 from db.tenants import pauses
-from outbox.ops.dead_letters.decide import Manner, told, why
+from outbox.ops.dead_letters.decide import CommandOptions, told, why
 from outbox.ops.output import out, plain, print_json, record, said, table
-from outbox.ops.pauses import actions as pausing
+from outbox.ops.pauses import actions as pause_actions
 from outbox.ops.session import desk, troubles
 
 
 @troubles()
-def add_pause(tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, how: Manner) -> None:
+def add_pause(
+    tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, how: CommandOptions
+) -> None:
     with desk(how.operator) as at:
-        pause_id = pausing.pause(
+        pause_id = pause_actions.pause(
             at, tenant_id=tenant_id, venue_id=venue_id, what=what, reason=why(how), seconds=seconds
         )
     told({"pause_id": pause_id}, f"Paused. Lift it: fleet pause lift {pause_id} --reason WHY", how)
 
 
 @troubles()
-def pause_everybody(what: str, seconds: float | None, how: Manner) -> None:
+def pause_everybody(what: str, seconds: float | None, how: CommandOptions) -> None:
     with desk(how.operator) as at:
-        made = pausing.pause_everybody(at, what=what, reason=why(how), seconds=seconds)
+        made = pause_actions.pause_everybody(at, what=what, reason=why(how), seconds=seconds)
     sentence = f"Paused {len(made)} tenants. Lift them all: fleet pause lift {made[0]} --alike --reason WHY"
     told({"pause_ids": made}, sentence, how)
 
 
 @troubles()
-def lift_pause(pause_id: UUID, how: Manner, *, alike: bool) -> None:
+def lift_pause(pause_id: UUID, how: CommandOptions, *, alike: bool) -> None:
     with desk(how.operator) as at:
-        lifted = pausing.lift(at, pause_id, reason=why(how), alike=alike)
+        lifted = pause_actions.lift(at, pause_id, reason=why(how), alike=alike)
     said_of = "Lifted" if len(lifted) == 1 else f"Lifted {len(lifted)} pauses"
     told(
         {"pause_ids": lifted} if alike else {"pause_id": pause_id},
@@ -48,7 +50,7 @@ def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
     shown = table("pause", "holds back", "of", "since", "until", "by", "why")
     for each in found:
         since = f"{each.paused_at:%Y-%m-%d %H:%M:%S}"
-        held_back = (each.what, plain(pausing.place(each)), since, plain(pausing.end(each)))
+        held_back = (each.what, plain(pause_actions.place(each)), since, plain(pause_actions.end(each)))
         shown.add_row(str(each.pause_id), *held_back, plain(each.paused_by), plain(each.reason))
     if found:
         out().print(shown)

@@ -7,9 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from db.operators import timeline
-from db.operators.timeline import Happening, Heading
-from outbox.ops.dead_letters import explanations as words
-from outbox.ops.dead_letters import tables
+from db.operators.timeline import PaymentHeading, TimelineEntry
+from outbox.ops.dead_letters import explanations, tables
 from outbox.ops.output import facts, out, plain, print_json, record, table
 from outbox.ops.payments.timeline_shares import SENTENCES_OF_SHARES
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
@@ -35,14 +34,14 @@ def show_payment(name: str, *, as_json: bool) -> None:
         _print_story(found[0], story)
 
 
-def _not_one(name: str, found: list[Heading]) -> str:
+def _not_one(name: str, found: list[PaymentHeading]) -> str:
     if not found:
         return f"No payment has the payment, order, payment intent or charge id {name}."
     several = "".join(f"\n  {payment.payment_id}  {payment.tenant}" for payment in found)
     return f"{len(found)} tenants know the order {name}; name the payment:{several}"
 
 
-def _print_story(payment: Heading, story: list[Happening]) -> None:
+def _print_story(payment: PaymentHeading, story: list[TimelineEntry]) -> None:
     console = out()
     title = Text("Payment ", style="bold").append(str(payment.payment_id)).append("  ")
     console.print(title.append(tables.state(payment.state)).append("  ").append(_money(payment.amount_minor, payment)))
@@ -61,7 +60,7 @@ def _print_story(payment: Heading, story: list[Happening]) -> None:
     console.print(shown)
 
 
-def _heading(payment: Heading) -> dict[str, object]:
+def _heading(payment: PaymentHeading) -> dict[str, object]:
     fee = payment.platform_fee_minor
     kept = tables.money(payment.stripe_fee_minor, payment.balance_currency)
     return {
@@ -81,13 +80,13 @@ def _heading(payment: Heading) -> dict[str, object]:
     }
 
 
-def _to_cancel(payment: Heading) -> str | None:
+def _to_cancel(payment: PaymentHeading) -> str | None:
     if payment.cancel_reason is None or payment.state == "canceled":
         return None
     return f"{payment.cancel_reason.replace('_', ' ')}, asked by {payment.cancel_requested_by}"
 
 
-def _money(minor: int | None, payment: Heading) -> str:
+def _money(minor: int | None, payment: PaymentHeading) -> str:
     return tables.money(minor, payment.currency)
 
 
@@ -96,7 +95,7 @@ def _time(at: datetime) -> str:
     return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
 
 
-def _told(line: Happening) -> Text:
+def _told(line: TimelineEntry) -> Text:
     head, *rest = sentence(line).split("\n")
     said = plain(head)
     for detail in rest:
@@ -104,7 +103,7 @@ def _told(line: Happening) -> Text:
     return said
 
 
-def sentence(line: Happening) -> str:
+def sentence(line: TimelineEntry) -> str:
     """The line in words; what follows the first line is detail."""
     return _SENTENCES[line.part](line.what, line.detail)
 
@@ -220,7 +219,7 @@ def _outbox(_: str, of: dict[str, Any]) -> str:
 
 
 def _dead_letter(what: str, of: dict[str, Any]) -> str:
-    verb = f"died ({words.cause(of['cause'])})" if what == "died" else what
+    verb = f"died ({explanations.cause(of['cause'])})" if what == "died" else what
     name = f"{of['kind'] or 'message'} {verb}"
     follows = f"\nfollows {of['successor_of']}" if of["successor_of"] and what == "died" else ""
     return f"{name}: {of['reason']}\nletter {of['dead_letter_id']}{follows}"

@@ -6,8 +6,8 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db.payouts import views as payout_overview
-from db.payouts.views import Content, PayoutRow, RecipientBalance
+from db.payouts import views as payout_views
+from db.payouts.views import PayoutLine, PayoutRow, RecipientBalance
 from outbox.ops.dead_letters import tables
 from outbox.ops.output import facts, out, plain, print_json, record, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
@@ -19,7 +19,7 @@ REPORT_SECONDS = 600
 @troubles()
 def list_payouts(recipient_id: UUID | None, *, failed: bool, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = payout_overview.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
+        found = payout_views.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
     if as_json:
         print_json({"payouts": [record(row) | {"state": row.state} for row in found]})
         return
@@ -45,8 +45,8 @@ def _payouts(found: Sequence[PayoutRow]) -> Table:
 @troubles()
 def show_payout(payout_id: str, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        row = payout_overview.payout(tx, payout_id)
-        contents = payout_overview.contents(tx, payout_id) if row else []
+        row = payout_views.payout(tx, payout_id)
+        contents = payout_views.contents(tx, payout_id) if row else []
     if row is None:
         raise LeaveError(REFUSED, f"No payout {payout_id} of a connected account is known.")
     if as_json:
@@ -76,7 +76,7 @@ def _facts(row: PayoutRow) -> Table:
     )
 
 
-def _contents(contents: Sequence[Content]) -> Table:
+def _contents(contents: Sequence[PayoutLine]) -> Table:
     shown = table("made by", "type", "on", "net", "order", "payment", right=("net",))
     for one in contents:
         net = tables.money(one.net_minor, one.currency)
@@ -93,7 +93,7 @@ def _contents(contents: Sequence[Content]) -> Table:
 @troubles()
 def show_balances(tenant_id: UUID | None, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
-        found = payout_overview.balances(tx, tenant_id=tenant_id)
+        found = payout_views.balances(tx, tenant_id=tenant_id)
     if as_json:
         print_json({"balances": [record(row) for row in found]})
         return

@@ -17,7 +17,7 @@ from fpdf.fonts import FontFace
 
 from db.payouts.statement_lines import Account
 from messages.money import DECIMALS, Money
-from outbox.ops.payouts.statements import Line, Statement, lines
+from outbox.ops.payouts.statements import AccountStatement, StatementLine, lines
 
 _FAMILY = "Noto Sans"
 _FONTS = {"": "notos", "B": "notosbo"}
@@ -30,7 +30,7 @@ _TRANSFERS = ("transfer", "transfer_reversal", "application_fee", "application_f
 class _Page(FPDF):
     """A4 with the holder on top and page numbers below."""
 
-    def __init__(self, statement: Statement) -> None:
+    def __init__(self, statement: AccountStatement) -> None:
         super().__init__(format="A4")
         self._of = f"{statement.holder.name}, {statement.first} to {statement.last}"
         self.set_title(f"Statement of {self._of}")
@@ -74,7 +74,7 @@ class _Page(FPDF):
         self.ln(5)
 
 
-def as_pdf(statement: Statement) -> bytes:
+def as_pdf(statement: AccountStatement) -> bytes:
     page, holder = _Page(statement), statement.holder
     page.add_page()
     page.say(f"Statement of {holder.name}", 16, "B", gap=1)
@@ -109,7 +109,7 @@ def _account(page: _Page, account: Account) -> None:
         _transfers(page, account, found)
 
 
-def _by_kind(found: Sequence[Line]) -> dict[str, tuple[int, int]]:
+def _by_kind(found: Sequence[StatementLine]) -> dict[str, tuple[int, int]]:
     sums: dict[str, tuple[int, int]] = {}
     for line in found:
         owed, owing = sums.get(line.what, (0, 0))
@@ -117,8 +117,8 @@ def _by_kind(found: Sequence[Line]) -> dict[str, tuple[int, int]]:
     return sums
 
 
-def _days(page: _Page, account: Account, found: Sequence[Line]) -> None:
-    by_day: dict[date, list[Line]] = defaultdict(list)
+def _days(page: _Page, account: Account, found: Sequence[StatementLine]) -> None:
+    by_day: dict[date, list[StatementLine]] = defaultdict(list)
     for line in found:
         by_day[line.entry.posted_at.astimezone(UTC).date()].append(line)
     page.say("Day by day", 10, "B", gap=1)
@@ -135,7 +135,7 @@ def _days(page: _Page, account: Account, found: Sequence[Line]) -> None:
     page.grid(("day", "lines", "owed to you", "owed by you", "balance"), rows, (40, 22, 38, 38, 38), right=4)
 
 
-def _transfers(page: _Page, account: Account, found: Sequence[Line]) -> None:
+def _transfers(page: _Page, account: Account, found: Sequence[StatementLine]) -> None:
     sent = [line for line in found if line.entry.kind in _TRANSFERS]
     if not sent:
         return

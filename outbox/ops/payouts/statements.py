@@ -9,7 +9,7 @@ from typing import TextIO
 from uuid import UUID
 
 from db.payouts import statement_lines
-from db.payouts.statement_lines import Account, Entry, Holder
+from db.payouts.statement_lines import Account, AccountHolder, StatementEntry
 from messages.money import DECIMALS
 from outbox.ops.output import said
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
@@ -40,10 +40,10 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StatementLine:
     """One line of a statement. `balance_minor` is what the recipient is owed after it, less what it owes."""
 
-    entry: Entry
+    entry: StatementEntry
     what: str
     owed_minor: int
     owing_minor: int
@@ -51,10 +51,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class AccountStatement:
     """A recipient's period, first to last day (UTC), one account for each currency."""
 
-    holder: Holder
+    holder: AccountHolder
     first: date
     last: date
     accounts: Sequence[Account]
@@ -69,7 +69,7 @@ def print_statement(recipient_id: UUID, first: date, last: date, *, form: str, o
         if holder is None:
             raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")
         accounts = statement_lines.accounts(tx, holder, since=_begin(first), until=_begin(last + timedelta(days=1)))
-    statement = Statement(holder, first, last, accounts)
+    statement = AccountStatement(holder, first, last, accounts)
     if form == "pdf":
         from outbox.ops.payouts.statement_pdf import as_pdf  # noqa: PLC0415  fonts and images are slow to load
 
@@ -84,7 +84,7 @@ def _begin(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def lines(account: Account) -> Iterator[Line]:
+def lines(account: Account) -> Iterator[StatementLine]:
     """Every line with the balance after it; a sale and the fee on it are two lines.
 
     Raises:
@@ -94,12 +94,12 @@ def lines(account: Account) -> Iterator[Line]:
     for entry in account.entries:
         for what, owed, owing in _parts(entry):
             balance += owed - owing
-            yield Line(entry, what, owed, owing, balance)
+            yield StatementLine(entry, what, owed, owing, balance)
     closing = account.closing_owed_minor - account.closing_owing_minor
     assert balance == closing, f"a statement that leads to {balance} and not to {closing} is none"
 
 
-def _parts(entry: Entry) -> Iterator[tuple[str, int, int]]:
+def _parts(entry: StatementEntry) -> Iterator[tuple[str, int, int]]:
     if entry.kind == "distribution":
         yield "share of a sale" if entry.owed_minor > 0 else "shares of others", entry.owed_minor, entry.owing_minor
         return
@@ -115,7 +115,7 @@ def decimal(minor: int, currency: str) -> str:
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
 
 
-def write_csv(statement: Statement, file: TextIO) -> None:
+def write_csv(statement: AccountStatement, file: TextIO) -> None:
     """RFC 4180, UTF-8. Each currency begins with its opening balance and ends with its closing one."""
     rows = csv.writer(file)
     rows.writerow(COLUMNS)
@@ -138,7 +138,7 @@ def _balance_row(day: str, what: str, currency: str, owed: int, owing: int) -> l
     return [day, what, "", "", "", currency, *amounts]
 
 
-def _row(line: Line, currency: str) -> list[str]:
+def _row(line: StatementLine, currency: str) -> list[str]:
     entry, amounts = line.entry, (line.owed_minor, line.owing_minor, line.balance_minor)
     return [
         entry.posted_at.astimezone(UTC).isoformat(timespec="seconds"),

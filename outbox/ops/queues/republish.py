@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from db.operators import log as operator_log
-from db.queue import published_events as told_events
-from db.queue.published_events import Told, Which
-from outbox.ops.dead_letters.actions import Desk, RefusedError
-from outbox.ops.dead_letters.decide import Manner, confirm, told, why
+from db.queue import published_events
+from db.queue.published_events import EventFilter, PublishedCount
+from outbox.ops.dead_letters.actions import Operator, RefusedError
+from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
 from outbox.ops.output import plain, record, said, table
 from outbox.ops.session import desk, troubles
 
@@ -19,10 +19,10 @@ BATCH = 1_000  # a transaction each: the relay begins with the first while the r
 
 
 @troubles()
-def republish(which: Which, how: Manner) -> None:
+def republish(which: EventFilter, how: CommandOptions) -> None:
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
-            found = told_events.summary(tx, which)
+            found = published_events.summary(tx, which)
         number = sum(lot.number for lot in found)
         if not number:
             raise RefusedError("nothing of the kind was told in that time, or it is forgotten (RETAIN_TOLD_DAYS)")
@@ -34,26 +34,26 @@ def republish(which: Which, how: Manner) -> None:
     told(document, f"{queued} events are in the outbox again, under their own ids; the relay publishes them.", how)
 
 
-def _append(at: Desk, which: Which, reason: str) -> int:
+def _append(at: Operator, which: EventFilter, reason: str) -> int:
     """Killed half-way it is simply run again."""
     queued, after = 0, None
     while True:
         with at.db.ops_transaction() as tx:
             if after is None:
                 operator_log.write(tx, operator=at.operator, action="republish", subject=_subject(which), reason=reason)
-            number, ended = told_events.append_again(tx, which, after=after, at_most=BATCH)
+            number, ended = published_events.append_again(tx, which, after=after, at_most=BATCH)
         queued += number
         if ended is None:
             return queued
         after = ended
 
 
-def _subject(which: Which) -> dict[str, object]:
+def _subject(which: EventFilter) -> dict[str, object]:
     words = {"since": which.since, "until": which.until, "payment_id": which.subject_id, "type": which.kind}
     return {name: str(word) for name, word in words.items() if word is not None}
 
 
-def _show(found: Sequence[Told]) -> None:
+def _show(found: Sequence[PublishedCount]) -> None:
     shown = table("event", "number", "first told (UTC)", "last told (UTC)", right=("number",))
     for lot in found:
         shown.add_row(plain(lot.kind), str(lot.number), _moment(lot.first_at), _moment(lot.last_at))

@@ -17,7 +17,7 @@ from messages.runtime.settings import load
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
 from outbox.broker.urls import nodes
-from outbox.ops.dead_letters import explanations as words
+from outbox.ops.dead_letters import explanations
 from outbox.ops.output import facts, is_narrow, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
 from outbox.sealing import new_pair
@@ -48,7 +48,7 @@ def _depth(depth: Depth) -> object:
     })  # fmt: skip
 
 
-def _lots(lots: list[backlog.Lot]) -> object:
+def _lots(lots: list[backlog.BacklogCount]) -> object:
     shown = table("kind", "to", "due", "waiting", "retries", "refused", "oldest due", "next due", right=_NUMBERS)
     for lot in lots:
         counts = [str(count or "-") for count in (lot.due, lot.waiting, lot.retries, lot.refused)]
@@ -70,11 +70,11 @@ def _next(retries: list[backlog.NextRetry]) -> object:
 
 
 def _age(moment: datetime) -> str:
-    return words.age(moment, datetime.now(UTC))
+    return explanations.age(moment, datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
-class QueueStanding:
+class QueueState:
     """One queue at the broker; None means that it does not stand, and an empty `drift` that all is well."""
 
     queue: str
@@ -111,23 +111,23 @@ def _connection(url: str) -> Iterator[pika.BlockingConnection]:
             connection.close()
 
 
-def _look(connection: pika.BlockingConnection, queue: topology.Queue) -> QueueStanding:
+def _look(connection: pika.BlockingConnection, queue: topology.Queue) -> QueueState:
     """A passive look first, so that nothing is made; then a declaration with our arguments, which changes nothing."""
     try:
         stands = connection.channel().queue_declare(queue.name, passive=True).method
     except ChannelClosedByBroker:
-        return QueueStanding(
+        return QueueState(
             queue.name, None, None, "missing: start any process of the fleet once, it declares its queues"
         )
     ready, consumers = int(stands.message_count), int(stands.consumer_count)
     try:
         connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
     except ChannelClosedByBroker as error:
-        return QueueStanding(queue.name, ready, consumers, f"other arguments than ours: {error.reply_text}")
-    return QueueStanding(queue.name, ready, consumers, "")
+        return QueueState(queue.name, ready, consumers, f"other arguments than ours: {error.reply_text}")
+    return QueueState(queue.name, ready, consumers, "")
 
 
-def _print_queues(found: list[QueueStanding]) -> None:
+def _print_queues(found: list[QueueState]) -> None:
     console = out()
     columns = ("queue", "ready", "consumers", "kind", "tries", "backoff", "time limit", "too old after")
     shown = table(*columns, right=("ready", "consumers", "tries", "backoff", "time limit", "too old after"))
@@ -149,11 +149,11 @@ def _print_queues(found: list[QueueStanding]) -> None:
     )
 
 
-def _name(queue: QueueStanding) -> Text:
+def _name(queue: QueueState) -> Text:
     return Text(queue.queue, style="red" if queue.drift else "")
 
 
-def _count(number: int | None, queue: QueueStanding) -> Text:
+def _count(number: int | None, queue: QueueState) -> Text:
     if number is None:
         return Text("missing", style="red")
     return Text(str(number), style="" if number else "dim")

@@ -122,13 +122,13 @@ def republish(
     as_json: AsJson = False,
 ) -> None:
     """Publish our own events to other services again, under the same ids: for a broker that lost its data."""
-    from db.queue.published_events import Which
-    from outbox.ops.dead_letters.decide import Manner
+    from db.queue.published_events import EventFilter
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.queues.republish import republish
 
     ends = until.replace(tzinfo=UTC) if until else datetime.now(UTC)  # else those that follow would never end
-    span = Which(since.replace(tzinfo=UTC), ends, payment, kind)
-    republish(span, Manner(operator, reason, yes, as_json))
+    span = EventFilter(since.replace(tzinfo=UTC), ends, payment, kind)
+    republish(span, CommandOptions(operator, reason, yes, as_json))
 
 
 def add_to(app: typer.Typer) -> None:

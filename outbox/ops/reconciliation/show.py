@@ -6,14 +6,14 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.ledger import reports as ledger_reports
 from db.ledger.reports import AccountTotal, Receivable, VenueBalance
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.reconciliation import runs as reconciliation_runs
 from db.reconciliation.cases import Case
-from db.webhooks import event_coverage as event_sweep
-from outbox.ops import chain_heads as heads
+from db.webhooks import event_coverage
+from outbox.ops import chain_heads
 from outbox.ops.dead_letters import tables
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
@@ -107,10 +107,10 @@ _OPEN_ACCOUNTS = {
 def verify_ledger(expected: str | None, *, as_json: bool) -> None:
     """Exit code 1 names the first link that does not fit, or says that the chain is not the one expected."""
     with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
-        walked = ledger_chain.walk(tx)
-        waiting = ledger_chain.unsealed(tx)
-        noted = ledger_chain.hash_at(tx, heads.seq(expected)) if expected else None
-        is_other = expected is not None and not heads.is_in_chain(noted, expected)
+        walked = hash_chain.walk(tx)
+        waiting = hash_chain.unsealed(tx)
+        noted = hash_chain.hash_at(tx, chain_heads.seq(expected)) if expected else None
+        is_other = expected is not None and not chain_heads.is_in_chain(noted, expected)
     if as_json:
         print_json(record(walked) | {"unsealed": waiting})
     elif walked.broken is None and not is_other:
@@ -133,7 +133,7 @@ def list_cases(
 ) -> None:
     wanted = None if state == "all" else state
     with desk() as at, at.db.ops_transaction() as tx:
-        found = case_lists.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
+        found = case_views.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
     if as_json:
         print_json({"cases": [record(case) for case in found]})
         return
@@ -155,7 +155,7 @@ def _cases(found: Sequence[Case]) -> Table:
 @troubles()
 def show_case(case_id: UUID, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        case = case_lists.get(tx, case_id)
+        case = case_views.get(tx, case_id)
     if case is None:
         raise LeaveError(REFUSED, f"There is no case {case_id}.")
     if as_json:
@@ -215,7 +215,7 @@ def list_runs(*, limit: int, as_json: bool) -> None:
 def show_coverage(*, hours: int, as_json: bool) -> None:
     """Exit code 1 when the sweep stands still."""
     with desk() as at, at.db.ops_transaction() as tx:
-        found, sweep = event_sweep.coverage(tx, hours=hours), event_sweep.standing(tx)
+        found, sweep = event_coverage.coverage(tx, hours=hours), event_coverage.standing(tx)
     if as_json:
         print_json({"hours": [record(hour) for hour in found], "sweep": record(sweep) if sweep else None})
     elif found:

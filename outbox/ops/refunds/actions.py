@@ -11,18 +11,17 @@ from typing import Any
 from uuid import UUID
 
 from db.operators import log as operator_log
-from db.operators import refund_requests as ops_refunds
-from db.operators.refund_requests import AskedBeforeError, NewOpsRefund, OpsRefund
-from db.refunds import mass_refund_control as steering
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds import views as refund_overview
-from db.refunds.mass_refunds import EventCancellation
-from db.refunds.views import RefundLine, Sale, Standing
+from db.operators import refund_requests
+from db.operators.refund_requests import AskedBeforeError, NewRefundOrder, RefundOrder
+from db.refunds import mass_refund_control, mass_refunds
+from db.refunds import views as refund_views
+from db.refunds.mass_refunds import MassRefund
+from db.refunds.views import EventSales, RefundableBalance, RefundLine
 from db.session import Tx
 from messages.ids import PaymentId, TenantId
 from messages.refunds import OpsRefundDue
 from outbox.append import append
-from outbox.ops.dead_letters.actions import Desk, RefusedError
+from outbox.ops.dead_letters.actions import Operator, RefusedError
 from outbox.requests.mass_refunds import append_step, cancel_event
 
 REASONS = ("requested_by_customer", "duplicate", "fraudulent", "order_cancelled")
@@ -31,14 +30,14 @@ STEERABLE = ("running", "waiting_for_balance")
 
 
 @dataclass(frozen=True, slots=True)
-class RefundDesk:
+class RefundActions:
     """`desk` says who is at work, and above which amount two must be."""
 
-    desk: Desk
+    desk: Operator
 
     def create(
         self, payment_id: UUID, *, amount_minor: int | None, ticket_ids: Sequence[UUID], reason: str, note: str
-    ) -> OpsRefund:
+    ) -> RefundOrder:
         """Ask for a refund: of an amount, of tickets, or (neither) of whatever is left.
 
         Raises:
@@ -49,7 +48,7 @@ class RefundDesk:
         _require(not (ticket_ids and amount_minor), "say an amount or tickets, not both")
         with self.desk.db.ops_transaction() as tx:
             of = self._standing(tx, payment_id)
-            wish = NewOpsRefund(
+            wish = NewRefundOrder(
                 TenantId(of.tenant_id),
                 PaymentId(payment_id),
                 amount_minor,
@@ -61,7 +60,7 @@ class RefundDesk:
             )
             return self._ask(tx, wish, _moves(tx, of, amount_minor, ticket_ids), "refund")
 
-    def retry(self, refund_id: UUID, *, note: str) -> OpsRefund:
+    def retry(self, refund_id: UUID, *, note: str) -> RefundOrder:
         """Ask again for what a refund that came to nothing should have given back.
 
         Raises:
@@ -69,21 +68,21 @@ class RefundDesk:
         """
         _require(note.strip(), "say why, in a few words")
         with self.desk.db.ops_transaction() as tx:
-            refund = refund_overview.by_name(tx, str(refund_id))
+            refund = refund_views.by_name(tx, str(refund_id))
             if refund is None:
                 raise RefusedError(f"there is no refund {refund_id}")
             if refund.state not in {"failed", "refused", "canceled"}:
                 raise RefusedError(f"the refund is {refund.state}; only one that came to nothing is tried again")
             return self._ask(tx, _again(refund, note, self.desk.operator), refund.amount_minor, "retry refund")
 
-    def approve(self, name: UUID) -> OpsRefund | EventCancellation:
+    def approve(self, name: UUID) -> RefundOrder | MassRefund:
         """The second person lets a refund, or a mass cancellation, go on.
 
         Raises:
             RefusedError: it waits for no approval, or this is the person who asked for it.
         """
         with self.desk.db.ops_transaction() as tx:
-            wish = ops_refunds.get(tx, name)
+            wish = refund_requests.get(tx, name)
             if wish is not None:
                 return self._approve_refund(tx, wish)
             return self._approve_cancellation(tx, self._run(tx, name))
@@ -96,18 +95,18 @@ class RefundDesk:
         """
         _require(reason.strip(), "say why, in a few words")
         with self.desk.db.ops_transaction() as tx:
-            if not ops_refunds.withdraw(tx, request_id, by=self.desk.operator, reason=reason):
+            if not refund_requests.withdraw(tx, request_id, by=self.desk.operator, reason=reason):
                 raise RefusedError(f"no refund {request_id} waits for approval")
             self._log(tx, "withdraw refund", {"request_id": str(request_id)}, reason)
 
-    def sales(self, event_id: UUID, tenant_id: UUID | None) -> list[Sale]:
+    def sales(self, event_id: UUID, tenant_id: UUID | None) -> list[EventSales]:
         """What would be given back, of the one tenant that sold the event.
 
         Raises:
             RefusedError: nobody sold it, or several tenants did and none was named.
         """
         with self.desk.db.ops_transaction() as tx:
-            found = refund_overview.sales_of_event(tx, event_id)
+            found = refund_views.sales_of_event(tx, event_id)
         mine = [sale for sale in found if tenant_id is None or sale.tenant_id == tenant_id]
         _require(mine, f"nobody has sold anything for event {event_id}: is that its id?")
         tenants = {sale.tenant_id: sale.tenant for sale in mine}
@@ -118,7 +117,7 @@ class RefundDesk:
 
     def cancel_event(
         self, event_id: UUID, tenant_id: UUID | None, *, note: str, rate_per_second: int, despite_balance: bool
-    ) -> EventCancellation:
+    ) -> MassRefund:
         """Cancel an event: every order of it gets everything back.
 
         Raises:
@@ -143,11 +142,11 @@ class RefundDesk:
             self._log(tx, "cancel event", _subject(run) | {"state": run.state, "orders": run.total}, note)
         return run
 
-    def pause(self, cancellation_id: UUID, *, reason: str) -> EventCancellation:
+    def pause(self, cancellation_id: UUID, *, reason: str) -> MassRefund:
         """Raises RefusedError when it does not run, or no reason was given."""
         return self._steer(cancellation_id, "paused", STEERABLE, "pause event cancellation", reason)
 
-    def stop(self, cancellation_id: UUID, *, reason: str) -> EventCancellation:
+    def stop(self, cancellation_id: UUID, *, reason: str) -> MassRefund:
         """Go no further. What was asked for stays asked for; the event may be cancelled anew.
 
         Raises:
@@ -158,7 +157,7 @@ class RefundDesk:
 
     def resume(
         self, cancellation_id: UUID, *, reason: str, rate_per_second: int | None = None, despite_balance: bool = False
-    ) -> EventCancellation:
+    ) -> MassRefund:
         """Go on where it stands, or stop waiting for the balance; perhaps at another pace.
 
         Raises:
@@ -167,33 +166,33 @@ class RefundDesk:
         leaving = ("paused", "waiting_for_balance")
         with self.desk.db.ops_transaction() as tx:
             run = self._run(tx, cancellation_id)
-            steering.set_pace(tx, run, rate_per_second=rate_per_second, despite_balance=despite_balance or None)
+            mass_refund_control.set_pace(
+                tx, run, rate_per_second=rate_per_second, despite_balance=despite_balance or None
+            )
             current = self._steered(tx, run, "running", leaving, "resume event cancellation", reason)
             append_step(tx, current, current.step)
         return current
 
-    def _steer(
-        self, cancellation_id: UUID, state: str, leaving: Sequence[str], action: str, reason: str
-    ) -> EventCancellation:
+    def _steer(self, cancellation_id: UUID, state: str, leaving: Sequence[str], action: str, reason: str) -> MassRefund:
         with self.desk.db.ops_transaction() as tx:
             return self._steered(tx, self._run(tx, cancellation_id), state, leaving, action, reason)
 
     def _steered(
-        self, tx: Tx, run: EventCancellation, state: str, leaving: Sequence[str], action: str, reason: str
-    ) -> EventCancellation:
+        self, tx: Tx, run: MassRefund, state: str, leaving: Sequence[str], action: str, reason: str
+    ) -> MassRefund:
         _require(reason.strip(), "say why, in a few words")
-        if not steering.steer(tx, run, state, leaving=leaving, by=self.desk.operator, reason=reason):
+        if not mass_refund_control.steer(tx, run, state, leaving=leaving, by=self.desk.operator, reason=reason):
             raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}")
         self._log(tx, action, _subject(run), reason)
         return self._run(tx, run.cancellation_id)
 
-    def _ask(self, tx: Tx, wish: NewOpsRefund, moves_minor: int, action: str) -> OpsRefund:
+    def _ask(self, tx: Tx, wish: NewRefundOrder, moves_minor: int, action: str) -> RefundOrder:
         dear = moves_minor > self.desk.settings.replay_approval_minor
         try:
-            request_id = ops_refunds.ask(tx, wish, awaits_approval=dear)
+            request_id = refund_requests.ask(tx, wish, awaits_approval=dear)
         except AskedBeforeError as error:
             raise RefusedError(str(error)) from None
-        asked = ops_refunds.get(tx, request_id)
+        asked = refund_requests.get(tx, request_id)
         assert asked is not None, "it was written a moment ago in this transaction"
         if not dear:
             _append(tx, asked)
@@ -201,18 +200,18 @@ class RefundDesk:
         self._log(tx, action, subject | {"amount_minor": moves_minor, "currency": wish.currency}, wish.note)
         return asked
 
-    def _approve_refund(self, tx: Tx, wish: OpsRefund) -> OpsRefund:
+    def _approve_refund(self, tx: Tx, wish: RefundOrder) -> RefundOrder:
         self._require_another(wish.created_by)
-        if not ops_refunds.approve(tx, wish.request_id, by=self.desk.operator):
+        if not refund_requests.approve(tx, wish.request_id, by=self.desk.operator):
             raise RefusedError(f"the refund is {wish.state}; it waits for no approval")
         _append(tx, wish)
         subject = {"request_id": str(wish.request_id), "payment_id": str(wish.payment_id)}
         self._log(tx, "approve refund", subject, wish.note)
         return wish
 
-    def _approve_cancellation(self, tx: Tx, run: EventCancellation) -> EventCancellation:
+    def _approve_cancellation(self, tx: Tx, run: MassRefund) -> MassRefund:
         self._require_another(run.created_by)
-        if not steering.approve(tx, run, by=self.desk.operator):
+        if not mass_refund_control.approve(tx, run, by=self.desk.operator):
             raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}; it waits for no approval")
         append_step(tx, run, run.step)
         self._log(tx, "approve event cancellation", _subject(run), run.note)
@@ -221,16 +220,16 @@ class RefundDesk:
     def _require_another(self, person: str) -> None:
         _require(self.desk.operator != person, "four eyes are two people: somebody else must approve this")
 
-    def _standing(self, tx: Tx, payment_id: UUID) -> Standing:
-        of = refund_overview.standing(tx, payment_id)
+    def _standing(self, tx: Tx, payment_id: UUID) -> RefundableBalance:
+        of = refund_views.standing(tx, payment_id)
         if of is None:
             raise RefusedError(f"there is no payment {payment_id}")
         if of.left_minor == 0:
             raise RefusedError("everything was given back already, or is on its way")
         return of
 
-    def _run(self, tx: Tx, name: UUID) -> EventCancellation:
-        run = event_cancellations.get(tx, name)
+    def _run(self, tx: Tx, name: UUID) -> MassRefund:
+        run = mass_refunds.get(tx, name)
         if run is None:
             raise RefusedError(f"there is nothing with the id {name}")
         return run
@@ -239,15 +238,15 @@ class RefundDesk:
         operator_log.write(tx, operator=self.desk.operator, action=action, subject=subject, reason=reason)
 
 
-def _moves(tx: Tx, of: Standing, amount_minor: int | None, ticket_ids: Sequence[UUID]) -> int:
+def _moves(tx: Tx, of: RefundableBalance, amount_minor: int | None, ticket_ids: Sequence[UUID]) -> int:
     """The most that this wish gives back, in minor units; 0 when no money was taken yet."""
     if of.left_minor is None:
         return 0
-    return amount_minor or (refund_overview.price_of_tickets(tx, of, ticket_ids) if ticket_ids else of.left_minor)
+    return amount_minor or (refund_views.price_of_tickets(tx, of, ticket_ids) if ticket_ids else of.left_minor)
 
 
-def _again(refund: RefundLine, note: str, by: str) -> NewOpsRefund:
-    return NewOpsRefund(
+def _again(refund: RefundLine, note: str, by: str) -> NewRefundOrder:
+    return NewRefundOrder(
         TenantId(refund.tenant_id),
         PaymentId(refund.payment_id),
         None if refund.ticket_ids else refund.amount_minor,
@@ -260,11 +259,11 @@ def _again(refund: RefundLine, note: str, by: str) -> NewOpsRefund:
     )
 
 
-def _append(tx: Tx, wish: OpsRefund) -> None:
+def _append(tx: Tx, wish: RefundOrder) -> None:
     append(tx, OpsRefundDue(tenant_id=wish.tenant_id, payment_id=wish.payment_id, request_id=wish.request_id))
 
 
-def _subject(run: EventCancellation) -> dict[str, Any]:
+def _subject(run: MassRefund) -> dict[str, Any]:
     return {"cancellation_id": str(run.cancellation_id), "event_id": str(run.event_id)}
 
 

@@ -91,10 +91,10 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Give money back: all that is left, an amount, or tickets. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import create_refund
 
-    create_refund(payment, minor, ticket or [], because, Manner(operator, reason, yes, as_json, wait))
+    create_refund(payment, minor, ticket or [], because, CommandOptions(operator, reason, yes, as_json, wait))
 
 
 @refunds.command("retry")
@@ -107,28 +107,28 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Try again what came to nothing, as a new refund. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import retry_refund
 
-    retry_refund(refund, Manner(operator, reason, yes, as_json, wait))
+    retry_refund(refund, CommandOptions(operator, reason, yes, as_json, wait))
 
 
 @refunds.command("approve")
 def approve(name: Name, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
     """Let a refund or a mass cancellation go on that somebody else asked for."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import approve
 
-    approve(name, Manner(operator, None, yes, as_json))
+    approve(name, CommandOptions(operator, None, yes, as_json))
 
 
 @refunds.command("withdraw")
 def withdraw(name: Name, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Take a refund back that waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import withdraw
 
-    withdraw(name, Manner(operator, reason, as_json=as_json))
+    withdraw(name, CommandOptions(operator, reason, as_json=as_json))
 
 
 @refunds.command("cancel-event")
@@ -145,10 +145,10 @@ def cancel_event(
     as_json: AsJson = False,
 ) -> None:
     """Cancel an event: everybody gets everything back, so many a second. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import cancel_event
 
-    how = Manner(operator, reason, yes, as_json, wait)
+    how = CommandOptions(operator, reason, yes, as_json, wait)
     cancel_event(event, tenant, rate, how, despite_balance=despite_balance, watch=watch)
 
 
@@ -168,10 +168,10 @@ def event_status(
 @refunds.command("pause")
 def pause(run: RunId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Hold a mass cancellation where it stands. What was asked for already goes on."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import steer
 
-    steer("pause", run, Manner(operator, reason, as_json=as_json))
+    steer("pause", run, CommandOptions(operator, reason, as_json=as_json))
 
 
 @refunds.command("resume")
@@ -184,10 +184,10 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Let it go on where it stands: after a pause, or instead of waiting for Stripe's balance."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import resume
 
-    resume(run, rate, Manner(operator, reason, as_json=as_json), despite_balance=despite_balance)
+    resume(run, rate, CommandOptions(operator, reason, as_json=as_json), despite_balance=despite_balance)
 
 
 @refunds.command("stop")
@@ -195,7 +195,7 @@ def stop(
     run: RunId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """End it where it stands, for good; orders of the event are charged again from now on."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import steer
 
-    steer("stop", run, Manner(operator, reason, yes, as_json))
+    steer("stop", run, CommandOptions(operator, reason, yes, as_json))

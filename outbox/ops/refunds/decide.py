@@ -3,40 +3,40 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from db.operators import refund_requests as ops_refunds
-from db.operators.refund_requests import OpsRefund
-from db.refunds import views as refund_overview
-from db.refunds.mass_refunds import EventCancellation
-from db.refunds.views import Sale
+from db.operators import refund_requests
+from db.operators.refund_requests import RefundOrder
+from db.refunds import views as refund_views
+from db.refunds.mass_refunds import MassRefund
+from db.refunds.views import EventSales
 from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.actions import Desk
-from outbox.ops.dead_letters.decide import Manner, confirm, told, why
+from outbox.ops.dead_letters.actions import Operator
+from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
 from outbox.ops.dead_letters.progress import follow
 from outbox.ops.output import plain, print_json, record, said
-from outbox.ops.refunds import show as refunds
-from outbox.ops.refunds.actions import RefundDesk
+from outbox.ops.refunds import show as refund_show
+from outbox.ops.refunds.actions import RefundActions
 from outbox.ops.session import REFUSED, WAITS_FOR_APPROVAL, LeaveError, desk, troubles
 
 
 @troubles()
 def create_refund(
-    payment_id: UUID, amount_minor: int | None, ticket_ids: Sequence[UUID], because: str, how: Manner
+    payment_id: UUID, amount_minor: int | None, ticket_ids: Sequence[UUID], because: str, how: CommandOptions
 ) -> None:
     reason = why(how)
     with desk(how.operator) as at:
         _confirm_refund(at, payment_id, amount_minor, ticket_ids, how)
-        wish = RefundDesk(at).create(
+        wish = RefundActions(at).create(
             payment_id, amount_minor=amount_minor, ticket_ids=ticket_ids, reason=because, note=reason
         )
         _tell_answer(at, wish, how)
 
 
 def _confirm_refund(
-    at: Desk, payment_id: UUID, amount_minor: int | None, ticket_ids: Sequence[UUID], how: Manner
+    at: Operator, payment_id: UUID, amount_minor: int | None, ticket_ids: Sequence[UUID], how: CommandOptions
 ) -> None:
     with at.db.ops_transaction() as tx:
-        of = refund_overview.standing(tx, payment_id)
-        priced = refund_overview.price_of_tickets(tx, of, ticket_ids) if of and ticket_ids else None
+        of = refund_views.standing(tx, payment_id)
+        priced = refund_views.price_of_tickets(tx, of, ticket_ids) if of and ticket_ids else None
     if of is None:
         raise LeaveError(REFUSED, f"There is no payment {payment_id}.")
     if of.left_minor is None:
@@ -48,19 +48,19 @@ def _confirm_refund(
 
 
 @troubles()
-def retry_refund(refund_id: UUID, how: Manner) -> None:
+def retry_refund(refund_id: UUID, how: CommandOptions) -> None:
     reason = why(how)
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
-            refund = refund_overview.by_name(tx, str(refund_id))
+            refund = refund_views.by_name(tx, str(refund_id))
         if refund is None:
             raise LeaveError(REFUSED, f"There is no refund {refund_id}.")
         much = tables.money(refund.amount_minor, refund.currency)
         confirm(f"Give {much} back again, as a new refund?", "Nothing was given back.", how)
-        _tell_answer(at, RefundDesk(at).retry(refund_id, note=reason), how)
+        _tell_answer(at, RefundActions(at).retry(refund_id, note=reason), how)
 
 
-def _tell_answer(at: Desk, wish: OpsRefund, how: Manner) -> None:
+def _tell_answer(at: Operator, wish: RefundOrder, how: CommandOptions) -> None:
     """Wait for the worker. Raises LeaveError: it waits for a second person, or was refused."""
     if wish.state == "awaiting_approval":
         if how.as_json:
@@ -89,39 +89,39 @@ def _tell_answer(at: Desk, wish: OpsRefund, how: Manner) -> None:
         told(document, f"Granted; see how it goes: fleet refunds show {answered.refund_id}", how)
 
 
-def _reread(at: Desk, request_id: UUID) -> OpsRefund:
+def _reread(at: Operator, request_id: UUID) -> RefundOrder:
     with at.db.ops_transaction() as tx:
-        found = ops_refunds.get(tx, request_id)
+        found = refund_requests.get(tx, request_id)
     assert found is not None, "requests are never deleted, and this one was written by this command"
     return found
 
 
 @troubles()
-def approve(name: UUID, how: Manner) -> None:
+def approve(name: UUID, how: CommandOptions) -> None:
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
-            wish = ops_refunds.get(tx, name)
+            wish = refund_requests.get(tx, name)
         if wish is not None:
             said().print(plain(f"{wish.created_by}, because: {wish.note}"))
         confirm("Let it go on?", "Not approved.", how)
-        approved = RefundDesk(at).approve(name)
+        approved = RefundActions(at).approve(name)
     told(record(approved), "Approved.", how)
 
 
 @troubles()
-def withdraw(request_id: UUID, how: Manner) -> None:
+def withdraw(request_id: UUID, how: CommandOptions) -> None:
     with desk(how.operator) as at:
-        RefundDesk(at).withdraw(request_id, reason=why(how))
+        RefundActions(at).withdraw(request_id, reason=why(how))
     told({"request_id": request_id, "state": "withdrawn"}, "Withdrawn; nothing was given back.", how)
 
 
 @troubles()
 def cancel_event(
-    event_id: UUID, tenant_id: UUID | None, rate: int, how: Manner, *, despite_balance: bool, watch: bool
+    event_id: UUID, tenant_id: UUID | None, rate: int, how: CommandOptions, *, despite_balance: bool, watch: bool
 ) -> None:
     reason = why(how)
     with desk(how.operator) as at:
-        room = RefundDesk(at)
+        room = RefundActions(at)
         sales = room.sales(event_id, tenant_id)
         confirm(_question(sales), "The event is not cancelled.", how)
         run = room.cancel_event(event_id, tenant_id, note=reason, rate_per_second=rate, despite_balance=despite_balance)
@@ -133,39 +133,39 @@ def cancel_event(
             )
             raise LeaveError(WAITS_FOR_APPROVAL, sentence)
         if watch:
-            run = refunds.until_done(at.db, run.cancellation_id, patience_seconds=how.patience_seconds)
-            refunds.print_run(at.db, run, as_json=how.as_json)
+            run = refund_show.until_done(at.db, run.cancellation_id, patience_seconds=how.patience_seconds)
+            refund_show.print_run(at.db, run, as_json=how.as_json)
             return
     told(record(run), f"Cancelled. Follow it: fleet refunds event-status {run.cancellation_id} --watch", how)
 
 
-def _question(sales: Sequence[Sale]) -> str:
+def _question(sales: Sequence[EventSales]) -> str:
     money = ", ".join(tables.money(sale.left_minor, sale.currency) for sale in sales)
     orders = sum(sale.orders for sale in sales)
     return f"Cancel this event of {sales[0].tenant}: {orders} orders, {money} to give back? It cannot be taken back."
 
 
 @troubles()
-def resume(cancellation_id: UUID, rate: int | None, how: Manner, *, despite_balance: bool) -> None:
+def resume(cancellation_id: UUID, rate: int | None, how: CommandOptions, *, despite_balance: bool) -> None:
     with desk(how.operator) as at:
-        run = RefundDesk(at).resume(
+        run = RefundActions(at).resume(
             cancellation_id, reason=why(how), rate_per_second=rate, despite_balance=despite_balance
         )
     _tell_run(run, how)
 
 
 @troubles()
-def steer(verb: str, cancellation_id: UUID, how: Manner) -> None:
+def steer(verb: str, cancellation_id: UUID, how: CommandOptions) -> None:
     """`verb` is pause or stop."""
     reason = why(how)
     with desk(how.operator) as at:
         if verb == "stop":
             confirm("Stop it for good? Those who were not taken yet keep no refund.", "It goes on.", how)
-            run = RefundDesk(at).stop(cancellation_id, reason=reason)
+            run = RefundActions(at).stop(cancellation_id, reason=reason)
         else:
-            run = RefundDesk(at).pause(cancellation_id, reason=reason)
+            run = RefundActions(at).pause(cancellation_id, reason=reason)
     _tell_run(run, how)
 
 
-def _tell_run(run: EventCancellation, how: Manner) -> None:
+def _tell_run(run: MassRefund, how: CommandOptions) -> None:
     told(record(run), f"It is {run.state}, at {run.taken} of {run.total} orders.", how)

@@ -8,16 +8,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from db.operators import refund_requests as ops_refunds
-from db.operators.refund_requests import OpsRefund
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds import views as refund_overview
-from db.refunds.mass_refunds import EventCancellation
-from db.refunds.views import MOVING, Fate, Move, Obligation, RefundLine, Refusal
+from db.operators import refund_requests
+from db.operators.refund_requests import RefundOrder
+from db.refunds import mass_refunds
+from db.refunds import views as refund_views
+from db.refunds.mass_refunds import MassRefund
+from db.refunds.views import MOVING, Obligation, OutcomeCount, RefundLine, RefundStateChange, RefusalCount
 from db.session import Database
 from db.text import uuid_or_none
-from outbox.ops.dead_letters import explanations as words
-from outbox.ops.dead_letters import tables
+from outbox.ops.dead_letters import explanations, tables
 from outbox.ops.dead_letters.progress import follow
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
@@ -30,8 +29,8 @@ def list_refunds(
     states = None if state == "all" else MOVING if state == "moving" else (state,)
     with desk() as at, at.db.ops_transaction() as tx:
         narrow = {"states": states, "source": source, "tenant_id": tenant_id, "payment_id": payment_id}
-        found = refund_overview.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
-        waiting = ops_refunds.waiting(tx, limit=limit)
+        found = refund_views.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
+        waiting = refund_requests.waiting(tx, limit=limit)
     if as_json:
         print_json({"refunds": [record(one) for one in found], "requests": [record(one) for one in waiting]})
         return
@@ -53,12 +52,12 @@ def _lines(found: Sequence[RefundLine]) -> Table:
     return shown
 
 
-def _request(wish: OpsRefund) -> str:
+def _request(wish: RefundOrder) -> str:
     much = tables.money(wish.amount_minor, wish.currency) if wish.amount_minor else "what is left"
     return f"{wish.created_by} asked for {much} of payment {wish.payment_id}: {wish.state.replace('_', ' ')}"
 
 
-def _next_step(wish: OpsRefund) -> str:
+def _next_step(wish: RefundOrder) -> str:
     if wish.state == "awaiting_approval":
         return f"somebody else: fleet refunds approve {wish.request_id}"
     return "a worker has it" if wish.state == "asked" else (wish.state_reason or f"refund {wish.refund_id}")
@@ -68,9 +67,9 @@ def _next_step(wish: OpsRefund) -> str:
 def show_refund(name: str, *, as_json: bool) -> None:
     named = uuid_or_none(name)
     with desk() as at, at.db.ops_transaction() as tx:
-        wish = ops_refunds.get(tx, named) if named else None
-        refund = refund_overview.by_name(tx, str(wish.refund_id) if wish and wish.refund_id else name)
-        moves = refund_overview.history(tx, refund) if refund else []
+        wish = refund_requests.get(tx, named) if named else None
+        refund = refund_views.by_name(tx, str(wish.refund_id) if wish and wish.refund_id else name)
+        moves = refund_views.history(tx, refund) if refund else []
     if wish is None and refund is None:
         raise LeaveError(REFUSED, f"There is no refund {name}.")
     if as_json:
@@ -83,7 +82,7 @@ def show_refund(name: str, *, as_json: bool) -> None:
         _print_refund(refund, moves)
 
 
-def _print_refund(refund: RefundLine, moves: Sequence[Move]) -> None:
+def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> None:
     much = tables.money(refund.amount_minor, refund.currency)
     title = Text("Refund ", "bold").append(str(refund.refund_id)).append("  ").append(tables.state(refund.state))
     out().print(title.append(f"  {much}"))
@@ -110,7 +109,7 @@ def _print_refund(refund: RefundLine, moves: Sequence[Move]) -> None:
 def show_obligations(*, limit: int, as_json: bool) -> None:
     """Exit code 1 when somebody is owed something."""
     with desk() as at, at.db.ops_transaction() as tx:
-        found = refund_overview.obligations(tx, limit=limit)
+        found = refund_views.obligations(tx, limit=limit)
     if as_json:
         print_json({"obligations": [record(one) for one in found]})
     elif found:
@@ -136,7 +135,7 @@ def _obligations(found: Sequence[Obligation]) -> Table:
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = event_cancellations.latest(tx, limit=limit)
+        found = mass_refunds.latest(tx, limit=limit)
     if as_json:
         print_json({"cancellations": [record(run) for run in found]})
         return
@@ -158,28 +157,28 @@ def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool)
         print_run(at.db, run, as_json=as_json)
 
 
-def _run(db: Database, name: UUID) -> EventCancellation:
+def _run(db: Database, name: UUID) -> MassRefund:
     """By its own id or by its event's; of several tenants' events of one id, the newest."""
     with db.ops_transaction() as tx:
-        run = event_cancellations.get(tx, name) or event_cancellations.latest_of_event(tx, name)
+        run = mass_refunds.get(tx, name) or mass_refunds.latest_of_event(tx, name)
     if run is None:
         raise LeaveError(REFUSED, f"No event was cancelled under {name}.")
     return run
 
 
-def until_done(db: Database, cancellation_id: UUID, *, patience_seconds: float) -> EventCancellation:
+def until_done(db: Database, cancellation_id: UUID, *, patience_seconds: float) -> MassRefund:
     """Follow it with a bar. Raises LeaveError when nothing moves for so long; it goes on by itself."""
     return follow(
         lambda: _run(db, cancellation_id),
         title="giving back",
         count=lambda run: (run.taken, run.total),
-        ended=lambda run: run.state not in event_cancellations.MOVING,
+        ended=lambda run: run.state not in mass_refunds.MOVING,
         patience_seconds=patience_seconds,
         standing_still=_standing_still,
     )
 
 
-def _standing_still(run: EventCancellation) -> str:
+def _standing_still(run: MassRefund) -> str:
     why = run.state_reason or f"it is {run.state.replace('_', ' ')}"
     return (
         f"It stands at {run.taken} of {run.total} orders: {why}. It goes on by itself; "
@@ -187,9 +186,9 @@ def _standing_still(run: EventCancellation) -> str:
     )
 
 
-def print_run(db: Database, run: EventCancellation, *, as_json: bool) -> None:
+def print_run(db: Database, run: MassRefund, *, as_json: bool) -> None:
     with db.ops_transaction() as tx:
-        fates, refusals = refund_overview.fates(tx, run), refund_overview.refusals(tx, run)
+        fates, refusals = refund_views.fates(tx, run), refund_views.refusals(tx, run)
     if as_json:
         print_json(
             record(run)
@@ -203,7 +202,7 @@ def print_run(db: Database, run: EventCancellation, *, as_json: bool) -> None:
         out().print(_refusal(refusal))
 
 
-def _facts(run: EventCancellation) -> dict[str, object]:
+def _facts(run: MassRefund) -> dict[str, object]:
     people = run.created_by + (f", approved by {run.approved_by}" if run.approved_by else "")
     return {
         "cancellation": run.cancellation_id,
@@ -219,7 +218,7 @@ def _facts(run: EventCancellation) -> dict[str, object]:
     }
 
 
-def _fates(found: Sequence[Fate]) -> Table:
+def _fates(found: Sequence[OutcomeCount]) -> Table:
     shown = table("what became of it", "state", "count", "amount", right=("count", "amount"))
     for fate in found:
         what = "refunds" if fate.what == "refund" else "payments cancelled"
@@ -227,7 +226,7 @@ def _fates(found: Sequence[Fate]) -> Table:
     return shown
 
 
-def _refusal(refusal: Refusal) -> Text:
+def _refusal(refusal: RefusalCount) -> Text:
     return plain(f"payment {refusal.payment_id} could not be given back: {refusal.reason}", "red")
 
 
@@ -236,4 +235,4 @@ def _counted(count: int) -> str:
 
 
 def _age(at: datetime) -> str:
-    return words.age(at, datetime.now(UTC))
+    return explanations.age(at, datetime.now(UTC))

@@ -10,24 +10,24 @@ from typing import Any
 from uuid import UUID
 
 from db.operators import log as operator_log
-from db.operators import release_requests as escrow_wishes
-from db.operators.release_requests import EscrowWish
+from db.operators import release_requests
+from db.operators.release_requests import EscrowRequest
 from db.session import Tx
 from db.shares import escrow
-from db.shares.escrow import Held
+from db.shares.escrow import EscrowLine
 from messages.money import Money
 from messages.shares import OpsEscrowDue
 from outbox.append import append
-from outbox.ops.dead_letters.actions import Desk, RefusedError
+from outbox.ops.dead_letters.actions import Operator, RefusedError
 
 
 @dataclass(frozen=True, slots=True)
-class EscrowDesk:
+class EscrowActions:
     """`desk` says who is at work, and above which amount two must be."""
 
-    desk: Desk
+    desk: Operator
 
-    def release(self, payment_id: UUID, *, note: str) -> EscrowWish:
+    def release(self, payment_id: UUID, *, note: str) -> EscrowRequest:
         """Let the shares of a payment go, whatever escrow waits for.
 
         Raises:
@@ -35,11 +35,11 @@ class EscrowDesk:
         """
         return self._ask(payment_id, "release", note)
 
-    def hold(self, payment_id: UUID, *, note: str) -> EscrowWish:
+    def hold(self, payment_id: UUID, *, note: str) -> EscrowRequest:
         """Keep the shares of a payment in escrow until a person releases them. Raises as `release`."""
         return self._ask(payment_id, "hold", note)
 
-    def approve(self, wish_id: UUID) -> EscrowWish:
+    def approve(self, wish_id: UUID) -> EscrowRequest:
         """The second person lets it go on.
 
         Raises:
@@ -48,7 +48,7 @@ class EscrowDesk:
         with self.desk.db.ops_transaction() as tx:
             wish = self._wish(tx, wish_id)
             _require(self.desk.operator != wish.created_by, "four eyes are two people: somebody else must approve this")
-            if not escrow_wishes.approve(tx, wish_id, by=self.desk.operator):
+            if not release_requests.approve(tx, wish_id, by=self.desk.operator):
                 raise RefusedError(f"the wish is {wish.state}; it waits for no approval")
             _append(tx, wish)
             self._log(tx, "approve escrow release", _subject(wish), wish.note)
@@ -59,19 +59,19 @@ class EscrowDesk:
         _require(reason.strip(), "say why, in a few words")
         with self.desk.db.ops_transaction() as tx:
             wish = self._wish(tx, wish_id)
-            if not escrow_wishes.withdraw(tx, wish_id, by=self.desk.operator, reason=reason):
+            if not release_requests.withdraw(tx, wish_id, by=self.desk.operator, reason=reason):
                 raise RefusedError(f"the wish is {wish.state}; it waits for no approval")
             self._log(tx, "withdraw escrow release", _subject(wish), reason)
 
-    def _ask(self, payment_id: UUID, what: str, note: str) -> EscrowWish:
+    def _ask(self, payment_id: UUID, what: str, note: str) -> EscrowRequest:
         _require(note.strip(), "say why, in a few words")
         with self.desk.db.ops_transaction() as tx:
             held = self._held(tx, payment_id)
-            if any(wish.what == what for wish in escrow_wishes.waiting(tx, limit=10, payment_id=payment_id)):
+            if any(wish.what == what for wish in release_requests.waiting(tx, limit=10, payment_id=payment_id)):
                 raise RefusedError(f"somebody has asked to {what} it already")
             dear = what == "release" and held.held_minor > self.desk.settings.replay_approval_minor
             amount = Money(held.held_minor, held.currency)
-            wish_id = escrow_wishes.ask(
+            wish_id = release_requests.ask(
                 tx,
                 held.tenant_id,
                 held.payment_id,
@@ -87,7 +87,7 @@ class EscrowDesk:
             self._log(tx, f"{what} escrow", _subject(wish) | {"state": wish.state}, note)
             return wish
 
-    def _held(self, tx: Tx, payment_id: UUID) -> Held:
+    def _held(self, tx: Tx, payment_id: UUID) -> EscrowLine:
         held = escrow.of_payment(tx, payment_id)
         if held is None:
             raise RefusedError(f"there is no payment {payment_id} with shares")
@@ -95,8 +95,8 @@ class EscrowDesk:
             raise RefusedError("nothing of this payment is in escrow")
         return held
 
-    def _wish(self, tx: Tx, wish_id: UUID) -> EscrowWish:
-        wish = escrow_wishes.get(tx, wish_id)
+    def _wish(self, tx: Tx, wish_id: UUID) -> EscrowRequest:
+        wish = release_requests.get(tx, wish_id)
         if wish is None:
             raise RefusedError(f"there is no wish {wish_id}")
         return wish
@@ -105,11 +105,11 @@ class EscrowDesk:
         operator_log.write(tx, operator=self.desk.operator, action=action, subject=subject, reason=reason)
 
 
-def _append(tx: Tx, wish: EscrowWish) -> None:
+def _append(tx: Tx, wish: EscrowRequest) -> None:
     append(tx, OpsEscrowDue(tenant_id=wish.tenant_id, payment_id=wish.payment_id, wish_id=wish.wish_id))
 
 
-def _subject(wish: EscrowWish) -> dict[str, Any]:
+def _subject(wish: EscrowRequest) -> dict[str, Any]:
     return {
         "wish_id": str(wish.wish_id),
         "payment_id": str(wish.payment_id),

@@ -48,10 +48,10 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let the shares of a payment go, whatever escrow waits for. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.shares.decide import ask
 
-    ask("release", payment, Manner(operator, reason, yes, as_json, wait))
+    ask("release", payment, CommandOptions(operator, reason, yes, as_json, wait))
 
 
 @escrow.command("hold")
@@ -64,10 +64,10 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Keep the shares of a payment in escrow until a person releases them."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.shares.decide import ask
 
-    ask("hold", payment, Manner(operator, reason, yes, as_json, wait))
+    ask("hold", payment, CommandOptions(operator, reason, yes, as_json, wait))
 
 
 @escrow.command("approve")
@@ -75,19 +75,19 @@ def approve(
     wish: WishId, operator: Operator = None, yes: Yes = False, wait: Patience = 60, as_json: AsJson = False
 ) -> None:
     """Let a release go on that somebody else asked for and that moves more than one person may decide."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.shares.decide import approve
 
-    approve(wish, Manner(operator, None, yes, as_json, wait))
+    approve(wish, CommandOptions(operator, None, yes, as_json, wait))
 
 
 @escrow.command("withdraw")
 def withdraw(wish: WishId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Take a release back that waits for approval."""
-    from outbox.ops.dead_letters.decide import Manner
+    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.shares.decide import withdraw
 
-    withdraw(wish, Manner(operator, reason, as_json=as_json))
+    withdraw(wish, CommandOptions(operator, reason, as_json=as_json))
 
 
 @recipients.command("list")

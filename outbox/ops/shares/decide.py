@@ -2,25 +2,25 @@
 
 from uuid import UUID
 
-from db.operators import release_requests as escrow_wishes
-from db.operators.release_requests import EscrowWish
+from db.operators import release_requests
+from db.operators.release_requests import EscrowRequest
 from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.actions import Desk
-from outbox.ops.dead_letters.decide import Manner, confirm, told, why
+from outbox.ops.dead_letters.actions import Operator
+from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
 from outbox.ops.dead_letters.progress import follow
 from outbox.ops.output import print_json, record
 from outbox.ops.session import REFUSED, WAITS_FOR_APPROVAL, LeaveError, desk, troubles
-from outbox.ops.shares.actions import EscrowDesk
+from outbox.ops.shares.actions import EscrowActions
 
 
 @troubles()
-def ask(what: str, payment_id: UUID, how: Manner) -> None:
+def ask(what: str, payment_id: UUID, how: CommandOptions) -> None:
     """`what` is release or hold."""
     reason = why(how)
     with desk(how.operator) as at:
         question = "Let the shares of this payment go?" if what == "release" else "Keep the shares of this payment?"
         confirm(question, "Nothing was changed.", how)
-        wishes = EscrowDesk(at)
+        wishes = EscrowActions(at)
         wish = (wishes.release if what == "release" else wishes.hold)(payment_id, note=reason)
         if wish.state == "awaiting_approval":
             if how.as_json:
@@ -34,26 +34,26 @@ def ask(what: str, payment_id: UUID, how: Manner) -> None:
 
 
 @troubles()
-def approve(wish_id: UUID, how: Manner) -> None:
+def approve(wish_id: UUID, how: CommandOptions) -> None:
     with desk(how.operator) as at:
         with at.db.ops_transaction() as tx:
-            wish = escrow_wishes.get(tx, wish_id)
+            wish = release_requests.get(tx, wish_id)
         if wish is None:
             raise LeaveError(REFUSED, f"There is no wish {wish_id}.")
         much = tables.money(wish.amount_minor, wish.currency)
         confirm(f"Let {much} of payment {wish.payment_id} leave escrow?", "Nothing was changed.", how)
-        _tell_answer(at, EscrowDesk(at).approve(wish_id), how)
+        _tell_answer(at, EscrowActions(at).approve(wish_id), how)
 
 
 @troubles()
-def withdraw(wish_id: UUID, how: Manner) -> None:
+def withdraw(wish_id: UUID, how: CommandOptions) -> None:
     reason = why(how)
     with desk(how.operator) as at:
-        EscrowDesk(at).withdraw(wish_id, reason=reason)
+        EscrowActions(at).withdraw(wish_id, reason=reason)
         told({"wish_id": str(wish_id), "state": "withdrawn"}, "Withdrawn. Nothing was changed.", how)
 
 
-def _tell_answer(at: Desk, wish: EscrowWish, how: Manner) -> None:
+def _tell_answer(at: Operator, wish: EscrowRequest, how: CommandOptions) -> None:
     """Wait for the worker. Raises LeaveError when it refuses."""
     answered = follow(
         lambda: _reread(at, wish.wish_id),
@@ -75,8 +75,8 @@ def _tell_answer(at: Desk, wish: EscrowWish, how: Manner) -> None:
     told(document, f"{done}; see how it goes: fleet escrow show {wish.payment_id}", how)
 
 
-def _reread(at: Desk, wish_id: UUID) -> EscrowWish:
+def _reread(at: Operator, wish_id: UUID) -> EscrowRequest:
     with at.db.ops_transaction() as tx:
-        wish = escrow_wishes.get(tx, wish_id)
+        wish = release_requests.get(tx, wish_id)
     assert wish is not None, "wishes are never deleted"
     return wish

@@ -9,27 +9,25 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as Branches
 
-from db.operators import release_requests as escrow_wishes
-from db.operators import timeline
-from db.operators.release_requests import EscrowWish
+from db.operators import release_requests, timeline
+from db.operators.release_requests import EscrowRequest
 from db.payouts import statements
 from db.shares import escrow
-from db.shares import views as share_overview
-from db.shares.escrow import Held
-from db.shares.views import Movement, RecipientLine, ShareLine
+from db.shares import views as share_views
+from db.shares.escrow import EscrowLine
+from db.shares.views import RecipientLine, ShareLine, ShareTransfer
 from messages.ids import RecipientId
-from outbox.ops.dead_letters import explanations as words
-from outbox.ops.dead_letters import tables
+from outbox.ops.dead_letters import explanations, tables
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
-from outbox.ops.shares.tree import Tree, tree_of
+from outbox.ops.shares.tree import ShareTree, tree_of
 
 
 @troubles()
 def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
         found = escrow.find(tx, kept_by=None if kept_by == "all" else kept_by, limit=limit)
-        wishes = escrow_wishes.waiting(tx, limit=limit)
+        wishes = release_requests.waiting(tx, limit=limit)
     if as_json:
         print_json({"held": [record(one) for one in found], "wishes": [record(one) for one in wishes]})
         return
@@ -40,7 +38,7 @@ def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
         said().print(_wish(wish))
 
 
-def _held(found: Sequence[Held]) -> Table:
+def _held(found: Sequence[EscrowLine]) -> Table:
     shown = table("payment", "venue", "held", "since", "kept by", "free (UTC)", "why", right=("held", "since"))
     shown.columns[0].no_wrap = True
     for one in found:
@@ -56,7 +54,7 @@ def _held(found: Sequence[Held]) -> Table:
     return shown
 
 
-def _wish(wish: EscrowWish) -> Text:
+def _wish(wish: EscrowRequest) -> Text:
     much = tables.money(wish.amount_minor, wish.currency)
     then = (
         f"somebody else: fleet escrow approve {wish.wish_id}"
@@ -72,7 +70,7 @@ def show_tree(name: str, *, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
         found = timeline.find(tx, name)
         tree = tree_of(tx, found[0].payment_id) if len(found) == 1 else None
-        wishes = escrow_wishes.waiting(tx, limit=10, payment_id=found[0].payment_id) if tree and found else []
+        wishes = release_requests.waiting(tx, limit=10, payment_id=found[0].payment_id) if tree and found else []
     if not found:
         raise LeaveError(REFUSED, f"There is no payment {name}.")
     if tree is None:
@@ -85,7 +83,7 @@ def show_tree(name: str, *, as_json: bool) -> None:
         said().print(_wish(wish))
 
 
-def document(tree: Tree) -> dict[str, object]:
+def document(tree: ShareTree) -> dict[str, object]:
     """The tree as JSON: shares with their movements, tickets with their part of each share."""
     return {
         "escrow": record(tree.held),
@@ -108,7 +106,7 @@ def document(tree: Tree) -> dict[str, object]:
     }
 
 
-def _branches(tree: Tree) -> Branches:
+def _branches(tree: ShareTree) -> Branches:
     whole = sum(share.amount_minor for share in tree.shares)
     held = tree.held
     root = Text("Shares of ", "bold").append(tables.money(whole, held.currency)).append(f"  {held.venue}", "dim")
@@ -126,7 +124,7 @@ def _branches(tree: Tree) -> Branches:
     return shown
 
 
-def _why_held(held: Held) -> str:
+def _why_held(held: EscrowLine) -> str:
     if held.held_by is not None:
         return f"held by {held.held_by}, {held.held_because}"
     until = f", free {held.free_at:%Y-%m-%d %H:%M} UTC" if held.free_at and held.kept_by == "event" else ""
@@ -146,14 +144,14 @@ def _share(share: ShareLine) -> Text:
     return line
 
 
-def _movement(one: Movement) -> Text:
+def _movement(one: ShareTransfer) -> Text:
     line = plain(f"{one.what} {tables.money(one.amount_minor, one.currency)} ").append(tables.state(one.state))
     return line.append(
         plain(f"  {one.stripe_id or ''} {one.state_reason or ''} {one.at:%Y-%m-%d %H:%M}".rstrip(), "dim")
     )
 
 
-def _tickets(tree: Tree) -> Table:
+def _tickets(tree: ShareTree) -> Table:
     names = [f"{share.recipient} ({share.basis})" for share in tree.shares]
     shown = table("ticket", "seat", "price", *names, right=("price", *names))
     for leaf in tree.tickets:
@@ -166,7 +164,7 @@ def _tickets(tree: Tree) -> Table:
 @troubles()
 def list_recipients(tenant_id: UUID | None, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = share_overview.recipients(tx, tenant_id=tenant_id, limit=limit)
+        found = share_views.recipients(tx, tenant_id=tenant_id, limit=limit)
     if as_json:
         print_json({"recipients": [_recipient_record(one) for one in found]})
         return
@@ -192,8 +190,8 @@ def _recipient_record(one: RecipientLine) -> dict[str, object]:
 @troubles()
 def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = share_overview.recipients(tx, recipient_id=recipient_id, limit=limit)
-        waiting = share_overview.waiting(tx, recipient_id=recipient_id, limit=limit)
+        found = share_views.recipients(tx, recipient_id=recipient_id, limit=limit)
+        waiting = share_views.waiting(tx, recipient_id=recipient_id, limit=limit)
         weekly = statements.of_recipient(tx, RecipientId(recipient_id), limit=limit)
     if not found:
         raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")
@@ -223,7 +221,7 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
 @troubles()
 def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
     with desk() as at, at.db.ops_transaction() as tx:
-        found = share_overview.royalties(tx, venue_id=venue_id, limit=limit)
+        found = share_views.royalties(tx, venue_id=venue_id, limit=limit)
     if as_json:
         print_json({"royalties": [record(one) for one in found]})
         return
@@ -239,4 +237,4 @@ def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
 
 
 def _age(at: datetime) -> str:
-    return words.age(at, datetime.now(UTC))
+    return explanations.age(at, datetime.now(UTC))

@@ -11,14 +11,14 @@ from uuid import UUID
 
 from db.session import Tx
 from db.shares import escrow
-from db.shares import views as share_overview
-from db.shares.escrow import Held
-from db.shares.views import Movement, ShareLine, TicketSold
+from db.shares import views as share_views
+from db.shares.escrow import EscrowLine
+from db.shares.views import ShareLine, ShareTransfer, TicketSold
 from messages.money import Money
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class TicketShares:
     """One ticket, and in the order of the payment's shares what of each is this ticket's, in minor units."""
 
     ticket: TicketSold
@@ -26,30 +26,30 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    held: Held
+class ShareTree:
+    held: EscrowLine
     shares: list[ShareLine]
-    movements: dict[UUID, list[Movement]]
-    tickets: list[Leaf]
+    movements: dict[UUID, list[ShareTransfer]]
+    tickets: list[TicketShares]
 
 
-def tree_of(tx: Tx, payment_id: UUID) -> Tree | None:
+def tree_of(tx: Tx, payment_id: UUID) -> ShareTree | None:
     """None: there is no such payment, or it has no shares (yet)."""
     held = escrow.of_payment(tx, payment_id)
     if held is None:
         return None
-    cut = share_overview.of_payment(tx, payment_id)
-    moved: dict[UUID, list[Movement]] = {share.share_id: [] for share in cut}
-    for one in share_overview.movements(tx, payment_id):
+    cut = share_views.of_payment(tx, payment_id)
+    moved: dict[UUID, list[ShareTransfer]] = {share.share_id: [] for share in cut}
+    for one in share_views.movements(tx, payment_id):
         moved[one.share_id].append(one)
-    return Tree(held, cut, moved, per_ticket(cut, share_overview.tickets_of(tx, payment_id)))
+    return ShareTree(held, cut, moved, per_ticket(cut, share_views.tickets_of(tx, payment_id)))
 
 
-def per_ticket(cut: Sequence[ShareLine], tickets: Sequence[TicketSold]) -> list[Leaf]:
+def per_ticket(cut: Sequence[ShareLine], tickets: Sequence[TicketSold]) -> list[TicketShares]:
     """What of each share is each ticket's. Tickets that were all given away share alike."""
     if not tickets:
         return []
     prices = [ticket.price_minor for ticket in tickets]
     weights = prices if sum(prices) else [1] * len(prices)
     columns = [[part.minor for part in Money(one.amount_minor, one.currency).allocate(weights)] for one in cut]
-    return [Leaf(ticket, [column[row] for column in columns]) for row, ticket in enumerate(tickets)]
+    return [TicketShares(ticket, [column[row] for column in columns]) for row, ticket in enumerate(tickets)]

@@ -9,8 +9,8 @@ from db.lifecycle import GROUP_MOVES, MEMBER_MOVES, GroupState, MemberState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 
 MOVE = "UPDATE groups SET state = %s, state_by = 'test' WHERE group_id = %s"
@@ -21,7 +21,7 @@ def group_id(db: Database, tenant: Tenant) -> UUID:
     """A group of which one member is paying."""
     data = factories.group(tenant)
     events = [factories.group_event("opened", data), factories.group_event("share_paid_with", factories.share(data, 0))]
-    assert accept(db, [Incoming(event) for event in events]) == [Outcome.ACCEPTED] * 2
+    assert accept(db, [IncomingEvent(event) for event in events]) == [OrderOutcome.ACCEPTED] * 2
     return UUID(data["group_id"])
 
 

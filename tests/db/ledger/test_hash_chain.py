@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.ledger import journals as ledger
-from db.ledger.hash_chain import Walked
+from db.ledger.hash_chain import ChainWalk
 from db.session import Database, Tx
 from db.tenants.tenants import Tenant
 from messages.money import Money
@@ -27,7 +27,7 @@ def test_every_journal_gets_a_link_once_and_the_chain_holds(db: Database, tenant
 
 def test_an_empty_ledger_is_a_whole_chain(db: Database) -> None:
     assert seal(db) == 0
-    assert walk(db) == Walked(0, "00" * 32, None)
+    assert walk(db) == ChainWalk(0, "00" * 32, None)
 
 
 def test_a_journal_that_commits_late_is_not_skipped(db: Database, tenant: Tenant) -> None:
@@ -167,14 +167,14 @@ def book(tx: Tx, source: str) -> None:
 
 def seal(db: Database, limit: int = 100) -> int:
     with db.system_transaction() as tx:
-        return ledger_chain.seal(tx, limit=limit)
+        return hash_chain.seal(tx, limit=limit)
 
 
 def unsealed(db: Database) -> int:
     with db.system_transaction() as tx:
-        return ledger_chain.unsealed(tx)
+        return hash_chain.unsealed(tx)
 
 
-def walk(db: Database) -> Walked:
+def walk(db: Database) -> ChainWalk:
     with db.ops_transaction() as tx:
-        return ledger_chain.walk(tx, page=2)
+        return hash_chain.walk(tx, page=2)

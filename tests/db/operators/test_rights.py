@@ -5,9 +5,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.operators import refund_requests as ops_refunds
-from db.operators.refund_requests import NewOpsRefund
-from db.refunds import mass_refunds as event_cancellations
+from db.operators import refund_requests
+from db.operators.refund_requests import NewRefundOrder
+from db.refunds import mass_refunds
 from db.session import Database
 from db.tenants.tenants import Tenant
 from tests import factories
@@ -17,10 +17,10 @@ from tests import factories
 def wishes(db: Database, tenant: Tenant) -> None:
     """A cancelled event, and a refund that an operator asked for."""
     payment = factories.requested(db, tenant)
-    wish = NewOpsRefund(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
+    wish = NewRefundOrder(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
     with db.ops_transaction() as tx:
-        event_cancellations.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
-        ops_refunds.ask(tx, wish, awaits_approval=False)
+        mass_refunds.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
+        refund_requests.ask(tx, wish, awaits_approval=False)
 
 
 @pytest.mark.parametrize("kind", ["charge", "refund", "cancel", "payment.succeeded"])

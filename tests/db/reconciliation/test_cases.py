@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from db.reconciliation import case_views as case_lists
-from db.reconciliation import cases
+from db.reconciliation import case_views, cases
 from db.reconciliation.cases import SUGGESTED, Case, CaseType
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -65,7 +64,7 @@ def test_a_tenant_opens_and_sees_its_own_cases_only(db: Database, owner: psycopg
             )
 
     with db.transaction(tenant.tenant_id) as tx:
-        assert [case.tenant_id for case in case_lists.find(tx)] == [tenant.tenant_id]
+        assert [case.tenant_id for case in case_views.find(tx)] == [tenant.tenant_id]
         assert not cases.close_case(
             tx, type=CaseType.REFUND_FAILED, subject=str(neighbour.tenant_id), by="x", because="y"
         )
@@ -114,7 +113,7 @@ def test_every_type_of_python_is_one_of_the_database_and_has_a_suggestion(db: Da
             assert cases.open_case(tx, type=type_, subject="x_1", details="no")
 
     with db.system_transaction() as tx:
-        assert [count.type for count in case_lists.open_counts(tx)] == sorted(CaseType)
+        assert [count.type for count in case_views.open_counts(tx)] == sorted(CaseType)
     assert set(SUGGESTED) == set(CaseType)
 
 
@@ -131,4 +130,4 @@ def find_missing(db: Database, amount: Money | None = None) -> bool:
 
 def every(db: Database) -> list[Case]:
     with db.ops_transaction() as tx:
-        return case_lists.find(tx, state=None)
+        return case_views.find(tx, state=None)

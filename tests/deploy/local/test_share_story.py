@@ -6,8 +6,8 @@ from deploy.local.demo import sale
 from deploy.local.shares import group_story, story
 from deploy.local.shares.market import Market, Seller
 from messages.resales import OrderResold
-from outbox.intake.order_events import Incoming, decode
-from outbox.requests.orders import Offer
+from outbox.intake.order_events import IncomingEvent, decode
+from outbox.requests.orders import OrderRequest
 
 MARKET = Market(tuple(sale.tenants()), (), (Seller(UUID(int=1), "ada", None), Seller(UUID(int=2), "bob", "acct_bob")))
 
@@ -17,10 +17,10 @@ def test_every_event_of_the_story_can_be_read() -> None:
     again = story.resales(first, MARKET, resales=20, seed=1, run="r")
     together = group_story.groups(first, count=20, seed=1, run="r")
 
-    read = [decode(Incoming(one.body)) for one in (*first, *again, *story.schedule(MARKET))]
-    groups = [decode(Incoming(one.body)) for one in (*together.opened, *together.paid)]
+    read = [decode(IncomingEvent(one.body)) for one in (*first, *again, *story.schedule(MARKET))]
+    groups = [decode(IncomingEvent(one.body)) for one in (*together.opened, *together.paid)]
 
-    assert sum(isinstance(one.content, Offer) for one in read) == 40
+    assert sum(isinstance(one.content, OrderRequest) for one in read) == 40
     assert {one.event.type for one in read[20:40]} == {OrderResold.event_type}
     assert len(groups) >= 20 + 20 * 2
 

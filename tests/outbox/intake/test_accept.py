@@ -12,8 +12,8 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 
 CARD = "4242424242424242"
@@ -29,7 +29,7 @@ def test_an_order_becomes_a_payment_its_history_and_its_charge_message(
 ) -> None:
     order = factories.order(tenant, amount_minor=4200)
 
-    assert offer(db, factories.event(order)) == [Outcome.ACCEPTED]
+    assert offer(db, factories.event(order)) == [OrderOutcome.ACCEPTED]
 
     assert owner.execute("SELECT order_id::text, amount_minor, currency, state FROM payments").fetchall() == [
         (order["order_id"], 4200, "eur", "requested")
@@ -42,7 +42,7 @@ def test_the_same_event_again_changes_nothing(db: Database, owner: psycopg.Conne
     event = factories.event(factories.order(tenant))
     offer(db, event)
 
-    assert offer(db, event) == [Outcome.DUPLICATE]
+    assert offer(db, event) == [OrderOutcome.DUPLICATE]
 
     assert (count(owner, "payments"), count(owner, "outbox"), count(owner, "dead_letters")) == (1, 1, 0)
 
@@ -52,7 +52,7 @@ def test_the_same_event_twice_in_one_batch_is_one_payment(
 ) -> None:
     event = factories.event(factories.order(tenant))
 
-    assert offer(db, event, event, event) == [Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert offer(db, event, event, event) == [OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE, OrderOutcome.DUPLICATE]
 
     assert (count(owner, "payments"), count(owner, "outbox")) == (1, 1)
 
@@ -63,7 +63,7 @@ def test_the_same_order_under_a_new_event_id_is_a_duplicate(
     order = factories.order(tenant)
     offer(db, factories.event(order))
 
-    assert offer(db, factories.event(order)) == [Outcome.DUPLICATE]
+    assert offer(db, factories.event(order)) == [OrderOutcome.DUPLICATE]
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -76,7 +76,7 @@ def test_the_same_order_id_with_another_body_is_a_dead_letter_and_the_first_stan
 
     outcomes = offer(db, *events) if together else [*offer(db, events[0]), *offer(db, events[1])]
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.DEAD]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.DEAD]
     assert owner.execute("SELECT amount_minor FROM payments").fetchall() == [(4200,)]
     assert "with another body" in reason(owner)
 
@@ -86,7 +86,7 @@ def test_the_same_event_id_for_another_order_is_a_dead_letter(
 ) -> None:
     first, second = (factories.event(factories.order(tenant), id="event-1") for _ in range(2))
 
-    assert offer(db, first, second) == [Outcome.ACCEPTED, Outcome.DEAD]
+    assert offer(db, first, second) == [OrderOutcome.ACCEPTED, OrderOutcome.DEAD]
 
     assert count(owner, "payments") == 1
 
@@ -94,7 +94,7 @@ def test_the_same_event_id_for_another_order_is_a_dead_letter(
 def test_a_buyers_key_pays_for_one_order_only(db: Database, owner: psycopg.Connection, tenant: Tenant) -> None:
     first, second = (factories.event(factories.order(tenant, idempotency_key="one-click")) for _ in range(2))
 
-    assert offer(db, first, second) == [Outcome.ACCEPTED, Outcome.DEAD]
+    assert offer(db, first, second) == [OrderOutcome.ACCEPTED, OrderOutcome.DEAD]
 
     assert "idempotency key already paid for another order" in reason(owner)
 
@@ -107,7 +107,7 @@ def test_two_tenants_may_use_the_same_key_and_the_same_order_id(
 
     outcomes = offer(db, *(factories.event(factories.order(one, **shared)) for one in (tenant, other)))
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.ACCEPTED]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_order_that_breaks_a_rule_is_a_dead_letter_with_the_reason(
 ) -> None:
     outcome = offer(db, factories.event(factories.order(tenant) | changes))
 
-    assert outcome == [Outcome.DEAD]
+    assert outcome == [OrderOutcome.DEAD]
     assert_buried(owner, why)
 
 
@@ -148,7 +148,7 @@ def test_an_event_of_another_kind_or_version_is_a_dead_letter_with_the_reason(
 ) -> None:
     outcome = offer(db, factories.event(factories.order(tenant), **changes))
 
-    assert outcome == [Outcome.DEAD]
+    assert outcome == [OrderOutcome.DEAD]
     assert_buried(owner, why)
 
 
@@ -158,7 +158,7 @@ def test_an_event_of_another_kind_or_version_is_a_dead_letter_with_the_reason(
     ids=["empty", "cut", "null", "list", "nul", "utf16", "pickle", "surrogate", "deep"],
 )
 def test_bytes_that_are_no_event_are_a_dead_letter(db: Database, owner: psycopg.Connection, body: bytes) -> None:
-    assert offer(db, body) == [Outcome.DEAD]
+    assert offer(db, body) == [OrderOutcome.DEAD]
 
     assert_buried(owner, "no CloudEvent 1.0")
 
@@ -168,7 +168,7 @@ def test_an_oversized_event_is_not_read_but_buried_with_its_beginning(
 ) -> None:
     order = factories.order(tenant) | {"device": {"user_agent": "x" * 1024 * 1024}}
 
-    assert offer(db, factories.event(order)) == [Outcome.DEAD]
+    assert offer(db, factories.event(order)) == [OrderOutcome.DEAD]
 
     assert_buried(owner, "bytes; 262144 are the most we read")
     assert owner.execute("SELECT length(payload) FROM dead_letters").fetchone() == (LARGEST_ORDER_BYTES,)
@@ -189,12 +189,12 @@ def test_a_nul_character_anywhere_is_a_dead_letter_and_never_stops_the_intake(
 
     outcomes = offer(db, factories.event(order, **envelope), factories.event(factories.order(tenant)))
 
-    expected = Outcome.ACCEPTED if place == "subject" else Outcome.DEAD  # the subject is not kept
-    assert outcomes == [expected, Outcome.ACCEPTED]
+    expected = OrderOutcome.ACCEPTED if place == "subject" else OrderOutcome.DEAD  # the subject is not kept
+    assert outcomes == [expected, OrderOutcome.ACCEPTED]
 
 
 def test_a_nul_in_the_transports_own_id_does_not_stop_the_intake(db: Database, owner: psycopg.Connection) -> None:
-    assert accept(db, [Incoming(b"broken", reference="id\x00")]) == [Outcome.DEAD]
+    assert accept(db, [IncomingEvent(b"broken", reference="id\x00")]) == [OrderOutcome.DEAD]
 
 
 def test_one_bad_order_among_a_hundred_holds_up_none_of_the_others(
@@ -205,7 +205,7 @@ def test_one_bad_order_among_a_hundred_holds_up_none_of_the_others(
 
     outcomes = offer(db, *batch)
 
-    assert [position for position, outcome in enumerate(outcomes) if outcome is not Outcome.ACCEPTED] == [57]
+    assert [position for position, outcome in enumerate(outcomes) if outcome is not OrderOutcome.ACCEPTED] == [57]
     assert (count(owner, "payments"), count(owner, "outbox"), count(owner, "dead_letters")) == (99, 99, 1)
 
 
@@ -229,7 +229,7 @@ def test_no_card_number_reaches_a_dead_letter(
         "bytes": b"\xff card " + CARD.encode() + b" cvc=123",
     }
 
-    assert offer(db, bodies[place]) == [Outcome.DEAD]
+    assert offer(db, bodies[place]) == [OrderOutcome.DEAD]
 
     letter = owner.execute("SELECT reason || payload || coalesce(kind, '') || headers FROM dead_letters").fetchone()
     assert letter is not None
@@ -245,8 +245,8 @@ def test_the_trace_of_the_event_goes_on_in_the_message(db: Database, owner: psyc
     assert json.loads(body)["options"]["trace_id"] == trace_id
 
 
-def offer(db: Database, *bodies: bytes) -> list[Outcome]:
-    return accept(db, [Incoming(body) for body in bodies])
+def offer(db: Database, *bodies: bytes) -> list[OrderOutcome]:
+    return accept(db, [IncomingEvent(body) for body in bodies])
 
 
 def count(owner: psycopg.Connection, table: str) -> int:

@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from db import session
 from db.session import Database
 from db.tenants.tenants import Tenant
-from outbox import consumer as consuming
+from outbox import consumer
 from outbox.broker import topology
 from outbox.consumer import Consumer
 from outbox.intake.amqp import order_intake
@@ -31,8 +31,8 @@ def tenant(owner: psycopg.Connection) -> Tenant:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consuming, "AWAY_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(consuming, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(consumer, "AWAY_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(consumer, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(session, "POOL_PATIENCE_SECONDS", 0.1)
 
 

@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from deploy.local.stripe.process import free_port
 from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
-from outbox.intake.http import LARGEST_WEBHOOK_BYTES, Door, health_of
+from outbox.intake.http import LARGEST_WEBHOOK_BYTES, WebhookEndpoint, health_of
 from outbox.process.heartbeat import beat
 from stripe_client.webhook_signatures import WebhookSettings
 from tests import signing
@@ -35,7 +35,7 @@ def make_door(book: Book, stack: Stack) -> Iterator[MakeDoor]:
         made.append(Database(book.settings, application="test"))
         secrets = tuple(SecretStr(secret) for secret in (signing.SECRET, signing.ROLLED_SECRET))
         env: Any = changes.get("env", "test")
-        door = Door(
+        door = WebhookEndpoint(
             made[-1],
             WebhookSettings(app_env=env, stripe_webhook_secrets=secrets),
             health_of(

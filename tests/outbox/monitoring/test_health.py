@@ -16,7 +16,7 @@ from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
 from outbox.monitoring import health
 from outbox.monitoring.health import (
-    Cached,
+    CachedCheck,
     Health,
     HealthServer,
     HealthSettings,
@@ -145,7 +145,7 @@ def test_a_fork_shares_its_beats_with_those_beside_it() -> None:
 
 def test_an_answer_is_asked_for_once_in_its_time() -> None:
     asked: list[int] = []
-    check = Cached(lambda: bool(asked.append(1)) or True, seconds=60)
+    check = CachedCheck(lambda: bool(asked.append(1)) or True, seconds=60)
 
     assert [check(), check(), check()] == [True, True, True]
     assert len(asked) == 1
@@ -163,7 +163,7 @@ def test_what_is_there_and_does_not_answer_is_down_within_the_patience_and_in_th
     def check() -> bool:
         return well.is_set() or over.wait(30)
 
-    told = Health("relay", {"broker": Cached(check, seconds=0.0, patience_seconds=0.1)}, ("broker",))
+    told = Health("relay", {"broker": CachedCheck(check, seconds=0.0, patience_seconds=0.1)}, ("broker",))
     assert told.answer("/health/ready")[0] == 200
 
     well.clear()

@@ -21,7 +21,7 @@ from outbox.broker import topology
 from outbox.consumer import Consumer, Delivered
 from outbox.dead_letters import drain
 from outbox.intake.amqp import order_intake
-from outbox.monitoring.collector import Collecting
+from outbox.monitoring.collector import MetricCollector
 from outbox.monitoring.scale_signals import LONGEST_DRAIN_SECONDS, ScaleSignals
 from outbox.process.load import KEY, Load, loads, tell
 from outbox.sealing import Sealer, SealSettings, new_pair
@@ -138,7 +138,7 @@ def test_without_the_cache_what_is_at_the_broker_is_not_told_at_all(
 ) -> None:
     nowhere = redis.Redis.from_url("redis://127.0.0.1:1/0")
     parts = [ScaleSignals(db, partial(topology.depths, rabbitmq_url), nowhere)]
-    collecting = Collecting(Leadership(book.settings, "collector"), parts)
+    collecting = MetricCollector(Leadership(book.settings, "collector"), parts)
 
     assert collecting.run_once()
 
@@ -158,7 +158,7 @@ def test_a_worker_that_no_longer_tells_is_forgotten(cache: redis.Redis, monkeypa
 
 
 def test_of_two_schedulers_one_tells_and_the_other_takes_over(book: Book) -> None:
-    first, second = (Collecting(Leadership(book.settings, "collector"), []) for _ in range(2))
+    first, second = (MetricCollector(Leadership(book.settings, "collector"), []) for _ in range(2))
 
     assert (first.run_once(), second.run_once()) == (True, False)
     assert [sample.value for metric in second.collect() for sample in metric.samples] == [0.0]

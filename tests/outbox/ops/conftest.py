@@ -9,12 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from db.dead_letters import dead_letters
-from db.dead_letters import replay_batches as replays
+from db.dead_letters import dead_letters, replay_batches
 from db.dead_letters.dead_letters import DeadLetter
 from db.payments.payments import Payment
-from db.queue import failed_runs as failures
-from db.queue.failed_runs import Failure
+from db.queue import failed_runs
+from db.queue.failed_runs import FailedRun
 from db.session import Database
 from deploy.cli import app
 from outbox.sealing import new_pair
@@ -81,7 +80,7 @@ def bury(db: Database, payment: Payment | None = None, **changes: Any) -> UUID:
 def fail(db: Database, payment: Payment, message_id: UUID, run: int, reason: str) -> None:
     """A failed run of a message about a payment."""
     with db.system_transaction() as tx:
-        failure = Failure(
+        failure = FailedRun(
             tenant_id=payment.tenant_id,
             message_id=message_id,
             run=run,
@@ -93,14 +92,14 @@ def fail(db: Database, payment: Payment, message_id: UUID, run: int, reason: str
             reason=reason,
             next_due_at=None,
         )
-        assert failures.record(tx, failure)
+        assert failed_runs.record(tx, failure)
 
 
 def judge(db: Database, batch_id: object, class_: str, *, amount_minor: int = 4200, currency: str = "eur") -> None:
     """What the worker does that is not here: every letter of the batch gets this class, and the batch is previewed."""
     with db.system_transaction() as tx:
-        for letter in replays.unclassified(tx, UUID(str(batch_id)), limit=1000):
-            replays.classify(
+        for letter in replay_batches.unclassified(tx, UUID(str(batch_id)), limit=1000):
+            replay_batches.classify(
                 tx,
                 UUID(str(batch_id)),
                 letter,
@@ -109,4 +108,4 @@ def judge(db: Database, batch_id: object, class_: str, *, amount_minor: int = 42
                 amount_minor=amount_minor,
                 currency=currency,
             )
-        assert replays.move(tx, UUID(str(batch_id)), leaving=("classifying",), to="previewed")
+        assert replay_batches.move(tx, UUID(str(batch_id)), leaving=("classifying",), to="previewed")

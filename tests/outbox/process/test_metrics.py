@@ -10,7 +10,7 @@ from deploy.local.stack import CLONE
 KILLED_IN_MID_WORK = """
 import os, signal
 from outbox.process.metrics import MESSAGES
-from workers.load import UNACKED
+from workers.runtime.load import UNACKED
 UNACKED.labels("charges").set(8)
 MESSAGES.labels("charge", "done").inc(3)
 os.kill(os.getpid(), signal.SIGKILL)

@@ -21,7 +21,7 @@ PROCESSES = ("outbox.relay", "workers.main")
 
 HELD_UP = """
 import threading, time
-from outbox.stopping import stop_on_signals
+from outbox.process.shutdown import stop_on_signals
 stop_on_signals(threading.Event(), patience_seconds=0.2)
 while True: time.sleep(1)
 """

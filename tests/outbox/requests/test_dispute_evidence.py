@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from db.disputes.evidence_facts import Facts, RefundFact, TicketFact
+from db.disputes.evidence_facts import EvidenceFacts, RefundFact, TicketFact
 from messages.money import Money
 from outbox.requests.dispute_evidence import FIELDS, LONGEST_FIELD, pack, problem_of
 
 AT = datetime(2026, 11, 21, 19, 30, tzinfo=UTC)
-FACTS = Facts(
+FACTS = EvidenceFacts(
     order_id="order-1",
     event_id="event-1",
     venue="The Hall",

@@ -12,11 +12,11 @@ import pytest
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 
-Tell = Callable[..., list[Outcome]]
+Tell = Callable[..., list[OrderOutcome]]
 
 
 @pytest.fixture
@@ -28,10 +28,13 @@ def tenant(owner: psycopg.Connection) -> Tenant:
 def tell(db: Database) -> Tell:
     """Offer events in one batch: `tell(("opened", data), ("cancelled", ...), ("", an order))`."""
 
-    def offer(*events: tuple[str, dict[str, Any]]) -> list[Outcome]:
+    def offer(*events: tuple[str, dict[str, Any]]) -> list[OrderOutcome]:
         return accept(
             db,
-            [Incoming(factories.group_event(word, data) if word else factories.event(data)) for word, data in events],
+            [
+                IncomingEvent(factories.group_event(word, data) if word else factories.event(data))
+                for word, data in events
+            ],
         )
 
     return offer
@@ -46,7 +49,7 @@ def test_a_group_and_its_first_share_may_come_in_one_batch(
 ) -> None:
     group = factories.group(tenant)
 
-    assert tell(("opened", group), ("share_paid_with", factories.share(group, 1))) == [Outcome.ACCEPTED] * 2
+    assert tell(("opened", group), ("share_paid_with", factories.share(group, 1))) == [OrderOutcome.ACCEPTED] * 2
 
     row = owner.execute("SELECT buyer_id, amount_minor, capture, group_id::text FROM payments").fetchone()
     assert row == ("buyer-1", 2000, "manual", group["group_id"])
@@ -65,7 +68,7 @@ def test_a_group_and_its_first_share_may_come_in_one_batch(
 def test_a_group_that_cannot_be_is_a_dead_letter_that_says_why(
     tell: Tell, owner: psycopg.Connection, tenant: Tenant, changes: dict[str, Any], reason: str
 ) -> None:
-    assert tell(("opened", factories.group(tenant, **changes))) == [Outcome.DEAD]
+    assert tell(("opened", factories.group(tenant, **changes))) == [OrderOutcome.DEAD]
 
     assert reason in reasons(owner)[0]
     assert owner.execute("SELECT count(*) FROM groups").fetchone() == (0,)
@@ -80,7 +83,7 @@ def test_the_same_group_id_with_another_body_contradicts_the_first(
         ("opened", group), ("opened", group), ("opened", factories.group(tenant, group_id=group["group_id"]))
     )
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.DEAD]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE, OrderOutcome.DEAD]
     assert "the first one stands" in reasons(owner)[0]
 
 
@@ -96,7 +99,7 @@ def test_what_does_not_fit_the_group_is_refused(tell: Tell, owner: psycopg.Conne
         *(("share_paid_with", share) for share in (stranger, other_card, unknown, factories.share(group, 0)))
     )
 
-    assert outcomes == [Outcome.DEAD] * 4
+    assert outcomes == [OrderOutcome.DEAD] * 4
     words = ("is not member", "first one stands", "unknown here", "being paid")
     assert all(word in reason for word, reason in zip(words, reasons(owner), strict=True))
 
@@ -107,7 +110,7 @@ def test_a_key_that_paid_for_another_order_pays_no_share(tell: Tell, owner: psyc
 
     share = factories.share(group, 0, idempotency_key=order["idempotency_key"])
 
-    assert tell(("share_paid_with", share)) == [Outcome.DEAD]
+    assert tell(("share_paid_with", share)) == [OrderOutcome.DEAD]
     assert "already paid for another order" in reasons(owner)[0]
     assert owner.execute("SELECT count(*) FROM group_attempts").fetchone() == (0,)
 
@@ -124,10 +127,10 @@ def test_an_order_of_a_limited_event_counts_the_buyers_groups(
         ("", first), ("", factories.order(tenant, **order)), ("", factories.order(tenant, buyer_id="buyer-0"))
     )
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.DEAD, Outcome.ACCEPTED]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.DEAD, OrderOutcome.ACCEPTED]
     assert "would have 5 tickets" in reasons(owner)[0]
     assert "the limit is 3" in reasons(owner)[0]
-    assert tell(("", first)) == [Outcome.DUPLICATE]
+    assert tell(("", first)) == [OrderOutcome.DUPLICATE]
 
 
 def test_a_group_counts_what_its_members_have_bought_alone(
@@ -136,7 +139,7 @@ def test_a_group_counts_what_its_members_have_bought_alone(
     group = factories.group(tenant, tickets_per_buyer=2)
     tell(("", factories.order(tenant, event_id=group["event_id"], buyer_id="buyer-2")))
 
-    assert tell(("opened", group)) == [Outcome.DEAD]
+    assert tell(("opened", group)) == [OrderOutcome.DEAD]
     assert "buyer buyer-2 would have 3 tickets" in reasons(owner)[0]
 
 
@@ -147,9 +150,9 @@ def test_tickets_of_what_came_to_nothing_are_free_again(tell: Tell, owner: psyco
     again = order | {"order_id": str(uuid4()), "idempotency_key": f"click-{uuid4()}"}
     tell(("opened", group))
 
-    assert tell(("", order)) == [Outcome.DEAD]
-    assert tell(("cancelled", ids)) == [Outcome.ACCEPTED]
-    assert tell(("", again)) == [Outcome.ACCEPTED]
+    assert tell(("", order)) == [OrderOutcome.DEAD]
+    assert tell(("cancelled", ids)) == [OrderOutcome.ACCEPTED]
+    assert tell(("", again)) == [OrderOutcome.ACCEPTED]
 
 
 def test_a_buyer_who_orders_at_once_in_many_places_gets_no_more_than_the_limit(
@@ -162,4 +165,4 @@ def test_a_buyer_who_orders_at_once_in_many_places_gets_no_more_than_the_limit(
     with ThreadPoolExecutor(6) as pool:
         outcomes = [future.result()[0] for future in [pool.submit(tell, ("", order)) for order in orders]]
 
-    assert sorted(outcomes) == [Outcome.ACCEPTED] * 2 + [Outcome.DEAD] * 4
+    assert sorted(outcomes) == [OrderOutcome.ACCEPTED] * 2 + [OrderOutcome.DEAD] * 4

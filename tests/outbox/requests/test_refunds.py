@@ -14,9 +14,9 @@ from messages.ids import TicketId
 from messages.money import Money
 from messages.queues import ORDERS_QUEUE
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
-from outbox.requests.refunds import Asked, NotRefundableError, request_refund
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
+from outbox.requests.refunds import NotRefundableError, RefundAnswer, request_refund
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.conftest import Book
@@ -131,13 +131,13 @@ def test_order_events_ask_for_refunds_once_and_cancel_what_was_not_captured(
         dataschema="urn:payment-fleet:order.cancelled:1",
     )
 
-    outcomes = accept(db, [Incoming(part), Incoming(off), Incoming(part)])
-    rest = accept(db, [Incoming(refund_event(tenant, payment.order_id))])
-    nothing_left = accept(db, [Incoming(refund_event(tenant, payment.order_id))])
+    outcomes = accept(db, [IncomingEvent(part), IncomingEvent(off), IncomingEvent(part)])
+    rest = accept(db, [IncomingEvent(refund_event(tenant, payment.order_id))])
+    nothing_left = accept(db, [IncomingEvent(refund_event(tenant, payment.order_id))])
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.DUPLICATE]
-    assert rest == [Outcome.ACCEPTED]
-    assert nothing_left == [Outcome.DEAD]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE]
+    assert rest == [OrderOutcome.ACCEPTED]
+    assert nothing_left == [OrderOutcome.DEAD]
     assert [refund.amount_minor for refund in of_payment(db, payment)] == [1000, 3200]
     kinds = [row[0] for row in owner.execute("SELECT kind FROM outbox WHERE exchange = '' ORDER BY id").fetchall()]
     assert kinds == ["charge", "charge", "refund", "cancel", "refund"]
@@ -151,9 +151,9 @@ def test_a_wish_finds_the_order_that_came_with_it(db: Database, tenant: Tenant) 
         dataschema="urn:payment-fleet:order.cancelled:1",
     )
 
-    outcomes = accept(db, [Incoming(off), Incoming(factories.event(order))])
+    outcomes = accept(db, [IncomingEvent(off), IncomingEvent(factories.event(order))])
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.ACCEPTED]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.ACCEPTED]
 
 
 def test_a_wish_for_a_payment_that_somebody_holds_comes_back_later_and_no_order_waits_behind_it(
@@ -164,23 +164,23 @@ def test_a_wish_for_a_payment_that_somebody_holds_comes_back_later_and_no_order_
     with db.transaction(tenant.tenant_id) as forgotten:
         payments.lock(forgotten, payment.payment_id)
 
-        outcomes = accept(db, [Incoming(back), Incoming(factories.event(factories.order(tenant)))])
+        outcomes = accept(db, [IncomingEvent(back), IncomingEvent(factories.event(factories.order(tenant)))])
 
-    assert outcomes == [Outcome.POSTPONED, Outcome.ACCEPTED]
+    assert outcomes == [OrderOutcome.POSTPONED, OrderOutcome.ACCEPTED]
     body, is_due = owner.execute(
         "SELECT body, due_at <= clock_timestamp() FROM outbox WHERE routing_key = %s", (ORDERS_QUEUE,)
     ).fetchone()  # type: ignore[misc]
     assert not is_due
-    assert accept(db, [Incoming(bytes(body))]) == [Outcome.ACCEPTED]
+    assert accept(db, [IncomingEvent(bytes(body))]) == [OrderOutcome.ACCEPTED]
     assert [refund.amount_minor for refund in of_payment(db, payment)] == [4200]
 
 
 def test_a_wish_about_an_unknown_order_is_a_dead_letter_that_says_what_to_do(
     db: Database, owner: psycopg.Connection, tenant: Tenant
 ) -> None:
-    outcome = accept(db, [Incoming(refund_event(tenant, uuid4()))])
+    outcome = accept(db, [IncomingEvent(refund_event(tenant, uuid4()))])
 
-    assert outcome == [Outcome.DEAD]
+    assert outcome == [OrderOutcome.DEAD]
     reason, kind = owner.execute("SELECT reason, kind FROM dead_letters").fetchone()  # type: ignore[misc]
     assert "replay this once the order has come" in reason
     assert kind == "order.refund_requested"
@@ -188,7 +188,7 @@ def test_a_wish_about_an_unknown_order_is_a_dead_letter_that_says_what_to_do(
 
 def wish(
     tx: object, payment_id: object, amount: Money | None = None, *, tickets: list[TicketId] | None = None, key: str
-) -> Asked:
+) -> RefundAnswer:
     return request_refund(
         tx,  # type: ignore[arg-type]
         payment_id=payment_id,  # type: ignore[arg-type]

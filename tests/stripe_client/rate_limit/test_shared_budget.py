@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from messages.ids import TenantId
-from messages.runtime.priority import Asker, Urgency
+from messages.runtime.priority import Requester, Urgency
 from stripe_client.rate_limit.shared_budget import ACCOUNT, RECOVERY_SECONDS, SharedBudget, learned
 from tests.waiting import until
 
@@ -16,11 +16,11 @@ CHARGES, REFUNDS = "payment_intents", "refunds"
 RATES = (50.0, 50.0)
 
 
-def asker(urgency: Urgency = Urgency.NORMAL) -> Asker:
-    return Asker(TenantId(uuid4()), urgency)
+def asker(urgency: Urgency = Urgency.NORMAL) -> Requester:
+    return Requester(TenantId(uuid4()), urgency)
 
 
-def draw(budget: SharedBudget, who: Asker, seconds: float, family: str = CHARGES, *, pause: float = 0.0) -> int:
+def draw(budget: SharedBudget, who: Requester, seconds: float, family: str = CHARGES, *, pause: float = 0.0) -> int:
     """Ask again and again for so long; how many were granted."""
     deadline, granted = time.monotonic() + seconds, 0
     while time.monotonic() < deadline:
@@ -63,7 +63,7 @@ def test_who_is_refused_is_told_a_time_and_each_one_a_later_one(budget: SharedBu
 
 
 def test_two_tenants_share_equally_when_both_want_everything(budget: SharedBudget) -> None:
-    one, other, granted = asker(), asker(), Counter[Asker]()
+    one, other, granted = asker(), asker(), Counter[Requester]()
     deadline = time.monotonic() + 3.0
     while time.monotonic() < deadline:
         for who in [one] * 10 + [other]:  # ten times the demand
@@ -89,7 +89,7 @@ def test_a_tenant_that_asks_for_little_is_served_at_once_and_the_rest_goes_to_th
 
 
 def test_many_small_tenants_leave_a_big_one_its_share_and_no_more(budget: SharedBudget) -> None:
-    big, small, granted = asker(), [asker() for _ in range(9)], Counter[Asker]()
+    big, small, granted = asker(), [asker() for _ in range(9)], Counter[Requester]()
     deadline = time.monotonic() + 4.0
     while time.monotonic() < deadline:
         for who in [big, big, big, *small]:
@@ -101,7 +101,7 @@ def test_many_small_tenants_leave_a_big_one_its_share_and_no_more(budget: Shared
 
 def test_a_refund_finds_a_token_while_charges_take_all_they_get(budget: SharedBudget) -> None:
     tenant = TenantId(uuid4())
-    charges, refunds = Asker(tenant), Asker(tenant, Urgency.FIRST)
+    charges, refunds = Requester(tenant), Requester(tenant, Urgency.FIRST)
     first_tries = []
     for _ in range(10):
         draw(budget, charges, 0.2)
@@ -111,7 +111,7 @@ def test_a_refund_finds_a_token_while_charges_take_all_they_get(budget: SharedBu
 
 
 def test_refunds_of_a_mass_cancellation_leave_a_quarter_to_charges(budget: SharedBudget) -> None:
-    refunds, charges, granted = asker(Urgency.FIRST), asker(), Counter[Asker]()
+    refunds, charges, granted = asker(Urgency.FIRST), asker(), Counter[Requester]()
     draw(budget, refunds, 0.5)  # the first burst is all theirs
     deadline = time.monotonic() + 3.0
     while time.monotonic() < deadline:

@@ -7,16 +7,15 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from db.dead_letters import dead_letters
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
+from db.dead_letters import dead_letters, replay_batches
+from db.dead_letters import views as dead_letter_views
 from db.dead_letters.dead_letters import DeadLetter
-from db.dead_letters.views import Filter
+from db.dead_letters.views import DeadLetterFilter
 from db.payments.payments import Payment
 from db.session import Database
 from messages.payments import ChargeRequested
 from messages.replays import ClassifyDue, ReplayDue
-from outbox.ops.dead_letters.actions import Desk
+from outbox.ops.dead_letters.actions import Operator
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
 from tests import factories
@@ -33,7 +32,7 @@ class Workshop:
     owner: psycopg.Connection
     gateway: Gateway
     sealer: Sealer
-    desk: Desk
+    desk: Operator
 
     def payment(self, **changes: Any) -> Payment:
         """One that the intake has just accepted, of a tenant of its own."""
@@ -60,11 +59,13 @@ class Workshop:
         with self.db.system_transaction() as tx:
             assert dead_letters.bury(tx, letter)
         with self.db.ops_transaction() as tx:
-            return letters.find(tx, Filter(payment_id=payment.payment_id))[0].dead_letter_id
+            return dead_letter_views.find(tx, DeadLetterFilter(payment_id=payment.payment_id))[0].dead_letter_id
 
-    def classified(self, desk: Desk | None = None) -> UUID:
+    def classified(self, desk: Operator | None = None) -> UUID:
         """A batch of every open letter, judged."""
-        batch, _ = (desk or self.desk).preview(Filter(), reason="the world is well again", rate_per_second=1000)
+        batch, _ = (desk or self.desk).preview(
+            DeadLetterFilter(), reason="the world is well again", rate_per_second=1000
+        )
         classify(ClassifyDue(batch_id=batch), self.db, self.gateway)
         return batch
 
@@ -89,11 +90,11 @@ class Workshop:
 
     def items_of(self, batch: UUID) -> list[tuple[str | None, str]]:
         with self.db.ops_transaction() as tx:
-            return [(item.class_, item.state) for item in replays.items(tx, batch)]
+            return [(item.class_, item.state) for item in replay_batches.items(tx, batch)]
 
     def state_of(self, letter: UUID) -> str:
         with self.db.ops_transaction() as tx:
-            return letters.find(tx, Filter(ids=(letter,), state=None))[0].state
+            return dead_letter_views.find(tx, DeadLetterFilter(ids=(letter,), state=None))[0].state
 
     def appended_charges(self) -> int:
         row = self.owner.execute("SELECT count(*) FROM outbox WHERE kind = 'charge'").fetchone()

@@ -5,8 +5,8 @@ from threading import Thread
 import psycopg
 import pytest
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
+from db.dead_letters import replay_batches
+from db.dead_letters import views as dead_letter_views
 from db.lifecycle import PaymentState
 from db.session import Database
 from db.tenants import tenants
@@ -14,9 +14,9 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.runtime.settings import AppEnv
 from messages.verdicts import TryAgain
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.ops.dead_letters.actions import Desk, OpsSettings, RefusedError
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
+from outbox.requests.orders import OrderOutcome
 from outbox.sealing import Sealer, SealSettings, pair_from_seed
 from stripe_client.gateway import Gateway
 from tests import factories
@@ -33,8 +33,8 @@ def shop(db: Database, owner: psycopg.Connection, gateway: Gateway, monkeypatch:
     return Workshop(db, owner, gateway, sealer, desk_of(db, "ada"))
 
 
-def desk_of(db: Database, name: str, *, approval_minor: int = 10_000_000) -> Desk:
-    return Desk(db, OpsSettings(app_env=AppEnv.TEST, replay_approval_minor=approval_minor), name)
+def desk_of(db: Database, name: str, *, approval_minor: int = 10_000_000) -> Operator:
+    return Operator(db, OpsSettings(app_env=AppEnv.TEST, replay_approval_minor=approval_minor), name)
 
 
 def test_a_charge_that_gave_up_before_stripe_took_it_is_replayed_and_charged_once(
@@ -79,7 +79,7 @@ def test_a_lost_answer_is_found_at_stripe_and_the_replay_only_writes_it_down(
     batch = shop.classified()
 
     with shop.db.ops_transaction() as tx:
-        (item,) = replays.items(tx, batch)
+        (item,) = replay_batches.items(tx, batch)
     assert (item.class_, item.amount_minor) == ("safe", None)
     assert item.proof is not None
     assert "Charged" in item.proof
@@ -148,7 +148,7 @@ def test_a_replay_that_dies_again_opens_its_letter_again(shop: Workshop, stripe_
     assert shop.state_of(letter) == "open"
     assert shop.items_of(batch) == [("safe", "failed")]
     with shop.db.ops_transaction() as tx:
-        detail = letters.detail(tx, letter)
+        detail = dead_letter_views.detail(tx, letter)
     assert detail is not None
     assert (detail.letter.deaths, len(detail.history)) == (2, 1)
     assert detail.history[0].traceback
@@ -175,7 +175,7 @@ def test_a_dear_batch_waits_for_a_second_person(shop: Workshop) -> None:
     grace.approve(batch)
 
     with shop.db.ops_transaction() as tx:
-        found = replays.get(tx, batch)
+        found = replay_batches.get(tx, batch)
     assert found is not None
     assert (found.state, found.started_by, found.approved_by) == ("running", "ada", "grace")
 
@@ -185,14 +185,14 @@ def test_an_order_of_a_tenant_that_was_unknown_is_taken_when_it_comes_back(shop:
     data = factories.order(tenant)
     shop.owner.execute("DELETE FROM recipients")
     shop.owner.execute("DELETE FROM venues")
-    assert accept(shop.db, [Incoming(factories.event(data))], shop.sealer) == [Outcome.DEAD]
+    assert accept(shop.db, [IncomingEvent(factories.event(data))], shop.sealer) == [OrderOutcome.DEAD]
     tenants.register(shop.owner, [tenant])
 
     batch = shop.replayed()
     row = shop.owner.execute("SELECT message_id, body FROM outbox WHERE kind = 'order.placed'").fetchone()
     assert row is not None
-    again = accept(shop.db, [Incoming(bytes(row[1]), str(row[0]), row[0])], shop.sealer)
+    again = accept(shop.db, [IncomingEvent(bytes(row[1]), str(row[0]), row[0])], shop.sealer)
 
-    assert again == [Outcome.ACCEPTED]
+    assert again == [OrderOutcome.ACCEPTED]
     assert shop.items_of(batch) == [("safe", "succeeded")]
     assert shop.state_of(row[0]) == "resolved"

@@ -5,7 +5,7 @@ import pytest
 
 from db.session import Database
 from db.tenants.tenants import Tenant
-from outbox.intake.order_events import Incoming, decode
+from outbox.intake.order_events import IncomingEvent, decode
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.groups.scenario import Party
@@ -18,7 +18,7 @@ def party(db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Ten
 
 
 def judged(party: Party, word: str, data: dict[str, object]) -> str:
-    event = decode(Incoming(factories.group_event(word, data)))
+    event = decode(IncomingEvent(factories.group_event(word, data)))
     return judge_wish(event, event.content, party.db).class_  # type: ignore[arg-type]
 
 

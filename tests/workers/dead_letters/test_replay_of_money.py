@@ -9,7 +9,7 @@ import orjson
 import psycopg
 import pytest
 
-from db.dead_letters.dead_letters import Sealed
+from db.dead_letters.dead_letters import SealedDeadLetter
 from db.disputes.disputes import Dispute
 from db.payments.payments import Payment
 from db.session import Database
@@ -24,27 +24,26 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import decided, hear, reread
 from tests.workers.refunds.scenario import asked, charged, message, wish_to_cancel, wish_to_capture
 from tests.workers.refunds.scenario import lookup as refund_lookup_of
-from workers.dead_letters import judge_groups as judging_groups
-from workers.dead_letters import judge_shares as judging_shares
-from workers.dead_letters.judge import PERIODIC, Opened, judge
+from workers.dead_letters import judge_groups, judge_shares
+from workers.dead_letters.judge import PERIODIC, OpenedDeadLetter, judge
 from workers.dead_letters.judge_money import BY_KIND
 from workers.disputes.submit_evidence import dispute_evidence
 from workers.payments.capture import capture
 from workers.refunds.refund import refund
-from workers.rules.replay_charges import Judgement
+from workers.rules.replay_charges import ReplayCheck
 
-Judged = Callable[[Message], Judgement]
+Judged = Callable[[Message], ReplayCheck]
 
 
 @pytest.fixture
 def judged(db: Database, gateway: Gateway) -> Judged:
     """What the dead letter of this message would be judged as, now."""
 
-    def run(dead: Message) -> Judgement:
+    def run(dead: Message) -> ReplayCheck:
         payload: dict[str, Any] = dead.model_dump(mode="json")
         message_id = uuid4()
-        letter = Sealed(message_id, None, "worker", dead.kind, None, str(message_id), None, None)
-        return judge(Opened(letter, orjson.dumps(payload), payload), db, gateway)
+        letter = SealedDeadLetter(message_id, None, "worker", dead.kind, None, str(message_id), None, None)
+        return judge(OpenedDeadLetter(letter, orjson.dumps(payload), payload), db, gateway)
 
     return run
 
@@ -70,7 +69,7 @@ def age_calls(owner: psycopg.Connection, hours: float) -> None:
 def test_every_kind_of_message_is_judged_by_somebody() -> None:
     kinds = {kind.kind for kind in ROUTES}
 
-    assert kinds - PERIODIC - set(BY_KIND) - judging_groups.KINDS - judging_shares.KINDS == {
+    assert kinds - PERIODIC - set(BY_KIND) - judge_groups.KINDS - judge_shares.KINDS == {
         "charge",
         "lookup",
         "webhook",

@@ -8,8 +8,8 @@ import orjson
 import psycopg
 import pytest
 
-from db.dead_letters.dead_letters import Sealed
-from db.operators import release_requests as escrow_wishes
+from db.dead_letters.dead_letters import SealedDeadLetter
+from db.operators import release_requests
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
@@ -18,12 +18,12 @@ from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalReques
 from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
 from tests.workers.shares.scenario import Market, euros, market
-from workers.dead_letters.judge import Opened, judge
-from workers.rules.replay_charges import Judgement
+from workers.dead_letters.judge import OpenedDeadLetter, judge
+from workers.rules.replay_charges import ReplayCheck
 from workers.shares.share import share
 from workers.transfers.transfer import transfer
 
-Judged = Callable[[Message], Judgement]
+Judged = Callable[[Message], ReplayCheck]
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def place(db: Database, owner: psycopg.Connection, gateway: Gateway, stripe_cont
 def judged(place: Market) -> Judged:
     """What the dead letter of this message would be judged as, now."""
 
-    def run(dead: Message) -> Judgement:
+    def run(dead: Message) -> ReplayCheck:
         payload: dict[str, Any] = dead.model_dump(mode="json")
-        letter = Sealed(uuid4(), None, "worker", dead.kind, None, str(uuid4()), None, None)
-        return judge(Opened(letter, orjson.dumps(payload), payload), place.db, place.gateway)
+        letter = SealedDeadLetter(uuid4(), None, "worker", dead.kind, None, str(uuid4()), None, None)
+        return judge(OpenedDeadLetter(letter, orjson.dumps(payload), payload), place.db, place.gateway)
 
     return run
 
@@ -148,7 +148,7 @@ def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Marke
     place.owner.execute("UPDATE venues SET escrow_days = 3")
     payment = place.sell(amount_minor=10_000)
     with place.db.ops_transaction() as tx:
-        wish_id = escrow_wishes.ask(
+        wish_id = release_requests.ask(
             tx,
             payment.tenant_id,
             payment.payment_id,

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from db.disputes import fraud_warnings as early_warnings
+from db.disputes import fraud_warnings
 from db.disputes.fraud_warnings import EarlyWarning
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -24,7 +24,7 @@ def refunding(owner: psycopg.Connection, tenant: Tenant) -> Tenant:
 
 def warnings(db: Database) -> list[EarlyWarning]:
     with db.ops_transaction() as tx:
-        return early_warnings.latest(tx)
+        return fraud_warnings.latest(tx)
 
 
 def test_by_default_a_warning_is_recorded_and_the_payment_left(

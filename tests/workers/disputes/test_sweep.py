@@ -9,7 +9,7 @@ import pytest
 from db.disputes.disputes import Dispute
 from db.lifecycle import DisputeStatus
 from db.payments.payments import Payment
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
@@ -51,7 +51,7 @@ def swept(db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch
 
 def open_cases(db: Database) -> list[tuple[str, str]]:
     with db.system_transaction() as tx:
-        return [(case.type, case.subject) for case in case_lists.find(tx)]
+        return [(case.type, case.subject) for case in case_views.find(tx)]
 
 
 def test_an_open_dispute_is_looked_at_again_after_a_day_and_not_before(

@@ -9,9 +9,8 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db.groups import contributions as group_shares
-from db.groups import groups
-from db.groups.contributions import Attempt, Share
+from db.groups import contributions, groups
+from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -19,17 +18,17 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.queues import kind_to_message
 from messages.verdicts import TryAgain, TryLater
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from stripe_client.gateway import Gateway
 from tests import factories
-from workers.groups import group as worker
+from workers.groups import group
 from workers.payments import cancel, capture, charge
-from workers.payments import look_up as lookup
+from workers.payments import look_up as payment_look_up
 from workers.refunds import refund
 from workers.runtime.actor import ACTORS
 
-__all__ = ["cancel", "capture", "charge", "lookup", "refund", "worker"]  # each registers its actor
+__all__ = ["cancel", "capture", "charge", "group", "payment_look_up", "refund"]  # each registers its actor
 
 HELD, DECLINED = "pm_card_visa", "pm_card_visa_chargeDeclined"
 THREE_D_SECURE = "pm_card_threeDSecure2Required"
@@ -51,15 +50,15 @@ class Party:
         cls, db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, *shares: int, **changes: Any
     ) -> "Party":
         party = cls(db, owner, gateway, tenant, factories.group(tenant, shares or (2000, 2000, 2000), **changes))
-        assert party.tell("opened", party.data) is Outcome.ACCEPTED
+        assert party.tell("opened", party.data) is OrderOutcome.ACCEPTED
         return party
 
     @property
     def group_id(self) -> UUID:
         return UUID(self.data["group_id"])
 
-    def tell(self, word: str, data: dict[str, Any]) -> Outcome:
-        return accept(self.db, [Incoming(factories.group_event(word, data))])[0]
+    def tell(self, word: str, data: dict[str, Any]) -> OrderOutcome:
+        return accept(self.db, [IncomingEvent(factories.group_event(word, data))])[0]
 
     def share(self, place: int, card: str = HELD, **changes: Any) -> dict[str, Any]:
         """The data of `order.group_share_paid_with` for one member, with a key of its own."""
@@ -67,15 +66,15 @@ class Party:
 
     def pay(self, *places: int, card: str = HELD, **changes: Any) -> None:
         for place in places:
-            assert self.tell("share_paid_with", self.share(place, card, **changes)) is Outcome.ACCEPTED
+            assert self.tell("share_paid_with", self.share(place, card, **changes)) is OrderOutcome.ACCEPTED
 
-    def top_up(self, card: str = HELD) -> Outcome:
+    def top_up(self, card: str = HELD) -> OrderOutcome:
         means = {"payment_method_id": card, "idempotency_key": f"click-{uuid4()}"}
         return self.tell(
             "topped_up", {"group_id": self.data["group_id"], "tenant_id": str(self.tenant.tenant_id)} | means
         )
 
-    def call_off(self) -> Outcome:
+    def call_off(self) -> OrderOutcome:
         return self.tell("cancelled", {"group_id": self.data["group_id"], "tenant_id": str(self.tenant.tenant_id)})
 
     def due(self) -> list[tuple[int, str, dict[str, Any]]]:
@@ -125,16 +124,16 @@ class Party:
     def state(self) -> str:
         return self.group().state.value
 
-    def shares(self) -> list[Share]:
+    def shares(self) -> list[Contribution]:
         with self.db.transaction(self.tenant.tenant_id) as tx:
-            return group_shares.of_group(tx, self.group_id)
+            return contributions.of_group(tx, self.group_id)
 
     def members(self) -> list[str]:
         return [share.state.value for share in self.shares()]
 
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[ContributionPayment]:
         with self.db.transaction(self.tenant.tenant_id) as tx:
-            return group_shares.attempts(tx, self.group_id)
+            return contributions.attempts(tx, self.group_id)
 
     def history(self) -> list[str]:
         rows = self.owner.execute("SELECT to_state FROM group_history ORDER BY seq").fetchall()

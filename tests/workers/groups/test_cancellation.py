@@ -15,8 +15,8 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.ids import PaymentId
 from messages.money import Money
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from stripe_client.gateway import Gateway
 from tests.workers.groups.scenario import Party, effects
 from tests.workers.refunds.mass_refund_scenario import event_off
@@ -31,7 +31,7 @@ def test_a_group_that_is_called_off_releases_everything_and_is_called_off_once(p
     party.pay(0, 1)
     party.carry_out()
 
-    assert [party.call_off(), party.call_off()] == [Outcome.ACCEPTED, Outcome.DUPLICATE]
+    assert [party.call_off(), party.call_off()] == [OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE]
     party.carry_out()
 
     assert (party.state, party.members()) == ("voided", ["voided"] * 3)
@@ -44,7 +44,7 @@ def test_a_settled_group_that_is_called_off_gives_everybody_everything_back(
     party.pay(0, 1, 2)
     party.carry_out()
 
-    assert party.call_off() is Outcome.ACCEPTED
+    assert party.call_off() is OrderOutcome.ACCEPTED
     party.carry_out()
 
     assert (party.state, party.members()) == ("voided", ["refunded"] * 3)
@@ -80,7 +80,7 @@ def test_called_off_while_it_is_captured_no_cent_stays(party: Party, stripe_cont
     party.owner.execute("DELETE FROM outbox WHERE id = %s", [row])
     party.deliver(kind, payload)
 
-    assert party.call_off() is Outcome.ACCEPTED
+    assert party.call_off() is OrderOutcome.ACCEPTED
     party.carry_out()
 
     assert party.state == "voided"
@@ -93,9 +93,9 @@ def test_a_group_of_a_cancelled_event_is_called_off(party: Party) -> None:
     party.pay(0)
     party.carry_out()
     off = event_off(party.tenant, UUID(party.data["event_id"]))
-    assert accept(party.db, [Incoming(off)]) == [Outcome.ACCEPTED]
+    assert accept(party.db, [IncomingEvent(off)]) == [OrderOutcome.ACCEPTED]
 
-    assert party.tell("share_paid_with", party.share(1)) is Outcome.DEAD
+    assert party.tell("share_paid_with", party.share(1)) is OrderOutcome.DEAD
     party.wake()
     party.carry_out()
 
@@ -136,6 +136,8 @@ def test_nobody_is_paid_out_of_a_group_before_it_is_settled(party: Party) -> Non
 def dispute(party: Party, payment_id: PaymentId | None, status: str) -> None:
     now = datetime.now(UTC)
     assert payment_id is not None
-    seen = disputes.Seen("dp_1", "ch_1", Money(2000, "eur"), "fraudulent", DisputeStatus(status), now, None, now)
+    seen = disputes.DisputeSnapshot(
+        "dp_1", "ch_1", Money(2000, "eur"), "fraudulent", DisputeStatus(status), now, None, now
+    )
     with party.db.transaction(party.tenant.tenant_id) as tx:
         disputes.record(tx, payment_id, seen, stage="chargeback", submitted=False, by="test")

@@ -13,8 +13,8 @@ from messages.groups import GroupDue
 from messages.money import Money
 from messages.verdicts import GiveUp
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from outbox.requests.refunds import NotRefundableError, request_capture
 from stripe_client.gateway import Gateway
 from tests import factories
@@ -67,8 +67,11 @@ def test_a_share_is_an_ordinary_order_for_the_members_own_ticket(party: Party) -
 def test_every_message_twice_comes_to_the_same(party: Party, stripe_control: EmulatorControl) -> None:
     share = party.share(0)
     body = factories.group_event("share_paid_with", share)
-    assert party.tell("opened", party.data) is Outcome.DUPLICATE
-    assert accept(party.db, [Incoming(body), Incoming(body)]) == [Outcome.ACCEPTED, Outcome.DUPLICATE]
+    assert party.tell("opened", party.data) is OrderOutcome.DUPLICATE
+    assert accept(party.db, [IncomingEvent(body), IncomingEvent(body)]) == [
+        OrderOutcome.ACCEPTED,
+        OrderOutcome.DUPLICATE,
+    ]
     party.pay(1, 2)
 
     for _ in range(100):
@@ -78,7 +81,7 @@ def test_every_message_twice_comes_to_the_same(party: Party, stripe_control: Emu
             party.owner.execute("DELETE FROM outbox WHERE id = %s", [row])
             party.deliver(kind, payload)
             party.deliver(kind, payload)
-    assert party.tell("share_paid_with", share) is Outcome.DUPLICATE
+    assert party.tell("share_paid_with", share) is OrderOutcome.DUPLICATE
 
     assert party.state == "settled"
     assert effects(stripe_control)["charge"] == 3
@@ -122,7 +125,7 @@ def test_what_was_captured_already_is_given_back_when_the_deadline_passes(
 def test_after_the_deadline_nobody_pays_any_more(party: Party) -> None:
     party.let_deadline_pass()
 
-    assert party.tell("share_paid_with", party.share(0)) is Outcome.DEAD
+    assert party.tell("share_paid_with", party.share(0)) is OrderOutcome.DEAD
     assert "has passed" in party.buried()[0]
 
 
@@ -160,7 +163,7 @@ def test_the_organiser_pays_what_is_missing_with_one_payment(party: Party, strip
     party.pay(1)
     party.carry_out()
 
-    assert party.top_up() is Outcome.ACCEPTED
+    assert party.top_up() is OrderOutcome.ACCEPTED
     party.carry_out()
 
     assert (party.state, party.members()) == ("settled", ["paid"] * 3)

@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.groups import verify as audit_groups
+from db.groups import verify as group_verify
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain
-from outbox.requests.orders import Outcome
+from outbox.requests.orders import OrderOutcome
 from stripe_client.gateway import Gateway
 from tests.workers.groups.scenario import THREE_D_SECURE, Party
 from workers.payments.charge import charge
@@ -57,7 +57,7 @@ def assert_sound(party: Party) -> None:
     """The checker finds every group as its state says."""
     report = Report()
     with party.db.system_transaction() as tx:
-        check_groups(report, audit_groups.groups(tx))
+        check_groups(report, group_verify.groups(tx))
     assert report.findings == []
     assert report.kinds["groups"].done == report.kinds["groups"].attempted
 
@@ -159,7 +159,7 @@ def test_one_member_who_pays_twice_at_once_pays_once(make: Make, stripe_control:
 
     outcomes = at_once(*(lambda: party.tell("share_paid_with", party.share(0)) for _ in range(4)))
 
-    assert Counter(outcomes) == Counter({Outcome.ACCEPTED: 1, Outcome.DEAD: 3})
+    assert Counter(outcomes) == Counter({OrderOutcome.ACCEPTED: 1, OrderOutcome.DEAD: 3})
     party.pay(1)
     party.carry_out()
     assert (party.state, money(stripe_control)) == ("settled", 2000)
@@ -171,7 +171,7 @@ def test_the_same_click_at_once_is_one_payment(make: Make) -> None:
 
     outcomes = at_once(*(lambda: party.tell("share_paid_with", click) for _ in range(4)))
 
-    assert Counter(outcomes) == Counter({Outcome.ACCEPTED: 1, Outcome.DUPLICATE: 3})
+    assert Counter(outcomes) == Counter({OrderOutcome.ACCEPTED: 1, OrderOutcome.DUPLICATE: 3})
 
 
 def test_the_same_group_opened_at_once_is_one_group(make: Make) -> None:
@@ -180,7 +180,7 @@ def test_the_same_group_opened_at_once_is_one_group(make: Make) -> None:
 
     outcomes = at_once(*(lambda: party.tell("opened", again) for _ in range(4)))
 
-    assert Counter(outcomes) == Counter({Outcome.ACCEPTED: 1, Outcome.DUPLICATE: 3})
+    assert Counter(outcomes) == Counter({OrderOutcome.ACCEPTED: 1, OrderOutcome.DUPLICATE: 3})
     assert party.told().count("group.member_invited") == 4
 
 
@@ -193,7 +193,7 @@ def test_a_top_up_while_a_member_pays_charges_each_share_once(make: Make, stripe
         _, topped = at_once(partial(party.tell, "share_paid_with", party.share(1)), party.top_up)
         party.carry_out()
 
-        assert topped is Outcome.ACCEPTED
+        assert topped is OrderOutcome.ACCEPTED
         assert party.state == "settled"
         assert money(stripe_control) - before == 3000
     assert_sound(party)
@@ -206,8 +206,8 @@ def test_a_top_up_takes_the_place_of_a_payment_that_waits_for_its_buyer(
     party.pay(1, card=THREE_D_SECURE)
     party.carry_out()
 
-    assert party.top_up() is Outcome.ACCEPTED
-    assert party.tell("share_paid_with", party.share(1)) is Outcome.DEAD  # the organiser is paying it
+    assert party.top_up() is OrderOutcome.ACCEPTED
+    assert party.tell("share_paid_with", party.share(1)) is OrderOutcome.DEAD  # the organiser is paying it
     party.carry_out()
 
     assert (party.state, money(stripe_control)) == ("settled", 2000)

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from db.groups import stuck as group_standstill
+from db.groups import stuck as group_stuck
 from db.session import Database
 from db.tenants.tenants import Tenant
 from stripe_client.gateway import Gateway
@@ -20,7 +20,7 @@ def party(db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Ten
 
 def woken(party: Party) -> int:
     with party.db.system_transaction() as tx:
-        return len(group_standstill.take_groups(tx, older_than_seconds=0, limit=10))
+        return len(group_stuck.take_groups(tx, older_than_seconds=0, limit=10))
 
 
 def test_a_group_that_waits_for_its_members_is_left_alone(party: Party) -> None:

@@ -5,21 +5,21 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.ledger import journals as ledger
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.money import Money
 from messages.reconciliation import SealDue
 from stripe_client.gateway import Gateway
-from workers.ledger import seal as actor_file
+from workers.ledger import seal as ledger_seal
 from workers.ledger.seal import seal_ledger
 
 
 def test_one_run_seals_all_journals_batch_by_batch(
     db: Database, gateway: Gateway, tenant: Tenant, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actor_file, "BATCH", 3)
+    monkeypatch.setattr(ledger_seal, "BATCH", 3)
     with db.transaction(tenant.tenant_id) as tx:
         for number in range(10):
             entries = ledger.stripe_fee_entries(Money(30, "eur"))
@@ -29,4 +29,4 @@ def test_one_run_seals_all_journals_batch_by_batch(
         seal_ledger(SealDue(due_at=datetime.now(UTC)), db, gateway)
 
     with db.ops_transaction() as tx:
-        assert (ledger_chain.walk(tx).links, ledger_chain.unsealed(tx)) == (10, 0)
+        assert (hash_chain.walk(tx).links, hash_chain.unsealed(tx)) == (10, 0)

@@ -12,10 +12,9 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from db.minting import mints
-from db.minting import venue_settings as mint_settings
+from db.minting import mints, venue_settings
 from db.minting.mints import Mint
-from db.minting.nonces import Call
+from db.minting.nonces import ContractCall
 from db.minting.venue_settings import MintSettings
 from db.payments.payments import Payment
 from db.session import Database
@@ -98,7 +97,7 @@ class Chain:
     def send(self, data: bytes, *, to: str | None = None, nonce: int | None = None) -> None:
         """A transaction that is signed with the minter's key, past the minter; dear, so that it is mined first."""
         signer = self.server.signer
-        call = Call("test", to or self.server.contract, data, 500_000)
+        call = ContractCall("test", to or self.server.contract, data, 500_000)
         at = self.nonce() if nonce is None else nonce
         fees = Fees(50 * GWEI, 5 * GWEI)
         self.rpc("eth_sendRawTransaction", "0x" + sign(signer, call, chain_id=CHAIN_ID, nonce=at, fees=fees).raw.hex())
@@ -161,7 +160,7 @@ def tenant(owner: psycopg.Connection) -> Tenant:
 def wants(owner: psycopg.Connection, tenant: Tenant, **changes: Any) -> None:
     """The venue mints, with a royalty of 7.5 %, unless something else matters."""
     settings = {"mints": "on", "royalty_receiver": ROYALTY, "royalty_basis_points": 750} | changes
-    mint_settings.write(owner, tenant.tenant_id, [MintSettings(tenant.venues[0].venue_id, **settings)])
+    venue_settings.write(owner, tenant.tenant_id, [MintSettings(tenant.venues[0].venue_id, **settings)])
 
 
 @dataclass

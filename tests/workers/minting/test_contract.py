@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from db.minting.series import Royalty
+from db.minting.series import ResaleRoyalty
 from deploy.local.chain import CONTRACT, PACKAGES
 from deploy.local.stack import CLONE
 from messages.token_ids import VOID_ADDRESS
@@ -71,11 +71,11 @@ def test_what_was_never_minted_cannot_be_voided(chain: Chain) -> None:
 
 
 def test_royalties_are_kept_for_each_series_and_read_as_erc2981(chain: Chain, tickets: Tickets) -> None:
-    sent(chain, contract.set_series_royalty(SERIES, Royalty(ROYALTY, 750)))
+    sent(chain, contract.set_series_royalty(SERIES, ResaleRoyalty(ROYALTY, 750)))
 
-    assert tickets.royalty(SERIES) == Royalty(ROYALTY, 750)
+    assert tickets.royalty(SERIES) == ResaleRoyalty(ROYALTY, 750)
     assert chain.royalty_of(ONE, price=20_000) == (ROYALTY, 1_500)
-    assert tickets.royalty("0x" + "00" * 8) == Royalty(None, 0)
+    assert tickets.royalty("0x" + "00" * 8) == ResaleRoyalty(None, 0)
 
 
 def test_it_says_that_it_is_erc721_and_erc2981(chain: Chain) -> None:
@@ -89,7 +89,7 @@ def test_it_says_that_it_is_erc721_and_erc2981(chain: Chain) -> None:
     [
         contract.mint_batch([BUYER], [ONE]),
         contract.void_batch([ONE]),
-        contract.set_series_royalty(SERIES, Royalty(BUYER, 1)),
+        contract.set_series_royalty(SERIES, ResaleRoyalty(BUYER, 1)),
     ],
     ids=["mint", "void", "royalty"],
 )

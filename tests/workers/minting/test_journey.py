@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.minting import venue_settings as mint_settings
+from db.minting import venue_settings
 from db.minting.venue_settings import MintSettings
 from deploy.local.stack import Stack
 from tests.journeys.fleet import Fleet
@@ -21,7 +21,7 @@ def minting_fleet(stack: Stack, template: str, chain: Chain, tmp_path: Path) -> 
     with Fleet.of(stack, template, tmp_path, settings) as fleet:
         hall = fleet.tenants["Rhine Arena"]
         with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
-            mint_settings.write(owner, hall.tenant_id, [MintSettings(hall.venues[0].venue_id, "on")])
+            venue_settings.write(owner, hall.tenant_id, [MintSettings(hall.venues[0].venue_id, "on")])
         fleet.start("minter")
         yield fleet
 

@@ -1,6 +1,6 @@
 """A paid ticket becomes one token on a real chain, and the book follows it there step by step."""
 
-from db.minting import submissions as mint_moves
+from db.minting import submissions
 from db.monitoring import gauges
 from db.session import Database
 from tests.workers.minting.conftest import BUYER, ROYALTY, Chain, Sales, confirm, submit, until_confirmed
@@ -24,7 +24,7 @@ def test_what_waits_for_its_token_is_counted_wherever_it_stands(
 ) -> None:
     def waiting() -> dict[str, int]:
         with db.system_transaction() as tx:
-            return mint_moves.waiting(tx)
+            return submissions.waiting(tx)
 
     sales.sell(2)
     assert waiting() == {"queued": 2}

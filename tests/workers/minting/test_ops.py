@@ -14,7 +14,7 @@ from tests.workers.minting.conftest import BUYER, Books, Chain, Sales, chain_set
 from workers.minting.chain import contract
 from workers.minting.run import Minter
 from workers.verify.report import Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
 __all__ = ["fleet"]  # a fixture
 Fleet = Callable[..., Answer]
@@ -76,7 +76,7 @@ def test_a_failed_mint_is_retried_by_a_person_who_says_why(
 @pytest.fixture
 def check(db: Database, gateway: Gateway, rabbitmq_url: str, chain: Chain) -> Check:
     def one() -> Report:
-        return verify(db, gateway, rabbitmq_url, Asked.read(None), chain_settings(chain.server))
+        return verify(db, gateway, rabbitmq_url, OrderServiceLog.read(None), chain_settings(chain.server))
 
     return one
 

@@ -23,8 +23,7 @@ from tests.workers.minting.conftest import (
     confirm,
     new_minter,
 )
-from workers.minting import submit
-from workers.minting import track as watch
+from workers.minting import submit, track
 
 MINTERS = 4
 STEPS = 400
@@ -48,7 +47,7 @@ def test_sixty_tickets_become_sixty_tokens_whatever_dies_lies_or_is_taken_back(
         if chance.random() < 0.15:
             raise DiedError
 
-    for module in (submit, watch):
+    for module in (submit, track):
         monkeypatch.setattr(module, "crash_point", die)
     sold = [sales.sell(4) for _ in range(15)]
     minters = [new_minter(db, settings) for _ in range(MINTERS)]

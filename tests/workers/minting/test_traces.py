@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from db.minting import venue_settings as mint_settings
+from db.minting import venue_settings
 from db.minting.venue_settings import MintSettings
 from deploy.local.chain import anvil_binary
 from deploy.local.stack import Stack
@@ -54,7 +54,7 @@ def traced(
         if own_chain:
             hall = fleet.tenants["Rhine Arena"]
             with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
-                mint_settings.write(owner, hall.tenant_id, [MintSettings(hall.venues[0].venue_id, "on")])
+                venue_settings.write(owner, hall.tenant_id, [MintSettings(hall.venues[0].venue_id, "on")])
             fleet.start("minter")
         yield fleet
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import psycopg
 
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.reconciliation.cases import Case
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
@@ -42,7 +42,7 @@ def sums(owner: psycopg.Connection, account: str, kind: str) -> dict[UUID, int]:
 
 def cases_of(db: Database) -> list[Case]:
     with db.ops_transaction() as tx:
-        return case_lists.find(tx, state=None)
+        return case_views.find(tx, state=None)
 
 
 def charge_by_hand(gateway: Gateway) -> None:

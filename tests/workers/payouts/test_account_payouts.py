@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from db.monitoring import gauges
-from db.payouts import views as payout_overview
+from db.payouts import views as payout_views
 from db.payouts.views import PayoutRow
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
@@ -30,7 +30,7 @@ def look(place: Market, account_id: str | None = None) -> None:
 
 def known(place: Market) -> list[PayoutRow]:
     with place.db.ops_transaction() as tx:
-        return payout_overview.payouts(tx, recipient_id=None, failed=False, limit=50)
+        return payout_views.payouts(tx, recipient_id=None, failed=False, limit=50)
 
 
 def paid_out(place: Market) -> str:
@@ -52,7 +52,7 @@ def test_a_payout_is_known_with_the_transfers_and_reversals_it_contained(place: 
     (row,) = known(place)
     assert (row.payout_id, row.amount_minor, row.state, row.names) == (payout_id, 1_000, "paid", "The Band")
     with place.db.ops_transaction() as tx:
-        contents = payout_overview.contents(tx, payout_id)
+        contents = payout_views.contents(tx, payout_id)
     assert sorted((one.net_minor, one.payment_id) for one in contents) == sorted(
         [(-500, first.payment_id), (500, second.payment_id), (1_000, first.payment_id)]
     )
@@ -117,7 +117,7 @@ def test_what_lies_in_an_account_is_kept_beside_what_the_ledger_owes(place: Mark
     look(place, place.artist_account)
 
     with place.db.ops_transaction() as tx:
-        balances = {row.kind: row for row in payout_overview.balances(tx, tenant_id=place.tenant.tenant_id)}
+        balances = {row.kind: row for row in payout_views.balances(tx, tenant_id=place.tenant.tenant_id)}
     assert (balances["artist"].payable_minor, balances["artist"].pending_minor) == (0, 1_000)
     assert (balances["venue"].payable_minor, balances["venue"].pending_minor) == (0, None)
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from db.lifecycle import ShareState
-from db.payouts import statements as weekly
+from db.payouts import statements as payout_statements
 from db.payouts.statements import Statement
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
@@ -49,7 +49,7 @@ def look(place: Market) -> None:
 
 def made(place: Market) -> list[Statement]:
     with place.db.transaction(place.tenant.tenant_id) as tx:
-        return weekly.of_recipient(tx, place.artist)
+        return payout_statements.of_recipient(tx, place.artist)
 
 
 def test_the_shares_of_a_week_are_one_transfer_under_one_number(place: Market) -> None:

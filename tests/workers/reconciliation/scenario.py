@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.reconciliation.cases import Case
 from db.session import Database
 from messages.reconciliation import ReconcileDue
@@ -32,4 +32,4 @@ def reconcile_now(db: Database, gateway: Gateway, owner: psycopg.Connection, *, 
 
 def cases_of(db: Database) -> list[Case]:
     with db.ops_transaction() as tx:
-        return case_lists.find(tx, state=None)
+        return case_views.find(tx, state=None)

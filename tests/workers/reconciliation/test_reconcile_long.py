@@ -23,7 +23,7 @@ from messages.runtime.crash_points import VARIABLE
 from messages.statement_lines import BankLine
 from stripe_client.gateway import Gateway
 from tests.conftest import ROOT, Book
-from workers.reconciliation import reconcile as actor_file
+from workers.reconciliation import reconcile as reconciliation_reconcile
 from workers.reconciliation.reconcile import reconcile
 
 Pay = Callable[..., Payment]
@@ -35,7 +35,7 @@ from db.settings import DatabaseSettings
 from messages.reconciliation import ReconcileDue
 from stripe_client.gateway import Gateway
 from stripe_client.settings import StripeSettings
-from workers.reconcile import reconcile
+from workers.reconciliation.reconcile import reconcile
 reconcile(ReconcileDue(span="rolling", due_at=datetime.now(UTC)), Database(DatabaseSettings(), application="test"),
           Gateway(StripeSettings()))
 """
@@ -76,7 +76,7 @@ def test_a_hundred_thousand_lines_need_no_more_memory_than_a_page(
     db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APP_ENV", "test")
-    monkeypatch.setattr(actor_file.balance_transactions, "list_lines", a_long_statement)
+    monkeypatch.setattr(reconciliation_reconcile.balance_transactions, "list_lines", a_long_statement)
     begin_run(owner)
     owner.execute("UPDATE reconciliation_runs SET window_from = now() - interval '1 minute', searched_until = now()")
 

@@ -7,9 +7,8 @@ import psycopg
 
 from db.lifecycle import PaymentState
 from db.payments.payments import Payment
-from db.refunds import mass_refund_control as steering
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds.mass_refunds import EventCancellation
+from db.refunds import mass_refund_control, mass_refunds
+from db.refunds.mass_refunds import MassRefund
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.refunds import CancelRequested, EventCancellationDue, RefundRequested
@@ -17,7 +16,7 @@ from outbox.requests.mass_refunds import append_step, cancel_event
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers.payments.cancel import cancel
-from workers.refunds import mass_refund as worker
+from workers.refunds import mass_refund
 from workers.refunds.refund import refund
 
 EVENT = uuid4()
@@ -25,7 +24,7 @@ EVENT = uuid4()
 
 def begun(
     db: Database, tenant: Tenant, event_id: UUID = EVENT, *, rate: int = 100, despite_balance: bool = False
-) -> EventCancellation:
+) -> MassRefund:
     with db.transaction(tenant.tenant_id) as tx:
         run, _ = cancel_event(
             tx,
@@ -39,27 +38,27 @@ def begun(
     return run
 
 
-def step_of(run: EventCancellation) -> EventCancellationDue:
+def step_of(run: MassRefund) -> EventCancellationDue:
     return EventCancellationDue(tenant_id=run.tenant_id, cancellation_id=run.cancellation_id, step=run.step)
 
 
-def reread(db: Database, run: EventCancellation) -> EventCancellation:
+def reread(db: Database, run: MassRefund) -> MassRefund:
     with db.transaction(run.tenant_id) as tx:
-        found = event_cancellations.get(tx, run.cancellation_id)
+        found = mass_refunds.get(tx, run.cancellation_id)
     assert found is not None
     return found
 
 
-def run_to_its_end(db: Database, gateway: Gateway, run: EventCancellation) -> EventCancellation:
+def run_to_its_end(db: Database, gateway: Gateway, run: MassRefund) -> MassRefund:
     """Deliver step after step, as the relay would, without the pauses."""
-    while (current := reread(db, run)).state in event_cancellations.MOVING:
-        worker.cancel_event(step_of(current), db, gateway)
+    while (current := reread(db, run)).state in mass_refunds.MOVING:
+        mass_refund.cancel_event(step_of(current), db, gateway)
     return current
 
 
-def steer(db: Database, run: EventCancellation, to: str, *, leaving: list[str]) -> None:
+def steer(db: Database, run: MassRefund, to: str, *, leaving: list[str]) -> None:
     with db.ops_transaction() as tx:
-        assert steering.steer(tx, run, to, leaving=leaving, by="oda", reason=None)
+        assert mass_refund_control.steer(tx, run, to, leaving=leaving, by="oda", reason=None)
         if to == "running":
             append_step(tx, run, run.step)
 

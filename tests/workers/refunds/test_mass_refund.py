@@ -16,8 +16,8 @@ from messages.refunds import EventCancellationDue
 from messages.sweeps import SweepDue
 from messages.verdicts import GiveUp, TryLater
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger.scenario import events_told
@@ -34,7 +34,7 @@ from tests.workers.refunds.mass_refund_scenario import (
     step_of,
 )
 from tests.workers.refunds.scenario import charged, given_back, of_payment
-from workers.refunds import mass_refund as worker
+from workers.refunds import mass_refund
 from workers.sweep import sweep
 
 
@@ -69,7 +69,7 @@ def test_a_partial_refund_of_before_is_left_out_and_a_whole_one_leaves_nothing(
 ) -> None:
     partly, wholly = (charged(db, gateway, tenant, event_id=str(EVENT)) for _ in range(2))
     for payment, minor in ((partly, 1000), (wholly, 4200)):
-        accept(db, [Incoming(refund_event(tenant, payment, minor))])
+        accept(db, [IncomingEvent(refund_event(tenant, payment, minor))])
 
     run = run_to_its_end(db, gateway, begun(db, tenant))
     carry_out(db, owner, gateway)
@@ -83,8 +83,8 @@ def test_a_second_delivery_of_a_step_changes_nothing(db: Database, gateway: Gate
     run = begun(db, tenant)
     first = step_of(run)
 
-    worker.cancel_event(first, db, gateway)
-    worker.cancel_event(first, db, gateway)
+    mass_refund.cancel_event(first, db, gateway)
+    mass_refund.cancel_event(first, db, gateway)
 
     assert (reread(db, run).step, reread(db, run).refunds_asked) == (2, 1)
 
@@ -99,7 +99,7 @@ def test_two_deliveries_at_once_take_a_step_once(
     for step in range(1, 4):
         at_step = EventCancellationDue(tenant_id=tenant.tenant_id, cancellation_id=run.cancellation_id, step=step)
         with ThreadPoolExecutor(4) as threads:
-            list(threads.map(lambda due: worker.cancel_event(due, db, gateway), [at_step] * 4))
+            list(threads.map(lambda due: mass_refund.cancel_event(due, db, gateway), [at_step] * 4))
 
     assert (reread(db, run).state, reread(db, run).refunds_asked) == ("done", 6)
     assert owner.execute("SELECT count(*) FROM refunds").fetchone() == (6,)
@@ -114,7 +114,7 @@ def test_the_pace_is_kept_by_the_time_of_the_next_step(
     run = begun(db, tenant, rate=2)
     before = datetime.now(UTC)
 
-    worker.cancel_event(step_of(run), db, gateway)
+    mass_refund.cancel_event(step_of(run), db, gateway)
 
     (due_at,) = owner.execute("SELECT max(due_at) FROM outbox WHERE kind = 'cancel_event'").fetchone()  # type: ignore[misc]
     assert reread(db, run).taken == 2
@@ -134,7 +134,7 @@ def test_it_waits_visibly_while_the_balance_is_too_small_and_goes_on_once_it_is_
     run = begun(db, tenant)
 
     with pytest.raises(TryLater, match=r"short by 84.00 EUR"):
-        worker.cancel_event(step_of(run), db, gateway)
+        mass_refund.cancel_event(step_of(run), db, gateway)
     waiting = reread(db, run)
     charged(db, gateway, tenant, payment_method_id="pm_card_bypassPending", amount_minor=10_000)
     ended = run_to_its_end(db, gateway, run)
@@ -153,9 +153,9 @@ def test_refunds_that_are_on_their_way_to_stripe_count_against_the_balance(
     charged(db, gateway, tenant, payment_method_id="pm_card_bypassPending", amount_minor=5_000)
     run = begun(db, tenant, rate=1)
 
-    worker.cancel_event(step_of(run), db, gateway)
+    mass_refund.cancel_event(step_of(run), db, gateway)
     with pytest.raises(TryLater, match="short by"):
-        worker.cancel_event(step_of(reread(db, run)), db, gateway)
+        mass_refund.cancel_event(step_of(reread(db, run)), db, gateway)
 
     assert reread(db, run).refunds_asked == 1
 
@@ -178,14 +178,14 @@ def test_messages_of_before_a_pause_do_nothing_and_resuming_goes_on_where_it_sto
     for _ in range(4):
         factories.requested(db, tenant, event_id=str(EVENT))
     run = begun(db, tenant, rate=2)
-    worker.cancel_event(step_of(run), db, gateway)
+    mass_refund.cancel_event(step_of(run), db, gateway)
     stale = step_of(reread(db, run))
     steer(db, run, "paused", leaving=["running"])
 
-    worker.cancel_event(stale, db, gateway)
+    mass_refund.cancel_event(stale, db, gateway)
     stood = reread(db, run)
     steer(db, run, "running", leaving=["paused"])
-    worker.cancel_event(stale, db, gateway)
+    mass_refund.cancel_event(stale, db, gateway)
     ended = run_to_its_end(db, gateway, run)
 
     assert (stood.state, stood.taken) == ("paused", 2)
@@ -198,10 +198,10 @@ def test_a_stopped_one_goes_no_further_and_the_event_may_be_cancelled_anew(
     for _ in range(3):
         factories.requested(db, tenant, event_id=str(EVENT))
     first = begun(db, tenant, rate=1)
-    worker.cancel_event(step_of(first), db, gateway)
+    mass_refund.cancel_event(step_of(first), db, gateway)
     steer(db, first, "cancelled", leaving=["running"])
 
-    worker.cancel_event(step_of(reread(db, first)), db, gateway)
+    mass_refund.cancel_event(step_of(reread(db, first)), db, gateway)
     second = run_to_its_end(db, gateway, begun(db, tenant))
 
     assert (reread(db, first).state, reread(db, first).taken) == ("cancelled", 1)
@@ -248,7 +248,7 @@ def test_what_was_left_out_is_found_by_the_last_look_before_it_ends(
 ) -> None:
     payments = [factories.requested(db, tenant, event_id=str(EVENT)) for _ in range(3)]
     run = begun(db, tenant)
-    worker.cancel_event(step_of(run), db, gateway)
+    mass_refund.cancel_event(step_of(run), db, gateway)
     owner.execute(  # as if somebody had taken the wish back behind the cursor
         "UPDATE payments SET cancel_requested_at = NULL, cancel_reason = NULL, cancel_requested_by = NULL "
         "WHERE payment_id = %s",
@@ -267,9 +267,9 @@ def test_the_order_service_cancels_an_event_once_even_one_without_orders(
     factories.requested(db, tenant, event_id=str(EVENT))
     off = event_off(tenant, EVENT)
 
-    outcomes = accept(db, [Incoming(off), Incoming(off), Incoming(event_off(tenant, uuid4()))])
+    outcomes = accept(db, [IncomingEvent(off), IncomingEvent(off), IncomingEvent(event_off(tenant, uuid4()))])
 
-    assert outcomes == [Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.ACCEPTED]
+    assert outcomes == [OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE, OrderOutcome.ACCEPTED]
     rows = owner.execute(
         "SELECT total, state, created_by, note FROM event_cancellations ORDER BY total DESC"
     ).fetchall()
@@ -294,4 +294,4 @@ def test_a_cancellation_that_the_book_does_not_have_is_given_up(db: Database, ga
     unknown = EventCancellationDue(tenant_id=tenant.tenant_id, cancellation_id=uuid4(), step=1)
 
     with pytest.raises(GiveUp, match="no cancellation"):
-        worker.cancel_event(unknown, db, gateway)
+        mass_refund.cancel_event(unknown, db, gateway)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.lifecycle import PaymentState
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
@@ -49,7 +49,7 @@ def swept(db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch
 
 def open_cases(db: Database) -> list[str]:
     with db.system_transaction() as tx:
-        return [case.type for case in case_lists.find(tx)]
+        return [case.type for case in case_views.find(tx)]
 
 
 def test_a_refund_whose_message_was_lost_is_sent_after_all(

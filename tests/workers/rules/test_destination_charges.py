@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from messages.money import Money
 from workers.rules.destination_charges import give_way
-from workers.rules.refund_allocation import Books, Shares, shares
+from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, shares
 from workers.rules.sale_split import taken_back
 
 
@@ -38,7 +38,7 @@ def test_however_a_charge_is_given_back_the_parts_add_up_and_the_venue_gives_wha
             continue
         reached = before + piece
         in_account -= piece - (stripes(fee + royalty, reached, sold) - stripes(fee + royalty, before, sold))
-        books = Books(euros(sold), euros(fee), euros(0), euros(before), euros(given_fee), euros(0))
+        books = RefundableAmounts(euros(sold), euros(fee), euros(0), euros(before), euros(given_fee), euros(0))
         parts = shares(euros(piece), books, fee_comes_back=True)
         by_rule = taken_back(parts.venue, [royalty_left, venue_left])[-1] if parts.venue.minor else euros(0)
         followed = give_way(
@@ -57,13 +57,13 @@ def test_however_a_charge_is_given_back_the_parts_add_up_and_the_venue_gives_wha
 
 
 def test_what_differs_by_more_than_rounding_is_left_to_a_transfer() -> None:
-    parts = Shares(euros(0), euros(100), euros(900), euros(0))
+    parts = RefundAllocation(euros(0), euros(100), euros(900), euros(0))
 
     assert give_way(parts, by_rule=euros(800), at_stripe=euros(0), fee_left=euros(500)) is None
 
 
 def test_the_platform_never_gives_less_than_nothing_nor_more_than_its_fee() -> None:
-    nothing = Shares(euros(0), euros(0), euros(900), euros(0))
+    nothing = RefundAllocation(euros(0), euros(0), euros(900), euros(0))
 
     assert give_way(nothing, by_rule=euros(799), at_stripe=euros(800), fee_left=euros(500)) is None
     assert give_way(nothing, by_rule=euros(801), at_stripe=euros(800), fee_left=euros(0)) is None

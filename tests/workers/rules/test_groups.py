@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workers.rules.groups import Move, PaymentStands, capture_at, group_move, member_state
+from workers.rules.groups import ContributionStatus, GroupTransition, capture_at, group_move, member_state
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def paid(state: str, reason: str | None = None, *, off: bool = False, back: bool = False) -> PaymentStands:
-    return PaymentStands(state, reason, being_cancelled=off, given_back=back)
+def paid(state: str, reason: str | None = None, *, off: bool = False, back: bool = False) -> ContributionStatus:
+    return ContributionStatus(state, reason, being_cancelled=off, given_back=back)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def paid(state: str, reason: str | None = None, *, off: bool = False, back: bool
     ],
 )
 def test_while_the_group_is_open_a_member_stands_as_its_payment_does(
-    payment: PaymentStands | None, where: tuple[str, str | None]
+    payment: ContributionStatus | None, where: tuple[str, str | None]
 ) -> None:
     assert member_state("open", "invited", payment) == where
 
@@ -49,7 +49,7 @@ def test_while_the_group_is_open_a_member_stands_as_its_payment_does(
     ],
 )
 def test_a_group_that_ends_lets_go_only_of_what_is_final(
-    ending: str, present: str, payment: PaymentStands | None, where: str
+    ending: str, present: str, payment: ContributionStatus | None, where: str
 ) -> None:
     assert member_state(ending, present, payment) == (where, None)
 
@@ -58,13 +58,20 @@ def test_a_group_that_ends_lets_go_only_of_what_is_final(
     ("state", "members", "is_over", "off", "all_over", "move"),
     [
         ("open", ["held", "invited"], False, False, False, None),
-        ("open", ["held", "invited"], True, False, False, Move("expired", "deadline")),
-        ("open", ["held", "paid"], True, False, False, Move("complete")),
-        ("open", ["held", "paid"], False, True, False, Move("cancelled", "event_cancelled")),
+        ("open", ["held", "invited"], True, False, False, GroupTransition("expired", "deadline")),
+        ("open", ["held", "paid"], True, False, False, GroupTransition("complete")),
+        ("open", ["held", "paid"], False, True, False, GroupTransition("cancelled", "event_cancelled")),
         ("complete", ["held", "paid"], True, False, False, None),
-        ("complete", ["paid", "paid"], True, False, False, Move("settled")),
-        ("complete", ["paid", "failed"], False, False, False, Move("cancelled", "a share could not be captured")),
-        ("expired", ["voided", "refunded"], True, False, True, Move("voided")),
+        ("complete", ["paid", "paid"], True, False, False, GroupTransition("settled")),
+        (
+            "complete",
+            ["paid", "failed"],
+            False,
+            False,
+            False,
+            GroupTransition("cancelled", "a share could not be captured"),
+        ),
+        ("expired", ["voided", "refunded"], True, False, True, GroupTransition("voided")),
         ("expired", ["voided", "refunded"], True, False, False, None),
         ("cancelled", ["voided", "paid"], False, False, False, None),
         ("settled", ["paid", "refunded"], True, True, False, None),
@@ -72,7 +79,7 @@ def test_a_group_that_ends_lets_go_only_of_what_is_final(
     ],
 )
 def test_a_group_moves_by_how_its_members_stand(
-    state: str, members: list[str], is_over: bool, off: bool, all_over: bool, move: Move | None
+    state: str, members: list[str], is_over: bool, off: bool, all_over: bool, move: GroupTransition | None
 ) -> None:
     assert group_move(state, members, is_over=is_over, event_is_off=off, all_over=all_over) == move
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from messages.money import Money
 from workers.rules.disputes import moved, stage_of
-from workers.rules.refund_allocation import Books, Shares, shares
+from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, shares
 
 MINOR = st.integers(1, 1_000_000)
 
@@ -18,19 +18,23 @@ def eur(minor: int) -> Money:
 
 
 @st.composite
-def sales(draw: st.DrawFn) -> tuple[Books, list[int], set[int]]:
+def sales(draw: st.DrawFn) -> tuple[RefundableAmounts, list[int], set[int]]:
     """What was sold, the pieces in which all of it comes back, and which of them are losses that are won in between."""
     captured = draw(MINOR)
     cuts = draw(st.lists(st.integers(0, captured), max_size=6))
     edges = sorted({0, captured, *cuts})
     pieces = [after - before for before, after in pairwise(edges)]
     won = draw(st.sets(st.integers(0, len(pieces) - 1))) if pieces else set()
-    return Books(eur(captured), eur(draw(st.integers(0, captured))), eur(0), eur(0), eur(0), eur(0)), pieces, won
+    return (
+        RefundableAmounts(eur(captured), eur(draw(st.integers(0, captured))), eur(0), eur(0), eur(0), eur(0)),
+        pieces,
+        won,
+    )
 
 
 @given(sales())
 def test_pieces_add_up_to_the_whole_fee_also_when_losses_were_won_in_between(
-    sale: tuple[Books, list[int], set[int]],
+    sale: tuple[RefundableAmounts, list[int], set[int]],
 ) -> None:
     books, pieces, won = sale
 
@@ -48,7 +52,7 @@ def test_the_parts_of_a_loss_are_the_loss_and_none_is_negative(
     captured: int, fee: int, lost: int, fee_comes_back: bool
 ) -> None:
     """Also of a loss beyond what is left of the sale, which a bank can take after a partial refund."""
-    books = Books(eur(captured), eur(min(fee, captured)), eur(fee % 7), eur(captured // 2), eur(0), eur(0))
+    books = RefundableAmounts(eur(captured), eur(min(fee, captured)), eur(fee % 7), eur(captured // 2), eur(0), eur(0))
 
     parts = shares(eur(lost), books, fee_comes_back=fee_comes_back)
 
@@ -74,7 +78,7 @@ def test_what_moved_is_said_in_the_disputes_currency() -> None:
     assert moved(Money(4550, "usd"), eur(4200)) == eur(4200)
 
 
-def book(books: Books, parts: Shares) -> Books:
+def book(books: RefundableAmounts, parts: RefundAllocation) -> RefundableAmounts:
     return replace(
         books,
         debited=books.debited + parts.platform + parts.venue,

@@ -7,24 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messages.money import DECIMALS, LARGEST_MINOR, Money
-from workers.rules.sale_split import Royalty, legs, taken_back
+from workers.rules.sale_split import RoyaltyTerm, legs, taken_back
 
 SELLER = UUID(int=99)
 CURRENCIES = st.sampled_from(sorted(DECIMALS))
 
 
 @st.composite
-def sales(draw: st.DrawFn) -> tuple[Money, Money, list[Royalty]]:
+def sales(draw: st.DrawFn) -> tuple[Money, Money, list[RoyaltyTerm]]:
     """A sale, a fee of at most the sale, and royalties of at most the whole."""
     amount = draw(st.integers(1, LARGEST_MINOR))
     currency = draw(CURRENCIES)
     fee = draw(st.integers(0, amount))
     points = draw(st.lists(st.integers(0, 3_000), max_size=8).filter(lambda found: sum(found) <= 10_000))
-    return Money(amount, currency), Money(fee, currency), [Royalty(UUID(int=n), part) for n, part in enumerate(points)]
+    return (
+        Money(amount, currency),
+        Money(fee, currency),
+        [RoyaltyTerm(UUID(int=n), part) for n, part in enumerate(points)],
+    )
 
 
 @given(sales())
-def test_legs_add_up_to_the_sale_less_the_fee_and_none_is_negative(sale: tuple[Money, Money, list[Royalty]]) -> None:
+def test_legs_add_up_to_the_sale_less_the_fee_and_none_is_negative(
+    sale: tuple[Money, Money, list[RoyaltyTerm]],
+) -> None:
     sold, fee, royalties = sale
 
     cut = legs(sold, fee, royalties, seller_id=SELLER, basis="seller")
@@ -36,7 +42,7 @@ def test_legs_add_up_to_the_sale_less_the_fee_and_none_is_negative(sale: tuple[M
 
 @given(sales(), st.randoms(use_true_random=False))
 def test_the_order_in_which_settings_are_read_changes_no_cent(
-    sale: tuple[Money, Money, list[Royalty]], random: object
+    sale: tuple[Money, Money, list[RoyaltyTerm]], random: object
 ) -> None:
     sold, fee, royalties = sale
     shuffled = list(royalties)
@@ -62,13 +68,15 @@ def test_what_comes_back_in_pieces_never_takes_more_than_a_leg_has_and_in_the_en
 
 
 def test_a_royalty_is_of_what_the_buyer_paid_and_whoever_sells_bears_the_fee() -> None:
-    cut = legs(Money(10_000, "eur"), Money(550, "eur"), [Royalty(UUID(int=1), 1_000)], seller_id=SELLER, basis="venue")
+    cut = legs(
+        Money(10_000, "eur"), Money(550, "eur"), [RoyaltyTerm(UUID(int=1), 1_000)], seller_id=SELLER, basis="venue"
+    )
 
     assert [(leg.basis, leg.amount.minor) for leg in cut] == [("royalty", 1_000), ("venue", 8_450)]
 
 
 def test_the_earlier_of_equal_recipients_gets_the_odd_cent() -> None:
-    halves = [Royalty(UUID(int=n), 5_000) for n in (2, 1)]
+    halves = [RoyaltyTerm(UUID(int=n), 5_000) for n in (2, 1)]
 
     cut = legs(Money(5, "eur"), Money(0, "eur"), halves, seller_id=SELLER, basis="venue")
 
@@ -76,7 +84,7 @@ def test_the_earlier_of_equal_recipients_gets_the_odd_cent() -> None:
 
 
 def test_a_fee_that_leaves_too_little_cuts_the_royalties_in_proportion_and_leaves_the_seller_nothing() -> None:
-    royalties = [Royalty(UUID(int=1), 6_000), Royalty(UUID(int=2), 3_000)]
+    royalties = [RoyaltyTerm(UUID(int=1), 6_000), RoyaltyTerm(UUID(int=2), 3_000)]
 
     cut = legs(Money(100, "eur"), Money(40, "eur"), royalties, seller_id=SELLER, basis="seller")
 
@@ -85,7 +93,7 @@ def test_a_fee_that_leaves_too_little_cuts_the_royalties_in_proportion_and_leave
 
 def test_royalties_of_more_than_the_whole_are_refused() -> None:
     with pytest.raises(ValueError, match="10001 basis points"):
-        legs(Money(100, "eur"), Money(0, "eur"), [Royalty(SELLER, 10_001)], seller_id=SELLER, basis="venue")
+        legs(Money(100, "eur"), Money(0, "eur"), [RoyaltyTerm(SELLER, 10_001)], seller_id=SELLER, basis="venue")
 
 
 def test_more_than_is_left_cannot_come_back() -> None:

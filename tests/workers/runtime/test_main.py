@@ -108,7 +108,7 @@ def test_an_outcome_that_could_not_be_written_down_is_given_back_and_done_later(
     book_of: Ledgers, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     runs: list[int] = []
-    run = main.actors.run
+    run = main.actor.run
 
     def away_once(*given: object) -> None:
         runs.append(1)
@@ -116,7 +116,7 @@ def test_an_outcome_that_could_not_be_written_down_is_given_back_and_done_later(
             raise NotWrittenDownError("the database is away")
         run(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(main.actors, "run", away_once)
+    monkeypatch.setattr(main.actor, "run", away_once)
     factories.requested(db, tenant)
 
     publish_outbox(owner, channel)

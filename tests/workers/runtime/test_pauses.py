@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db import stripe_calls as calls
+from db import stripe_calls
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants import pauses
@@ -109,8 +109,8 @@ def test_a_full_pause_holds_transfers_and_their_reversals_unless_they_are_under_
     )
     if begun:
         with db.transaction(tenant.tenant_id) as tx:
-            calls.begin(tx, operation=transfers.CREATE, subject_id=transfer_id, request={})
-            calls.begin(tx, operation=transfers.REVERSE, subject_id=reversal_id, request={})
+            stripe_calls.begin(tx, operation=transfers.CREATE, subject_id=transfer_id, request={})
+            stripe_calls.begin(tx, operation=transfers.REVERSE, subject_id=reversal_id, request={})
     pause("charges")
     for message in messages:
         refuse_while_paused(db, message)
@@ -125,7 +125,7 @@ def test_a_charge_whose_answer_is_not_known_is_still_brought_to_its_end(
     db: Database, pause: Callable[..., None], payment: Payment
 ) -> None:
     with db.transaction(payment.tenant_id) as tx:
-        calls.begin(tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request={})
+        stripe_calls.begin(tx, operation=payment_intents.CREATE, subject_id=payment.payment_id, request={})
     pause()
 
     refuse_while_paused(db, charge_of(payment))

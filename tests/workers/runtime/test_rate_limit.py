@@ -10,8 +10,8 @@ from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from messages.payments import ChargeRequested
-from messages.runtime import priority as asking
-from messages.runtime.priority import Asker, Urgency
+from messages.runtime import priority
+from messages.runtime.priority import Requester, Urgency
 from stripe_client.gateway import Gateway
 from stripe_client.rate_limit.shared_budget import SharedBudget
 from tests import factories
@@ -26,7 +26,7 @@ def test_a_charge_without_a_permit_waits_as_a_row_before_it_is_claimed(
     stripe_control: EmulatorControl, governor_of: MakeGovernor, budget: SharedBudget,
 ) -> None:  # fmt: skip
     payment = factories.requested(db, factories.tenant(owner))
-    refunds = Asker(None, Urgency.FIRST)
+    refunds = Requester(None, Urgency.FIRST)
     while budget.take("payment_intents", refunds, 100, (1.0, 1.0)).granted:  # down to the ground: they go first
         pass
     stripe = Gateway(stripe_settings(stripe_server.base_url), governor_of(per_second=1.0))
@@ -44,22 +44,22 @@ def test_a_charge_without_a_permit_waits_as_a_row_before_it_is_claimed(
 def test_a_handler_asks_for_the_tenant_of_its_message(
     db: Database, owner: psycopg.Connection, gateway: Gateway
 ) -> None:
-    tenant, seen = factories.tenant(owner), list[Asker]()
+    tenant, seen = factories.tenant(owner), list[Requester]()
 
     def look(_message: Any, _db: Database, _stripe: Gateway) -> None:
-        seen.append(asking.current())
+        seen.append(priority.current())
 
     message = ChargeRequested(tenant_id=tenant.tenant_id, payment_id=factories.requested(db, tenant).payment_id)
     entry = Actor(ChargeRequested, look)
     run(entry, message.model_dump(mode="json"), envelope_of(str(uuid4()), {}), db, gateway)
 
-    assert seen == [Asker(tenant.tenant_id, Urgency.NORMAL)]
-    assert asking.current() == Asker()
+    assert seen == [Requester(tenant.tenant_id, Urgency.NORMAL)]
+    assert priority.current() == Requester()
 
 
 @pytest.mark.parametrize("urgency", Urgency)
 def test_every_urgency_finds_a_permit_on_an_idle_day(governor_of: MakeGovernor, urgency: Urgency) -> None:
     governor = governor_of(per_second=10.0)
 
-    with asking.asking_for(None, urgency):
+    with priority.asking_for(None, urgency):
         governor.acquire("refunds")

@@ -9,7 +9,7 @@ import pytest
 
 from db.lifecycle import ShareState
 from db.payments.payments import Payment
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.session import Database
 from db.shares import escrow
 from deploy.local.stripe.control import EmulatorControl
@@ -60,7 +60,7 @@ def kept_by(place: Market, payment: Payment) -> str | None:
 
 def cases(place: Market) -> list[str]:
     with place.db.system_transaction() as tx:
-        return [case.type for case in case_lists.find(tx)]
+        return [case.type for case in case_views.find(tx)]
 
 
 def test_shares_go_when_the_event_is_over_for_as_long_as_the_venue_wants_and_not_before(place: Market) -> None:

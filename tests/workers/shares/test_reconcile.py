@@ -14,7 +14,7 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import look
 from tests.workers.reconciliation.scenario import at_once, cases_of, reconcile_now
 from tests.workers.shares.scenario import Market, market, royalty
-from workers.shares import reconcile as module
+from workers.shares import reconcile as share_reconcile
 from workers.shares.reconcile import royalty_reconcile
 
 Run = Callable[[], list[Case]]
@@ -149,8 +149,8 @@ def test_a_run_that_was_killed_goes_on_behind_its_last_page(
     for _ in range(3):
         place.sell(amount_minor=1_000)
         place.work()
-    monkeypatch.setattr(module, "_AT_ONCE", 1)
-    monkeypatch.setattr(module, "RUN_SECONDS", 0.0)
+    monkeypatch.setattr(share_reconcile, "_AT_ONCE", 1)
+    monkeypatch.setattr(share_reconcile, "RUN_SECONDS", 0.0)
 
     compare()
     for _ in range(20):

@@ -10,9 +10,9 @@ from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 from tests.workers.shares.scenario import Market, market
 from workers.verify.report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Report
-from workers.verify.verify import Asked, verify
+from workers.verify.verify import OrderServiceLog, verify
 
-ASKED_NOTHING = Asked(frozenset(), frozenset(), frozenset(), (), listens=False)
+ASKED_NOTHING = OrderServiceLog(frozenset(), frozenset(), frozenset(), (), listens=False)
 
 
 @pytest.fixture

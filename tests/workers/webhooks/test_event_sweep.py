@@ -10,7 +10,7 @@ from db.lifecycle import PaymentState
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant
-from db.webhooks import event_coverage as event_sweep
+from db.webhooks import event_coverage
 from db.webhooks.event_coverage import Coverage
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
@@ -89,7 +89,7 @@ def test_a_run_without_an_answer_leaves_the_cursor_and_the_next_one_finds_everyt
     with pytest.raises(TryAgain):
         run_sweep()
     with db.system_transaction() as tx:
-        assert event_sweep.standing(tx) is None
+        assert event_coverage.standing(tx) is None
     stripe_control.clear_faults()
 
     sweep_until(run_sweep, book_of, inbox=1)
@@ -102,8 +102,8 @@ def test_the_first_run_begins_before_the_first_order_and_later_ones_before_the_c
     owner.execute("UPDATE orders SET received_at = received_at - interval '5 days'")
     first = gap(db)
     with db.system_transaction() as tx:
-        event_sweep.move(tx, first.until)
-        event_sweep.move(tx, first.until - timedelta(hours=1))  # a slower sweep
+        event_coverage.move(tx, first.until)
+        event_coverage.move(tx, first.until - timedelta(hours=1))  # a slower sweep
     later = gap(db)
 
     assert timedelta(days=5) < first.until - first.since < timedelta(days=5, minutes=1)
@@ -132,7 +132,7 @@ def test_a_long_gap_is_swept_hour_by_hour_from_the_oldest(
     asked = [request["path"] for request in stripe_control.requests()]
     assert asked.count("/v1/events") in {4, 5}
     with db.system_transaction() as tx:
-        standing = event_sweep.standing(tx)
+        standing = event_coverage.standing(tx)
     assert standing is not None
     assert standing.behind_seconds < 60
 
@@ -147,12 +147,12 @@ def sweep_until(run_sweep: Sweep, book_of: Ledgers, *, inbox: int) -> None:
     waiting.until(swept)
 
 
-def gap(db: Database) -> event_sweep.Gap:
+def gap(db: Database) -> event_coverage.CoverageGap:
     with db.system_transaction() as tx:
-        return event_sweep.gap(tx, overlap_seconds=10, settle_seconds=0, reach_days=30)
+        return event_coverage.gap(tx, overlap_seconds=10, settle_seconds=0, reach_days=30)
 
 
 def total(db: Database) -> tuple[int, int, int]:
     with db.system_transaction() as tx:
-        hours: list[Coverage] = event_sweep.coverage(tx, hours=24)
+        hours: list[Coverage] = event_coverage.coverage(tx, hours=24)
     return tuple(sum(getattr(hour, name) for hour in hours) for name in ("listed", "by_webhook", "only_by_sweep"))  # type: ignore[return-value]

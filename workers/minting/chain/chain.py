@@ -22,7 +22,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class TokenTransfer:
     """A token that changed hands in a transaction; `before` is the zero address when it was minted."""
 
     contract: str
@@ -38,10 +38,10 @@ class Receipt:
     block_number: int
     block_hash: str
     gas_used: int
-    transfers: tuple[Transfer, ...]
+    transfers: tuple[TokenTransfer, ...]
 
 
-class Sending(StrEnum):
+class SendResult(StrEnum):
     """What a node said to a signed transaction. Only `refused` is no progress of any kind."""
 
     TAKEN = "taken"
@@ -96,13 +96,13 @@ class Chain:
         wanted = {"from": sender, "to": to, "data": "0x" + data.hex()}
         return int(self._node.call("eth_estimateGas", wanted), 16)
 
-    def send(self, raw: bytes) -> tuple[Sending, str]:
+    def send(self, raw: bytes) -> tuple[SendResult, str]:
         """Offer signed bytes; the same bytes may be offered any number of times."""
         try:
             self._node.call("eth_sendRawTransaction", "0x" + raw.hex())
         except NodeRefusedError as error:
             return _sending(error.message.lower()), error.message
-        return Sending.TAKEN, ""
+        return SendResult.TAKEN, ""
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """None while the chain does not hold it."""
@@ -126,7 +126,7 @@ def _receipt(found: dict[str, Any]) -> Receipt:
         block_hash=found["blockHash"],
         gas_used=int(found["gasUsed"], 16),
         transfers=tuple(
-            Transfer(checksummed(log["address"]), topics[3].lower(), _address(topics[1]), _address(topics[2]))
+            TokenTransfer(checksummed(log["address"]), topics[3].lower(), _address(topics[1]), _address(topics[2]))
             for log in found["logs"]
             if len(topics := log["topics"]) == 4 and topics[0] == _TRANSFER
         ),
@@ -139,15 +139,15 @@ def _address(topic: str) -> str:
 
 # geth, anvil, nethermind, besu and reth have words of their own for the same few answers.
 _WORDS = (
-    (Sending.KNOWN, ("already known", "already imported", "known transaction", "already exists")),
-    (Sending.NONCE_USED, ("nonce too low", "nonce is too low", "old nonce", "nonce_too_low")),
+    (SendResult.KNOWN, ("already known", "already imported", "known transaction", "already exists")),
+    (SendResult.NONCE_USED, ("nonce too low", "nonce is too low", "old nonce", "nonce_too_low")),
     (
-        Sending.UNDERPRICED,
+        SendResult.UNDERPRICED,
         ("underpriced", "less than block base fee", "fee too low", "max fee per gas less", "replacement"),
     ),
-    (Sending.NO_FUNDS, ("insufficient funds", "insufficient balance")),
+    (SendResult.NO_FUNDS, ("insufficient funds", "insufficient balance")),
 )
 
 
-def _sending(message: str) -> Sending:
-    return next((kind for kind, words in _WORDS if any(word in message for word in words)), Sending.REFUSED)
+def _sending(message: str) -> SendResult:
+    return next((kind for kind, words in _WORDS if any(word in message for word in words)), SendResult.REFUSED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eth_abi.abi import decode, encode
 
-from db.minting.series import Royalty
+from db.minting.series import ResaleRoyalty
 from messages.token_ids import ZERO_ADDRESS, checksummed, keccak256
 from workers.minting.chain.chain import Chain
 
@@ -51,7 +51,7 @@ def void_batch(token_ids: Sequence[str]) -> bytes:
     return _VOID_BATCH + encode(["uint256[]"], [_numbers(token_ids)])
 
 
-def set_series_royalty(series: str, royalty: Royalty) -> bytes:
+def set_series_royalty(series: str, royalty: ResaleRoyalty) -> bytes:
     receiver = royalty.receiver or ZERO_ADDRESS
     return _SET_ROYALTY + encode(["uint64", "address", "uint96"], [int(series, 16), receiver, royalty.basis_points])
 
@@ -72,10 +72,10 @@ class Tickets:
             for token_id, owner in zip(token_ids, owners, strict=True)
         }
 
-    def royalty(self, series: str) -> Royalty:
+    def royalty(self, series: str) -> ResaleRoyalty:
         data = _SERIES_ROYALTY + encode(["uint64"], [int(series, 16)])
         receiver, basis_points = decode(["address", "uint96"], self.chain.read(self.address, data))
-        return Royalty(None if receiver == ZERO_ADDRESS else checksummed(receiver), basis_points)
+        return ResaleRoyalty(None if receiver == ZERO_ADDRESS else checksummed(receiver), basis_points)
 
 
 def _numbers(token_ids: Sequence[str]) -> list[int]:

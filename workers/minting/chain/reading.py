@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from db.minting.series import Royalty
+from db.minting.series import ResaleRoyalty
 from workers.minting.chain.chain import Chain
 from workers.minting.chain.contract import Tickets
 from workers.minting.chain.node import Node
@@ -25,5 +25,5 @@ def owners(tickets: Tickets, token_ids: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def royalties(tickets: Tickets, series: Sequence[str]) -> dict[str, Royalty]:
+def royalties(tickets: Tickets, series: Sequence[str]) -> dict[str, ResaleRoyalty]:
     return {name: tickets.royalty(name) for name in series}

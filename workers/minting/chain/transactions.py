@@ -5,19 +5,19 @@
 
 import rlp
 
-from db.minting.nonces import Call, Signed
+from db.minting.nonces import ContractCall, SignedTransaction
 from messages.token_ids import keccak256
 from workers.minting.chain.signer import Signer
 from workers.rules.gas import Fees
 
 
-def sign(signer: Signer, call: Call, *, chain_id: int, nonce: int, fees: Fees) -> Signed:
+def sign(signer: Signer, call: ContractCall, *, chain_id: int, nonce: int, fees: Fees) -> SignedTransaction:
     """The bytes to be sent, and the hash under which the chain will know them."""
     to = bytes.fromhex(call.to[2:]) if call.to else b""  # nobody: the data is a new contract
     fields: list[object] = [chain_id, nonce, fees.tip_wei, fees.max_fee_wei, call.gas, to, 0, call.data, []]
     parity, r, s = signer.sign(keccak256(b"\x02" + rlp.encode(fields)))
     raw = b"\x02" + rlp.encode([*fields, parity, r, s])
-    return Signed("0x" + keccak256(raw).hex(), raw, fees.max_fee_wei, fees.tip_wei)
+    return SignedTransaction("0x" + keccak256(raw).hex(), raw, fees.max_fee_wei, fees.tip_wei)
 
 
 def contract_address(creator: str, nonce: int) -> bytes:

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from starlette.requests import Request
 
-from outbox.ops.console.auth.tokens import Gatekeeper
+from outbox.ops.console.auth.tokens import Authenticator
 
 FIELD = "csrf_token"
 HEADER = "x-csrf-token"
@@ -19,8 +19,8 @@ _COOKIE = "fleet_csrf"
 _SEED_LENGTH = 43  # of token_urlsafe(32)
 
 
-class ForgeryGuard:
-    def __init__(self, gatekeeper: Gatekeeper) -> None:
+class CsrfProtection:
+    def __init__(self, gatekeeper: Authenticator) -> None:
         self._gatekeeper = gatekeeper
 
     def seed_of(self, request: Request) -> str | None:

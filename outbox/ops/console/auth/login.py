@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from outbox.ops.console.auth.tokens import Role
+from outbox.ops.console.auth.tokens import OperatorRole
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.web.bearer_tokens import read_private_key, sign
 
@@ -28,7 +28,7 @@ class User:
     """One line of the users file. `password` is `salt$hash`, both hexadecimal."""
 
     name: str
-    roles: tuple[Role, ...]
+    roles: tuple[OperatorRole, ...]
     password: str
 
 
@@ -45,7 +45,10 @@ def read_users(file: Path) -> dict[str, User]:
     """
     try:
         content = orjson.loads(file.read_bytes())
-        people = {name: User(name, tuple(map(Role, each["roles"])), each["password"]) for name, each in content.items()}
+        people = {
+            name: User(name, tuple(map(OperatorRole, each["roles"])), each["password"])
+            for name, each in content.items()
+        }
         for user in people.values():
             _parts(user.password)
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
@@ -53,7 +56,7 @@ def read_users(file: Path) -> dict[str, User]:
     return people
 
 
-class Doorman:
+class Login:
     """Knows the people of the file, and signs tokens for them."""
 
     def __init__(self, users: dict[str, User], settings: ConsoleSettings) -> None:

@@ -4,16 +4,16 @@ from loguru import logger
 from starlette.requests import Request
 from starlette.responses import Response
 
-from outbox.ops.console.visit import NOBODY, Endpoint, Page, Room, Visit, serve, set_cookie
+from outbox.ops.console.visit import NOBODY, Endpoint, Page, RequestContext, Services, serve, set_cookie
 
 COOKIE = "fleet_console"
 
 
-def login_page(visit: Visit) -> Response:
+def login_page(visit: RequestContext) -> Response:
     return visit.page("login.html", wrong=False, name="", onward=_onward(visit.query.text("next")))
 
 
-def log_in(visit: Visit) -> Response:
+def log_in(visit: RequestContext) -> Response:
     doorman = visit.room.doorman
     assert doorman is not None, "this route exists only with one"
     name, onward = visit.form.text("name"), _onward(visit.form.text("next"))
@@ -27,7 +27,7 @@ def log_in(visit: Visit) -> Response:
     return response
 
 
-def log_out(visit: Visit) -> Response:
+def log_out(visit: RequestContext) -> Response:
     response = visit.go("/login")
     response.delete_cookie(
         visit.room.gatekeeper.cookie_name(COOKIE, visit.request),
@@ -39,7 +39,7 @@ def log_out(visit: Visit) -> Response:
     return response
 
 
-def for_anybody(room: Room, page: Page) -> Endpoint:
+def for_anybody(room: Services, page: Page) -> Endpoint:
     """A page that needs no token; its forms are guarded all the same."""
 
     async def endpoint(request: Request) -> Response:

@@ -15,7 +15,7 @@ from outbox.ops.console.settings import ConsoleSettings
 from outbox.web.bearer_tokens import BadTokenError, EndedTokenError, OneKey, TokenChecker, bearer, name_in, words_in
 
 
-class Role(StrEnum):
+class OperatorRole(StrEnum):
     """A reader sees; an operator previews, replays, discards, edits and cancels; an approver is the second person."""
 
     READER = "reader"
@@ -23,21 +23,21 @@ class Role(StrEnum):
     APPROVER = "approver"
 
 
-class UnknownPersonError(Exception):
+class NotSignedInError(Exception):
     """No token, or one that does not hold; the sentence says which."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SignedInOperator:
     name: str
-    roles: frozenset[Role]
+    roles: frozenset[OperatorRole]
 
-    def may(self, role: Role) -> bool:
+    def may(self, role: OperatorRole) -> bool:
         """Whoever has any role may read."""
-        return role in self.roles or (role is Role.READER and bool(self.roles))
+        return role in self.roles or (role is OperatorRole.READER and bool(self.roles))
 
 
-class Gatekeeper:
+class Authenticator:
     """Checks tokens. Knows the public key only; the pages cannot make a token."""
 
     def __init__(self, settings: ConsoleSettings) -> None:
@@ -48,7 +48,7 @@ class Gatekeeper:
         )
         self._app_env = settings.app_env
 
-    def person_of(self, request: Request) -> Person:
+    def person_of(self, request: Request) -> SignedInOperator:
         """Who sent this request.
 
         Raises:
@@ -57,18 +57,18 @@ class Gatekeeper:
         try:
             token = bearer(request.headers) or request.cookies.get(self.cookie_name("fleet_console", request))
         except BadTokenError as error:
-            raise UnknownPersonError(str(error)) from None
+            raise NotSignedInError(str(error)) from None
         if token is None:
-            raise UnknownPersonError("you are not logged in")
+            raise NotSignedInError("you are not logged in")
         return self.person_in(token)
 
-    def person_in(self, token: str) -> Person:
+    def person_in(self, token: str) -> SignedInOperator:
         try:
             return _person(self._tokens.claims_of(token))
         except EndedTokenError:
-            raise UnknownPersonError("your session has ended; log in again") from None
+            raise NotSignedInError("your session has ended; log in again") from None
         except BadTokenError as error:
-            raise UnknownPersonError(str(error)) from None
+            raise NotSignedInError(str(error)) from None
 
     def is_secure(self, request: Request) -> bool:
         """True unless this is a machine talking to itself: then the cookies may travel without TLS."""
@@ -80,6 +80,8 @@ class Gatekeeper:
         return f"__Host-{name}" if self.is_secure(request) else name
 
 
-def _person(claims: dict[str, Any]) -> Person:
-    known = {role.value for role in Role}
-    return Person(name_in(claims), frozenset(Role(word) for word in words_in(claims, "roles") if word in known))
+def _person(claims: dict[str, Any]) -> SignedInOperator:
+    known = {role.value for role in OperatorRole}
+    return SignedInOperator(
+        name_in(claims), frozenset(OperatorRole(word) for word in words_in(claims, "roles") if word in known)
+    )

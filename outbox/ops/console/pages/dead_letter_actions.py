@@ -6,15 +6,15 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from db.dead_letters import views as letters
+from db.dead_letters import views as dead_letter_views
 from messages.queues import kind_to_message
 from outbox.ops.console.pages.dead_letters import as_fields, chosen_in
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 from outbox.ops.dead_letters.actions import RefusedError
 
 
-def preview(visit: Visit) -> Response:
+def preview(visit: RequestContext) -> Response:
     batch_id, _size = visit.desk.preview(
         chosen_in(visit.form),
         reason=visit.form.text("reason"),
@@ -24,7 +24,7 @@ def preview(visit: Visit) -> Response:
     return visit.go(f"/batches/{batch_id}")
 
 
-def discard(visit: Visit) -> Response:
+def discard(visit: RequestContext) -> Response:
     """Asks once more, with the number of letters: what is discarded is never done."""
     chosen, reason = chosen_in(visit.form), visit.form.text("reason")
     if not reason:
@@ -33,19 +33,19 @@ def discard(visit: Visit) -> Response:
         visit.desk.discard(chosen, reason=reason)
         return visit.go("/dead-letters", done="discarded")
     with visit.db.ops_transaction() as tx:
-        count, some = letters.count(tx, chosen), letters.find(tx, chosen, limit=10)
+        count, some = dead_letter_views.count(tx, chosen), dead_letter_views.find(tx, chosen, limit=10)
     if not count:
         raise RefusedError("no open dead letter matches")
     kept = {**as_fields(visit.form), "scope": visit.form.text("scope"), "reason": reason}
     return visit.page("discard.html", count=count, some=some, kept=kept, ticked=visit.form.texts("letter"))
 
 
-def edit_page(visit: Visit) -> Response:
+def edit_page(visit: RequestContext) -> Response:
     found = _open_letter(visit)
     return visit.page("edit.html", letter=found.letter, payload=_message_in(found.payload), reason="", refused="")
 
 
-def edit(visit: Visit) -> Response:
+def edit(visit: RequestContext) -> Response:
     found = _open_letter(visit)
     payload, reason = visit.form.text("payload"), visit.form.text("reason")
     try:
@@ -56,11 +56,11 @@ def edit(visit: Visit) -> Response:
     return visit.go(f"/dead-letters/{successor}", done="edited")
 
 
-def _open_letter(visit: Visit) -> letters.Detail:
+def _open_letter(visit: RequestContext) -> dead_letter_views.DeadLetterDetails:
     with visit.db.ops_transaction() as tx:
-        found = letters.detail(tx, visit.id_in_path("letter"))
+        found = dead_letter_views.detail(tx, visit.id_in_path("letter"))
     if found is None:
-        raise Trouble(404, "there is no such dead letter")
+        raise PageError(404, "there is no such dead letter")
     if found.letter.state != "open":
         raise RefusedError(f"this letter is {found.letter.state}; only an open one can be edited")
     if found.letter.kind not in kind_to_message():

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from db.dead_letters import views as letters
-from db.dead_letters.views import Filter
+from db.dead_letters import views as dead_letter_views
+from db.dead_letters.views import DeadLetterFilter
 from db.tenants import tenants
 from messages.queues import ROUTES, kind_to_message
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Fields, Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import FormFields, RequestContext
 
 PER_PAGE = 50
 STATES = ("open", "replaying", "resolved", "discarded")
@@ -22,12 +22,12 @@ AGES = {"": None, "1 hour": 3600.0, "1 day": 86_400.0, "1 week": 604_800.0}
 NAMES = ("state", "group", "cause", "kind", "source", "tenant", "payment", "text", "older")
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     chosen = filter_of(visit.query)
     page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
     with visit.db.ops_transaction() as tx:
-        total = letters.count(tx, chosen)
-        found = letters.find(tx, chosen, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
+        total = dead_letter_views.count(tx, chosen)
+        found = dead_letter_views.find(tx, chosen, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
         names = tenants.names(tx)
     return visit.page(
         "letters.html",
@@ -42,17 +42,17 @@ def index(visit: Visit) -> Response:
     )
 
 
-def groups(visit: Visit) -> Response:
+def groups(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
-        return visit.page("groups.html", groups=letters.groups(tx, Filter()))
+        return visit.page("groups.html", groups=dead_letter_views.groups(tx, DeadLetterFilter()))
 
 
-def detail(visit: Visit) -> Response:
+def detail(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
-        found = letters.detail(tx, visit.id_in_path("letter"))
+        found = dead_letter_views.detail(tx, visit.id_in_path("letter"))
         names = tenants.names(tx)
     if found is None:
-        raise Trouble(404, "there is no such dead letter")
+        raise PageError(404, "there is no such dead letter")
     editable = found.letter.kind in kind_to_message()
     return visit.page("letter.html", found=found, letter=found.letter, tenants=names, editable=editable, **decisions())
 
@@ -62,14 +62,14 @@ def decisions() -> dict[str, Any]:
     return {"target_queues": sorted({route.queue for route in ROUTES.values()})}
 
 
-def filter_of(fields: Fields) -> Filter:
+def filter_of(fields: FormFields) -> DeadLetterFilter:
     """The filter that a query or a form describes; without a state it means the open ones.
 
     Raises:
         Trouble: an id that is none.
     """
     state = fields.text("state") or "open"
-    return Filter(
+    return DeadLetterFilter(
         group_key=fields.text("group") or None,
         kind=fields.text("kind") or None,
         cause=fields.text("cause") or None,
@@ -82,7 +82,7 @@ def filter_of(fields: Fields) -> Filter:
     )
 
 
-def chosen_in(fields: Fields) -> Filter:
+def chosen_in(fields: FormFields) -> DeadLetterFilter:
     """Which letters a decision is about: those ticked, or all open ones of the filter.
 
     Raises:
@@ -92,11 +92,11 @@ def chosen_in(fields: Fields) -> Filter:
         return replace(filter_of(fields), state="open")
     ids = tuple(_as_id(text) for text in fields.texts("letter"))
     if not ids:
-        raise Trouble(422, "no dead letter was ticked: tick some, or choose all that match")
-    return Filter(ids=ids)
+        raise PageError(422, "no dead letter was ticked: tick some, or choose all that match")
+    return DeadLetterFilter(ids=ids)
 
 
-def as_fields(fields: Fields) -> dict[str, str]:
+def as_fields(fields: FormFields) -> dict[str, str]:
     """The filter as plain texts, to write it into a form or an address again."""
     return {name: fields.text(name) for name in NAMES}
 
@@ -111,7 +111,7 @@ def _choices() -> dict[str, list[str]]:
     }
 
 
-def _id(fields: Fields, name: str) -> UUID | None:
+def _id(fields: FormFields, name: str) -> UUID | None:
     text = fields.text(name)
     return _as_id(text) if text else None
 
@@ -120,4 +120,4 @@ def _as_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Trouble(422, f"{text[:60]!r} is no id: ids look like 0198c5f2-8d3e-7c4a-9b21-5f6e7d8c9a01") from None
+        raise PageError(422, f"{text[:60]!r} is no id: ids look like 0198c5f2-8d3e-7c4a-9b21-5f6e7d8c9a01") from None

@@ -2,32 +2,32 @@
 
 from starlette.responses import Response
 
-from db.groups import contributions as group_shares
-from db.groups import views as group_overview
+from db.groups import contributions
+from db.groups import views as group_views
 from db.lifecycle import GroupState
 from db.tenants import tenants
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 
 SHOWN = 50
 STATES = tuple(state.value for state in GroupState)
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     asked = visit.query.text("state")
     state = asked if asked in STATES else None
     with visit.db.ops_transaction() as tx:
-        found = group_overview.latest(tx, state=state, limit=SHOWN)
+        found = group_views.latest(tx, state=state, limit=SHOWN)
         names = tenants.names(tx)
     return visit.page("paying_groups.html", groups=found, state=state or "", states=STATES, tenants=names)
 
 
-def detail(visit: Visit) -> Response:
+def detail(visit: RequestContext) -> Response:
     group_id = visit.id_in_path("group")
     with visit.db.ops_transaction() as tx:
-        found = group_overview.by_id(tx, group_id)
+        found = group_views.by_id(tx, group_id)
         if len(found) != 1:
-            raise Trouble(404, "no group has this id" if not found else "several tenants have used this id")
-        shares, attempts = group_shares.of_group(tx, group_id), group_shares.attempts(tx, group_id)
-        moves = group_overview.moves(tx, found[0])
+            raise PageError(404, "no group has this id" if not found else "several tenants have used this id")
+        shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
+        moves = group_views.moves(tx, found[0])
     return visit.page("paying_group.html", group=found[0], shares=shares, attempts=attempts, moves=moves)

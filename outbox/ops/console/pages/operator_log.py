@@ -3,12 +3,12 @@
 from starlette.responses import Response
 
 from db.operators import log as operator_log
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.visit import RequestContext
 
 PER_PAGE = 50
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     before = visit.query.number("before", otherwise=0, lowest=0, highest=2**62)
     with visit.db.ops_transaction() as tx:
         entries = operator_log.latest(tx, limit=PER_PAGE + 1, before_seq=before or None)

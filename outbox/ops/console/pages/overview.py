@@ -7,10 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from db.monitoring.overview import StateTotal
-from db.monitoring.throughput import Beat
-from outbox.ops.console.charts import LineChart, Points, Share, line_chart, shares
-from outbox.ops.console.sampler import SLICE_SECONDS, SLICES, Mark, Sample, Watch
-from outbox.ops.console.visit import Visit
+from db.monitoring.throughput import Interval
+from outbox.ops.console.charts import LineChart, Points, Slice, line_chart, shares
+from outbox.ops.console.sampler import SLICE_SECONDS, SLICES, Sample, SamplePoint, Sampler
+from outbox.ops.console.visit import RequestContext
 
 # Older than three samples: the numbers are history then, and the page says so.
 STALE_SECONDS = 15.0
@@ -28,16 +28,16 @@ _ORDER_OF_STATES = (
 )
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     return visit.page("overview.html", **_seen(visit.room.watch))
 
 
-def live(visit: Visit) -> Response:
+def live(visit: RequestContext) -> Response:
     """The part of the page that changes."""
     return visit.page("overview_live.html", **_seen(visit.room.watch))
 
 
-def _seen(watch: Watch) -> dict[str, Any]:
+def _seen(watch: Sampler) -> dict[str, Any]:
     sample = watch.latest
     if sample is None:
         return {"sample": None}
@@ -52,7 +52,7 @@ def _seen(watch: Watch) -> dict[str, Any]:
     }
 
 
-def _pace(beats: list[Beat]) -> LineChart:
+def _pace(beats: list[Interval]) -> LineChart:
     each = 60 / SLICE_SECONDS
 
     def of(name: str) -> Points:
@@ -62,7 +62,7 @@ def _pace(beats: list[Beat]) -> LineChart:
     return line_chart("Payments", "per minute", series)
 
 
-def _speed(beats: list[Beat]) -> LineChart:
+def _speed(beats: list[Interval]) -> LineChart:
     def of(name: str) -> Points:
         return [(place / (SLICES - 1), getattr(beat, name)) for place, beat in enumerate(beats)]
 
@@ -70,7 +70,7 @@ def _speed(beats: list[Beat]) -> LineChart:
     return line_chart("Order to settled", "seconds", series, decimals=1)
 
 
-def _oldest(marks: list[Mark]) -> LineChart:
+def _oldest(marks: list[SamplePoint]) -> LineChart:
     """Drawn from this process's own samples: the book does not keep how old things were."""
     span = SLICE_SECONDS * SLICES
     now = marks[-1].at if marks else 0.0
@@ -108,7 +108,7 @@ def _queues(sample: Sample) -> list[dict[str, Any]]:
     ]
 
 
-def _by_currency(totals: list[StateTotal]) -> list[tuple[str, int, int, list[Share]]]:
+def _by_currency(totals: list[StateTotal]) -> list[tuple[str, int, int, list[Slice]]]:
     """Per currency: payments, their money, and its shares by state."""
     made = []
     for currency, group in groupby(sorted(totals, key=lambda total: total.currency), key=lambda total: total.currency):

@@ -3,31 +3,31 @@
 from starlette.responses import Response
 
 from db.operators import timeline
-from db.payments import search as payment_search
+from db.payments import search
 from db.shares import escrow
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 
 PER_PAGE = 50
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     text = visit.query.text("q")
     page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
     window = {"limit": PER_PAGE + 1, "offset": (page - 1) * PER_PAGE}
     with visit.db.ops_transaction() as tx:
-        found = payment_search.search(tx, text, **window) if text else payment_search.newest(tx, **window)
+        found = search.search(tx, text, **window) if text else search.newest(tx, **window)
     if text and len(found) == 1 and page == 1:
         return visit.go(f"/payments/{found[0].payment_id}")
     return visit.page("payments.html", q=text, found=found[:PER_PAGE], page=page, has_more=len(found) > PER_PAGE)
 
 
-def detail(visit: Visit) -> Response:
+def detail(visit: RequestContext) -> Response:
     payment_id = visit.id_in_path("payment")
     with visit.db.ops_transaction() as tx:
         found = [each for each in timeline.find(tx, str(payment_id)) if each.payment_id == payment_id]
         if not found:
-            raise Trouble(404, "there is no such payment")
+            raise PageError(404, "there is no such payment")
         happenings = timeline.happenings(tx, found[0])
         has_shares = escrow.of_payment(tx, payment_id) is not None
     return visit.page("payment.html", payment=found[0], happenings=happenings, has_shares=has_shares)

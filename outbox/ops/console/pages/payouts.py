@@ -5,20 +5,20 @@ from collections.abc import Sequence
 import psycopg
 from starlette.responses import Response
 
-from db.payouts import views as payout_overview
+from db.payouts import views as payout_views
 from db.payouts.views import RecipientBalance
 from db.session import Database
 from db.tenants import tenants
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 
 SHOWN = 50
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     failed = visit.query.text("show") == "failed"
     with visit.db.ops_transaction() as tx:
-        found = payout_overview.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
+        found = payout_views.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
         names = tenants.names(tx)
     return visit.page("payouts.html", payouts=found, failed=failed, balances=_balances(visit.db), tenants=names)
 
@@ -27,16 +27,16 @@ def _balances(db: Database) -> Sequence[RecipientBalance] | None:
     """None: the ledger is too large to be summed while a page loads."""
     try:
         with db.ops_transaction() as tx:
-            return payout_overview.balances(tx, tenant_id=None)
+            return payout_views.balances(tx, tenant_id=None)
     except psycopg.errors.QueryCanceled:
         return None
 
 
-def detail(visit: Visit) -> Response:
+def detail(visit: RequestContext) -> Response:
     payout_id = str(visit.request.path_params["payout"])
     with visit.db.ops_transaction() as tx:
-        found = payout_overview.payout(tx, payout_id)
-        contents = payout_overview.contents(tx, payout_id) if found else []
+        found = payout_views.payout(tx, payout_id)
+        contents = payout_views.contents(tx, payout_id) if found else []
     if found is None:
-        raise Trouble(404, "no such payout of a connected account is known")
+        raise PageError(404, "no such payout of a connected account is known")
     return visit.page("payout.html", payout=found, contents=contents)

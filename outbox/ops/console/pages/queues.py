@@ -4,12 +4,12 @@ from starlette.responses import Response
 
 from db.queue import backlog, outbox
 from messages.queues import ROUTES
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.visit import RequestContext
 
 SHOWN_RETRIES = 50
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
         depth, lots, retries = outbox.depth(tx), backlog.lots(tx), backlog.next_retries(tx, limit=SHOWN_RETRIES)
     sample = visit.room.watch.latest

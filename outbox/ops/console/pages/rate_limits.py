@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from db.session import Tx
 from db.tenants import pauses, tenants
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 from outbox.ops.options import SPANS
-from outbox.ops.pauses import actions as pausing
+from outbox.ops.pauses import actions as pause_actions
 from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
 
 SHOWN_OVER = 10
@@ -22,7 +22,7 @@ FULL = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
+class BudgetGauge:
     """A bucket and its bar, in hundredths of what Stripe grants."""
 
     state: BucketState
@@ -39,7 +39,7 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class TenantUsage:
     """What one tenant had of the account's requests in the last seconds."""
 
     tenant_id: UUID | None
@@ -47,26 +47,26 @@ class Share:
     width: float
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
         choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_OVER)
     over = [each for each in latest if not each.is_in_force][:SHOWN_OVER]
-    return visit.page("budget.html", places=choices, over=over, spans=SPANS, end=pausing.end, **_live(visit))
+    return visit.page("budget.html", places=choices, over=over, spans=SPANS, end=pause_actions.end, **_live(visit))
 
 
-def live(visit: Visit) -> Response:
+def live(visit: RequestContext) -> Response:
     """The part of the page that changes."""
     return visit.page("budget_live.html", **_live(visit))
 
 
-def pause(visit: Visit) -> Response:
+def pause(visit: RequestContext) -> Response:
     whom, span = visit.form.text("whom"), visit.form.text("span")
     tenant, _, venue = whom.partition("/")
     try:
         tenant_id, venue_id = UUID(tenant), UUID(venue) if venue else None
     except ValueError:
-        raise Trouble(422, "choose a tenant or a venue") from None
-    pausing.pause(
+        raise PageError(422, "choose a tenant or a venue") from None
+    pause_actions.pause(
         visit.desk,
         tenant_id=tenant_id,
         venue_id=venue_id,
@@ -77,8 +77,8 @@ def pause(visit: Visit) -> Response:
     return visit.go("/budget", done="paused")
 
 
-def lift(visit: Visit) -> Response:
-    pausing.lift(visit.desk, visit.id_in_path("pause"), reason=visit.form.text("reason"))
+def lift(visit: RequestContext) -> Response:
+    pause_actions.lift(visit.desk, visit.id_in_path("pause"), reason=visit.form.text("reason"))
     return visit.go("/budget", done="lifted")
 
 
@@ -94,7 +94,7 @@ def places(tx: Tx) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _live(visit: Visit) -> dict[str, Any]:
+def _live(visit: RequestContext) -> dict[str, Any]:
     states = _read(visit.room.budget)
     with visit.db.ops_transaction() as tx:
         held, names = pauses.in_force(tx), tenants.names(tx)
@@ -103,7 +103,7 @@ def _live(visit: Visit) -> dict[str, Any]:
         "shares": _shares(states or []),
         "held": held,
         "tenants": names,
-        "place": pausing.place,
+        "place": pause_actions.place,
     }
 
 
@@ -117,15 +117,17 @@ def _read(look: Callable[[], list[BucketState]] | None) -> list[BucketState] | N
         return None
 
 
-def _gauge(state: BucketState) -> Gauge:
+def _gauge(state: BucketState) -> BudgetGauge:
     per_hundred = FULL / state.base_per_second
     used = min(FULL, state.used_per_second * per_hundred)
-    return Gauge(state, round(state.learned_per_second * per_hundred, 1), round(used, 1))
+    return BudgetGauge(state, round(state.learned_per_second * per_hundred, 1), round(used, 1))
 
 
-def _shares(states: list[BucketState]) -> list[Share]:
+def _shares(states: list[BucketState]) -> list[TenantUsage]:
     account = next((state for state in states if state.name == ACCOUNT), None)
     if account is None:
         return []
     total = sum(use.per_second for use in account.tenants) or 1.0
-    return [Share(use.tenant_id, use.per_second, round(use.per_second / total * FULL, 1)) for use in account.tenants]
+    return [
+        TenantUsage(use.tenant_id, use.per_second, round(use.per_second / total * FULL, 1)) for use in account.tenants
+    ]

@@ -5,17 +5,17 @@ from typing import Any
 import psycopg
 from starlette.responses import Response
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.ledger import reports as ledger_reports
-from db.reconciliation import case_views as case_lists
+from db.reconciliation import case_views
 from db.reconciliation import runs as reconciliation_runs
 from db.reconciliation.cases import CaseType
 from db.session import Database
 from db.tenants import tenants
-from db.webhooks import event_coverage as event_sweep
+from db.webhooks import event_coverage
 from db.webhooks.event_coverage import Coverage
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 
 PER_PAGE = 50
 SHOWN_RUNS = 6
@@ -23,15 +23,15 @@ SHOWN_HOURS = 12
 STATES = ("open", "closed", "all")
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     state, kind = visit.query.text("state") or "open", visit.query.text("type")
     wanted: dict[str, Any] = {"state": None if state == "all" else state, "type": kind or None}
     with visit.db.ops_transaction() as tx:
-        found = case_lists.find(tx, **wanted, limit=PER_PAGE + 1)
-        counts = {count.type: count.open for count in case_lists.open_counts(tx)}
+        found = case_views.find(tx, **wanted, limit=PER_PAGE + 1)
+        counts = {count.type: count.open for count in case_views.open_counts(tx)}
         runs = reconciliation_runs.latest(tx, limit=SHOWN_RUNS)
         last_done = {span: reconciliation_runs.last_done(tx, span) for span in ("rolling", "daily")}
-        hours, sweep = event_sweep.coverage(tx, hours=24), event_sweep.standing(tx)
+        hours, sweep = event_coverage.coverage(tx, hours=24), event_coverage.standing(tx)
         names = tenants.names(tx)
     return visit.page(
         "reconciliation.html",
@@ -63,21 +63,21 @@ def _ledger(db: Database) -> dict[str, Any]:
     try:
         with db.ops_transaction() as tx:
             totals = ledger_reports.trial_balance(tx)
-            return {"totals": totals, "off": ledger_reports.off_balance(totals), "unsealed": ledger_chain.unsealed(tx)}
+            return {"totals": totals, "off": ledger_reports.off_balance(totals), "unsealed": hash_chain.unsealed(tx)}
     except psycopg.errors.QueryCanceled:
         return {"totals": None, "off": {}, "unsealed": None}
 
 
-def case(visit: Visit) -> Response:
+def case(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
-        found = case_lists.get(tx, visit.id_in_path("case"))
+        found = case_views.get(tx, visit.id_in_path("case"))
         names = tenants.names(tx)
     if found is None:
-        raise Trouble(404, "there is no such case")
+        raise PageError(404, "there is no such case")
     return visit.page("case.html", case=found, tenants=names)
 
 
-def close(visit: Visit) -> Response:
+def close(visit: RequestContext) -> Response:
     case_id = visit.id_in_path("case")
     visit.desk.accept_case(case_id, reason=visit.form.text("reason"))
     return visit.go(f"/reconciliation/cases/{case_id}", done="accepted")

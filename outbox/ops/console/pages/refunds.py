@@ -4,30 +4,30 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from db.operators import refund_requests as ops_refunds
-from db.refunds import mass_refunds as event_cancellations
-from db.refunds import views as refund_overview
-from db.refunds.mass_refunds import MOVING, EventCancellation
-from db.refunds.views import Fate, Refusal
+from db.operators import refund_requests
+from db.refunds import mass_refunds
+from db.refunds import views as refund_views
+from db.refunds.mass_refunds import MOVING, MassRefund
+from db.refunds.views import OutcomeCount, RefusalCount
 from db.session import Tx
 from db.tenants import tenants
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
-from outbox.ops.refunds.actions import RefundDesk
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
+from outbox.ops.refunds.actions import RefundActions
 
 SHOWN = 50
 SHOWN_RUNS = 10
 # What the page shows of single refunds; those that succeeded are found by their payment.
-STATES = (*refund_overview.MOVING, *refund_overview.FAILED)
+STATES = (*refund_views.MOVING, *refund_views.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class RunView:
+class MassRefundView:
     """A cancelled event as its page shows it, with what became of its payments."""
 
-    run: EventCancellation
-    fates: list[Fate]
-    refusals: list[Refusal]
+    run: MassRefund
+    fates: list[OutcomeCount]
+    refusals: list[RefusalCount]
 
     @property
     def is_moving(self) -> bool:
@@ -36,59 +36,59 @@ class RunView:
         return self.run.state in MOVING or under_way
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     state = visit.query.text("state")
     states = (state,) if state in STATES else STATES
     with visit.db.ops_transaction() as tx:
         return visit.page(
             "refunds.html",
-            runs=event_cancellations.latest(tx, limit=SHOWN_RUNS),
-            requests=ops_refunds.waiting(tx, limit=SHOWN),
-            owed=refund_overview.obligations(tx, limit=SHOWN),
-            refunds=refund_overview.find(tx, states=states, limit=SHOWN),
+            runs=mass_refunds.latest(tx, limit=SHOWN_RUNS),
+            requests=refund_requests.waiting(tx, limit=SHOWN),
+            owed=refund_views.obligations(tx, limit=SHOWN),
+            refunds=refund_views.find(tx, states=states, limit=SHOWN),
             tenants=tenants.names(tx),
             state=state if state in STATES else "",
             states=STATES,
         )
 
 
-def event(visit: Visit) -> Response:
+def event(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
         view, names = _view(tx, visit), tenants.names(tx)
     return visit.page("cancelled_event.html", view=view, run=view.run, tenants=names)
 
 
-def event_live(visit: Visit) -> Response:
+def event_live(visit: RequestContext) -> Response:
     """The part of the page that changes while workers are at it."""
     with visit.db.ops_transaction() as tx:
         view, names = _view(tx, visit), tenants.names(tx)
     return visit.page("cancelled_event_live.html", view=view, run=view.run, tenants=names)
 
 
-def retry(visit: Visit) -> Response:
-    wish = RefundDesk(visit.desk).retry(visit.id_in_path("refund"), note=visit.form.text("reason"))
+def retry(visit: RequestContext) -> Response:
+    wish = RefundActions(visit.desk).retry(visit.id_in_path("refund"), note=visit.form.text("reason"))
     return visit.go("/refunds", done="refund_waits" if wish.state == "awaiting_approval" else "refund_asked")
 
 
-def approve(visit: Visit) -> Response:
-    approved = RefundDesk(visit.desk).approve(visit.id_in_path("name"))
-    if isinstance(approved, EventCancellation):
+def approve(visit: RequestContext) -> Response:
+    approved = RefundActions(visit.desk).approve(visit.id_in_path("name"))
+    if isinstance(approved, MassRefund):
         return visit.go(f"/refunds/events/{approved.cancellation_id}", done="event_steered")
     return visit.go("/refunds", done="refund_asked")
 
 
-def withdraw(visit: Visit) -> Response:
-    RefundDesk(visit.desk).withdraw(visit.id_in_path("name"), reason=visit.form.text("reason"))
+def withdraw(visit: RequestContext) -> Response:
+    RefundActions(visit.desk).withdraw(visit.id_in_path("name"), reason=visit.form.text("reason"))
     return visit.go("/refunds", done="refund_withdrawn")
 
 
-def pause(visit: Visit) -> Response:
-    run = RefundDesk(visit.desk).pause(visit.id_in_path("run"), reason=visit.form.text("reason"))
+def pause(visit: RequestContext) -> Response:
+    run = RefundActions(visit.desk).pause(visit.id_in_path("run"), reason=visit.form.text("reason"))
     return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
 
 
-def resume(visit: Visit) -> Response:
-    run = RefundDesk(visit.desk).resume(
+def resume(visit: RequestContext) -> Response:
+    run = RefundActions(visit.desk).resume(
         visit.id_in_path("run"),
         reason=visit.form.text("reason"),
         rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
@@ -97,13 +97,13 @@ def resume(visit: Visit) -> Response:
     return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
 
 
-def stop(visit: Visit) -> Response:
-    run = RefundDesk(visit.desk).stop(visit.id_in_path("run"), reason=visit.form.text("reason"))
+def stop(visit: RequestContext) -> Response:
+    run = RefundActions(visit.desk).stop(visit.id_in_path("run"), reason=visit.form.text("reason"))
     return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
 
 
-def _view(tx: Tx, visit: Visit) -> RunView:
-    run = event_cancellations.get(tx, visit.id_in_path("run"))
+def _view(tx: Tx, visit: RequestContext) -> MassRefundView:
+    run = mass_refunds.get(tx, visit.id_in_path("run"))
     if run is None:
-        raise Trouble(404, "no event was cancelled under this id")
-    return RunView(run, refund_overview.fates(tx, run), refund_overview.refusals(tx, run))
+        raise PageError(404, "no event was cancelled under this id")
+    return MassRefundView(run, refund_views.fates(tx, run), refund_views.refusals(tx, run))

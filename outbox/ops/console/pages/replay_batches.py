@@ -6,14 +6,14 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters.replay_batches import Batch, ClassTotal, Progress
-from db.operators import refund_requests as ops_refunds
-from db.refunds import mass_refunds as event_cancellations
+from db.dead_letters import replay_batches
+from db.dead_letters.replay_batches import ClassTotal, ItemCounts, ReplayBatch
+from db.operators import refund_requests
+from db.refunds import mass_refunds
 from db.session import Tx
 from db.tenants import tenants
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
 
 PER_PAGE = 50
 SHOWN_BATCHES = 100
@@ -29,11 +29,11 @@ MAY_MOVE_MONEY = frozenset({"safe", "needs_new_key"})
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class BatchView:
     """A batch as its page shows it: totals by class, the money it may move by tenant and currency, and where it is."""
 
-    batch: Batch
-    progress: Progress
+    batch: ReplayBatch
+    progress: ItemCounts
     totals: list[ClassTotal]
 
     @property
@@ -67,34 +67,39 @@ class View:
         return self.batch.state in MOVING or self.progress.appended > 0
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
-        shown = [(batch, replays.progress(tx, batch.batch_id)) for batch in replays.latest(tx, limit=SHOWN_BATCHES)]
+        shown = [
+            (batch, replay_batches.progress(tx, batch.batch_id))
+            for batch in replay_batches.latest(tx, limit=SHOWN_BATCHES)
+        ]
     return visit.page("batches.html", batches=shown)
 
 
-def approvals(visit: Visit) -> Response:
+def approvals(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
-        waiting = replays.in_state(tx, "awaiting_approval")
+        waiting = replay_batches.in_state(tx, "awaiting_approval")
         views = [_view(tx, batch) for batch in waiting]
         names = tenants.names(tx)
-        refunds = [wish for wish in ops_refunds.waiting(tx, limit=SHOWN_BATCHES) if wish.state == "awaiting_approval"]
-        runs = [run for run in event_cancellations.latest(tx, limit=SHOWN_BATCHES) if run.state == "awaiting_approval"]
+        refunds = [
+            wish for wish in refund_requests.waiting(tx, limit=SHOWN_BATCHES) if wish.state == "awaiting_approval"
+        ]
+        runs = [run for run in mass_refunds.latest(tx, limit=SHOWN_BATCHES) if run.state == "awaiting_approval"]
     shown: dict[str, Any] = {"views": views, "refunds": refunds, "runs": runs, "tenants": names}
     return visit.page("approvals.html", **shown, limit_minor=visit.room.ops.replay_approval_minor)
 
 
-def detail(visit: Visit) -> Response:
+def detail(visit: RequestContext) -> Response:
     page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
     with visit.db.ops_transaction() as tx:
         view = _view(tx, _found(tx, visit))
-        items = replays.items(tx, view.batch.batch_id, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
+        items = replay_batches.items(tx, view.batch.batch_id, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
         names = tenants.names(tx)
     pages = max(1, -(-view.progress.total // PER_PAGE))
     return visit.page("batch.html", items=items, page=page, pages=pages, **_shown(view, names))
 
 
-def progress(visit: Visit) -> Response:
+def progress(visit: RequestContext) -> Response:
     """The part of the page that changes while a worker is at it."""
     with visit.db.ops_transaction() as tx:
         view, names = _view(tx, _found(tx, visit)), tenants.names(tx)
@@ -105,34 +110,34 @@ def progress(visit: Visit) -> Response:
     return response
 
 
-def start(visit: Visit) -> Response:
+def start(visit: RequestContext) -> Response:
     batch_id = visit.id_in_path("batch")
     state = visit.desk.start(batch_id)
     return visit.go(f"/batches/{batch_id}", done="started" if state == "running" else "waits")
 
 
-def approve(visit: Visit) -> Response:
+def approve(visit: RequestContext) -> Response:
     batch_id = visit.id_in_path("batch")
     visit.desk.approve(batch_id)
     return visit.go(f"/batches/{batch_id}", done="approved")
 
 
-def cancel(visit: Visit) -> Response:
+def cancel(visit: RequestContext) -> Response:
     batch_id = visit.id_in_path("batch")
     visit.desk.cancel(batch_id, reason=visit.form.text("reason"))
     return visit.go(f"/batches/{batch_id}", done="cancelled")
 
 
-def _found(tx: Tx, visit: Visit) -> Batch:
-    batch = replays.get(tx, visit.id_in_path("batch"))
+def _found(tx: Tx, visit: RequestContext) -> ReplayBatch:
+    batch = replay_batches.get(tx, visit.id_in_path("batch"))
     if batch is None:
-        raise Trouble(404, "there is no such batch")
+        raise PageError(404, "there is no such batch")
     return batch
 
 
-def _view(tx: Tx, batch: Batch) -> View:
-    return View(batch, replays.progress(tx, batch.batch_id), replays.totals(tx, batch.batch_id))
+def _view(tx: Tx, batch: ReplayBatch) -> BatchView:
+    return BatchView(batch, replay_batches.progress(tx, batch.batch_id), replay_batches.totals(tx, batch.batch_id))
 
 
-def _shown(view: View, names: dict[UUID, str]) -> dict[str, Any]:
+def _shown(view: BatchView, names: dict[UUID, str]) -> dict[str, Any]:
     return {"view": view, "batch": view.batch, "tenants": names, "meanings": MEANINGS}

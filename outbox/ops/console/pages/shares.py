@@ -2,59 +2,59 @@
 
 from starlette.responses import Response
 
-from db.operators import release_requests as escrow_wishes
+from db.operators import release_requests
 from db.shares import escrow
-from db.shares import views as share_overview
+from db.shares import views as share_views
 from db.tenants import tenants
-from outbox.ops.console.responses import Trouble
-from outbox.ops.console.visit import Visit
-from outbox.ops.shares.actions import EscrowDesk
+from outbox.ops.console.responses import PageError
+from outbox.ops.console.visit import RequestContext
+from outbox.ops.shares.actions import EscrowActions
 from outbox.ops.shares.tree import tree_of
 
 SHOWN = 50
 KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person")
 
 
-def index(visit: Visit) -> Response:
+def index(visit: RequestContext) -> Response:
     asked = visit.query.text("kept_by")
     kept_by = asked if asked in KEPT_BY else None
     with visit.db.ops_transaction() as tx:
         return visit.page(
             "shares.html",
-            wishes=escrow_wishes.waiting(tx, limit=SHOWN),
+            wishes=release_requests.waiting(tx, limit=SHOWN),
             held=escrow.find(tx, kept_by=kept_by, limit=SHOWN),
-            waiting=share_overview.waiting(tx, limit=SHOWN),
+            waiting=share_views.waiting(tx, limit=SHOWN),
             tenants=tenants.names(tx),
             kept_by=kept_by or "",
             reasons=KEPT_BY,
         )
 
 
-def payment(visit: Visit) -> Response:
+def payment(visit: RequestContext) -> Response:
     payment_id = visit.id_in_path("payment")
     with visit.db.ops_transaction() as tx:
         tree = tree_of(tx, payment_id)
-        wishes = escrow_wishes.waiting(tx, limit=SHOWN, payment_id=payment_id)
+        wishes = release_requests.waiting(tx, limit=SHOWN, payment_id=payment_id)
     if tree is None:
-        raise Trouble(404, "this payment has no shares: it has not succeeded, or is older than shares are")
+        raise PageError(404, "this payment has no shares: it has not succeeded, or is older than shares are")
     return visit.page("shares_of_payment.html", tree=tree, held=tree.held, wishes=wishes, payment_id=payment_id)
 
 
-def release(visit: Visit) -> Response:
-    wish = EscrowDesk(visit.desk).release(visit.id_in_path("payment"), note=visit.form.text("reason"))
+def release(visit: RequestContext) -> Response:
+    wish = EscrowActions(visit.desk).release(visit.id_in_path("payment"), note=visit.form.text("reason"))
     return visit.go("/shares", done="escrow_waits" if wish.state == "awaiting_approval" else "escrow_asked")
 
 
-def hold(visit: Visit) -> Response:
-    EscrowDesk(visit.desk).hold(visit.id_in_path("payment"), note=visit.form.text("reason"))
+def hold(visit: RequestContext) -> Response:
+    EscrowActions(visit.desk).hold(visit.id_in_path("payment"), note=visit.form.text("reason"))
     return visit.go("/shares", done="escrow_asked")
 
 
-def approve(visit: Visit) -> Response:
-    EscrowDesk(visit.desk).approve(visit.id_in_path("wish"))
+def approve(visit: RequestContext) -> Response:
+    EscrowActions(visit.desk).approve(visit.id_in_path("wish"))
     return visit.go("/shares", done="escrow_asked")
 
 
-def withdraw(visit: Visit) -> Response:
-    EscrowDesk(visit.desk).withdraw(visit.id_in_path("wish"), reason=visit.form.text("reason"))
+def withdraw(visit: RequestContext) -> Response:
+    EscrowActions(visit.desk).withdraw(visit.id_in_path("wish"), reason=visit.form.text("reason"))
     return visit.go("/shares", done="escrow_withdrawn")

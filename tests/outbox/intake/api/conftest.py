@@ -12,7 +12,7 @@ import redis
 from starlette.testclient import TestClient
 
 from db.payments import charges, payments
-from db.payments.payments import Attempt, Payment
+from db.payments.payments import Payment, PaymentAttempt
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stack import Stack
@@ -20,7 +20,7 @@ from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
-from outbox.intake.http import Door, health_of
+from outbox.intake.http import WebhookEndpoint, health_of
 from stripe_client.webhook_signatures import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book
@@ -76,7 +76,7 @@ def make_api(book: Book, stack: Stack, keys: Keys, valkey: redis.Redis) -> Itera
     def make(*, cache: str = stack.valkey.url, **changes: Any) -> TestClient:
         cached = CacheSettings(app_env="test", redis_url=cache)  # type: ignore[arg-type]
         made.append(Api(api_settings(keys, **changes), book.settings, cached))
-        door = Door(
+        door = WebhookEndpoint(
             db=None,  # type: ignore[arg-type]  # webhooks have tests of their own
             secrets=WebhookSettings(app_env="test", stripe_webhook_secrets=(signing.SECRET,)),  # type: ignore[arg-type]
             health=health_of(None, cached, BrokerSettings(app_env="test", rabbitmq_url=stack.rabbitmq.url)),  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def captured_payment(db: Database, of: Tenant) -> Payment:
     payment = factories.requested(db, of, amount_minor=4200)
     with db.transaction(of.tenant_id) as tx:
         payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="test")
-        charged = Attempt(None, "charged")
+        charged = PaymentAttempt(None, "charged")
         payments.mark_succeeded(tx, payment, intent_id="pi_1", platform_fee_minor=260, attempt=charged, by="test")
         charges.record(tx, payment, charge_id="ch_1", intent_id="pi_1", amount_minor=4200)
     return factories.reread(db, of.tenant_id, payment.payment_id)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from db import idempotency_keys as api_requests
+from db import idempotency_keys
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.process import free_port
@@ -86,7 +86,7 @@ def test_while_one_is_being_worked_on_another_is_told_to_come_back(
 ) -> None:
     body, staff = order(tenant), as_("venue_staff")
     with db.transaction(tenant.tenant_id) as tx:
-        assert api_requests.claim(tx, caller="fiona", key="click-1")
+        assert idempotency_keys.claim(tx, caller="fiona", key="click-1")
 
         answer = staff.post("/payments", body, key="click-1")
 
@@ -267,4 +267,4 @@ def test_killed_between_claim_and_answer_the_same_request_ends_as_one_payment(
 
 def keep(tx: Any, key: str, *, seconds: float) -> None:
     answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": orjson.dumps({})}
-    assert api_requests.keep(tx, caller="fiona", key=key, seconds=seconds, **answer)
+    assert idempotency_keys.keep(tx, caller="fiona", key=key, seconds=seconds, **answer)

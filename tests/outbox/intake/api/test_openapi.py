@@ -21,8 +21,8 @@ from outbox.intake.accept import accept
 from outbox.intake.api import examples, openapi
 from outbox.intake.api.callers import Permission
 from outbox.intake.api.operations import OPERATIONS, Operation
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 from tests.outbox.intake.api import server
 from tests.outbox.intake.api.conftest import captured_payment, held_payment
@@ -80,7 +80,7 @@ def test_the_running_process_keeps_every_word_of_its_document(
     ids: dict[str, object] = {state: payment.payment_id for state, payment in made.items()}
     for name in ("group", "missing", "unwanted"):
         group = factories.group(tenant)
-        assert accept(db, [Incoming(factories.group_event("opened", group))]) == [Outcome.ACCEPTED]
+        assert accept(db, [IncomingEvent(factories.group_event("opened", group))]) == [OrderOutcome.ACCEPTED]
         ids[name] = group["group_id"]
         ids.setdefault("member", group["members"][0]["member_id"])
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.format(**ids))

@@ -14,9 +14,8 @@ import pytest
 from starlette.requests import Request
 
 from db.tenants.tenants import Tenant
-from outbox.intake.api import request_body as reading
-from outbox.intake.api import thread_pool as bench
-from outbox.intake.api.thread_pool import WAITING_PER_THREAD, Bench
+from outbox.intake.api import request_body, thread_pool
+from outbox.intake.api.thread_pool import WAITING_PER_THREAD, ThreadPool
 from outbox.web.problem_details import Problem
 from tests import signing
 from tests.outbox.intake.api import server
@@ -28,22 +27,22 @@ from tests.waiting import until
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.05)
 
     async def silence() -> Any:
         await asyncio.Event().wait()
 
     with pytest.raises(Problem) as told:
-        asyncio.run(reading.body_of(Request({"type": "http", "method": "POST", "headers": []}, silence)))
+        asyncio.run(request_body.body_of(Request({"type": "http", "method": "POST", "headers": []}, silence)))
 
     assert told.value.status == 408
 
 
 @contextmanager
-def busy(threads: int) -> Iterator[tuple[Bench, Callable[[], None]]]:
+def busy(threads: int) -> Iterator[tuple[ThreadPool, Callable[[], None]]]:
     """A bench, and work that waits until the block is left."""
     over = threading.Event()
-    working = Bench(threads)
+    working = ThreadPool(threads)
     try:
         yield working, lambda: (over.wait(10), None)[1]
     finally:
@@ -52,7 +51,7 @@ def busy(threads: int) -> Iterator[tuple[Bench, Callable[[], None]]]:
 
 
 def test_when_too_many_wait_the_next_is_sent_away_at_once() -> None:
-    async def crowd(working: Bench, work: Callable[[], None]) -> list[int]:
+    async def crowd(working: ThreadPool, work: Callable[[], None]) -> list[int]:
         most = 2 * (1 + WAITING_PER_THREAD)
         waiting = [asyncio.ensure_future(working.run(work)) for _ in range(most + 3)]
         done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -65,7 +64,7 @@ def test_when_too_many_wait_the_next_is_sent_away_at_once() -> None:
 
 
 def test_work_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "WORK_SECONDS", 0.05)
+    monkeypatch.setattr(thread_pool, "WORK_SECONDS", 0.05)
 
     with busy(1) as (working, work), pytest.raises(Problem) as told:
         asyncio.run(working.run(work))

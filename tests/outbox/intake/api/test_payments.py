@@ -9,12 +9,13 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from db.payments import payments
-from db.payments.payments import Attempt
+from db.payments.payments import PaymentAttempt
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.queues import LARGEST_ORDER_BYTES
-from outbox.intake.accept import Incoming, accept
-from outbox.requests.orders import Outcome
+from outbox.intake.accept import accept
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 from tests.outbox.intake.api.conftest import As, order
 
@@ -60,7 +61,7 @@ def test_an_order_that_came_as_an_event_is_contradicted_by_one_of_the_api(
     as_: As, db: Database, owner: psycopg.Connection, tenant: Tenant
 ) -> None:
     data = factories.order(tenant)
-    assert accept(db, [Incoming(factories.event(data))]) == [Outcome.ACCEPTED]
+    assert accept(db, [IncomingEvent(factories.event(data))]) == [OrderOutcome.ACCEPTED]
 
     answer = as_("venue_staff").post("/payments", order(tenant, order_id=data["order_id"]))
 
@@ -150,7 +151,7 @@ def test_a_payment_is_shown_with_its_money_and_its_history(as_: As, db: Database
     payment = factories.requested(db, tenant, amount_minor=4200)
     with db.transaction(tenant.tenant_id) as tx:
         payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="test")
-        declined = Attempt(None, "declined", "stolen_card")
+        declined = PaymentAttempt(None, "declined", "stolen_card")
         payments.mark_failed(tx, payment, intent_id="pi_1", reason="declined: stolen_card", attempt=declined, by="test")
 
     said = as_("buyer", sub="buyer-1", venues=[]).get(f"/payments/{payment.payment_id}").json()

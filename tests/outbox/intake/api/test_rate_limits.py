@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.process import free_port
-from outbox.intake.api import cache as fast
+from outbox.intake.api import cache
 from tests.outbox.intake.api.conftest import As, MakeApi, order
 from tests.outbox.intake.api.test_payments import assert_problem
 
@@ -101,7 +101,7 @@ def test_when_valkey_is_wiped_the_count_begins_anew(as_: As, make_api: MakeApi, 
 def test_when_valkey_is_back_it_is_asked_again(
     as_: As, client: TestClient, lines: list[str], monkeypatch: pytest.MonkeyPatch, valkey: redis.Redis
 ) -> None:
-    monkeypatch.setattr(fast, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "REST_SECONDS", 0.0)
     finance = replace(as_("finance"), client=client)
     valkey.execute_command("CLIENT PAUSE", "10000", "WRITE")
 

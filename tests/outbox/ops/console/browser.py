@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from deploy.local.memory import free_port
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
-from outbox.ops.console.auth.login import Doorman, User, hashed
-from outbox.ops.console.auth.tokens import Role
+from outbox.ops.console.auth.login import Login, User, hashed
+from outbox.ops.console.auth.tokens import OperatorRole
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Room
+from outbox.ops.console.visit import Services
 
 PASSWORD = "correct horse battery staple"
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
@@ -25,14 +25,14 @@ WHY_SKIPPED = "no chromium on the PATH: `make test` installs it as root or with 
 _FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 
-def doorman(settings: ConsoleSettings) -> Doorman:
-    people = {"oda": Role.OPERATOR, "ada": Role.APPROVER, "rita": Role.READER}
+def doorman(settings: ConsoleSettings) -> Login:
+    people = {"oda": OperatorRole.OPERATOR, "ada": OperatorRole.APPROVER, "rita": OperatorRole.READER}
     word = hashed(PASSWORD)
-    return Doorman({name: User(name, (role,), word) for name, role in people.items()}, settings)
+    return Login({name: User(name, (role,), word) for name, role in people.items()}, settings)
 
 
 @contextmanager
-def served(room: Room) -> Iterator[str]:
+def served(room: Services) -> Iterator[str]:
     """The address at which the console answers."""
     port = free_port(taken=())
     server = uvicorn.Server(uvicorn.Config(app(room, AppEnv.LOCAL), host="127.0.0.1", port=port, log_config=None))

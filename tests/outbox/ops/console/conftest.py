@@ -16,14 +16,14 @@ from db.session import Database
 from messages.runtime.settings import AppEnv
 from outbox.broker import topology
 from outbox.ops.console.app import app
-from outbox.ops.console.auth import csrf as forgery
-from outbox.ops.console.auth.csrf import ForgeryGuard
-from outbox.ops.console.auth.login import Doorman
-from outbox.ops.console.auth.tokens import Gatekeeper
+from outbox.ops.console.auth import csrf
+from outbox.ops.console.auth.csrf import CsrfProtection
+from outbox.ops.console.auth.login import Login
+from outbox.ops.console.auth.tokens import Authenticator
 from outbox.ops.console.rendering import environment
-from outbox.ops.console.sampler import Watch
+from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Room
+from outbox.ops.console.visit import Services
 from outbox.ops.dead_letters.actions import OpsSettings
 from outbox.sealing import Sealer, SealSettings, new_pair
 from tests import tokens
@@ -61,21 +61,21 @@ def seal() -> tuple[str, str]:
     return new_pair()
 
 
-def room_of(db: Database, settings: ConsoleSettings, seal: tuple[str, str], doorman: Doorman | None = None) -> Room:
+def room_of(db: Database, settings: ConsoleSettings, seal: tuple[str, str], doorman: Login | None = None) -> Services:
     ops = OpsSettings(app_env=settings.app_env, replay_approval_minor=APPROVAL_ABOVE_MINOR)
     sealer = Sealer(SealSettings(app_env=settings.app_env, dead_letter_public_key=seal[0]))
-    gatekeeper = Gatekeeper(settings)
-    watch = Watch(db, lambda: dict.fromkeys([queue.name for queue in topology.queues()], 0) | {"charges": 3})
-    return Room(db, ops, sealer, gatekeeper, ForgeryGuard(gatekeeper), watch, environment(), doorman)
+    gatekeeper = Authenticator(settings)
+    watch = Sampler(db, lambda: dict.fromkeys([queue.name for queue in topology.queues()], 0) | {"charges": 3})
+    return Services(db, ops, sealer, gatekeeper, CsrfProtection(gatekeeper), watch, environment(), doorman)
 
 
 @pytest.fixture
-def room(db: Database, console: ConsoleSettings, seal: tuple[str, str]) -> Room:
+def room(db: Database, console: ConsoleSettings, seal: tuple[str, str]) -> Services:
     return room_of(db, console, seal)
 
 
 @pytest.fixture
-def application(room: Room) -> Starlette:
+def application(room: Services) -> Starlette:
     return app(room, AppEnv.TEST)
 
 
@@ -95,7 +95,7 @@ class Browser:
             token = hidden_fields(self.get(onto).text)["csrf_token"]
         else:
             self.get("/live")
-            token = forgery.token_for(self.client.cookies["fleet_csrf"], self.name)
+            token = csrf.token_for(self.client.cookies["fleet_csrf"], self.name)
         data = {"csrf_token": token} | (fields or {})
         return self.client.post(path, data=data, headers={"accept": "text/html"})
 
@@ -154,7 +154,7 @@ def browser() -> Iterator[Chromium]:
 
 
 @pytest.fixture
-def local_room(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Room:
+def local_room(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Services:
     (tmp_path / "users.json").write_text("{}")
     files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
     settings = console_settings(keys, app_env="local", **files)

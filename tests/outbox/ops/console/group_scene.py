@@ -4,17 +4,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from db.lifecycle import MintState
-from db.minting import mints, series, signers
-from db.minting import nonces as slots
-from db.minting import submissions as mint_moves
+from db.minting import mints, nonces, series, signers, submissions
 from db.minting.mints import NewMint
-from db.minting.nonces import Call, Signed
+from db.minting.nonces import ContractCall, SignedTransaction
 from db.payments.payments import Payment
 from messages.ids import TicketId
 from messages.token_ids import series_of, token_id_of
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
-from outbox.requests.orders import Outcome
+from outbox.intake.order_events import IncomingEvent
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 from tests.outbox.ops.console.scene import Scene
 
@@ -26,7 +24,7 @@ def group(scene: Scene, *, paying: int = 1, **changes: Any) -> UUID:
     data = factories.group(scene.tenants[0], **changes)
     paid = [factories.group_event("share_paid_with", factories.share(data, place)) for place in range(paying)]
     events = [factories.group_event("opened", data), *paid]
-    assert accept(scene.db, [Incoming(event) for event in events]) == [Outcome.ACCEPTED] * len(events)
+    assert accept(scene.db, [IncomingEvent(event) for event in events]) == [OrderOutcome.ACCEPTED] * len(events)
     return UUID(data["group_id"])
 
 
@@ -52,17 +50,17 @@ def sent_token(scene: Scene) -> UUID:
         lease = signers.take_lease(tx, chain_id=31_337, address=SIGNER, holder="test", seconds=60)
         assert lease is not None
         found = [mint for mint in [mints.get(tx, TicketId(ticket_id))] if mint is not None]
-        call = Call("mint", CONTRACT, b"mint", 100_000)
+        call = ContractCall("mint", CONTRACT, b"mint", 100_000)
         first, second = (
-            Signed("0x" + digit * 32, b"signed", fee * 10**9, 10**9) for digit, fee in (("1a", 3), ("2b", 4))
+            SignedTransaction("0x" + digit * 32, b"signed", fee * 10**9, 10**9) for digit, fee in (("1a", 3), ("2b", 4))
         )
-        slot_id = slots.record(tx, lease, 7, call, first)
-        mint_moves.begin(tx, found, slot_id, by="minter")
-        slots.add_attempt(tx, slot_id, second)
-        slots.note_sent(tx, second.tx_hash)
-        slot = slots.at_nonce(tx, lease, 7)
+        slot_id = nonces.record(tx, lease, 7, call, first)
+        submissions.begin(tx, found, slot_id, by="minter")
+        nonces.add_attempt(tx, slot_id, second)
+        nonces.note_sent(tx, second.tx_hash)
+        slot = nonces.at_nonce(tx, lease, 7)
         assert slot is not None
         block = (23_456_789, "0x" + "33" * 32)
-        slots.mark_included(tx, slot, reverted=False, tx_hash=second.tx_hash, block=block, gas_used=90_000)
-        mint_moves.move(tx, [mint.token_id for mint in found], MintState.MINED, by="minter")
+        nonces.mark_included(tx, slot, reverted=False, tx_hash=second.tx_hash, block=block, gas_used=90_000)
+        submissions.move(tx, [mint.token_id for mint in found], MintState.MINED, by="minter")
     return ticket_id

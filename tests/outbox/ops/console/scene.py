@@ -11,19 +11,17 @@ import psycopg
 
 from db.dead_letters import dead_letters
 from db.dead_letters.dead_letters import DeadLetter
-from db.disputes import booking as dispute_books
-from db.disputes import disputes
-from db.disputes import fraud_warnings as early_warnings
-from db.disputes.booking import Movement
+from db.disputes import booking as dispute_booking
+from db.disputes import disputes, fraud_warnings
+from db.disputes.booking import BookableMovement
 from db.disputes.fraud_warnings import EarlyWarning
 from db.ledger import journals as ledger
 from db.lifecycle import DisputeStatus
 from db.payments import charges, payments
-from db.payments.payments import Attempt, Payment
-from db.queue import failed_runs as failures
-from db.queue.failed_runs import Failure
-from db.reconciliation import case_views as case_lists
-from db.reconciliation import cases
+from db.payments.payments import Payment, PaymentAttempt
+from db.queue import failed_runs
+from db.queue.failed_runs import FailedRun
+from db.reconciliation import case_views, cases
 from db.reconciliation.cases import CaseType
 from db.session import Database
 from db.tenants.tenants import Tenant, Venue, register
@@ -32,7 +30,7 @@ from messages.ids import TenantId, VenueId
 from messages.money import Money
 from messages.payments import ChargeRequested
 from outbox.append import append
-from outbox.requests import dispute_evidence as evidence
+from outbox.requests import dispute_evidence
 from outbox.sealing import Sealer, SealSettings
 from tests import factories
 
@@ -76,10 +74,12 @@ class Scene:
         intent, charge, now = f"pi_{uuid4().hex[:24]}", f"ch_{uuid4().hex[:24]}", datetime.now(UTC)
         status = DisputeStatus.WARNING_NEEDS_RESPONSE if inquiry else DisputeStatus.NEEDS_RESPONSE
         due, card = now + timedelta(hours=hours_left), {"cvc_check": "pass", "risk_level": "normal"}
-        seen = disputes.Seen(dispute_id, charge, payment.amount, "product_not_received", status, due, card, now)
+        seen = disputes.DisputeSnapshot(
+            dispute_id, charge, payment.amount, "product_not_received", status, due, card, now
+        )
         with self.db.transaction(payment.tenant_id) as tx:
             payments.begin_charging(tx, payment.payment_id, platform_fee_minor=260, by="charge")
-            attempt = Attempt(None, "charged")
+            attempt = PaymentAttempt(None, "charged")
             payments.mark_succeeded(tx, payment, intent_id=intent, platform_fee_minor=260, attempt=attempt, by="charge")
             charges.record(tx, payment, charge_id=charge, intent_id=intent, amount_minor=4200)
             disputes.record(
@@ -92,12 +92,12 @@ class Scene:
             )
             found = disputes.get(tx, dispute_id)
             assert found is not None
-            disputes.write_evidence(tx, dispute_id, evidence.draft(tx, found).evidence, by="fleet")
+            disputes.write_evidence(tx, dispute_id, dispute_evidence.draft(tx, found).evidence, by="fleet")
             if not inquiry:
-                taken = Movement(
+                taken = BookableMovement(
                     f"txn_{uuid4().hex[:24]}", "dispute", -payment.amount, -payment.amount, Money(1500, "eur")
                 )
-                dispute_books.record(tx, dispute_id, taken)
+                dispute_booking.record(tx, dispute_id, taken)
             warned = (
                 payment.payment_id,
                 charge,
@@ -108,7 +108,7 @@ class Scene:
                 None,
                 now,
             )
-            early_warnings.record(tx, EarlyWarning(f"issfr_{uuid4().hex[:20]}", *warned))
+            fraud_warnings.record(tx, EarlyWarning(f"issfr_{uuid4().hex[:20]}", *warned))
         return dispute_id
 
     def sale(self, payments: int) -> None:
@@ -185,9 +185,9 @@ class Scene:
         for run in (1, 2, 3):
             last = run == 3
             with self.db.system_transaction() as tx:
-                failures.record(
+                failed_runs.record(
                     tx,
-                    Failure(
+                    FailedRun(
                         tenant_id=payment.tenant_id,
                         message_id=message_id,
                         run=run,
@@ -277,4 +277,4 @@ class Scene:
                     auto_fix_after_seconds=600 if known else None,
                 )
         with self.db.ops_transaction() as tx:
-            return case_lists.find(tx)[0].case_id
+            return case_views.find(tx)[0].case_id

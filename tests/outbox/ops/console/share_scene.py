@@ -5,8 +5,7 @@ from uuid import UUID, uuid4
 
 from db.lifecycle import ShareState, TransferState
 from db.payments.payments import Payment
-from db.shares import sale_terms as selling_rules
-from db.shares import shares
+from db.shares import sale_terms, shares
 from db.shares.shares import NewShare
 from db.transfers import transfers
 from db.transfers.transfers import NewTransfer
@@ -26,13 +25,13 @@ def cut(scene: Scene, *, ends_in_days: float | None, amount_minor: int = 4200, h
         NewShare(band, "royalty", 1000, tenth, state),
         NewShare(payment.venue_id, "venue", None, Money(amount_minor - 260, payment.currency) - tenth, state),
     ]
-    terms = shares.Terms("primary", "separate", event_id, 3, None if held else "the event is over")
+    terms = shares.SplitTerms("primary", "separate", event_id, 3, None if held else "the event is over")
     with scene.db.transaction(payment.tenant_id) as tx:
         shares.freeze(tx, payment.payment_id, legs, terms, by="charge")
         if ends_in_days is not None:
             ends_at = (datetime.now(UTC) + timedelta(days=ends_in_days)).isoformat()
             told = {"event_id": str(event_id), "venue_id": str(payment.venue_id), "ends_at": ends_at}
-            selling_rules.schedule_events(tx, [told], overrule=True)
+            sale_terms.schedule_events(tx, [told], overrule=True)
     return payment
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
-from db.dead_letters.views import Filter
+from db.dead_letters import replay_batches
+from db.dead_letters import views as dead_letter_views
+from db.dead_letters.views import DeadLetterFilter
 from db.operators import log as operator_log
 from db.session import Database
 from tests.outbox.ops.console.scene import Scene
@@ -28,7 +28,7 @@ def logged(db: Database) -> list[tuple[str, str, str]]:
 
 def state_of(db: Database, letter: UUID) -> str:
     with db.ops_transaction() as tx:
-        found = letters.detail(tx, letter)
+        found = dead_letter_views.detail(tx, letter)
     assert found is not None
     return found.letter.state
 
@@ -58,8 +58,8 @@ def test_ticked_letters_become_a_batch_that_a_worker_will_judge(
     assert answer.status_code == 303
     batch_id = batch_of(answer.headers["location"])
     with db.ops_transaction() as tx:
-        batch = replays.get(tx, batch_id)
-        assert [item.dead_letter_id for item in replays.items(tx, batch_id)] == [ticked]
+        batch = replay_batches.get(tx, batch_id)
+        assert [item.dead_letter_id for item in replay_batches.items(tx, batch_id)] == [ticked]
     assert batch is not None
     assert (batch.state, batch.rate_per_second, batch.target_queue) == ("classifying", 5, "charges")
     assert logged(db) == [("oda", "redirect", "Stripe is back")]
@@ -75,7 +75,7 @@ def test_a_filter_chooses_all_open_letters_that_match_and_no_other(as_: Any, db:
     answer = oda.post("/dead-letters/preview", fields, onto=f"/dead-letters/{scene.dead_charge()}")
 
     with db.ops_transaction() as tx:
-        assert replays.progress(tx, batch_of(answer.headers["location"])).total == 5
+        assert replay_batches.progress(tx, batch_of(answer.headers["location"])).total == 5
 
 
 def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, scene: Scene) -> None:
@@ -120,7 +120,7 @@ def test_a_dear_batch_waits_for_a_second_person(as_: Any, db: Database, scene: S
     assert ada.post(f"{page}/approve", onto="/approvals").status_code == 303
 
     with db.ops_transaction() as tx:
-        batch = replays.get(tx, batch_id)
+        batch = replay_batches.get(tx, batch_id)
     assert batch is not None
     assert (batch.state, batch.started_by, batch.approved_by) == ("running", "oda", "ada")
 
@@ -183,4 +183,4 @@ def test_a_broken_chain_is_said_loudly(as_: Any, db: Database, scene: Scene, own
 
 def letter_page(db: Database) -> str:
     with db.ops_transaction() as tx:
-        return f"/dead-letters/{letters.find(tx, Filter(), limit=1)[0].dead_letter_id}"
+        return f"/dead-letters/{dead_letter_views.find(tx, DeadLetterFilter(), limit=1)[0].dead_letter_id}"

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from db.dead_letters import views as letters
-from db.dead_letters.views import Filter
+from db.dead_letters import views as dead_letter_views
+from db.dead_letters.views import DeadLetterFilter
 from db.operators import log as operator_log
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
-from outbox.ops.console.visit import Room
+from outbox.ops.console.visit import Services
 from outbox.sealing import Sealer, SealSettings
 from stripe_client.gateway import Gateway
 from tests.outbox.ops.console import browser as browsing
@@ -60,7 +60,7 @@ def worker(db: Database, owner: psycopg.Connection, gateway: Gateway, sealer: Se
 
 @pytest.fixture
 def fleet(
-    db: Database, owner: psycopg.Connection, gateway: Gateway, seal: tuple[str, str], local_room: Room
+    db: Database, owner: psycopg.Connection, gateway: Gateway, seal: tuple[str, str], local_room: Services
 ) -> Iterator[tuple[str, Scene]]:
     """The console's address and what the fleet holds, with a worker at work."""
     scene = Scene.set(db, owner, seal[0])
@@ -102,7 +102,7 @@ def test_from_the_login_to_a_replayed_batch(
         browsing.shoot(page, screenshots, "journey-2-done")
 
     with db.ops_transaction() as tx:
-        assert letters.count(tx, Filter(state="resolved")) == 3
+        assert dead_letter_views.count(tx, DeadLetterFilter(state="resolved")) == 3
         actions = [(entry.operator, entry.action) for entry in operator_log.latest(tx, limit=9)][::-1]
     assert actions == [("oda", "preview"), ("oda", "start"), ("ada", "approve")]
     assert len(stripe_control.effects()) == 3
@@ -144,7 +144,7 @@ def test_the_whole_way_by_keyboard_alone(
         expect(page.get_by_text("1 of 1 have come to an end")).to_be_visible(timeout=STEP_MS)
 
     with db.ops_transaction() as tx:
-        assert letters.count(tx, Filter(state="resolved")) == 1
+        assert dead_letter_views.count(tx, DeadLetterFilter(state="resolved")) == 1
     assert len(stripe_control.effects()) == 1
 
 

@@ -10,21 +10,20 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters.views import Filter
-from db.operators import refund_requests as ops_refunds
-from db.operators import release_requests as escrow_wishes
-from db.operators.refund_requests import NewOpsRefund
-from db.refunds import mass_refund_steps as cancellation_steps
-from db.refunds.mass_refund_steps import Counts
+from db.dead_letters import replay_batches
+from db.dead_letters.views import DeadLetterFilter
+from db.operators import refund_requests, release_requests
+from db.operators.refund_requests import NewRefundOrder
+from db.refunds import mass_refund_steps
+from db.refunds.mass_refund_steps import BatchCounts
 from db.session import Database
 from messages.money import Money
-from outbox.ops.console.sampler import Mark
-from outbox.ops.console.visit import Room
-from outbox.ops.dead_letters.actions import Desk
-from outbox.ops.pauses import actions as pausing
+from outbox.ops.console.sampler import SamplePoint
+from outbox.ops.console.visit import Services
+from outbox.ops.dead_letters.actions import Operator
+from outbox.ops.pauses import actions as pause_actions
 from outbox.requests.mass_refunds import cancel_event
-from stripe_client.rate_limit.shared_budget import BucketState, TenantUse
+from stripe_client.rate_limit.shared_budget import BucketState, TenantRate
 from tests.outbox.ops.console import browser as browsing
 from tests.outbox.ops.console.group_scene import group, queued_token, sent_token
 from tests.outbox.ops.console.refund_scene import refunded
@@ -39,7 +38,7 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     db: Database,
     owner: psycopg.Connection,
     seal: tuple[str, str],
-    local_room: Room,
+    local_room: Services,
     screenshots: Path,
 ) -> None:
     scene = Scene.set(db, owner, seal[0])
@@ -64,20 +63,20 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     assert wide == []
 
 
-def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
+def a_bad_day(scene: Scene, room: Services) -> dict[str, str]:
     """A scene with everything in it; the pages to look at."""
     scene.sale(120)
     scene.aftermath()
     letter = scene.dead_charge(with_history=True)
-    oda = Desk(scene.db, room.ops, "oda")
-    charges, _ = oda.preview(Filter(kind="charge"), reason="Stripe is back since 14:05", rate_per_second=5)
+    oda = Operator(scene.db, room.ops, "oda")
+    charges, _ = oda.preview(DeadLetterFilter(kind="charge"), reason="Stripe is back since 14:05", rate_per_second=5)
     judge(scene.db, charges)
     oda.start(charges)
-    mine, _ = oda.preview(Filter(ids=(letter,)), reason="try one first")
+    mine, _ = oda.preview(DeadLetterFilter(ids=(letter,)), reason="try one first")
     judge(scene.db, mine)
-    orders, _ = oda.preview(Filter(source="orders"), reason="the order service is fixed")
+    orders, _ = oda.preview(DeadLetterFilter(source="orders"), reason="the order service is fixed")
     oda.cancel(orders, reason="it is not fixed after all")
-    pausing.pause(
+    pause_actions.pause(
         oda,
         tenant_id=scene.tenants[0].tenant_id,
         venue_id=None,
@@ -90,7 +89,7 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
     dispute = scene.disputed()
     room.watch.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
-        older = Mark(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
+        older = SamplePoint(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
         room.watch.marks.appendleft(older)
     cancellation = money_back(scene)
     shared_out = everybodys_part(scene)
@@ -133,9 +132,9 @@ def a_bad_day(scene: Scene, room: Room) -> dict[str, str]:
 def budget_of(scene: Scene) -> list[BucketState]:
     """In the middle of an on-sale, a few seconds after Stripe has said 429."""
     uses = (15.2, 2.1, 0.4)
-    tenants = tuple(TenantUse(tenant.tenant_id, used) for tenant, used in zip(scene.tenants, uses, strict=True))
+    tenants = tuple(TenantRate(tenant.tenant_id, used) for tenant, used in zip(scene.tenants, uses, strict=True))
     return [
-        BucketState("account", 25.0, 25.0, 18.3, 0, None, (*tenants, TenantUse(None, 0.6))),
+        BucketState("account", 25.0, 25.0, 18.3, 0, None, (*tenants, TenantRate(None, 0.6))),
         BucketState("payment_intents", 25.0, 17.5, 16.9, 12, 4.0, tenants),
         BucketState("refunds", 25.0, 25.0, 1.4, 0, None, tenants[:1]),
     ]
@@ -155,7 +154,9 @@ def everybodys_part(scene: Scene) -> UUID:
     with scene.db.ops_transaction() as tx:
         held = (large.tenant_id, large.payment_id)
         amount = Money(200_000, "eur")
-        escrow_wishes.ask(tx, *held, what="release", amount=amount, note="the tour is paid ahead", by="oda", waits=True)
+        release_requests.ask(
+            tx, *held, what="release", amount=amount, note="the tour is paid ahead", by="oda", waits=True
+        )
     return on_its_way(scene).payment_id
 
 
@@ -198,16 +199,16 @@ def money_back(scene: Scene) -> UUID:
     with scene.db.transaction(tenant.tenant_id) as tx:
         cancel_event(tx, tenant.tenant_id, uuid4(), note="the singer is ill", by="intake", rate_per_second=50)
         run, _ = cancel_event(tx, tenant.tenant_id, event_id, note="storm warning", by="oda")
-        taken = cancellation_steps.next_slice(tx, run, limit=7)
-        counts = Counts(refunds_asked=5, nothing_left=1, refused=1)
-        cancellation_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by="test")
+        taken = mass_refund_steps.next_slice(tx, run, limit=7)
+        counts = BatchCounts(refunds_asked=5, nothing_left=1, refused=1)
+        mass_refund_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by="test")
         said = "Stripe's balance is short by 8,400.00 EUR for the refunds that come next"
-        cancellation_steps.wait_for_balance(tx, run, reason=said, by="test")
+        mass_refund_steps.wait_for_balance(tx, run, reason=said, by="test")
         given = (tx, run, taken[0].payment_id)
-        cancellation_steps.refuse(*given, code="request_key_reused", reason="made before with other contents")
-    wish = NewOpsRefund(tenant.tenant_id, taken[1].payment_id, 4200, "eur", [], "duplicate", "paid twice", "rita")
+        mass_refund_steps.refuse(*given, code="request_key_reused", reason="made before with other contents")
+    wish = NewRefundOrder(tenant.tenant_id, taken[1].payment_id, 4200, "eur", [], "duplicate", "paid twice", "rita")
     with scene.db.ops_transaction() as tx:
-        ops_refunds.ask(tx, wish, awaits_approval=True)
+        refund_requests.ask(tx, wish, awaits_approval=True)
     return run.cancellation_id
 
 
@@ -215,9 +216,9 @@ def judge(db: Database, batch_id: object) -> None:
     """What the worker does, without asking Stripe: most are safe, some are not."""
     classes = ["safe"] * 6 + ["already_done", "needs_new_key", "must_not"]
     with db.system_transaction() as tx:
-        for number, item in enumerate(replays.items(tx, batch_id)):  # type: ignore[arg-type]
+        for number, item in enumerate(replay_batches.items(tx, batch_id)):  # type: ignore[arg-type]
             class_ = classes[number % len(classes)]
-            replays.classify(
+            replay_batches.classify(
                 tx,
                 item.batch_id,
                 item.dead_letter_id,
@@ -226,4 +227,4 @@ def judge(db: Database, batch_id: object) -> None:
                 amount_minor=4200,
                 currency="eur",
             )
-        replays.move(tx, batch_id, leaving=("classifying",), to="previewed")  # type: ignore[arg-type]
+        replay_batches.move(tx, batch_id, leaving=("classifying",), to="previewed")  # type: ignore[arg-type]

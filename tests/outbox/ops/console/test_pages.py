@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from outbox.ops.console.visit import Room
+from outbox.ops.console.visit import Services
 from tests.outbox.ops.console.scene import Scene
 
 
@@ -15,7 +15,7 @@ def scene(db: Database, owner: psycopg.Connection, seal: tuple[str, str]) -> Sce
     return Scene.set(db, owner, seal[0])
 
 
-def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room) -> None:
+def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Services) -> None:
     rita = as_("rita", "reader")
 
     for path in (
@@ -42,7 +42,7 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Room)
     assert "The chain holds" in rita.get("/operator-log").text
 
 
-def test_every_page_shows_an_ordinary_bad_day(as_: Any, room: Room, scene: Scene) -> None:
+def test_every_page_shows_an_ordinary_bad_day(as_: Any, room: Services, scene: Scene) -> None:
     scene.sale(30)
     scene.aftermath()
     letter = scene.dead_charge(with_history=True)
@@ -88,7 +88,7 @@ def test_long_lists_come_in_pages(as_: Any, scene: Scene) -> None:
     assert "number 0<" in rita.get("/dead-letters?state=open&page=2").text
 
 
-def test_a_database_that_is_away_is_told_and_not_a_crash(as_: Any, room: Room) -> None:
+def test_a_database_that_is_away_is_told_and_not_a_crash(as_: Any, room: Services) -> None:
     rita = as_("rita", "reader")
     room.watch.look()
     room.db.close()

@@ -14,10 +14,10 @@ from db.session import Database
 from db.tenants import pauses
 from deploy.local.stack import Stack
 from messages.ids import TenantId
-from messages.runtime.priority import Asker
+from messages.runtime.priority import Requester
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
-from outbox.ops.console.visit import Room
+from outbox.ops.console.visit import Services
 from stripe_client.rate_limit.shared_budget import SharedBudget
 from tests.outbox.ops.console.scene import Scene
 
@@ -33,12 +33,12 @@ def budget(stack: Stack) -> SharedBudget:
 
 
 @pytest.fixture
-def application(room: Room, budget: SharedBudget) -> Starlette:
+def application(room: Services, budget: SharedBudget) -> Starlette:
     return app(replace(room, budget=budget.look), AppEnv.TEST)
 
 
 def test_the_page_shows_rates_and_who_uses_them(as_: Any, scene: Scene, budget: SharedBudget) -> None:
-    budget.take("payment_intents", Asker(TenantId(scene.tenants[0].tenant_id)), 3, (25.0, 25.0))
+    budget.take("payment_intents", Requester(TenantId(scene.tenants[0].tenant_id)), 3, (25.0, 25.0))
     budget.cut("payment_intents", 25.0)
 
     page = as_("rita", "reader").get("/budget").text

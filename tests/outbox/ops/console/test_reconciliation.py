@@ -6,8 +6,7 @@ import psycopg
 import pytest
 
 from db.operators import log as operator_log
-from db.reconciliation import case_views as case_lists
-from db.reconciliation import cases
+from db.reconciliation import case_views, cases
 from db.reconciliation.cases import CaseType
 from db.session import Database
 from tests.outbox.ops.console.scene import Scene
@@ -59,7 +58,7 @@ def test_an_operator_accepts_a_case_with_a_reason_and_the_log_says_so(as_: Any, 
     assert str(case) in oda.get("/operator-log").text
     with db.ops_transaction() as tx:
         assert operator_log.latest(tx, limit=1)[0].operator == "oda"
-        assert len(case_lists.find(tx)) == 2
+        assert len(case_views.find(tx)) == 2
 
 
 def test_a_reader_sees_a_case_and_cannot_close_it(as_: Any, db: Database, scene: Scene) -> None:
@@ -74,7 +73,7 @@ def test_a_reader_sees_a_case_and_cannot_close_it(as_: Any, db: Database, scene:
 def test_what_a_case_says_stays_text(as_: Any, db: Database) -> None:
     with db.system_transaction() as tx:
         cases.open_case(tx, type=CaseType.EVENT_UNMATCHED, subject=EVIL, details=EVIL)
-        case = case_lists.find(tx)[0].case_id
+        case = case_views.find(tx)[0].case_id
     rita = as_("rita", "reader")
 
     for path in ("/reconciliation", f"/reconciliation/cases/{case}"):

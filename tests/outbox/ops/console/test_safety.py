@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
-from db.dead_letters import replay_batches as replays
-from db.dead_letters import views as letters
-from db.dead_letters.views import Filter
+from db.dead_letters import replay_batches
+from db.dead_letters import views as dead_letter_views
+from db.dead_letters.views import DeadLetterFilter
 from db.session import Database
-from outbox.ops.console.visit import Room
-from outbox.ops.dead_letters.actions import Desk
+from outbox.ops.console.visit import Services
+from outbox.ops.dead_letters.actions import Operator
 from tests import tokens
 from tests.outbox.ops.console.conftest import hidden_fields
 from tests.outbox.ops.console.scene import Scene
@@ -38,7 +38,7 @@ def discard_everything(token: str | None = None) -> dict[str, str]:
 
 def still_open(db: Database) -> int:
     with db.ops_transaction() as tx:
-        return letters.count(tx, Filter())
+        return dead_letter_views.count(tx, DeadLetterFilter())
 
 
 @pytest.mark.parametrize("token", [None, "0" * 64, "x"])
@@ -118,14 +118,14 @@ def test_templates_hold_no_inline_script_style_or_handler() -> None:
 
 
 def test_what_came_from_outside_is_shown_as_text_on_every_page(
-    as_: Any, db: Database, room: Room, scene: Scene, owner: psycopg.Connection
+    as_: Any, db: Database, room: Services, scene: Scene, owner: psycopg.Connection
 ) -> None:
     evil = {"kind": EVIL, "reason": EVIL, "error_class": EVIL, "top_frame": EVIL, "queue": EVIL}
     letter = scene.bury(source="orders", payload=json.dumps({"a": EVIL}), original=b"evil", headers={"h": EVIL}, **evil)
     oda = as_("oda", "operator")
-    batch, _ = room_desk(room).preview(Filter(ids=(letter,)), reason=EVIL)
+    batch, _ = room_desk(room).preview(DeadLetterFilter(ids=(letter,)), reason=EVIL)
     with db.system_transaction() as tx:
-        replays.classify(tx, batch, letter, class_="must_not", proof=EVIL, amount_minor=None, currency=None)
+        replay_batches.classify(tx, batch, letter, class_="must_not", proof=EVIL, amount_minor=None, currency=None)
     owner.execute("UPDATE tenants SET name = %s", [EVIL])
     room.watch.look()
 
@@ -164,8 +164,8 @@ def test_the_console_loads_nothing_that_knows_a_stripe_key() -> None:
 
 def first_letter(db: Database) -> object:
     with db.ops_transaction() as tx:
-        return letters.find(tx, Filter(), limit=1)[0].dead_letter_id
+        return dead_letter_views.find(tx, DeadLetterFilter(), limit=1)[0].dead_letter_id
 
 
-def room_desk(room: Room) -> Desk:
-    return Desk(room.db, room.ops, "oda")
+def room_desk(room: Services) -> Operator:
+    return Operator(room.db, room.ops, "oda")

@@ -11,9 +11,9 @@ from db.operators import timeline
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept
-from outbox.intake.order_events import Incoming
+from outbox.intake.order_events import IncomingEvent
 from outbox.ops.payments.timeline import sentence
-from outbox.requests.orders import Outcome
+from outbox.requests.orders import OrderOutcome
 from tests import factories
 from tests.outbox.ops.conftest import Fleet
 
@@ -28,7 +28,7 @@ def group_id(db: Database, tenant: Tenant) -> UUID:
     """A group of three of which one is paying."""
     data = factories.group(tenant)
     events = [factories.group_event("opened", data), factories.group_event("share_paid_with", factories.share(data, 0))]
-    assert accept(db, [Incoming(event) for event in events]) == [Outcome.ACCEPTED] * 2
+    assert accept(db, [IncomingEvent(event) for event in events]) == [OrderOutcome.ACCEPTED] * 2
     return UUID(data["group_id"])
 
 

@@ -5,13 +5,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.ledger import hash_chain as ledger_chain
+from db.ledger import hash_chain
 from db.ledger import journals as ledger
 from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
 from db.session import Database
 from db.tenants.tenants import Tenant
-from db.webhooks import event_coverage as event_sweep
+from db.webhooks import event_coverage
 from messages.money import Money
 from tests import factories
 from tests.outbox.ops.conftest import Fleet
@@ -62,7 +62,7 @@ def test_verify_says_how_many_journals_are_not_sealed_and_names_the_first_broken
     book(db, tenant)
     before = fleet("ledger", "verify")
     with db.system_transaction() as tx:
-        ledger_chain.seal(tx, limit=10)
+        hash_chain.seal(tx, limit=10)
     after = fleet("ledger", "verify")
     head = after.out.split()[-1]
 
@@ -111,8 +111,8 @@ def test_coverage_shows_each_hour_and_a_sweep_that_stands_is_an_error(
 ) -> None:
     owner.execute("INSERT INTO event_coverage VALUES (date_trunc('hour', now()), 199, 1)")
     with db.system_transaction() as tx:
-        found = event_sweep.gap(tx, overlap_seconds=0, settle_seconds=0, reach_days=30)
-        event_sweep.move(tx, found.until)
+        found = event_coverage.gap(tx, overlap_seconds=0, settle_seconds=0, reach_days=30)
+        event_coverage.move(tx, found.until)
 
     shown = fleet("events", "coverage")
     owner.execute("UPDATE event_sweep SET swept_until = swept_until - interval '2 hours'")

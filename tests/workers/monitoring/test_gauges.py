@@ -9,7 +9,7 @@ import pytest
 
 from db.dead_letters import dead_letters
 from db.dead_letters.dead_letters import DeadLetter
-from db.groups import stuck as group_standstill
+from db.groups import stuck as group_stuck
 from db.monitoring import gauges
 from db.payments.payments import Payment
 from db.session import Database
@@ -159,7 +159,7 @@ def test_a_group_that_should_have_moved_stands_until_it_does(
 
     party.let_deadline_pass()
     with db.system_transaction() as tx:
-        group_standstill.take_groups(tx, older_than_seconds=0, limit=10)
+        group_stuck.take_groups(tx, older_than_seconds=0, limit=10)
     assert picture(db)["fleet_groups_standing",] == 1  # woken is not moved
 
     party.wake()
