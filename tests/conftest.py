@@ -22,6 +22,7 @@ from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
 from deploy.local.ownership import Ownership, lock_file
+from deploy.local.processes import MARK
 from deploy.local.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
@@ -211,7 +212,9 @@ def stripe_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator
     options += ("--refunds-beyond-balance", "overdraw")  # a test that means the waiting switches it on by control
     with (
         Ownership(directory),
-        EmulatorProcess.start(directory / "stripe.sqlite3", "test-token", *options) as process,
+        EmulatorProcess.start(
+            directory / "stripe.sqlite3", "test-token", *options, environment={MARK: str(directory)}
+        ) as process,
     ):
         yield process
 

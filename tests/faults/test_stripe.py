@@ -100,7 +100,7 @@ def test_a_stripe_that_is_killed_under_load_is_asked_again_when_it_is_back(fleet
         fleet.wait_until(lambda: fleet.service.published - before >= 3, "orders are on their way")
         fleet.emulator.kill()
         with meanwhile(fleet.start_emulator):
-            effects = fleet.control.effects()  # the control door is waited for, too
+            effects = fleet.control.effects()  # the control API is waited for, too
 
     assert effects
     assert_clean(fleet, hurry=True)

@@ -34,6 +34,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.demo import sale
 from deploy.local.demo.order_service import OrderService
 from deploy.local.demo.sale import Publication
+from deploy.local.processes import MARK
 from deploy.local.stack import Stack
 from deploy.local.stripe.process import EmulatorProcess, free_port
 from messages.sweeps import SweepDue
@@ -148,8 +149,14 @@ class Fleet(Processes, Book):
             "--refunds-beyond-balance": "overdraw",
         }
         flags = [word for option in options.items() for word in option]
-        database, ports = self.directory / "stripe.sqlite3", (self._stripe_port, self._control_port)
-        self.emulator = EmulatorProcess.start(database, "journeys-token", *flags, port=ports[0], control_port=ports[1])
+        self.emulator = EmulatorProcess.start(
+            self.directory / "stripe.sqlite3",
+            "journeys-token",
+            *flags,
+            port=self._stripe_port,
+            control_port=self._control_port,
+            environment={MARK: str(self.directory)},
+        )
 
     # ---------------------------------------------------------------------------------------------------- orders
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from deploy.local.bench import cpu
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Ground
+from deploy.local.processes import MARK
 from deploy.local.stripe.process import EmulatorProcess
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money
@@ -32,7 +33,7 @@ def measure(ground: Ground) -> None:
     count = 100 if ground.quick else 400
     database = ground.stack.directory / "bench-calls.sqlite3"
     try:
-        with EmulatorProcess.start(database, "bench") as emulator:
+        with EmulatorProcess.start(database, "bench", environment={MARK: str(database.parent)}) as emulator:
             gateway, plain = Gateway(_settings(emulator), _governor(ground)), _plain(emulator)
             _alone(lambda: _ours(gateway), 20)
             for _ in range(ground.passes):

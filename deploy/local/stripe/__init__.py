@@ -1,13 +1,16 @@
-"""A local emulator of the part of Stripe that the fleet uses. It is not Stripe and never moves money.
+"""A local server that answers like the payment side of Stripe. It is not Stripe and moves no money.
 
-    python -m deploy.local.stripe --port 12111 --control-port 12112 --database stripe.sqlite3
+    python -m deploy.local.stripe --port 12111 --control-port 12112 --database stripe.sqlite3   # in this checkout
+    stripe-emulator --port 12111 --control-port 12112 --database stripe.sqlite3                 # installed
 
-The rooms: `wire/` reads and refuses what clients send, `state/` remembers, `bank/` decides what happens to payments,
-`webhooks/` tells the outside. `api.py` puts the layers in Stripe's order; `control_api.py` is the other door, for
-tests and demos that set the clock, inject faults and read the recorder. `control.py` is the client of that door.
+`server.py` starts two ports. `api/` serves the one that clients use, with the layers in Stripe's order; `control/` the
+one that tests and demos use to set the clock, inject faults and read the recorder, and holds its client.
+`resources/<resource>/` is what Stripe does: `operations.py` (what an operation takes), `api.py` (what it answers),
+`lifecycle.py` (what becomes of the object later, by `tasks.py`). `state/` remembers, `webhooks/` delivers events,
+`wire/` reads parameters and words refusals. Imports go in that order and never back.
 
 Built from Stripe's public specification and documentation, never compared with Stripe itself. What is not modelled is
-said by `GET /_emulator/capabilities`; what is asked for and not built is refused with 501, never ignored.
+listed by `GET /_emulator/capabilities`; what is asked for and not built is refused with 501, never ignored.
 """
 
 VERSION = "0.1.0"

@@ -1,13 +1,14 @@
-"""python -m deploy.local.stripe: start the emulator and stay until SIGTERM."""
+"""The command `stripe-emulator`, also `python -m deploy.local.stripe`: serve until SIGTERM."""
 
 import asyncio
 import sys
 
-from deploy.local.stripe.server import serve
-from deploy.local.stripe.settings import read
+from .server import serve
+from .settings import read
 
 
 def main() -> None:
+    """The command: reads its flags, serves, returns after SIGTERM."""
     settings = read(sys.argv[1:])
     try:
         import uvloop  # noqa: PLC0415 - only where it exists; the standard loop serves as well, a little slower

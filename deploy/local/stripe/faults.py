@@ -9,8 +9,8 @@ import random
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 
-from deploy.local.stripe.state.recorder import Recorder
-from deploy.local.stripe.wire.errors import Json
+from .state.recorder import Recorder
+from .wire.errors import Json
 
 API_EFFECTS = {
     "latency": "wait `seconds`, or between `min_seconds` and `max_seconds`, before anything is looked at",
@@ -41,6 +41,10 @@ EFFECTS = API_EFFECTS | WEBHOOK_EFFECTS
 
 @dataclass(slots=True)
 class FaultRule:
+    """One rule: which calls or events it matches, when it fires, and the `details` of its effect (seconds, status,
+    reason, ...). `nth` and `max_firings` count from 1; `probability` is between 0 and 1.
+    """
+
     id: str
     effect: str
     method: str = "*"
@@ -73,12 +77,19 @@ class FaultRule:
 
 @dataclass(slots=True)
 class FaultRules:
+    """The rules in force, in the order in which they were added."""
+
     recorder: Recorder
     chance: random.Random
     rules: dict[str, FaultRule] = field(default_factory=dict)
     number: int = 0
 
     def add(self, effect: str, **matching: object) -> FaultRule:
+        """Add a rule; names that are not a rule's own become details of the effect.
+
+        Raises:
+            ValueError: no such effect.
+        """
         if effect not in EFFECTS:
             raise ValueError(f"unknown effect {effect}; known: {', '.join(EFFECTS)}")
         known = {part.name for part in fields(FaultRule)} - {"id", "effect", "details", "matched", "fired"}
@@ -90,12 +101,14 @@ class FaultRules:
         return rule
 
     def clear(self, rule_id: str | None = None) -> None:
+        """Remove one rule, or all of them."""
         if rule_id is None:
             self.rules.clear()
         else:
             self.rules.pop(rule_id, None)
 
     def for_request(self, method: str, path: str, account: str, key: str | None, request_id: str) -> list[FaultRule]:
+        """The rules that fire for this request, recorded as firings; each match counts, fired or not."""
         if not self.rules:
             return []
         matching = [
@@ -110,6 +123,7 @@ class FaultRules:
         return self._fire(matching, f"{method} {path}", request_id)
 
     def for_event(self, event_type: str, account: str, event_id: str) -> list[FaultRule]:
+        """The webhook rules that fire for this event, recorded as firings."""
         if not self.rules:
             return []
         matching = [

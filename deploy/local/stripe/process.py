@@ -3,8 +3,7 @@
     with EmulatorProcess.start(Path("stripe.sqlite3"), token="...") as emulator:
         StripeClient(..., base_addresses={"api": emulator.base_url})
 
-A kill and a start with the same database go on where the killed one was. It carries the mark of the database's
-directory, so that whoever guards that directory ends it too when the one who started it was killed.
+After a kill, a start with the same database goes on where the killed one was.
 """
 
 import os
@@ -12,20 +11,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import urllib3
 
-from deploy.local.processes import MARK
-from deploy.local.stripe.control import EmulatorControl
+from .control.client import EmulatorControl
 
 _START_SECONDS = 15.0
+_PACKAGE = __name__.rpartition(".")[0]  # deploy.local.stripe in the checkout, stripe_emulator where it is installed
 
 
 @dataclass(slots=True)
 class EmulatorProcess:
+    """A running emulator; as a context manager it is stopped at the end of the block."""
+
     port: int
     control_port: int
     token: str
@@ -33,20 +35,34 @@ class EmulatorProcess:
 
     @classmethod
     def start(
-        cls, database: Path, token: str, *options: str, port: int | None = None, control_port: int | None = None
+        cls,
+        database: Path,
+        token: str,
+        *options: str,
+        port: int | None = None,
+        control_port: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> "EmulatorProcess":
-        """`options` are further flags of `python -m deploy.local.stripe`; ports default to free ones."""
+        """Start one and wait until it answers.
+
+        `options` are further flags of the command (`--seed 1`), `environment` further variables of the process: a
+        caller that cleans up behind itself marks its processes with one. Ports default to free ones.
+
+        Raises:
+            RuntimeError: it ended, or did not answer within 15 seconds; its own output says why.
+        """
         port, control_port = port or free_port(), control_port or free_port()
         given = ["--port", str(port), "--control-port", str(control_port), "--database", str(database), *options]
-        environment = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token, MARK: str(database.parent)}
-        command = [sys.executable, "-m", "deploy.local.stripe", *given]
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        variables = os.environ | {"STRIPE_EMULATOR_CONTROL_TOKEN": token} | dict(environment or {})
+        command = [sys.executable, "-m", _PACKAGE, *given]
+        process = subprocess.Popen(command, env=variables, start_new_session=True)
         emulator = cls(port, control_port, token, process)
         emulator._wait_until_healthy()
         return emulator
 
     @property
     def base_url(self) -> str:
+        """The address of the API, for `base_addresses` of a Stripe client."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -54,14 +70,16 @@ class EmulatorProcess:
         return f"http://127.0.0.1:{self.control_port}"
 
     def control(self) -> EmulatorControl:
+        """A client of its control API."""
         return EmulatorControl(self.control_url, self.token)
 
     def kill(self) -> None:
-        """As a crash would: no goodbye, nothing flushed."""
+        """SIGKILL, as in a crash: nothing is flushed. The database keeps all that was answered."""
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:
+        """SIGTERM, and wait at most ten seconds for the end."""
         self.process.terminate()
         self.process.wait(timeout=10)
 
@@ -87,6 +105,7 @@ class EmulatorProcess:
 
 
 def free_port() -> int:
+    """A TCP port of loopback that was free a moment ago; another process may take it first."""
     with socket.socket() as probing:
         probing.bind(("127.0.0.1", 0))
         port: int = probing.getsockname()[1]

@@ -15,26 +15,16 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from deploy.local.stripe import API_VERSION, VERSION
-from deploy.local.stripe.api import Api, roll_forward
-from deploy.local.stripe.bank import (
-    attempts,
-    capturing,
-    charges,
-    disputing,
-    early_warnings,
-    funds,
-    paying_out,
-    refunding,
-    topups,
-)
-from deploy.local.stripe.control_api import ControlDoor
-from deploy.local.stripe.limits import Limiter
-from deploy.local.stripe.settings import Settings
-from deploy.local.stripe.webhooks import endpoints
-from deploy.local.stripe.webhooks.dispatcher import Dispatcher
-from deploy.local.stripe.wire.http import TRANSPORT
-from deploy.local.stripe.world import World
+from . import API_VERSION, VERSION
+from .api.application import Api
+from .api.http import TRANSPORT
+from .api.limits import Limiter
+from .control.api import ControlApi
+from .resources.webhook_endpoints import api as webhook_endpoints
+from .settings import Settings
+from .tasks import tasks_of
+from .webhooks.dispatcher import Dispatcher
+from .world import World
 
 _HOST = "127.0.0.1"
 _TICK_SECONDS = 0.05
@@ -58,13 +48,14 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings) -> None:
+    """Serve both ports until SIGTERM or SIGINT, or until a background task has failed."""
     world = World.open(settings)
-    name_tasks(world)
-    dispatcher = Dispatcher(world)
-    endpoints.ensure_given(world)
+    world.schedule.tasks = tasks_of(world)
+    dispatcher = Dispatcher(world.outbox)
+    webhook_endpoints.ensure_given(world)
     limiter = Limiter(settings.limit_per_second, settings.endpoint_limit_per_second)
-    api, door = Api(world, dispatcher, limiter), ControlDoor(world, dispatcher, limiter)
-    servers = [_server(api), _server(door.application())]
+    api, control = Api(world, dispatcher, limiter), ControlApi(world, dispatcher, limiter)
+    servers = [_server(api), _server(control.application())]
     sockets = [_listen(settings.port), _listen(settings.control_port)]
     _print_banner(settings, *(listening.getsockname()[1] for listening in sockets))
     background = [asyncio.create_task(dispatcher.run()), asyncio.create_task(_tick(world, dispatcher))]
@@ -75,31 +66,6 @@ async def serve(settings: Settings) -> None:
     for task in background:
         task.cancel()
     dispatcher.write_results()
-
-
-def name_tasks(world: World) -> None:
-    """What each row of `tasks` does when it falls due."""
-    world.schedule.tasks = {
-        "book_charge": lambda account, subject, details: charges.fill(world, account, subject),
-        "settle_debit": lambda account, subject, details: _ignore(attempts.settle(world, account, subject)),
-        "expire_authorization": lambda account, subject, details: capturing.expire(world, account, subject),
-        "settle_refund": lambda account, subject, details: refunding.arrive(world, account, subject),
-        "fail_refund": lambda account, subject, details: _ignore(refunding.fail(world, account, subject)),
-        "raise_dispute": lambda account, subject, details: disputing.raise_by_clock(world, account, subject, details),
-        "dispute_due": lambda account, subject, details: disputing.pass_due(world, account, subject, details),
-        "decide_dispute": lambda account, subject, details: disputing.decide_by_evidence(world, account, subject),
-        "warn_of_fraud": lambda account, subject, details: early_warnings.issue_by_clock(world, account, subject),
-        "send_payout": lambda account, subject, details: paying_out.hand_to_bank(world, account, subject),
-        "payout_arrives": lambda account, subject, details: _ignore(paying_out.arrive(world, account, subject)),
-        "topup_arrives": lambda account, subject, details: topups.arrive(world, account, subject),
-        "reconcile_payout": lambda account, subject, details: paying_out.reconcile(world, account, subject),
-        "funds_available": lambda account, subject, details: funds.arrive(world, account),
-        "roll_forward": lambda account, subject, details: roll_forward(world, account, details),
-    }
-
-
-def _ignore(done: bool) -> None:
-    """What has moved on needs no settling."""
 
 
 async def _tick(world: World, dispatcher: Dispatcher) -> None:
@@ -158,7 +124,7 @@ def _print_banner(settings: Settings, port: int, control_port: int) -> None:
     lines = (
         f"STRIPE EMULATOR {VERSION}: this is a local emulator and NOT Stripe; no money moves here.",
         f"  API {API_VERSION} on http://{_HOST}:{port} (sk_test_ and rk_test_ keys only)",
-        f"  control door on http://{_HOST}:{control_port}; state in {settings.database}",
+        f"  control API on http://{_HOST}:{control_port}; state in {settings.database}",
         f"  what it does not do: http://{_HOST}:{port}/_emulator/capabilities",
     )
     print("\n".join(lines), file=sys.stderr, flush=True)

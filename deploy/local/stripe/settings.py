@@ -1,6 +1,7 @@
-"""How an emulator is started: each setting is a flag, or STRIPE_EMULATOR_<NAME> in the environment; the flag wins.
+"""The settings: each is a flag, or STRIPE_EMULATOR_<NAME> in the environment; the flag wins.
 
-Nothing that decides what the emulator is has a default: the ports, the database and the control token must be said.
+The ports, the database and the control token have no default. Units are in the names: `_ms`, `_seconds`, `_minor`
+(the currency's smallest unit), `_basis_points` (hundredths of a percent).
 """
 
 import argparse
@@ -66,7 +67,7 @@ class Settings:
 
 def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
     """Stops with argparse's own message when something is missing or malformed."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.stripe", description=__doc__)
+    parser = argparse.ArgumentParser(prog="stripe-emulator", description=__doc__)
     for setting in fields(Settings):
         flag = "--" + setting.name.replace("_", "-")
         parser.add_argument(flag, dest=setting.name, type=_reader(setting.name), metavar="VALUE")

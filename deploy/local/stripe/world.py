@@ -1,22 +1,26 @@
-"""Everything an operation may touch, and the call it answers."""
+"""Everything an operation may touch (`World`), and the API call that it answers (`Call`)."""
 
 from dataclasses import dataclass
 
-from deploy.local.stripe import PLATFORM
-from deploy.local.stripe.faults import FaultRules
-from deploy.local.stripe.settings import Settings
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.idempotency import IdempotencyKeys
-from deploy.local.stripe.state.identifiers import Identifiers
-from deploy.local.stripe.state.recorder import Origin, Recorder
-from deploy.local.stripe.state.schedule import Schedule
-from deploy.local.stripe.state.store import Record, Store
-from deploy.local.stripe.webhooks.outbox import Outbox
-from deploy.local.stripe.wire.errors import Json
+from . import PLATFORM
+from .faults import FaultRules
+from .settings import Settings
+from .state.clock import Clock
+from .state.idempotency import IdempotencyKeys
+from .state.identifiers import Identifiers
+from .state.recorder import Origin, Recorder
+from .state.schedule import Schedule
+from .state.store import Record, Store
+from .webhooks.outbox import Outbox
+from .wire.errors import Json
 
 
 @dataclass(slots=True)
 class World:
+    """The emulator's state and its parts, one per process. Not safe for threads: one event loop uses it, and nothing
+    awaits inside a transaction.
+    """
+
     settings: Settings
     store: Store
     clock: Clock
@@ -26,10 +30,11 @@ class World:
     schedule: Schedule
     faults: FaultRules
     outbox: Outbox
-    overdraws: bool  # card refunds beyond the available balance: settings say how it starts, the control door switches
+    overdraws: bool  # card refunds beyond the available balance: settings say how it starts, the control API switches
 
     @classmethod
     def open(cls, settings: Settings) -> "World":
+        """Open the database of the settings, made if it is not there, and take up its clock, keys and endpoints."""
         store = Store(settings.database, settings.search_lag_seconds)
         starts = (store.setting("starts") or 0) + 1
         store.save_setting("starts", starts)
@@ -43,9 +48,11 @@ class World:
         return cls(settings, store, clock, identifiers, keys, recorder, schedule, faults, outbox, overdraws)
 
     def insert(self, account: str, kind: str, body: Json, private: Json | None = None) -> Record:
+        """Store a new object. `kind` is Stripe's object name; `private` is what Stripe knows and does not show."""
         return self.store.insert(Record(account, kind, body, private or {}), self.clock.precise())
 
     def save(self, record: Record) -> None:
+        """Store what was changed in `record.body` or `record.private`."""
         self.store.save(record, self.clock.precise())
 
 
@@ -62,4 +69,5 @@ class Call:
 
     @property
     def in_connected_account(self) -> bool:
+        """Whether the request named a connected account by `Stripe-Account`."""
         return self.account != PLATFORM

@@ -10,15 +10,17 @@ from hashlib import blake2b
 
 import orjson
 
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json, key_in_use, key_reused
+from ..wire.errors import Json, key_in_use, key_reused
+from .clock import Clock
+from .store import Store
 
 LIFETIME_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
+    """The first answer under a key, as it will be replayed."""
+
     status: int
     body: bytes
     request_id: str
@@ -27,6 +29,8 @@ class Stored:
 
 @dataclass(slots=True)
 class IdempotencyKeys:
+    """Keys by account. Source: docs.stripe.com/api/idempotent_requests."""
+
     store: Store
     clock: Clock
     running: set[tuple[str, str]] = field(default_factory=set)
@@ -47,6 +51,7 @@ class IdempotencyKeys:
         return Stored(row[2], row[3], row[4], orjson.loads(row[5]) if row[5] else {})
 
     def remember(self, account: str, key: str, fingerprint: str, answer: Stored) -> None:
+        """Store the answer in the transaction of its effect."""
         headers = orjson.dumps(answer.headers) if answer.headers else None
         self.store.execute(
             "INSERT OR REPLACE INTO idempotency_keys"
@@ -62,5 +67,6 @@ class IdempotencyKeys:
 
 
 def fingerprint_of(method: str, path: str, raw: Json) -> str:
+    """A hash of what was asked; the same for parameters in another order."""
     canonical = orjson.dumps([method, path, raw], option=orjson.OPT_SORT_KEYS)
     return blake2b(canonical, digest_size=16).hexdigest()

@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json
+from ..wire.errors import Json
+from .clock import Clock
+from .store import Store
 
 _COLUMNS = {
     "requests": "at, clock, method, path, account, key, fingerprint, status, replayed, fault, request_id",
@@ -34,6 +34,8 @@ class Origin:
 
 @dataclass(slots=True)
 class Recorder:
+    """Rows are only added; a reset empties them."""
+
     store: Store
     clock: Clock
 
@@ -70,6 +72,7 @@ class Recorder:
         )
 
     def effect(self, kind: str, account: str, made: Json, amount_minor: int, origin: Origin) -> None:
+        """Money has moved, or a hold has: `made` is the object that did it, `amount_minor` how much."""
         metadata = made.get("metadata")
         self.store.execute(
             "INSERT INTO effects (at, clock, kind, object_id, payment_intent, amount, currency, account, request_id,"
@@ -90,6 +93,7 @@ class Recorder:
         )
 
     def firing(self, rule: str, effect: str, target: str, request_id: str | None) -> None:
+        """A fault rule has fired at `target`: a method and path, or an event type and id."""
         self.store.execute(
             "INSERT INTO firings (at, rule, effect, target, request_id) VALUES (?, ?, ?, ?, ?)",
             (time.time(), rule, effect, target, request_id),

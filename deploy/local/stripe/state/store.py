@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe.state import schema
-from deploy.local.stripe.wire.errors import Json
+from ..wire.errors import Json
+from . import schema
 
 # Which field of an object fills which column, so that lists can filter without opening the JSON.
 _CUSTOMER = frozenset({"payment_intent", "charge", "payment_method"})
@@ -45,11 +45,14 @@ class Record:
 
     @property
     def id(self) -> str:
+        """Stripe's id of the object."""
         identifier: str = self.body["id"]
         return identifier
 
 
 class Store:
+    """The database, and objects by account, kind and id. Every write belongs inside `transaction`."""
+
     def __init__(self, path: Path, search_lag_seconds: float) -> None:
         self.search_lag_seconds = search_lag_seconds
         self.rolled_back: list[Callable[[], None]] = []
@@ -63,6 +66,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        """One transaction; an exception rolls it back, also what others keep in memory of it (`rolled_back`)."""
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -94,6 +98,7 @@ class Store:
             forget()
 
     def insert(self, record: Record, changed_at: float) -> Record:
+        """Store a new object and give it its sequence: the order in which lists show."""
         body, kind = record.body, record.kind
         cursor = self.execute(
             "INSERT INTO objects (account, kind, id, created, changed_at, customer, parent, type, body, private)"
@@ -116,6 +121,7 @@ class Store:
         return record
 
     def save(self, record: Record, changed_at: float) -> None:
+        """Store a changed object. What search has had time to see of it is kept until it has seen the change."""
         body = record.body
         self.execute(
             "UPDATE objects SET"
@@ -141,6 +147,7 @@ class Store:
             self.connection.executemany("INSERT OR IGNORE INTO search_terms (term, sequence) VALUES (?, ?)", terms)
 
     def find(self, account: str, kind: str, identifier: str) -> Record | None:
+        """The object of this kind and id in this account, or None."""
         row = self.execute(
             "SELECT kind, body, private, sequence FROM objects WHERE id = ? AND account = ?", (identifier, account)
         ).fetchone()
@@ -170,19 +177,24 @@ class Store:
         ]
 
     def delete(self, record: Record) -> None:
+        """Remove an object; only webhook endpoints are."""
         self.execute("DELETE FROM objects WHERE sequence = ?", (record.sequence,))
 
     def setting(self, name: str) -> Any:
+        """A value by name, or None."""
         row = self.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return orjson.loads(row[0]) if row else None
 
     def save_setting(self, name: str, value: Any) -> None:
+        """Store a value that JSON can hold."""
         self.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, orjson.dumps(value)))
 
     def empty(self, names: Iterable[str] = schema.NAMES) -> None:
+        """Remove every row of these tables."""
         for name in names:
             self.execute(f"DELETE FROM {name}")
 
 
 def search_term(account: str, key: str, value: str) -> str:
+    """The key of one metadata entry in the search index."""
     return f"{account}\x1f{key}\x1f{value}"

@@ -1,1 +1,1 @@
-"""What the outside is told: events, endpoints, signed deliveries."""
+"""Events and their deliveries: written with the change they report, then sent, signed and retried."""

@@ -14,6 +14,8 @@ import httptools
 
 @dataclass(frozen=True, slots=True)
 class Target:
+    """Where a URL leads."""
+
     host: str
     port: int
     secure: bool
@@ -21,6 +23,7 @@ class Target:
 
     @classmethod
     def of(cls, url: str) -> "Target":
+        """From an http or https URL."""
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -65,11 +68,18 @@ class Connection(asyncio.Protocol):
             self.answer.set_exception(error)
 
     def close(self) -> None:
+        """Close it; a post under way fails with ConnectionError."""
         self.reusable = False
         if self.transport is not None:
             self.transport.close()
 
     async def post(self, head: bytes, body: bytes, timeout_seconds: float) -> int:
+        """Send one request and return the status of the answer.
+
+        Raises:
+            ConnectionError: it was closed, or the answer is not HTTP.
+            TimeoutError: no answer in time.
+        """
         if self.transport is None:
             raise ConnectionError("the connection is closed")
         self.parser = httptools.HttpResponseParser(self)

@@ -14,10 +14,9 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe import VERSION
-from deploy.local.stripe.webhooks.connection import Connections
-from deploy.local.stripe.webhooks.outbox import Endpoint
-from deploy.local.stripe.world import World
+from .. import VERSION
+from .connection import Connections
+from .outbox import Endpoint, Outbox
 
 _BATCH = 64
 _BATCH_SECONDS = 0.1
@@ -26,6 +25,8 @@ _NEVER_AGAIN = 1_000_000  # an attempt number past every schedule of retries
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """One attempt: the HTTP status, or the error if none came."""
+
     delivery: int
     event: int
     attempt: int
@@ -35,12 +36,15 @@ class Result:
 
     @property
     def succeeded(self) -> bool:
+        """Whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(slots=True)
 class Dispatcher:
-    world: World
+    """Sends what is due, several at once (`webhook_concurrency`); delivery and event are named by their sequence."""
+
+    outbox: Outbox
     due: asyncio.Queue[tuple[int, int]] = field(default_factory=asyncio.Queue)
     results: list[Result] = field(default_factory=list)
     connections: Connections = field(default_factory=Connections)
@@ -48,8 +52,8 @@ class Dispatcher:
 
     def send_fresh(self) -> None:
         """After each commit: what the transaction left in the outbox is on its way."""
-        if self.world.outbox.fresh:
-            for due_at, delivery in self.world.outbox.take_fresh():
+        if self.outbox.fresh:
+            for due_at, delivery in self.outbox.take_fresh():
                 self._wait(due_at, delivery)
 
     def _wait(self, due_at: float, delivery: int) -> None:
@@ -65,12 +69,13 @@ class Dispatcher:
         self.results.clear()
 
     async def run(self) -> None:
-        rows = self.world.store.execute(
+        """Deliver until cancelled; first whatever was pending at the last end."""
+        rows = self.outbox.store.execute(
             "SELECT due_at, sequence FROM deliveries WHERE state = 'pending' ORDER BY sequence"
         )
         for due_at, delivery in rows.fetchall():
             self._wait(due_at, delivery)
-        workers = [self._work() for _ in range(self.world.settings.webhook_concurrency)]
+        workers = [self._work() for _ in range(self.outbox.settings.webhook_concurrency)]
         await asyncio.gather(self._write_results_now_and_then(), *workers)
 
     async def _work(self) -> None:
@@ -80,7 +85,7 @@ class Dispatcher:
                 await self._attempt(delivery)
 
     async def _attempt(self, delivery: int) -> None:
-        row = self.world.store.execute(
+        row = self.outbox.store.execute(
             "SELECT d.event, d.endpoint, d.attempts, d.interference, e.body FROM deliveries AS d"
             " JOIN events AS e ON e.sequence = d.event WHERE d.sequence = ? AND d.state <> 'dropped'",
             (delivery,),
@@ -89,7 +94,7 @@ class Dispatcher:
             return
         event, endpoint_id, attempts, interference, body = row
         attempt = attempts + 1
-        endpoint = self.world.outbox.endpoints.get(endpoint_id)
+        endpoint = self.outbox.endpoints.get(endpoint_id)
         if endpoint is None or not endpoint.enabled:
             gone = "the endpoint is disabled or deleted"
             self._note(Result(delivery, event, _NEVER_AGAIN, None, gone, 0.0))
@@ -99,7 +104,7 @@ class Dispatcher:
         status, error = None, None
         try:
             status = await self.connections.post(
-                endpoint.url, headers, body, self.world.settings.webhook_timeout_seconds
+                endpoint.url, headers, body, self.outbox.settings.webhook_timeout_seconds
             )
         except (OSError, TimeoutError) as trouble:
             error = f"{type(trouble).__name__}: {trouble}"
@@ -108,7 +113,7 @@ class Dispatcher:
 
     def _note(self, result: Result) -> None:
         self.results.append(result)
-        retries = self.world.settings.webhook_retry_seconds
+        retries = self.outbox.settings.webhook_retry_seconds
         if len(self.results) >= _BATCH:
             self.write_results()
         if not result.succeeded and result.attempt <= len(retries):
@@ -120,16 +125,17 @@ class Dispatcher:
             self.write_results()
 
     def write_results(self) -> None:
+        """Write down all results so far, in one transaction."""
         if not self.results:
             return
         results, self.results = self.results, []
-        with self.world.store.transaction():
+        with self.outbox.store.transaction():
             for result in results:
                 self._write(result)
 
     def _write(self, result: Result) -> None:
-        execute, now = self.world.store.execute, time.time()
-        retries = self.world.settings.webhook_retry_seconds
+        execute, now = self.outbox.store.execute, time.time()
+        retries = self.outbox.settings.webhook_retry_seconds
         last = result.attempt > len(retries)
         state = "succeeded" if result.succeeded else "failed" if last else "pending"
         due_at = now if result.succeeded or last else now + retries[result.attempt - 1]
@@ -161,4 +167,5 @@ def _headers(endpoint: Endpoint, body: bytes, interference: dict[str, Any], atte
 
 
 def sign(secret: str, signed_at: int, body: bytes) -> str:
+    """The `v1` signature: HMAC-SHA256 over `<timestamp>.<body>`. Source: docs.stripe.com/webhooks/signature."""
     return hmac.new(secret.encode(), b"%d.%b" % (signed_at, body), sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Events are written here, in the transaction of the change they tell of, with one delivery row per endpoint.
+"""Events are written here, in the transaction of the change they report, with one delivery row per endpoint.
 
 The snapshot is kept as the bytes that will be signed and never changes. After the commit the fresh deliveries go to the
 dispatcher; after a rollback they are forgotten with the rows.
@@ -10,18 +10,20 @@ from typing import Any
 
 import orjson
 
-from deploy.local.stripe import API_VERSION, PLATFORM
-from deploy.local.stripe.faults import FaultRule, FaultRules
-from deploy.local.stripe.settings import Settings
-from deploy.local.stripe.state.clock import Clock
-from deploy.local.stripe.state.identifiers import Identifiers
-from deploy.local.stripe.state.recorder import Origin
-from deploy.local.stripe.state.store import Store
-from deploy.local.stripe.wire.errors import Json
+from .. import API_VERSION, PLATFORM
+from ..faults import FaultRule, FaultRules
+from ..settings import Settings
+from ..state.clock import Clock
+from ..state.identifiers import Identifiers
+from ..state.recorder import Origin
+from ..state.store import Store
+from ..wire.errors import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
+    """An endpoint as deliveries need it; `connect` ones get the events of all connected accounts."""
+
     id: str
     account: str
     url: str
@@ -31,12 +33,15 @@ class Endpoint:
     enabled: bool
 
     def wants(self, event_type: str, account: str) -> bool:
+        """Whether it is subscribed to this type, of this account."""
         from_its_side = account != PLATFORM if self.connect else account == self.account
         return self.enabled and from_its_side and bool(self.enabled_events & {"*", event_type})
 
 
 @dataclass(slots=True)
 class Outbox:
+    """Writes events; `fresh` are deliveries that the dispatcher has not taken yet."""
+
     settings: Settings
     store: Store
     clock: Clock
@@ -56,6 +61,9 @@ class Outbox:
         self.endpoints = {endpoint.id: endpoint for endpoint in found}
 
     def emit(self, account: str, event_type: str, snapshot: Json, origin: Origin, previous: Json | None = None) -> None:
+        """Write an event and its deliveries. `snapshot` is the object as it is now, `previous` the old values of what
+        changed (`data.previous_attributes`), `origin` the request that caused it.
+        """
         data: Json = {"object": snapshot}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -110,6 +118,7 @@ class Outbox:
         return seconds
 
     def take_fresh(self) -> list[tuple[float, int]]:
+        """The deliveries that were written since the last call: (due in seconds since 1970, sequence)."""
         taken = self.fresh.copy()
         self.fresh.clear()
         return taken

@@ -5,10 +5,15 @@ Values stay strings: which of them is a number or a boolean is decided by `param
 
 from urllib.parse import parse_qsl
 
-from deploy.local.stripe.wire.errors import Json, invalid
+from .errors import Json, invalid
 
 
 def decode(encoded: bytes) -> Json:
+    """Nested dictionaries of strings.
+
+    Raises:
+        StripeError: 400 if it is no form, has over 1,000 fields, or gives a name both as a value and as a hash.
+    """
     try:
         pairs = parse_qsl(encoded.decode(), keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.local.stripe.wire.errors import Json, StripeError, invalid, not_implemented
+from .errors import Json, StripeError, invalid, not_implemented
 
 Field = Callable[[str, Any], Any]
 
 
 def text_up_to(most: int) -> Field:
+    """A text of at most this many characters, and not empty."""
+
     def read(name: str, raw: Any) -> str:
         return _text(name, raw, most)
 
@@ -22,6 +24,7 @@ def text_up_to(most: int) -> Field:
 
 
 def text(name: str, raw: Any) -> str:
+    """At most 5,000 characters, and not empty."""
     return _text(name, raw, 5000)
 
 
@@ -37,6 +40,7 @@ def _text(name: str, raw: Any, most: int) -> str:
 
 
 def integer(name: str, raw: Any) -> int:
+    """Decimal digits, with a sign if need be."""
     value = text(name, raw)
     try:
         return int(value)
@@ -45,6 +49,7 @@ def integer(name: str, raw: Any) -> int:
 
 
 def number(name: str, raw: Any) -> float:
+    """A decimal number."""
     try:
         return float(text(name, raw))
     except ValueError:
@@ -52,6 +57,7 @@ def number(name: str, raw: Any) -> float:
 
 
 def boolean(name: str, raw: Any) -> bool:
+    """`true` or `false`."""
     value = text(name, raw)
     if value not in ("true", "false"):
         raise invalid(f"Invalid boolean: {value}", param=name)
@@ -59,6 +65,8 @@ def boolean(name: str, raw: Any) -> bool:
 
 
 def one_of(*choices: str) -> Field:
+    """One of these words."""
+
     def read(name: str, raw: Any) -> str:
         value = text(name, raw)
         if value not in choices:
@@ -69,6 +77,8 @@ def one_of(*choices: str) -> Field:
 
 
 def either(first: Field, second: Field) -> Field:
+    """What the first field can read, otherwise what the second can."""
+
     def read(name: str, raw: Any) -> Any:
         try:
             return first(name, raw)
@@ -84,6 +94,8 @@ def clearable(inner: Field) -> Field:
 
 
 def list_of(inner: Field) -> Field:
+    """`name[]=...` or `name[0]=...`, each read by the same field."""
+
     def read(name: str, raw: Any) -> list[Any]:
         if not isinstance(raw, dict):
             raise invalid(f"Invalid array: {name}", param=name)
@@ -93,6 +105,8 @@ def list_of(inner: Field) -> Field:
 
 
 def nested(fields: Mapping[str, Field], without_effect: frozenset[str] = frozenset()) -> Field:
+    """`name[key]=...`, each key read by its own field; other keys are refused as unknown or, if known, with 501."""
+
     def read(name: str, raw: Any) -> Json:
         if not isinstance(raw, dict):
             raise invalid(f"Invalid object: {name}", param=name)
@@ -117,6 +131,11 @@ def metadata(name: str, raw: Any) -> dict[str, str]:
 
 
 def merge_metadata(current: dict[str, str], change: dict[str, str] | None) -> dict[str, str]:
+    """The metadata after a change: keys are added, replaced, or removed by an empty value; None changes nothing.
+
+    Raises:
+        StripeError: 400 for more than 50 keys.
+    """
     if change is None:
         return current
     if "" in change:
@@ -146,6 +165,12 @@ class Parameters:
     no_longer: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, raw: Json) -> Json:
+        """The typed values of the given names.
+
+        Raises:
+            StripeError: 400 for a name that is unknown, removed or missing, or a value of the wrong type; 501 for a
+                name without effect here.
+        """
         for name in raw.keys() & self.no_longer.keys():
             raise invalid(f"The parameter {name} is no longer supported.", code=self.no_longer[name], param=name)
         fields = self.fields

@@ -1,0 +1,1 @@
+"""Connected accounts and their capabilities (docs.stripe.com/api/accounts)."""

@@ -1,0 +1,1 @@
+"""Application fees and their refunds (docs.stripe.com/api/application_fees)."""

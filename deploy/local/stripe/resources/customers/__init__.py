@@ -1,0 +1,1 @@
+"""Customers (docs.stripe.com/api/customers)."""

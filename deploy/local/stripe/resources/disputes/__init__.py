@@ -1,0 +1,1 @@
+"""Disputes: inquiries and chargebacks (docs.stripe.com/api/disputes)."""

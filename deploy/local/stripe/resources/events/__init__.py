@@ -1,0 +1,1 @@
+"""Events as the API lists them (docs.stripe.com/api/events)."""

@@ -1,0 +1,1 @@
+"""PaymentIntents: create, confirm, attempt, capture, cancel, search (docs.stripe.com/api/payment_intents)."""

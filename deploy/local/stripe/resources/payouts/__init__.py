@@ -1,0 +1,1 @@
+"""Payouts to the bank account (docs.stripe.com/api/payouts)."""

@@ -1,0 +1,1 @@
+"""Refunds of charges (docs.stripe.com/api/refunds)."""

@@ -1,0 +1,1 @@
+"""Top-ups of the platform's balance (docs.stripe.com/api/topups)."""

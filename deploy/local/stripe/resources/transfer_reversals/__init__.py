@@ -1,0 +1,1 @@
+"""Reversals of transfers (docs.stripe.com/api/transfer_reversals)."""

@@ -1,0 +1,1 @@
+"""Webhook endpoints (docs.stripe.com/api/webhook_endpoints)."""
