@@ -31,7 +31,7 @@ def accounts_due(tx: Tx, *, not_since_seconds: float, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def note(tx: Tx, account_id: str, found: Sequence[BankPayout]) -> list[str]:
+def note(tx: Tx, account_id: str, bank_payouts: Sequence[BankPayout]) -> list[str]:
     """Write payouts down, or what is new of them; returns those that were seen to come back just now.
 
     One that came back stays so, whatever an older answer says; when it had been paid before, that stays too.
@@ -64,7 +64,7 @@ def note(tx: Tx, account_id: str, found: Sequence[BankPayout]) -> list[str]:
         SELECT n.payout_id FROM noted n LEFT JOIN before b USING (payout_id)
         WHERE n.came_back_at IS NOT NULL AND b.came_back_at IS NULL ORDER BY n.payout_id
         """,
-        {"account_id": account_id, "payouts": Jsonb([_as_row(payout) for payout in found])},
+        {"account_id": account_id, "payouts": Jsonb([_as_row(payout) for payout in bank_payouts])},
     ).fetchall()
     return [row[0] for row in rows]
 

@@ -35,9 +35,9 @@ class Payout:
         return self.status in {"failed", "canceled"}
 
 
-def note(tx: Tx, found: Sequence[BankPayout]) -> None:
+def note(tx: Tx, bank_payouts: Sequence[BankPayout]) -> None:
     """Write payouts down, or what is new of them; one that came back stays so, whatever an older answer says."""
-    for payout in found:
+    for payout in bank_payouts:
         tx.execute(
             """
             INSERT INTO payouts AS p (
@@ -172,7 +172,7 @@ def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Payou
     if last[0] is None:
         return [], None
     with tx.cursor(row_factory=class_row(PayoutPart)) as cursor:
-        found = cursor.execute(
+        payout_parts = cursor.execute(
             """
             WITH page AS MATERIALIZED (
                 SELECT balance_transaction_id, type, source_id, net_minor FROM bank_lines
@@ -203,7 +203,7 @@ def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Payou
                 "payouts": list(PAYOUT_TYPES),
             },
         ).fetchall()
-    return found, last[0]
+    return payout_parts, last[0]
 
 
 def booked_parts(tx: Tx, payout_id: str) -> list[tuple[TenantId, int]]:
