@@ -70,7 +70,8 @@ def _shown(metric: metric_names.MetricName) -> MetricRow:
 
 def page() -> str:
     rows = [
-        f"| `{metric.name}` | {metric.kind} | {' '.join(f'`{name}`' for name in metric.labels)} | {metric.says} | {metric.where} |\n"
+        f"| `{metric.name}` | {metric.kind} | {' '.join(f'`{name}`' for name in metric.labels)} "
+        f"| {metric.says} | {metric.where} |\n"
         for metric in lines()
     ]
     classes = [f"| `{queue}` | {queue_class} |\n" for queue, queue_class in sorted(QUEUE_CLASSES.items())]

@@ -193,7 +193,8 @@ def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
                 tx,
                 type=CaseType.MISSING_AT_STRIPE,
                 subject=missing_at_stripe.balance_transaction_id,
-                details=f"the book moved {missing_at_stripe.net_minor} {missing_at_stripe.currency} minor units for it; Stripe knows no such thing",
+                details=f"the book moved {missing_at_stripe.net_minor} {missing_at_stripe.currency} minor units for it; "
+                "Stripe knows no such thing",
                 tenant_id=missing_at_stripe.tenant_id,
                 payment_id=missing_at_stripe.payment_id,
                 amount=Money(-missing_at_stripe.net_minor, missing_at_stripe.currency)

@@ -123,8 +123,8 @@ def follow(
 
 def _standing_still(progress: BatchProgress, seconds: float) -> str:
     return (
-        f"Batch {progress.batch.batch_id} is {progress.batch.state} and did not move for {seconds:.0f} s: is a worker running? "
-        f"`fleet queues` shows who listens to `replays`. Nothing is lost; {_goes_on(progress.batch.batch_id)}."
+        f"Batch {progress.batch.batch_id} is {progress.batch.state} and did not move for {seconds:.0f} s: "
+        f"is a worker running? `fleet queues` shows who listens to `replays`. Nothing is lost; {_goes_on(progress.batch.batch_id)}."
     )
 
 

@@ -219,7 +219,8 @@ def _failure(verdict: str, details: dict[str, Any]) -> str:
 def _outbox(_: str, details: dict[str, Any]) -> str:
     refused = f", returned by the broker {details['refusals']} times" if details["refusals"] else ""
     due = datetime.fromisoformat(details["due_at"])
-    return f"waits in the outbox for {details['to']}{refused}\ndue {due:%Y-%m-%d %H:%M:%S}, message {details['message_id']}"
+    waits = f"waits in the outbox for {details['to']}{refused}"
+    return f"{waits}\ndue {due:%Y-%m-%d %H:%M:%S}, message {details['message_id']}"
 
 
 def _dead_letter(what: str, details: dict[str, Any]) -> str:

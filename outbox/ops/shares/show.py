@@ -152,7 +152,8 @@ def _movement(share_transfer: ShareTransfer) -> Text:
     )
     return line.append(
         plain(
-            f"  {share_transfer.stripe_id or ''} {share_transfer.state_reason or ''} {share_transfer.at:%Y-%m-%d %H:%M}".rstrip(),
+            f"  {share_transfer.stripe_id or ''} {share_transfer.state_reason or ''} "
+            f"{share_transfer.at:%Y-%m-%d %H:%M}".rstrip(),
             "dim",
         )
     )
