@@ -75,8 +75,8 @@ def shipped() -> list[Migration]:
 
 def pending(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     """Names of shipped migrations that this database has not seen."""
-    known = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
-    if known is None or not known[0]:
+    objects = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    if objects is None or not objects[0]:
         return [migration.name for migration in shipped()]
     seen = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
     return [migration.name for migration in shipped() if migration.name not in seen]

@@ -20,11 +20,11 @@ LOOK_SECONDS = 1.0
 def wait_for_schema(settings: DatabaseSettings, *, seconds: float) -> list[str]:
     """Returns when nothing is missing, or after `seconds`: then the migrations that are, or why nobody could look."""
     deadline = time.monotonic() + seconds
-    told: list[str] = []
+    strs: list[str] = []
     while missing := _missing(settings):
-        if missing != told:
+        if missing != strs:
             logger.info("waiting for the schema: {}", ", ".join(missing))
-            told = missing
+            strs = missing
         if time.monotonic() >= deadline:
             return missing
         time.sleep(LOOK_SECONDS)

@@ -36,8 +36,8 @@ def show_token(
 
 def _problem(roles: Sequence[str], venues: Sequence[str], scopes: Sequence[str]) -> str | None:
     """What the API would not understand, said here and not by a 401 later."""
-    for given, known in ((roles, CallerRole), (scopes, Permission)):
-        if strangers := set(given) - {str(word) for word in known}:
+    for strs, known in ((roles, CallerRole), (scopes, Permission)):
+        if strangers := set(strs) - {str(word) for word in known}:
             return f"unknown: {', '.join(sorted(strangers))}; there are {', '.join(known)}"
     if CallerRole.SERVICE in roles and not scopes:
         return f"a service may do what its scopes say: add --scope, one of {', '.join(Permission)}"

@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     try:
         packages = json.loads(ended.stdout)["dependencies"]
     except (json.JSONDecodeError, KeyError):
-        said = ended.stderr.strip().splitlines()
-        return _could_not_look(said[-1][:200] if said else f"exit code {ended.returncode}")
+        strs = ended.stderr.strip().splitlines()
+        return _could_not_look(strs[-1][:200] if strs else f"exit code {ended.returncode}")
     return judged(packages)
 
 

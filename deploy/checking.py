@@ -62,11 +62,11 @@ def _verify(
     broker: BrokerSettings,
     stripe: StripeSettings,
     chain: ContractSettings,
-    asked: OrderServiceLog,
+    order_log: OrderServiceLog,
 ) -> Report:
     db = Database(database, application="fleet-verify")
     try:
         db.wait_until_reachable(seconds=5)
-        return verify(db, Gateway(stripe), broker.rabbitmq_url.get_secret_value(), asked, chain)
+        return verify(db, Gateway(stripe), broker.rabbitmq_url.get_secret_value(), order_log, chain)
     finally:
         db.close()

@@ -92,14 +92,14 @@ def main() -> None:
     parser.add_argument("--console-key", type=Path, required=True, help="the same for operators")
     parser.add_argument("--api-issuer", required=True, help="the `iss` of API tokens")
     parser.add_argument("--console-issuer", required=True, help="the same for operators")
-    given = parser.parse_args()
+    namespace = parser.parse_args()
     drawer = Drawer(DIRECTORY)
-    issuers = {"API_JWT_ISSUER": given.api_issuer, "CONSOLE_JWT_ISSUER": given.console_issuer}
-    make(drawer, given.stripe_key, given.webhook_secrets, issuers)
-    drawer.keep("api_jwt_public_key", given.api_key.read_text())
+    issuers = {"API_JWT_ISSUER": namespace.api_issuer, "CONSOLE_JWT_ISSUER": namespace.console_issuer}
+    make(drawer, namespace.stripe_key, namespace.webhook_secrets, issuers)
+    drawer.keep("api_jwt_public_key", namespace.api_key.read_text())
     for name in ("pagerduty_routing_key", "slack_api_url"):  # empty: Alertmanager starts, and says what it cannot send
         drawer.keep(name, "")
-    drawer.keep("console_jwt_public_key", given.console_key.read_text())
+    drawer.keep("console_jwt_public_key", namespace.console_key.read_text())
     print(f"{len(list(DIRECTORY.iterdir()))} files in {DIRECTORY}")
 
 

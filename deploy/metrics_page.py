@@ -70,8 +70,9 @@ def _shown(metric: metric_names.MetricName) -> MetricRow:
 
 def page() -> str:
     rows = [
-        f"| `{one.name}` | {one.kind} | {' '.join(f'`{name}`' for name in one.labels)} | {one.says} | {one.where} |\n"
-        for one in lines()
+        f"| `{metric.name}` | {metric.kind} | {' '.join(f'`{name}`' for name in metric.labels)} "
+        f"| {metric.says} | {metric.where} |\n"
+        for metric in lines()
     ]
     classes = [f"| `{queue}` | {queue_class} |\n" for queue, queue_class in sorted(QUEUE_CLASSES.items())]
     tail = "".join(classes) + "| exchange `payments` | events |\n"

@@ -53,12 +53,12 @@ def import_file(path: Path) -> int:
     except SettingsError as error:
         stop_the_start(error)
     try:
-        wanted = read_tenants(orjson.loads(path.read_bytes()))
+        tenant_files = read_tenants(orjson.loads(path.read_bytes()))
         with psycopg.connect(settings.migration_database_url.get_secret_value(), autocommit=True) as owner:
-            for file in wanted:
+            for file in tenant_files:
                 tenants.import_file(owner, file)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{path} cannot be imported: {error}\n")
         return EX_CONFIG
-    print(f"{len(wanted)} tenants are registered.")
+    print(f"{len(tenant_files)} tenants are registered.")
     return 0

@@ -108,8 +108,8 @@ class Consumer:
     def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
         """Queues are in order, so the first of a batch is the oldest, of those that say when they came."""
         self._unacked = len(batch) + fetched_ahead
-        told = (self.came_at(each) for each in batch) if self.came_at else iter(())
-        self._oldest_at = next((at for at in told if at is not None), None)
+        floats = (self.came_at(each) for each in batch) if self.came_at else iter(())
+        self._oldest_at = next((at for at in floats if at is not None), None)
 
     def _gather(self, channel: BlockingChannel) -> list[Delivered]:
         """What is there; at least one unless the queue is idle."""

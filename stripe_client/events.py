@@ -29,10 +29,10 @@ def list_events(
     Raises:
         Verdict: Stripe did not answer.
     """
-    wanted = sorted(types)
-    for start in range(0, len(wanted), _TYPES_AT_ONCE):
+    strs = sorted(types)
+    for start in range(0, len(strs), _TYPES_AT_ONCE):
         params = {
-            "types": wanted[start : start + _TYPES_AT_ONCE],
+            "types": strs[start : start + _TYPES_AT_ONCE],
             "created": {"gte": since_epoch, "lt": before_epoch},
         }
         for page in pages(gateway, "events", "/v1/events", params):

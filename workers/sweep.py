@@ -62,7 +62,9 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
         )
         append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
         groups = group_stuck.take_groups(tx, older_than_seconds=patience, limit=LIMIT)
-        append(tx, *(GroupDue(tenant_id=one.tenant_id, group_id=one.group_id) for one in groups))
+        append(
+            tx, *(GroupDue(tenant_id=stuck_group.tenant_id, group_id=stuck_group.group_id) for stuck_group in groups)
+        )
         append(tx, *map(_for_cancellation, mass_refund_steps.standing_still(tx, older_than_seconds=patience)))
     if standing or waiting or unseen:
         logger.info(
@@ -87,11 +89,13 @@ _OF_REFUND: dict[str, type[RefundRequested | RefundLookupRequested]] = {
 }
 
 
-def _for_payment(found: StuckPayment) -> Message:
-    if found.refund_id is not None:
-        of_refund = _OF_REFUND[found.wake_as]
-        return of_refund(tenant_id=found.tenant_id, payment_id=found.payment_id, refund_id=found.refund_id)
-    return _OF_PAYMENT[found.wake_as](tenant_id=found.tenant_id, payment_id=found.payment_id)
+def _for_payment(stuck_payment: StuckPayment) -> Message:
+    if stuck_payment.refund_id is not None:
+        of_refund = _OF_REFUND[stuck_payment.wake_as]
+        return of_refund(
+            tenant_id=stuck_payment.tenant_id, payment_id=stuck_payment.payment_id, refund_id=stuck_payment.refund_id
+        )
+    return _OF_PAYMENT[stuck_payment.wake_as](tenant_id=stuck_payment.tenant_id, payment_id=stuck_payment.payment_id)
 
 
 _OF_DISPUTE: dict[str, type[DisputeLookupRequested | EvidenceSubmissionRequested | DisputeCloseRequested]] = {
@@ -99,13 +103,19 @@ _OF_DISPUTE: dict[str, type[DisputeLookupRequested | EvidenceSubmissionRequested
 }
 
 
-def _for_dispute(found: StuckDispute) -> Message:
-    kind = _OF_DISPUTE[found.wake_as]
-    return kind(tenant_id=found.tenant_id, payment_id=found.payment_id, dispute_id=found.dispute_id)
+def _for_dispute(stuck_dispute: StuckDispute) -> Message:
+    kind = _OF_DISPUTE[stuck_dispute.wake_as]
+    return kind(
+        tenant_id=stuck_dispute.tenant_id, payment_id=stuck_dispute.payment_id, dispute_id=stuck_dispute.dispute_id
+    )
 
 
-def _for_cancellation(found: StuckMassRefund) -> Message:
-    return EventCancellationDue(tenant_id=found.tenant_id, cancellation_id=found.cancellation_id, step=found.step)
+def _for_cancellation(stuck_mass_refund: StuckMassRefund) -> Message:
+    return EventCancellationDue(
+        tenant_id=stuck_mass_refund.tenant_id,
+        cancellation_id=stuck_mass_refund.cancellation_id,
+        step=stuck_mass_refund.step,
+    )
 
 
 def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> None:
@@ -142,8 +152,10 @@ def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
     )
 
 
-def _for_event(found: StuckWebhook) -> Message:
-    return WebhookReceived(tenant_id=found.tenant_id, payment_id=found.payment_id, event_id=found.event_id)
+def _for_event(stuck_webhook: StuckWebhook) -> Message:
+    return WebhookReceived(
+        tenant_id=stuck_webhook.tenant_id, payment_id=stuck_webhook.payment_id, event_id=stuck_webhook.event_id
+    )
 
 
 def _alarm_unmatched(waiting: list[StuckWebhook]) -> None:

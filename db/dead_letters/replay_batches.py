@@ -149,7 +149,7 @@ def totals(tx: Tx, batch_id: UUID) -> list[ClassTotal]:
 
 def progress(tx: Tx, batch_id: UUID) -> ItemCounts:
     with tx.cursor(row_factory=class_row(ItemCounts)) as cursor:
-        found = cursor.execute(
+        counts = cursor.execute(
             """
             SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
                    count(*) FILTER (WHERE class IS NULL AND state = 'waiting') AS unclassified,
@@ -163,8 +163,8 @@ def progress(tx: Tx, batch_id: UUID) -> ItemCounts:
             """,
             {"batch_id": batch_id},
         ).fetchone()
-    assert found is not None, "an aggregate without GROUP BY always returns a row"
-    return found
+    assert counts is not None, "an aggregate without GROUP BY always returns a row"
+    return counts
 
 
 def items(tx: Tx, batch_id: UUID, *, limit: int = 100, offset: int = 0) -> list[ReplayItem]:

@@ -180,8 +180,8 @@ class DeadLetterDetails:
 
 def detail(tx: Tx, dead_letter_id: UUID) -> DeadLetterDetails | None:
     """One letter with its redacted payload, every failed run of its message, and its replays; None when unknown."""
-    found = find(tx, DeadLetterFilter(ids=(dead_letter_id,), state=None), limit=1)
-    if not found:
+    dead_letters = find(tx, DeadLetterFilter(ids=(dead_letter_id,), state=None), limit=1)
+    if not dead_letters:
         return None
     row = tx.execute(
         "SELECT payload, headers FROM dead_letters WHERE dead_letter_id = %(id)s", {"id": dead_letter_id}
@@ -191,10 +191,10 @@ def detail(tx: Tx, dead_letter_id: UUID) -> DeadLetterDetails | None:
         "SELECT dead_letter_id FROM dead_letters WHERE successor_of = %(id)s ORDER BY died_at", {"id": dead_letter_id}
     ).fetchall()
     return DeadLetterDetails(
-        letter=found[0],
+        letter=dead_letters[0],
         payload=row[0],
         headers=row[1],
-        history=failed_runs(tx, found[0].message_id),
+        history=failed_runs(tx, dead_letters[0].message_id),
         replays=_replays(tx, dead_letter_id),
         successors=[successor[0] for successor in successors],
     )
@@ -239,7 +239,14 @@ def discard(tx: Tx, chosen: DeadLetterFilter, *, operator: str, reason: str) -> 
 
 
 def add_successor(
-    tx: Tx, of: DeadLetterLine, *, payload: str, sealed: bytes, sha256: bytes, headers: dict[str, Any], reason: str
+    tx: Tx,
+    dead_letter: DeadLetterLine,
+    *,
+    payload: str,
+    sealed: bytes,
+    sha256: bytes,
+    headers: dict[str, Any],
+    reason: str,
 ) -> UUID:
     """A new open letter with an edited payload, linked to the one it follows; the old one is not touched."""
     row = tx.execute(
@@ -253,7 +260,7 @@ def add_successor(
         RETURNING dead_letter_id
         """,
         {
-            "of": of.dead_letter_id,
+            "of": dead_letter.dead_letter_id,
             "payload": payload,
             "sealed": sealed,
             "sha256": sha256,

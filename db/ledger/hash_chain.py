@@ -111,7 +111,7 @@ def _links(tx: Tx, page: int) -> Iterator[Link]:
     after = 0
     while True:
         with tx.cursor(row_factory=class_row(Link), binary=True) as cursor:
-            found = cursor.execute(
+            links = cursor.execute(
                 """
                 SELECT seq, tenant_id, journal_id, previous_hash, hash,
                        chain_hash(previous_hash, ledger_journal_content(seq, tenant_id, journal_id)) AS computed
@@ -119,10 +119,10 @@ def _links(tx: Tx, page: int) -> Iterator[Link]:
                 """,
                 {"after": after, "page": page},
             ).fetchall()
-        yield from found
-        if len(found) < page:
+        yield from links
+        if len(links) < page:
             return
-        after = found[-1].seq
+        after = links[-1].seq
 
 
 def _fault(link: Link, seq: int, head: bytes) -> str | None:

@@ -49,9 +49,9 @@ def meet(tx: Tx, chain: ChainIdentity) -> ChainIdentity:
             "code": chain.code_hash,
         },
     )
-    known = known_chain(tx, chain.chain_id)
-    assert known is not None, "it was written a moment ago, or before"
-    return known
+    chain_identity = known_chain(tx, chain.chain_id)
+    assert chain_identity is not None, "it was written a moment ago, or before"
+    return chain_identity
 
 
 def known_chain(tx: Tx, chain_id: int) -> ChainIdentity | None:

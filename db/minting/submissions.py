@@ -35,7 +35,7 @@ def ready(tx: Tx, *, limit: int) -> list[Mint]:
     One that failed on the chain before goes alone, so that it cannot spoil others again.
     """
     with tx.cursor(row_factory=class_row(Mint)) as cursor:
-        found = cursor.execute(
+        mints = cursor.execute(
             "SELECT "
             + COLUMNS
             + """
@@ -48,8 +48,8 @@ def ready(tx: Tx, *, limit: int) -> list[Mint]:
             """,
             {"limit": limit},
         ).fetchall()
-    fresh = [mint for mint in found if not mint.tries]
-    return fresh or found[:1]
+    fresh = [mint for mint in mints if not mint.tries]
+    return fresh or mints[:1]
 
 
 def to_void(tx: Tx, *, limit: int) -> list[Mint]:
@@ -67,7 +67,7 @@ def to_void(tx: Tx, *, limit: int) -> list[Mint]:
         ).fetchall()
 
 
-def begin(tx: Tx, wanted: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
+def begin(tx: Tx, mints: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
     """queued -> submitted in this slot. Fewer than wanted: one was refunded meanwhile; the caller must not commit."""
     return tx.execute(
         """
@@ -76,11 +76,11 @@ def begin(tx: Tx, wanted: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
         FROM unnest(%(tokens)s::text[]) AS wanted (token_id)
         WHERE m.token_id = wanted.token_id AND m.state = 'queued'
         """,
-        {"tokens": [mint.token_id for mint in wanted], "slot_id": slot_id, "by": by},
+        {"tokens": [mint.token_id for mint in mints], "slot_id": slot_id, "by": by},
     ).rowcount
 
 
-def begin_voiding(tx: Tx, wanted: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
+def begin_voiding(tx: Tx, mints: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
     """confirmed -> voiding in this slot."""
     return tx.execute(
         """
@@ -89,7 +89,7 @@ def begin_voiding(tx: Tx, wanted: Sequence[Mint], slot_id: UUID, *, by: str) -> 
         FROM unnest(%(tokens)s::text[]) AS wanted (token_id)
         WHERE m.token_id = wanted.token_id AND m.state = 'confirmed'
         """,
-        {"tokens": [mint.token_id for mint in wanted], "slot_id": slot_id, "by": by},
+        {"tokens": [mint.token_id for mint in mints], "slot_id": slot_id, "by": by},
     ).rowcount
 
 

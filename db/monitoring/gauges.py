@@ -132,7 +132,7 @@ class LastRunAges:
 
 def watched(tx: Tx) -> LastRunAges:
     with tx.cursor(row_factory=class_row(LastRunAges)) as cursor:
-        found = cursor.execute(
+        ages = cursor.execute(
             """
             WITH rows AS (
                 SELECT count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
@@ -160,8 +160,8 @@ def watched(tx: Tx) -> LastRunAges:
             FROM rows, coverage
             """
         ).fetchone()
-    assert found is not None, "aggregates without GROUP BY always return a row"
-    return found
+    assert ages is not None, "aggregates without GROUP BY always return a row"
+    return ages
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def oldest_snapshot(tx: Tx) -> Snapshot:
     seen with pg_read_all_stats only (db/roles.sql grants it); without it their transactions still count.
     """
     with tx.cursor(row_factory=class_row(Snapshot)) as cursor:
-        found = cursor.execute(
+        snapshot = cursor.execute(
             """
             WITH holders AS (
                 SELECT backend_xmin AS xmin, xact_start AS since FROM pg_stat_activity
@@ -193,8 +193,8 @@ def oldest_snapshot(tx: Tx) -> Snapshot:
             FROM holders
             """
         ).fetchone()
-    assert found is not None, "an aggregate without GROUP BY always returns a row"
-    return found
+    assert snapshot is not None, "an aggregate without GROUP BY always returns a row"
+    return snapshot
 
 
 def ledger_imbalance(tx: Tx) -> dict[str, int]:

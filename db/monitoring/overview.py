@@ -48,7 +48,7 @@ def totals(tx: Tx) -> list[StateTotal]:
 
 def glance(tx: Tx, *, window_seconds: float = 30) -> Overview:
     with tx.cursor(row_factory=class_row(Overview)) as cursor:
-        found = cursor.execute(
+        overview = cursor.execute(
             """
             WITH settled AS (
                 SELECT extract(epoch FROM state_since - created_at)::float8 AS seconds FROM payments
@@ -72,5 +72,5 @@ def glance(tx: Tx, *, window_seconds: float = 30) -> Overview:
             """,
             {"window": window_seconds},
         ).fetchone()
-    assert found is not None, "a SELECT of scalars always returns a row"
-    return found
+    assert overview is not None, "a SELECT of scalars always returns a row"
+    return overview

@@ -51,7 +51,7 @@ _NOBODY_WAITS: LiteralString = """
 def standing(tx: Tx) -> RelayLag:
     """The broker does not tell how old its messages are; the book knows what they would have moved."""
     with tx.cursor(row_factory=class_row(RelayLag)) as cursor:
-        found = cursor.execute(
+        relay_lag = cursor.execute(
             """
             SELECT
                 coalesce(extract(epoch FROM clock_timestamp() - (
@@ -66,5 +66,5 @@ def standing(tx: Tx) -> RelayLag:
                     SELECT min(received_at) FROM webhook_inbox WHERE state = 'pending')), 0)::float8 AS webhooks
             """
         ).fetchone()
-    assert found is not None, "a SELECT of scalars always returns a row"
-    return found
+    assert relay_lag is not None, "a SELECT of scalars always returns a row"
+    return relay_lag

@@ -34,7 +34,7 @@ def begin(tx: Tx, *, within_seconds: float) -> datetime:
 
 def payments(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
     with tx.cursor(row_factory=class_row(SloSample)) as cursor:
-        found = cursor.execute(
+        slo_sample = cursor.execute(
             """
             WITH edge AS MATERIALIZED (
                 SELECT clock_timestamp() - make_interval(secs => %(within)s) AS until
@@ -54,14 +54,14 @@ def payments(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
             """,
             {"since": since, "within": within_seconds},
         ).fetchone()
-    assert found is not None, "the edge always has a row"
-    return found
+    assert slo_sample is not None, "the edge always has a row"
+    return slo_sample
 
 
 def refunds(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
     """Those that were made outside of the fleet are nobody's service level."""
     with tx.cursor(row_factory=class_row(SloSample)) as cursor:
-        found = cursor.execute(
+        slo_sample = cursor.execute(
             """
             WITH edge AS MATERIALIZED (
                 SELECT clock_timestamp() - make_interval(secs => %(within)s) AS until
@@ -81,5 +81,5 @@ def refunds(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
             """,
             {"since": since, "within": within_seconds},
         ).fetchone()
-    assert found is not None, "the edge always has a row"
-    return found
+    assert slo_sample is not None, "the edge always has a row"
+    return slo_sample

@@ -60,7 +60,7 @@ class OldestAges:
 
 def ages(tx: Tx) -> OldestAges:
     with tx.cursor(row_factory=class_row(OldestAges)) as cursor:
-        found = cursor.execute(
+        oldest_ages = cursor.execute(
             """
             SELECT
                 (SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM outbox
@@ -73,5 +73,5 @@ def ages(tx: Tx) -> OldestAges:
                  WHERE state = 'open')::float8 AS dead_letter_open
             """
         ).fetchone()
-    assert found is not None, "a SELECT of scalars always returns a row"
-    return found
+    assert oldest_ages is not None, "a SELECT of scalars always returns a row"
+    return oldest_ages

@@ -31,7 +31,7 @@ def accounts_due(tx: Tx, *, not_since_seconds: float, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def note(tx: Tx, account_id: str, found: Sequence[BankPayout]) -> list[str]:
+def note(tx: Tx, account_id: str, bank_payouts: Sequence[BankPayout]) -> list[str]:
     """Write payouts down, or what is new of them; returns those that were seen to come back just now.
 
     One that came back stays so, whatever an older answer says; when it had been paid before, that stays too.
@@ -61,7 +61,7 @@ def note(tx: Tx, account_id: str, found: Sequence[BankPayout]) -> list[str]:
         )
         SELECT payout_id FROM noted WHERE came_back_at IS NOT NULL AND known_since IS NULL ORDER BY payout_id
         """,
-        {"account_id": account_id, "payouts": Jsonb([_as_row(payout) for payout in found])},
+        {"account_id": account_id, "payouts": Jsonb([_as_row(payout) for payout in bank_payouts])},
     ).fetchall()
     return [row[0] for row in rows]
 

@@ -36,14 +36,14 @@ class Payout:
         return self.status in {"failed", "canceled"}
 
 
-def note(tx: Tx, found: Sequence[BankPayout]) -> None:
+def note(tx: Tx, bank_payouts: Sequence[BankPayout]) -> None:
     """Write payouts down, or what is new of them; one that came back stays so, whatever an older answer says.
 
     Raises:
         AssertionError: another payout holds the same balance transaction; look at both at Stripe.
     """
-    for payout in found:
-        told = _as_values(payout)
+    for payout in bank_payouts:
+        values = _as_values(payout)
         # No index is named: a payout has several unique keys, and two that note it at once may meet in any of them.
         written = tx.execute(
             """
@@ -55,13 +55,13 @@ def note(tx: Tx, found: Sequence[BankPayout]) -> None:
                 %(failure_balance)s, %(contents_ready)s, %(created_at)s, %(arrives_at)s)
             ON CONFLICT DO NOTHING
             """,
-            told,
+            values,
         )
-        known = written.rowcount == 1 or _renew(tx, told)
+        known = written.rowcount == 1 or _renew(tx, values)
         assert known, f"a balance transaction of {payout.payout_id} is another payout's"
 
 
-def _renew(tx: Tx, told: dict[str, Any]) -> bool:
+def _renew(tx: Tx, values: dict[str, Any]) -> bool:
     """What is new of a payout that is here already; False when it is not."""
     renewed = tx.execute(
         """
@@ -74,7 +74,7 @@ def _renew(tx: Tx, told: dict[str, Any]) -> bool:
             arrives_at = %(arrives_at)s, seen_at = clock_timestamp()
         WHERE payout_id = %(payout_id)s
         """,
-        told,
+        values,
     )
     return renewed.rowcount == 1
 
@@ -196,7 +196,7 @@ def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Payou
     if last[0] is None:
         return [], None
     with tx.cursor(row_factory=class_row(PayoutPart)) as cursor:
-        found = cursor.execute(
+        payout_parts = cursor.execute(
             """
             WITH page AS MATERIALIZED (
                 SELECT balance_transaction_id, type, source_id, net_minor FROM bank_lines
@@ -227,7 +227,7 @@ def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Payou
                 "payouts": list(PAYOUT_TYPES),
             },
         ).fetchall()
-    return found, last[0]
+    return payout_parts, last[0]
 
 
 def booked_parts(tx: Tx, payout_id: str) -> list[tuple[TenantId, int]]:

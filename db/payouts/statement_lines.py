@@ -69,7 +69,7 @@ class Account:
     entries: Sequence[StatementEntry]
 
 
-def accounts(tx: Tx, of: AccountHolder, *, since: datetime, until: datetime) -> list[Account]:
+def accounts(tx: Tx, account_holder: AccountHolder, *, since: datetime, until: datetime) -> list[Account]:
     """One for each currency in which the recipient ever had something until then; `until` is the first moment after.
 
     One statement reads it all, so opening, entries and closing are of the same moment even while the fleet works.
@@ -107,7 +107,7 @@ def accounts(tx: Tx, of: AccountHolder, *, since: datetime, until: datetime) -> 
         LEFT JOIN payments p ON p.tenant_id = %(tenant)s AND p.payment_id = m.payment_id
         ORDER BY s.currency, m.posted_at, m.journal_id
         """,
-        {"tenant": of.tenant_id, "recipient": of.recipient_id, "since": since, "until": until},
+        {"tenant": account_holder.tenant_id, "recipient": account_holder.recipient_id, "since": since, "until": until},
     ).fetchall()
     entries: dict[str, list[StatementEntry]] = {}
     sums: dict[str, tuple[int, int, int, int]] = {}

@@ -78,7 +78,7 @@ class InboxCounts:
 
 def inbox(tx: Tx) -> InboxCounts:
     with tx.cursor(row_factory=class_row(InboxCounts)) as cursor:
-        found = cursor.execute(
+        inbox_counts = cursor.execute(
             """
             SELECT count(*) AS received,
                    count(*) FILTER (WHERE state = 'applied') AS applied,
@@ -87,8 +87,8 @@ def inbox(tx: Tx) -> InboxCounts:
             FROM webhook_inbox
             """
         ).fetchone()
-    assert found is not None, "an aggregate without GROUP BY always returns a row"
-    return found
+    assert inbox_counts is not None, "an aggregate without GROUP BY always returns a row"
+    return inbox_counts
 
 
 def stripe_balances(tx: Tx) -> dict[tuple[UUID, str], int]:

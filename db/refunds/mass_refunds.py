@@ -124,9 +124,9 @@ def begin(
     Waits for the orders of the event that are being accepted just now, so that they are counted.
     """
     lock_event(tx, tenant_id, event_id)
-    known = of_event(tx, tenant_id, event_id)
-    if known is not None:
-        return known, False
+    mass_refund = of_event(tx, tenant_id, event_id)
+    if mass_refund is not None:
+        return mass_refund, False
     row = tx.execute(
         """
         INSERT INTO event_cancellations (

@@ -174,7 +174,7 @@ def standing(tx: Tx, payment_id: UUID) -> RefundableBalance | None:
         ).fetchone()
 
 
-def price_of_tickets(tx: Tx, of: RefundableBalance, ticket_ids: Sequence[UUID]) -> int:
+def price_of_tickets(tx: Tx, refundable: RefundableBalance, ticket_ids: Sequence[UUID]) -> int:
     """The face prices of those of the tickets that are in the order, in minor units."""
     row = tx.execute(
         """
@@ -183,7 +183,7 @@ def price_of_tickets(tx: Tx, of: RefundableBalance, ticket_ids: Sequence[UUID]) 
         WHERE tenant_id = %(tenant_id)s AND order_id = %(order_id)s
           AND (ticket ->> 'ticket_id')::uuid = ANY (%(tickets)s)
         """,
-        {"tenant_id": of.tenant_id, "order_id": of.order_id, "tickets": list(ticket_ids)},
+        {"tenant_id": refundable.tenant_id, "order_id": refundable.order_id, "tickets": list(ticket_ids)},
     ).fetchone()
     assert row is not None, "an aggregate always returns a row"
     return int(row[0])

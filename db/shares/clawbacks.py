@@ -44,12 +44,12 @@ def take_back(tx: Tx, source_id: str, returns: Sequence[Clawback]) -> None:
             "returns": Jsonb(
                 [
                     {
-                        "share_id": str(one.share_id),
-                        "returned_minor": one.returned.minor,
-                        "borne_minor": one.borne.minor,
-                        "currency": one.returned.currency,
+                        "share_id": str(clawback.share_id),
+                        "returned_minor": clawback.returned.minor,
+                        "borne_minor": clawback.borne.minor,
+                        "currency": clawback.returned.currency,
                     }
-                    for one in returns
+                    for clawback in returns
                 ]
             ),
         },

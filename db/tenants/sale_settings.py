@@ -46,14 +46,14 @@ def _write_tiers(owner: Owner, file: TenantFile) -> None:
             """,
             [file.tenant_id, plan_id, name, *price],
         )
-        known = owner.execute(
+        objects = owner.execute(
             """
             SELECT basis_points, fixed_minor, currency, minimum_minor, maximum_minor
             FROM fee_plans WHERE tenant_id = %s AND fee_plan_id = %s
             """,
             [file.tenant_id, plan_id],
         ).fetchone()
-        if known != price:
+        if objects != price:
             raise ValueError(f"the tier {name!r} is registered with another price; give the new price a new name")
 
 

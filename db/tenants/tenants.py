@@ -219,5 +219,5 @@ def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile)
 
 
 def _minting(venue: ListedVenue) -> MintSettings | None:
-    wanted = venue.minting
-    return MintSettings(VenueId(venue.venue_id), **wanted.model_dump()) if wanted else None
+    listed_minting = venue.minting
+    return MintSettings(VenueId(venue.venue_id), **listed_minting.model_dump()) if listed_minting else None

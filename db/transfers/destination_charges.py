@@ -26,7 +26,7 @@ class DestinationAccount:
 def receiver(tx: Tx, venue_id: VenueId) -> DestinationAccount:
     """Where the venue's sales go today."""
     with tx.cursor(row_factory=class_row(DestinationAccount)) as cursor:
-        found = cursor.execute(
+        destination_account = cursor.execute(
             """
             SELECT r.account_id, coalesce(a.transfers, 'unknown') AS transfers
             FROM recipients r LEFT JOIN connected_accounts a USING (account_id)
@@ -34,8 +34,8 @@ def receiver(tx: Tx, venue_id: VenueId) -> DestinationAccount:
             """,
             {"venue_id": venue_id},
         ).fetchone()
-    assert found is not None, "a venue is a recipient, by trigger"
-    return found
+    assert destination_account is not None, "a venue is a recipient, by trigger"
+    return destination_account
 
 
 def is_asked_for(tx: Tx, payment_id: PaymentId) -> bool:
@@ -178,7 +178,13 @@ def record_fee_refund(tx: Tx, fee_id: str, *, fee_refund_id: str, amount: Money,
 
 
 def record_reversal(
-    tx: Tx, of: DestinationCharge, *, stripe_reversal_id: str, amount: Money, balance_transaction_id: str, by: str
+    tx: Tx,
+    destination_charge: DestinationCharge,
+    *,
+    stripe_reversal_id: str,
+    amount: Money,
+    balance_transaction_id: str,
+    by: str,
 ) -> bool:
     """Write what a refund took back of the transfer by itself; False when it is here already."""
     return (
@@ -193,8 +199,8 @@ def record_reversal(
             ON CONFLICT (stripe_reversal_id) WHERE stripe_reversal_id IS NOT NULL DO NOTHING
             """,
             {
-                "transfer_id": of.transfer_id,
-                "share_id": of.share_id,
+                "transfer_id": destination_charge.transfer_id,
+                "share_id": destination_charge.share_id,
                 "amount": amount.minor,
                 "currency": amount.currency,
                 "stripe_id": stripe_reversal_id,

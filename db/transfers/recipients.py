@@ -34,7 +34,7 @@ class Recipient:
 def get(tx: Tx, recipient_id: RecipientId) -> Recipient:
     """The recipient of a share."""
     with tx.cursor(row_factory=class_row(Recipient)) as cursor:
-        found = cursor.execute(
+        recipient = cursor.execute(
             """
             SELECT r.recipient_id, r.kind, r.venue_id, r.name, r.account_id, r.settlement, r.minimum_minor, r.currency,
                    coalesce(a.transfers, 'unknown') AS transfers
@@ -43,8 +43,8 @@ def get(tx: Tx, recipient_id: RecipientId) -> Recipient:
             """,
             {"recipient_id": recipient_id},
         ).fetchone()
-    assert found is not None, "a share names its recipient, by foreign key"
-    return found
+    assert recipient is not None, "a share names its recipient, by foreign key"
+    return recipient
 
 
 def ensure_sellers(tx: Tx, sellers: Sequence[dict[str, Any]]) -> None:

@@ -27,7 +27,7 @@ def gap(tx: Tx, *, overlap_seconds: float, settle_seconds: float, reach_days: in
     Without a cursor the first order is the beginning: no event of ours is older. `reach_days`: as far as Stripe lists.
     """
     with tx.cursor(row_factory=class_row(CoverageGap)) as cursor:
-        found = cursor.execute(
+        coverage_gap = cursor.execute(
             """
             WITH clock AS (
                 SELECT clock_timestamp() AS now,
@@ -45,8 +45,8 @@ def gap(tx: Tx, *, overlap_seconds: float, settle_seconds: float, reach_days: in
             """,
             {"overlap": overlap_seconds, "settle": settle_seconds, "reach": reach_days},
         ).fetchone()
-    assert found is not None, "the clock always has a row"
-    return found
+    assert coverage_gap is not None, "the clock always has a row"
+    return coverage_gap
 
 
 def move(tx: Tx, until: datetime) -> None:

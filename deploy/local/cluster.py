@@ -40,8 +40,8 @@ class Node(RabbitMQ):
 
     def _settings(self) -> str:
         peers = [f"cluster_formation.classic_config.nodes.{n} = fleet{n}@localhost" for n in NODES]
-        how = ["cluster_formation.peer_discovery_backend = classic_config", "queue_leader_locator = balanced"]
-        return super()._settings() + "\n".join([*how, *peers, ""])
+        strs = ["cluster_formation.peer_discovery_backend = classic_config", "queue_leader_locator = balanced"]
+        return super()._settings() + "\n".join([*strs, *peers, ""])
 
     def _start_port_mapper(self, output: int) -> None:
         """It runs already."""
@@ -160,13 +160,13 @@ def main() -> int:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--orders", default="3000")
     parser.add_argument("--rate", default="20")
-    wanted = parser.parse_args()
+    namespace = parser.parse_args()
     cluster = Cluster(CLONE / ".local" / "cluster")
     try:
         cluster.start()
         _say("three nodes run")
         environment = {**os.environ, "RABBITMQ_URL": cluster.url}
-        command = [sys.executable, "-m", "deploy.cli", "demo", "--orders", wanted.orders, "--rate", wanted.rate]
+        command = [sys.executable, "-m", "deploy.cli", "demo", "--orders", namespace.orders, "--rate", namespace.rate]
         with subprocess.Popen(command, cwd=CLONE, env=environment) as selling:
             story = Story(cluster, environment)
             story.wait_for_payments(100, selling)

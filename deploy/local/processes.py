@@ -41,11 +41,11 @@ def spawn(
     )
 
 
-def end(process: subprocess.Popen[bytes], how: signal.Signals, patience_seconds: float) -> None:
+def end(process: subprocess.Popen[bytes], signals: signal.Signals, patience_seconds: float) -> None:
     """Ask the leader to end, wait, then kill whatever is left of its family."""
     family = family_of(process.pid)
     if process.poll() is None:
-        process.send_signal(how)
+        process.send_signal(signals)
         try:
             process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
@@ -122,8 +122,8 @@ def _session(process: psutil.Process) -> int | None:
         return None
 
 
-def _send(process: psutil.Process, how: signal.Signals) -> None:
+def _send(process: psutil.Process, signals: signal.Signals) -> None:
     try:
-        process.send_signal(how)
+        process.send_signal(signals)
     except GONE:
         return

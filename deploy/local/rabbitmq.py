@@ -223,12 +223,12 @@ def libraries_of_broker(plugins: Path) -> set[Path]:
     """The directory of the application `rabbit`, and of every application that one names, and so on."""
     folders = {folder.name.rpartition("-")[0]: folder for folder in plugins.glob("*-*") if (folder / "ebin").is_dir()}
     needed: set[Path] = set()
-    wanted = ["rabbit"] if "rabbit" in folders else []
-    while wanted:
-        name = wanted.pop()
+    strs = ["rabbit"] if "rabbit" in folders else []
+    while strs:
+        name = strs.pop()
         if name in folders and folders[name] not in needed:
             needed.add(folders[name])
-            wanted += applications_named_by(folders[name] / "ebin" / f"{name}.app")
+            strs += applications_named_by(folders[name] / "ebin" / f"{name}.app")
     return needed
 
 

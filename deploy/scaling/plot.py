@@ -45,18 +45,18 @@ def draw(scenes: Scenes, sale: OnSale, file: Path) -> None:
 
     figure, axes = plt.subplots(2, len(scenes), figsize=(6 * len(scenes), 6), sharex="col", squeeze=False)
     for column, (name, outcome) in enumerate(scenes.items()):
-        at = [look.at for look in outcome.looks]
+        floats = [look.at for look in outcome.looks]
         lag, pods = axes[0][column], axes[1][column]
         lag.set_title(name)
         lag.fill_between(
-            at, [look.waiting + look.parked for look in outcome.looks], alpha=0.25, label="sent back to its slot"
+            floats, [look.waiting + look.parked for look in outcome.looks], alpha=0.25, label="sent back to its slot"
         )
-        lag.fill_between(at, [look.waiting for look in outcome.looks], alpha=0.6, label="ready in the queue")
+        lag.fill_between(floats, [look.waiting for look in outcome.looks], alpha=0.6, label="ready in the queue")
         lag.set_ylabel("orders not charged yet")
         lag.axvline(sale.ramp_seconds + sale.hold_seconds, linestyle=":", color="grey", label="the rush is over")
         lag.axvline(outcome.drained_at, linestyle="--", color="green", label=f"drained at {outcome.drained_at:.0f} s")
         lag.legend(fontsize=8)
-        pods.step(at, [look.pods for look in outcome.looks], where="post")
+        pods.step(floats, [look.pods for look in outcome.looks], where="post")
         pods.set_ylabel("pods of workers-charges")
         pods.set_xlabel("seconds since the doors opened")
         pods.set_ylim(bottom=0)

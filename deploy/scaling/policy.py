@@ -55,8 +55,8 @@ class Policy:
 
 def read_policies(manifest: Path = MANIFEST) -> dict[str, Policy]:
     """Deployment -> policy."""
-    found = [_policy(document["spec"]) for document in yaml.safe_load_all(manifest.read_text())]
-    return {policy.name: policy for policy in found}
+    policies = [_policy(document["spec"]) for document in yaml.safe_load_all(manifest.read_text())]
+    return {policy.name: policy for policy in policies}
 
 
 def _policy(spec: Mapping[str, Any]) -> Policy:

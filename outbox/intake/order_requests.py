@@ -41,10 +41,10 @@ def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
         raise UnacceptableOrder(f"order {wish.order_id} is unknown here; replay this once the order has come")
     try:
         with trace.following(event.trace_id):
-            asked = _ask(tx, payment_id, event, wish, by)
+            answer = _ask(tx, payment_id, event, wish, by)
     except NotRefundableError as error:
         raise UnacceptableOrder(str(error)) from None
-    return OrderOutcome.ACCEPTED if asked.new or asked.canceling else OrderOutcome.DUPLICATE
+    return OrderOutcome.ACCEPTED if answer.new or answer.canceling else OrderOutcome.DUPLICATE
 
 
 def _call_off(tx: Tx, event: DecodedEvent, wish: EventCancelled, by: str) -> OrderOutcome:

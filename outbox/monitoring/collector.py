@@ -61,7 +61,7 @@ class MetricCollector(Collector):
             started = time.monotonic()
             taken = [_taken(part) for part in self._parts]
             picture = [metric for metrics in taken for metric in metrics or []]
-            picture += [TOOK.one(time.monotonic() - started), FAILED.one(sum(one is None for one in taken))]
+            picture += [TOOK.one(time.monotonic() - started), FAILED.one(sum(metrics is None for metrics in taken))]
             self._picture, self._taken_at = picture, time.monotonic()
         return self._leads
 

@@ -132,22 +132,22 @@ def _payouts(db: Database) -> list[Metric]:
 
 def _watched(db: Database) -> list[Metric]:
     with db.system_transaction() as tx:
-        found = gauges.watched(tx)
-    states = {"due": found.outbox_due, "waiting": found.outbox_waiting, "refused": found.outbox_refused}
+        ages = gauges.watched(tx)
+    states = {"due": ages.outbox_due, "waiting": ages.outbox_waiting, "refused": ages.outbox_refused}
     return [
         OUTBOX.family({(state,): rows for state, rows in states.items()}),
-        RETRIES.one(found.outbox_retries),
-        UNMATCHED.one(found.oldest_unmatched_seconds),
-        LISTED.one(found.events_listed),
-        MISSED.one(found.events_only_by_sweep),
-        *_by_the_clock(found),
+        RETRIES.one(ages.outbox_retries),
+        UNMATCHED.one(ages.oldest_unmatched_seconds),
+        LISTED.one(ages.events_listed),
+        MISSED.one(ages.events_only_by_sweep),
+        *_by_the_clock(ages),
     ]
 
 
-def _by_the_clock(found: LastRunAges) -> list[Metric]:
+def _by_the_clock(ages: LastRunAges) -> list[Metric]:
     """Of what never ran there is no time to show."""
-    times = {"rolling": found.reconciled_rolling_at, "daily": found.reconciled_daily_at}
-    behind = found.event_sweep_behind_seconds
+    times = {"rolling": ages.reconciled_rolling_at, "daily": ages.reconciled_daily_at}
+    behind = ages.event_sweep_behind_seconds
     return [
         RECONCILED.family({(span,): at for span, at in times.items() if at is not None}),
         *([] if behind is None else [BEHIND.one(behind)]),
@@ -156,8 +156,8 @@ def _by_the_clock(found: LastRunAges) -> list[Metric]:
 
 def _snapshot(db: Database) -> list[Metric]:
     with db.system_transaction() as tx:
-        found = gauges.oldest_snapshot(tx)
-    return [SNAPSHOT.one(found.seconds), HORIZON.one(found.transactions)]
+        snapshot = gauges.oldest_snapshot(tx)
+    return [SNAPSHOT.one(snapshot.seconds), HORIZON.one(snapshot.transactions)]
 
 
 def _ledger(db: Database) -> list[Metric]:

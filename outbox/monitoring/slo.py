@@ -35,10 +35,10 @@ class SloCollector:
     def __call__(self) -> list[Metric]:
         with self.db.system_transaction() as tx:
             since = self._since or slo.begin(tx, within_seconds=self.within_seconds)
-            found = self.judge(tx, since)
-        self._since = found.until
-        self._counted["good",] += found.good
-        self._counted["bad",] += found.bad
+            slo_sample = self.judge(tx, since)
+        self._since = slo_sample.until
+        self._counted["good",] += slo_sample.good
+        self._counted["bad",] += slo_sample.bad
         return [self.shown.family(self._counted)]
 
 

@@ -90,8 +90,8 @@ def preview(
     """Have a worker judge what a replay would mean for money; replays nothing."""
     from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, preview
 
-    how = CommandOptions(operator, reason, as_json=as_json, patience_seconds=wait)
-    preview(ReplayOptions(chosen, everything, rate), how)
+    options = CommandOptions(operator, reason, as_json=as_json, patience_seconds=wait)
+    preview(ReplayOptions(chosen, everything, rate), options)
 
 
 @dlq.command("replay")

@@ -123,9 +123,9 @@ def choosing(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def one_of(name: str, given: str, known: tuple[str, ...]) -> str:
-    if given not in known:
-        raise typer.BadParameter(f"{given!r} is not one of {', '.join(known)}", param_hint=name)
+def one_of(name: str, given: str, strs: tuple[str, ...]) -> str:
+    if given not in strs:
+        raise typer.BadParameter(f"{given!r} is not one of {', '.join(strs)}", param_hint=name)
     return given
 
 

@@ -108,7 +108,7 @@ def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> ContributionStart
         return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
     shares = contributions.of_group(tx, group.group_id)
-    share = next((one for one in shares if one.member_id == wish.member_id), None)
+    share = next((contribution for contribution in shares if contribution.member_id == wish.member_id), None)
     if share is None or share.buyer_id != wish.buyer_id:
         raise GroupRefusedError("member_unknown", f"buyer {wish.buyer_id} is not member {wish.member_id} of the group")
     _require_payable(share, attempts)
@@ -152,9 +152,9 @@ def _check_deadline(tx: Tx, opening: GroupOpened) -> None:
 
 
 def _repetition(tx: Tx, group_id: UUID, fingerprint: bytes) -> OrderOutcome:
-    known = groups.get(tx, group_id)
-    assert known is not None, "its id was taken, and groups are never deleted"
-    if known.fingerprint == fingerprint:
+    group = groups.get(tx, group_id)
+    assert group is not None, "its id was taken, and groups are never deleted"
+    if group.fingerprint == fingerprint:
         return OrderOutcome.DUPLICATE
     raise ContradictoryOrder("this group id was seen before with another body; the first one stands")
 
@@ -167,7 +167,9 @@ def _locked(tx: Tx, group_id: UUID) -> Group:
 
 
 def _same_click(attempts: Sequence[ContributionPayment], key: str, fingerprint: bytes) -> ContributionPayment | None:
-    before = next((one for one in attempts if one.idempotency_key == key), None)
+    before = next(
+        (contribution_payment for contribution_payment in attempts if contribution_payment.idempotency_key == key), None
+    )
     if before is not None and before.fingerprint != fingerprint:
         raise ContradictoryOrder("this idempotency key was used for another payment of the group; the first one stands")
     return before
@@ -186,7 +188,11 @@ def _require_payable(share: Contribution, attempts: Sequence[ContributionPayment
     if share.state in SECURED:
         raise GroupRefusedError("share_secured", "the share is paid already")
     if share.state is MemberState.PAYING:
-        present = next(one for one in attempts if one.payment_id == share.payment_id)
+        present = next(
+            contribution_payment
+            for contribution_payment in attempts
+            if contribution_payment.payment_id == share.payment_id
+        )
         if not _waits_for_buyer(share) or present.kind != "share":
             raise GroupRefusedError("share_being_paid", "the share is being paid; wait for how that ends")
 
@@ -252,8 +258,8 @@ def _begin(
 
 def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Contribution]) -> tuple[Ticket, ...]:
     tickets = [
-        Ticket(ticket_id=one.ticket_id, face_price_minor=one.face_price_minor, seat=one.seat)
-        for one in contributions.tickets(tx, payer.group.group_id)
+        Ticket(ticket_id=held_ticket.ticket_id, face_price_minor=held_ticket.face_price_minor, seat=held_ticket.seat)
+        for held_ticket in contributions.tickets(tx, payer.group.group_id)
     ]
     lines = lines_of_shares(tickets, [share.share_minor for share in payer.shares])
     wanted = {share.member_id for share in covered}

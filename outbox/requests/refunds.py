@@ -65,9 +65,9 @@ def request_refund(
             open or lost: the bank has the money already.
     """
     payment = _locked(tx, payment_id)
-    known = refunds.by_request_key(tx, request_key)
-    if known is not None:
-        return _same_request(known, payment_id, amount, ticket_ids)
+    refund = refunds.by_request_key(tx, request_key)
+    if refund is not None:
+        return _same_request(refund, payment_id, amount, ticket_ids)
     if payment.state is not PaymentState.SUCCEEDED:
         return _cancel_instead(tx, payment, amount, ticket_ids, reason, by)
     money = refunds.captured(tx, payment_id)
@@ -154,12 +154,12 @@ def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
 
 
 def _same_request(
-    known: Refund, payment_id: PaymentId, amount: Money | None, ticket_ids: Sequence[TicketId]
+    refund: Refund, payment_id: PaymentId, amount: Money | None, ticket_ids: Sequence[TicketId]
 ) -> RefundAnswer:
-    other = known.payment_id != payment_id or (amount is not None and amount != known.amount)
-    if other or sorted(ticket_ids) != sorted(known.ticket_ids):
+    other = refund.payment_id != payment_id or (amount is not None and amount != refund.amount)
+    if other or sorted(ticket_ids) != sorted(refund.ticket_ids):
         raise NotRefundableError("request_key_reused", "this request was made before with other contents")
-    return RefundAnswer(known)
+    return RefundAnswer(refund)
 
 
 def _cancel_instead(

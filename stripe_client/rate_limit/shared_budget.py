@@ -116,8 +116,8 @@ class SharedBudget:
         names = sorted(member.decode().removeprefix(prefix) for member in members)
         seconds, microseconds = self._client.time()
         now = seconds - _EPOCH + microseconds / 1e6
-        found = [self._look_at(name, now) for name in sorted(names, key=lambda name: (name != ACCOUNT, name))]
-        return [state for state in found if state is not None]
+        bucket_states = [self._look_at(name, now) for name in sorted(names, key=lambda name: (name != ACCOUNT, name))]
+        return [state for state in bucket_states if state is not None]
 
     def ping(self) -> None:
         """Return when it answers; raises redis.RedisError or OSError."""
@@ -130,10 +130,10 @@ class SharedBudget:
         state = _numbers(cast("dict[bytes, bytes]", self._client.hgetall(f"{self._prefix}:state:{name}")))
         if "base" not in state:  # a day without use, and its row has expired
             return None
-        asked = cast(
+        byteses = cast(
             "list[bytes]", self._client.zrangebyscore(f"{self._prefix}:active:{name}", now - ACTIVE_SECONDS, now)
         )
-        tenants = [(tenant.decode(), self._use_of(name, tenant.decode(), now)) for tenant in asked]
+        tenants = [(tenant.decode(), self._use_of(name, tenant.decode(), now)) for tenant in byteses]
         cut_at, used = state.get("cut_at"), state.get("used", 0.0)
         age = None if cut_at is None else max(0.0, now - cut_at)
         return BucketState(
@@ -154,18 +154,18 @@ class SharedBudget:
         return _per_second(mine.get("used", 0.0), now - mine.get("at", now))
 
     def _keys_of(self, family: str, tenant: str) -> tuple[str, ...]:
-        known = self._keys.get((family, tenant))
-        if known is None:
+        strs = self._keys.get((family, tenant))
+        if strs is None:
             parts = [
                 f"{self._prefix}:{part}"
                 for name in (ACCOUNT, family)
                 for part in (f"state:{name}", f"active:{name}", f"tenant:{name}:{tenant}")
             ]
-            known = (f"{self._prefix}:processes", f"{self._prefix}:buckets", *parts)
+            strs = (f"{self._prefix}:processes", f"{self._prefix}:buckets", *parts)
             if len(self._keys) > 10_000:
                 self._keys.clear()
-            self._keys[family, tenant] = known
-        return known
+            self._keys[family, tenant] = strs
+        return strs
 
     def _run(self, keys: Sequence[str], *words: str | float) -> Any:
         try:

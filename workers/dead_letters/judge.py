@@ -180,9 +180,9 @@ def _judge_wish(event: DecodedEvent, wish: Wish, db: Database) -> ReplayCheck:
         return replay_charges.judge_order(
             f"order {wish.order_id} is unknown here", known=False, same=False, amount=None
         )
-    wanted = wish.amount if isinstance(wish, RefundOfOrderRequested) else None
+    amount = wish.amount if isinstance(wish, RefundOfOrderRequested) else None
     left = money.left if money else None
-    return replay_charges.judge_order(None, known=made is not None, same=True, amount=wanted or left)
+    return replay_charges.judge_order(None, known=made is not None, same=True, amount=amount or left)
 
 
 def _inbox_state(db: Database, event_id: str) -> str | None:

@@ -50,7 +50,7 @@ def judge_wish(event: DecodedEvent, wish: GroupWish, db: Database) -> ReplayChec
         )
     if isinstance(wish, GroupCancelled):
         return replay_charges.judge_order(None, known=not _may_be_called_off(group.state), same=True, amount=None)
-    if any(one.idempotency_key == wish.idempotency_key for one in attempts):
+    if any(contribution_payment.idempotency_key == wish.idempotency_key for contribution_payment in attempts):
         return replay_charges.judge_order(None, known=True, same=True, amount=None)
     if group.state is not GroupState.OPEN or group.is_over:
         said = f"the group is {group.state.value}; no share is taken any more"

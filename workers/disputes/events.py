@@ -27,5 +27,5 @@ def apply_dispute_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
     if captured is None:
         raise TryAgain("Stripe tells of a dispute about what the book does not hold as captured yet")
     crash_point("dispute.before_look")
-    found = look_at(db, stripe, payment, event.object_id, by="webhook")
-    return f"dispute {found.status.value}"
+    dispute = look_at(db, stripe, payment, event.object_id, by="webhook")
+    return f"dispute {dispute.status.value}"

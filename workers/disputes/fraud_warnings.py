@@ -71,7 +71,7 @@ def _decide(tx: Tx, payment: Payment, warning: WarningAnswer) -> EarlyWarning:
 
 def _refund(tx: Tx, payment: Payment, warning: WarningAnswer) -> EarlyWarning:
     try:
-        asked = request_refund(
+        answer = request_refund(
             tx,
             payment_id=payment.payment_id,
             reason="early_fraud_warning",
@@ -82,8 +82,8 @@ def _refund(tx: Tx, payment: Payment, warning: WarningAnswer) -> EarlyWarning:
         )
     except NotRefundableError as refusal:
         return _decided(payment, warning, "nothing", str(refusal))
-    assert asked.refund is not None, "something was captured and is left, so there is a refund"
-    return _decided(payment, warning, "refund", "the venue's policy is to refund", asked.refund.refund_id)
+    assert answer.refund is not None, "something was captured and is left, so there is a refund"
+    return _decided(payment, warning, "refund", "the venue's policy is to refund", answer.refund.refund_id)
 
 
 def _decided(

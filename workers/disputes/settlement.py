@@ -59,8 +59,8 @@ def look_at(db: Database, stripe: Gateway, payment: Payment, dispute_id: Dispute
 
 
 def _looks(tx: Tx, dispute_id: DisputeId) -> int:
-    known = disputes.get(tx, dispute_id)
-    return known.looks if known else 0
+    dispute = disputes.get(tx, dispute_id)
+    return dispute.looks if dispute else 0
 
 
 def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) -> Dispute:
@@ -95,16 +95,16 @@ def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) 
     return now
 
 
-def _require_ours(payment: Payment, known: Dispute | None, answer: DisputeAnswer) -> None:
-    other_payment = known is not None and known.payment_id != payment.payment_id
+def _require_ours(payment: Payment, dispute: Dispute | None, answer: DisputeAnswer) -> None:
+    other_payment = dispute is not None and dispute.payment_id != payment.payment_id
     if other_payment or answer.amount.currency != payment.currency:
         raise GiveUp(f"Stripe has {answer.dispute_id} over {answer.amount}, which is not the payment's: look at both")
 
 
 def _read(tx: Tx, dispute_id: DisputeId) -> Dispute:
-    found = disputes.get(tx, dispute_id)
-    assert found is not None, "it was written a moment ago in this transaction"
-    return found
+    dispute = disputes.get(tx, dispute_id)
+    assert dispute is not None, "it was written a moment ago in this transaction"
+    return dispute
 
 
 def _book(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMovement) -> None:

@@ -83,7 +83,8 @@ def _moved(tx: Tx, of: Group) -> bool:
         [share.state.value for share in shares],
         is_over=of.is_over,
         event_is_off=of.event_is_off,
-        all_over=of.state in ENDING_GROUPS and all(one.is_over for one in contributions.attempts(tx, of.group_id)),
+        all_over=of.state in ENDING_GROUPS
+        and all(contribution_payment.is_over for contribution_payment in contributions.attempts(tx, of.group_id)),
     )
     if move is None:
         return False
@@ -189,8 +190,10 @@ def _hold_ends_too_soon(of: Group, share: Contribution) -> bool:
 
 def _capture(tx: Tx, shares: Sequence[Contribution]) -> None:
     """Have holds captured, each payment once: a top-up pays several shares."""
-    wanted = {share.payment_id for share in shares if share.state is MemberState.HELD and not share.capture_is_asked}
-    for payment_id in sorted(one for one in wanted if one is not None):
+    payment_ids = {
+        share.payment_id for share in shares if share.state is MemberState.HELD and not share.capture_is_asked
+    }
+    for payment_id in sorted(one for one in payment_ids if one is not None):
         _capture_one(tx, payment_id)
 
 

@@ -60,15 +60,17 @@ def make_sure_of_the_chain(means: MintingContext) -> None:
     """
     seen = _look(means)
     with means.db.system_transaction() as tx:
-        known = known_chain(tx, means.chain_id) or meet(tx, seen)
-    if known != seen:
+        chain_identity = known_chain(tx, means.chain_id) or meet(tx, seen)
+    if chain_identity != seen:
         differing = [
             name
             for name in ("genesis_hash", "contract", "code_hash")
-            if getattr(known, name).lower() != getattr(seen, name).lower()
+            if getattr(chain_identity, name).lower() != getattr(seen, name).lower()
         ]
         if differing:
-            said = ", ".join(f"{name} was {getattr(known, name)}, is {getattr(seen, name)}" for name in differing)
+            said = ", ".join(
+                f"{name} was {getattr(chain_identity, name)}, is {getattr(seen, name)}" for name in differing
+            )
             raise MintingBlocked(f"this is not the chain we know: {said}")
 
 

@@ -73,21 +73,23 @@ def _set_royalty(means: MintingContext, lease: Lease, wanted: Series) -> bool:
     return True
 
 
-def _same(one: ResaleRoyalty, other: ResaleRoyalty) -> bool:
-    return (one.receiver or "").lower() == (other.receiver or "").lower() and one.basis_points == other.basis_points
+def _same(resale_royalty: ResaleRoyalty, other: ResaleRoyalty) -> bool:
+    return (resale_royalty.receiver or "").lower() == (
+        other.receiver or ""
+    ).lower() and resale_royalty.basis_points == other.basis_points
 
 
-def _void(means: MintingContext, lease: Lease, wanted: Sequence[Mint]) -> None:
-    data = contract.void_batch([mint.token_id for mint in wanted])
+def _void(means: MintingContext, lease: Lease, mints: Sequence[Mint]) -> None:
+    data = contract.void_batch([mint.token_id for mint in mints])
     gas = _estimate(means, data)
-    _send(means, lease, "void", data, gas=gas, carried=wanted, begin=submissions.begin_voiding)
+    _send(means, lease, "void", data, gas=gas, carried=mints, begin=submissions.begin_voiding)
 
 
 def _mint(means: MintingContext, lease: Lease, queued: Sequence[Mint]) -> bool:
     """Send what is not on the chain yet; what is there already needs nothing. True when something was sent."""
     owners = means.tickets.owners([mint.token_id for mint in queued])
-    if found := [mint for mint in queued if owners[mint.token_id] is not None]:
-        _adopt(means, found)
+    if mints := [mint for mint in queued if owners[mint.token_id] is not None]:
+        _adopt(means, mints)
     missing = [mint for mint in queued if owners[mint.token_id] is None]
     if not missing:
         return False
@@ -106,11 +108,11 @@ def _data(carried: Sequence[Mint]) -> bytes:
     return contract.mint_batch([mint.to_address or "" for mint in carried], [mint.token_id for mint in carried])
 
 
-def _adopt(means: MintingContext, found: Sequence[Mint]) -> None:
+def _adopt(means: MintingContext, mints: Sequence[Mint]) -> None:
     """The book had forgotten that these exist: it was restored from a backup, or a slot was given up too early."""
     deep = means.chain.head().number - means.settings.chain_confirmations + 1
-    owners = means.tickets.owners([mint.token_id for mint in found], at_block=max(0, deep))
-    for mint in found:
+    owners = means.tickets.owners([mint.token_id for mint in mints], at_block=max(0, deep))
+    for mint in mints:
         owner = owners[mint.token_id]
         if owner is None:  # too young to be sure of; it stays queued and is looked at again
             continue
@@ -210,23 +212,23 @@ def _price(means: MintingContext, market: GasMarket, gas: int, tickets: int) -> 
     return fees
 
 
-def note(span: Span, said: SendResult) -> None:
+def note(span: Span, result: SendResult) -> None:
     """What the node said, into the span of the sending."""
-    span.note(said=said.value)
-    if said in {SendResult.UNDERPRICED, SendResult.NO_FUNDS, SendResult.REFUSED}:
-        span.fail(said.value)
+    span.note(said=result.value)
+    if result in {SendResult.UNDERPRICED, SendResult.NO_FUNDS, SendResult.REFUSED}:
+        span.fail(result.value)
 
 
 def offer(means: MintingContext, signed: SignedTransaction) -> SendResult:
     """Send signed bytes, again or for the first time, and write down that a node has them."""
-    said, words = means.chain.send(signed.raw)
+    result, words = means.chain.send(signed.raw)
     crash_point("minter.after_send")
-    if said in {SendResult.TAKEN, SendResult.KNOWN}:
+    if result in {SendResult.TAKEN, SendResult.KNOWN}:
         with means.db.system_transaction() as tx:
             nonces.note_sent(tx, signed.tx_hash)
     else:
-        logger.warning("the node did not take {}: {} ({})", signed.tx_hash, said.value, words)
-    CHAIN_TRANSACTIONS.labels(said.value).inc()
-    if said is SendResult.NO_FUNDS:
+        logger.warning("the node did not take {}: {} ({})", signed.tx_hash, result.value, words)
+    CHAIN_TRANSACTIONS.labels(result.value).inc()
+    if result is SendResult.NO_FUNDS:
         raise MintingBlocked(f"the signer {means.signer.address} has not enough funds")
-    return said
+    return result

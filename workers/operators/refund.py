@@ -31,14 +31,14 @@ def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
             return
         try:
             with tx.transaction():  # a savepoint: the answer is written whatever becomes of the request
-                asked = _ask(tx, wish)
+                answer = _ask(tx, wish)
         except NotRefundableError as error:
             refund_requests.settle(tx, wish.request_id, state="refused", by=BY, reason=f"{error.code}: {error}")
             logger.warning("refund asked for by {} is refused: {}", wish.created_by, error)
         else:
-            refund_id = asked.refund.refund_id if asked.refund else None
+            refund_id = answer.refund.refund_id if answer.refund else None
             refund_requests.settle(
-                tx, wish.request_id, state="granted", by=BY, reason=_words(asked), refund_id=refund_id
+                tx, wish.request_id, state="granted", by=BY, reason=_words(answer), refund_id=refund_id
             )
 
 
@@ -56,7 +56,7 @@ def _ask(tx: Tx, wish: RefundOrder) -> RefundAnswer:
     )
 
 
-def _words(asked: RefundAnswer) -> str | None:
-    if asked.refund is not None:
+def _words(answer: RefundAnswer) -> str | None:
+    if answer.refund is not None:
         return None
-    return "nothing was taken yet: the payment is cancelled instead" if asked.canceling else "nothing is left of it"
+    return "nothing was taken yet: the payment is cancelled instead" if answer.canceling else "nothing is left of it"

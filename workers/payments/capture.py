@@ -54,10 +54,10 @@ def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, StripeCal
             return None
         if payment.capture_requested_minor is None or payment.payment_intent_id is None:
             raise GiveUp(f"nobody asked to capture payment {msg.payment_id}")
-        wanted = Money(payment.capture_requested_minor, payment.currency)
+        amount = Money(payment.capture_requested_minor, payment.currency)
         shared = destination_rows.is_asked_for(tx, payment.payment_id)
         body = payment_intents.capturing(
-            wanted, destination_charges.part_of_others(tx, payment, wanted) if shared else None
+            amount, destination_charges.part_of_others(tx, payment, amount) if shared else None
         )
         call = stripe_calls.begin(tx, operation=payment_intents.CAPTURE, subject_id=payment.payment_id, request=body)
         return payment, payment.payment_intent_id, call

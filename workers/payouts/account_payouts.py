@@ -47,8 +47,8 @@ def connected_payouts(msg: ConnectedPayoutsDue, db: Database, stripe: Gateway) -
 
 def _ask_for_each(db: Database, msg: ConnectedPayoutsDue) -> None:
     with db.system_transaction() as tx:
-        due = account_payouts.accounts_due(tx, not_since_seconds=LOOK_EVERY_SECONDS, limit=ACCOUNTS_AT_ONCE)
-        append(tx, *[ConnectedPayoutsDue(due_at=msg.due_at, account_id=account_id) for account_id in due])
+        strs = account_payouts.accounts_due(tx, not_since_seconds=LOOK_EVERY_SECONDS, limit=ACCOUNTS_AT_ONCE)
+        append(tx, *[ConnectedPayoutsDue(due_at=msg.due_at, account_id=account_id) for account_id in strs])
 
 
 def _note(db: Database, stripe: Gateway, account_id: str) -> None:

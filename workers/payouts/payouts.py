@@ -108,10 +108,10 @@ def _shares(db: Database, payout: Payout) -> tuple[Counter[TenantId], int]:
     neutral, after = 0, ""
     while True:
         with db.system_transaction() as tx:
-            found, last = payouts.parts(tx, payout, after=after, limit=LINES_AT_ONCE)
+            payout_parts, last = payouts.parts(tx, payout, after=after, limit=LINES_AT_ONCE)
         if last is None:
             return shares, neutral
-        for part in found:
+        for part in payout_parts:
             if part.tenant_id is not None:
                 shares[part.tenant_id] += part.net_minor
             elif part.explained:

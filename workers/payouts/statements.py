@@ -40,24 +40,24 @@ def statements(msg: StatementsDue, db: Database, _stripe: Gateway) -> None:
         with db.system_transaction() as tx:
             until = payout_statements.week_end(tx, weekday=settings.statement_weekday, hour=settings.statement_hour)
             page = payout_statements.due(tx, until=until, after=after, limit=PAGE)
-        for due in page:
-            _settle_week(db, due, until)
+        for due_recipient in page:
+            _settle_week(db, due_recipient, until)
         if len(page) < PAGE:
             return
         # Of a recipient with several currencies some may be left: the next hour finds them.
         after = page[-1].recipient_id
 
 
-def _settle_week(db: Database, due: DueRecipient, until: datetime) -> None:
-    with db.transaction(due.tenant_id) as tx:
-        ready = payout_statements.lock_ready(tx, due.recipient_id, due.currency, until=until)
-        recipient = recipients.get(tx, due.recipient_id)
-        whole = Money(sum(one.gap.minor for one in ready), due.currency)
+def _settle_week(db: Database, due_recipient: DueRecipient, until: datetime) -> None:
+    with db.transaction(due_recipient.tenant_id) as tx:
+        ready = payout_statements.lock_ready(tx, due_recipient.recipient_id, due_recipient.currency, until=until)
+        recipient = recipients.get(tx, due_recipient.recipient_id)
+        whole = Money(sum(ready_share.gap.minor for ready_share in ready), due_recipient.currency)
         # The minimum is in the recipient's own currency; what it is worth in another is nobody's to say here.
-        least = recipient.minimum_minor if recipient.currency == due.currency else 0
+        least = recipient.minimum_minor if recipient.currency == due_recipient.currency else 0
         if not _may_be_paid(recipient) or whole.minor < max(1, least):
             return
-        _write(tx, due, recipient, ready, whole, until)
+        _write(tx, due_recipient, recipient, ready, whole, until)
         crash_point("statements.before_commit")
     crash_point("statements.after_commit")
 
@@ -68,32 +68,32 @@ def _may_be_paid(recipient: Recipient) -> bool:
 
 
 def _write(
-    tx: Tx, due: DueRecipient, recipient: Recipient, ready: list[ReadyShare], whole: Money, until: datetime
+    tx: Tx, due_recipient: DueRecipient, recipient: Recipient, ready: list[ReadyShare], whole: Money, until: datetime
 ) -> None:
     assert recipient.account_id is not None, "only recipients with an account are due, and none loses it"
-    statement_id, again = payout_statements.id_for(tx, due.recipient_id, due.currency, until)
-    owed = share_booking.owed_by(tx, due.recipient_id, due.currency)
-    netted = Money(max(0, min(owed.minor, whole.minor)), due.currency)
+    statement_id, again = payout_statements.id_for(tx, due_recipient.recipient_id, due_recipient.currency, until)
+    owed = share_booking.owed_by(tx, due_recipient.recipient_id, due_recipient.currency)
+    netted = Money(max(0, min(owed.minor, whole.minor)), due_recipient.currency)
     transfer_id = transfers.request(
         tx,
         NewTransfer(
-            recipient_id=due.recipient_id,
+            recipient_id=due_recipient.recipient_id,
             account_id=recipient.account_id,
             kind="statement",
             payment_id=None,
             charge_id=None,
             transfer_group=f"statement:{statement_id}",
-            lines=[(one.share_id, one.gap) for one in ready],
+            lines=[(ready_share.share_id, ready_share.gap) for ready_share in ready],
             netted=netted,
         ),
         by=BY,
     )
     payout_statements.write(
-        tx, statement_id, due.recipient_id, until=until, amount=whole, netted=netted, transfer_id=transfer_id
+        tx, statement_id, due_recipient.recipient_id, until=until, amount=whole, netted=netted, transfer_id=transfer_id
     )
-    for one in ready:
-        shares.look(tx, one.share_id, waits_for=None)
-    append(tx, TransferRequested(tenant_id=due.tenant_id, transfer_id=transfer_id))
+    for ready_share in ready:
+        shares.look(tx, ready_share.share_id, waits_for=None)
+    append(tx, TransferRequested(tenant_id=due_recipient.tenant_id, transfer_id=transfer_id))
     logger.info(
         "statement of {} over {} ({} shares, {} netted){}",
         *(recipient.name, whole, len(ready), netted, ", asked again" if again else ""),

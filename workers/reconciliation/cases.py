@@ -14,8 +14,8 @@ def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) 
     """Open a case for each thing a person must see, and close those that are well again; returns what is new."""
     new = []
     for kind, findings in found.items():
-        known = cases.known_subjects(tx, kind)
-        for finding in [finding for finding in findings if finding.subject not in known]:
+        strs = cases.known_subjects(tx, kind)
+        for finding in [finding for finding in findings if finding.subject not in strs]:
             cases.open_case(
                 tx,
                 type=kind,
@@ -27,6 +27,6 @@ def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) 
             )
             new.append((kind, finding))
             logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
-        gone = known - {finding.subject for finding in findings}
+        gone = strs - {finding.subject for finding in findings}
         cases.close_all(tx, types=[kind], subjects=sorted(gone), by=by, because="it is well again")
     return new

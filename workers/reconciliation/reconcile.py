@@ -179,21 +179,29 @@ def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
         unbanked = reconciliation_balance_transactions.without_line(
             tx, since=run.searched_until, until=until, limit=_LOOK_AT_ONCE
         )
-    lines = {one: balance_transactions.retrieve(stripe, one.balance_transaction_id) for one in unbanked}
-    absent = [one for one, line in lines.items() if line is None and one.net_minor]
+    lines = {
+        missing_at_stripe: balance_transactions.retrieve(stripe, missing_at_stripe.balance_transaction_id)
+        for missing_at_stripe in unbanked
+    }
+    absent = [
+        missing_at_stripe for missing_at_stripe, line in lines.items() if line is None and missing_at_stripe.net_minor
+    ]
     with db.system_transaction() as tx:
         reconciliation_balance_transactions.store(tx, [line for line in lines.values() if line is not None])
         opened = sum(
             cases.open_case(
                 tx,
                 type=CaseType.MISSING_AT_STRIPE,
-                subject=one.balance_transaction_id,
-                details=f"the book moved {one.net_minor} {one.currency} minor units for it; Stripe knows no such thing",
-                tenant_id=one.tenant_id,
-                payment_id=one.payment_id,
-                amount=Money(-one.net_minor, one.currency) if one.currency in DECIMALS else None,
+                subject=missing_at_stripe.balance_transaction_id,
+                details=f"the book moved {missing_at_stripe.net_minor} {missing_at_stripe.currency} minor units for "
+                "it; Stripe knows no such thing",
+                tenant_id=missing_at_stripe.tenant_id,
+                payment_id=missing_at_stripe.payment_id,
+                amount=Money(-missing_at_stripe.net_minor, missing_at_stripe.currency)
+                if missing_at_stripe.currency in DECIMALS
+                else None,
             )
-            for one in absent
+            for missing_at_stripe in absent
         )
         return reconciliation_runs.step(
             tx, run, StepFindings(mismatches=len(absent), cases_opened=opened), searched_until=until
@@ -212,7 +220,7 @@ def _recheck(db: Database, run: Run) -> Run | None:
             reconciliation_balance_transactions.known(tx, subjects),
             reconciliation_balance_transactions.held_by_book(tx, subjects),
         )
-        gone = [
+        strs = [
             case.subject
             for case in standing
             if case.type == CaseType.MISSING_AT_STRIPE and (case.subject in at_bank or case.subject not in in_book)
@@ -221,7 +229,7 @@ def _recheck(db: Database, run: Run) -> Run | None:
         others = [type_ for type_ in OURS if type_ is not CaseType.MISSING_AT_STRIPE]
         closed = cases.close_all(tx, types=others, subjects=agreed, by=BY, because="the bank and the book agree")
         closed += cases.close_all(
-            tx, types=[CaseType.MISSING_AT_STRIPE], subjects=gone, by=BY, because="the bank and the book agree"
+            tx, types=[CaseType.MISSING_AT_STRIPE], subjects=strs, by=BY, because="the bank and the book agree"
         )
         progress = StepFindings(cases_closed=closed)
         last = standing[-1].case_id if standing else None
@@ -229,17 +237,17 @@ def _recheck(db: Database, run: Run) -> Run | None:
 
 
 def _move(
-    db: Database, run: Run, found: StepFindings, *, phase: str, searched_until: datetime | None = None
+    db: Database, run: Run, findings: StepFindings, *, phase: str, searched_until: datetime | None = None
 ) -> Run | None:
     with db.system_transaction() as tx:
-        return reconciliation_runs.step(tx, run, found, phase=phase, searched_until=searched_until)
+        return reconciliation_runs.step(tx, run, findings, phase=phase, searched_until=searched_until)
 
 
 def _finish(db: Database, run: Run) -> None:
     """Queue a lookup for what stood long enough, and say what was done."""
     with db.system_transaction() as tx:
-        due = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
-        append(tx, *[_lookup(tx, case) for case in due])
+        fixables = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
+        append(tx, *[_lookup(tx, case) for case in fixables])
     logger.info(
         "reconciled {} lines ({}), {} differ; {} cases opened, {} closed, {} payments looked up again",
         run.lines,
@@ -247,7 +255,7 @@ def _finish(db: Database, run: Run) -> None:
         run.mismatches,
         run.cases_opened,
         run.cases_closed,
-        len(due),
+        len(fixables),
     )
 
 

@@ -28,9 +28,9 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
     if event.object_id is None or subject.get("object") != "refund":
         raise GiveUp(f"event {event.event_id} of type {event.event_type} names no refund; look at it at Stripe")
     with db.transaction(payment.tenant_id) as tx:
-        known = refunds.by_stripe_id(tx, event.object_id)
+        refund = refunds.by_stripe_id(tx, event.object_id)
         captured = refunds.captured(tx, payment.payment_id)
-    if known is not None and known.settled and known.state == subject.get("status"):
+    if refund is not None and refund.settled and refund.state == subject.get("status"):
         return KNOWN
     if captured is None:
         raise TryAgain("Stripe gave back what the book does not hold as captured yet")

@@ -17,13 +17,13 @@ from workers.runtime.actor import actor
 @actor(RefundLookupRequested)
 def refund_lookup(msg: RefundLookupRequested, db: Database, stripe: Gateway) -> None:
     with db.transaction(msg.tenant_id) as tx:
-        wanted = refunds.get(tx, msg.refund_id)
-    if wanted is None:
+        refund = refunds.get(tx, msg.refund_id)
+    if refund is None:
         raise GiveUp(f"tenant {msg.tenant_id} has no refund {msg.refund_id}")
-    if wanted.stripe_refund_id is None:  # nothing to look at: the refund actor owns this phase
+    if refund.stripe_refund_id is None:  # nothing to look at: the refund actor owns this phase
         return
-    answer = stripe_refunds.retrieve(stripe, wanted.stripe_refund_id)
+    answer = stripe_refunds.retrieve(stripe, refund.stripe_refund_id)
     with db.transaction(msg.tenant_id) as tx:
-        payment = payments.lock(tx, wanted.payment_id)
+        payment = payments.lock(tx, refund.payment_id)
         assert payment is not None, "a refund names its payment, by foreign key"
         settle_refund(tx, payment, answer, by="lookup")

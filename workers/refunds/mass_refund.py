@@ -47,7 +47,7 @@ def cancel_event(msg: EventCancellationDue, db: Database, stripe: Gateway) -> No
             raise GiveUp(f"tenant {msg.tenant_id} has no cancellation {msg.cancellation_id}")
         if not run.takes(msg.step):  # taken by another delivery, paused, stopped or done
             return
-        needs = balance_needed.of_payments(tx, [one.payment_id for one in _slice(tx, run)])
+        needs = balance_needed.of_payments(tx, [batch_order.payment_id for batch_order in _slice(tx, run)])
     if needs and not (run.despite_balance or settings.event_cancellation_despite_balance):
         _require_balance(db, stripe, run, needs, settings.event_cancellation_balance_seconds)
     crash_point("cancel_event.before_step")
@@ -84,7 +84,7 @@ def _take_step(tx: Tx, msg: EventCancellationDue, started: datetime) -> None:
         return
     taken = _slice(tx, run)
     if taken:
-        counts = BatchCounts(**Counter(_give_back(tx, run, one) for one in taken))
+        counts = BatchCounts(**Counter(_give_back(tx, run, batch_order) for batch_order in taken))
         mass_refund_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by=BY)
     elif mass_refund_steps.left_out(tx, run):
         mass_refund_steps.begin_pass(tx, run, by=BY)
@@ -97,29 +97,29 @@ def _take_step(tx: Tx, msg: EventCancellationDue, started: datetime) -> None:
     append(tx, msg.model_copy(update={"step": run.step + 1}), not_before=started + pause)
 
 
-def _give_back(tx: Tx, run: MassRefund, one: BatchOrder) -> str:
+def _give_back(tx: Tx, run: MassRefund, batch_order: BatchOrder) -> str:
     """Ask for everything of one payment; returns the name of what became of it, as `Counts` has it."""
     try:
-        asked = give_everything_back(
+        answer = give_everything_back(
             tx,
-            payment_id=one.payment_id,
+            payment_id=batch_order.payment_id,
             reason="event_cancelled",
             note=run.note,
             source="event_cancellation",
-            request_key=f"event_cancellation:{run.cancellation_id}:{one.payment_id}",
+            request_key=f"event_cancellation:{run.cancellation_id}:{batch_order.payment_id}",
             by=run.created_by,
         )
     except NotRefundableError as error:  # one payment must not hold up ten thousand
-        mass_refund_steps.refuse(tx, run, one.payment_id, code=error.code, reason=str(error))
-        logger.error("payment {} cannot be given back: {}", one.payment_id, error)
+        mass_refund_steps.refuse(tx, run, batch_order.payment_id, code=error.code, reason=str(error))
+        logger.error("payment {} cannot be given back: {}", batch_order.payment_id, error)
         return "refused"
-    return _name(asked)
+    return _name(answer)
 
 
-def _name(asked: RefundAnswer) -> str:
-    if asked.canceling:
+def _name(answer: RefundAnswer) -> str:
+    if answer.canceling:
         return "cancellations_asked"
-    return "refunds_asked" if asked.new else "nothing_left"
+    return "refunds_asked" if answer.new else "nothing_left"
 
 
 def _asked(run: MassRefund) -> tuple[int, int]:

@@ -78,8 +78,8 @@ def refuse(tx: Tx, refund: Refund, refusal: Refused, *, by: str) -> None:
 
 
 def _ours(tx: Tx, answer: RefundAnswer) -> Refund | None:
-    found = refunds.get(tx, RefundId(answer.refund_id)) if answer.refund_id else None
-    return found or refunds.by_stripe_id(tx, answer.stripe_refund_id)
+    refund = refunds.get(tx, RefundId(answer.refund_id)) if answer.refund_id else None
+    return refund or refunds.by_stripe_id(tx, answer.stripe_refund_id)
 
 
 def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:

@@ -55,7 +55,10 @@ def legs(
     if rest.minor < 0:
         parts, rest = distributable.allocate(weights), Money(0, sold.currency)
     return [
-        *(Leg(one.recipient_id, "royalty", one.basis_points, part) for one, part in zip(ordered, parts, strict=True)),
+        *(
+            Leg(royalty_term.recipient_id, "royalty", royalty_term.basis_points, part)
+            for royalty_term, part in zip(ordered, parts, strict=True)
+        ),
         Leg(seller_id, basis, None, rest),
     ]
 

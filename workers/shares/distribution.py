@@ -54,9 +54,9 @@ def freeze(
         by=by,
     )
     if why_free is not None:
-        due = [share.share_id for share in frozen if share.payable and share.amount.minor]
+        share_ids = [share.share_id for share in frozen if share.payable and share.amount.minor]
         owner = {"tenant_id": payment.tenant_id, "payment_id": payment.payment_id}
-        append(tx, *[ShareDue.model_validate(owner | {"share_id": one}) for one in due])
+        append(tx, *[ShareDue.model_validate(owner | {"share_id": share_id}) for share_id in share_ids])
     entries = share_booking.distribution_entries(((share.owner, share.amount) for share in frozen), payment.venue_id)
     return [Journal("distribution", str(payment.payment_id), entries)] if entries else []
 
@@ -99,7 +99,7 @@ def _due(share: Share) -> ShareDue:
 
 
 def take_back(
-    tx: Tx, payment: Payment, given: Money, *, fee_borne: Money, source_id: str, of_seller: Money | None = None
+    tx: Tx, payment: Payment, amount: Money, *, fee_borne: Money, source_id: str, of_seller: Money | None = None
 ) -> None:
     """A refund or a loss of the locked payment took `given` from all but the platform: take it of the shares.
 
@@ -107,17 +107,17 @@ def take_back(
     back in proportion to what each share still has (M12); `of_seller` is known when Stripe has taken it already.
     """
     everyone = shares.of_payment(tx, payment.payment_id, locked=True)
-    if not everyone or not given.minor:
+    if not everyone or not amount.minor:
         return
     left = [share.left_minor for share in everyone]
-    proportional = min(given.minor - fee_borne.minor, sum(left))
+    proportional = min(amount.minor - fee_borne.minor, sum(left))
     if of_seller is None:
-        parts = sale_split.taken_back(Money(proportional, given.currency), left)
+        parts = sale_split.taken_back(Money(proportional, amount.currency), left)
     else:
-        rest = Money(proportional, given.currency) - of_seller
+        rest = Money(proportional, amount.currency) - of_seller
         parts = [*sale_split.taken_back(rest, left[:-1]), of_seller]
-    borne = Money(given.minor - proportional, given.currency)
-    zero = Money(0, given.currency)
+    borne = Money(amount.minor - proportional, amount.currency)
+    zero = Money(0, amount.currency)
     returns = [
         Clawback(share.share_id, part, borne if share is everyone[-1] else zero)
         for share, part in zip(everyone, parts, strict=True)
@@ -133,7 +133,7 @@ def _follow(tx: Tx, share: Share, taken: Clawback, source_id: str) -> None:
     amount = taken.returned.minor + taken.borne.minor
     with_refund = share.mode == "destination" and share.basis == "venue"  # Stripe has brought it back already
     if amount and (share.reached_minor or share.moving or with_refund):
-        told = ShareTakenBack(
+        share_taken_back = ShareTakenBack(
             tenant_id=share.tenant_id,
             payment_id=share.payment_id,
             order_id=share.order_id,
@@ -142,7 +142,7 @@ def _follow(tx: Tx, share: Share, taken: Clawback, source_id: str) -> None:
             amount=Money(amount, share.currency),
             source=source_id,
         )
-        append(tx, told, _due(share))
+        append(tx, share_taken_back, _due(share))
     elif share.waits_for is not None or taken.borne.minor:
         append(tx, _due(share))
     elif taken.returned.minor == share.left_minor:
@@ -155,7 +155,7 @@ def give_again(tx: Tx, payment: Payment, *, source_id: str) -> None:
     if not returns:
         return
     known = {share.share_id: share for share in shares.of_payment(tx, payment.payment_id, locked=True)}
-    touched = [known[one.share_id] for one in returns]
+    touched = [known[clawback.share_id] for clawback in returns]
     _book_returns(tx, payment, touched, returns, kind="clawback_undone", source_id=source_id)
     append(tx, *[_due(share) for share in touched])
 
@@ -169,8 +169,8 @@ def _book_returns(
     tx: Tx, payment: Payment, touched: Sequence[Share], returns: Sequence[Clawback], *, kind: str, source_id: str
 ) -> None:
     parts = [
-        (share.owner, Money(one.returned.minor + one.borne.minor, share.currency))
-        for share, one in zip(touched, returns, strict=True)
+        (share.owner, Money(clawback.returned.minor + clawback.borne.minor, share.currency))
+        for share, clawback in zip(touched, returns, strict=True)
     ]
     entries = share_booking.distribution_entries(parts, payment.venue_id)
     if entries:

@@ -88,17 +88,23 @@ def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> boo
 def _wake(db: Database, patience_seconds: float) -> None:
     with db.system_transaction() as tx:
         standing = share_stuck.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
-        append(tx, *[_message(one) for one in standing if one.account_id is None])
-        accounts = sorted({one.account_id for one in standing if one.account_id is not None})
+        append(tx, *[_message(stuck_transfer) for stuck_transfer in standing if stuck_transfer.account_id is None])
+        accounts = sorted(
+            {stuck_transfer.account_id for stuck_transfer in standing if stuck_transfer.account_id is not None}
+        )
         append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
     if standing:
         logger.info("woke {} shares, transfers and reversals that stood still", len(standing))
 
 
-def _message(found: StuckTransfer) -> Message:
-    if found.wake_as == TransferRequested.kind:
-        return TransferRequested(tenant_id=found.tenant_id, transfer_id=TransferId(found.subject_id))
-    if found.wake_as == ReversalRequested.kind:
-        return ReversalRequested(tenant_id=found.tenant_id, reversal_id=ReversalId(found.subject_id))
-    assert found.payment_id is not None, "a share has its payment"
-    return ShareDue(tenant_id=found.tenant_id, payment_id=found.payment_id, share_id=ShareId(found.subject_id))
+def _message(stuck_transfer: StuckTransfer) -> Message:
+    if stuck_transfer.wake_as == TransferRequested.kind:
+        return TransferRequested(tenant_id=stuck_transfer.tenant_id, transfer_id=TransferId(stuck_transfer.subject_id))
+    if stuck_transfer.wake_as == ReversalRequested.kind:
+        return ReversalRequested(tenant_id=stuck_transfer.tenant_id, reversal_id=ReversalId(stuck_transfer.subject_id))
+    assert stuck_transfer.payment_id is not None, "a share has its payment"
+    return ShareDue(
+        tenant_id=stuck_transfer.tenant_id,
+        payment_id=stuck_transfer.payment_id,
+        share_id=ShareId(stuck_transfer.subject_id),
+    )

@@ -116,13 +116,17 @@ def _compare_transfers(db: Database, run: Run, page: list[TransferAnswer]) -> Ru
 
 def _judge_transfers(tx: Tx, page: list[TransferAnswer]) -> tuple[int, int, int]:
     """Open and close cases of these transfers; returns how many differ, were opened and closed."""
-    found = share_reconcile.sent(
+    booked_transfers = share_reconcile.sent(
         tx,
-        stripe_ids=[one.stripe_transfer_id for one in page],
-        our_ids=[one.transfer_id for one in page if one.transfer_id is not None],
+        stripe_ids=[transfer_answer.stripe_transfer_id for transfer_answer in page],
+        our_ids=[transfer_answer.transfer_id for transfer_answer in page if transfer_answer.transfer_id is not None],
     )
-    by_stripe_id = {one.stripe_transfer_id: one for one in found if one.stripe_transfer_id}
-    by_our_id = {one.transfer_id: one for one in found}
+    by_stripe_id = {
+        booked_transfer.stripe_transfer_id: booked_transfer
+        for booked_transfer in booked_transfers
+        if booked_transfer.stripe_transfer_id
+    }
+    by_our_id = {booked_transfer.transfer_id: booked_transfer for booked_transfer in booked_transfers}
     differing, opened, well = 0, 0, []
     for answer in page:
         row = by_stripe_id.get(answer.stripe_transfer_id)
@@ -160,10 +164,10 @@ def _open_transfer(tx: Tx, answer: TransferAnswer, row: BookedTransfer | None, w
         tx,
         type=CaseType.SHARE_DIFFERS,
         subject=answer.stripe_transfer_id,
-        details=f"transfer {answer.stripe_transfer_id}: " + "; ".join(one.said for one in wrong),
+        details=f"transfer {answer.stripe_transfer_id}: " + "; ".join(difference.said for difference in wrong),
         tenant_id=row.tenant_id if row else None,
         payment_id=row.payment_id if row else None,
-        amount=Money(sum(one.minor for one in wrong), answer.amount.currency),
+        amount=Money(sum(difference.minor for difference in wrong), answer.amount.currency),
     )
 
 
@@ -193,10 +197,10 @@ def _judge_cuts(tx: Tx, page: list[SplitPayment]) -> tuple[int, int, int]:
             tx,
             type=CaseType.SHARE_DIFFERS,
             subject=str(cut.payment_id),
-            details="; ".join(one.said for one in wrong),
+            details="; ".join(difference.said for difference in wrong),
             tenant_id=cut.tenant_id,
             payment_id=cut.payment_id,
-            amount=Money(sum(one.minor for one in wrong), cut.currency),
+            amount=Money(sum(difference.minor for difference in wrong), cut.currency),
         )
     closed = cases.close_all(tx, types=[CaseType.SHARE_DIFFERS], subjects=well, by=BY, because=_AGREE)
     return differing, opened, closed
@@ -243,7 +247,10 @@ def _recheck(db: Database, stripe: Gateway, run: Run) -> Run | None:
     read = [transfers.retrieve(stripe, one) for one in subjects if one.startswith("tr_")]
     with db.system_transaction() as tx:
         cuts = share_reconcile.of_payments(tx, [UUID(one) for one in subjects if not one.startswith("tr_")])
-        judged = (_judge_cuts(tx, cuts), _judge_transfers(tx, [one for one in read if one is not None]))
+        judged = (
+            _judge_cuts(tx, cuts),
+            _judge_transfers(tx, [transfer_answer for transfer_answer in read if transfer_answer is not None]),
+        )
         progress = StepFindings(cases_closed=sum(closed for _, _, closed in judged))
         last = standing[-1].case_id if standing else None
         return reconciliation_runs.step(tx, run, progress, rechecked_to=last, done=len(standing) < _AT_ONCE)

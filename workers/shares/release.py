@@ -11,7 +11,9 @@ from outbox.append import append
 def let_go(tx: Tx, tenant_id: TenantId, current: EscrowedPayment, *, by: str, because: str) -> None:
     """Let the shares of a locked payment go, and have those brought whose recipient can be paid."""
     payable = escrow.release(tx, current.payment_id, by=by, because=because)
-    append(tx, *[ShareDue(tenant_id=tenant_id, payment_id=current.payment_id, share_id=one) for one in payable])
+    append(
+        tx, *[ShareDue(tenant_id=tenant_id, payment_id=current.payment_id, share_id=share_id) for share_id in payable]
+    )
     if current.held_minor:
         append(
             tx,

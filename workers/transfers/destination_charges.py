@@ -161,16 +161,16 @@ def book_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> N
     if booked is None:
         raise GiveUp(f"{answer.stripe_refund_id} took back a transfer that the book does not know: look up the payment")
     journals = _book_reversal(tx, booked, answer.reversal, by) if answer.reversal else []
-    for one in answer.fee_refunds if booked.fee_id else ():
+    for fee_refund_answer in answer.fee_refunds if booked.fee_id else ():
         if destination_charges.record_fee_refund(
             tx,
             booked.fee_id or "",
-            fee_refund_id=one.fee_refund_id,
-            amount=one.amount,
-            balance_transaction_id=one.balance_transaction_id,
+            fee_refund_id=fee_refund_answer.fee_refund_id,
+            amount=fee_refund_answer.amount,
+            balance_transaction_id=fee_refund_answer.balance_transaction_id,
         ):
-            entries = ledger.mirror(share_booking.application_fee_entries(booked.owner, one.amount))
-            journals.append(Journal("application_fee_refund", one.fee_refund_id, entries))
+            entries = ledger.mirror(share_booking.application_fee_entries(booked.owner, fee_refund_answer.amount))
+            journals.append(Journal("application_fee_refund", fee_refund_answer.fee_refund_id, entries))
     if journals:
         ledger.post_together(tx, payment.payment_id, journals)
 
@@ -197,8 +197,8 @@ def follow_stripe(tx: Tx, payment: Payment, parts: RefundAllocation) -> tuple[Re
     everyone = shares.of_payment(tx, payment.payment_id, locked=True)
     if not everyone or everyone[-1].mode != "destination" or not parts.venue.minor:
         return parts, None
-    given = Money(min(parts.venue.minor, sum(share.left_minor for share in everyone)), payment.currency)
-    by_rule = sale_split.taken_back(given, [share.left_minor for share in everyone])[-1]
+    amount = Money(min(parts.venue.minor, sum(share.left_minor for share in everyone)), payment.currency)
+    by_rule = sale_split.taken_back(amount, [share.left_minor for share in everyone])[-1]
     before = refund_booking.returned(tx, payment.payment_id, payment.currency)
     fee_left = Money(payment.platform_fee_minor or 0, payment.currency) - before.fee
     at_stripe = everyone[-1].gap  # what has come back of the venue, and no refund has taken of its share yet

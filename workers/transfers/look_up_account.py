@@ -49,8 +49,15 @@ def _wake(db: Database, answer: AccountAnswer, *, refused_too: bool) -> None:
             page = connected_accounts.shares_waiting(
                 tx, answer.account_id, refused_too=refused_too, after=after, limit=PAGE
             )
-            for one in page:
-                append(tx, ShareDue(tenant_id=one.tenant_id, payment_id=one.payment_id, share_id=one.share_id))
+            for waiting_account in page:
+                append(
+                    tx,
+                    ShareDue(
+                        tenant_id=waiting_account.tenant_id,
+                        payment_id=waiting_account.payment_id,
+                        share_id=waiting_account.share_id,
+                    ),
+                )
         if len(page) < PAGE:
             return
         after = page[-1].share_id

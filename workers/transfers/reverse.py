@@ -35,57 +35,57 @@ def transfer_reversal(msg: ReversalRequested, db: Database, stripe: Gateway) -> 
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery settled it
         return
-    wanted, call = claimed
+    reversal, call = claimed
     crash_point("transfer_reversal.before_call")
-    outcome = _look_up(db, stripe, wanted, call) if call.must_look_up else _send(stripe, wanted, call)
+    outcome = _look_up(db, stripe, reversal, call) if call.must_look_up else _send(stripe, reversal, call)
     crash_point("transfer_reversal.after_call")
     if isinstance(outcome, Unanswered):
-        leave_unknown(db, wanted.tenant_id, call, outcome)
+        leave_unknown(db, reversal.tenant_id, call, outcome)
     if isinstance(outcome, Refused):
-        _record_shortage(db, wanted, call, outcome, _what_there_is(stripe, wanted, outcome))
+        _record_shortage(db, reversal, call, outcome, _what_there_is(stripe, reversal, outcome))
     else:
-        _record(db, wanted, call, outcome)
+        _record(db, reversal, call, outcome)
     crash_point("transfer_reversal.after_commit")
 
 
 def _claim(db: Database, msg: ReversalRequested) -> tuple[Reversal, StripeCall] | None:
     """Write down that we are about to act; None when nothing is left to do."""
     with db.transaction(msg.tenant_id) as tx:
-        wanted = transfer_reversals.lock(tx, msg.reversal_id)
-        if wanted is None:
+        reversal = transfer_reversals.lock(tx, msg.reversal_id)
+        if reversal is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no reversal {msg.reversal_id}")
-        if wanted.state not in {ReversalState.REQUESTED, ReversalState.SENDING}:
+        if reversal.state not in {ReversalState.REQUESTED, ReversalState.SENDING}:
             return None
-        transfer_reversals.move(tx, wanted.reversal_id, ReversalState.SENDING, by=BY)
+        transfer_reversals.move(tx, reversal.reversal_id, ReversalState.SENDING, by=BY)
         body = stripe_transfers.reversing(
-            tenant_id=wanted.tenant_id, reversal_id=wanted.reversal_id, amount=wanted.amount
+            tenant_id=reversal.tenant_id, reversal_id=reversal.reversal_id, amount=reversal.amount
         )
-        return wanted, stripe_calls.begin(
-            tx, operation=stripe_transfers.REVERSE, subject_id=wanted.reversal_id, request=body
+        return reversal, stripe_calls.begin(
+            tx, operation=stripe_transfers.REVERSE, subject_id=reversal.reversal_id, request=body
         )
 
 
-def _send(stripe: Gateway, wanted: Reversal, call: StripeCall) -> ReversalAnswer | Refused | Unanswered:
+def _send(stripe: Gateway, reversal: Reversal, call: StripeCall) -> ReversalAnswer | Refused | Unanswered:
     return stripe_transfers.reverse(
         stripe,
-        wanted.stripe_transfer_id,
+        reversal.stripe_transfer_id,
         call.request,
         idempotency_key=call.idempotency_key,
         send_before=key_dies_at(call),
     )
 
 
-def _look_up(db: Database, stripe: Gateway, wanted: Reversal, call: StripeCall) -> ReversalAnswer:
+def _look_up(db: Database, stripe: Gateway, reversal: Reversal, call: StripeCall) -> ReversalAnswer:
     """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
-    found = stripe_transfers.find_reversal(stripe, wanted.reversal_id, stripe_transfer_id=wanted.stripe_transfer_id)
+    found = stripe_transfers.find_reversal(stripe, reversal.reversal_id, stripe_transfer_id=reversal.stripe_transfer_id)
     if isinstance(found, Absent):
-        wait_for_absence(db, wanted.tenant_id, call, found)
+        wait_for_absence(db, reversal.tenant_id, call, found)
     return found
 
 
-def _record(db: Database, wanted: Reversal, call: StripeCall, answer: ReversalAnswer) -> None:
-    with db.transaction(wanted.tenant_id) as tx:
-        current = transfer_reversals.lock(tx, wanted.reversal_id)
+def _record(db: Database, reversal: Reversal, call: StripeCall, answer: ReversalAnswer) -> None:
+    with db.transaction(reversal.tenant_id) as tx:
+        current = transfer_reversals.lock(tx, reversal.reversal_id)
         assert current is not None, "reversals are never deleted, and this one was read a moment ago"
         stripe_calls.settle(
             tx, call, answer="reversed", object_id=answer.stripe_reversal_id, request_id=answer.request_id
@@ -94,7 +94,7 @@ def _record(db: Database, wanted: Reversal, call: StripeCall, answer: ReversalAn
         crash_point("transfer_reversal.before_commit")
 
 
-def _what_there_is(stripe: Gateway, wanted: Reversal, refusal: Refused) -> Money:
+def _what_there_is(stripe: Gateway, reversal: Reversal, refusal: Refused) -> Money:
     """How much the account could give back.
 
     Raises:
@@ -102,27 +102,29 @@ def _what_there_is(stripe: Gateway, wanted: Reversal, refusal: Refused) -> Money
     """
     if refusal.code != "balance_insufficient":
         raise GiveUp(
-            f"Stripe will not take {wanted.amount} back of {wanted.stripe_transfer_id}: {refusal.sentence}; "
+            f"Stripe will not take {reversal.amount} back of {reversal.stripe_transfer_id}: {refusal.sentence}; "
             "look whether somebody reversed it there"
         )
-    balance = read_balance(stripe, account_id=wanted.account_id)
-    return balance.available.get(wanted.currency, Money(0, wanted.currency))
+    balance = read_balance(stripe, account_id=reversal.account_id)
+    return balance.available.get(reversal.currency, Money(0, reversal.currency))
 
 
-def _record_shortage(db: Database, wanted: Reversal, call: StripeCall, refusal: Refused, there_is: Money) -> None:
-    with db.transaction(wanted.tenant_id) as tx:
+def _record_shortage(db: Database, reversal: Reversal, call: StripeCall, refusal: Refused, there_is: Money) -> None:
+    with db.transaction(reversal.tenant_id) as tx:
         # The share first, as everywhere: its recipient's row is what orders all that is netted.
-        share = shares.lock(tx, wanted.share_id)
+        share = shares.lock(tx, reversal.share_id)
         assert share is not None, "a reversal names its share, by foreign key"
         stripe_calls.settle(tx, call, answer=refusal.code, object_id=None, request_id=refusal.request_id)
-        if not transfer_reversals.move(tx, wanted.reversal_id, ReversalState.SHORT, by=BY, reason=refusal.code):
+        if not transfer_reversals.move(tx, reversal.reversal_id, ReversalState.SHORT, by=BY, reason=refusal.code):
             return
         # An account that has enough, and yet has not, is not asked again.
-        possible = Money(max(0, there_is.minor) if there_is.minor < wanted.amount_minor else 0, wanted.currency)
-        become_receivable(tx, share, wanted.amount - possible, reason="the account has not got that much")
+        possible = Money(max(0, there_is.minor) if there_is.minor < reversal.amount_minor else 0, reversal.currency)
+        become_receivable(tx, share, reversal.amount - possible, reason="the account has not got that much")
         if possible.minor:
-            smaller = transfer_reversals.request(tx, wanted.transfer_id, wanted.share_id, possible, by=BY)
-            append(tx, ReversalRequested(tenant_id=wanted.tenant_id, reversal_id=smaller))
+            smaller = transfer_reversals.request(tx, reversal.transfer_id, reversal.share_id, possible, by=BY)
+            append(tx, ReversalRequested(tenant_id=reversal.tenant_id, reversal_id=smaller))
         else:
-            append(tx, ShareDue(tenant_id=wanted.tenant_id, payment_id=wanted.payment_id, share_id=wanted.share_id))
+            append(
+                tx, ShareDue(tenant_id=reversal.tenant_id, payment_id=reversal.payment_id, share_id=reversal.share_id)
+            )
         crash_point("transfer_reversal.before_commit")

@@ -78,12 +78,20 @@ def _is_too_much(tx: Tx, wanted: Transfer) -> bool:
     """A refund took of a share since this was asked for: cancel it, and measure anew."""
     paid = transfers.shares_of(tx, wanted.transfer_id)
     cut = {
-        share.share_id: share for payment_id in {one for one, _ in paid} for share in shares.of_payment(tx, payment_id)
+        share.share_id: share
+        for payment_id in {payment_id for payment_id, _ in paid}
+        for share in shares.of_payment(tx, payment_id)
     }
     if all(cut[share_id].gap.minor >= 0 for _, share_id in paid):
         return False
     transfers.move(tx, wanted.transfer_id, TransferState.CANCELED, by=BY, reason="less is owed now")
-    append(tx, *[ShareDue(tenant_id=wanted.tenant_id, payment_id=one, share_id=share_id) for one, share_id in paid])
+    append(
+        tx,
+        *[
+            ShareDue(tenant_id=wanted.tenant_id, payment_id=payment_id, share_id=share_id)
+            for payment_id, share_id in paid
+        ],
+    )
     return True
 
 

@@ -14,7 +14,7 @@ def check_fees(
     report: Report, booked: Sequence[BookedFee], at_stripe: Sequence[ListedFee], intents: Sequence[ListedIntent]
 ) -> Balances:
     """Returns the net of the balance transactions of our fees and of their refunds, per tenant."""
-    tenants = {one.outcome.charge_id: one.tenant_id for one in intents if isinstance(one.outcome, Charged)}
+    tenants = {intent.outcome.charge_id: intent.tenant_id for intent in intents if isinstance(intent.outcome, Charged)}
     by_id = {fee.fee_id: fee for fee in booked}
     sums: Balances = defaultdict(int)
     count = report.kinds["application fees"]

@@ -149,7 +149,7 @@ def check_disputes(
             continue
         count.attempted += 1
         dispute = booked.get(answer.dispute_id)
-        moved = {one.balance.balance_transaction_id for one in answer.movements}
+        moved = {dispute_movement.balance.balance_transaction_id for dispute_movement in answer.movements}
         if dispute is not None and dispute.status == answer.status and dispute.journals == moved:
             count.done += 1
         elif payment.has_outbox_row or payment.event_waits:
@@ -163,8 +163,8 @@ def check_disputes(
             report.findings.append(
                 f"{answer.dispute_id}: Stripe says {answer.status} {sorted(moved)}, the book {held or 'nothing'}"
             )
-    known = {answer.dispute_id for answer in at_stripe}
-    for stranger in sorted(booked.keys() - known):
+    strs = {answer.dispute_id for answer in at_stripe}
+    for stranger in sorted(booked.keys() - strs):
         count.unexpected += 1
         report.findings.append(f"the book holds {stranger}, which Stripe does not list")
 

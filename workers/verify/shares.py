@@ -37,8 +37,10 @@ class SharesAtStripe:
             Verdict: Stripe did not answer.
         """
         sent = list(transfers.listed(stripe, since_epoch=since_epoch))
-        touched = [one.stripe_transfer_id for one in sent if one.reversed.minor]
-        return cls(sent, [one for name in touched for one in transfers.reversals_of(stripe, name)])
+        touched = [transfer_answer.stripe_transfer_id for transfer_answer in sent if transfer_answer.reversed.minor]
+        return cls(
+            sent, [reversal_answer for name in touched for reversal_answer in transfers.reversals_of(stripe, name)]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,32 @@ class BookedShares:
 def check_shares(report: Report, book: BookedShares, at_stripe: SharesAtStripe) -> None:
     """Transfers and reversals one by one, then the shares that they bring, then every party's and account's sum."""
     sent = [
-        _Seen(one.stripe_transfer_id, one.transfer_id, -one.amount.minor, one.balance) for one in at_stripe.transfers
+        _Seen(
+            transfer_answer.stripe_transfer_id,
+            transfer_answer.transfer_id,
+            -transfer_answer.amount.minor,
+            transfer_answer.balance,
+        )
+        for transfer_answer in at_stripe.transfers
     ]
     back = [
-        _Seen(one.stripe_reversal_id, one.reversal_id, one.amount.minor, one.balance) for one in at_stripe.reversals
+        _Seen(
+            reversal_answer.stripe_reversal_id,
+            reversal_answer.reversal_id,
+            reversal_answer.amount.minor,
+            reversal_answer.balance,
+        )
+        for reversal_answer in at_stripe.reversals
     ]
-    names = {one.stripe_id for one in book.transfers}
+    names = {booked_transfer.stripe_id for booked_transfer in book.transfers}
     own_back = [
         seen
         for seen, answer in zip(back, at_stripe.reversals, strict=True)
         if answer.reversal_id is not None or answer.stripe_transfer_id in names
     ]
-    _check_movements(report, "transfers", book.transfers, [one for one in sent if one.our_id or one.stripe_id in names])
+    _check_movements(
+        report, "transfers", book.transfers, [seen for seen in sent if seen.our_id or seen.stripe_id in names]
+    )
     _check_movements(report, "transfer reversals", book.reversals, own_back)
     for standing in book.shares:
         _count_shares(report, standing)
@@ -177,18 +193,18 @@ def _count_shares(report: Report, standing: ShareCounts) -> None:
         )
 
 
-def _how_it_stands(one: ShareCounts) -> tuple[str, str]:
-    if one.state == "settled" and not one.gap:
+def _how_it_stands(share_counts: ShareCounts) -> tuple[str, str]:
+    if share_counts.state == "settled" and not share_counts.gap:
         return "shares", "done"
-    if one.state == "held" and not one.released:
+    if share_counts.state == "held" and not share_counts.released:
         return SHARES_IN_ESCROW, "waiting"
-    if one.dead:
+    if share_counts.dead:
         return "shares", "dead"
-    if one.reason is not None:
+    if share_counts.reason is not None:
         return SHARES_THAT_WAIT, "waiting"
-    if one.in_hand:
+    if share_counts.in_hand:
         return "shares", "waiting"
-    return "shares", "unexpected" if one.state == "settled" else "lost"
+    return "shares", "unexpected" if share_counts.state == "settled" else "lost"
 
 
 def _check_parties(report: Report, book: BookedShares) -> None:
@@ -214,9 +230,11 @@ def _check_accounts(report: Report, book: BookedShares, at_stripe: SharesAtStrip
     """What the ledger says reached an account is what Stripe says; whoever made its transfers."""
     arrived: Accounts = defaultdict(int)
     ours = book.accounts | {row.account_id for row in book.transfers}
-    for one in at_stripe.transfers:
-        if one.account_id in ours:
-            arrived[one.account_id, one.amount.currency] += one.amount.minor - one.reversed.minor
+    for transfer_answer in at_stripe.transfers:
+        if transfer_answer.account_id in ours:
+            arrived[transfer_answer.account_id, transfer_answer.amount.currency] += (
+                transfer_answer.amount.minor - transfer_answer.reversed.minor
+            )
     count = report.kinds["connected accounts"]
     for key in sorted(arrived.keys() | book.reached.keys()):
         count.attempted += 1
@@ -241,7 +259,9 @@ def balances_of_shares(book: BookedShares, at_stripe: SharesAtStripe) -> Balance
 def _moved(book: BookedShares, at_stripe: SharesAtStripe) -> Iterator[tuple[UUID, BalanceTransaction | None]]:
     tenant_of: dict[str | None, UUID] = {row.stripe_id: row.tenant_id for row in book.transfers}
     owner = {
-        one.stripe_transfer_id: tenant_of.get(one.stripe_transfer_id) or one.tenant_id for one in at_stripe.transfers
+        transfer_answer.stripe_transfer_id: tenant_of.get(transfer_answer.stripe_transfer_id)
+        or transfer_answer.tenant_id
+        for transfer_answer in at_stripe.transfers
     }
     for sent in at_stripe.transfers:
         if (tenant := owner[sent.stripe_transfer_id]) is not None:

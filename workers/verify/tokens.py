@@ -61,16 +61,16 @@ def check_chain(report: Report, booked: list[BookedMint], series: list[Series], 
             count.unexpected += 1
             report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, and its token belongs to {owner}")
     for each in series:
-        found = chain.royalties[each.series]
-        if found != each.wanted and any(mint.token_id.startswith(each.series) for mint in booked):
-            _other_royalty(report, each, found)
+        resale_royalty = chain.royalties[each.series]
+        if resale_royalty != each.wanted and any(mint.token_id.startswith(each.series) for mint in booked):
+            _other_royalty(report, each, resale_royalty)
 
 
-def _other_royalty(report: Report, wanted: Series, found: ResaleRoyalty) -> None:
+def _other_royalty(report: Report, series: Series, resale_royalty: ResaleRoyalty) -> None:
     count = report.kinds["royalties on the chain"]
     count.attempted += 1
     count.waiting += 1
     report.findings.append(
-        f"event {wanted.event_id} gives {found.basis_points} bps to {found.receiver}, "
-        f"wanted are {wanted.wanted_basis_points} to {wanted.wanted_receiver}"
+        f"event {series.event_id} gives {resale_royalty.basis_points} bps to {resale_royalty.receiver}, "
+        f"wanted are {series.wanted_basis_points} to {series.wanted_receiver}"
     )

@@ -70,7 +70,7 @@ class OrderServiceLog:
 
 
 def verify(
-    db: Database, stripe: Gateway, broker_url: str, asked: OrderServiceLog, chain: ContractSettings | None = None
+    db: Database, stripe: Gateway, broker_url: str, order_log: OrderServiceLog, chain: ContractSettings | None = None
 ) -> Report:
     """Look everywhere and compare. Run it when the fleet is quiet; while it works, things count as waiting.
 
@@ -87,7 +87,7 @@ def verify(
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
         book = DatabaseSide.read(tx)
-        _check_what_came(report, asked, tx, depths)
+        _check_what_came(report, order_log, tx, depths)
     check_tickets(report, book.mints, book.unqueued)
     if chain is not None and chain.is_configured:
         check_chain(report, book.mints, book.events, _on_chain(chain, book.mints, book.events))
@@ -96,7 +96,7 @@ def verify(
     check_refunds(report, book.payments, book.refunds, bank.refunds, bank.charges)
     check_disputes(report, book.payments, book.disputes, bank.disputes)
     check_groups(report, book.groups)
-    _check_facts(report, asked, book.payments.values(), depths)
+    _check_facts(report, order_log, book.payments.values(), depths)
     check_shares(report, book.shares, bank.shares)
     of_shares = balances_of_shares(book.shares, bank.shares)
     for key, minor in check_fees(report, book.fees, bank.fees, bank.charges).items():
@@ -105,15 +105,15 @@ def verify(
     return report
 
 
-def _check_what_came(report: Report, asked: OrderServiceLog, tx: Tx, depths: dict[str, int]) -> None:
+def _check_what_came(report: Report, order_log: OrderServiceLog, tx: Tx, depths: dict[str, int]) -> None:
     """Orders, wishes, messages and events, each counted against the book of one moment; and the ledger's journals."""
     still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
     seen, buried = (
-        reconciliation_verify.orders_seen(tx, list(asked.orders)),
-        reconciliation_verify.buried(tx, list(asked.poison)),
+        reconciliation_verify.orders_seen(tx, list(order_log.orders)),
+        reconciliation_verify.buried(tx, list(order_log.poison)),
     )
-    _check_orders(report, asked, seen, buried, still_queued)
-    _check_wishes(report, asked, refund_verify.wishes_granted(tx, sorted(asked.wishes)), still_queued)
+    _check_orders(report, order_log, seen, buried, still_queued)
+    _check_wishes(report, order_log, refund_verify.wishes_granted(tx, sorted(order_log.wishes)), still_queued)
     _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
     _check_events(report, reconciliation_verify.inbox(tx))
     _check_journals(report, *reconciliation_verify.journals(tx))
@@ -130,27 +130,27 @@ def _on_chain(settings: ContractSettings, booked: list[BookedMint], events: list
 
 
 def _check_orders(
-    report: Report, asked: OrderServiceLog, seen: set[UUID], buried: set[bytes], still_queued: int
+    report: Report, order_log: OrderServiceLog, seen: set[UUID], buried: set[bytes], still_queued: int
 ) -> None:
     """Each published order is in the book; each poisonous event is a dead letter."""
     orders, poison = report.kinds["orders"], report.kinds["poisonous events"]
-    orders.attempted, orders.done = len(asked.orders), len(seen)
+    orders.attempted, orders.done = len(order_log.orders), len(seen)
     orders.waiting = min(still_queued, orders.attempted - orders.done)
     orders.lost = orders.attempted - orders.done - orders.waiting
-    poison.attempted, poison.dead = len(asked.poison), len(buried)
+    poison.attempted, poison.dead = len(order_log.poison), len(buried)
     poison.waiting = min(still_queued, poison.attempted - poison.dead)
     poison.lost = poison.attempted - poison.dead - poison.waiting
-    for missing in (sorted(asked.orders - seen) if orders.lost else [])[:20]:
+    for missing in (sorted(order_log.orders - seen) if orders.lost else [])[:20]:
         report.findings.append(f"order {missing} was published and is nowhere")
 
 
-def _check_wishes(report: Report, asked: OrderServiceLog, granted: set[str], still_queued: int) -> None:
+def _check_wishes(report: Report, order_log: OrderServiceLog, granted: set[str], still_queued: int) -> None:
     """Each refund or cancellation the order service asked for was granted, or is a dead letter."""
     wishes = report.kinds["refunds and cancellations asked for"]
-    wishes.attempted, wishes.done = len(asked.wishes), len(granted)
+    wishes.attempted, wishes.done = len(order_log.wishes), len(granted)
     wishes.waiting = min(still_queued, wishes.attempted - wishes.done)
     wishes.lost = wishes.attempted - wishes.done - wishes.waiting
-    lost = sorted(key for key, _ in asked.wishes if key not in granted) if wishes.lost else []
+    lost = sorted(key for key, _ in order_log.wishes if key not in granted) if wishes.lost else []
     report.findings.extend(f"event {key} was published and nothing came of it" for key in lost[:20])
 
 
@@ -192,13 +192,15 @@ def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
             report.findings.append(f"payment {payment.payment_id} stands as {payment.state} and nothing works on it")
 
 
-def _check_facts(report: Report, asked: OrderServiceLog, book: Iterable[BookedPayment], depths: dict[str, int]) -> None:
+def _check_facts(
+    report: Report, order_log: OrderServiceLog, book: Iterable[BookedPayment], depths: dict[str, int]
+) -> None:
     """The order service heard of each success once; the same event id twice on the wire is allowed."""
-    if not asked.listens:
+    if not order_log.listens:
         return
     count = report.kinds["payment.succeeded told"]
     told: dict[UUID, set[str]] = defaultdict(set)
-    for kind, payment_id, event_id in asked.told:
+    for kind, payment_id, event_id in order_log.told:
         if kind in {"payment.succeeded", "payment.succeeded_late"}:
             told[payment_id].add(event_id)
     succeeded = [payment.payment_id for payment in book if payment.state == "succeeded"]

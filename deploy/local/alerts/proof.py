@@ -52,20 +52,20 @@ def prove(only: str, *, write: bool) -> int:
         console.print("It is running already.", style="red")
         return 2
     shutil.rmtree(DIRECTORY, ignore_errors=True)
-    wanted = {name.strip() for name in only.split(",") if name.strip()}
-    if unknown := wanted - set(alerts()):
+    strs = {name.strip() for name in only.split(",") if name.strip()}
+    if unknown := strs - set(alerts()):
         console.print(f"There is no alert {', '.join(sorted(unknown))}.", style="red")
         return 2
-    chosen = [each for each in PROVOCATIONS if not wanted or wanted & each.alerts]
+    chosen = [each for each in PROVOCATIONS if not strs or strs & each.alerts]
     try:
         result = _run(chosen, console)
     except (ServerFailedError, AlreadyRunningError, TimeoutError) as error:
         console.print(f"The proof cannot start: {error}", style="red")
         return 2
-    _print(result, console, everything=not wanted)
+    _print(result, console, everything=not strs)
     if write:
         page.PAGE.write_text(page.of(result))
-    return 0 if (result.is_whole if not wanted else result.is_well) else 1
+    return 0 if (result.is_whole if not strs else result.is_well) else 1
 
 
 def _run(chosen: list[Provocation], console: Console) -> Result:
@@ -128,19 +128,19 @@ def _work(scene: Scene, seconds: float) -> None:
 
 def _provoke(scene: Scene, provocation: Provocation, result: Result, console: Console) -> None:
     console.print(f"{provocation.what} ...")
-    wanted = set(provocation.alerts)
+    strs = set(provocation.alerts)
     provocation.settle(scene)
-    before = scene.wait_until_quiet(wanted)
+    before = scene.wait_until_quiet(strs)
     scene.fired.clear()
     scene.alertmanager.start_afresh()
-    missing, where = wanted, dict[str, str]()
+    missing, where = strs, dict[str, str]()
     try:
         with provocation.how(scene):
-            missing = scene.wait_for(wanted, lambda: provocation.keep(scene)) | before
-            where = scene.wait_for_delivery(wanted - missing, lambda: provocation.keep(scene))
+            missing = scene.wait_for(strs, lambda: provocation.keep(scene)) | before
+            where = scene.wait_for_delivery(strs - missing, lambda: provocation.keep(scene))
     except Exception as error:  # noqa: BLE001  a provocation that fails is told, and must not take the others along
         console.print(f"  it could not be done: {error!r}", style="red")
-    for alert in wanted - missing:
+    for alert in strs - missing:
         fired = Fired(provocation.what, scene.fired[alert], where.get(alert, ""), moved_time=provocation.moved_time)
         result.note(alert, fired)
     result.missing |= dict.fromkeys(missing, provocation.what)

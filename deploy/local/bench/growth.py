@@ -64,13 +64,13 @@ def _state(
             backlog.deliver_all(book)
         per_pass = BEHIND_MANY if delivered and not ground.quick else PER_PASS
         backlog.fill(book, backlog_rows + per_pass)
-        one = stack.enter_context(relaying.relay(ground, book))
-        yield State(book, one, _session_pid(one), per_pass)
+        relay = stack.enter_context(relaying.relay(ground, book))
+        yield State(book, relay, _session_pid(relay), per_pass)
 
 
-def _session_pid(one: Relay) -> int:
+def _session_pid(relay: Relay) -> int:
     """The bench's relay has a pool of one connection."""
-    with one.db.system_transaction() as tx:
+    with relay.db.system_transaction() as tx:
         return tx.info.backend_pid
 
 
@@ -89,13 +89,13 @@ def _idle_look(ground: Ground, state: State, queue: Queue) -> float:
     """PostgreSQL CPU ms of a round of a relay that started when nothing was due, and has seen so once."""
     while state.relay.run_once():
         pass
-    with relaying.relay(ground, state.book) as one:
-        session_pid = _session_pid(one)
-        one.run_once()
-        one.run_once()
+    with relaying.relay(ground, state.book) as relay:
+        session_pid = _session_pid(relay)
+        relay.run_once()
+        relay.run_once()
         meter = Meter(session=lambda: cpu.process_seconds(session_pid))
         with meter.running():
-            assert not one.run_once(), "nobody appends while the bench looks"
+            assert not relay.run_once(), "nobody appends while the bench looks"
     backlog.fill(state.book, SMALLEST + state.per_pass, analyze=False)
     queue.empty()
     return meter.cpu["session"] * 1e3

@@ -78,5 +78,5 @@ def wait_for(scene: Scene, batch: UUID, state: str) -> None:
 
 def _state(scene: Scene, batch: UUID) -> str | None:
     with scene.truth.db.system_transaction() as tx:
-        found = replay_batches.get(tx, batch)
-    return found.state if found else None
+        replay_batch = replay_batches.get(tx, batch)
+    return replay_batch.state if replay_batch else None

@@ -34,8 +34,8 @@ def storm(scene: Scene) -> Iterator[None]:
         for _ in range(scene.chance.randint(3, 6)):
             _end_sessions(scene)
             scene.after_orders(2)
-    said = [answer.result() for answer in answers]
-    scene.note(f"{said.count(202)} of {len(said)} granted by the API")
+    ints = [answer.result() for answer in answers]
+    scene.note(f"{ints.count(202)} of {len(ints)} granted by the API")
     yield
     for charge in charges:
         _require_spent(scene, charge)

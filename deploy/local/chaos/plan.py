@@ -27,8 +27,8 @@ class Plan:
         cases = all_cases()
         if not self.only:
             return [case for case in cases if case.short or self.minutes >= SHORT_MINUTES]
-        known = {case.key for case in cases} | {str(case.number) for case in cases}
-        if unknown := set(self.only) - known:
+        strs = {case.key for case in cases} | {str(case.number) for case in cases}
+        if unknown := set(self.only) - strs:
             raise ValueError(f"there is no case {', '.join(sorted(unknown))}; `fleet chaos --list` shows them")
         return [case for case in cases if case.key in self.only or str(case.number) in self.only]
 
@@ -42,5 +42,5 @@ class Plan:
                 yield case, self._chance(number, case.key)
             number += 1
 
-    def _chance(self, *of: object) -> Random:
-        return Random("/".join(map(str, (self.seed, *of))))  # noqa: S311  a story from a seed, not a secret
+    def _chance(self, *objects: object) -> Random:
+        return Random("/".join(map(str, (self.seed, *objects))))  # noqa: S311  a story from a seed, not a secret

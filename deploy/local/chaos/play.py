@@ -144,9 +144,9 @@ class Play:
         """What no fault asks for: new dead letters, unless the case says so, and a process that cannot stay up."""
         buried = self.truth.count("dead_letters WHERE source <> 'orders'")
         more, self.buried = buried - self.buried, buried
-        said = [f"{more} messages became dead letters, which this fault does not ask for"]
+        strs = [f"{more} messages became dead letters, which this fault does not ask for"]
         given_up, self.fleet.given_up = self.fleet.given_up, []
-        return (said if more and not case.buries else []) + given_up
+        return (strs if more and not case.buries else []) + given_up
 
     def _tell(self, result: Result) -> None:
         what = "clean" if result.clean else "NOT CLEAN: " + "; ".join([*result.unmet, *result.sums.findings])

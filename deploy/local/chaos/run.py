@@ -103,7 +103,9 @@ def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
     bank = Bank(fleet.control(), environment["STRIPE_API_BASE"], environment["STRIPE_SECRET_KEY"], plan.seed)
     truth = Truth(stack, fleet.control(), office)
     with psycopg.connect(stack.postgres.migration_url, autocommit=True) as owner:
-        open_market(owner, fleet.control(), [one for one in sale.tenants() if one.name in WITH_SHARES], sellers=0)
+        open_market(
+            owner, fleet.control(), [tenant for tenant in sale.tenants() if tenant.name in WITH_SHARES], sellers=0
+        )
     story = list(sale.publications(orders=plan.orders * SPARE, seed=plan.seed, run=uuid4().hex, habits=HABITS))
     tickets = tickets_of(story)
     service = ChaosOrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, tickets)

@@ -63,8 +63,8 @@ class DayOrderService(OrderService):
     def _hear(self, event: dict[str, Any]) -> None:
         super()._hear(event)
         if event["type"] == "payment.succeeded":
-            for wanted in self._wishes_of(event["data"]):
-                self._wanted.put(wanted)
+            for publication in self._wishes_of(event["data"]):
+                self._wanted.put(publication)
 
     def _wishes_of(self, paid: dict[str, Any]) -> list[Publication]:
         order_id = paid["order_id"]
@@ -92,7 +92,9 @@ class DayOrderService(OrderService):
 
 def tickets_of(story: list[Publication]) -> dict[str, tuple[int, list[str]]]:
     """Order id -> its number in the story, and its tickets."""
-    placed = [json.loads(one.body)["data"] for one in story if one.log.get("published") == "order"]
+    placed = [
+        json.loads(publication.body)["data"] for publication in story if publication.log.get("published") == "order"
+    ]
     return {
         data["order_id"]: (number, [ticket["ticket_id"] for ticket in data["tickets"]])
         for number, data in enumerate(placed)

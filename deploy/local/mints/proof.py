@@ -103,7 +103,7 @@ class Play:
 
     def run(self) -> tuple[Story, Truth]:
         sale.let_venues_mint(self._owner)
-        published, wanted = sale.orders(self.plan.tickets, self.plan.seed)
+        published, wanteds = sale.orders(self.plan.tickets, self.plan.seed)
         misbehave(self.fleet.node, self.chance)
         started = time.monotonic()
         stack = self.fleet.stack
@@ -114,7 +114,7 @@ class Play:
             seller.join(timeout=60)
             self._drain(service, started + self.plan.minutes * 60)
         self.story.seconds = time.monotonic() - started
-        truth = look(self.chain, self._owner, wanted, stack.order_log)
+        truth = look(self.chain, self._owner, wanteds, stack.order_log)
         if len(self.story.reorganisations) != 2 or not truth.replaced:
             truth.problems.append("the story was not told to its end: two reorganisations and a replacement")
         self._owner.close()

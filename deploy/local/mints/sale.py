@@ -44,7 +44,7 @@ def wallet(name: str) -> str:
 def let_venues_mint(owner: psycopg.Connection[Any]) -> None:
     """Every venue of the demo mints; buyers without a wallet get theirs kept by the venue."""
     for tenant in tenants():
-        wanted = [
+        mint_settingses = [
             MintSettings(
                 venue.venue_id,
                 "on",
@@ -54,7 +54,7 @@ def let_venues_mint(owner: psycopg.Connection[Any]) -> None:
             )
             for venue in tenant.venues
         ]
-        venue_settings.write(owner, tenant.tenant_id, wanted)
+        venue_settings.write(owner, tenant.tenant_id, mint_settingses)
 
 
 def royalty_of(venue_name: str) -> tuple[str, int]:
@@ -66,18 +66,18 @@ def orders(tickets: int, seed: int) -> tuple[list[Publication], list[Wanted]]:
     chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
     run = uuid4().hex
     published: list[Publication] = []
-    wanted: list[Wanted] = []
+    wanteds: list[Wanted] = []
     left = tickets
     while left:
         size = min(left, TICKETS_OF_AN_ORDER)
         left -= size
         data, of_order = _order(chance, f"{run}/{left}", size)
-        wanted += of_order
+        wanteds += of_order
         body = _event(data)
         published.append(Publication(body, {"published": "order", "order_id": data["order_id"]}))
         again = Publication(body, {"published": "duplicate"})
         published += [again] * (2 if chance.random() < 0.1 else 1)
-    return published, wanted
+    return published, wanteds
 
 
 def _order(chance: Random, key: str, size: int) -> tuple[dict[str, Any], list[Wanted]]:

@@ -43,10 +43,10 @@ class Truth:
         return asdict(self)
 
 
-def look(chain: Chain, owner: psycopg.Connection[Any], wanted: Sequence[Wanted], order_log: Path) -> Truth:
-    truth = Truth(len(wanted))
-    _look_at_tokens(truth, chain, wanted)
-    _look_at_royalties(truth, chain, wanted)
+def look(chain: Chain, owner: psycopg.Connection[Any], wanteds: Sequence[Wanted], order_log: Path) -> Truth:
+    truth = Truth(len(wanteds))
+    _look_at_tokens(truth, chain, wanteds)
+    _look_at_royalties(truth, chain, wanteds)
     _look_at_nonces(truth, chain, owner)
     lines = [orjson.loads(line) for line in order_log.read_bytes().splitlines()]
     told = Counter(line["event_id"] for line in lines if line.get("told") == "ticket.minted")
@@ -58,15 +58,15 @@ def look(chain: Chain, owner: psycopg.Connection[Any], wanted: Sequence[Wanted],
     return truth
 
 
-def _look_at_tokens(truth: Truth, chain: Chain, wanted: Sequence[Wanted]) -> None:
-    for each in wanted:
+def _look_at_tokens(truth: Truth, chain: Chain, wanteds: Sequence[Wanted]) -> None:
+    for each in wanteds:
         owner = _owner_of(chain, each.token_id)
         truth.right_owners += owner == each.wallet
         if owner != each.wallet and len(truth.problems) < 20:
             truth.problems.append(f"token {each.token_id} belongs to {owner}, not to {each.wallet}")
     truth.tokens = sum(
         int(_call(chain, _BALANCE_OF + wallet[2:].lower().rjust(64, "0")), 16)
-        for wallet in {each.wallet for each in wanted}
+        for wallet in {each.wallet for each in wanteds}
     )
     _expect(truth, truth.tokens == truth.tickets, f"{truth.tokens} tokens for {truth.tickets} tickets")
 
@@ -80,8 +80,8 @@ def _owner_of(chain: Chain, token_id: str) -> str | None:
         return None
 
 
-def _look_at_royalties(truth: Truth, chain: Chain, wanted: Sequence[Wanted]) -> None:
-    one_of_each = {each.token_id[:18]: each for each in wanted}
+def _look_at_royalties(truth: Truth, chain: Chain, wanteds: Sequence[Wanted]) -> None:
+    one_of_each = {each.token_id[:18]: each for each in wanteds}
     truth.events = len(one_of_each)
     for each in one_of_each.values():
         answer = _call(chain, _ROYALTY_INFO + each.token_id[2:] + f"{PRICE:064x}")

@@ -42,7 +42,7 @@ class Market:
 
     @property
     def all_accounts(self) -> list[str]:
-        return [*self.accounts, *(one.account_id for one in self.sellers if one.account_id is not None)]
+        return [*self.accounts, *(seller.account_id for seller in self.sellers if seller.account_id is not None)]
 
 
 def open_market(

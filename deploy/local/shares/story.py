@@ -101,10 +101,10 @@ class ShareOrderService(DayOrderService):
         return [self._later.get_nowait() for _ in range(self._later.qsize())]
 
     def _wishes_of(self, paid: dict[str, Any]) -> list[Publication]:
-        wanted = super()._wishes_of(paid)
+        publications = super()._wishes_of(paid)
         late = Random(f"late/{paid['order_id']}").randrange(2)  # noqa: S311  a story, not a secret
         if not late:
-            return wanted
-        for one in wanted:
+            return publications
+        for one in publications:
             self._later.put(one)
         return []

@@ -108,9 +108,9 @@ class Api:
                 return self._looked_up(operation, asked)
             return self._done_once(operation, request, asked, raw)
 
-    def _looked_up(self, operation: Operation, asked: ApiRequest) -> Response:
-        with self._db.transaction(asked.caller.tenant_id) as tx:
-            return operation.work(tx, asked).response(replayed=False)
+    def _looked_up(self, operation: Operation, request: ApiRequest) -> Response:
+        with self._db.transaction(request.caller.tenant_id) as tx:
+            return operation.work(tx, request).response(replayed=False)
 
     def _done_once(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
         key = request_body.key_in(request.headers)
@@ -129,9 +129,9 @@ class Api:
         return answer.response(replayed=replayed)
 
 
-def _logged(operation: Operation, asked: ApiRequest, trace_id: str) -> AbstractContextManager[None]:
-    tenant_id = asked.caller.tenant_id
-    return bound(tenant_id=tenant_id, payment_id=asked.payment_id, actor=operation.name, trace_id=trace_id)
+def _logged(operation: Operation, request: ApiRequest, trace_id: str) -> AbstractContextManager[None]:
+    tenant_id = request.caller.tenant_id
+    return bound(tenant_id=tenant_id, payment_id=request.payment_id, actor=operation.name, trace_id=trace_id)
 
 
 def _place_of(request: Request) -> tuple[str, str | None]:

@@ -76,8 +76,8 @@ class Caller:
 
 def caller_in(claims: Mapping[str, Any]) -> Caller:
     """Raises BadTokenError: a claim is missing or has another form."""
-    known = {role.value for role in CallerRole}
-    roles = frozenset(CallerRole(word) for word in words_in(claims, "roles") if word in known)
+    strs = {role.value for role in CallerRole}
+    roles = frozenset(CallerRole(word) for word in words_in(claims, "roles") if word in strs)
     scope = claims.get("scope")
     scopes = frozenset(scope.split()) if isinstance(scope, str) else frozenset()
     return Caller(

@@ -53,9 +53,9 @@ def _refuse_a_buyers_limit(asked: ApiRequest, request: schemas.GroupRequest) -> 
         raise Problem(403, "only the venue sets how many tickets a buyer may have", code="out-of-reach")
 
 
-def show(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """How the group and each of its members stand, and how the group came there."""
-    group, shares = _reached(tx, asked, lambda _group, _share: True)
+    group, shares = _reached(tx, request, lambda _group, _share: True)
     secured = sum(share.share_minor for share in shares if share.state in SECURED)
     return answer(
         200,
@@ -79,69 +79,69 @@ def show(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     )
 
 
-def pay_share(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def pay_share(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Have a member's share paid: held until everybody has paid, and then captured."""
-    group, shares = _reached(tx, asked, lambda _, share: share.member_id == asked.member_id)
-    share = next((one for one in shares if one.member_id == asked.member_id), None)
+    group, shares = _reached(tx, request, lambda _, share: share.member_id == request.member_id)
+    share = next((contribution for contribution in shares if contribution.member_id == request.member_id), None)
     if share is None:
-        raise Problem(404, f"the group has no member {asked.member_id}", code="member-unknown")
-    means: schemas.ShareMeans = asked.body
+        raise Problem(404, f"the group has no member {request.member_id}", code="member-unknown")
+    means: schemas.ShareMeans = request.body
     wish = GroupSharePaidWith(
         **dict(means),
         group_id=group.group_id,
         tenant_id=group.tenant_id,
         member_id=share.member_id,
         buyer_id=share.buyer_id,
-        idempotency_key=asked.request_key,
+        idempotency_key=request.request_key,
     )
     with _refusals_told():
-        begun = groups.pay_share(tx, wish, by=asked.by)
+        begun = groups.pay_share(tx, wish, by=request.by)
     return _payment(tx, begun.payment_id)
 
 
-def top_up(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def top_up(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Have the organiser pay every share that is missing, with one payment."""
-    group, _ = _reached(tx, asked, lambda group, share: share.member_id == group.organiser_id)
-    means: schemas.ShareMeans = asked.body
+    group, _ = _reached(tx, request, lambda group, share: share.member_id == group.organiser_id)
+    means: schemas.ShareMeans = request.body
     wish = GroupToppedUp(
-        **dict(means), group_id=group.group_id, tenant_id=group.tenant_id, idempotency_key=asked.request_key
+        **dict(means), group_id=group.group_id, tenant_id=group.tenant_id, idempotency_key=request.request_key
     )
     with _refusals_told():
-        begun = groups.top_up(tx, wish, by=asked.by)
+        begun = groups.top_up(tx, wish, by=request.by)
     return _payment(tx, begun.payment_id)
 
 
-def cancel(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Call the group off. One that is settled gives everything back, and for that a caller must be allowed refunds."""
-    group, _ = _reached(tx, asked, lambda _group, _share: False)
-    body: schemas.GroupCancelAsked = asked.body
+    group, _ = _reached(tx, request, lambda _group, _share: False)
+    body: schemas.GroupCancelAsked = request.body
     locked = group_groups.lock(tx, group.group_id)
     assert locked is not None, "groups are never deleted, and this one was read a moment ago"
-    if locked.state is GroupState.SETTLED and not asked.caller.reaches(
+    if locked.state is GroupState.SETTLED and not request.caller.reaches(
         Permission.REFUND, venue_id=group.venue_id, buyer_id=""
     ):
         said = "every share is captured; giving that back needs the permission to refund"
         raise Problem(409, said, code="already-settled")
-    groups.call_off(tx, group.group_id, reason=redact_text(body.note) or "requested_by_customer", by=asked.by)
+    groups.call_off(tx, group.group_id, reason=redact_text(body.note) or "requested_by_customer", by=request.by)
     return _accepted(tx, group.group_id)
 
 
 def _reached(
-    tx: Tx, asked: ApiRequest, is_theirs: Callable[[Group, Contribution], bool]
+    tx: Tx, request: ApiRequest, is_theirs: Callable[[Group, Contribution], bool]
 ) -> tuple[Group, list[Contribution]]:
     """The group, when the caller reaches its venue, or is the buyer of a share that `is_theirs` lets in.
 
     Raises:
         Problem: 404 for a group that does not exist, or does not for this caller.
     """
-    assert asked.group_id is not None, "the route has it in its path"
-    group = group_groups.get(tx, asked.group_id)
+    assert request.group_id is not None, "the route has it in its path"
+    group = group_groups.get(tx, request.group_id)
     if group is not None:
         shares = contributions.of_group(tx, group.group_id)
         buyers = ["", *(share.buyer_id for share in shares if is_theirs(group, share))]
-        if any(asked.caller.reaches(asked.permission, venue_id=group.venue_id, buyer_id=buyer) for buyer in buyers):
+        if any(request.caller.reaches(request.permission, venue_id=group.venue_id, buyer_id=buyer) for buyer in buyers):
             return group, shares
-    raise Problem(404, f"there is no group {asked.group_id}", code="group-unknown")
+    raise Problem(404, f"there is no group {request.group_id}", code="group-unknown")
 
 
 def _view_of(share: Contribution, currency: str) -> schemas.MemberView:
@@ -165,8 +165,8 @@ def _accepted(tx: Tx, group_id: UUID, *, location: str | None = None) -> StoredA
 def _payment(tx: Tx, payment_id: PaymentId) -> StoredAnswer:
     payment = of_payment(tx, payment_id)
     assert payment is not None, "it was begun in this transaction, or an earlier one"
-    said = schemas.PaymentAccepted(payment_id=payment_id, order_id=payment.order_id, state=payment.state)
-    return answer(202, said, location=f"/payments/{payment_id}")
+    payment_accepted = schemas.PaymentAccepted(payment_id=payment_id, order_id=payment.order_id, state=payment.state)
+    return answer(202, payment_accepted, location=f"/payments/{payment_id}")
 
 
 @contextmanager

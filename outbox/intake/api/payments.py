@@ -98,9 +98,9 @@ def quote_fees(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     return answer(200, quote)
 
 
-def show(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """How the payment stands, and how it came there."""
-    payment = reached(tx, asked)
+    payment = reached(tx, request)
     return answer(
         200,
         schemas.PaymentView(
@@ -144,10 +144,10 @@ def _public(reason: str | None) -> str | None:
     return f"{kind}: {public_reason(code)}" if separator and kind == "declined" else reason
 
 
-def complete(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def complete(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """A service knows that the buyer has finished 3-D Secure: ask Stripe now, not when the webhook comes."""
-    payment = reached(tx, asked)
-    append(tx, PaymentLookupRequested(tenant_id=asked.caller.tenant_id, payment_id=payment.payment_id))
+    payment = reached(tx, request)
+    append(tx, PaymentLookupRequested(tenant_id=request.caller.tenant_id, payment_id=payment.payment_id))
     return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
@@ -155,16 +155,16 @@ def quote_tax(_tx: Tx, _asked: ApiRequest) -> StoredAnswer:
     raise Problem(501, "tax is not computed here yet; nothing was quoted", code="tax-not-built")
 
 
-def reached(tx: Tx, asked: ApiRequest) -> PaymentDetails:
+def reached(tx: Tx, request: ApiRequest) -> PaymentDetails:
     """Raises Problem 404 for a payment that does not exist, or does not for this caller."""
-    assert asked.payment_id is not None, "the route has it in its path"
-    payment = payment_views.of_payment(tx, asked.payment_id)
-    if payment is None or not asked.caller.reaches(
-        asked.permission, venue_id=payment.venue_id, buyer_id=payment.buyer_id
+    assert request.payment_id is not None, "the route has it in its path"
+    payment = payment_views.of_payment(tx, request.payment_id)
+    if payment is None or not request.caller.reaches(
+        request.permission, venue_id=payment.venue_id, buyer_id=payment.buyer_id
     ):
-        raise Problem(404, f"there is no payment {asked.payment_id}", code="payment-unknown")
+        raise Problem(404, f"there is no payment {request.payment_id}", code="payment-unknown")
     return payment
 
 
-def answer(status: int, said: WireModel, *, location: str | None = None) -> StoredAnswer:
-    return StoredAnswer(status, said.model_dump_json().encode(), location)
+def answer(status: int, model: WireModel, *, location: str | None = None) -> StoredAnswer:
+    return StoredAnswer(status, model.model_dump_json().encode(), location)

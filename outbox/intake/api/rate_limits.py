@@ -70,22 +70,22 @@ class RateLimits:
             Problem: 429, one of the windows is full; the request is not counted there.
         """
         who = sha256(f"{caller.tenant_id} {caller.subject}".encode()).hexdigest()[:32]
-        wanted = [Limit.REQUESTS, *([own] if own else [])]
+        limits = [Limit.REQUESTS, *([own] if own else [])]
         try:
-            allowances = self._fast.ask(lambda: self._count(self._together, wanted, who))
+            allowances = self._fast.ask(lambda: self._count(self._together, limits, who))
         except CacheAwayError:
-            allowances = self._count(self._alone, wanted, who)
+            allowances = self._count(self._alone, limits, who)
         for refused in [allowance for allowance in allowances if not allowance.granted]:
             API_LIMITED.labels(refused.limit.value).inc()
             raise _too_many(refused)
         return min(allowances, key=lambda allowance: allowance.remaining).headers()
 
     def _count(
-        self, windows: SlidingWindowCounterRateLimiter, wanted: Sequence[Limit], who: str
+        self, windows: SlidingWindowCounterRateLimiter, limits: Sequence[Limit], who: str
     ) -> list[RateLimitWindow]:
         """Stops at the first window that is full."""
         allowances: list[RateLimitWindow] = []
-        for limit in wanted:
+        for limit in limits:
             item = self._items[limit]
             granted = windows.hit(item, limit.value, who)
             stats = windows.get_window_stats(item, limit.value, who)

@@ -21,13 +21,13 @@ _WRONG_IN_ITSELF = frozenset(
 )
 
 
-def refund(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Give money back: an amount, the face price of tickets, or whatever is left.
 
     What was not taken yet is never taken: a payment that is not captured is called off instead.
     """
-    payment = reached(tx, asked)
-    body: schemas.RefundAsked = asked.body
+    payment = reached(tx, request)
+    body: schemas.RefundAsked = request.body
     with _refusals_told():
         outcome = refunds.request_refund(
             tx,
@@ -37,31 +37,33 @@ def refund(tx: Tx, asked: ApiRequest) -> StoredAnswer:
             reason=body.reason,
             note=redact_text(body.note),
             source=SOURCE,
-            request_key=asked.request_key,
-            by=asked.by,
+            request_key=request.request_key,
+            by=request.by,
         )
     if outcome.refund is None and not outcome.canceling:
         raise Problem(409, "no money was taken, and none can be any more", code="nothing-to-refund")
     refunded = view_of(outcome.refund) if outcome.refund else None
-    said = schemas.RefundAccepted(payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling)
-    return answer(202, said)
+    refund_accepted = schemas.RefundAccepted(
+        payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling
+    )
+    return answer(202, refund_accepted)
 
 
-def capture(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def capture(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Take the held amount, or a part of it; the rest is released."""
-    payment = reached(tx, asked)
-    body: schemas.CaptureAsked = asked.body
+    payment = reached(tx, request)
+    body: schemas.CaptureAsked = request.body
     with _refusals_told():
         refunds.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
     return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
-def cancel(tx: Tx, asked: ApiRequest) -> StoredAnswer:
+def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Call the payment off before its money is taken; if it is taken in spite of that, it is given back by itself."""
-    body: schemas.CancelAsked = asked.body
-    payment = payments.lock(tx, reached(tx, asked).payment_id)
+    body: schemas.CancelAsked = request.body
+    payment = payments.lock(tx, reached(tx, request).payment_id)
     assert payment is not None, "payments are never deleted, and this one was read a moment ago"
-    asked_for = refunds.request_cancellation(tx, payment, reason=body.reason, by=asked.by)
+    asked_for = refunds.request_cancellation(tx, payment, reason=body.reason, by=request.by)
     if not asked_for and payment.state is not PaymentState.CANCELED:
         said = f"the payment is {payment.state.value}: its money was taken, so ask for a refund"
         raise Problem(409, said, code="already-captured")

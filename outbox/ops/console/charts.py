@@ -56,10 +56,10 @@ def nice_top(highest: float) -> float:
 def _line(name: str, tone: str, points: Points, top: float, decimals: int) -> ChartLine:
     runs = [list(run) for known, run in groupby(points, key=lambda point: point[1] is not None) if known]
     path = " ".join(_path(run, top) for run in runs)
-    known = [value for _, value in points if value is not None]
+    floats = [value for _, value in points if value is not None]
     last = points[-1][1] if points else None
     shown = _number(last, decimals) if last is not None else "none"
-    return ChartLine(name, tone, path, " ".join(_area(run, top) for run in runs) if known else "", shown)
+    return ChartLine(name, tone, path, " ".join(_area(run, top) for run in runs) if floats else "", shown)
 
 
 def _path(run: Points, top: float) -> str:

@@ -41,8 +41,8 @@ class ConsoleSettings(FleetSettings):
             "CONSOLE_SIGNING_KEY_FILE": self.console_signing_key_file,
         }
         if self.app_env is not AppEnv.LOCAL:
-            if given := [name for name, file in files.items() if file is not None]:
-                raise ValueError(f"{' and '.join(given)}: only for APP_ENV=local; elsewhere people come with a token.")
+            if strs := [name for name, file in files.items() if file is not None]:
+                raise ValueError(f"{' and '.join(strs)}: only for APP_ENV=local; elsewhere people come with a token.")
         elif missing := [name for name, file in files.items() if file is None]:
             raise ValueError(
                 f"{' and '.join(missing)}: APP_ENV=local needs it for the login form; `fleet up` makes it."

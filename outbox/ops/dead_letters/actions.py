@@ -192,10 +192,10 @@ class Operator:
         return any(minor > self.settings.replay_approval_minor for minor in by_currency.values())
 
     def _open_letter(self, tx: Any, dead_letter_id: UUID) -> DeadLetterLine:
-        found = dead_letter_views.find(tx, DeadLetterFilter(ids=(dead_letter_id,)), limit=1)
-        if not found:
+        dead_letters = dead_letter_views.find(tx, DeadLetterFilter(ids=(dead_letter_id,)), limit=1)
+        if not dead_letters:
             raise RefusedError(f"there is no open dead letter {dead_letter_id}")
-        return found[0]
+        return dead_letters[0]
 
 
 def _checked(letter: DeadLetterLine, payload: dict[str, Any]) -> dict[str, Any]:

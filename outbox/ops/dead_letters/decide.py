@@ -48,49 +48,49 @@ class ReplayOptions:
 
 
 @troubles()
-def preview(wish: ReplayOptions, how: CommandOptions) -> None:
+def preview(wish: ReplayOptions, options: CommandOptions) -> None:
     """Make a batch, wait until it is judged, and show what replaying it would mean."""
     _require_choice(wish.chosen, wish.everything)
-    with desk(how.operator) as at:
-        batch_id = _make(at, wish, how)
-        judged = progress.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
-        totals = _show_preview(at, judged, as_json=how.as_json)
-        if how.as_json:
-            print_json(_preview_document(at, judged, totals))
+    with desk(options.operator) as operator:
+        batch_id = _make(operator, wish, options)
+        judged = progress.until_judged(operator.db, batch_id, patience_seconds=options.patience_seconds)
+        totals = _show_preview(operator, judged, as_json=options.as_json)
+        if options.as_json:
+            print_json(_preview_document(operator, judged, totals))
     said().print(f"\nReplay it:  fleet dlq replay --batch {batch_id}", style="dim")
 
 
 @troubles()
-def replay(wish: ReplayOptions, batch_id: UUID | None, how: CommandOptions) -> None:
+def replay(wish: ReplayOptions, batch_id: UUID | None, options: CommandOptions) -> None:
     """Replay a previewed batch, or make one from a filter and replay that."""
     if batch_id is None:
         _require_choice(wish.chosen, wish.everything)
     elif wish.everything or not wish.chosen.is_empty:
         raise typer.BadParameter("a batch has its letters already: give --batch, or a filter, not both")
-    with desk(how.operator) as at:
-        batch_id = batch_id or _make(at, wish, how)
-        judged = progress.until_judged(at.db, batch_id, patience_seconds=how.patience_seconds)
+    with desk(options.operator) as operator:
+        batch_id = batch_id or _make(operator, wish, options)
+        judged = progress.until_judged(operator.db, batch_id, patience_seconds=options.patience_seconds)
         if judged.batch.state == "previewed":
-            _start(at, judged, how)
-        settled = progress.until_settled(at.db, batch_id, patience_seconds=how.patience_seconds)
-        _tell_end(settled, as_json=how.as_json)
+            _start(operator, judged, options)
+        settled = progress.until_settled(operator.db, batch_id, patience_seconds=options.patience_seconds)
+        _tell_end(settled, as_json=options.as_json)
 
 
-def _start(at: Operator, judged: BatchProgress, how: CommandOptions) -> None:
+def _start(operator: Operator, judged: BatchProgress, options: CommandOptions) -> None:
     """Show the preview, ask, start.
 
     Raises:
         LeaveError: nothing of it may be replayed, the operator said no, or it waits for a second person.
     """
     batch_id = judged.batch.batch_id
-    totals = _show_preview(at, judged, as_json=how.as_json)
+    totals = _show_preview(operator, judged, as_json=options.as_json)
     if not any(total.class_ in {"already_done", "safe", "needs_new_key"} for total in totals):
         raise LeaveError(
             REFUSED, f"No letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` says why."
         )
-    confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", how)
-    if at.start(batch_id) == "awaiting_approval":
-        if how.as_json:
+    confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", options)
+    if operator.start(batch_id) == "awaiting_approval":
+        if options.as_json:
             print_json({"batch_id": batch_id, "state": "awaiting_approval"})
         sentence = f"It moves more than one person may decide. Somebody else: fleet dlq approve {batch_id}"
         raise LeaveError(WAITS_FOR_APPROVAL, sentence)
@@ -110,59 +110,59 @@ def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
 
 
 @troubles()
-def approve(batch_id: UUID, how: CommandOptions) -> None:
-    with desk(how.operator) as at:
-        waiting = progress.standing(at.db, batch_id)
+def approve(batch_id: UUID, options: CommandOptions) -> None:
+    with desk(options.operator) as operator:
+        waiting = progress.standing(operator.db, batch_id)
         said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
-        _show_preview(at, waiting, as_json=how.as_json)
-        confirm(f"Let batch {batch_id} run?", "Not approved.", how)
-        at.approve(batch_id)
-    told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", how)
+        _show_preview(operator, waiting, as_json=options.as_json)
+        confirm(f"Let batch {batch_id} run?", "Not approved.", options)
+        operator.approve(batch_id)
+    told({"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", options)
 
 
 @troubles()
-def cancel(batch_id: UUID, how: CommandOptions) -> None:
-    with desk(how.operator) as at:
-        at.cancel(batch_id, reason=why(how))
-    told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", how)
+def cancel(batch_id: UUID, options: CommandOptions) -> None:
+    with desk(options.operator) as operator:
+        operator.cancel(batch_id, reason=why(options))
+    told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", options)
 
 
 @troubles()
-def discard(chosen: DeadLetterOptions, how: CommandOptions, *, everything: bool) -> None:
+def discard(chosen: DeadLetterOptions, options: CommandOptions, *, everything: bool) -> None:
     """Close letters undone, after saying how many and asking."""
     _require_choice(chosen, everything)
-    reason, wanted = why(how), chosen.as_filter()
-    with desk(how.operator) as at:
-        with at.db.ops_transaction() as tx:
-            count = dead_letter_views.count(tx, wanted)
+    reason, dead_letter_filter = why(options), chosen.as_filter()
+    with desk(options.operator) as operator:
+        with operator.db.ops_transaction() as tx:
+            count = dead_letter_views.count(tx, dead_letter_filter)
         if count:
-            confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", how)
-        closed = at.discard(wanted, reason=reason)
-    told({"discarded": closed}, f"Discarded {_letters(len(closed))}.", how)
+            confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", options)
+        closed = operator.discard(dead_letter_filter, reason=reason)
+    told({"discarded": closed}, f"Discarded {_letters(len(closed))}.", options)
 
 
 @troubles()
-def edit(dead_letter_id: UUID, source: str, how: CommandOptions) -> None:
+def edit(dead_letter_id: UUID, source: str, options: CommandOptions) -> None:
     """Make the linked successor with another payload; nothing runs until that is replayed."""
-    payload, reason = _read_payload(source), why(how)
-    with desk(how.operator) as at:
+    payload, reason = _read_payload(source), why(options)
+    with desk(options.operator) as operator:
         (settings,) = load(SealSettings)
-        successor = at.edit(dead_letter_id, payload, Sealer(settings), reason=reason)
+        successor = operator.edit(dead_letter_id, payload, Sealer(settings), reason=reason)
     sentence = f"{dead_letter_id} goes on as {successor}. Replay it: fleet dlq replay {successor} --reason WHY"
-    told({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, how)
+    told({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, options)
 
 
-def _make(at: Operator, wish: ReplayOptions, how: CommandOptions) -> UUID:
-    batch_id, size = at.preview(
-        wish.chosen.as_filter(), reason=why(how), rate_per_second=wish.rate, target_queue=wish.target_queue
+def _make(operator: Operator, wish: ReplayOptions, options: CommandOptions) -> UUID:
+    batch_id, size = operator.preview(
+        wish.chosen.as_filter(), reason=why(options), rate_per_second=wish.rate, target_queue=wish.target_queue
     )
     said().print(f"Batch {batch_id} holds {_letters(size)}.")
     return batch_id
 
 
-def _show_preview(at: Operator, judged: BatchProgress, *, as_json: bool) -> list[ClassTotal]:
+def _show_preview(operator: Operator, judged: BatchProgress, *, as_json: bool) -> list[ClassTotal]:
     """The counts per class and the money it may move; on standard error when standard output is for JSON."""
-    with at.db.ops_transaction() as tx:
+    with operator.db.ops_transaction() as tx:
         totals = replay_batches.totals(tx, judged.batch.batch_id)
         names = tenants.names(tx)
         items = replay_batches.items(tx, judged.batch.batch_id, limit=MOST_PROOFS)
@@ -177,13 +177,13 @@ def _show_preview(at: Operator, judged: BatchProgress, *, as_json: bool) -> list
         console.print("It moves no money.", style="bold")
         return totals
     console.print(tables.movable(totals, names))
-    for currency, minor in _above_the_limit(at, totals).items():
-        much, limit = tables.money(minor, currency), tables.money(at.settings.replay_approval_minor, currency)
+    for currency, minor in _above_the_limit(operator, totals).items():
+        much, limit = tables.money(minor, currency), tables.money(operator.settings.replay_approval_minor, currency)
         console.print(f"\n{much} is more than {limit}: a second person must approve it.", style="magenta")
     return totals
 
 
-def _preview_document(at: Operator, judged: BatchProgress, totals: list[ClassTotal]) -> dict[str, Any]:
+def _preview_document(operator: Operator, judged: BatchProgress, totals: list[ClassTotal]) -> dict[str, Any]:
     return {
         "batch_id": judged.batch.batch_id,
         "state": judged.batch.state,
@@ -193,16 +193,18 @@ def _preview_document(at: Operator, judged: BatchProgress, totals: list[ClassTot
             {"tenant_id": tenant_id, "currency": currency, "letters": count, "amount_minor": minor}
             for (tenant_id, currency), (count, minor) in tables.may_move(totals).items()
         ],
-        "needs_approval": bool(_above_the_limit(at, totals)),
+        "needs_approval": bool(_above_the_limit(operator, totals)),
     }
 
 
-def _above_the_limit(at: Operator, totals: list[ClassTotal]) -> dict[str, int]:
+def _above_the_limit(operator: Operator, totals: list[ClassTotal]) -> dict[str, int]:
     """Currencies of which the batch moves more than one person may decide (the desk judges again when it starts)."""
     by_currency: dict[str, int] = {}
     for (_, currency), (_, minor) in tables.may_move(totals).items():
         by_currency[currency] = by_currency.get(currency, 0) + minor
-    return {currency: minor for currency, minor in by_currency.items() if minor > at.settings.replay_approval_minor}
+    return {
+        currency: minor for currency, minor in by_currency.items() if minor > operator.settings.replay_approval_minor
+    }
 
 
 def _require_choice(chosen: DeadLetterOptions, everything: bool) -> None:
@@ -212,16 +214,16 @@ def _require_choice(chosen: DeadLetterOptions, everything: bool) -> None:
         raise typer.BadParameter("--all and a filter do not go together")
 
 
-def why(how: CommandOptions) -> str:
-    if how.reason is None and sys.stdin.isatty():
+def why(options: CommandOptions) -> str:
+    if options.reason is None and sys.stdin.isatty():
         return str(typer.prompt("Why", err=True))
-    if not (how.reason or "").strip():
+    if not (options.reason or "").strip():
         raise typer.BadParameter("say why; it is kept in the operator log", param_hint="--reason")
-    return str(how.reason)
+    return str(options.reason)
 
 
-def confirm(question: str, otherwise: str, how: CommandOptions) -> None:
-    if how.yes:
+def confirm(question: str, otherwise: str, options: CommandOptions) -> None:
+    if options.yes:
         return
     try:
         agreed = typer.confirm(question, err=True)
@@ -231,8 +233,8 @@ def confirm(question: str, otherwise: str, how: CommandOptions) -> None:
         raise LeaveError(REFUSED, otherwise + ("" if sys.stdin.isatty() else " (--yes answers for a script.)"))
 
 
-def told(document: dict[str, Any], sentence: str, how: CommandOptions) -> None:
-    if how.as_json:
+def told(document: dict[str, Any], sentence: str, options: CommandOptions) -> None:
+    if options.as_json:
         print_json(document)
     else:
         out().print(plain(sentence), soft_wrap=True)

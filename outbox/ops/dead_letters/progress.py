@@ -46,8 +46,8 @@ class BatchProgress:
 
     @property
     def settled(self) -> int:
-        of = self.progress
-        return of.closed + of.skipped + of.succeeded + of.failed
+        counts = self.progress
+        return counts.closed + counts.skipped + counts.succeeded + counts.failed
 
 
 def standing(db: Database, batch_id: UUID) -> BatchProgress:
@@ -77,11 +77,11 @@ def _watch(
     return follow(
         lambda: standing(db, batch_id),
         title=title,
-        count=lambda at: (count(at), at.progress.total),
-        moves=lambda at: count(at) + at.progress.appended,
+        count=lambda progress: (count(progress), progress.progress.total),
+        moves=lambda progress: count(progress) + progress.progress.appended,
         ended=ended,
         patience_seconds=patience_seconds,
-        standing_still=lambda at: _standing_still(at, patience_seconds),
+        standing_still=lambda progress: _standing_still(progress, patience_seconds),
         stopped=f"You stopped watching; {_goes_on(batch_id)}.",
     )
 
@@ -106,25 +106,26 @@ def follow(
     try:
         with _bar(title) as (bar, task):
             while True:
-                at = look()
-                done, total = count(at)
+                t = look()
+                done, total = count(t)
                 bar.update(task, completed=done, total=total)
-                if ended(at):
-                    return at
-                now = moves(at) if moves else done
+                if ended(t):
+                    return t
+                now = moves(t) if moves else done
                 if now != seen:
                     seen, since = now, time.monotonic()
                 elif time.monotonic() - since >= patience_seconds:
-                    raise LeaveError(EX_UNAVAILABLE, standing_still(at))
+                    raise LeaveError(EX_UNAVAILABLE, standing_still(t))
                 time.sleep(LOOK_EVERY_SECONDS)
     except KeyboardInterrupt:
         raise LeaveError(INTERRUPTED, stopped) from None
 
 
-def _standing_still(at: BatchProgress, seconds: float) -> str:
+def _standing_still(progress: BatchProgress, seconds: float) -> str:
     return (
-        f"Batch {at.batch.batch_id} is {at.batch.state} and did not move for {seconds:.0f} s: is a worker running? "
-        f"`fleet queues` shows who listens to `replays`. Nothing is lost; {_goes_on(at.batch.batch_id)}."
+        f"Batch {progress.batch.batch_id} is {progress.batch.state} and did not move for {seconds:.0f} s: "
+        f"is a worker running? `fleet queues` shows who listens to `replays`. "
+        f"Nothing is lost; {_goes_on(progress.batch.batch_id)}."
     )
 
 

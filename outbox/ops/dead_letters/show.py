@@ -19,37 +19,40 @@ from outbox.ops.session import REFUSED, LeaveError, desk, troubles
 
 @troubles()
 def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: bool) -> None:
-    wanted = chosen.as_filter(None if state == "all" else state)
-    with desk() as at, at.db.ops_transaction() as tx:
-        found, total = dead_letter_views.find(tx, wanted, limit=limit), dead_letter_views.count(tx, wanted)
+    dead_letter_filter = chosen.as_filter(None if state == "all" else state)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        dead_letters, total = (
+            dead_letter_views.find(tx, dead_letter_filter, limit=limit),
+            dead_letter_views.count(tx, dead_letter_filter),
+        )
     if as_json:
-        print_json({"total": total, "letters": [record(letter) for letter in found]})
+        print_json({"total": total, "letters": [record(letter) for letter in dead_letters]})
         return
     console = out()
-    if found:
-        console.print(tables.letters(console, found))
-    left = f" of {total}; --limit shows more" if total > len(found) else ""
-    said().print(f"{len(found)} dead letters{left}." if found else "No dead letter matches.", style="dim")
+    if dead_letters:
+        console.print(tables.letters(console, dead_letters))
+    left = f" of {total}; --limit shows more" if total > len(dead_letters) else ""
+    said().print(f"{len(dead_letters)} dead letters{left}." if dead_letters else "No dead letter matches.", style="dim")
 
 
 @troubles()
 def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = dead_letter_views.groups(tx, chosen.as_filter(None if state == "all" else state))
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        dead_letter_groups = dead_letter_views.groups(tx, chosen.as_filter(None if state == "all" else state))
     if as_json:
-        print_json({"groups": [record(group) for group in found]})
+        print_json({"groups": [record(group) for group in dead_letter_groups]})
         return
     console = out()
-    if not found:
+    if not dead_letter_groups:
         said().print("No dead letter matches.", style="dim")
         return
-    console.print(tables.groups(console, found))
+    console.print(tables.groups(console, dead_letter_groups))
     said().print("\nWhat a replay would do: fleet dlq preview --group KEY --reason WHY", style="dim")
 
 
 @troubles()
 def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         detail = dead_letter_views.detail(tx, dead_letter_id)
     if detail is None:
         raise LeaveError(REFUSED, f"There is no dead letter {dead_letter_id}.")
@@ -149,12 +152,12 @@ def _replays(detail: DeadLetterDetails) -> object:
 
 @troubles()
 def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        one = replay_batches.get(tx, batch_id) if batch_id else None
-        found = [one] if one else [] if batch_id else replay_batches.latest(tx, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        replay_batch = replay_batches.get(tx, batch_id) if batch_id else None
+        found = [replay_batch] if replay_batch else [] if batch_id else replay_batches.latest(tx, limit=limit)
         progress = [(batch, replay_batches.progress(tx, batch.batch_id)) for batch in found]
         items = replay_batches.items(tx, batch_id, limit=limit) if batch_id else []
-    if batch_id and not one:
+    if batch_id and not replay_batch:
         raise LeaveError(REFUSED, f"There is no batch {batch_id}.")
     if as_json:
         documents = [record(batch) | {"progress": record(done)} for batch, done in progress]
@@ -169,7 +172,7 @@ def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_log(*, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         entries = operator_log.latest(tx, limit=limit)
     if as_json:
         print_json({"entries": [record(entry) for entry in entries]})
@@ -185,7 +188,7 @@ def show_log(*, limit: int, as_json: bool) -> None:
 @troubles()
 def verify_log(expected: str | None = None, *, as_json: bool) -> None:
     """Exit code 1 names the first entry that does not fit, or says that the chain is not the one expected."""
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         walked, broken = operator_log.first_broken_link(tx)
         head = operator_log.hash_at(tx, walked)
         noted = operator_log.hash_at(tx, chain_heads.seq(expected)) if expected else None

@@ -40,15 +40,15 @@ def money(minor: int | None, currency: str | None) -> str:
     return str(Money(minor, currency)) if currency in DECIMALS else f"{minor} {currency} minor units"
 
 
-def letters(console: Console, found: Sequence[DeadLetterLine]) -> Table:
-    return _narrow_letters(found) if is_narrow(console) else _wide_letters(console, found)
+def letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
+    return _narrow_letters(dead_letters) if is_narrow(console) else _wide_letters(console, dead_letters)
 
 
-def _wide_letters(console: Console, found: Sequence[DeadLetterLine]) -> Table:
+def _wide_letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
     """One line a letter: the reason gets what the other columns leave."""
     shown = table("letter", "age", "state", "kind", "cause", "group", "reason", right=("age",))
-    others = 36 + 4 + 9 + 13 + 12 + 2 * 6 + max((len(letter.kind or "-") for letter in found), default=4)
-    for letter in found:
+    others = 36 + 4 + 9 + 13 + 12 + 2 * 6 + max((len(letter.kind or "-") for letter in dead_letters), default=4)
+    for letter in dead_letters:
         shown.add_row(
             str(letter.dead_letter_id),
             age(letter.died_at),
@@ -61,11 +61,11 @@ def _wide_letters(console: Console, found: Sequence[DeadLetterLine]) -> Table:
     return shown
 
 
-def _narrow_letters(found: Sequence[DeadLetterLine]) -> Table:
+def _narrow_letters(dead_letters: Sequence[DeadLetterLine]) -> Table:
     """Two lines a letter."""
     shown = table("letter", "age", "what", "reason", right=("age",))
     shown.columns[0].no_wrap = True
-    for letter in found:
+    for letter in dead_letters:
         what = plain(letter.kind or letter.source).append(f"\n{explanations.cause(letter.cause)}", "dim")
         where = Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim")
         reason = _first_line(letter.reason, at_most=64)
@@ -73,11 +73,11 @@ def _narrow_letters(found: Sequence[DeadLetterLine]) -> Table:
     return shown
 
 
-def groups(console: Console, found: Sequence[DeadLetterGroup]) -> Table:
+def groups(console: Console, dead_letter_groups: Sequence[DeadLetterGroup]) -> Table:
     narrow = is_narrow(console)
     shown = table("group", "letters", "payments", "newest", "what", "example", right=("letters", "payments", "newest"))
     shown.columns[0].no_wrap = True
-    for group in found:
+    for group in dead_letter_groups:
         what = plain(group.kind or "-").append(f"  {explanations.cause(group.cause)}", "dim")
         where = " at ".join(filter(None, [group.error_class, group.top_frame]))
         what.append("\n").append(plain(where, "dim")) if where else None
@@ -117,9 +117,9 @@ def may_move(totals: Sequence[ClassTotal]) -> dict[tuple[UUID | None, str], tupl
     return sums
 
 
-def proofs(found: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
+def proofs(replay_items: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
     """What was seen, and of how many letters; what must not be replayed comes first."""
-    seen = Counter((item.class_, item.proof or "-") for item in found)
+    seen = Counter((item.class_, item.proof or "-") for item in replay_items)
     order = ["must_not", "needs_new_key", "safe", "already_done", None]
     shown = table("class", "letters", "what was seen", right=("letters",))
     for (name, proof), count in sorted(seen.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1]))[:at_most]:
@@ -128,10 +128,10 @@ def proofs(found: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
     return shown
 
 
-def items(found: Sequence[ReplayItem]) -> Table:
+def items(replay_items: Sequence[ReplayItem]) -> Table:
     shown = table("letter", "class", "state", "may move", "what was seen", right=("may move",))
     shown.columns[0].no_wrap = True
-    for item in found:
+    for item in replay_items:
         label = Text((item.class_ or "not judged").replace("_", " "), style=CLASS_STYLES.get(item.class_ or "", "dim"))
         moves = money(item.amount_minor, item.currency)
         shown.add_row(str(item.dead_letter_id), label, state(item.state), moves, plain(item.proof or "-"))

@@ -50,7 +50,7 @@ class EvidenceChanges:
 
 @troubles()
 def list_disputes(selection: str, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         found = dispute_views.find(tx, selection=selection, limit=limit)
     if as_json:
         print_json({"disputes": [record(line) for line in found]})
@@ -86,7 +86,7 @@ def countdown(due_at: datetime | None) -> Text:
 
 @troubles()
 def show_dispute(dispute_id: DisputeId, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         dispute = _known(tx, dispute_id)
         moves, money = dispute_views.history(tx, dispute_id), dispute_booking.movements(tx, dispute_id)
     if as_json:
@@ -172,44 +172,46 @@ def show_evidence(
 
 
 @troubles()
-def submit(dispute_id: DisputeId, how: CommandOptions) -> None:
-    reason = why(how)
-    with desk(how.operator) as at:
-        with at.db.ops_transaction() as tx:
+def submit(dispute_id: DisputeId, options: CommandOptions) -> None:
+    reason = why(options)
+    with desk(options.operator) as operator:
+        with operator.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         fields = ", ".join(dispute.evidence) or "nothing"
-        confirm(f"Submit {fields} for {dispute_id}? It is sent once.", "Nothing was submitted.", how)
-        DisputeActions(at).submit(dispute_id, reason=reason)
-    told(_decided(dispute_id, "submit"), f"A worker submits it; watch: fleet dispute show {dispute_id}", how)
+        confirm(f"Submit {fields} for {dispute_id}? It is sent once.", "Nothing was submitted.", options)
+        DisputeActions(operator).submit(dispute_id, reason=reason)
+    told(_decided(dispute_id, "submit"), f"A worker submits it; watch: fleet dispute show {dispute_id}", options)
 
 
 @troubles()
-def accept(dispute_id: DisputeId, how: CommandOptions) -> None:
-    reason = why(how)
-    with desk(how.operator) as at:
-        with at.db.ops_transaction() as tx:
+def accept(dispute_id: DisputeId, options: CommandOptions) -> None:
+    reason = why(options)
+    with desk(options.operator) as operator:
+        with operator.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         question = f"Accept {dispute_id} and give up {dispute.amount}? It cannot be taken back."
-        confirm(question, "Nothing was accepted.", how)
-        DisputeActions(at).accept(dispute_id, reason=reason)
-    told(_decided(dispute_id, "accept"), f"A worker accepts it; watch: fleet dispute show {dispute_id}", how)
+        confirm(question, "Nothing was accepted.", options)
+        DisputeActions(operator).accept(dispute_id, reason=reason)
+    told(_decided(dispute_id, "accept"), f"A worker accepts it; watch: fleet dispute show {dispute_id}", options)
 
 
 @troubles()
 def list_warnings(*, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = fraud_warnings.latest(tx, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        early_warnings = fraud_warnings.latest(tx, limit=limit)
     if as_json:
-        print_json({"warnings": [record(warning) for warning in found]})
+        print_json({"warnings": [record(warning) for warning in early_warnings]})
         return
-    if found:
-        out().print(_warnings(found))
-    said().print(f"{len(found)} warnings." if found else "No card's bank has warned of fraud.", style="dim")
+    if early_warnings:
+        out().print(_warnings(early_warnings))
+    said().print(
+        f"{len(early_warnings)} warnings." if early_warnings else "No card's bank has warned of fraud.", style="dim"
+    )
 
 
-def _warnings(found: Sequence[EarlyWarning]) -> Table:
+def _warnings(early_warnings: Sequence[EarlyWarning]) -> Table:
     shown = table("warning", "age", "what", "decision", "because", "payment", right=("age",))
-    for warning in found:
+    for warning in early_warnings:
         what = (_words(warning.fraud_type), _words(warning.decision), plain(warning.because))
         shown.add_row(warning.warning_id, tables.age(warning.warned_at), *what, str(warning.payment_id))
     return shown

@@ -26,32 +26,37 @@ from outbox.ops.session import desk, troubles
 
 @troubles()
 def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = group_views.latest(tx, state=state, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        groups = group_views.latest(tx, state=state, limit=limit)
     if as_json:
-        print_json({"groups": [record(one) for one in found]})
+        print_json({"groups": [record(group) for group in groups]})
         return
     shown = table("group", "state", "paid", "secured", "of", "deadline (UTC)", "why", right=("paid", "secured", "of"))
     shown.columns[0].no_wrap = True
-    for one in found:
-        money = [tables.money(minor, one.currency) for minor in (one.secured_minor, one.amount_minor)]
-        paid = f"{one.secured} of {one.members}"
-        due = f"{one.deadline:%Y-%m-%d %H:%M}"
-        shown.add_row(str(one.group_id), tables.state(one.state), paid, *money, due, plain(one.state_reason or ""))
-    out().print(shown if found else "No group matches.")
+    for group in groups:
+        money = [tables.money(minor, group.currency) for minor in (group.secured_minor, group.amount_minor)]
+        paid = f"{group.secured} of {group.members}"
+        due = f"{group.deadline:%Y-%m-%d %H:%M}"
+        shown.add_row(
+            str(group.group_id), tables.state(group.state), paid, *money, due, plain(group.state_reason or "")
+        )
+    out().print(shown if groups else "No group matches.")
 
 
 @troubles()
 def show_group(group_id: UUID, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         group = _one(tx, group_id)
         shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
         moves = group_views.moves(tx, group)
     if as_json:
         hidden = {"fingerprint", "idempotency_key"}
-        tried = [{name: value for name, value in record(one).items() if name not in hidden} for one in attempts]
-        document = {"members": [record(one) for one in shares], "payments": tried}
-        print_json(record(group) | document | {"history": [record(one) for one in moves]})
+        tried = [
+            {name: value for name, value in record(contribution_payment).items() if name not in hidden}
+            for contribution_payment in attempts
+        ]
+        document = {"members": [record(contribution) for contribution in shares], "payments": tried}
+        print_json(record(group) | document | {"history": [record(group_state_change) for group_state_change in moves]})
     else:
         _print_group(group, shares, attempts, moves)
 
@@ -78,10 +83,16 @@ def _print_group(
         members.add_row(plain(share.buyer_id), much, tables.state(share.state), plain(share.state_reason or ""), name)
     out().print(members)
     tried = table("attempt", "kind", "amount", "state", "payment", right=("amount",))
-    for one in attempts:
-        much = tables.money(one.amount_minor, group.currency)
-        kind = one.kind.replace("_", " ")
-        tried.add_row(str(one.attempt), kind, much, tables.state(one.payment_state), str(one.payment_id))
+    for contribution_payment in attempts:
+        much = tables.money(contribution_payment.amount_minor, group.currency)
+        kind = contribution_payment.kind.replace("_", " ")
+        tried.add_row(
+            str(contribution_payment.attempt),
+            kind,
+            much,
+            tables.state(contribution_payment.payment_state),
+            str(contribution_payment.payment_id),
+        )
     if attempts:
         out().print(tried)
     shown = table("when (UTC)", "who", "move", "why", "by")
@@ -95,23 +106,26 @@ def _print_group(
 
 
 @troubles()
-def cancel_group(group_id: UUID, how: CommandOptions) -> None:
-    reason = redact_text(why(how))
-    with desk(how.operator) as at:
-        with at.db.ops_transaction() as tx:
+def cancel_group(group_id: UUID, options: CommandOptions) -> None:
+    reason = redact_text(why(options))
+    with desk(options.operator) as operator:
+        with operator.db.ops_transaction() as tx:
             group = _one(tx, group_id)
         _refuse_unless_open(group)
         much = tables.money(group.secured_minor, group.currency)
-        confirm(f"Call off this group of {group.members}, {much} secured?", "It goes on.", how)
-        with at.db.ops_transaction() as tx:
+        confirm(f"Call off this group of {group.members}, {much} secured?", "It goes on.", options)
+        with operator.db.ops_transaction() as tx:
             _refuse_unless_open(_one(tx, group_id))
-            due = GroupCancelDue(
-                tenant_id=TenantId(group.tenant_id), group_id=group_id, reason=reason[:500], by=f"ops:{at.operator}"
+            group_cancel_due = GroupCancelDue(
+                tenant_id=TenantId(group.tenant_id),
+                group_id=group_id,
+                reason=reason[:500],
+                by=f"ops:{operator.operator}",
             )
-            append(tx, due)
+            append(tx, group_cancel_due)
             subject = {"group_id": str(group_id), "state": group.state, "secured_minor": group.secured_minor}
-            operator_log.write(tx, operator=at.operator, action="cancel group", subject=subject, reason=reason)
-    told({"group_id": group_id}, f"Asked for; see how it goes: fleet groups show {group_id}", how)
+            operator_log.write(tx, operator=operator.operator, action="cancel group", subject=subject, reason=reason)
+    told({"group_id": group_id}, f"Asked for; see how it goes: fleet groups show {group_id}", options)
 
 
 def _refuse_unless_open(group: GroupLine) -> None:
@@ -122,7 +136,7 @@ def _refuse_unless_open(group: GroupLine) -> None:
 
 
 def _one(tx: Tx, group_id: UUID) -> GroupLine:
-    found = group_views.by_id(tx, group_id)
-    if len(found) != 1:
-        raise RefusedError(f"there is no group {group_id}" if not found else f"several tenants know group {group_id}")
-    return found[0]
+    groups = group_views.by_id(tx, group_id)
+    if len(groups) != 1:
+        raise RefusedError(f"there is no group {group_id}" if not groups else f"several tenants know group {group_id}")
+    return groups[0]

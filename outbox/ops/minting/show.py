@@ -29,7 +29,7 @@ GWEI = 10**9
 @troubles()
 def list_mints(state: str, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool) -> None:
     states = None if state == "all" else MOVING if state == "moving" else [state]
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         found = mint_views.find(tx, states=states, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
         counts, waits = mints.counts(tx), signers.waits(tx)
     if as_json:
@@ -53,7 +53,7 @@ def _lines(found: list[MintLine]) -> Table:
 
 @troubles()
 def show_mint(ticket_id: UUID, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         line = _only(mint_views.of_ticket(tx, ticket_id), ticket_id)
         moves, sent = mint_views.history(tx, line), mint_views.transactions(tx, line)
     if as_json:

@@ -18,7 +18,7 @@ WHAT = ("charges", "all")
 
 
 def pause(
-    at: Operator, *, tenant_id: UUID | None, venue_id: UUID | None, what: str, reason: str, seconds: float | None
+    operator: Operator, *, tenant_id: UUID | None, venue_id: UUID | None, what: str, reason: str, seconds: float | None
 ) -> UUID:
     """Hold back from now on, for so many seconds or until it is lifted; returns the pause's id.
 
@@ -29,24 +29,24 @@ def pause(
         raise RefusedError("say why, in a few words: it is shown beside every payment that waits")
     if what not in WHAT:
         raise RefusedError(f"a pause holds back {' or '.join(WHAT)}, not {what!r}")
-    with at.db.ops_transaction() as tx:
+    with operator.db.ops_transaction() as tx:
         owner = tenant_id or (pauses.tenant_of_venue(tx, venue_id) if venue_id else None)
         if owner is None:
             raise RefusedError("name a tenant or a venue that is registered")
         try:
             pause_id = pauses.add(
-                tx, tenant_id=owner, venue_id=venue_id, what=what, reason=reason, by=at.operator, seconds=seconds
+                tx, tenant_id=owner, venue_id=venue_id, what=what, reason=reason, by=operator.operator, seconds=seconds
             )
         except psycopg.errors.ForeignKeyViolation:
             raise RefusedError("there is no such tenant, or it has no such venue") from None
         subject: dict[str, Any] = {"pause_id": str(pause_id), "tenant_id": str(owner), "what": what}
         if venue_id is not None:
             subject["venue_id"] = str(venue_id)
-        operator_log.write(tx, operator=at.operator, action="pause", subject=subject, reason=reason)
+        operator_log.write(tx, operator=operator.operator, action="pause", subject=subject, reason=reason)
     return pause_id
 
 
-def pause_everybody(at: Operator, *, what: str, reason: str, seconds: float | None) -> list[UUID]:
+def pause_everybody(operator: Operator, *, what: str, reason: str, seconds: float | None) -> list[UUID]:
     """Hold back every tenant there is, each with a pause of its own; returns their ids.
 
     Raises:
@@ -54,19 +54,21 @@ def pause_everybody(at: Operator, *, what: str, reason: str, seconds: float | No
     """
     if not reason.strip():
         raise RefusedError("say why, in a few words: it is shown beside every payment that waits")
-    with at.db.ops_transaction() as tx:
+    with operator.db.ops_transaction() as tx:
         made = [
-            pauses.add(tx, tenant_id=owner, venue_id=None, what=what, reason=reason, by=at.operator, seconds=seconds)
+            pauses.add(
+                tx, tenant_id=owner, venue_id=None, what=what, reason=reason, by=operator.operator, seconds=seconds
+            )
             for owner in sorted(tenants.names(tx))
         ]
         if not made:
             raise RefusedError("there is no tenant")
         subject = {"pause_ids": [str(pause_id) for pause_id in made], "what": what}
-        operator_log.write(tx, operator=at.operator, action="pause", subject=subject, reason=reason)
+        operator_log.write(tx, operator=operator.operator, action="pause", subject=subject, reason=reason)
     return made
 
 
-def lift(at: Operator, pause_id: UUID, *, reason: str, alike: bool = False) -> list[UUID]:
+def lift(operator: Operator, pause_id: UUID, *, reason: str, alike: bool = False) -> list[UUID]:
     """End a pause now; `alike`: with it all others in force that were added for the same reason. Returns their ids.
 
     Raises:
@@ -74,13 +76,15 @@ def lift(at: Operator, pause_id: UUID, *, reason: str, alike: bool = False) -> l
     """
     if not reason.strip():
         raise RefusedError("say why, in a few words")
-    with at.db.ops_transaction() as tx:
+    with operator.db.ops_transaction() as tx:
         chosen = _alike(pauses.in_force(tx), pause_id) if alike else [pause_id]
-        lifted = [each for each in chosen if pauses.lift(tx, each, by=at.operator)]
+        lifted = [each for each in chosen if pauses.lift(tx, each, by=operator.operator)]
         if pause_id not in lifted:
             raise RefusedError(f"there is no pause {pause_id} that could be lifted")
         for each in lifted:
-            operator_log.write(tx, operator=at.operator, action="lift", subject={"pause_id": str(each)}, reason=reason)
+            operator_log.write(
+                tx, operator=operator.operator, action="lift", subject={"pause_id": str(each)}, reason=reason
+            )
     return lifted
 
 

@@ -11,38 +11,38 @@ from outbox.ops.session import desk, troubles
 
 @troubles()
 def add_pause(
-    tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, how: CommandOptions
+    tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, options: CommandOptions
 ) -> None:
-    with desk(how.operator) as at:
+    with desk(options.operator) as operator:
         pause_id = pause_actions.pause(
-            at, tenant_id=tenant_id, venue_id=venue_id, what=what, reason=why(how), seconds=seconds
+            operator, tenant_id=tenant_id, venue_id=venue_id, what=what, reason=why(options), seconds=seconds
         )
-    told({"pause_id": pause_id}, f"Paused. Lift it: fleet pause lift {pause_id} --reason WHY", how)
+    told({"pause_id": pause_id}, f"Paused. Lift it: fleet pause lift {pause_id} --reason WHY", options)
 
 
 @troubles()
-def pause_everybody(what: str, seconds: float | None, how: CommandOptions) -> None:
-    with desk(how.operator) as at:
-        made = pause_actions.pause_everybody(at, what=what, reason=why(how), seconds=seconds)
+def pause_everybody(what: str, seconds: float | None, options: CommandOptions) -> None:
+    with desk(options.operator) as operator:
+        made = pause_actions.pause_everybody(operator, what=what, reason=why(options), seconds=seconds)
     sentence = f"Paused {len(made)} tenants. Lift them all: fleet pause lift {made[0]} --alike --reason WHY"
-    told({"pause_ids": made}, sentence, how)
+    told({"pause_ids": made}, sentence, options)
 
 
 @troubles()
-def lift_pause(pause_id: UUID, how: CommandOptions, *, alike: bool) -> None:
-    with desk(how.operator) as at:
-        lifted = pause_actions.lift(at, pause_id, reason=why(how), alike=alike)
+def lift_pause(pause_id: UUID, options: CommandOptions, *, alike: bool) -> None:
+    with desk(options.operator) as operator:
+        lifted = pause_actions.lift(operator, pause_id, reason=why(options), alike=alike)
     said_of = "Lifted" if len(lifted) == 1 else f"Lifted {len(lifted)} pauses"
     told(
         {"pause_ids": lifted} if alike else {"pause_id": pause_id},
         f"{said_of}; what waits comes back within a minute.",
-        how,
+        options,
     )
 
 
 @troubles()
 def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         found = pauses.latest(tx, limit=limit) if everything else pauses.in_force(tx)
     if as_json:
         print_json({"pauses": [record(each) for each in found]})

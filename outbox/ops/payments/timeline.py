@@ -23,22 +23,22 @@ _PART_STYLES = {
 
 @troubles()
 def show_payment(name: str, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = timeline.find(tx, name)
-        if len(found) != 1:
-            raise LeaveError(REFUSED, _not_one(name, found))
-        story = timeline.happenings(tx, found[0])
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        payments = timeline.find(tx, name)
+        if len(payments) != 1:
+            raise LeaveError(REFUSED, _not_one(name, payments))
+        story = timeline.happenings(tx, payments[0])
     if as_json:
-        print_json(record(found[0]) | {"timeline": [record(line) | {"says": sentence(line)} for line in story]})
+        print_json(record(payments[0]) | {"timeline": [record(line) | {"says": sentence(line)} for line in story]})
     else:
-        _print_story(found[0], story)
+        _print_story(payments[0], story)
 
 
-def _not_one(name: str, found: list[PaymentHeading]) -> str:
-    if not found:
+def _not_one(name: str, payments: list[PaymentHeading]) -> str:
+    if not payments:
         return f"No payment has the payment, order, payment intent or charge id {name}."
-    several = "".join(f"\n  {payment.payment_id}  {payment.tenant}" for payment in found)
-    return f"{len(found)} tenants know the order {name}; name the payment:{several}"
+    several = "".join(f"\n  {payment.payment_id}  {payment.tenant}" for payment in payments)
+    return f"{len(payments)} tenants know the order {name}; name the payment:{several}"
 
 
 def _print_story(payment: PaymentHeading, story: list[TimelineEntry]) -> None:
@@ -108,17 +108,17 @@ def sentence(line: TimelineEntry) -> str:
     return _SENTENCES[line.part](line.what, line.detail)
 
 
-def _intake(_: str, of: dict[str, Any]) -> str:
-    return f"order received, {of['tickets']} tickets\nevent {of['event_id']}"
+def _intake(_: str, details: dict[str, Any]) -> str:
+    return f"order received, {details['tickets']} tickets\nevent {details['event_id']}"
 
 
-def _state(to: str, of: dict[str, Any]) -> str:
-    move = f"{of['from_state']} -> {to}" if of["from_state"] else to
-    return move + (f"\n{of['reason']}" if of["reason"] else "")
+def _state(to: str, details: dict[str, Any]) -> str:
+    move = f"{details['from_state']} -> {to}" if details["from_state"] else to
+    return move + (f"\n{details['reason']}" if details["reason"] else "")
 
 
-def _wish(what: str, of: dict[str, Any]) -> str:
-    return f"asked to {what}: {of['reason'].replace('_', ' ')}"
+def _wish(what: str, details: dict[str, Any]) -> str:
+    return f"asked to {what}: {details['reason'].replace('_', ' ')}"
 
 
 def _refund(to: str, of: dict[str, Any]) -> str:
@@ -135,103 +135,110 @@ def _token(to: str, of: dict[str, Any]) -> str:
     return "\n".join([move, *details])
 
 
-def _group(to: str, of: dict[str, Any]) -> str:
-    who = f"share of {of['member']}" if of["member"] else "group"
-    move = f"{of['from_state']} -> {to}" if of["from_state"] else to
-    return f"{who} {move}" + (f": {of['reason']}" if of["reason"] else "") + f"\ngroup {of['group_id']}"
+def _group(to: str, details: dict[str, Any]) -> str:
+    who = f"share of {details['member']}" if details["member"] else "group"
+    move = f"{details['from_state']} -> {to}" if details["from_state"] else to
+    return f"{who} {move}" + (f": {details['reason']}" if details["reason"] else "") + f"\ngroup {details['group_id']}"
 
 
-def _event(what: str, of: dict[str, Any]) -> str:
-    return f"{what} {'waits to be told' if of['waits'] else 'told'}"
+def _event(what: str, details: dict[str, Any]) -> str:
+    return f"{what} {'waits to be told' if details['waits'] else 'told'}"
 
 
-def _call(what: str, of: dict[str, Any]) -> str:
-    name = of["operation"]
+def _call(what: str, details: dict[str, Any]) -> str:
+    name = details["operation"]
     match what:
         case "sent":
-            return f"{name} sent, generation {of['generation']}\nkey {of['idempotency_key']}{_open_end(of)}"
+            return (
+                f"{name} sent, generation {details['generation']}\nkey {details['idempotency_key']}{_open_end(details)}"
+            )
         case "sent_again":
-            return f"{name} sent again with the same key, {of['sends']} times in all"
+            return f"{name} sent again with the same key, {details['sends']} times in all"
         case "absent":
-            return f"{name} proved absent at Stripe\n{of['answer']}"
+            return f"{name} proved absent at Stripe\n{details['answer']}"
         case _:
-            request = f"\nrequest {of['request_id']}" if of["request_id"] else ""
-            return f"{name} answered: {of['answer']} {of['object_id'] or ''}".rstrip() + request
+            request = f"\nrequest {details['request_id']}" if details["request_id"] else ""
+            return f"{name} answered: {details['answer']} {details['object_id'] or ''}".rstrip() + request
 
 
-def _open_end(of: dict[str, Any]) -> str:
-    if of["outcome"] != "unknown":
+def _open_end(details: dict[str, Any]) -> str:
+    if details["outcome"] != "unknown":
         return ""
-    return "\nthe answer is not known yet" + (", Stripe must be asked first" if of["needs_lookup"] else "")
+    return "\nthe answer is not known yet" + (", Stripe must be asked first" if details["needs_lookup"] else "")
 
 
-def _attempt(outcome: str, of: dict[str, Any]) -> str:
-    declined = f" ({of['decline_code']})" if of["decline_code"] else ""
-    return f"attempt {of['attempt']}: {outcome}{declined}\nwith {of['payment_method_id']}"
+def _attempt(outcome: str, details: dict[str, Any]) -> str:
+    declined = f" ({details['decline_code']})" if details["decline_code"] else ""
+    return f"attempt {details['attempt']}: {outcome}{declined}\nwith {details['payment_method_id']}"
 
 
-def _charge(_: str, of: dict[str, Any]) -> str:
+def _charge(_: str, details: dict[str, Any]) -> str:
     kept = ""
-    if of["balance_transaction_id"]:
-        fee = tables.money(of["stripe_fee_minor"], of["balance_currency"])
-        kept = f"\nStripe kept {fee}, {of['balance_transaction_id']}"
-    return f"charge {of['charge_id']} of {tables.money(of['amount_minor'], of['currency'])}{kept}"
+    if details["balance_transaction_id"]:
+        fee = tables.money(details["stripe_fee_minor"], details["balance_currency"])
+        kept = f"\nStripe kept {fee}, {details['balance_transaction_id']}"
+    return f"charge {details['charge_id']} of {tables.money(details['amount_minor'], details['currency'])}{kept}"
 
 
-def _ledger(kind: str, of: dict[str, Any]) -> str:
+def _ledger(kind: str, details: dict[str, Any]) -> str:
     legs = "".join(
         f"\n{'Dr' if leg['amount_minor'] > 0 else 'Cr'} {leg['account']:<17} "
         f"{tables.money(abs(leg['amount_minor']), leg['currency']):>16}"
-        for leg in of["entries"] or []
+        for leg in details["entries"] or []
     )
-    return f"journal {kind.replace('_', ' ')} of {of['source_id']}{legs}"
+    return f"journal {kind.replace('_', ' ')} of {details['source_id']}{legs}"
 
 
-def _webhook(what: str, of: dict[str, Any]) -> str:
+def _webhook(what: str, details: dict[str, Any]) -> str:
     if what == "received":
-        return f"{of['event_type']} received\n{of['event_id']} about {of['object_id']}"
-    return f"{of['event_type']} {what}" + (f": {of['note']}" if of["note"] else "")
+        return f"{details['event_type']} received\n{details['event_id']} about {details['object_id']}"
+    return f"{details['event_type']} {what}" + (f": {details['note']}" if details["note"] else "")
 
 
-def _dispute(status: str, of: dict[str, Any]) -> str:
+def _dispute(status: str, details: dict[str, Any]) -> str:
     name = status.replace("_", " ")
-    move = f"{of['from_status'].replace('_', ' ')} -> {name}" if of["from_status"] else name
-    about = f"{tables.money(of['amount_minor'], of['currency'])}, {of['reason'].replace('_', ' ')}"
-    return f"dispute {move}\n{of['dispute_id']} over {about}"
+    move = f"{details['from_status'].replace('_', ' ')} -> {name}" if details["from_status"] else name
+    about = f"{tables.money(details['amount_minor'], details['currency'])}, {details['reason'].replace('_', ' ')}"
+    return f"dispute {move}\n{details['dispute_id']} over {about}"
 
 
-def _warning(decision: str, of: dict[str, Any]) -> str:
-    refund = f", refund {of['refund_id']}" if of["refund_id"] else ""
-    kind = of["fraud_type"].replace("_", " ")
-    return f"the card's bank warns of fraud ({kind}): {decision}{refund}\n{of['reason']}"
+def _warning(decision: str, details: dict[str, Any]) -> str:
+    refund = f", refund {details['refund_id']}" if details["refund_id"] else ""
+    kind = details["fraud_type"].replace("_", " ")
+    return f"the card's bank warns of fraud ({kind}): {decision}{refund}\n{details['reason']}"
 
 
-def _failure(verdict: str, of: dict[str, Any]) -> str:
-    due = of["next_due_at"]
+def _failure(verdict: str, details: dict[str, Any]) -> str:
+    due = details["next_due_at"]
     then = f"will run again at {datetime.fromisoformat(due):%Y-%m-%d %H:%M:%S}" if due else "given up"
-    return f"run {of['run']}, try {of['attempt']} failed: {then}\n{of['error_class']}: {of['reason']}"
+    return (
+        f"run {details['run']}, try {details['attempt']} failed: {then}\n{details['error_class']}: {details['reason']}"
+    )
 
 
-def _outbox(_: str, of: dict[str, Any]) -> str:
-    refused = f", returned by the broker {of['refusals']} times" if of["refusals"] else ""
-    due = datetime.fromisoformat(of["due_at"])
-    return f"waits in the outbox for {of['to']}{refused}\ndue {due:%Y-%m-%d %H:%M:%S}, message {of['message_id']}"
+def _outbox(_: str, details: dict[str, Any]) -> str:
+    refused = f", returned by the broker {details['refusals']} times" if details["refusals"] else ""
+    due = datetime.fromisoformat(details["due_at"])
+    waits = f"waits in the outbox for {details['to']}{refused}"
+    return f"{waits}\ndue {due:%Y-%m-%d %H:%M:%S}, message {details['message_id']}"
 
 
-def _dead_letter(what: str, of: dict[str, Any]) -> str:
-    verb = f"died ({explanations.cause(of['cause'])})" if what == "died" else what
-    name = f"{of['kind'] or 'message'} {verb}"
-    follows = f"\nfollows {of['successor_of']}" if of["successor_of"] and what == "died" else ""
-    return f"{name}: {of['reason']}\nletter {of['dead_letter_id']}{follows}"
+def _dead_letter(what: str, details: dict[str, Any]) -> str:
+    verb = f"died ({explanations.cause(details['cause'])})" if what == "died" else what
+    name = f"{details['kind'] or 'message'} {verb}"
+    follows = f"\nfollows {details['successor_of']}" if details["successor_of"] and what == "died" else ""
+    return f"{name}: {details['reason']}\nletter {details['dead_letter_id']}{follows}"
 
 
-def _replay(state: str, of: dict[str, Any]) -> str:
-    judged = f"judged {of['class'].replace('_', ' ')}: {of['proof']}" if of["class"] else "not judged yet"
-    return f"replay {state}, {judged}\nbatch {of['batch_id']} ({of['batch_state']})"
+def _replay(state: str, details: dict[str, Any]) -> str:
+    judged = (
+        f"judged {details['class'].replace('_', ' ')}: {details['proof']}" if details["class"] else "not judged yet"
+    )
+    return f"replay {state}, {judged}\nbatch {details['batch_id']} ({details['batch_state']})"
 
 
-def _operator(action: str, of: dict[str, Any]) -> str:
-    return f"{action}: {of['reason']}\nentry {of['seq']} of the operator log"
+def _operator(action: str, details: dict[str, Any]) -> str:
+    return f"{action}: {details['reason']}\nentry {details['seq']} of the operator log"
 
 
 _SENTENCES: dict[str, Callable[[str, dict[str, Any]], str]] = {

@@ -6,45 +6,51 @@ from typing import Any
 from outbox.ops.dead_letters import tables
 
 
-def _share(to: str, of: dict[str, Any]) -> str:
-    whose = f"share of {_whose(of)}"
-    if of["from_state"]:
-        return f"{whose} {of['from_state']} -> {to}" + (f"\n{of['reason']}" if of["reason"] else "")
-    rule = f"{of['basis_points']} basis points" if of["basis_points"] is not None else "the rest"
-    return f"{whose}: {_money(of)}, {rule}, {to}\nshare {of['share_id']}"
+def _share(to: str, details: dict[str, Any]) -> str:
+    whose = f"share of {_whose(details)}"
+    if details["from_state"]:
+        return f"{whose} {details['from_state']} -> {to}" + (f"\n{details['reason']}" if details["reason"] else "")
+    rule = f"{details['basis_points']} basis points" if details["basis_points"] is not None else "the rest"
+    return f"{whose}: {_money(details)}, {rule}, {to}\nshare {details['share_id']}"
 
 
-def _return(what: str, of: dict[str, Any]) -> str:
-    return f"{_money(of)} of {_whose(of)} {what}\nby {of['source_id']}"
+def _return(what: str, details: dict[str, Any]) -> str:
+    return f"{_money(details)} of {_whose(details)} {what}\nby {details['source_id']}"
 
 
-def _receivable(_: str, of: dict[str, Any]) -> str:
-    return f"{_whose(of)} owes {_money(of)}: it could not be taken back\n{of['reason']}"
+def _receivable(_: str, details: dict[str, Any]) -> str:
+    return f"{_whose(details)} owes {_money(details)}: it could not be taken back\n{details['reason']}"
 
 
-def _transfer(to: str, of: dict[str, Any]) -> str:
-    move = f"{of['from_state']} -> {to}" if of["from_state"] else to
-    kept = f", {tables.money(of['netted_minor'], of['currency'])} kept for what is owed" if of["netted_minor"] else ""
-    whole = of["part_minor"] != of["amount_minor"] + of["netted_minor"]
-    part = f"\nof it {tables.money(of['part_minor'], of['currency'])} are of this payment" if whole else ""
-    why = f"\n{of['reason']}" if of["reason"] else ""
-    name = of["stripe_transfer_id"] or of["transfer_id"]
-    return f"transfer of {_money(of)} to {_whose(of)} {move}{kept}{part}{why}\n{name} to {of['account_id']}"
+def _transfer(to: str, details: dict[str, Any]) -> str:
+    move = f"{details['from_state']} -> {to}" if details["from_state"] else to
+    kept = (
+        f", {tables.money(details['netted_minor'], details['currency'])} kept for what is owed"
+        if details["netted_minor"]
+        else ""
+    )
+    whole = details["part_minor"] != details["amount_minor"] + details["netted_minor"]
+    part = f"\nof it {tables.money(details['part_minor'], details['currency'])} are of this payment" if whole else ""
+    why = f"\n{details['reason']}" if details["reason"] else ""
+    name = details["stripe_transfer_id"] or details["transfer_id"]
+    return (
+        f"transfer of {_money(details)} to {_whose(details)} {move}{kept}{part}{why}\n{name} to {details['account_id']}"
+    )
 
 
-def _reversal(to: str, of: dict[str, Any]) -> str:
-    move = f"{of['from_state']} -> {to}" if of["from_state"] else to
-    why = f"\n{of['reason']}" if of["reason"] else ""
-    name = of["stripe_reversal_id"] or of["reversal_id"]
-    return f"taking {_money(of)} back from {_whose(of)} {move}{why}\n{name}"
+def _reversal(to: str, details: dict[str, Any]) -> str:
+    move = f"{details['from_state']} -> {to}" if details["from_state"] else to
+    why = f"\n{details['reason']}" if details["reason"] else ""
+    name = details["stripe_reversal_id"] or details["reversal_id"]
+    return f"taking {_money(details)} back from {_whose(details)} {move}{why}\n{name}"
 
 
-def _whose(of: dict[str, Any]) -> str:
-    return f"{of['party']} {of['name']}"
+def _whose(details: dict[str, Any]) -> str:
+    return f"{details['party']} {details['name']}"
 
 
-def _money(of: dict[str, Any]) -> str:
-    return tables.money(of["amount_minor"], of["currency"])
+def _money(details: dict[str, Any]) -> str:
+    return tables.money(details["amount_minor"], details["currency"])
 
 
 SENTENCES_OF_SHARES: dict[str, Callable[[str, dict[str, Any]], str]] = {

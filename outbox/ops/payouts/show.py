@@ -18,17 +18,17 @@ REPORT_SECONDS = 600
 
 @troubles()
 def list_payouts(recipient_id: UUID | None, *, failed: bool, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = payout_views.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        payouts = payout_views.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
     if as_json:
-        print_json({"payouts": [record(row) | {"state": row.state} for row in found]})
+        print_json({"payouts": [record(row) | {"state": row.state} for row in payouts]})
         return
-    out().print(_payouts(found) if found else "No payouts.")
+    out().print(_payouts(payouts) if payouts else "No payouts.")
 
 
-def _payouts(found: Sequence[PayoutRow]) -> Table:
+def _payouts(payouts: Sequence[PayoutRow]) -> Table:
     shown = table("payout", "of", "made", "amount", "state", "contents", right=("amount",))
-    for row in found:
+    for row in payouts:
         contents = "known" if row.listed_at else "not told" if not row.automatic else "not ready"
         state = Text(row.state, "bold red" if row.came_back_at else "")
         shown.add_row(
@@ -44,13 +44,13 @@ def _payouts(found: Sequence[PayoutRow]) -> Table:
 
 @troubles()
 def show_payout(payout_id: str, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         row = payout_views.payout(tx, payout_id)
         contents = payout_views.contents(tx, payout_id) if row else []
     if row is None:
         raise LeaveError(REFUSED, f"No payout {payout_id} of a connected account is known.")
     if as_json:
-        print_json(record(row) | {"state": row.state, "contents": [record(one) for one in contents]})
+        print_json(record(row) | {"state": row.state, "contents": [record(payout) for payout in contents]})
         return
     out().print(_facts(row))
     if not row.automatic:
@@ -78,13 +78,13 @@ def _facts(row: PayoutRow) -> Table:
 
 def _contents(contents: Sequence[PayoutLine]) -> Table:
     shown = table("made by", "type", "on", "net", "order", "payment", right=("net",))
-    for one in contents:
-        net = tables.money(one.net_minor, one.currency)
-        order, payment = one.order_id or "", one.payment_id or ""
+    for payout in contents:
+        net = tables.money(payout.net_minor, payout.currency)
+        order, payment = payout.order_id or "", payout.payment_id or ""
         shown.add_row(
-            one.made_by or "the account", one.type, f"{one.created_at:%Y-%m-%d}", net, str(order), str(payment)
+            payout.made_by or "the account", payout.type, f"{payout.created_at:%Y-%m-%d}", net, str(order), str(payment)
         )
-    total = tables.money(sum(one.net_minor for one in contents), contents[0].currency)
+    total = tables.money(sum(payout.net_minor for payout in contents), contents[0].currency)
     shown.add_section()
     shown.add_row("sum", "", "", total, "", "")
     return shown
@@ -92,18 +92,18 @@ def _contents(contents: Sequence[PayoutLine]) -> Table:
 
 @troubles()
 def show_balances(tenant_id: UUID | None, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
-        found = payout_views.balances(tx, tenant_id=tenant_id)
+    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        recipient_balances = payout_views.balances(tx, tenant_id=tenant_id)
     if as_json:
-        print_json({"balances": [record(row) for row in found]})
+        print_json({"balances": [record(row) for row in recipient_balances]})
         return
-    out().print(_balances(found) if found else "No recipient has a balance.")
+    out().print(_balances(recipient_balances) if recipient_balances else "No recipient has a balance.")
 
 
-def _balances(found: Sequence[RecipientBalance]) -> Table:
+def _balances(recipient_balances: Sequence[RecipientBalance]) -> Table:
     amounts = ("payable", "in escrow", "owes us", "pending", "available")
     shown = table("recipient", "name", *amounts, "seen", right=amounts)
-    for row in found:
+    for row in recipient_balances:
         minor = (row.payable_minor, row.escrow_minor, row.receivable_minor, row.pending_minor, row.available_minor)
         shown.add_row(
             str(row.recipient_id),

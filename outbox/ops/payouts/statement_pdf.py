@@ -92,34 +92,34 @@ def as_pdf(statement: AccountStatement) -> bytes:
 
 
 def _account(page: _Page, account: Account) -> None:
-    found = list(lines(account))
+    statement_lines = list(lines(account))
     page.say(account.currency.upper(), 12, "B", gap=1)
     page.grid(
         ("", "owed to you", "owed by you", "balance"),
         [
             ("opening balance", *_amounts(account, account.opening_owed_minor, account.opening_owing_minor)),
-            *((what, *_amounts(account, owed, owing)) for what, (owed, owing) in _by_kind(found).items()),
+            *((what, *_amounts(account, owed, owing)) for what, (owed, owing) in _by_kind(statement_lines).items()),
             ("closing balance", *_amounts(account, account.closing_owed_minor, account.closing_owing_minor)),
         ],
         (80, 32, 32, 32),
         right=3,
     )
-    if found:
-        _days(page, account, found)
-        _transfers(page, account, found)
+    if statement_lines:
+        _days(page, account, statement_lines)
+        _transfers(page, account, statement_lines)
 
 
-def _by_kind(found: Sequence[StatementLine]) -> dict[str, tuple[int, int]]:
+def _by_kind(statement_lines: Sequence[StatementLine]) -> dict[str, tuple[int, int]]:
     sums: dict[str, tuple[int, int]] = {}
-    for line in found:
+    for line in statement_lines:
         owed, owing = sums.get(line.what, (0, 0))
         sums[line.what] = owed + line.owed_minor, owing + line.owing_minor
     return sums
 
 
-def _days(page: _Page, account: Account, found: Sequence[StatementLine]) -> None:
+def _days(page: _Page, account: Account, statement_lines: Sequence[StatementLine]) -> None:
     by_day: dict[date, list[StatementLine]] = defaultdict(list)
-    for line in found:
+    for line in statement_lines:
         by_day[line.entry.posted_at.astimezone(UTC).date()].append(line)
     page.say("Day by day", 10, "B", gap=1)
     rows = [
@@ -135,8 +135,8 @@ def _days(page: _Page, account: Account, found: Sequence[StatementLine]) -> None
     page.grid(("day", "lines", "owed to you", "owed by you", "balance"), rows, (40, 22, 38, 38, 38), right=4)
 
 
-def _transfers(page: _Page, account: Account, found: Sequence[StatementLine]) -> None:
-    sent = [line for line in found if line.entry.kind in _TRANSFERS]
+def _transfers(page: _Page, account: Account, statement_lines: Sequence[StatementLine]) -> None:
+    sent = [line for line in statement_lines if line.entry.kind in _TRANSFERS]
     if not sent:
         return
     page.say("Transfers to your account, and what came back of them", 10, "B", gap=1)

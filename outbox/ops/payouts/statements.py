@@ -64,7 +64,7 @@ class AccountStatement:
 def print_statement(recipient_id: UUID, first: date, last: date, *, form: str, output: Path) -> None:
     if last < first:
         raise LeaveError(REFUSED, f"The last day, {last}, is before the first, {first}.")
-    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         holder = statement_lines.holder(tx, recipient_id)
         if holder is None:
             raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")

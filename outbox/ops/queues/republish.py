@@ -19,28 +19,30 @@ BATCH = 1_000  # a transaction each: the relay begins with the first while the r
 
 
 @troubles()
-def republish(which: EventFilter, how: CommandOptions) -> None:
-    with desk(how.operator) as at:
-        with at.db.ops_transaction() as tx:
-            found = published_events.summary(tx, which)
-        number = sum(lot.number for lot in found)
+def republish(which: EventFilter, options: CommandOptions) -> None:
+    with desk(options.operator) as operator:
+        with operator.db.ops_transaction() as tx:
+            published_counts = published_events.summary(tx, which)
+        number = sum(lot.number for lot in published_counts)
         if not number:
             raise RefusedError("nothing of the kind was told in that time, or it is forgotten (RETAIN_TOLD_DAYS)")
-        _show(found)
-        reason = why(how)
-        confirm(f"Publish {number} events again?", "Nothing was published.", how)
-        queued = _append(at, which, reason)
-    document = {"events": queued, "of": [record(lot) for lot in found]}
-    told(document, f"{queued} events are in the outbox again, under their own ids; the relay publishes them.", how)
+        _show(published_counts)
+        reason = why(options)
+        confirm(f"Publish {number} events again?", "Nothing was published.", options)
+        queued = _append(operator, which, reason)
+    document = {"events": queued, "of": [record(lot) for lot in published_counts]}
+    told(document, f"{queued} events are in the outbox again, under their own ids; the relay publishes them.", options)
 
 
-def _append(at: Operator, which: EventFilter, reason: str) -> int:
+def _append(operator: Operator, which: EventFilter, reason: str) -> int:
     """Killed half-way it is simply run again."""
     queued, after = 0, None
     while True:
-        with at.db.ops_transaction() as tx:
+        with operator.db.ops_transaction() as tx:
             if after is None:
-                operator_log.write(tx, operator=at.operator, action="republish", subject=_subject(which), reason=reason)
+                operator_log.write(
+                    tx, operator=operator.operator, action="republish", subject=_subject(which), reason=reason
+                )
             number, ended = published_events.append_again(tx, which, after=after, at_most=BATCH)
         queued += number
         if ended is None:
@@ -53,9 +55,9 @@ def _subject(which: EventFilter) -> dict[str, object]:
     return {name: str(word) for name, word in words.items() if word is not None}
 
 
-def _show(found: Sequence[PublishedCount]) -> None:
+def _show(published_counts: Sequence[PublishedCount]) -> None:
     shown = table("event", "number", "first told (UTC)", "last told (UTC)", right=("number",))
-    for lot in found:
+    for lot in published_counts:
         shown.add_row(plain(lot.kind), str(lot.number), _moment(lot.first_at), _moment(lot.last_at))
     said().print(shown)
 

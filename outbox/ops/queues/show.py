@@ -25,7 +25,7 @@ from outbox.sealing import new_pair
 
 @troubles()
 def show_outbox(*, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         depth, lots, retries = outbox_table.depth(tx), backlog.lots(tx), backlog.next_retries(tx, limit=limit)
     if as_json:
         print_json(record(depth) | {"lots": list(map(record, lots)), "next": list(map(record, retries))})
@@ -88,12 +88,12 @@ def show_queues(*, as_json: bool) -> None:
     """Exit code 1 when a queue is missing or stands with other arguments than ours."""
     (settings,) = load(BrokerSettings)
     with _connection(settings.rabbitmq_url.get_secret_value()) as connection:
-        found = [_look(connection, queue) for queue in topology.queues()]
+        queue_states = [_look(connection, queue) for queue in topology.queues()]
     if as_json:
-        print_json({"queues": [record(queue) | {"routes": _routes_document(queue.queue)} for queue in found]})
+        print_json({"queues": [record(queue) | {"routes": _routes_document(queue.queue)} for queue in queue_states]})
     else:
-        _print_queues(found)
-    off = [queue for queue in found if queue.drift]
+        _print_queues(queue_states)
+    off = [queue for queue in queue_states if queue.drift]
     if off:
         raise LeaveError(REFUSED, "".join(f"{queue.queue}: {queue.drift}.\n" for queue in off).rstrip())
 
@@ -127,17 +127,17 @@ def _look(connection: pika.BlockingConnection, queue: topology.Queue) -> QueueSt
     return QueueState(queue.name, ready, consumers, "")
 
 
-def _print_queues(found: list[QueueState]) -> None:
+def _print_queues(queue_states: list[QueueState]) -> None:
     console = out()
     columns = ("queue", "ready", "consumers", "kind", "tries", "backoff", "time limit", "too old after")
     shown = table(*columns, right=("ready", "consumers", "tries", "backoff", "time limit", "too old after"))
-    for queue in found:
+    for queue in queue_states:
         routes = _routes(queue.queue)
         patience = [(kind, *_patience(route)) for kind, route in routes] or [("-",) * 5]
         cells = [plain("\n".join(column)) for column in zip(*patience, strict=True)]
         shown.add_row(_name(queue), _count(queue.ready, queue), _count(queue.consumers, queue), *cells)
     console.print(shown)
-    waiting = next((queue.ready for queue in found if queue.queue == DEAD_LETTER_QUEUE), 0)
+    waiting = next((queue.ready for queue in queue_states if queue.queue == DEAD_LETTER_QUEUE), 0)
     if waiting:
         said().print(
             f"\n{waiting} messages that the broker set aside wait to be written down as dead letters.", style="yellow"

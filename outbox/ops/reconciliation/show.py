@@ -27,7 +27,7 @@ SWEEP_STANDS_SECONDS = 1_800
 @troubles()
 def show_trial_balance(tenant_id: UUID | None, *, as_json: bool) -> None:
     """Exit code 1 when the accounts of a currency do not add up to zero."""
-    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         totals = ledger_reports.trial_balance(tx, tenant_id=tenant_id)
     off = ledger_reports.off_balance(totals)
     if as_json:
@@ -56,17 +56,17 @@ def _trial_balance(totals: Sequence[AccountTotal]) -> Table:
 
 @troubles()
 def show_venues(tenant_id: UUID | None, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
-        found = ledger_reports.venue_balances(tx, tenant_id=tenant_id)
+    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        venue_balances = ledger_reports.venue_balances(tx, tenant_id=tenant_id)
     if as_json:
-        print_json({"venues": [record(venue) for venue in found]})
+        print_json({"venues": [record(venue) for venue in venue_balances]})
         return
-    out().print(_venues(found) if found else "No venue has a balance.")
+    out().print(_venues(venue_balances) if venue_balances else "No venue has a balance.")
 
 
-def _venues(found: Sequence[VenueBalance]) -> Table:
+def _venues(venue_balances: Sequence[VenueBalance]) -> Table:
     shown = table("venue", "name", "payable", "disputed", "net", right=("payable", "disputed", "net"))
-    for venue in found:
+    for venue in venue_balances:
         amounts = [
             tables.money(minor, venue.currency)
             for minor in (venue.payable_minor, venue.disputed_minor, venue.net_minor)
@@ -78,18 +78,18 @@ def _venues(found: Sequence[VenueBalance]) -> Table:
 
 @troubles()
 def show_receivables(tenant_id: UUID | None, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
-        found = ledger_reports.receivables(tx, tenant_id=tenant_id)
+    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+        receivables = ledger_reports.receivables(tx, tenant_id=tenant_id)
     if as_json:
-        print_json({"receivables": [record(row) for row in found]})
+        print_json({"receivables": [record(row) for row in receivables]})
         return
-    out().print(_receivables(found) if found else "Nothing stands open.")
+    out().print(_receivables(receivables) if receivables else "Nothing stands open.")
 
 
-def _receivables(found: Sequence[Receivable]) -> Table:
+def _receivables(receivables: Sequence[Receivable]) -> Table:
     ages = ("0-7 days", "8-30 days", "31-90 days", "older")
     shown = table("what", "tenant", "venue", "total", *ages, right=("total", *ages))
-    for row in found:
+    for row in receivables:
         parts = (row.total_minor, row.to_7_days_minor, row.to_30_days_minor, row.to_90_days_minor, row.older_minor)
         amounts = [tables.money(minor, row.currency) if minor else "-" for minor in parts]
         shown.add_row(_OPEN_ACCOUNTS[row.code], str(row.tenant_id), str(row.venue_id or "-"), *amounts)
@@ -106,7 +106,7 @@ _OPEN_ACCOUNTS = {
 @troubles()
 def verify_ledger(expected: str | None, *, as_json: bool) -> None:
     """Exit code 1 names the first link that does not fit, or says that the chain is not the one expected."""
-    with desk() as at, at.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         walked = hash_chain.walk(tx)
         waiting = hash_chain.unsealed(tx)
         noted = hash_chain.hash_at(tx, chain_heads.seq(expected)) if expected else None
@@ -132,20 +132,20 @@ def list_cases(
     state: str, type_: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
     wanted = None if state == "all" else state
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = case_views.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        cases = case_views.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
     if as_json:
-        print_json({"cases": [record(case) for case in found]})
+        print_json({"cases": [record(case) for case in cases]})
         return
-    if found:
-        out().print(_cases(found))
-    said().print(f"{len(found)} cases." if found else "No case matches.", style="dim")
+    if cases:
+        out().print(_cases(cases))
+    said().print(f"{len(cases)} cases." if cases else "No case matches.", style="dim")
 
 
-def _cases(found: Sequence[Case]) -> Table:
+def _cases(cases: Sequence[Case]) -> Table:
     shown = table("case", "age", "state", "type", "subject", "amount", "what is off", right=("age", "amount"))
     shown.columns[0].no_wrap = True
-    for case in found:
+    for case in cases:
         amount = tables.money(case.amount_minor, case.currency)
         row = (tables.state(case.state), case.type.replace("_", " "), plain(case.subject), amount, plain(case.details))
         shown.add_row(str(case.case_id), tables.age(case.opened_at), *row)
@@ -154,7 +154,7 @@ def _cases(found: Sequence[Case]) -> Table:
 
 @troubles()
 def show_case(case_id: UUID, *, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         case = case_views.get(tx, case_id)
     if case is None:
         raise LeaveError(REFUSED, f"There is no case {case_id}.")
@@ -196,32 +196,32 @@ def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_js
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = reconciliation_runs.latest(tx, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        runs = reconciliation_runs.latest(tx, limit=limit)
     if as_json:
-        print_json({"runs": [record(run) for run in found]})
+        print_json({"runs": [record(run) for run in runs]})
         return
     columns = ("lines", "differing", "opened", "closed")
     shown = table("began (UTC)", "span", "from", "until", *columns, "state", right=columns)
-    for run in found:
+    for run in runs:
         window = (f"{run.window_from:%m-%d %H:%M}", f"{run.window_until:%m-%d %H:%M}")
         numbers = [str(n) for n in (run.lines, run.mismatches, run.cases_opened, run.cases_closed)]
         word = tables.state(run.state if run.state != "running" else f"running_{run.phase}")
         shown.add_row(f"{run.started_at:%Y-%m-%d %H:%M:%S}", run.span, *window, *numbers, word)
-    out().print(shown if found else "The book and the bank were never compared.")
+    out().print(shown if runs else "The book and the bank were never compared.")
 
 
 @troubles()
 def show_coverage(*, hours: int, as_json: bool) -> None:
     """Exit code 1 when the sweep stands still."""
-    with desk() as at, at.db.ops_transaction() as tx:
-        found, sweep = event_coverage.coverage(tx, hours=hours), event_coverage.standing(tx)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        coverages, sweep = event_coverage.coverage(tx, hours=hours), event_coverage.standing(tx)
     if as_json:
-        print_json({"hours": [record(hour) for hour in found], "sweep": record(sweep) if sweep else None})
-    elif found:
+        print_json({"hours": [record(hour) for hour in coverages], "sweep": record(sweep) if sweep else None})
+    elif coverages:
         columns = ("listed at Stripe", "came by webhook", "only by the sweep", "covered")
         shown = table("hour (UTC)", *columns, right=columns)
-        for hour in found:
+        for hour in coverages:
             covered = f"{hour.by_webhook / hour.listed:.1%}" if hour.listed else "-"
             numbers = (str(hour.listed), str(hour.by_webhook), str(hour.only_by_sweep))
             shown.add_row(f"{hour.hour:%Y-%m-%d %H:%M}", *numbers, covered)

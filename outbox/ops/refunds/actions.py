@@ -47,18 +47,18 @@ class RefundActions:
         _require(reason in REASONS, f"the reason is one of {', '.join(REASONS)}")
         _require(not (ticket_ids and amount_minor), "say an amount or tickets, not both")
         with self.desk.db.ops_transaction() as tx:
-            of = self._standing(tx, payment_id)
+            refundable = self._standing(tx, payment_id)
             wish = NewRefundOrder(
-                TenantId(of.tenant_id),
+                TenantId(refundable.tenant_id),
                 PaymentId(payment_id),
                 amount_minor,
-                of.currency,
+                refundable.currency,
                 ticket_ids,
                 reason,
                 note,
                 self.desk.operator,
             )
-            return self._ask(tx, wish, _moves(tx, of, amount_minor, ticket_ids), "refund")
+            return self._ask(tx, wish, _moves(tx, refundable, amount_minor, ticket_ids), "refund")
 
     def retry(self, refund_id: UUID, *, note: str) -> RefundOrder:
         """Ask again for what a refund that came to nothing should have given back.
@@ -106,8 +106,8 @@ class RefundActions:
             RefusedError: nobody sold it, or several tenants did and none was named.
         """
         with self.desk.db.ops_transaction() as tx:
-            found = refund_views.sales_of_event(tx, event_id)
-        mine = [sale for sale in found if tenant_id is None or sale.tenant_id == tenant_id]
+            event_saleses = refund_views.sales_of_event(tx, event_id)
+        mine = [sale for sale in event_saleses if tenant_id is None or sale.tenant_id == tenant_id]
         _require(mine, f"nobody has sold anything for event {event_id}: is that its id?")
         tenants = {sale.tenant_id: sale.tenant for sale in mine}
         if len(tenants) > 1:
@@ -192,13 +192,13 @@ class RefundActions:
             request_id = refund_requests.ask(tx, wish, awaits_approval=dear)
         except AskedBeforeError as error:
             raise RefusedError(str(error)) from None
-        asked = refund_requests.get(tx, request_id)
-        assert asked is not None, "it was written a moment ago in this transaction"
+        refund_order = refund_requests.get(tx, request_id)
+        assert refund_order is not None, "it was written a moment ago in this transaction"
         if not dear:
-            _append(tx, asked)
-        subject = {"request_id": str(request_id), "payment_id": str(wish.payment_id), "state": asked.state}
+            _append(tx, refund_order)
+        subject = {"request_id": str(request_id), "payment_id": str(wish.payment_id), "state": refund_order.state}
         self._log(tx, action, subject | {"amount_minor": moves_minor, "currency": wish.currency}, wish.note)
-        return asked
+        return refund_order
 
     def _approve_refund(self, tx: Tx, wish: RefundOrder) -> RefundOrder:
         self._require_another(wish.created_by)
@@ -221,12 +221,12 @@ class RefundActions:
         _require(self.desk.operator != person, "four eyes are two people: somebody else must approve this")
 
     def _standing(self, tx: Tx, payment_id: UUID) -> RefundableBalance:
-        of = refund_views.standing(tx, payment_id)
-        if of is None:
+        refundable = refund_views.standing(tx, payment_id)
+        if refundable is None:
             raise RefusedError(f"there is no payment {payment_id}")
-        if of.left_minor == 0:
+        if refundable.left_minor == 0:
             raise RefusedError("everything was given back already, or is on its way")
-        return of
+        return refundable
 
     def _run(self, tx: Tx, name: UUID) -> MassRefund:
         run = mass_refunds.get(tx, name)
@@ -238,11 +238,13 @@ class RefundActions:
         operator_log.write(tx, operator=self.desk.operator, action=action, subject=subject, reason=reason)
 
 
-def _moves(tx: Tx, of: RefundableBalance, amount_minor: int | None, ticket_ids: Sequence[UUID]) -> int:
+def _moves(tx: Tx, refundable: RefundableBalance, amount_minor: int | None, ticket_ids: Sequence[UUID]) -> int:
     """The most that this wish gives back, in minor units; 0 when no money was taken yet."""
-    if of.left_minor is None:
+    if refundable.left_minor is None:
         return 0
-    return amount_minor or (refund_views.price_of_tickets(tx, of, ticket_ids) if ticket_ids else of.left_minor)
+    return amount_minor or (
+        refund_views.price_of_tickets(tx, refundable, ticket_ids) if ticket_ids else refundable.left_minor
+    )
 
 
 def _again(refund: RefundLine, note: str, by: str) -> NewRefundOrder:

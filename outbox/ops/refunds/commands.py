@@ -148,8 +148,8 @@ def cancel_event(
     from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.refunds.decide import cancel_event
 
-    how = CommandOptions(operator, reason, yes, as_json, wait)
-    cancel_event(event, tenant, rate, how, despite_balance=despite_balance, watch=watch)
+    options = CommandOptions(operator, reason, yes, as_json, wait)
+    cancel_event(event, tenant, rate, options, despite_balance=despite_balance, watch=watch)
 
 
 @refunds.command("event-status")

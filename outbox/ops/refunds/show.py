@@ -27,28 +27,35 @@ def list_refunds(
     state: str, source: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
     states = None if state == "all" else MOVING if state == "moving" else (state,)
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         narrow = {"states": states, "source": source, "tenant_id": tenant_id, "payment_id": payment_id}
-        found = refund_views.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
+        refunds = refund_views.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
         waiting = refund_requests.waiting(tx, limit=limit)
     if as_json:
-        print_json({"refunds": [record(one) for one in found], "requests": [record(one) for one in waiting]})
+        print_json(
+            {
+                "refunds": [record(refund) for refund in refunds],
+                "requests": [record(refund_order) for refund_order in waiting],
+            }
+        )
         return
-    if found:
-        out().print(_lines(found))
-    said().print(f"{_counted(len(found))}." if found else "No refund matches.", style="dim")
+    if refunds:
+        out().print(_lines(refunds))
+    said().print(f"{_counted(len(refunds))}." if refunds else "No refund matches.", style="dim")
     for wish in waiting:
         said().print(plain(f"{_request(wish)}; {_next_step(wish)}"))
 
 
-def _lines(found: Sequence[RefundLine]) -> Table:
+def _lines(refunds: Sequence[RefundLine]) -> Table:
     shown = table("refund", "age", "state", "amount", "reason", "source", "why", right=("age", "amount"))
     shown.columns[0].no_wrap = True
-    for one in found:
-        why = one.state_reason or one.note
-        amount = tables.money(one.amount_minor, one.currency)
-        origin = (one.reason.replace("_", " "), one.source.replace("_", " "))
-        shown.add_row(str(one.refund_id), _age(one.state_since), tables.state(one.state), amount, *origin, plain(why))
+    for refund in refunds:
+        why = refund.state_reason or refund.note
+        amount = tables.money(refund.amount_minor, refund.currency)
+        origin = (refund.reason.replace("_", " "), refund.source.replace("_", " "))
+        shown.add_row(
+            str(refund.refund_id), _age(refund.state_since), tables.state(refund.state), amount, *origin, plain(why)
+        )
     return shown
 
 
@@ -66,7 +73,7 @@ def _next_step(wish: RefundOrder) -> str:
 @troubles()
 def show_refund(name: str, *, as_json: bool) -> None:
     named = uuid_or_none(name)
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         wish = refund_requests.get(tx, named) if named else None
         refund = refund_views.by_name(tx, str(wish.refund_id) if wish and wish.refund_id else name)
         moves = refund_views.history(tx, refund) if refund else []
@@ -108,33 +115,37 @@ def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> Non
 @troubles()
 def show_obligations(*, limit: int, as_json: bool) -> None:
     """Exit code 1 when somebody is owed something."""
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = refund_views.obligations(tx, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        obligations = refund_views.obligations(tx, limit=limit)
     if as_json:
-        print_json({"obligations": [record(one) for one in found]})
-    elif found:
-        out().print(_obligations(found))
-    if found:
-        raise LeaveError(REFUSED, f"Owed again: {_counted(len(found))}. Try one again: fleet refunds retry REFUND")
+        print_json({"obligations": [record(obligation) for obligation in obligations]})
+    elif obligations:
+        out().print(_obligations(obligations))
+    if obligations:
+        raise LeaveError(
+            REFUSED, f"Owed again: {_counted(len(obligations))}. Try one again: fleet refunds retry REFUND"
+        )
     if not as_json:
         said().print("No buyer is owed anything.", style="dim")
 
 
-def _obligations(found: Sequence[Obligation]) -> Table:
+def _obligations(obligations: Sequence[Obligation]) -> Table:
     shown = table(
         "refund", "owed for", "owed", "in the ledger", "what happened", right=("owed for", "owed", "in the ledger")
     )
     shown.columns[0].no_wrap = True
-    for one in found:
-        amounts = [tables.money(minor, one.currency) for minor in (one.amount_minor, one.payable_minor)]
-        what = tables.state(one.state).append(f", {one.state_reason}" if one.state_reason else "")
-        shown.add_row(str(one.refund_id), _age(one.owed_since), *amounts, what)
+    for obligation in obligations:
+        amounts = [
+            tables.money(minor, obligation.currency) for minor in (obligation.amount_minor, obligation.payable_minor)
+        ]
+        what = tables.state(obligation.state).append(f", {obligation.state_reason}" if obligation.state_reason else "")
+        shown.add_row(str(obligation.refund_id), _age(obligation.owed_since), *amounts, what)
     return shown
 
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
+    with desk() as operator, operator.db.ops_transaction() as tx:
         found = mass_refunds.latest(tx, limit=limit)
     if as_json:
         print_json({"cancellations": [record(run) for run in found]})
@@ -150,11 +161,11 @@ def list_runs(*, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool) -> None:
-    with desk() as at:
-        run = _run(at.db, name)
+    with desk() as operator:
+        run = _run(operator.db, name)
         if watch:
-            run = until_done(at.db, run.cancellation_id, patience_seconds=patience_seconds)
-        print_run(at.db, run, as_json=as_json)
+            run = until_done(operator.db, run.cancellation_id, patience_seconds=patience_seconds)
+        print_run(operator.db, run, as_json=as_json)
 
 
 def _run(db: Database, name: UUID) -> MassRefund:
@@ -218,9 +229,9 @@ def _facts(run: MassRefund) -> dict[str, object]:
     }
 
 
-def _fates(found: Sequence[OutcomeCount]) -> Table:
+def _fates(outcome_counts: Sequence[OutcomeCount]) -> Table:
     shown = table("what became of it", "state", "count", "amount", right=("count", "amount"))
-    for fate in found:
+    for fate in outcome_counts:
         what = "refunds" if fate.what == "refund" else "payments cancelled"
         shown.add_row(what, tables.state(fate.state), str(fate.count), tables.money(fate.amount_minor, fate.currency))
     return shown

@@ -25,23 +25,25 @@ from outbox.ops.shares.tree import ShareTree, tree_of
 
 @troubles()
 def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = escrow.find(tx, kept_by=None if kept_by == "all" else kept_by, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        escrows = escrow.find(tx, kept_by=None if kept_by == "all" else kept_by, limit=limit)
         wishes = release_requests.waiting(tx, limit=limit)
     if as_json:
-        print_json({"held": [record(one) for one in found], "wishes": [record(one) for one in wishes]})
+        print_json(
+            {"held": [record(one) for one in escrows], "wishes": [record(escrow_request) for escrow_request in wishes]}
+        )
         return
-    if found:
-        out().print(_held(found))
-    said().print(f"{len(found)} payments in escrow." if found else "Nothing is in escrow.", style="dim")
+    if escrows:
+        out().print(_held(escrows))
+    said().print(f"{len(escrows)} payments in escrow." if escrows else "Nothing is in escrow.", style="dim")
     for wish in wishes:
         said().print(_wish(wish))
 
 
-def _held(found: Sequence[EscrowLine]) -> Table:
+def _held(escrows: Sequence[EscrowLine]) -> Table:
     shown = table("payment", "venue", "held", "since", "kept by", "free (UTC)", "why", right=("held", "since"))
     shown.columns[0].no_wrap = True
-    for one in found:
+    for one in escrows:
         shown.add_row(
             str(one.payment_id),
             plain(one.venue),
@@ -67,14 +69,14 @@ def _wish(wish: EscrowRequest) -> Text:
 @troubles()
 def show_tree(name: str, *, as_json: bool) -> None:
     """By any id of a payment that `fleet payment show` takes."""
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = timeline.find(tx, name)
-        tree = tree_of(tx, found[0].payment_id) if len(found) == 1 else None
-        wishes = release_requests.waiting(tx, limit=10, payment_id=found[0].payment_id) if tree and found else []
-    if not found:
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        payments = timeline.find(tx, name)
+        tree = tree_of(tx, payments[0].payment_id) if len(payments) == 1 else None
+        wishes = release_requests.waiting(tx, limit=10, payment_id=payments[0].payment_id) if tree and payments else []
+    if not payments:
         raise LeaveError(REFUSED, f"There is no payment {name}.")
     if tree is None:
-        raise LeaveError(REFUSED, f"Payment {found[0].payment_id} has no shares: it has not succeeded, or is older.")
+        raise LeaveError(REFUSED, f"Payment {payments[0].payment_id} has no shares: it has not succeeded, or is older.")
     if as_json:
         print_json(document(tree) | {"wishes": [record(wish) for wish in wishes]})
         return
@@ -90,7 +92,7 @@ def document(tree: ShareTree) -> dict[str, object]:
         "shares": [
             record(share)
             | {"reached_minor": share.reached_minor, "left_minor": share.left_minor}
-            | {"movements": [record(one, "share_id") for one in tree.movements[share.share_id]]}
+            | {"movements": [record(share_transfer, "share_id") for share_transfer in tree.movements[share.share_id]]}
             for share in tree.shares
         ],
         "tickets": [
@@ -119,8 +121,8 @@ def _branches(tree: ShareTree) -> Branches:
         )
     for share in tree.shares:
         branch = shown.add(_share(share))
-        for one in tree.movements[share.share_id]:
-            branch.add(_movement(one))
+        for share_transfer in tree.movements[share.share_id]:
+            branch.add(_movement(share_transfer))
     return shown
 
 
@@ -144,10 +146,16 @@ def _share(share: ShareLine) -> Text:
     return line
 
 
-def _movement(one: ShareTransfer) -> Text:
-    line = plain(f"{one.what} {tables.money(one.amount_minor, one.currency)} ").append(tables.state(one.state))
+def _movement(share_transfer: ShareTransfer) -> Text:
+    line = plain(f"{share_transfer.what} {tables.money(share_transfer.amount_minor, share_transfer.currency)} ").append(
+        tables.state(share_transfer.state)
+    )
     return line.append(
-        plain(f"  {one.stripe_id or ''} {one.state_reason or ''} {one.at:%Y-%m-%d %H:%M}".rstrip(), "dim")
+        plain(
+            f"  {share_transfer.stripe_id or ''} {share_transfer.state_reason or ''} "
+            f"{share_transfer.at:%Y-%m-%d %H:%M}".rstrip(),
+            "dim",
+        )
     )
 
 
@@ -163,45 +171,57 @@ def _tickets(tree: ShareTree) -> Table:
 
 @troubles()
 def list_recipients(tenant_id: UUID | None, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = share_views.recipients(tx, tenant_id=tenant_id, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        recipients = share_views.recipients(tx, tenant_id=tenant_id, limit=limit)
     if as_json:
-        print_json({"recipients": [_recipient_record(one) for one in found]})
+        print_json({"recipients": [_recipient_record(recipient) for recipient in recipients]})
         return
-    out().print(_recipients(found) if found else "There is no recipient.")
+    out().print(_recipients(recipients) if recipients else "There is no recipient.")
 
 
-def _recipients(found: Sequence[RecipientLine]) -> Table:
+def _recipients(recipients: Sequence[RecipientLine]) -> Table:
     amounts = ("in escrow", "pending", "available", "owes")
     shown = table("recipient", "name", "kind", "account", *amounts, "waiting", right=(*amounts, "waiting"))
     shown.columns[0].no_wrap = True
-    for one in found:
-        minors = (one.escrow_minor, one.pending_minor, one.available_minor, one.receivable_minor)
-        account = f"{one.account_id} ({one.transfers})" if one.account_id else "none yet"
-        moneys = [tables.money(minor, one.currency) for minor in minors]
-        shown.add_row(str(one.recipient_id), plain(one.name), one.kind, plain(account), *moneys, str(one.waiting))
+    for recipient in recipients:
+        minors = (
+            recipient.escrow_minor,
+            recipient.pending_minor,
+            recipient.available_minor,
+            recipient.receivable_minor,
+        )
+        account = f"{recipient.account_id} ({recipient.transfers})" if recipient.account_id else "none yet"
+        moneys = [tables.money(minor, recipient.currency) for minor in minors]
+        shown.add_row(
+            str(recipient.recipient_id),
+            plain(recipient.name),
+            recipient.kind,
+            plain(account),
+            *moneys,
+            str(recipient.waiting),
+        )
     return shown
 
 
-def _recipient_record(one: RecipientLine) -> dict[str, object]:
-    return record(one) | {"available_minor": one.available_minor}
+def _recipient_record(recipient: RecipientLine) -> dict[str, object]:
+    return record(recipient) | {"available_minor": recipient.available_minor}
 
 
 @troubles()
 def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = share_views.recipients(tx, recipient_id=recipient_id, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        recipients = share_views.recipients(tx, recipient_id=recipient_id, limit=limit)
         waiting = share_views.waiting(tx, recipient_id=recipient_id, limit=limit)
         weekly = statements.of_recipient(tx, RecipientId(recipient_id), limit=limit)
-    if not found:
+    if not recipients:
         raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")
     if as_json:
         print_json(
-            {"balances": [_recipient_record(one) for one in found]}
-            | {"waiting": [record(one) for one in waiting], "statements": [record(one) for one in weekly]}
+            {"balances": [_recipient_record(recipient) for recipient in recipients]}
+            | {"waiting": [record(one) for one in waiting], "statements": [record(statement) for statement in weekly]}
         )
         return
-    first = found[0]
+    first = recipients[0]
     out().print(Text(first.name, "bold"))
     out().print(facts({
         "kind": first.kind,
@@ -209,7 +229,7 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
         "settlement": first.settlement,
         "minimum": tables.money(first.minimum_minor, first.currency) if first.minimum_minor else None,
     }))  # fmt: skip
-    out().print(_recipients(found))
+    out().print(_recipients(recipients))
     shown = table("payment", "share", "released", "waits for", right=("share", "released"))
     for share in waiting:
         much = tables.money(share.left_minor - share.reached_minor, share.currency)
@@ -220,20 +240,24 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
-    with desk() as at, at.db.ops_transaction() as tx:
-        found = share_views.royalties(tx, venue_id=venue_id, limit=limit)
+    with desk() as operator, operator.db.ops_transaction() as tx:
+        royalties = share_views.royalties(tx, venue_id=venue_id, limit=limit)
     if as_json:
-        print_json({"royalties": [record(one) for one in found]})
+        print_json({"royalties": [record(royalty) for royalty in royalties]})
         return
     shown = table(
         "venue", "event", "sale", "recipient", "of the sale", "from (UTC)", "until", "", right=("of the sale",)
     )
-    for one in found:
-        points = f"{one.basis_points / 100:g} %"
-        event = str(one.event_id) if one.event_id else "every other"
-        period = (one.valid_from, one.valid_until, Text(one.holds, "green" if one.holds == "now" else "dim"))
-        shown.add_row(plain(one.venue), event, one.sale, plain(one.recipient), points, *period)
-    out().print(shown if found else "No royalty is set.")
+    for royalty in royalties:
+        points = f"{royalty.basis_points / 100:g} %"
+        event = str(royalty.event_id) if royalty.event_id else "every other"
+        period = (
+            royalty.valid_from,
+            royalty.valid_until,
+            Text(royalty.holds, "green" if royalty.holds == "now" else "dim"),
+        )
+        shown.add_row(plain(royalty.venue), event, royalty.sale, plain(royalty.recipient), points, *period)
+    out().print(shown if royalties else "No royalty is set.")
 
 
 def _age(at: datetime) -> str:

@@ -40,8 +40,8 @@ def tree_of(tx: Tx, payment_id: UUID) -> ShareTree | None:
         return None
     cut = share_views.of_payment(tx, payment_id)
     moved: dict[UUID, list[ShareTransfer]] = {share.share_id: [] for share in cut}
-    for one in share_views.movements(tx, payment_id):
-        moved[one.share_id].append(one)
+    for share_transfer in share_views.movements(tx, payment_id):
+        moved[share_transfer.share_id].append(share_transfer)
     return ShareTree(held, cut, moved, per_ticket(cut, share_views.tickets_of(tx, payment_id)))
 
 
@@ -51,5 +51,5 @@ def per_ticket(cut: Sequence[ShareLine], tickets: Sequence[TicketSold]) -> list[
         return []
     prices = [ticket.price_minor for ticket in tickets]
     weights = prices if sum(prices) else [1] * len(prices)
-    columns = [[part.minor for part in Money(one.amount_minor, one.currency).allocate(weights)] for one in cut]
+    columns = [[part.minor for part in Money(share.amount_minor, share.currency).allocate(weights)] for share in cut]
     return [TicketShares(ticket, [column[row] for column in columns]) for row, ticket in enumerate(tickets)]

@@ -81,7 +81,7 @@ class Authenticator:
 
 
 def _person(claims: dict[str, Any]) -> SignedInOperator:
-    known = {role.value for role in OperatorRole}
+    strs = {role.value for role in OperatorRole}
     return SignedInOperator(
-        name_in(claims), frozenset(OperatorRole(word) for word in words_in(claims, "roles") if word in known)
+        name_in(claims), frozenset(OperatorRole(word) for word in words_in(claims, "roles") if word in strs)
     )

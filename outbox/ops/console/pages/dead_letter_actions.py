@@ -41,31 +41,35 @@ def discard(visit: RequestContext) -> Response:
 
 
 def edit_page(visit: RequestContext) -> Response:
-    found = _open_letter(visit)
-    return visit.page("edit.html", letter=found.letter, payload=_message_in(found.payload), reason="", refused="")
+    dead_letter = _open_letter(visit)
+    return visit.page(
+        "edit.html", letter=dead_letter.letter, payload=_message_in(dead_letter.payload), reason="", refused=""
+    )
 
 
 def edit(visit: RequestContext) -> Response:
-    found = _open_letter(visit)
+    dead_letter = _open_letter(visit)
     payload, reason = visit.form.text("payload"), visit.form.text("reason")
     try:
-        successor = visit.desk.edit(found.letter.dead_letter_id, _as_payload(payload), visit.room.sealer, reason=reason)
+        successor = visit.desk.edit(
+            dead_letter.letter.dead_letter_id, _as_payload(payload), visit.room.sealer, reason=reason
+        )
     except RefusedError as error:
         again = {"payload": payload, "reason": reason, "refused": str(error)}
-        return visit.page("edit.html", status=422, letter=found.letter, **again)
+        return visit.page("edit.html", status=422, letter=dead_letter.letter, **again)
     return visit.go(f"/dead-letters/{successor}", done="edited")
 
 
 def _open_letter(visit: RequestContext) -> dead_letter_views.DeadLetterDetails:
     with visit.db.ops_transaction() as tx:
-        found = dead_letter_views.detail(tx, visit.id_in_path("letter"))
-    if found is None:
+        dead_letter = dead_letter_views.detail(tx, visit.id_in_path("letter"))
+    if dead_letter is None:
         raise PageError(404, "there is no such dead letter")
-    if found.letter.state != "open":
-        raise RefusedError(f"this letter is {found.letter.state}; only an open one can be edited")
-    if found.letter.kind not in kind_to_message():
+    if dead_letter.letter.state != "open":
+        raise RefusedError(f"this letter is {dead_letter.letter.state}; only an open one can be edited")
+    if dead_letter.letter.kind not in kind_to_message():
         raise RefusedError("this is no message of ours; its payload cannot be edited here")
-    return found
+    return dead_letter
 
 
 def _message_in(payload: str) -> str:

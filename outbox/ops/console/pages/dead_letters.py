@@ -27,11 +27,11 @@ def index(visit: RequestContext) -> Response:
     page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
     with visit.db.ops_transaction() as tx:
         total = dead_letter_views.count(tx, chosen)
-        found = dead_letter_views.find(tx, chosen, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
+        dead_letters = dead_letter_views.find(tx, chosen, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
         names = tenants.names(tx)
     return visit.page(
         "letters.html",
-        letters=found,
+        letters=dead_letters,
         total=total,
         tenants=names,
         page=page,
@@ -49,12 +49,14 @@ def groups(visit: RequestContext) -> Response:
 
 def detail(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
-        found = dead_letter_views.detail(tx, visit.id_in_path("letter"))
+        dead_letter = dead_letter_views.detail(tx, visit.id_in_path("letter"))
         names = tenants.names(tx)
-    if found is None:
+    if dead_letter is None:
         raise PageError(404, "there is no such dead letter")
-    editable = found.letter.kind in kind_to_message()
-    return visit.page("letter.html", found=found, letter=found.letter, tenants=names, editable=editable, **decisions())
+    editable = dead_letter.letter.kind in kind_to_message()
+    return visit.page(
+        "letter.html", found=dead_letter, letter=dead_letter.letter, tenants=names, editable=editable, **decisions()
+    )
 
 
 def decisions() -> dict[str, Any]:

@@ -17,17 +17,17 @@ def index(visit: RequestContext) -> Response:
     asked = visit.query.text("state")
     state = asked if asked in STATES else None
     with visit.db.ops_transaction() as tx:
-        found = group_views.latest(tx, state=state, limit=SHOWN)
+        groups = group_views.latest(tx, state=state, limit=SHOWN)
         names = tenants.names(tx)
-    return visit.page("paying_groups.html", groups=found, state=state or "", states=STATES, tenants=names)
+    return visit.page("paying_groups.html", groups=groups, state=state or "", states=STATES, tenants=names)
 
 
 def detail(visit: RequestContext) -> Response:
     group_id = visit.id_in_path("group")
     with visit.db.ops_transaction() as tx:
-        found = group_views.by_id(tx, group_id)
-        if len(found) != 1:
-            raise PageError(404, "no group has this id" if not found else "several tenants have used this id")
+        groups = group_views.by_id(tx, group_id)
+        if len(groups) != 1:
+            raise PageError(404, "no group has this id" if not groups else "several tenants have used this id")
         shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
-        moves = group_views.moves(tx, found[0])
-    return visit.page("paying_group.html", group=found[0], shares=shares, attempts=attempts, moves=moves)
+        moves = group_views.moves(tx, groups[0])
+    return visit.page("paying_group.html", group=groups[0], shares=shares, attempts=attempts, moves=moves)

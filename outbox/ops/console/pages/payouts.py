@@ -18,9 +18,9 @@ SHOWN = 50
 def index(visit: RequestContext) -> Response:
     failed = visit.query.text("show") == "failed"
     with visit.db.ops_transaction() as tx:
-        found = payout_views.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
+        payouts = payout_views.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
         names = tenants.names(tx)
-    return visit.page("payouts.html", payouts=found, failed=failed, balances=_balances(visit.db), tenants=names)
+    return visit.page("payouts.html", payouts=payouts, failed=failed, balances=_balances(visit.db), tenants=names)
 
 
 def _balances(db: Database) -> Sequence[RecipientBalance] | None:
@@ -35,8 +35,8 @@ def _balances(db: Database) -> Sequence[RecipientBalance] | None:
 def detail(visit: RequestContext) -> Response:
     payout_id = str(visit.request.path_params["payout"])
     with visit.db.ops_transaction() as tx:
-        found = payout_views.payout(tx, payout_id)
-        contents = payout_views.contents(tx, payout_id) if found else []
-    if found is None:
+        payout = payout_views.payout(tx, payout_id)
+        contents = payout_views.contents(tx, payout_id) if payout else []
+    if payout is None:
         raise PageError(404, "no such payout of a connected account is known")
-    return visit.page("payout.html", payout=found, contents=contents)
+    return visit.page("payout.html", payout=payout, contents=contents)

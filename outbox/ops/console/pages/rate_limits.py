@@ -88,9 +88,12 @@ def places(tx: Tx) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (
             tenant,
-            [(str(tenant_id), "the whole tenant"), *((f"{tenant_id}/{venue.venue_id}", venue.venue) for venue in of)],
+            [
+                (str(tenant_id), "the whole tenant"),
+                *((f"{tenant_id}/{venue.venue_id}", venue.venue) for venue in venue_names),
+            ],
         )
-        for (tenant, tenant_id), of in grouped
+        for (tenant, tenant_id), venue_names in grouped
     ]
 
 

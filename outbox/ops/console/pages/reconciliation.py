@@ -27,7 +27,7 @@ def index(visit: RequestContext) -> Response:
     state, kind = visit.query.text("state") or "open", visit.query.text("type")
     wanted: dict[str, Any] = {"state": None if state == "all" else state, "type": kind or None}
     with visit.db.ops_transaction() as tx:
-        found = case_views.find(tx, **wanted, limit=PER_PAGE + 1)
+        cases = case_views.find(tx, **wanted, limit=PER_PAGE + 1)
         counts = {count.type: count.open for count in case_views.open_counts(tx)}
         runs = reconciliation_runs.latest(tx, limit=SHOWN_RUNS)
         last_done = {span: reconciliation_runs.last_done(tx, span) for span in ("rolling", "daily")}
@@ -35,8 +35,8 @@ def index(visit: RequestContext) -> Response:
         names = tenants.names(tx)
     return visit.page(
         "reconciliation.html",
-        cases=found[:PER_PAGE],
-        has_more=len(found) > PER_PAGE,
+        cases=cases[:PER_PAGE],
+        has_more=len(cases) > PER_PAGE,
         counts=counts,
         state=state,
         kind=kind,
