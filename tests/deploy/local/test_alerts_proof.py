@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from deploy.local.alerts.provoking import PROVOCATIONS
 
 from deploy.local.proofs.alerts import page
 from deploy.local.proofs.alerts.impatience import FORS, alerts, impatient
+from deploy.local.proofs.alerts.provoking import PROVOCATIONS
 from deploy.local.proofs.alerts.receiver import PAGERDUTY_PATH, ROUTING_KEY, SLACK_PATH, Receiver
 from deploy.local.proofs.alerts.result import Fired, Result
 

@@ -20,11 +20,11 @@ from rich.table import Table
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from deploy.local.alerts.provoking import PROVOCATIONS, Provocation
 from deploy.local.proofs.alerts import page
 from deploy.local.proofs.alerts.alertmanager import Alertmanager
 from deploy.local.proofs.alerts.impatience import alerts, impatient
 from deploy.local.proofs.alerts.prometheus import Prometheus
+from deploy.local.proofs.alerts.provoking import PROVOCATIONS, Provocation
 from deploy.local.proofs.alerts.receiver import receiver
 from deploy.local.proofs.alerts.result import Fired, Result
 from deploy.local.proofs.alerts.scene import DIRECTORY, Scene, WatchedFleet
