@@ -1,4 +1,4 @@
-"""What a case is, and the list of them.
+"""What a case is, and the registry of them (catalogue.py imports every module of cases).
 
 A case is a generator: up to its `yield` it injects its fault and heals it (also when it fails half way), after it,
 on the quiet fleet, it looks at what must have come true. The checker's questions are asked for every case by run.py.
@@ -111,25 +111,3 @@ def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> 
         return story
 
     return register
-
-
-def all_cases() -> list[Case]:
-    """Sorted by number."""
-    from deploy.local.proofs.chaos import (  # noqa: PLC0415  they use this file
-        at_money_back,
-        at_processes,
-        at_replay,
-        at_replay_of_money,
-        at_servers,
-        at_shares,
-        at_storm,
-        at_stripe,
-        at_wires,
-    )
-
-    rooms = (
-        *(at_money_back, at_processes, at_replay, at_replay_of_money, at_servers, at_shares, at_storm, at_stripe),
-        at_wires,
-    )
-    assert all(rooms), "importing them registers their cases"
-    return sorted(CASES.values(), key=lambda each: (each.number, each.key))

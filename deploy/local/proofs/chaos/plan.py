@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from deploy.local.proofs.chaos.cases import Case, all_cases
+from deploy.local.proofs.chaos.cases import Case
+from deploy.local.proofs.chaos.catalogue import all_cases
 
 SHORT_MINUTES = 5.0  # below this only the cases of the short form are drawn
 

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from deploy.local.proofs.chaos.back_office import BackOffice
 from deploy.local.proofs.chaos.bank import Bank
-from deploy.local.proofs.chaos.cases import all_cases
+from deploy.local.proofs.chaos.catalogue import all_cases
 from deploy.local.proofs.chaos.fleet import DIRECTORY, Fleet
 from deploy.local.proofs.chaos.load import Load
 from deploy.local.proofs.chaos.order_service import HABITS, ChaosOrderService
