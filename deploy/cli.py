@@ -6,6 +6,7 @@ worker, and a broken room breaks its own subcommand alone.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -23,6 +24,10 @@ api = typer.Typer(no_args_is_help=True, help="The API in front.")
 app.add_typer(api, name="api")
 schema = typer.Typer(no_args_is_help=True, help="The schema of the database.")
 app.add_typer(schema, name="schema")
+proofs = typer.Typer(
+    no_args_is_help=True, help="Run the fleet on this machine and prove a claim; exit code 0 when it holds."
+)
+app.add_typer(proofs, name="prove")
 simulation = typer.Typer(no_args_is_help=True, help="What cannot be run here, in simulated time.")
 app.add_typer(simulation, name="simulate")
 
@@ -69,8 +74,29 @@ UntilAtRest = Annotated[float, typer.Option(min=0, help="look again for so many 
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
 
 
+# `fleet prove NAME`, and the name that the same command had before, which stays.
+_PROOFS = {
+    "demo": "demo",
+    "day": "day",
+    "shares": "shares-proof",
+    "mints": "mints-proof",
+    "autoscale": "autoscale-proof",
+    "alerts": "alerts-proof",
+    "chaos": "chaos",
+}
 # These make the one-machine stack, or take the servers that the environment names, by themselves.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
+_MAKE_THE_STACK = {"up", "down", "bench", "prove", *_PROOFS.values()}
+
+
+def proof(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Two commands of one function: `fleet prove NAME`, and the one it had before."""
+
+    def register(command: Callable[..., None]) -> Callable[..., None]:
+        proofs.command(name)(command)
+        app.command(_PROOFS[name], help=f"{(command.__doc__ or '').strip()} The same as `fleet prove {name}`.")(command)
+        return command
+
+    return register
 
 
 @app.callback()
@@ -122,23 +148,23 @@ def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile 
     raise typer.Exit(check(orders, as_json=as_json, report_file=report, wait_seconds=wait))
 
 
-@app.command()
+@proof("demo")
 def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
     """Bring the fleet up, hold a seeded on-sale, watch it, and verify."""
-    from deploy.local.proofs.demo.run import Plan, demo
+    from deploy.local.proofs.demo.proof import Plan, prove
 
-    raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
+    raise typer.Exit(prove(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
 
 
-@app.command()
+@proof("day")
 def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
     """Live a seeded day with refunds, disputes, lost webhooks and payouts, and see whether the books close."""
-    from deploy.local.proofs.day.run import Plan, day
+    from deploy.local.proofs.day import Plan, prove
 
-    raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
+    raise typer.Exit(prove(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
 
 
-@app.command("shares-proof")
+@proof("shares")
 def shares_proof(
     sales: Orders = 3_000,
     resales: Resales = 1_000,
@@ -148,9 +174,9 @@ def shares_proof(
     keep: Keep = False,
 ) -> None:
     """Sell and resell from a seed, give back, dispute, empty accounts, and see whether every party has its own."""
-    from deploy.local.proofs.shares.run import Plan, shares_proof
+    from deploy.local.proofs.shares import Plan, prove
 
-    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
+    raise typer.Exit(prove(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
 
 
 @app.command()
@@ -161,7 +187,7 @@ def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
     main([*(["--quick"] if quick else []), "--out", str(out)])
 
 
-@app.command()
+@proof("chaos")
 def chaos(
     seed: Seed = 1,
     minutes: Minutes = 10,
@@ -172,10 +198,10 @@ def chaos(
 ) -> None:
     """Break the fleet in every way we know, one after another by a seed, under load, and verify after each."""
     from deploy.local.proofs.chaos.plan import Plan
-    from deploy.local.proofs.chaos.run import chaos, list_cases
+    from deploy.local.proofs.chaos.run import list_cases, prove
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
-    raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
+    raise typer.Exit(list_cases() if show_list else prove(Plan(seed, minutes, orders, keys), as_json=as_json))
 
 
 @app.command()
@@ -196,10 +222,10 @@ def capacity(
     raise typer.Exit(capacity(orders_per_second, site, as_json=as_json))
 
 
-@app.command("autoscale-proof")
+@proof("autoscale")
 def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
     """Scale real workers of this machine up and down under a rush, by the manifests' policy, and verify."""
-    from deploy.local.proofs.autoscale.proof import prove
+    from deploy.local.proofs.autoscale import prove
 
     raise typer.Exit(prove(seed, orders, as_json=as_json))
 
@@ -221,7 +247,7 @@ def schema_wait(seconds: Seconds = 600) -> None:
     raise typer.Exit(wait_for_schema(seconds))
 
 
-@app.command("mints-proof")
+@proof("mints")
 def mints_proof(
     tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
     minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
@@ -229,12 +255,12 @@ def mints_proof(
     as_json: AsJson = False,
 ) -> None:
     """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
-    from deploy.local.proofs.mints.proof import Plan, proof
+    from deploy.local.proofs.mints.proof import Plan, prove
 
-    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
+    raise typer.Exit(prove(Plan(tickets, minters, seed), as_json=as_json))
 
 
-@app.command("alerts-proof")
+@proof("alerts")
 def alerts_proof(only: Only = "", write: WritePage = False) -> None:
     """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
     from deploy.local.proofs.alerts.proof import prove

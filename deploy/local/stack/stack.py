@@ -27,6 +27,7 @@ from deploy.local.stack.postgres import Postgres
 from deploy.local.stack.rabbitmq import RabbitMQ
 from deploy.local.stack.server import Server, ServerFailedError
 from deploy.local.stack.valkey import Valkey
+from deploy.local.stripe.control import EmulatorControl
 from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS
 from outbox.sealing import pair_from_seed
 
@@ -71,6 +72,11 @@ class Stack:
     def uses_emulator(self) -> bool:
         """Unless a key from outside says that this is real Stripe, in test mode."""
         return "STRIPE_SECRET_KEY" not in self._outside
+
+    def emulator_control(self) -> EmulatorControl:
+        """The client of its second port, which arranges what happens at Stripe."""
+        address = f"http://127.0.0.1:{self.memory.port('stripe_control')}"
+        return EmulatorControl(address, self.memory.secret("stripe_control"))
 
     def emulator_environment(self) -> dict[str, str]:
         """What the emulator alone is told; as variables, because a process list shows flags to everybody."""

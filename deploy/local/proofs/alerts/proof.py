@@ -5,7 +5,6 @@ was done is undone. Each provocation has an Alertmanager of its own, so that not
 now. A page for people lies in deploy/docs/alerts-proof.md, written by --write (deploy/local/alerts/page.py).
 """
 
-import logging
 import os
 import shutil
 import sys
@@ -14,12 +13,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import psycopg
-from loguru import logger
 from rich.console import Console
 from rich.table import Table
 
-from db.session import Database
-from db.settings import DatabaseSettings
 from deploy.local.proofs.alerts import page
 from deploy.local.proofs.alerts.alertmanager import Alertmanager
 from deploy.local.proofs.alerts.impatience import alerts, impatient
@@ -28,15 +24,16 @@ from deploy.local.proofs.alerts.provoking import PROVOCATIONS, Provocation
 from deploy.local.proofs.alerts.receiver import receiver
 from deploy.local.proofs.alerts.result import Fired, Result
 from deploy.local.proofs.alerts.scene import DIRECTORY, Scene, WatchedFleet
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.demo.order_service import OrderService
-from deploy.local.proofs.mints.sale import let_venues_mint
-from deploy.local.proofs.shares.market import open_market
+from deploy.local.scenario import orders
+from deploy.local.scenario.kit import open_database
+from deploy.local.scenario.minting import let_venues_mint
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.recipients import register_recipients
+from deploy.local.scenario.report import console_for, silence_logs
 from deploy.local.stack.chain import anvil_binary
 from deploy.local.stack.ownership import AlreadyRunningError, owner_of
 from deploy.local.stack.server import ServerFailedError
 from deploy.local.stack.stack import Stack
-from deploy.report import wide_console
 
 WARM_UP_SECONDS, SETTLED_SECONDS, WELL_SECONDS = 10.0, 10.0, 30.0
 START_QUIET_SECONDS = 180.0
@@ -44,10 +41,8 @@ START_QUIET_SECONDS = 180.0
 
 def prove(only: str, *, write: bool) -> int:
     """Returns the exit code: 0 when each alert fired for its reason and was told of, and none without one."""
-    console = wide_console()
-    logger.remove()
-    for library in ("psycopg.pool", "pika", "asyncio"):  # they would tell of every connection that is ended here
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    console = console_for(as_json=False)
+    silence_logs()
     if owner_of(DIRECTORY) is not None:
         console.print("It is running already.", style="red")
         return 2
@@ -87,7 +82,7 @@ def _scene() -> Iterator[Scene]:
         fleet = leaving.enter_context(WatchedFleet(Stack(DIRECTORY, outside={})))
         with psycopg.connect(fleet.stack.postgres.migration_url, autocommit=True) as owner:
             let_venues_mint(owner)
-            open_market(owner, fleet.control(), sale.tenants(), sellers=0)
+            register_recipients(owner, fleet.control(), orders.tenants(), sellers=0)
         memory = fleet.stack.memory
         told = leaving.enter_context(receiver(memory.port("alert_receiver")))
         alertmanager = Alertmanager(DIRECTORY, memory, told)
@@ -96,8 +91,7 @@ def _scene() -> Iterator[Scene]:
             leaving.callback(server.stop)
             server.start()
         service = OrderService(fleet.stack.rabbitmq.url, DIRECTORY / "orders.jsonl", None, seed=1)
-        settings = DatabaseSettings(app_env="local", database_url=fleet.stack.postgres.url)
-        db = Database(settings, application="alerts-proof")
+        db = open_database(fleet.stack.environment(), "alerts-proof")
         leaving.callback(db.close)
         yield Scene(fleet, prometheus, alertmanager, service, db)
 

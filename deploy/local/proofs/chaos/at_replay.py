@@ -7,8 +7,8 @@ from uuid import UUID
 from db.dead_letters import replay_batches
 from db.dead_letters.views import DeadLetterFilter
 from deploy.local.proofs.chaos.at_processes import POINTS
-from deploy.local.proofs.chaos.at_stripe import CREATE
 from deploy.local.proofs.chaos.cases import Scene, case
+from deploy.local.scenario.faults import CREATE
 from messages.runtime.settings import AppEnv
 from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
 

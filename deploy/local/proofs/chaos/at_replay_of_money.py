@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from db.dead_letters.views import DeadLetterFilter
-from deploy.local.proofs.chaos.at_money_back import CAPTURE, REFUND
 from deploy.local.proofs.chaos.at_replay import REFUSED, desk, make_letters, preview, wait_for
-from deploy.local.proofs.chaos.at_stripe import CREATE, let_time_pass
 from deploy.local.proofs.chaos.cases import Scene, case
+from deploy.local.proofs.chaos.striking import let_time_pass
+from deploy.local.scenario.faults import CAPTURE, CREATE, REFUND
 from messages.base import Message
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.payments import ChargeRequested
@@ -85,7 +85,7 @@ def _go_on(scene: Scene, charged: list[dict[str, Any]], given_back: list[dict[st
 
 def _be_disputed(scene: Scene, letters: list[dict[str, Any]]) -> None:
     for letter in letters:
-        scene.load.bank.dispute(letter["charge_id"])
+        scene.load.stripe_side.dispute(letter["charge_id"])
     ids = [letter["payment_id"] for letter in letters]
     known = "disputes WHERE payment_id = ANY (%(ids)s) AND track = 'chargeback'"
     scene.until(lambda: scene.truth.count(known, ids=ids) >= len(ids), "the disputes are in the book")

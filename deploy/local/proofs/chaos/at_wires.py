@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from deploy.local.proofs.chaos.cases import Scene, case
-from deploy.local.proofs.chaos.fleet import HEARTBEAT_SECONDS
+from deploy.local.scenario.fleet import HEARTBEAT_SECONDS
 
 # pika looks once in a heartbeat and five seconds; the second look at the latest finds nothing, and the work follows:
 # all that was sold meanwhile, in 4 s on an idle machine and in more than 13 where seven processes wait for each core.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from deploy.local.proofs.chaos.back_office import Request
-from deploy.local.proofs.chaos.fleet import Fleet
 from deploy.local.proofs.chaos.load import Load
 from deploy.local.proofs.chaos.truth import AWAY, Truth
+from deploy.local.scenario.back_office import Request
+from deploy.local.scenario.fleet import Fleet
 from deploy.local.stripe.control import EmulatorControl
 
 POLL_SECONDS = 0.05

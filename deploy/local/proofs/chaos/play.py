@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from deploy.local.proofs.chaos.cases import Case, Scene, UnmetError
-from deploy.local.proofs.chaos.fleet import Fleet
 from deploy.local.proofs.chaos.load import Load
 from deploy.local.proofs.chaos.plan import Plan
-from deploy.local.proofs.chaos.recorded import Sums
 from deploy.local.proofs.chaos.report import Outcome, Result
 from deploy.local.proofs.chaos.truth import AWAY, Truth
+from deploy.local.scenario.fleet import Fleet
+from deploy.local.scenario.recorder import Sums
 from messages.reconciliation import EventSweepDue
 
 SUCCESS_SECONDS = 60.0
@@ -165,7 +165,7 @@ class Play:
         self.outcome.sums = sums.beyond(Sums())
         self.outcome.published, self.outcome.deaths = self.load.published, self.fleet.deaths
         self.outcome.charges, self.outcome.refunds = sums.charges, sums.refunds
-        self.outcome.happened = dict(self.load.bank.happened) | {
+        self.outcome.happened = dict(self.load.stripe_side.happened) | {
             f"API answers {status}": times for status, times in sorted(self.load.office.answers.items())
         }
 

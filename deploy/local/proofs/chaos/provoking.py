@@ -67,12 +67,12 @@ def _capture_held(scene: Scene) -> None:
 
 def _dispute(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
-        scene.load.bank.dispute(charge["charge_id"])
+        scene.load.stripe_side.dispute(charge["charge_id"])
 
 
 def _warn(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
-        scene.load.bank.warn(charge["charge_id"])
+        scene.load.stripe_side.warn(charge["charge_id"])
 
 
 def _answer_disputes(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""`fleet mints-proof`: thousands of paid tickets, each exactly one token, whatever dies, lies or is taken back.
+"""`fleet prove mints`: thousands of paid tickets, each exactly one token, whatever dies, lies or is taken back.
 
 The whole fleet as real processes, eight minters among them, against Stripe's emulator and a real EVM. Every order is
 published twice or more, and every request to mint again and again. Meanwhile minters and workers are killed, at random
@@ -27,17 +27,16 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from db.session import Database
-from db.settings import DatabaseSettings
-from deploy.local.proofs.chaos.run import be_quiet
-from deploy.local.proofs.demo.order_service import OrderService
 from deploy.local.proofs.mints import sale
 from deploy.local.proofs.mints.faulty_node import FaultyNode
 from deploy.local.proofs.mints.fleet import POINTS, MintFleet, misbehave, stack_with_driven_chain
 from deploy.local.proofs.mints.truth import Truth, look
+from deploy.local.scenario.kit import open_database
+from deploy.local.scenario.minting import let_venues_mint
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.report import console_for, silence_logs
 from deploy.local.stack.chain import anvil_binary
 from deploy.local.stack.stack import CLONE, Stack
-from deploy.report import wide_console
 from messages.mints import MintRequested
 from outbox.append import append
 
@@ -71,12 +70,12 @@ class Story:
     seconds: float = 0.0
 
 
-def proof(plan: Plan, *, as_json: bool) -> int:
-    console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
+def prove(plan: Plan, *, as_json: bool) -> int:
+    console = console_for(as_json=as_json)
     if anvil_binary() is None:
         console.print(NO_CHAIN)
         return EX_CANNOT_START
-    be_quiet()
+    silence_logs()
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     console.print(f"Starting servers and fleet; data and logs lie in {DIRECTORY} ...")
     stack = stack_with_driven_chain(Stack(DIRECTORY, outside={}))
@@ -102,7 +101,7 @@ class Play:
         self._told_at = 0.0
 
     def run(self) -> tuple[Story, Truth]:
-        sale.let_venues_mint(self._owner)
+        let_venues_mint(self._owner)
         published, wanteds = sale.orders(self.plan.tickets, self.plan.seed)
         misbehave(self.fleet.node, self.chance)
         started = time.monotonic()
@@ -209,8 +208,7 @@ class Play:
     def _ask_again(self) -> bool:
         """Every payment asks for its tokens once more."""
         paid = self._owner.execute("SELECT tenant_id, payment_id FROM payments WHERE state = 'succeeded'").fetchall()
-        settings = DatabaseSettings(database_url=self.fleet.stack.environment()["DATABASE_URL"], app_env="local")
-        db = Database(settings, application="mints-proof")
+        db = open_database(self.fleet.stack.environment(), "mints-proof")
         with db.system_transaction() as tx:
             append(tx, *(MintRequested(tenant_id=tenant, payment_id=payment) for tenant, payment in paid))
         db.close()

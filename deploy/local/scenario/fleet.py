@@ -1,4 +1,4 @@
-"""The fleet under chaos: every line of the Procfile as a real process, behind wires, brought back when it dies.
+"""A fleet of a proof: every line of the Procfile as a real process, behind wires, started again when it dies.
 
 It is the stack of `fleet up` in a directory of its own, so that the two never meet; only the addresses lead through
 wires, and patience is shorter (`IMPATIENT`): what takes minutes in production would take a night here. A process is
@@ -19,8 +19,8 @@ import psycopg
 from honcho.environ import parse_procfile
 
 from db.tenants import tenants
-from deploy.local.proofs.chaos.wire import Wire, wire
-from deploy.local.proofs.demo import sale
+from deploy.local.scenario import orders
+from deploy.local.scenario.wire import Wire, wire
 from deploy.local.stack import processes
 from deploy.local.stack.program import Program
 from deploy.local.stack.restarts import told
@@ -31,7 +31,6 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.runtime import crash_points
 from stripe_client.settings import ENDPOINT_PER_SECOND, SANDBOX_PER_SECOND
 
-DIRECTORY = CLONE / ".local" / "chaos"
 STRIPE_READ_TIMEOUT_SECONDS = 3
 HEARTBEAT_SECONDS = 5  # what is half open is noticed after two of them
 IMPATIENT = {
@@ -40,7 +39,7 @@ IMPATIENT = {
     "STRIPE_READ_TIMEOUT_SECONDS": str(STRIPE_READ_TIMEOUT_SECONDS),
     "STRIPE_EMULATOR_WEBHOOK_RETRY_SECONDS": "0.5,1,2" + ",3" * 60,
     "STRIPE_EMULATOR_SEED": "1",
-    # What the event sweep brings is brought within seconds (play.py asks for it), and reaches back only that far.
+    # What the event sweep brings is brought within seconds (chaos asks for it), and reaches back only that far.
     "EVENT_SWEEP_SETTLE_SECONDS": "1",
     "EVENT_SWEEP_OVERLAP_SECONDS": "20",
     "RECONCILE_GRACE_SECONDS": "5",  # else a young fleet has nothing to compare
@@ -96,7 +95,7 @@ class Fleet:
         self.relay_wire = self._wire(rooms, "relay", self.stack.rabbitmq.port)
         assert migrate(self.stack) == 0, "an empty database takes every migration"
         with psycopg.connect(self.stack.postgres.migration_url, autocommit=True) as owner:
-            tenants.register(owner, sale.tenants())
+            tenants.register(owner, orders.tenants())
         self._add(EMULATOR, "python -m deploy.local.stripe")
         for name, line in parse_procfile((CLONE / "Procfile").read_text()).processes.items():
             count = self._counts.get(name, 1)
@@ -126,9 +125,7 @@ class Fleet:
         return f"http://127.0.0.1:{self.stack.environment()['INTAKE_HTTP_PORT']}"
 
     def control(self) -> EmulatorControl:
-        environment = self.stack.environment()
-        address = f"http://127.0.0.1:{environment['STRIPE_EMULATOR_CONTROL_PORT']}"
-        return EmulatorControl(address, environment["STRIPE_EMULATOR_CONTROL_TOKEN"])
+        return self.stack.emulator_control()
 
     def kill(self, name: str) -> None:
         """SIGKILL to the process and all its children at once."""

@@ -20,7 +20,7 @@ _LEFT_NOTHING = frozenset({"failed", "canceled"})
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Accounts:
     """`off`: account and currency -> (by the ledger, at Stripe), where the two differ. `twice`: ids of transfers."""
 
     accounts: int
@@ -34,7 +34,7 @@ class Proof:
         return not self.off and not self.twice and self.transfers > 0
 
 
-def look(db: Database, gateway: Gateway, control: EmulatorControl, accounts: Sequence[str]) -> Proof:
+def look(db: Database, gateway: Gateway, control: EmulatorControl, accounts: Sequence[str]) -> Accounts:
     at_stripe: dict[tuple[str, str], int] = defaultdict(int)
     for account in sorted(set(accounts)):
         for currency, minor in _ever_received(gateway, account).items():
@@ -46,7 +46,7 @@ def look(db: Database, gateway: Gateway, control: EmulatorControl, accounts: Seq
     taken = Counter(
         effect["metadata"].get("reversal_id", "") for effect in effects if effect["kind"] == "transfer_reversal"
     )
-    return Proof(
+    return Accounts(
         accounts=len(set(accounts)),
         transfers=made.total(),
         reversals=taken.total(),
@@ -77,12 +77,12 @@ def _ever_received(gateway: Gateway, account: str) -> Counter[str]:
         params["starting_after"] = page["data"][-1]["id"]
 
 
-def show(console: Console, proof: Proof) -> None:
+def show(console: Console, found: Accounts) -> None:
     console.print(
-        f"{proof.accounts} connected accounts, {proof.transfers:,} transfers and {proof.reversals:,} reversals at "
-        f"Stripe: {len(proof.off)} accounts differ from the ledger, {len(proof.twice)} were made twice"
+        f"{found.accounts} connected accounts, {found.transfers:,} transfers and {found.reversals:,} reversals at "
+        f"Stripe: {len(found.off)} accounts differ from the ledger, {len(found.twice)} were made twice"
     )
-    for (account, currency), (ledger, stripe) in list(proof.off.items())[:20]:
+    for (account, currency), (ledger, stripe) in list(found.off.items())[:20]:
         console.print(f"- {account}: the ledger says {ledger:,} {currency}, Stripe {stripe:,}", style="red")
-    for name in proof.twice[:20]:
+    for name in found.twice[:20]:
         console.print(f"- {name} was made twice", style="red")

@@ -36,7 +36,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class Books:
     statement: list[Statement]
     totals: list[AccountTotal]
     cases: list[Case]
@@ -54,9 +54,9 @@ class Closing:
         return not (self.untrue or self.unexplained or ledger_reports.off_balance(self.totals)) and bool(self.statement)
 
 
-def look(db: Database) -> Closing:
+def look(db: Database) -> Books:
     with db.system_transaction() as tx:
-        return Closing(_statement(tx), ledger_reports.trial_balance(tx), case_views.find(tx, limit=10_000))
+        return Books(_statement(tx), ledger_reports.trial_balance(tx), case_views.find(tx, limit=10_000))
 
 
 def _statement(tx: Tx) -> list[Statement]:
@@ -76,19 +76,19 @@ def _statement(tx: Tx) -> list[Statement]:
         ).fetchall()
 
 
-def show(console: Console, closing: Closing) -> None:
+def show(console: Console, books: Books) -> None:
     statement = Table("the bank's statement", "currency", "lines", "explained", "net", title="reconciliation")
-    for row in closing.statement:
+    for row in books.statement:
         numbers = (f"{row.lines:,}", f"{row.explained:,}", f"{row.net_minor:,}")
         statement.add_row(row.category, row.currency, *numbers)
     console.print(statement)
     trial = Table("currency", "account", "debit", "credit", "balance", title="trial balance, in minor units")
-    for total in closing.totals:
+    for total in books.totals:
         numbers = (f"{total.debit_minor:,}", f"{total.credit_minor:,}", f"{total.balance_minor:,}")
         trial.add_row(total.currency, total.code, *numbers)
     console.print(trial)
-    off = ledger_reports.off_balance(closing.totals)
+    off = ledger_reports.off_balance(books.totals)
     console.print(f"off balance: {off or 'nothing'}")
-    for case in closing.cases:
+    for case in books.cases:
         word = "true" if case.type in TRUE_CASES else "UNTRUE"
         console.print(f"  case {case.type} ({word}): {case.details}")

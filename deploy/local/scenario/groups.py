@@ -2,7 +2,6 @@
 some do not, so that everybody gets everything back when the deadline has passed.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,8 @@ from random import Random
 from typing import Any
 from uuid import uuid5
 
-from deploy.local.proofs.demo.sale import Publication
-from deploy.local.proofs.shares.market import NAMES
-from deploy.local.proofs.shares.story import publication
+from deploy.local.scenario.events import Publication, placed, publication
+from deploy.local.scenario.recipients import NAMES
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
 
 MEMBERS = 3
@@ -21,16 +19,16 @@ DEADLINE = timedelta(minutes=8)
 
 
 @dataclass(frozen=True, slots=True)
-class GroupStory:
+class GroupEvents:
     """Who is invited goes before the sale, who pays after it."""
 
     opened: list[Publication]
     paid: list[Publication]
 
 
-def groups(first: Iterable[Publication], *, count: int, seed: int, run: str) -> GroupStory:
+def groups(first: Iterable[Publication], *, count: int, seed: int, run: str) -> GroupEvents:
     chance = Random(f"{seed}/groups")  # noqa: S311  a story from a seed, not a secret
-    sold = [json.loads(one.body)["data"] for one in first if one.log.get("published") == "order"]
+    sold = placed(first)
     opened, paid = [], []
     for number in range(count):
         data = _opened(chance.choice(sold), f"{run}/{number}")
@@ -42,7 +40,7 @@ def groups(first: Iterable[Publication], *, count: int, seed: int, run: str) -> 
             words = {"group_id": data["group_id"], "tenant_id": data["tenant_id"], "payment_method_id": "pm_card_visa"}
             words["idempotency_key"] = f"topped-up-{data['group_id']}"
             paid.append(_event(GroupToppedUp.event_type, words, f"topped-up-{data['group_id']}"))
-    return GroupStory(opened, paid)
+    return GroupEvents(opened, paid)
 
 
 def _opened(sold: dict[str, Any], key: str) -> dict[str, Any]:

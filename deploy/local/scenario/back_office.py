@@ -1,7 +1,7 @@
 """The venues' back office, on the API: it captures and cancels what is held, and gives money back.
 
 Each request has its own key and is repeated with it until there is an answer, through every fault. What was promised
-(a refund that the API has accepted) must be in the book afterwards; Truth looks.
+(a refund that the API has accepted) must be in the book afterwards; the proof looks.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from deploy.local.proofs.chaos.order_service import Told
+from deploy.local.scenario.buyers import PaymentNotice
 from outbox.intake.api.callers import EVERY_VENUE, CallerRole, Permission
 from outbox.web.bearer_tokens import read_private_key, sign
 
@@ -56,14 +56,14 @@ class BackOffice:
         self._waiting: deque[Request] = deque()
         self._writing = threading.Lock()
 
-    def hear(self, told: Told) -> None:
+    def notice(self, payment: PaymentNotice) -> None:
         """Decide what is done about a payment; the same payment again is the same request."""
-        throw = Random(f"{self._seed}/{told.number}/office").randrange(100)  # noqa: S311  a story from a seed
-        for share, verb, how_much in _OF_HELD if told.held else _OF_PAID:
+        throw = Random(f"{self._seed}/{payment.number}/office").randrange(100)  # noqa: S311  a story from a seed
+        for share, verb, how_much in _OF_HELD if payment.held else _OF_PAID:
             if throw < share:
-                half = {"amount": {"minor": max(1, told.minor // 2), "currency": told.currency}}
-                path, key = f"/payments/{told.payment_id}/{verb}", f"office-{verb}-{told.payment_id}"
-                self._waiting.append(Request(told.tenant_id, path, half if how_much == "half" else {}, key))
+                half = {"amount": {"minor": max(1, payment.minor // 2), "currency": payment.currency}}
+                path, key = f"/payments/{payment.payment_id}/{verb}", f"office-{verb}-{payment.payment_id}"
+                self._waiting.append(Request(payment.tenant_id, path, half if how_much == "half" else {}, key))
                 return
             throw -= share
 

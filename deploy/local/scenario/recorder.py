@@ -1,4 +1,4 @@
-"""The bank's own recorder beside the book: each charge and each refund it made is there once, with its amount.
+"""Stripe's own recorder beside the book: each charge and each refund it made is there once, with its amount.
 
 The checker (workers/verify/verify.py) reads Stripe through its API; this list was written by the emulator as it acted,
 and nobody who could be wrong about it has had it in hand.

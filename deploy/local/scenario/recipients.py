@@ -1,4 +1,4 @@
-"""Who gets shares: an account at Stripe for each venue, an artist with royalties at each, and people who resell.
+"""Who gets shares: venues and artists with accounts at Stripe and royalties, and people who resell tickets.
 
 The same in every run with the same fleet; what is there already stays as it is.
 """
@@ -13,7 +13,7 @@ import psycopg
 from db.tenants.tenants import Tenant, Venue
 from deploy.local.stripe.control import EmulatorControl
 
-NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c002")  # namespace of the market's ids
+NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c002")  # namespace of these ids
 
 # Venues in whose escrow shares lie until their event is over, and when that is: in days from now.
 ESCROW = {"Club Stage": -2, "Backroom": 30}
@@ -28,12 +28,12 @@ class Seller:
     name: str
     account_id: str | None
 
-    def as_word(self) -> dict[str, Any]:
+    def as_seller(self) -> dict[str, Any]:
         return {"recipient_id": str(self.recipient_id), "name": self.name, "account_id": self.account_id}
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class Recipients:
     """`accounts` of venues and artists, and the people who resell. One seller in twenty-five has no account yet."""
 
     tenants: tuple[Tenant, ...]
@@ -45,21 +45,21 @@ class Market:
         return [*self.accounts, *(seller.account_id for seller in self.sellers if seller.account_id is not None)]
 
 
-def open_market(
+def register_recipients(
     owner: psycopg.Connection[Any], control: EmulatorControl, tenants: Sequence[Tenant], *, sellers: int
-) -> Market:
+) -> Recipients:
     """Give venues and artists their accounts, and set the royalties; needs the schema's owner, as any import does."""
     accounts = [
         account
         for tenant in tenants
         for venue in tenant.venues
-        for account in _open_venue(owner, control, tenant, venue)
+        for account in _register_venue(owner, control, tenant, venue)
     ]
     people = tuple(_seller(control, number) for number in range(sellers))
-    return Market(tuple(tenants), tuple(accounts), people)
+    return Recipients(tuple(tenants), tuple(accounts), people)
 
 
-def _open_venue(
+def _register_venue(
     owner: psycopg.Connection[Any], control: EmulatorControl, tenant: Tenant, venue: Venue
 ) -> tuple[str, str]:
     artist = uuid5(NAMES, f"artist/{venue.venue_id}")
@@ -87,13 +87,13 @@ def _open_venue(
             "UPDATE venues SET escrow_days = 1 WHERE tenant_id = %s AND venue_id = %s",
             [tenant.tenant_id, venue.venue_id],
         )
-    _promise(owner, tenant, venue, "primary", artist, ARTIST_OF_A_SALE)
-    _promise(owner, tenant, venue, "resale", artist, ARTIST_OF_A_RESALE)
-    _promise(owner, tenant, venue, "resale", venue.venue_id, VENUE_OF_A_RESALE)
+    _set_royalty(owner, tenant, venue, "primary", artist, ARTIST_OF_A_SALE)
+    _set_royalty(owner, tenant, venue, "resale", artist, ARTIST_OF_A_RESALE)
+    _set_royalty(owner, tenant, venue, "resale", venue.venue_id, VENUE_OF_A_RESALE)
     return accounts
 
 
-def _promise(
+def _set_royalty(
     owner: psycopg.Connection[Any], tenant: Tenant, venue: Venue, sale: str, recipient_id: UUID, points: int
 ) -> None:
     owner.execute(

@@ -4,23 +4,23 @@ The same seed gives the same orders, cards, duplicates and poison; only ids that
 clicks) carry the run's own number.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
 from db.tenants.tenants import Tenant, Venue
+from deploy.local.scenario import events
+from deploy.local.scenario.events import Publication
 from messages.base import dataschema
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.orders import OrderPlaced
 from messages.token_ids import checksummed, keccak256
 
-_NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c001")  # namespace of the demo's ids
+_NAMES = UUID("6f1e0b52-9f0c-5c0e-8a43-3c1de4a7c001")  # namespace of these ids
 
 # name, currency, percent in basis points, fixed part, price of a seat (all money in minor units)
 _VENUES = {
@@ -46,15 +46,6 @@ _GROUP_SIZES = {1: 30, 2: 45, 3: 8, 4: 12, 6: 4, 8: 1}
 _DUPLICATES_PER_THOUSAND = 40
 _POISON_PER_THOUSAND = 12
 _HELD_PER_THOUSAND = 15  # orders of manual capture: held, not charged
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One event to publish, and the line by which the order service remembers that it did."""
-
-    body: bytes
-    log: dict[str, str]
-    routing_key: str = OrderPlaced.event_type
 
 
 def tenants() -> list[Tenant]:
@@ -94,9 +85,9 @@ def publications(*, orders: int, seed: int, run: str, habits: Habits = Habits())
         data = _order(chance, f"{run}/{number}", habits)
         if habits.night:
             data["event_id"] = str(uuid5(_NAMES, f"night/{run}/{data['venue_id']}/{number // habits.night}"))
-        body = _event(data)
-        earlier.append(body)
-        yield Publication(body, {"published": "order", "order_id": data["order_id"]})
+        placed = events.order(data)
+        earlier.append(placed.body)
+        yield placed
         if chance.randrange(1000) < _DUPLICATES_PER_THOUSAND:
             yield Publication(chance.choice(earlier[-50:]), {"published": "duplicate"})
         if chance.randrange(1000) < _POISON_PER_THOUSAND:
@@ -138,29 +129,21 @@ def _wallet(buyer: str) -> dict[str, str]:
     return {"wallet": checksummed("0x" + digest[-20:].hex())} if digest[0] % 3 else {}
 
 
-def _event(data: dict[str, Any], **changes: Any) -> bytes:
-    envelope = {
-        "specversion": "1.0",
-        "id": f"evt-{data['order_id']}",
-        "source": "/order-service",
-        "type": OrderPlaced.event_type,
-        "time": datetime.now(UTC).isoformat(),
-        "dataschema": dataschema(OrderPlaced.event_type, OrderPlaced.version),
-        "data": data,
-    }
-    return json.dumps(envelope | changes).encode()
-
-
 def _poison(chance: Random, good: dict[str, Any], key: str) -> Publication:
     """An event nobody can accept; each kind must end as a dead letter with its reason."""
     fresh = good | {"order_id": str(uuid5(_NAMES, key)), "idempotency_key": key}
-    bodies = [
-        b"this is no JSON {" + key.encode(),
-        _event(fresh | {"tenant_id": str(uuid5(_NAMES, "nobody"))}),
-        _event(fresh | {"amount": {"minor": 1, "currency": good["amount"]["currency"]}}),
-        _event(fresh, dataschema=dataschema(OrderPlaced.event_type, 99)),
-        _event(fresh, padding="x" * (1024 * 1024)),
-        _event(good | {"buyer_id": "somebody else"}, id=key),  # the id of an order we took, with another body
-    ]
-    body = chance.choice(bodies)
+
+    def event(data: dict[str, Any], **changes: Any) -> bytes:
+        return events.event(OrderPlaced.event_type, data, changes.pop("id", f"evt-{data['order_id']}"), **changes)
+
+    body = chance.choice(
+        [
+            b"this is no JSON {" + key.encode(),
+            event(fresh | {"tenant_id": str(uuid5(_NAMES, "nobody"))}),
+            event(fresh | {"amount": {"minor": 1, "currency": good["amount"]["currency"]}}),
+            event(fresh, dataschema=dataschema(OrderPlaced.event_type, 99)),
+            event(fresh, padding="x" * (1024 * 1024)),
+            event(good | {"buyer_id": "somebody else"}, id=key),  # the id of an order we took, with another body
+        ]
+    )
     return Publication(body, {"published": "poison", "sha256": sha256(body).hexdigest()})

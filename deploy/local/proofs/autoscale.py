@@ -1,4 +1,4 @@
-"""`fleet autoscale-proof`: the manifests' scaling policy over real worker processes, under a rush, and then verify.
+"""`fleet prove autoscale`: the manifests' scaling policy over real worker processes, under a rush, and then verify.
 
 Phases: the fleet stands with the least number of workers for charges; a rush of orders comes at a Stripe that takes its
 time; the autoscaler starts real processes; the rush ends and a trickle goes on; the autoscaler stops them one by one,
@@ -24,29 +24,24 @@ from uuid import uuid4
 
 import psycopg
 from honcho.environ import parse_procfile
-from pydantic import SecretStr
 
-from db.session import Database
-from db.settings import DatabaseSettings
-from db.tenants import tenants
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.demo.order_service import OrderService
+from db.tenants.tenants import register
+from deploy.local.scenario.faults import PAYMENTS
+from deploy.local.scenario.kit import open_database, open_gateway
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.orders import Habits, publications, tenants
 from deploy.local.stack import processes
 from deploy.local.stack.ownership import owner_of
 from deploy.local.stack.stack import CLONE, Stack
 from deploy.local.stack.supervisor import answers
 from deploy.local.stack.up import environment_of, intake_address, lines_for, migrate
-from deploy.local.stripe.control import EmulatorControl
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, read_policies
-from messages.runtime.settings import AppEnv
-from stripe_client.gateway import Gateway
-from stripe_client.settings import StripeSettings
 from workers.verify.report import Report
 from workers.verify.verify import OrderServiceLog, verify
 
 CHARGES = "workers-charges"
 MOST = 4
-SLOW_STRIPE: dict[str, Any] = {"min_seconds": 0.6, "max_seconds": 1.2}
+SLOW_STRIPE: dict[str, Any] = {"probability": 1.0, "min_seconds": 0.6, "max_seconds": 1.2}
 RUSH_PER_SECOND, TRICKLE_PER_SECOND = 100.0, 10.0  # the trickle keeps those busy who are asked to stop
 ENDLESS = 1_000_000
 START_SECONDS, QUIET_SECONDS, STOP_SECONDS = 60.0, 90.0, 60.0
@@ -121,8 +116,8 @@ class _Play:
         service = self._rooms.enter_context(
             OrderService(self.environment["RABBITMQ_URL"], self.stack.order_log, None, 1)
         )
-        habits = sale.Habits(cards={"pm_card_visa": 1})
-        story = sale.publications(orders=ENDLESS, seed=self.proof.seed, run=uuid4().hex, habits=habits)
+        habits = Habits(cards={"pm_card_visa": 1})
+        story = publications(orders=ENDLESS, seed=self.proof.seed, run=uuid4().hex, habits=habits)
         autoscaler = Autoscaler(self.policy)
         self._began = time.monotonic()
         for _ in service.publish(itertools.islice(story, orders), rate=RUSH_PER_SECOND):
@@ -139,7 +134,7 @@ class _Play:
     def _start(self) -> None:
         assert migrate(self.stack) == 0, "an empty database takes every migration"
         with psycopg.connect(self.environment["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
-            tenants.register(owner, sale.tenants())
+            register(owner, tenants())
         self._spawn("python -m deploy.local.stripe", self.stack.emulator_environment())
         self._lines = lines_for(parse_procfile((CLONE / "Procfile").read_text()).processes, {"charges": 1})
         for name, line in self._lines.items():
@@ -155,11 +150,7 @@ class _Play:
         while not all(map(answers, ready)):
             assert time.monotonic() < deadline, "the fleet did not start; its log says why"
             time.sleep(0.1)
-        control = EmulatorControl(
-            f"http://127.0.0.1:{self.environment['STRIPE_EMULATOR_CONTROL_PORT']}",
-            self.environment["STRIPE_EMULATOR_CONTROL_TOKEN"],
-        )
-        control.add_fault("latency", method="POST", path="/v1/payment_intents*", probability=1.0, **SLOW_STRIPE)
+        self.stack.emulator_control().add_fault("latency", **PAYMENTS, **SLOW_STRIPE)
         self._owner = self._rooms.enter_context(
             psycopg.connect(self.environment["MIGRATION_DATABASE_URL"], autocommit=True)
         )
@@ -225,22 +216,12 @@ class _Play:
 
     def _verified(self) -> Report:
         """The checker's word once everything is at rest, or the last one when that takes too long."""
-        environment = self.environment
-        db = Database(
-            DatabaseSettings(app_env=AppEnv.LOCAL, database_url=SecretStr(environment["DATABASE_URL"])),
-            application="proof",
-        )
+        db = open_database(self.environment, "proof")
         self._rooms.callback(db.close)
-        stripe = Gateway(
-            StripeSettings(
-                app_env=AppEnv.LOCAL,
-                stripe_secret_key=SecretStr(environment["STRIPE_SECRET_KEY"]),
-                stripe_api_base=environment["STRIPE_API_BASE"],
-            )
-        )
+        stripe, broker_url = open_gateway(self.environment), self.environment["RABBITMQ_URL"]
         deadline = time.monotonic() + QUIET_SECONDS
         while True:
-            report = verify(db, stripe, environment["RABBITMQ_URL"], OrderServiceLog.read(self.stack.order_log))
+            report = verify(db, stripe, broker_url, OrderServiceLog.read(self.stack.order_log))
             if (report.clean and report.quiet) or time.monotonic() > deadline:
                 return report
             time.sleep(0.5)

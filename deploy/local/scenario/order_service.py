@@ -1,6 +1,6 @@
-"""The order service of the demo, on real AMQP: publishes the sale at its pace, hears the facts, and lets buyers act.
+"""The order service, on real AMQP: publishes a sale at its pace, receives the published events, and lets buyers act.
 
-It keeps a log of what it asked for and what it was told, one JSON object a line: the checker compares against it. A
+It keeps a log of what it asked for and what it received, one JSON object a line: the checker compares against it. A
 line is written before its event is published, so that nothing asked for can be missing from it.
 """
 
@@ -17,7 +17,8 @@ import pika
 from pika.exceptions import AMQPError
 from urllib3.exceptions import HTTPError
 
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.buyers import Buyers
+from deploy.local.scenario.events import Publication
 from deploy.local.stripe.control import ControlRefusedError, EmulatorControl
 from messages.queues import ORDER_SERVICE_QUEUE, ORDERS_EXCHANGE
 from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
@@ -30,11 +31,17 @@ _AUTHENTICATE, _FAIL = 80, 10
 
 
 class OrderService:
-    """Publishes from the caller's thread, listens on one of its own. Without `control` no buyer acts by itself."""
+    """Publishes from the caller's thread, listens on one of its own.
 
-    def __init__(self, url: str, log: Path, control: EmulatorControl | None, seed: int) -> None:
+    Without `control` no buyer answers 3-D Secure; without `buyers` nobody asks for anything after the sale.
+    """
+
+    def __init__(
+        self, url: str, log: Path, control: EmulatorControl | None, seed: int, buyers: Buyers | None = None
+    ) -> None:
         self.published = 0
-        self.told = 0
+        self.received = 0
+        self.buyers = buyers or Buyers.none()
         self._url = url
         self._control = control
         self._chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
@@ -75,6 +82,13 @@ class OrderService:
         self._publish(publisher, batch)
         publisher.close()
 
+    def publish_requests(self) -> int:
+        """Publish what buyers have asked for since the last time; returns how much that was."""
+        requests = self.buyers.requests()
+        if requests:
+            self.publish_now(requests)
+        return len(requests)
+
     def _publish(self, publisher: Publisher, batch: list[Publication]) -> None:
         for publication in batch:
             self._write(publication.log)
@@ -89,7 +103,7 @@ class OrderService:
         self.published += len(batch)
 
     def _listen(self) -> None:
-        """Hears every fact, across restarts of the broker."""
+        """Receives every published event, across restarts of the broker."""
         while not self._stopping.is_set():
             with contextlib.suppress(AMQPError, OSError):
                 self._consume()
@@ -102,7 +116,7 @@ class OrderService:
             channel.basic_qos(prefetch_count=200)
             for method, _, body in channel.consume(ORDER_SERVICE_QUEUE, inactivity_timeout=0.2):
                 if method is not None:
-                    self._hear(json.loads(body))
+                    self._receive(json.loads(body))
                     channel.basic_ack(method.delivery_tag)
                 if self._stopping.is_set():
                     return
@@ -110,10 +124,11 @@ class OrderService:
             if connection.is_open:
                 connection.close()
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        if not event["type"].startswith("group."):  # what a group comes to is told of each of its payments as well
+    def _receive(self, event: dict[str, Any]) -> None:
+        if not event["type"].startswith("group."):  # each payment of a group has events of its own
             self._write({"told": event["type"], "event_id": event["id"], "payment_id": event["data"]["payment_id"]})
-        self.told += 1
+        self.received += 1
+        self.buyers.receive(event)
         if event["type"] == "payment.requires_action":
             self._act_as_the_buyer(event["data"]["payment_intent_id"])
 
@@ -123,7 +138,7 @@ class OrderService:
         throw = self._chance.randrange(100)
         if throw >= _AUTHENTICATE + _FAIL:
             return
-        # Refused: told twice, and the buyer has acted already. No answer: this buyer gives up, as some do.
+        # Refused: the event came twice, and the buyer has acted already. No answer: this buyer gives up, as some do.
         with contextlib.suppress(ControlRefusedError, HTTPError):
             control.complete_authentication(intent_id, "succeed" if throw < _AUTHENTICATE else "fail")
 

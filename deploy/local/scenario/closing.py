@@ -1,0 +1,78 @@
+"""How a proof ends: the scheduler's work is brought forward again and again, until the checker and the books agree."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from deploy.local.scenario import books, rest
+from deploy.local.scenario.books import Books
+from deploy.local.scenario.kit import Kit
+from deploy.local.scenario.order_service import OrderService
+from deploy.report import print_report
+from messages.base import Message
+from outbox.append import append
+from workers.verify.report import Report
+
+LOOK_AGAIN_SECONDS = 8.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The checker's report, the books, and how many messages wait for a proof that takes a day."""
+
+    report: Report
+    books: Books
+    due_later: int
+
+    @property
+    def is_at_rest(self) -> bool:
+        return self.report.clean and rest.is_at_rest(self.report, self.due_later)
+
+    def show(self, kit: Kit) -> None:
+        books.show(kit.console, self.books)
+        print_report(kit.console, self.report)
+        if self.due_later:
+            kit.console.print(f"{self.due_later} calls wait for the proof that Stripe never acted, which takes a day")
+
+
+def look(kit: Kit) -> Closing:
+    return Closing(kit.verify(), books.look(kit.db), rest.due_later(kit.db))
+
+
+def until(
+    holds: Callable[[T], bool], look: Callable[[], T], bring_forward: Callable[[], object], *, patience_seconds: float
+) -> T:
+    """Bring work forward and look, until it holds or the patience is over; returns the last look."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        bring_forward()
+        seen = look()
+        if holds(seen) or time.monotonic() > deadline:
+            return seen
+
+
+def bring_forward(
+    kit: Kit, service: OrderService, due: Callable[[datetime], list[Message]], *, patience_seconds: float
+) -> int:
+    """What the scheduler would ask for in its hours is due now; returns what buyers asked for until all was quiet."""
+    with kit.db.system_transaction() as tx:
+        append(tx, *due(datetime.now(UTC)))
+    time.sleep(LOOK_AGAIN_SECONDS)
+    return wait_until_quiet(kit, service, patience_seconds=patience_seconds)
+
+
+def wait_until_quiet(kit: Kit, service: OrderService, *, patience_seconds: float) -> int:
+    """Until nothing moves; what buyers ask for meanwhile is published. Returns how much that was."""
+    asked = 0
+
+    def moving() -> dict[str, int]:
+        nonlocal asked
+        requests = service.publish_requests()
+        asked += requests
+        return {"requests of buyers": requests} | rest.moving(kit.db)
+
+    rest.wait_until_quiet(moving, kit.console, patience_seconds=patience_seconds)
+    return asked
