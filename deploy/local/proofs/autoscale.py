@@ -11,12 +11,10 @@ here), and there are at most `MOST` processes, because the machine has two cores
 import dataclasses
 import itertools
 import json
-import shlex
 import shutil
-import signal
 import subprocess
 import time
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,26 +23,26 @@ from uuid import uuid4
 import psycopg
 from honcho.environ import parse_procfile
 
-from db.tenants.tenants import register
+from deploy.local.scenario import closing
 from deploy.local.scenario.faults import PAYMENTS
+from deploy.local.scenario.fleet import Fleet
 from deploy.local.scenario.kit import open_database, open_gateway
 from deploy.local.scenario.order_service import OrderService
-from deploy.local.scenario.orders import Habits, publications, tenants
+from deploy.local.scenario.orders import Habits, publications
 from deploy.local.stack import processes
 from deploy.local.stack.ownership import owner_of
 from deploy.local.stack.stack import CLONE, Stack
-from deploy.local.stack.supervisor import answers
-from deploy.local.stack.up import environment_of, intake_address, lines_for, migrate
+from deploy.local.stack.up import lines_for
 from deploy.scaling.policy import SYNC_SECONDS, Autoscaler, read_policies
 from workers.verify.report import Report
 from workers.verify.verify import OrderServiceLog, verify
 
-CHARGES = "workers-charges"
+CHARGES, CLASS = "workers-charges", "charges"
 MOST = 4
 SLOW_STRIPE: dict[str, Any] = {"probability": 1.0, "min_seconds": 0.6, "max_seconds": 1.2}
 RUSH_PER_SECOND, TRICKLE_PER_SECOND = 100.0, 10.0  # the trickle keeps those busy who are asked to stop
 ENDLESS = 1_000_000
-START_SECONDS, QUIET_SECONDS, STOP_SECONDS = 60.0, 90.0, 60.0
+QUIET_SECONDS, STOP_SECONDS, LOOK_SECONDS = 90.0, 60.0, 0.5
 # Waiting or in the hands of a worker, and not in the outbox: what ready + unacked messages are at the broker.
 _SIGNALS = """
     SELECT (SELECT count(*) FROM payments WHERE state IN ('requested', 'charging'))
@@ -89,76 +87,59 @@ def prove(seed: int, orders: int, *, as_json: bool) -> int:
     return 0 if proof.holds else 1
 
 
+class _ScaledFleet(Fleet):
+    """With the product's own patience, and a line for each class of queues; nobody needs the console."""
+
+    settings: Mapping[str, str] = {}
+
+    def __init__(self, stack: Stack) -> None:
+        lines = lines_for(parse_procfile((CLONE / "Procfile").read_text()).processes, {CLASS: 1})
+        self.least = read_policies()[CHARGES].least
+        super().__init__(stack, {CLASS: self.least}, {name: line for name, line in lines.items() if name != "console"})
+
+
 def run(directory: Path, seed: int, orders: int, *, speed: float) -> tuple[Proof, Report]:
     """`speed`: how many seconds of the policy pass in one of ours."""
     if owner_of(directory) is None:  # what the last run has left would be found unexpected
         shutil.rmtree(directory, ignore_errors=True)
-    with ExitStack() as rooms:
-        stack = rooms.enter_context(Stack(directory, outside={}))
-        rooms.callback(processes.end_marked, stack.directory)
-        return _Play(stack, Proof(seed, speed), rooms).play(orders)
+    with _ScaledFleet(Stack(directory, outside={})) as fleet:
+        fleet.control().add_fault("latency", **PAYMENTS, **SLOW_STRIPE)
+        return _Run(fleet, Proof(seed, speed)).run(orders)
 
 
-class _Play:
-    def __init__(self, stack: Stack, proof: Proof, rooms: ExitStack) -> None:
-        self.stack, self.proof = stack, proof
-        self.environment = environment_of(stack)
+class _Run:
+    def __init__(self, fleet: Fleet, proof: Proof) -> None:
+        self.fleet, self.stack, self.proof = fleet, fleet.stack, proof
         self.policy = dataclasses.replace(read_policies()[CHARGES], most=MOST)
-        self._workers: list[subprocess.Popen[bytes]] = []
         self._leaving: list[subprocess.Popen[bytes]] = []
-        self._log = rooms.enter_context((stack.directory / "log" / "proof.log").open("ab"))
-        self._rooms = rooms
         self._began = time.monotonic()
         self._settled: list[tuple[float, int]] = []
 
-    def play(self, orders: int) -> tuple[Proof, Report]:
-        self._start()
-        service = self._rooms.enter_context(
-            OrderService(self.environment["RABBITMQ_URL"], self.stack.order_log, None, 1)
+    def run(self, orders: int) -> tuple[Proof, Report]:
+        sale = publications(
+            orders=ENDLESS, seed=self.proof.seed, run=uuid4().hex, habits=Habits(cards={"pm_card_visa": 1})
         )
-        habits = Habits(cards={"pm_card_visa": 1})
-        story = publications(orders=ENDLESS, seed=self.proof.seed, run=uuid4().hex, habits=habits)
         autoscaler = Autoscaler(self.policy)
-        self._began = time.monotonic()
-        for _ in service.publish(itertools.islice(story, orders), rate=RUSH_PER_SECOND):
-            self._tick(autoscaler)
-        trickle = itertools.takewhile(lambda _: not self._has_shrunk(), story)
-        for _ in service.publish(trickle, rate=TRICKLE_PER_SECOND):
-            self._tick(autoscaler)
-        self._reap()
-        report = self._verified()
+        with (
+            psycopg.connect(self.stack.postgres.migration_url, autocommit=True) as self._owner,
+            OrderService(self.stack.rabbitmq.url, self.stack.order_log, None, 1) as service,
+        ):
+            self.proof.started = self.workers
+            self._began = time.monotonic()
+            for _ in service.publish(itertools.islice(sale, orders), rate=RUSH_PER_SECOND):
+                self._tick(autoscaler)
+            trickle = itertools.takewhile(lambda _: not self._has_shrunk(), sale)
+            for _ in service.publish(trickle, rate=TRICKLE_PER_SECOND):
+                self._tick(autoscaler)
+            self._reap()
+            report = self._verified()
         self.proof.orders = service.published
-        self.proof.workers_at_the_end, self.proof.clean = len(self._workers), report.clean
+        self.proof.workers_at_the_end, self.proof.clean = self.workers, report.clean
         return self.proof, report
 
-    def _start(self) -> None:
-        assert migrate(self.stack) == 0, "an empty database takes every migration"
-        with psycopg.connect(self.environment["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
-            register(owner, tenants())
-        self._spawn("python -m deploy.local.stripe", self.stack.emulator_environment())
-        self._lines = lines_for(parse_procfile((CLONE / "Procfile").read_text()).processes, {"charges": 1})
-        for name, line in self._lines.items():
-            if name not in {"charges", "console"}:
-                self._spawn(line)
-        for _ in range(self.policy.least):
-            self._add()
-        ready = [
-            f"{self.environment['STRIPE_API_BASE']}/_emulator/health",
-            f"{intake_address(self.stack)}/health/ready",
-        ]
-        deadline = time.monotonic() + START_SECONDS
-        while not all(map(answers, ready)):
-            assert time.monotonic() < deadline, "the fleet did not start; its log says why"
-            time.sleep(0.1)
-        self.stack.emulator_control().add_fault("latency", **PAYMENTS, **SLOW_STRIPE)
-        self._owner = self._rooms.enter_context(
-            psycopg.connect(self.environment["MIGRATION_DATABASE_URL"], autocommit=True)
-        )
-
-    def _spawn(self, line: str, more: dict[str, str] | None = None) -> "subprocess.Popen[bytes]":
-        return processes.spawn(
-            shlex.split(line), self.stack.directory, {**self.environment, **(more or {})}, CLONE, self._log.fileno()
-        )
+    @property
+    def workers(self) -> int:
+        return sum(name.partition(".")[0] == CLASS for name in self.fleet.names)
 
     # -------------------------------------------------------------------------------------------- the autoscaler
 
@@ -168,11 +149,11 @@ class _Play:
         if self._settled and now - self._settled[-1][0] < SYNC_SECONDS:
             return
         signals = self._signals(now)
-        wanted = autoscaler.pods(now, len(self._workers), signals)
-        while len(self._workers) < wanted:
-            self._add()
-        while len(self._workers) > wanted:
+        wanted = autoscaler.pods(now, self.workers, signals)
+        self.proof.started += max(0, wanted - self.workers)
+        while self.workers > wanted:
             self._take_away()
+        self.fleet.scale(CLASS, wanted)
         self.proof.most_workers = max(self.proof.most_workers, wanted)
         if not self.proof.steps or self.proof.steps[-1][1] != wanted:
             self.proof.steps.append((round(time.monotonic() - self._began, 1), wanted))
@@ -187,16 +168,10 @@ class _Play:
         held = max(0, held)
         return {"held": held, "age": age, "drain": held / pace if pace > 0 else 60.0 * (held > 0)}
 
-    def _add(self) -> None:
-        self._workers.append(self._spawn(self._lines["charges"]))
-        self.proof.started += 1
-
     def _take_away(self) -> None:
-        """The oldest, which surely has loaded by now; it finishes what it holds while the others go on."""
-        worker = self._workers.pop(0)
+        """It finishes what it holds while the others go on."""
         row = self._owner.execute("SELECT count(*) FROM payments WHERE state = 'charging'").fetchone()
-        worker.send_signal(signal.SIGTERM)
-        self._leaving.append(worker)
+        self._leaving += self.fleet.scale(CLASS, self.workers - 1)
         self.proof.stopped += 1
         self.proof.stopped_in_mid_work += row != (0,)
 
@@ -204,7 +179,7 @@ class _Play:
         """Back to the least number, or much later than the policy needs for it."""
         slowest = (self.policy.down_window_seconds + 60.0 * (MOST + 1)) / self.proof.speed
         is_late = time.monotonic() - self._began > slowest + QUIET_SECONDS
-        return is_late or self.proof.most_workers > len(self._workers) == self.policy.least
+        return is_late or self.proof.most_workers > self.workers == self.policy.least
 
     def _reap(self) -> None:
         for worker in self._leaving:
@@ -216,12 +191,12 @@ class _Play:
 
     def _verified(self) -> Report:
         """The checker's word once everything is at rest, or the last one when that takes too long."""
-        db = open_database(self.environment, "proof")
-        self._rooms.callback(db.close)
-        stripe, broker_url = open_gateway(self.environment), self.environment["RABBITMQ_URL"]
-        deadline = time.monotonic() + QUIET_SECONDS
-        while True:
-            report = verify(db, stripe, broker_url, OrderServiceLog.read(self.stack.order_log))
-            if (report.clean and report.quiet) or time.monotonic() > deadline:
-                return report
-            time.sleep(0.5)
+        environment = self.stack.environment()
+        stripe, broker_url = open_gateway(environment), environment["RABBITMQ_URL"]
+        with open_database(environment, "proof") as db:
+            return closing.until(
+                lambda report: report.clean and report.quiet,
+                lambda: verify(db, stripe, broker_url, OrderServiceLog.read(self.stack.order_log)),
+                lambda: time.sleep(LOOK_SECONDS),
+                patience_seconds=QUIET_SECONDS,
+            )

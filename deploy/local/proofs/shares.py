@@ -67,6 +67,7 @@ def _has_every_party_its_own(plan: Plan, kit: Kit) -> bool:
     stripe_side = StripeSide(kit.control, kit.environment, plan.seed, accounts=recipients.all_accounts)
     seen = _run(plan, kit, recipients, stripe_side)
     print_report(kit.console, seen.closing.report)
+    seen.closing.show_recorded(kit)
     for case in seen.closing.books.untrue:
         kit.console.print(f"  case {case.type} (UNTRUE): {case.details}", style="red")
     accounts.show(kit.console, seen.accounts)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from deploy.local.scenario import books, rest
+from deploy.local.scenario import books, recorder, rest
 from deploy.local.scenario.books import Books
 from deploy.local.scenario.kit import Kit
 from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.recorder import Sums
 from deploy.report import print_report
 from messages.base import Message
 from outbox.append import append
@@ -21,25 +22,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The checker's report, the books, and how many messages wait for a proof that takes a day."""
+    """The checker, the books, Stripe's own recorder, and how many messages wait for what takes a day."""
 
     report: Report
     books: Books
+    recorded: Sums
     due_later: int
 
     @property
     def is_at_rest(self) -> bool:
-        return self.report.clean and rest.is_at_rest(self.report, self.due_later)
+        return self.report.clean and self.recorded.clean and rest.is_at_rest(self.report, self.due_later)
 
     def show(self, kit: Kit) -> None:
         books.show(kit.console, self.books)
         print_report(kit.console, self.report)
+        self.show_recorded(kit)
         if self.due_later:
             kit.console.print(f"{self.due_later} calls wait for the proof that Stripe never acted, which takes a day")
 
+    def show_recorded(self, kit: Kit) -> None:
+        recorded = self.recorded
+        kit.console.print(f"by Stripe's own recorder: {recorded.charges:,} charges, {recorded.refunds:,} refunds")
+        for finding in recorded.findings:
+            kit.console.print(f"- {finding}", style="red")
+
 
 def look(kit: Kit) -> Closing:
-    return Closing(kit.verify(), books.look(kit.db), rest.due_later(kit.db))
+    return Closing(kit.verify(), books.look(kit.db), recorder.look(kit.control, kit.owner), rest.due_later(kit.db))
 
 
 def until(

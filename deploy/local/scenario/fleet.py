@@ -1,8 +1,8 @@
 """A fleet of a proof: every line of the Procfile as a real process, behind wires, started again when it dies.
 
 It is the stack of `fleet up` in a directory of its own, so that the two never meet; only the addresses lead through
-wires, and patience is shorter (`IMPATIENT`): what takes minutes in production would take a night here. A process is
-started again by the same policy as in `fleet up`; where that policy gives up, `given_up` tells it.
+wires, and patience is shorter (`IMPATIENT`): what takes minutes in production would take hours here. A process is
+started again by the same policy as in `fleet up`; where that policy gives up, `given_up` says so.
 """
 
 import shlex
@@ -59,13 +59,22 @@ LOOK_SECONDS = 0.05
 
 
 class Fleet:
-    """Programs by name (`relay.1`, `workers`, ...); leaving it ends every process it started."""
+    """Programs by name (`relay.1`, `workers`, ...); leaving it ends every process it started.
 
-    def __init__(self, stack: Stack, counts: Mapping[str, int] = COUNTS) -> None:
+    `counts`: processes of a Procfile line, 1 when it is not named; `lines`: instead of the Procfile's.
+    """
+
+    settings: Mapping[str, str] = IMPATIENT
+
+    def __init__(
+        self, stack: Stack, counts: Mapping[str, int] = COUNTS, lines: Mapping[str, str] | None = None
+    ) -> None:
         self.stack = stack
         self._counts = counts
+        self._lines = lines or parse_procfile((CLONE / "Procfile").read_text()).processes
         self.given_up: list[str] = []
         self.deaths = 0  # of processes that ended unasked
+        self._scaled = max([0, *counts.values()])  # the last number that a process of a line has
         self._crashes = stack.directory / "crash"
         self._programs: dict[str, Program] = {}
         self._held: set[str] = set()
@@ -97,7 +106,7 @@ class Fleet:
         with psycopg.connect(self.stack.postgres.migration_url, autocommit=True) as owner:
             tenants.register(owner, orders.tenants())
         self._add(EMULATOR, "python -m deploy.local.stripe")
-        for name, line in parse_procfile((CLONE / "Procfile").read_text()).processes.items():
+        for name, line in self._lines.items():
             count = self._counts.get(name, 1)
             for number in range(count):
                 self._add(name if count == 1 else f"{name}.{number + 1}", line)
@@ -161,6 +170,20 @@ class Fleet:
         with self._lock:
             self._held.discard(name)
 
+    def scale(self, line: str, count: int) -> list["subprocess.Popen[bytes]"]:
+        """So many processes of a line that are called `line.N`. Of those that are too many the oldest ones, which have
+        loaded for sure, are asked to stop (SIGTERM) and belong to the caller from now on.
+        """
+        with self._lock:
+            names = [name for name in self._programs if name.partition(".")[0] == line]
+            leaving = [self._programs.pop(name) for name in names[: max(0, len(names) - count)]]
+            for _ in range(count - len(names)):
+                self._scaled += 1
+                self._add(f"{line}.{self._scaled}", self._lines[line])
+        for program in leaving:
+            program.ask_to_stop()
+        return [program.process for program in leaving if program.process is not None]
+
     @contextmanager
     def paused(self, members: list[psutil.Process]) -> Iterator[None]:
         """SIGSTOP, and SIGCONT on leaving: as a machine that stood still."""
@@ -200,11 +223,11 @@ class Fleet:
         """As a process of that name gets it."""
         own = environment_of(self.stack)
         if name == EMULATOR:
-            return {**own, **self.stack.emulator_environment(), **IMPATIENT}
+            return {**own, **self.stack.emulator_environment(), **self.settings}
         broker = self.relay_wire if name.startswith("relay") else self.rabbitmq_wire
         return {
             **own,
-            **IMPATIENT,
+            **self.settings,
             "DATABASE_URL": _over(own["DATABASE_URL"], self.stack.postgres.port, self.postgres_wire),
             "RABBITMQ_URL": _over(own["RABBITMQ_URL"], self.stack.rabbitmq.port, broker)
             + f"?heartbeat={HEARTBEAT_SECONDS}",

@@ -104,16 +104,18 @@ def kit_of(stack: Stack, console: Console, name: str) -> Iterator[Kit]:
     """For a stack that runs; the tenants of orders.py are registered."""
     environment = stack.environment()
     with ExitStack() as leaving:
-        db = leaving.enter_context(closing(open_database(environment, f"fleet-{name}")))
+        db = leaving.enter_context(open_database(environment, f"fleet-{name}"))
         owner = leaving.enter_context(psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True))
         tenants.register(owner, orders.tenants())
         yield Kit(console, stack, environment, db, open_gateway(environment), stack.emulator_control(), owner)
 
 
-def open_database(environment: Mapping[str, str], application: str) -> Database:
+@contextmanager
+def open_database(environment: Mapping[str, str], application: str) -> Iterator[Database]:
     """As the fleet's own processes get in."""
     url = SecretStr(environment["DATABASE_URL"])
-    return Database(DatabaseSettings(app_env=AppEnv.LOCAL, database_url=url), application=application)
+    with closing(Database(DatabaseSettings(app_env=AppEnv.LOCAL, database_url=url), application=application)) as db:
+        yield db
 
 
 def open_gateway(environment: Mapping[str, str]) -> Gateway:

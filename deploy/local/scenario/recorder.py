@@ -9,6 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
+from psycopg.rows import dict_row
+
+from deploy.local.stripe.control import EmulatorControl
+
 Row = dict[str, Any]
 
 
@@ -47,6 +52,15 @@ BOOKED_CHARGES = """
 BOOKED_REFUNDS = """
     SELECT stripe_refund_id, amount_minor, currency FROM refunds WHERE balance_transaction_id IS NOT NULL
 """
+
+
+def look(control: EmulatorControl, owner: psycopg.Connection[Any]) -> Sums:
+    """What the recorder and the book say, compared."""
+    sums = Sums()
+    with owner.cursor(row_factory=dict_row) as cursor:
+        charges, refunds = (cursor.execute(query).fetchall() for query in (BOOKED_CHARGES, BOOKED_REFUNDS))
+    compare(sums, control.effects(), charges, refunds)
+    return sums
 
 
 def compare(sums: Sums, effects: list[Row], charges: list[Row], refunds: list[Row]) -> None:

@@ -91,8 +91,7 @@ def _scene() -> Iterator[Scene]:
             leaving.callback(server.stop)
             server.start()
         service = OrderService(fleet.stack.rabbitmq.url, DIRECTORY / "orders.jsonl", None, seed=1)
-        db = open_database(fleet.stack.environment(), "alerts-proof")
-        leaving.callback(db.close)
+        db = leaving.enter_context(open_database(fleet.stack.environment(), "alerts-proof"))
         yield Scene(fleet, prometheus, alertmanager, service, db)
 
 

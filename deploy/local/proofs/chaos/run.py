@@ -1,4 +1,4 @@
-"""`fleet chaos`: one fault after another against the whole fleet, while it sells and gives back; each is checked.
+"""`fleet prove chaos`: one fault after another against the whole fleet, while it sells and gives back; each is checked.
 
 The order of the cases and all that a case chooses come from the seed alone; what the machine makes of it (which line
 runs when) does not, so a seed replays the story and not the instruction. Each case: the sale goes on, the fault is
@@ -28,6 +28,7 @@ from deploy.local.scenario import orders
 from deploy.local.scenario.back_office import BackOffice
 from deploy.local.scenario.buyers import Buyers
 from deploy.local.scenario.fleet import Fleet
+from deploy.local.scenario.kit import open_database
 from deploy.local.scenario.order_service import OrderService
 from deploy.local.scenario.recipients import register_recipients
 from deploy.local.scenario.report import console_for, silence_logs
@@ -93,16 +94,13 @@ def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
     environment = stack.environment()
     office = BackOffice(fleet.intake, environment, plan.seed)
     stripe_side = StripeSide(fleet.control(), environment, plan.seed, AT_STRIPE)
-    truth = Truth(stack, fleet.control(), office)
     with psycopg.connect(stack.postgres.migration_url, autocommit=True) as owner:
         sharing = [tenant for tenant in orders.tenants() if tenant.name in WITH_SHARES]
         register_recipients(owner, fleet.control(), sharing, sellers=0)
     sale = list(orders.publications(orders=plan.orders * SPARE, seed=plan.seed, run=uuid4().hex, habits=HABITS))
     buyers = Buyers(plan.seed, sale, REQUESTS)
     service = OrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, buyers)
-    try:
-        with service:
-            rate = max(1.0, plan.orders / (plan.minutes * 60))
-            yield truth, Load(service, office, stripe_side, iter(sale), rate=rate, at_least=plan.orders)
-    finally:
-        truth.close()
+    rate = max(1.0, plan.orders / (plan.minutes * 60))
+    with open_database(environment, "chaos") as db, service:
+        load = Load(service, office, stripe_side, iter(sale), rate=rate, at_least=plan.orders)
+        yield Truth(stack, fleet.control(), office, db), load

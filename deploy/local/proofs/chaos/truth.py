@@ -8,8 +8,9 @@ import psycopg
 from pika.exceptions import AMQPError
 from psycopg.rows import dict_row
 
+from db.session import Database
 from deploy.local.scenario.back_office import BackOffice
-from deploy.local.scenario.kit import open_database, open_gateway
+from deploy.local.scenario.kit import open_gateway
 from deploy.local.scenario.recorder import BOOKED_CHARGES, BOOKED_REFUNDS, Sums, compare
 from deploy.local.stack.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
@@ -28,7 +29,7 @@ _MAY_WAIT = NOT_OURS_TO_MOVE | {"messages under way"}
 class Truth:
     """Looks at everything directly, past the wires."""
 
-    def __init__(self, stack: Stack, control: EmulatorControl, office: BackOffice) -> None:
+    def __init__(self, stack: Stack, control: EmulatorControl, office: BackOffice, db: Database) -> None:
         environment = stack.environment()
         self._owner_url = environment["MIGRATION_DATABASE_URL"]
         self._superuser_url = stack.postgres.superuser_url()
@@ -36,7 +37,7 @@ class Truth:
         self._control = control
         self._log = stack.order_log
         self._office = office
-        self.db = open_database(environment, "chaos")
+        self.db = db
         self._stripe = open_gateway(environment)
 
     def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
@@ -131,9 +132,6 @@ class Truth:
             kind: count.waiting for kind, count in report.kinds.items() if count.waiting and kind not in may_wait
         }
         return ", ".join(f"{count} {kind}" for kind, count in waiting.items())
-
-    def close(self) -> None:
-        self.db.close()
 
 
 _DEAD = "EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = {}.payment_id AND d.state = 'open')"

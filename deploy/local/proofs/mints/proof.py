@@ -208,10 +208,8 @@ class Play:
     def _ask_again(self) -> bool:
         """Every payment asks for its tokens once more."""
         paid = self._owner.execute("SELECT tenant_id, payment_id FROM payments WHERE state = 'succeeded'").fetchall()
-        db = open_database(self.fleet.stack.environment(), "mints-proof")
-        with db.system_transaction() as tx:
+        with open_database(self.fleet.stack.environment(), "mints-proof") as db, db.system_transaction() as tx:
             append(tx, *(MintRequested(tenant_id=tenant, payment_id=payment) for tenant, payment in paid))
-        db.close()
         self.story.requests_again += len(paid)
         return True
 
