@@ -58,7 +58,7 @@ class BackOffice:
 
     def notice(self, payment: PaymentNotice) -> None:
         """Decide what is done about a payment; the same payment again is the same request."""
-        throw = Random(f"{self._seed}/{payment.number}/office").randrange(100)  # noqa: S311  a story from a seed
+        throw = Random(f"{self._seed}/{payment.number}/office").randrange(100)  # noqa: S311  seeded, not a secret
         for share, verb, how_much in _OF_HELD if payment.held else _OF_PAID:
             if throw < share:
                 half = {"amount": {"minor": max(1, payment.minor // 2), "currency": payment.currency}}

@@ -112,7 +112,7 @@ class Buyers:
         return []
 
     def _chance(self, *objects: object) -> Random:
-        return Random("/".join(map(str, (self._seed, *objects))))  # noqa: S311  a sale from a seed, not a secret
+        return Random("/".join(map(str, (self._seed, *objects))))  # noqa: S311  seeded, not a secret
 
 
 def _order_of(data: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from deploy.local.scenario import orders
 from deploy.local.scenario.wire import Wire, wire
 from deploy.local.stack import processes
 from deploy.local.stack.program import Program
-from deploy.local.stack.restarts import told
+from deploy.local.stack.restarts import describe
 from deploy.local.stack.stack import CLONE, Stack
 from deploy.local.stack.supervisor import answers
 from deploy.local.stack.up import environment_of, migrate
@@ -267,7 +267,7 @@ class Fleet:
             return
         self.deaths += 1
         if delay is None:
-            self.given_up.append(f"{program.name} cannot stay up ({told(exit_code)}); `fleet up` would have given up")
+            self.given_up.append(f"{program.name} cannot stay up ({describe(exit_code)}); `fleet up` would have given up")
             delay = 0.0
         program.next_start_at = time.monotonic() + delay
 

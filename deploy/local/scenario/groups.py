@@ -27,7 +27,7 @@ class GroupEvents:
 
 
 def groups(first: Iterable[Publication], *, count: int, seed: int, run: str) -> GroupEvents:
-    chance = Random(f"{seed}/groups")  # noqa: S311  a story from a seed, not a secret
+    chance = Random(f"{seed}/groups")  # noqa: S311  seeded, not a secret
     sold = placed(first)
     opened, paid = [], []
     for number in range(count):

@@ -44,7 +44,7 @@ class OrderService:
         self.buyers = buyers or Buyers.none()
         self._url = url
         self._control = control
-        self._chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+        self._chance = Random(seed)  # noqa: S311  seeded, not a secret
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log.open("a")
         self._writing = threading.Lock()

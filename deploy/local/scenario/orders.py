@@ -70,21 +70,21 @@ def event_of(venue_id: UUID | str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How buyers pay, and how venues sell. `night`: orders after which every venue sells its next night; 0 is never."""
+    """How buyers pay, and how venues sell. `orders_per_event`: after so many each venue sells its next event; 0 is never."""
 
     cards: Mapping[str, int] = field(default_factory=lambda: CARDS)
     held_per_thousand: int = _HELD_PER_THOUSAND
-    night: int = 0
+    orders_per_event: int = 0
 
 
 def publications(*, orders: int, seed: int, run: str, habits: Habits = Habits()) -> Iterator[Publication]:
     """`orders` good orders in their order, with duplicates and poison strewn among them."""
-    chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+    chance = Random(seed)  # noqa: S311  seeded, not a secret
     earlier: list[bytes] = []
     for number in range(orders):
         data = _order(chance, f"{run}/{number}", habits)
-        if habits.night:
-            data["event_id"] = str(uuid5(_NAMES, f"night/{run}/{data['venue_id']}/{number // habits.night}"))
+        if habits.orders_per_event:
+            data["event_id"] = str(uuid5(_NAMES, f"event/{run}/{data['venue_id']}/{number // habits.orders_per_event}"))
         placed = events.order(data)
         earlier.append(placed.body)
         yield placed

@@ -48,7 +48,7 @@ def resales(
     first: Iterable[Publication], recipients: Recipients, *, resales: int, seed: int, run: str
 ) -> list[Publication]:
     """`resales` of the tickets of earlier orders, one ticket each, by sellers."""
-    chance = Random(f"{seed}/resales")  # noqa: S311  a story from a seed, not a secret
+    chance = Random(f"{seed}/resales")  # noqa: S311  seeded, not a secret
     sold = placed(first)
     return [_resale(chance, chance.choice(sold), recipients, f"{run}/{number}") for number in range(resales)]
 

@@ -53,7 +53,7 @@ class StripeSide:
         self.happened: Counter[str] = Counter()
         self._control, self._api_base = control, environment["STRIPE_API_BASE"]
         self._seed, self._rates, self._accounts = seed, rates, accounts
-        self._chance = Random(f"{seed}/stripe")  # noqa: S311  a sale from a seed, not a secret
+        self._chance = Random(f"{seed}/stripe")  # noqa: S311  seeded, not a secret
         headers = {"Authorization": f"Bearer {environment['STRIPE_SECRET_KEY']}"}
         self._http = urllib3.PoolManager(headers=headers, timeout=DASHBOARD_SECONDS, retries=False)
         self._seen = self._number = 0
@@ -69,7 +69,7 @@ class StripeSide:
             self._seen = effect["sequence"]
             if effect["kind"] == "charge":
                 self._number += 1
-                self._look_at(effect, Random(f"{self._seed}/{self._number}/stripe"))  # noqa: S311  as above
+                self._look_at(effect, Random(f"{self._seed}/{self._number}/stripe"))  # noqa: S311  seeded, not a secret
 
     def _look_at(self, charge: dict[str, Any], chance: Random) -> None:
         throw, rates = chance.randrange(1000), self._rates

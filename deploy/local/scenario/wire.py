@@ -2,7 +2,7 @@
 
     with wire(5432) as postgres:
         postgres.cut()                                  # every connection ends at once, new ones are taken
-        postgres.silence()                              # half open: nothing passes any more, and nobody is told
+        postgres.silence()                              # half open: nothing passes any more, and nobody is notified
         postgres.lose_commit_answers("fleet-worker", 3)
 
 It passes bytes in a thread of its own. While the server is down, a new connection is taken and closed at once.
@@ -34,7 +34,7 @@ class Wire:
         self._loop = asyncio.new_event_loop()
 
     def lose_commit_answers(self, application: str, times: int) -> None:
-        """The next `times` transactions of that application commit, and its connections end before it hears so."""
+        """The next `times` transactions of that application commit, and its connections end before it gets the answer."""
         self._application, self.commits_to_lose = application.encode(), times
 
     def cut(self) -> None:

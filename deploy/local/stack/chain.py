@@ -92,7 +92,7 @@ class Chain(Server):
         return Node([SecretStr(self.url)], timeout_seconds=10)
 
     def environment(self) -> dict[str, str]:
-        """What the minter is told; nothing when there is no chain."""
+        """What the minter gets; nothing when there is no chain."""
         if not self.is_there:
             return {}
         return {

@@ -24,14 +24,14 @@ pass. "silenced by": Alertmanager held it back, because the other alert says wha
 
 
 def of(result: Result) -> str:
-    lines = [HEAD, "| alert | provoked by | told to | it said |\n| --- | --- | --- | --- |\n"]
+    lines = [HEAD, "| alert | provoked by | delivered to | it said |\n| --- | --- | --- | --- |\n"]
     for alert in alerts():
         fired = result.fired.get(alert)
         if fired is None:
             lines.append(f"| {alert} | {result.missing.get(alert, 'not tried')} | | **did not fire** |\n")
         else:
             moved = " *(time moved)*" if fired.moved_time else ""
-            lines.append(f"| {alert} | {fired.by}{moved} | {fired.told_to or '**nobody**'} | {fired.said} |\n")
+            lines.append(f"| {alert} | {fired.by}{moved} | {fired.delivered_to or '**nobody**'} | {fired.said} |\n")
     early = ", ".join(sorted(result.early)) or "none"
     lines.append(f"\nWhile all was well and orders came in, these fired: {early}.\n\n{result.figures()}\n")
     return "".join(lines)

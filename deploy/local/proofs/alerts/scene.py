@@ -34,7 +34,7 @@ HURRY = {
 }
 FIRES_SECONDS = 60.0
 LOOK_SECONDS = 0.5
-DELIVERED_SECONDS = 45.0  # a ticket is told of half a minute after it fires
+DELIVERED_SECONDS = 45.0  # a ticket is delivered half a minute after it fires
 
 
 class WatchedFleet(Fleet):
@@ -165,7 +165,7 @@ class Scene:
         return missing
 
     def wait_for_delivery(self, alerts: set[str], meanwhile: Callable[[], Any] = lambda: None) -> dict[str, str]:
-        """Where each was told of, or by what it is silenced, as soon as that is known of all, or the time is up."""
+        """Where each was delivered, or by what it is silenced, as soon as that is known of all, or the time is up."""
         deadline = time.monotonic() + DELIVERED_SECONDS
         while not alerts <= self.alertmanager.whereabouts().keys() and time.monotonic() < deadline:
             meanwhile()

@@ -1,4 +1,4 @@
-"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are told to stop."""
+"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are asked to stop."""
 
 import contextlib
 import re
@@ -131,7 +131,7 @@ def split_brain(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("36", "told to stop under load, killed when the grace is over")
+@case("36", "asked to stop under load, killed when the grace is over")
 def scale_in(scene: Scene) -> Iterator[None]:
     for name in scene.chance.sample(["workers", "relay.1", "intake-orders", "intake-http"], 3):
         grace = scene.chance.choice([0.2, 1.0, 15.0])

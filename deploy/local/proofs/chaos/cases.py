@@ -83,7 +83,7 @@ class Scene:
             self.control.clear_faults()
 
 
-Story = Callable[[Scene], Iterator[None]]  # a generator
+Steps = Callable[[Scene], Iterator[None]]  # a generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Case:
 
     key: str
     title: str
-    story: Story
+    steps: Steps
     short: bool
     buries: bool
 
@@ -104,10 +104,10 @@ class Case:
 CASES: dict[str, Case] = {}
 
 
-def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> Callable[[Story], Story]:
-    def register(story: Story) -> Story:
+def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> Callable[[Steps], Steps]:
+    def register(steps: Steps) -> Steps:
         assert key not in CASES, f"two cases are called {key}"
-        CASES[key] = Case(key, title, story, short, buries)
-        return story
+        CASES[key] = Case(key, title, steps, short, buries)
+        return steps
 
     return register

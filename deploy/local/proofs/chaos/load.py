@@ -26,20 +26,20 @@ AT_STRIPE = StripeRates(in_dashboard=25, disputed=12, inquired=5, warned=5, most
 HABITS = Habits(
     cards=CARDS | {"pm_card_pendingRefund": 40, "pm_card_refundFail": 10, "pm_card_createDispute": 6},
     held_per_thousand=150,
-    night=60,
+    orders_per_event=60,
 )
 LOOK_SECONDS = 0.2
 
 
 class Load:
-    """Works between `begin` and `pause`; the story goes on where it was paused."""
+    """Works between `begin` and `pause`; the sale goes on where it was paused."""
 
     def __init__(
         self,
         service: OrderService,
         office: BackOffice,
         stripe_side: StripeSide,
-        story: Iterator[Publication],
+        sale: Iterator[Publication],
         *,
         rate: float,
         at_least: int,
@@ -47,7 +47,7 @@ class Load:
         self.service, self.office, self.stripe_side = service, office, stripe_side
         self.rate = rate
         self.trouble: BaseException | None = None
-        self._story = story
+        self._sale = sale
         self._wanted = at_least
         self._closing = False
         self._pausing = threading.Event()
@@ -111,7 +111,7 @@ class Load:
         if self._closing and self._wanted <= 0:
             return None
         self._wanted -= 1
-        return next(self._story, None)
+        return next(self._sale, None)
 
     def _give_back(self) -> None:
         while not self._pausing.wait(LOOK_SECONDS):

@@ -44,4 +44,4 @@ class Plan:
             number += 1
 
     def _chance(self, *objects: object) -> Random:
-        return Random("/".join(map(str, (self.seed, *objects))))  # noqa: S311  a story from a seed, not a secret
+        return Random("/".join(map(str, (self.seed, *objects))))  # noqa: S311  seeded, not a secret

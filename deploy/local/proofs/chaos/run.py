@@ -1,7 +1,7 @@
 """`fleet prove chaos`: one fault after another against the whole fleet, while it sells and gives back; each is checked.
 
 The order of the cases and all that a case chooses come from the seed alone; what the machine makes of it (which line
-runs when) does not, so a seed replays the story and not the instruction. Each case: the sale goes on, the fault is
+runs when) does not, so a seed replays the cases and not the instruction. Each case: the sale goes on, the fault is
 injected and healed, the next success is waited for; then the sale pauses until the fleet is quiet, and the checker and
 the bank's recorder look. At the end the rest of the sale is published without faults, everything drains, and they look
 once more. The exit code is 0 only when that is clean and quiet.

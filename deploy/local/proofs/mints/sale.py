@@ -33,7 +33,7 @@ class Wanted:
 
 def orders(tickets: int, seed: int) -> tuple[list[Publication], list[Wanted]]:
     """Orders over so many tickets, each published twice and some once more; and what must come of them."""
-    chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+    chance = Random(seed)  # noqa: S311  seeded, not a secret
     run = uuid4().hex
     published: list[Publication] = []
     wanteds: list[Wanted] = []

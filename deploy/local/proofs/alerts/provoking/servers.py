@@ -78,7 +78,7 @@ def _right_taken(scene: Scene) -> Iterator[None]:
 
 
 def _ask_api(scene: Scene) -> None:
-    """Somebody asks for money back, and hears a 5xx while the database is away."""
+    """Somebody asks for money back, and gets a 5xx while the database is away."""
     tenant_id = str(tenants()[0].tenant_id)
     scene.office.ask(Request(tenant_id, f"/payments/{uuid4()}/refunds", {}, str(uuid4())))
 
