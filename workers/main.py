@@ -121,7 +121,7 @@ def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, 
         actor_name=kind,
         queue_name=entry.route.queue,
         priority=0,
-        options={"time_limit": entry.route.time_limit_seconds * 1000, "throws": (NotWrittenDownError,)},
+        options={"time_limit": entry.route.patience.time_limit_seconds * 1000, "throws": (NotWrittenDownError,)},
     )
 
 

@@ -12,7 +12,7 @@ from deploy.local.shares import proof, story
 from deploy.local.shares.bank import ShareBank
 from deploy.local.shares.market import open_market
 from messages.orders import RefundOfOrderRequested
-from messages.reconciliation import EventSweepDue, ShareReconcileDue
+from messages.reconciliation import EventSweepDue, ShareReconciliationDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 from tests.workers.reconciliation.scenario import at_once, cases_of
@@ -86,7 +86,7 @@ def compare_shares(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
         "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
         "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
     )
-    royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
+    royalty_reconcile(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
     return [case for case in cases_of(fleet.db) if case.type == CaseType.SHARE_DIFFERS]
 
 

@@ -125,7 +125,7 @@ def _handle(entry: Actor, delivery: Delivery, db: Database, stripe: Gateway, sea
         with asking_for(message.tenant_id, urgency_of(message)):
             entry.handler(message, db, stripe)
     except TimeLimitExceeded:
-        slow = TryAgain(f"ran longer than {entry.route.time_limit_seconds} s and was interrupted")
+        slow = TryAgain(f"ran longer than {entry.route.patience.time_limit_seconds} s and was interrupted")
         return after_failure(db, delivery, slow, sealer)
     except Exception as error:  # noqa: BLE001  whatever a handler raises must end as a row, or the message is lost
         return after_failure(db, delivery, error, sealer)

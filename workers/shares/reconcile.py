@@ -21,7 +21,7 @@ from db.session import Database, Tx
 from db.shares import reconcile as share_reconcile
 from db.shares.reconcile import BookedTransfer, SplitPayment
 from messages.money import Money
-from messages.reconciliation import ShareReconcileDue
+from messages.reconciliation import ShareReconciliationDue
 from messages.runtime.crash_points import crash_point
 from outbox.append import append
 from stripe_client import transfers
@@ -40,8 +40,8 @@ _AT_ONCE = 200
 _AGREE = "rule, shares, ledger and Stripe agree"
 
 
-@actor(ShareReconcileDue)
-def royalty_reconcile(msg: ShareReconcileDue, db: Database, stripe: Gateway) -> None:
+@actor(ShareReconciliationDue)
+def royalty_reconcile(msg: ShareReconciliationDue, db: Database, stripe: Gateway) -> None:
     started = time.monotonic()
     run = _begin_or_resume(db, f"shares_{msg.span}", ReconcileSettings())
     if run is None:

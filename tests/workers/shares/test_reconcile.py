@@ -9,7 +9,7 @@ import pytest
 from db.reconciliation.cases import Case
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
-from messages.reconciliation import ShareReconcileDue
+from messages.reconciliation import ShareReconciliationDue
 from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import look
 from tests.workers.reconciliation.scenario import at_once, cases_of, reconcile_now
@@ -35,7 +35,7 @@ def compare(place: Market, monkeypatch: pytest.MonkeyPatch) -> Run:
             "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
             "('shares_rolling', now() - interval '1 hour', now() + interval '9 days', now() - interval '1 hour')"
         )
-        royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
+        royalty_reconcile(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
         return cases_of(place.db)
 
     return once
@@ -156,7 +156,7 @@ def test_a_run_that_was_killed_goes_on_behind_its_last_page(
     for _ in range(20):
         if ran(place)[0] == "done":
             break
-        royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
+        royalty_reconcile(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
 
     assert ran(place) == ("done", 6 + 3, 0)
     waiting = place.owner.execute("SELECT count(*) FROM outbox WHERE kind = 'royalty_reconcile'").fetchone()
