@@ -51,7 +51,7 @@ def asked(place: Market) -> tuple[ShareDue, TransferRequested]:
         payment_id=payment.payment_id,
         share_id=place.shares(payment)[place.artist].share_id,
     )
-    share(due, place.db, place.gateway)
+    share(due, place.db)
     row = place.owner.execute("SELECT transfer_id FROM transfers").fetchone()
     assert row is not None
     return due, TransferRequested(tenant_id=payment.tenant_id, transfer_id=TransferId(row[0]))

@@ -20,9 +20,11 @@ from messages.payments import ChargeRequested
 from messages.queues import ROUTES
 from messages.verdicts import GiveUp, TryAgain, TryLater
 from outbox.append import Envelope, new_envelope
+from stripe_client.gateway import Gateway
 from tests.conftest import Book
 from workers.runtime import retries as afterwards
 from workers.runtime.actor import Actor, envelope_of, run
+from workers.runtime.by_need import with_gateway
 from workers.runtime.retries import NotWrittenDownError
 
 ROUTE = ROUTES[ChargeRequested]
@@ -244,3 +246,17 @@ def failures(owner: psycopg.Connection) -> list[tuple[Any, ...]]:
 def letters(owner: psycopg.Connection) -> list[dict[str, Any]]:
     with owner.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         return cursor.execute("SELECT * FROM dead_letters ORDER BY died_at").fetchall()
+
+
+def test_an_actor_gets_a_gateway_only_if_its_handler_asks_for_one(db: Database, gateway: Gateway) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    with_gateway(lambda message, database: seen.append((message, database)))(MESSAGE, db, gateway)
+    with_gateway(lambda message, database, stripe: seen.append((message, database, stripe)))(MESSAGE, db, gateway)
+
+    assert seen == [(MESSAGE, db), (MESSAGE, db, gateway)]
+
+
+def test_a_handler_that_nobody_could_call_is_refused_at_its_import() -> None:
+    with pytest.raises(AssertionError, match="takes a message, the database and"):
+        with_gateway(lambda message: None)
