@@ -12,8 +12,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from messages.queues import QUEUE_CLASSES
-from outbox.monitoring import health
-from outbox.process import metric_names
+from outbox.process import health, metric_names
 
 PAGE = Path(__file__).parent / "docs" / "metrics.md"
 # Whoever defines metrics; importing a process's entry brings those of all that it uses.

@@ -6,6 +6,7 @@ catch up on missed slots: the sweep looks at what stands now, so one run serves 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Event
 
 from loguru import logger
@@ -18,14 +19,10 @@ from db.settings import DatabaseSettings
 from db.sweep import stuck as sweep_stuck
 from messages.base import Message
 from messages.queues import Every, periodic_work
-from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.append import append
-from outbox.monitoring.health import HealthSettings
 from outbox.monitoring.start import watch
 from outbox.process.heartbeat import beat
-from outbox.process.logs import configure_logs
-from outbox.process.shutdown import leave_while_starting, stop_on_signals
-from outbox.process.tracing import start_tracing
+from outbox.process.run import Process, Program, Work
 
 TICK_SECONDS = 1.0
 REMEMBER_DAYS = 7
@@ -66,19 +63,14 @@ def forget_answers(db: Database, *, at_once: int = ANSWERS_AT_ONCE) -> None:
             forgotten = idempotency_keys.forget_expired(tx, limit=at_once)
 
 
-def main() -> None:
-    leave_while_starting()
-    try:
-        settings, health = load(DatabaseSettings, HealthSettings)
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(settings.app_env, "scheduler")
-    start_tracing("scheduler")
-    stopping = Event()
-    stop_on_signals(stopping)
-    db = Database(settings, application="fleet-scheduler")
-    watch(settings, health, db, stopping)
+def _clock(process: Process, database: DatabaseSettings) -> Work:
+    db = process.database(database)
+    watch(process, database, db)
     logger.info("scheduler started: {}", ", ".join(every.name for _, every in PERIODIC))
+    return partial(_tick_until_stopped, db, process.stopping)
+
+
+def _tick_until_stopped(db: Database, stopping: Event) -> None:
     while not stopping.wait(TICK_SECONDS):
         beat("scheduler")
         try:
@@ -86,7 +78,10 @@ def main() -> None:
                 forget_old(db)
         except DatabaseError as error:
             logger.warning("database away: {}", type(error).__name__)
-    db.close()
+
+
+def main() -> None:
+    Program("scheduler").run((DatabaseSettings,), _clock)
 
 
 if __name__ == "__main__":

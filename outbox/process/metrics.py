@@ -1,7 +1,7 @@
 """Prometheus metrics of intake and relay. Processes of one machine share a folder (PROMETHEUS_MULTIPROC_DIR).
 
 The intake's /metrics adds up all processes that write into the folder. The health server of a process
-(outbox/monitoring/health.py) shows those of the process and its forks alone, whoever else writes there, and what it is
+(outbox/process/health.py) shows those of the process and its forks alone, whoever else writes there, and what it is
 given.
 """
 

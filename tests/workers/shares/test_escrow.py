@@ -159,7 +159,7 @@ def test_two_runs_at_once_let_each_payment_go_once(place: Market) -> None:
         over(place, payment, days=4)
 
     with ThreadPoolExecutor(2) as both:
-        for done in [both.submit(run_escrow, EscrowDue(due_at=today()), place.db, place.gateway) for _ in range(2)]:
+        for done in [both.submit(run_escrow, EscrowDue(due_at=today()), place.db) for _ in range(2)]:
             done.result()
     place.work()
 
