@@ -7,7 +7,7 @@ from messages.base import Message
 
 
 class ClassifyDue(Message):
-    """Judge, from fresh state, what replaying each letter of this batch would mean. Changes no money and no letter."""
+    """Check what replaying each dead letter of this batch would mean now. Changes no money and no dead letter."""
 
     kind: ClassVar[str] = "classify"
     tenant_id: None = None
@@ -15,7 +15,7 @@ class ClassifyDue(Message):
 
 
 class ReplayDue(Message):
-    """Replay the next letters of this batch. A second delivery finds them replayed."""
+    """Replay the next dead letters of this batch. A second delivery finds them replayed."""
 
     kind: ClassVar[str] = "replay"
     tenant_id: None = None

@@ -2,7 +2,7 @@
 RabbitMQ; this process brings it where a person sees it.
 
 Phases: take one from the broker's dead letter queue, write it down, ack (outbox/consumer.py). Nothing expires at the
-broker. Harmless twice: the same bytes under the same id are one letter.
+broker. Harmless twice: the same bytes under the same id are one dead letter.
 """
 
 from datetime import UTC, datetime
@@ -36,11 +36,11 @@ _COUNTERS = {"attempt", "run"}
 
 
 def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
-    """A consumer of the broker's dead letter queue, one letter at a time."""
+    """A consumer of the broker's dead letter queue, one dead letter at a time."""
 
     def bury(delivered: list[Delivered]) -> None:
         for each in delivered:
-            _bury(db, as_letter(each.properties, each.body, sealer))
+            _bury(db, as_dead_letter(each.properties, each.body, sealer))
 
     return Consumer(url, DEAD_LETTER_QUEUE, bury, batch=1, prefetch=PREFETCH, came_at=_died_at)
 
@@ -54,15 +54,15 @@ def _died_at(delivered: Delivered) -> float | None:
         return None
 
 
-def _bury(db: Database, letter: DeadLetter) -> None:
+def _bury(db: Database, dead_letter: DeadLetter) -> None:
     with db.system_transaction() as tx:
-        dead_letters.bury(tx, letter)
+        dead_letters.bury(tx, dead_letter)
         crash_point("dead_letters.before_commit")
     crash_point("dead_letters.after_commit")
-    logger.error("the broker set a message aside: {}", letter.reason)
+    logger.error("the broker set a message aside: {}", dead_letter.reason)
 
 
-def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
+def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
     """What the broker set aside, with the cause that its headers and its bytes tell."""
     headers = properties.headers or {}
     death = (headers.get("x-death") or [{}])[0]

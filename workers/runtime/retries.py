@@ -151,7 +151,7 @@ def bury_unreadable(
         NotWrittenDownError: the database stayed away.
     """
     original = orjson.dumps(payload)
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         source="worker",
         cause="undecodable",
         reason=reason,
@@ -164,7 +164,7 @@ def bury_unreadable(
         trace_id=envelope.trace_id,
         headers={"attempt": envelope.attempt},
     )
-    write_down(db, lambda tx: dead_letters.bury(tx, letter))
+    write_down(db, lambda tx: dead_letters.bury(tx, dead_letter))
     with bound(message_id=envelope.message_id, actor=kind, attempt=envelope.attempt, trace_id=envelope.trace_id):
         logger.error("gave up: {}", reason)
 
@@ -197,7 +197,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def top_frame(raised: TracebackType | None) -> str:
-    """The frame of ours nearest to the error, as file:function; letters with the same one form a group."""
+    """The frame of ours nearest to the error, as file:function; dead letters with the same one form a group."""
     ours = [frame for frame in traceback.extract_tb(raised) if _is_ours(frame.filename)]
     return f"{Path(ours[-1].filename).resolve().relative_to(_OURS)}:{ours[-1].name}" if ours else ""
 
