@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import GroupState, MemberState
+from db.groups.states import GroupState, MemberState
 from db.session import Tx
 from messages.groups import GroupOrder as Opening
 from messages.ids import PaymentId, TenantId, VenueId

@@ -6,7 +6,7 @@ from typing import Literal, LiteralString
 
 from psycopg.rows import class_row
 
-from db.lifecycle import PaymentState
+from db.payments.states import PaymentState
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, VenueId
 from messages.money import Money

@@ -11,7 +11,7 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.lifecycle import SECURED, GroupState
+from db.groups.states import SECURED, GroupState
 from db.payments.payments import Payment
 from db.session import Tx
 from messages.groups import GroupDue, GroupExpired, GroupMemberInvited

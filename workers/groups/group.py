@@ -18,7 +18,7 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
-from db.lifecycle import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
+from db.groups.states import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
 from db.session import Database, Tx
 from messages.groups import (
     GroupCancelDue,

@@ -11,7 +11,7 @@ from db.groups import contributions
 from db.groups import groups as group_groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.lifecycle import SECURED, GroupState
+from db.groups.states import SECURED, GroupState
 from db.payments.views import of_payment
 from db.session import Tx
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp

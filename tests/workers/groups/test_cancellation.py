@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.disputes import disputes
-from db.lifecycle import DisputeStatus
+from db.disputes.states import DisputeStatus
 from db.session import Database
 from db.shares import escrow
 from db.tenants.tenants import Tenant

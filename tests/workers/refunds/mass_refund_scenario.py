@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.refunds import mass_refund_control, mass_refunds
 from db.refunds.mass_refunds import MassRefund
 from db.session import Database

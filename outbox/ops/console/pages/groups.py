@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from db.groups import contributions
 from db.groups import views as group_views
-from db.lifecycle import GroupState
+from db.groups.states import GroupState
 from db.tenants import tenants
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
