@@ -6,9 +6,20 @@ tables (`legal_moves`) and refuses every other move by itself; tests/db/test_lif
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Self, TypeVar
 
 State = TypeVar("State", bound=StrEnum)
+
+
+class RespelledState(StrEnum):
+    """States of which `canceled` was once spelled `cancelled`: rows, histories and clients that say so are understood.
+
+    See deploy/decisions/0011-one-spelling-of-canceled.md.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("canceled") if value == "cancelled" else None
 
 
 def legal_moves(states: type[State], **targets: str) -> dict[State, frozenset[State]]:

@@ -9,7 +9,7 @@ batch         classifying -> previewed -> [awaiting_approval ->] running -> done
 
 from enum import StrEnum
 
-from db.lifecycle import legal_moves
+from db.lifecycle import RespelledState, legal_moves
 
 
 class DeadLetterState(StrEnum):
@@ -24,7 +24,7 @@ DEAD_LETTER_MOVES = legal_moves(
 )
 
 
-class BatchState(StrEnum):
+class BatchState(RespelledState):
     """Moved by one statement that names the states it leaves (replay_batches.move), so it has no table of moves."""
 
     CLASSIFYING = "classifying"
@@ -32,4 +32,4 @@ class BatchState(StrEnum):
     AWAITING_APPROVAL = "awaiting_approval"
     RUNNING = "running"
     DONE = "done"
-    CANCELLED = "cancelled"
+    CANCELED = "canceled"

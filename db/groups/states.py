@@ -11,29 +11,29 @@ member    invited -> paying -> held -> paid -> refunded
 
 from enum import StrEnum
 
-from db.lifecycle import legal_moves
+from db.lifecycle import RespelledState, legal_moves
 
 
-class GroupState(StrEnum):
+class GroupState(RespelledState):
     OPEN = "open"
     COMPLETE = "complete"
     SETTLED = "settled"
     EXPIRED = "expired"
-    CANCELLED = "cancelled"
+    CANCELED = "canceled"
     VOIDED = "voided"
 
 
 GROUP_MOVES = legal_moves(
     GroupState,
-    open="complete expired cancelled",
-    complete="settled cancelled",
-    settled="cancelled",
+    open="complete expired canceled",
+    complete="settled canceled",
+    settled="canceled",
     expired="voided",
-    cancelled="voided",
+    canceled="voided",
     voided="",
 )
 # It does not come together: what is held is released, and what is captured given back.
-ENDING_GROUPS = frozenset({GroupState.EXPIRED, GroupState.CANCELLED})
+ENDING_GROUPS = frozenset({GroupState.EXPIRED, GroupState.CANCELED})
 
 
 class MemberState(StrEnum):

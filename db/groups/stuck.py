@@ -27,7 +27,7 @@ _STANDING: LiteralString = """
     WHERE state = 'open' AND deadline < clock_timestamp() - make_interval(secs => %(age)s)
     UNION
     SELECT tenant_id, group_id FROM groups
-    WHERE state IN ('complete', 'expired', 'cancelled')
+    WHERE state IN ('complete', 'expired', 'canceled', 'cancelled')
       AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
     UNION
     SELECT r.tenant_id, r.group_id FROM group_reminders r JOIN groups g USING (tenant_id, group_id)

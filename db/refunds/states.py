@@ -12,7 +12,7 @@ canceled (an operator stopped it) from any state before done
 
 from enum import StrEnum
 
-from db.lifecycle import legal_moves
+from db.lifecycle import RespelledState, legal_moves
 
 
 class RefundState(StrEnum):
@@ -41,23 +41,23 @@ REFUND_MOVES = legal_moves(
 DEAD_REFUNDS = frozenset({RefundState.FAILED, RefundState.CANCELED, RefundState.REFUSED})
 
 
-class MassRefundState(StrEnum):
+class MassRefundState(RespelledState):
     AWAITING_APPROVAL = "awaiting_approval"
     RUNNING = "running"
     WAITING_FOR_BALANCE = "waiting_for_balance"
     PAUSED = "paused"
     DONE = "done"
-    CANCELLED = "cancelled"
+    CANCELED = "canceled"
 
 
 MASS_REFUND_MOVES = legal_moves(
     MassRefundState,
-    awaiting_approval="running cancelled",
-    running="waiting_for_balance paused done cancelled",
-    waiting_for_balance="running paused cancelled",
-    paused="running cancelled",
+    awaiting_approval="running canceled",
+    running="waiting_for_balance paused done canceled",
+    waiting_for_balance="running paused canceled",
+    paused="running canceled",
     done="",
-    cancelled="",
+    canceled="",
 )
 # A message may take the next step of these.
-MOVING = frozenset({MassRefundState.RUNNING, MassRefundState.WAITING_FOR_BALANCE})
+ACTIVE_MASS_REFUNDS = frozenset({MassRefundState.RUNNING, MassRefundState.WAITING_FOR_BALANCE})

@@ -70,5 +70,5 @@ def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:
     """
     if group.state not in {GroupState.OPEN, GroupState.COMPLETE, GroupState.SETTLED}:
         return False
-    end_group(tx, group, GroupState.CANCELLED, reason=reason, by=by)
+    end_group(tx, group, GroupState.CANCELED, reason=reason, by=by)
     return True

@@ -61,7 +61,10 @@ def test_a_table_of_moves_equals_the_rows_of_legal_moves(
 ) -> None:
     rows = owner.execute("SELECT from_state, to_state FROM legal_moves WHERE subject = %s", [subject]).fetchall()
 
-    assert set(rows) == {(origin.value, target.value) for origin, targets in moves.items() for target in targets}
+    states = type(next(iter(moves)))
+    assert {(states(origin), states(target)) for origin, target in rows} == {
+        (origin, target) for origin, targets in moves.items() for target in targets
+    }
 
 
 def test_no_table_of_moves_is_left_out(owner: psycopg.Connection) -> None:
@@ -109,7 +112,7 @@ def test_the_states_equal_the_states_of_the_check(owner: psycopg.Connection, tab
     ).fetchall()
 
     assert len(checks) == 1
-    assert set(re.findall(r"'(\w+)'::text", checks[0][0])) == {state.value for state in states}
+    assert set(map(states, re.findall(r"'(\w+)'::text", checks[0][0]))) == set(states)
 
 
 def test_every_illegal_move_is_refused_to_a_tenant_by_the_database_itself(

@@ -7,7 +7,7 @@ the last look sees everything. Who was first, the last share or the deadline, is
 
     open                 invite again who was declined, remind, capture what would end before the deadline
     complete             capture every hold; when all are captured it is settled, when one is lost it is called off
-    expired, cancelled   release and give back every payment that was ever begun; then it is voided
+    expired, canceled    release and give back every payment that was ever begun; then it is voided
 """
 
 from collections import defaultdict

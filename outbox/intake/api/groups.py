@@ -72,7 +72,7 @@ def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
             members=tuple(_view_of(share, group.currency) for share in shares),
             created_at=group.created_at,
             history=tuple(
-                schemas.GroupChange(at=at, state=GroupState(state), reason=reason)
+                schemas.GroupChange(at=at, state=state, reason=reason)
                 for at, state, reason in group_groups.moves_of(tx, group.group_id)
             ),
         ),
