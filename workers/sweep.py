@@ -14,14 +14,16 @@ from itertools import chain
 from loguru import logger
 
 from db.disputes import disputes
+from db.disputes import overdue as overdue_disputes
 from db.disputes import stuck as stuck_disputes
 from db.groups import stuck as stuck_groups
+from db.payments import overdue as overdue_payments
 from db.payments import stuck as stuck_payments
 from db.reconciliation.cases import CaseType
+from db.refunds import overdue as overdue_refunds
 from db.refunds import stuck as stuck_refunds
 from db.session import Database, Tx
-from db.sweep import overdue as sweep_overdue
-from db.sweep.overdue import Finding
+from db.sweep.finding import Finding
 from db.tenants import pauses
 from db.webhooks import stuck as stuck_webhooks
 from messages.base import Message
@@ -149,12 +151,12 @@ STUCK: dict[str, Callable[[Tx, SweepSettings, DisputeSettings], list[Message]]] 
 def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> None:
     """Open a case for each thing a person must see, once, and close those that are well again."""
     found = {
-        CaseType.AUTHORIZATION_EXPIRING: sweep_overdue.authorizations_expiring(
+        CaseType.AUTHORIZATION_EXPIRING: overdue_payments.authorizations_expiring(
             tx, within_seconds=settings.hold_alarm_seconds
         ),
-        CaseType.REFUND_STUCK: sweep_overdue.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
-        CaseType.REFUND_FAILED: sweep_overdue.obligations(tx),
-        CaseType.DISPUTE_EVIDENCE_DUE: sweep_overdue.evidence_due(
+        CaseType.REFUND_STUCK: overdue_refunds.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
+        CaseType.REFUND_FAILED: overdue_refunds.obligations(tx),
+        CaseType.DISPUTE_EVIDENCE_DUE: overdue_disputes.evidence_due(
             tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600
         ),
     }

@@ -76,11 +76,12 @@ def test_a_file_that_moves_again_takes_along_what_had_moved_there(db: Database, 
 
 
 def test_a_function_that_moved_by_itself_is_found_before_its_file(owner: psycopg.Connection) -> None:
-    frames = ["db/standstill.py:take_events", "db/standstill.py:forget", "db/sweep/overdue.py:obligations", ""]
+    unmoved = "db/refunds/overdue.py:obligations"
+    frames = ["db/standstill.py:take_events", "db/standstill.py:forget", unmoved, ""]
+
     rows = owner.execute("SELECT frame_today(frame) FROM unnest(%s::text[]) AS frame", [frames]).fetchall()
 
-    wake_ups = "db/sweep/wake_ups.py"
-    assert [row[0] for row in rows] == [f"{wake_ups}:take", f"{wake_ups}:forget", "db/sweep/overdue.py:obligations", ""]
+    assert [row[0] for row in rows] == ["db/sweep/wake_ups.py:take", "db/sweep/wake_ups.py:forget", unmoved, ""]
 
 
 def test_a_letter_that_was_replayed_and_died_in_an_old_worker_stays_in_its_group(db: Database) -> None:
