@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.points import CRASH_POINTS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "deploy").rglob("*.md"))]
 README_LINES = 150
@@ -91,6 +93,14 @@ def test_the_walk_through_one_payment_names_what_it_walks_through() -> None:
     named = {text for text, _ in _links(ROOT / "deploy" / "docs" / "one-payment.md") if text.startswith("`")}
 
     assert len(named) > 25
+
+
+def test_the_walk_through_one_payment_names_crash_points_that_there_are() -> None:
+    text = (ROOT / "deploy" / "docs" / "one-payment.md").read_text()
+    points = set(re.findall(r"`(\w+\.(?:before|after)_\w+)`", text))
+
+    assert len(points) > 10
+    assert points <= CRASH_POINTS
 
 
 def test_a_link_that_leads_nowhere_is_found() -> None:
