@@ -80,6 +80,9 @@ class ProblemCode(Enum):
         422, "Amount not authorized", "The capture amount is not within the authorized amount."
     )
     NOT_AUTHORIZED = ProblemType(409, "Not authorized", "The payment is not authorized, so it cannot be captured.")
+    PARTIAL_CAPTURE_NOT_ALLOWED = ProblemType(
+        409, "Partial capture not allowed", "The payment is a group share, which is captured in full or not at all."
+    )
     CAPTURE_ALREADY_REQUESTED = ProblemType(
         409, "Capture already requested", "A capture of a different amount is in progress."
     )
@@ -149,6 +152,7 @@ _OF_REQUESTS = {
     "payment_unknown": ProblemCode.PAYMENT_NOT_FOUND,
     "ticket_unknown": ProblemCode.UNKNOWN_TICKET,
     "ticket_was_free": ProblemCode.FREE_TICKET,
+    "of_a_group": ProblemCode.PARTIAL_CAPTURE_NOT_ALLOWED,
     "being_canceled": ProblemCode.CANCELLATION_IN_PROGRESS,
     "group_unknown": ProblemCode.GROUP_NOT_FOUND,
     "member_unknown": ProblemCode.MEMBER_NOT_FOUND,
