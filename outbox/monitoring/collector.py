@@ -20,9 +20,9 @@ from outbox.process.metric_names import shown
 EVERY_SECONDS = 5.0
 GOOD_FOR_SECONDS = 30.0
 
-LEADS = shown("fleet_collector_leads", "1 for the scheduler that shows the gauges of the whole fleet")
-TOOK = shown("fleet_collector_seconds", "How long the last picture took")
-FAILED = shown("fleet_collector_failed_parts", "Parts of the last picture that could not be taken")
+LEADS = shown("fleet_collector_leads", "1 for the scheduler that exports the fleet-wide gauges")
+TOOK = shown("fleet_collector_seconds", "Duration of the last collection")
+FAILED = shown("fleet_collector_failed_parts", "Parts of the last collection that failed")
 
 Part = Callable[[], list[Metric]]
 

@@ -40,10 +40,12 @@ PATIENCE_SECONDS = 3.0  # for an answer; the probes of the manifests wait for ei
 NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
 
-UP = shown("fleet_dependency_up", "1 while this process reaches it: db, redis, broker or stripe", "dependency")
+UP = shown(
+    "fleet_dependency_up", "1 while this process can reach the dependency: db, redis, broker or stripe", "dependency"
+)
 SCRAPE_SECONDS = 1.0  # a scrape waits no longer for an answer, and shows the last one
 
-SILENT = shown("fleet_loop_silent_seconds", "Since a main loop of this process has beaten", "loop")
+SILENT = shown("fleet_loop_silent_seconds", "Time since the last heartbeat of a main loop of this process", "loop")
 
 Check = Callable[[], bool]
 

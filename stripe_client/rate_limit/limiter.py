@@ -48,26 +48,28 @@ COUNT_EVERY_SECONDS = 5.0
 ACCOUNT_REASONS = frozenset({"global-rate", "global-concurrency"})
 
 PERMITS = CounterMetric(
-    "fleet_stripe_permits", "Permits asked for, by family and what became of it", ["family", "result"]
+    "fleet_stripe_permits", "Rate limiter permits by endpoint family and result", ["family", "result"]
 )
 WAITED = Histogram(
     "fleet_stripe_permit_wait_seconds",
-    "Time from asking for a permit to having it",
+    "Time spent waiting for a rate limiter permit",
     ["urgency"],
     buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 1.5, 2),
 )
-LIMITED = CounterMetric("fleet_stripe_rate_limited", "429s of Stripe's limiters by their reason", ["family", "reason"])
-THROTTLED = CounterMetric("fleet_stripe_throttled", "Requests sent back to wait for the budget, by tenant", ["tenant"])
+LIMITED = CounterMetric(
+    "fleet_stripe_rate_limited", "429 responses of Stripe by endpoint family and reason", ["family", "reason"]
+)
+THROTTLED = CounterMetric("fleet_stripe_throttled", "Requests postponed by the rate limiter, by tenant", ["tenant"])
 LEARNED = Gauge(
     "fleet_stripe_learned_requests_per_second",
-    "The rate that 429s have left of a bucket, as the last process to be told has it",
+    "Rate that the limiter learned for a bucket from 429 responses",
     ["bucket"],
     multiprocess_mode="mostrecent",
 )
 # A gauge starts at 0 in every process that only imports it: so 1 is what is wrong.
 ALONE = Gauge(
     "fleet_stripe_budget_alone",
-    "Worker processes that go by their own share, because the shared budget does not answer",
+    "Worker processes on their local rate budget, because the shared one is unavailable",
     multiprocess_mode="livesum",
 )
 
