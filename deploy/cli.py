@@ -94,7 +94,7 @@ _MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-pro
 def common(context: typer.Context, local: Local = False) -> None:
     """Server addresses come from the environment, without defaults, unless --local is given."""
     if local and context.invoked_subcommand not in _MAKE_THE_STACK:
-        from deploy.local.stack import Stack
+        from deploy.local.stack.stack import Stack
 
         os.environ.update(Stack().environment())
 
@@ -102,7 +102,7 @@ def common(context: typer.Context, local: Local = False) -> None:
 @app.command()
 def up(scale: Scale = None, detach: Detach = False) -> None:
     """Start the servers and all processes of the Procfile, and restart those that exit."""
-    from deploy.local.up import up
+    from deploy.local.stack.up import up
 
     raise typer.Exit(up(dict(map(_name_and_count, scale or [])), detach))
 
@@ -110,7 +110,7 @@ def up(scale: Scale = None, detach: Detach = False) -> None:
 @app.command()
 def down() -> None:
     """Stop everything that `fleet up` started, including leftovers of a killed run."""
-    from deploy.local.up import down
+    from deploy.local.stack.up import down
 
     raise typer.Exit(down())
 
@@ -142,7 +142,7 @@ def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile 
 @app.command()
 def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
     """Start the fleet, run a seeded on-sale, show its progress, and verify the result."""
-    from deploy.local.demo.run import Plan, demo
+    from deploy.local.proofs.demo.run import Plan, demo
 
     raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
 
@@ -150,7 +150,7 @@ def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Fau
 @app.command()
 def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
     """Run a seeded day of sales, refunds, disputes, lost webhooks and payouts, and reconcile the books."""
-    from deploy.local.day.run import Plan, day
+    from deploy.local.proofs.day.run import Plan, day
 
     raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
 
@@ -165,7 +165,7 @@ def shares_proof(
     keep: Keep = False,
 ) -> None:
     """Run seeded sales, resales, refunds, disputes and payouts; verify that every party received exactly its share."""
-    from deploy.local.shares.run import Plan, shares_proof
+    from deploy.local.proofs.shares.run import Plan, shares_proof
 
     raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
 
@@ -188,8 +188,8 @@ def chaos(
     show_list: ListCases = False,
 ) -> None:
     """Inject every known fault under load, in a seeded order, and verify the result after each."""
-    from deploy.local.chaos.plan import Plan
-    from deploy.local.chaos.run import chaos, list_cases
+    from deploy.local.proofs.chaos.plan import Plan
+    from deploy.local.proofs.chaos.run import chaos, list_cases
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
     raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
@@ -216,7 +216,7 @@ def capacity(
 @app.command("autoscale-proof")
 def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
     """Autoscale real workers on this machine under a burst of orders, with the manifests' policy, and verify."""
-    from deploy.local.proving import prove
+    from deploy.local.proofs.autoscale.proof import prove
 
     raise typer.Exit(prove(seed, orders, as_json=as_json))
 
@@ -246,7 +246,7 @@ def mints_proof(
     as_json: AsJson = False,
 ) -> None:
     """Mint thousands of paid tickets while processes crash and the chain fails, and verify the number of tokens."""
-    from deploy.local.mints.proof import Plan, proof
+    from deploy.local.proofs.mints.proof import Plan, proof
 
     raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
 
@@ -254,7 +254,7 @@ def mints_proof(
 @app.command("alerts-proof")
 def alerts_proof(only: Only = "", write: WritePage = False) -> None:
     """Trigger every alert on a separate stack with a real Prometheus, and list those that fired."""
-    from deploy.local.alerts.proof import prove
+    from deploy.local.proofs.alerts.proof import prove
 
     raise typer.Exit(prove(only, write=write))
 
