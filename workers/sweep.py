@@ -68,15 +68,15 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
         append(tx, *map(_for_cancellation, mass_refund_steps.standing_still(tx, older_than_seconds=patience)))
     if standing or waiting or unseen:
         logger.info(
-            "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
+            "re-enqueued {} stuck payments, {} disputes and {} events", len(standing), len(unseen), len(waiting)
         )
     _alarm_unmatched(waiting)
     if groups:
-        logger.warning("woke {} groups that stood still", len(groups))
+        logger.warning("re-enqueued {} stuck groups", len(groups))
     with db.system_transaction() as tx:
         woken = pauses.wake(tx, waiting_as=Paused.__name__, within_seconds=LONGEST_WAIT_SECONDS)
     if woken:
-        logger.info("woke {} messages that had waited for a pause which is over", woken)
+        logger.info("re-enqueued {} messages after their pause ended", woken)
     with db.system_transaction() as tx:
         _keep_cases(tx, settings, of_disputes)
 
@@ -161,4 +161,4 @@ def _for_event(stuck_webhook: StuckWebhook) -> Message:
 def _alarm_unmatched(waiting: list[StuckWebhook]) -> None:
     ages = [event.age_seconds for event in waiting if event.state == "unmatched"]
     if ages:
-        logger.error("{} events of Stripe have no payment, the oldest for {:.0f} s", len(ages), max(ages))
+        logger.error("{} Stripe events match no payment, the oldest for {:.0f} s", len(ages), max(ages))

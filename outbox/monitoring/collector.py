@@ -55,7 +55,7 @@ class MetricCollector(Collector):
         try:
             self._leads = self._leadership.held()
         except psycopg.Error as error:
-            logger.warning("collector: database away: {}", type(error).__name__)
+            logger.warning("collector failed, database unavailable: {}", type(error).__name__)
             self._leads = False
         if self._leads:
             started = time.monotonic()
@@ -76,7 +76,5 @@ def _taken(part: Part) -> list[Metric] | None:
     try:
         return part()
     except Exception as error:  # noqa: BLE001  one part that fails must not take the others along
-        logger.warning(
-            "collector: {} could not be taken: {}", getattr(part, "__qualname__", part), type(error).__name__
-        )
+        logger.warning("collector failed to collect {}: {}", getattr(part, "__qualname__", part), type(error).__name__)
         return None

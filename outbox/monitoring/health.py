@@ -208,7 +208,7 @@ def serve_health(settings: HealthSettings, health: Health) -> HealthServer | Non
     except OSError as error:
         where = f"{settings.health_host}:{settings.health_port}"
         raise SystemExit(f"This process cannot start:\n  - HEALTH_PORT: {where} cannot be had: {error}.") from None
-    logger.info("health and metrics of {} on {}:{}", health.process, settings.health_host, server.port)
+    logger.info("health and metrics of {} served on {}:{}", health.process, settings.health_host, server.port)
     return server
 
 
@@ -241,7 +241,7 @@ def cache_check(settings: CacheSettings) -> Check:
 
 
 def _said_no(name: str, error: Exception) -> bool:
-    logger.warning("{} did not answer a health check: {}", name, redact_text(type(error).__name__))
+    logger.warning("health check of {} failed: {}", name, redact_text(type(error).__name__))
     return False
 
 

@@ -86,7 +86,7 @@ class ScaleSignals:
         try:
             return self._counted(lag_rows)
         except (AMQPError, redis.RedisError, OSError) as error:
-            logger.warning("no scale signals from broker and workers: {}", type(error).__name__)
+            logger.warning("scale signals of broker and workers unavailable: {}", type(error).__name__)
             return []
 
     def _counted(self, lag_rows: Counter[str]) -> list[Metric]:

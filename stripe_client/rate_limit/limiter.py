@@ -142,7 +142,7 @@ class RateLimiter:
         if self._may_ask():
             try:
                 if self._shared.cut(name, base):
-                    logger.warning("Stripe says {} to {}: asking less", reason or "429", family)
+                    logger.warning("rate-limited by Stripe ({}) on {}: reducing request rate", reason or "429", family)
                 self._reached()
             except (redis.RedisError, OSError) as error:
                 self._lost(error)
@@ -262,7 +262,7 @@ class RateLimiter:
             with self._changed:
                 self._is_shared = True
             ALONE.set(0)
-            logger.warning("the shared budget of requests answers again")
+            logger.warning("shared rate budget available again")
 
     def _lost(self, error: Exception) -> None:
         with self._changed:
@@ -270,7 +270,9 @@ class RateLimiter:
             self._away_until = time.monotonic() + AWAY_SECONDS
         if was_shared:
             ALONE.set(1)
-            logger.warning("the shared budget is away ({}): going on with this process's share", type(error).__name__)
+            logger.warning(
+                "shared rate budget unavailable ({}): using the local budget of this process", type(error).__name__
+            )
             threading.Thread(target=self._watch, name="budget-watch", daemon=True).start()
 
     def _watch(self) -> None:
