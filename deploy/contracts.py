@@ -8,6 +8,7 @@ deploy/docs/schemas/*.json     one JSON Schema (draft 2020-12) per event and mes
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -233,7 +234,7 @@ def _operation(contract: Contract) -> Document:
 def _message(contract: Contract) -> Document:
     return {
         "name": contract.name,
-        "title": contract.model.__name__,
+        "title": _title(contract.model),
         "summary": (getdoc(contract.model) or "").split("\n\n")[0].replace("\n", " "),
         "contentType": contract.content_type,
         "payload": {
@@ -242,6 +243,11 @@ def _message(contract: Contract) -> Document:
         },
         "examples": [{"name": "typical", "payload": contract.example}],
     }
+
+
+def _title(model: type[WireModel]) -> str:
+    """`PaymentSucceeded` is "Payment succeeded"."""
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f" {capital[0].lower()}", model.__name__)
 
 
 def _exchange(name: str) -> Document:

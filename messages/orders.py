@@ -1,4 +1,4 @@
-"""Events of the order service: orders placed or cancelled, refunds requested, and events scheduled or cancelled."""
+"""Events of the order service: orders placed or canceled, refunds requested, and events scheduled or canceled."""
 
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
@@ -160,7 +160,7 @@ class EventScheduled(WireModel):
 class EventCancelled(WireModel):
     """`order.event_cancelled`: refund every order of the event in full, at a controlled rate.
 
-    Orders for the event that arrive later are accepted and cancelled at once: nothing is charged, and `payment.failed`
+    Orders for the event that arrive later are accepted and canceled at once: nothing is charged, and `payment.failed`
     is published. Cancelling an event again changes nothing.
     """
 

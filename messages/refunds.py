@@ -57,7 +57,7 @@ class CaptureRequested(Message):
 
 
 class EventCancellationDue(Message):
-    """Refund the next batch of a cancelled event's orders. `step` is its number: a redelivery finds it processed."""
+    """Refund the next batch of a canceled event's orders. `step` is its number: a redelivery finds it processed."""
 
     kind: ClassVar[str] = "cancel_event"
     tenant_id: TenantId
@@ -101,7 +101,7 @@ class RefundFailed(PublicEvent):
 
 
 class PaymentSucceededLate(PublicEvent):
-    """The payment succeeded after the order was cancelled. Do not issue tickets: it is refunded automatically."""
+    """The payment succeeded after the order was canceled. Do not issue tickets: it is refunded automatically."""
 
     event_type: ClassVar[str] = "payment.succeeded_late"
     order_id: OrderId

@@ -101,7 +101,7 @@ class ShareSettled(PublicEvent):
 
 
 class ShareTakenBack(PublicEvent):
-    """A clawback: `amount` of a share is recovered from its recipient, because the buyer was refunded."""
+    """A clawback: `amount` of a share is recovered from its recipient after a refund or a lost dispute."""
 
     event_type: ClassVar[str] = "share.taken_back"
     order_id: OrderId

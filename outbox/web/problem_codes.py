@@ -79,7 +79,9 @@ class ProblemCode(Enum):
     AMOUNT_NOT_AUTHORIZED = ProblemType(
         422, "Amount not authorized", "The capture amount is not within the authorized amount."
     )
-    NOT_AUTHORIZED = ProblemType(409, "Not authorized", "The payment is not authorized, so it cannot be captured.")
+    PAYMENT_NOT_AUTHORIZED = ProblemType(
+        409, "Payment not authorized", "No amount is authorized, so the payment cannot be captured."
+    )
     PARTIAL_CAPTURE_NOT_ALLOWED = ProblemType(
         409, "Partial capture not allowed", "The payment is a group share, which is captured in full or not at all."
     )
@@ -93,8 +95,8 @@ class ProblemCode(Enum):
     NOTHING_TO_REFUND = ProblemType(
         409, "Nothing to refund", "The payment failed or was canceled, so no money was captured."
     )
-    NOT_CAPTURED = ProblemType(
-        409, "Not captured", "A payment that is not captured can only be refunded in full, which cancels it."
+    PAYMENT_NOT_CAPTURED = ProblemType(
+        409, "Payment not captured", "A payment that is not captured can only be refunded in full, which cancels it."
     )
     ALREADY_REFUNDED = ProblemType(
         409, "Already refunded", "The full amount is refunded, or refunds for it are in progress."
@@ -152,6 +154,8 @@ _OF_REQUESTS = {
     "payment_unknown": ProblemCode.PAYMENT_NOT_FOUND,
     "ticket_unknown": ProblemCode.UNKNOWN_TICKET,
     "ticket_was_free": ProblemCode.FREE_TICKET,
+    "not_authorized": ProblemCode.PAYMENT_NOT_AUTHORIZED,
+    "not_captured": ProblemCode.PAYMENT_NOT_CAPTURED,
     "of_a_group": ProblemCode.PARTIAL_CAPTURE_NOT_ALLOWED,
     "being_canceled": ProblemCode.CANCELLATION_IN_PROGRESS,
     "group_unknown": ProblemCode.GROUP_NOT_FOUND,

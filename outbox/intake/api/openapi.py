@@ -130,7 +130,7 @@ def _required_permission(operation: Operation) -> str:
 
 
 def _responses(operation: Operation) -> Document:
-    own: Document = {"description": operation.summary, "headers": _header_references(*_HEADERS)}
+    own: Document = {"description": getdoc(operation.answers), "headers": _header_references(*_HEADERS)}
     media_type = "application/json" if operation.status < 400 else "application/problem+json"
     own["content"] = _content(operation.answers.__name__, examples.ANSWERS[operation.name], media_type)
     if operation.reads is not None:

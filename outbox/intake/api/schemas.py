@@ -117,7 +117,7 @@ class PaymentView(WireModel):
     venue_id: VenueId
     state: PaymentState
     reason: str | None = Field(
-        description="Why the payment is in its state; never tells that a card was reported lost or stolen."
+        description="Why the payment is in its state; never reveals that a card was reported lost or stolen."
     )
     capture: Literal["automatic", "manual"]
     amount: Money
@@ -200,7 +200,7 @@ class ProblemDocument(WireModel):
     """An error response (RFC 9457)."""
 
     type: str = Field(
-        description="`urn:payment-fleet:problem:` and a problem code, or `about:blank` if the status says enough."
+        description="`urn:payment-fleet:problem:` and a problem code, or `about:blank` if the status is sufficient."
     )
     title: str = Field(description="A short summary, the same for every occurrence of the type.")
     status: int

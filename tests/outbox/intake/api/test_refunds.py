@@ -138,7 +138,7 @@ def test_what_was_taken_cannot_be_called_off_or_captured(as_: As, owner: psycopg
     staff = as_("venue_staff")
 
     assert_problem(staff.post(f"/payments/{paid.payment_id}/cancel"), 409, "already-captured")
-    assert_problem(staff.post(f"/payments/{paid.payment_id}/capture"), 409, "not-authorized")
+    assert_problem(staff.post(f"/payments/{paid.payment_id}/capture"), 409, "payment-not-authorized")
     assert queued(owner) == ["charge"]
 
 
