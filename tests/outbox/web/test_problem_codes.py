@@ -11,17 +11,20 @@ from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
 ROOM = Path(requests.__file__).parent
-REFUSALS = {"NotRefundableError", "GroupRefusedError"}
+REFUSALS = {"NotRefundableError", "GroupRefusedError", "RefusedError"}
 
 
 def codes_of_requests() -> set[str]:
-    """The literal codes with which outbox/requests refuses."""
+    """The literal codes with which outbox/requests refuses: the argument `code`, or else the first one."""
     calls = (node for file in ROOM.glob("*.py") for node in ast.walk(ast.parse(file.read_text())))
-    return {
-        str(ast.literal_eval(call.args[0]))
+    refusals = [
+        call
         for call in calls
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in REFUSALS
-    }
+    ]
+    named = [word.value for call in refusals for word in call.keywords if word.arg == "code"]
+    codes = named or [call.args[0] for call in refusals]
+    return {str(code.value) for code in codes if isinstance(code, ast.Constant)}
 
 
 def test_every_refusal_of_a_request_has_a_public_code() -> None:
