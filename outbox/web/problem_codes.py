@@ -34,6 +34,9 @@ class ProblemCode(Enum):
     REQUEST_IN_PROGRESS = ProblemType(
         409, "Request in progress", "A request with the same Idempotency-Key is still being processed; retry later."
     )
+    REQUEST_REFUSED = ProblemType(
+        409, "Request refused", "The current state does not permit the request; see `detail`."
+    )
     CONSTRAINT_VIOLATION = ProblemType(
         422, "Constraint violation", "The request violates a database constraint; nothing was changed."
     )
@@ -151,6 +154,8 @@ class ProblemCode(Enum):
 
 # Requests have codes of their own (outbox/requests/), which are also stored with mass refunds; those that differ.
 _OF_REQUESTS = {
+    "refused": ProblemCode.REQUEST_REFUSED,
+    "out_of_reach": ProblemCode.ACCESS_DENIED,
     "payment_unknown": ProblemCode.PAYMENT_NOT_FOUND,
     "ticket_unknown": ProblemCode.UNKNOWN_TICKET,
     "ticket_was_free": ProblemCode.FREE_TICKET,
