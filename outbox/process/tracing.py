@@ -78,7 +78,7 @@ def start_tracing(process: str) -> None:
     _provider = TracerProvider(resource=resource, id_generator=_our_ids())
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.record_with(_Recorder(_provider.get_tracer("payment-fleet")))
-    logger.info("traces of {} are exported", process)
+    logger.info("trace export started for {}", process)
 
 
 def flush() -> None:
