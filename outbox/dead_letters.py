@@ -59,7 +59,7 @@ def _bury(db: Database, dead_letter: DeadLetter) -> None:
         dead_letters.bury(tx, dead_letter)
         crash_point("dead_letters.before_commit")
     crash_point("dead_letters.after_commit")
-    logger.error("the broker set a message aside: {}", dead_letter.reason)
+    logger.error("broker dead-lettered a message: {}", dead_letter.reason)
 
 
 def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:

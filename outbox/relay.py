@@ -85,11 +85,11 @@ class Relay:
             try:
                 published = self.run_once()
             except BrokerAwayError as error:
-                logger.warning("broker away, rows stay pending: {}", error)
+                logger.warning("broker unavailable, outbox rows stay pending: {}", error)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
             except DatabaseError as error:
-                logger.warning("database away: {}", type(error).__name__)
+                logger.warning("database unavailable: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
             if published < BATCH and self._may_sleep and not self.stopping.is_set():
@@ -194,7 +194,7 @@ def _relay(process: Process, database: DatabaseSettings, broker: BrokerSettings)
 
 
 def main() -> None:
-    relay = Program("relay", goodbye="relay stopped, its last batch is settled", patience_seconds=PATIENCE_SECONDS)
+    relay = Program("relay", goodbye="relay stopped after settling its last batch", patience_seconds=PATIENCE_SECONDS)
     relay.run((DatabaseSettings, BrokerSettings), _relay)
 
 

@@ -16,7 +16,7 @@ from db import idempotency_keys
 from db.queue import schedule
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.sweep import stuck as sweep_stuck
+from db.sweep import wake_ups
 from messages.base import Message
 from messages.queues import Every, periodic_work
 from outbox.append import append
@@ -50,7 +50,7 @@ def _append_if_due(db: Database, message: type[Message], every: Every) -> bool:
 def forget_old(db: Database) -> None:
     with db.system_transaction() as tx:
         schedule.forget(tx, older_than_days=REMEMBER_DAYS)
-        sweep_stuck.forget(tx, older_than_days=REMEMBER_DAYS)
+        wake_ups.forget(tx, older_than_days=REMEMBER_DAYS)
     forget_answers(db)
 
 
@@ -77,7 +77,7 @@ def _tick_until_stopped(db: Database, stopping: Event) -> None:
             if run_once(db):
                 forget_old(db)
         except DatabaseError as error:
-            logger.warning("database away: {}", type(error).__name__)
+            logger.warning("database unavailable: {}", type(error).__name__)
 
 
 def main() -> None:

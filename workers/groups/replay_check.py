@@ -4,7 +4,7 @@ Reads only. Intake checks everything else again when the event is replayed, with
 """
 
 from db.groups import contributions, groups
-from db.lifecycle import GroupState
+from db.groups.states import GroupState
 from db.session import Database
 from messages.groups import GroupCancelDue, GroupCancelled, GroupDue, GroupOpened, GroupSharePaidWith, GroupToppedUp
 from messages.money import Money

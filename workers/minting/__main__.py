@@ -37,7 +37,7 @@ def _minter(process: Process, database: DatabaseSettings, chain: ChainSettings) 
         logger.warning("{}; mints wait", UNCONFIGURED)
         return partial(stand_by, db, process.stopping)
     minter = of_settings(db, chain, process.stopping)
-    logger.info("minter started; it signs as {}", minter.means.signer.address)
+    logger.info("minter started", signer=minter.means.signer.address)
     return minter.run
 
 
@@ -53,7 +53,7 @@ def stand_by(db: Database, stopping: Event) -> None:
             with db.system_transaction() as tx:
                 signers.wait_for(tx, "-", UNCONFIGURED)
         except DatabaseError as error:
-            logger.warning("database away: {}", type(error).__name__)
+            logger.warning("database unavailable: {}", type(error).__name__)
         if stopping.wait(LOOK_AROUND_SECONDS):
             return
 

@@ -1,8 +1,8 @@
 """The replay check of a share: what is still open of it, from its row. Reads only."""
 
-from db.lifecycle import ShareState
 from db.session import Database
 from db.shares import shares
+from db.shares.states import ShareState
 from messages.shares import ShareDue
 from workers.rules import replay_shares
 from workers.rules.replay_check import ReplayCheck

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import httpx
 import pytest
 
 from deploy.local.stack.stack import CLONE
@@ -119,12 +120,23 @@ def test_work_that_falls_over_ends_the_process_with_an_error_and_no_goodbye() ->
     assert "scheduler stopped" not in error
 
 
-def test_the_health_page_tells_of_the_process_by_its_name() -> None:
+def test_its_health_page_is_not_ready_once_it_is_asked_to_stop_and_live_until_its_end() -> None:
     port = free_port()
-    building = "process.serve_health({}, ()); print('built', flush=True)"
+    building = (
+        "process.serve_health({}, ()); from outbox.process.heartbeat import beat; beat('loop'); "
+        "process.closing.callback(__import__('time').sleep, 2); print('built', flush=True)"
+    )
     with program(building=building, HEALTH_PORT=str(port), **SETTINGS) as process:
+        page = f"http://127.0.0.1:{port}/health"
         read_until(process, "built")
+        before = httpx.get(f"{page}/ready").status_code
+        time.sleep(0.5)  # from the last line of `build` to the first of the work
         process.terminate()
-        _, error = process.communicate(timeout=60)
+        time.sleep(0.5)
 
-    assert f"health and metrics of scheduler on 127.0.0.1:{port}" in error
+        assert (before, httpx.get(f"{page}/ready").status_code, httpx.get(f"{page}/live").status_code) == (
+            200,
+            503,
+            200,
+        )
+        assert process.wait(30) == 0
