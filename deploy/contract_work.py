@@ -1,4 +1,4 @@
-"""One example of each message that travels between our own processes."""
+"""One example of each internal message."""
 
 from uuid import UUID
 
@@ -39,7 +39,7 @@ from messages.reconciliation import (
     ReconcileDue,
     RetentionDue,
     SealDue,
-    ShareReconcileDue,
+    ShareReconciliationDue,
 )
 from messages.refunds import (
     CancelRequested,
@@ -87,12 +87,12 @@ MESSAGES: tuple[Message, ...] = (
     EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
     OpsRefundDue(tenant_id=TENANT, payment_id=PAYMENT, request_id=BATCH),
     GroupDue(tenant_id=TENANT, group_id=GROUP),
-    GroupCancelDue(tenant_id=TENANT, group_id=GROUP, reason="the organiser called", by="oda"),
+    GroupCancelDue(tenant_id=TENANT, group_id=GROUP, reason="requested by the organiser", by="oda"),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),
     ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
-    ShareReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
+    ShareReconciliationDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
     PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     ConnectedPayoutsDue(due_at=AT.replace(second=0, microsecond=0), account_id="acct_1SVbQ2LkdIwHu7ix"),
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),

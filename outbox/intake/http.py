@@ -1,8 +1,8 @@
-"""The public door: Stripe's webhooks, the API, health and metrics. Verify, store, answer; the work is done by workers.
+"""The public HTTP server: Stripe's webhooks, the API, health and metrics. Requests are stored; workers process them.
 
 POST /webhooks/stripe   2xx only after the event and its drain message are committed; 400 for a bad signature
 GET  /health/live       this process runs
-GET  /health/ready      as on HEALTH_PORT: 503 when the database is away; the broker is the relay's to wait for
+GET  /health/ready      as on HEALTH_PORT: 503 if the database is unavailable; only the relay depends on the broker
 GET  /metrics           Prometheus
 ...                     the API: outbox/intake/api/
 
@@ -11,6 +11,7 @@ Errors are application/problem+json (RFC 9457).
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import psycopg
 from loguru import logger
@@ -24,22 +25,20 @@ from starlette.routing import BaseRoute, Route
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.cache import CacheSettings
-from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker.settings import BrokerSettings, HttpSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.stripe_events import receive
-from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
+from outbox.monitoring.checks import broker_check, cache_check, database_check
+from outbox.process.health import Check, Health
 from outbox.process.http_server import listen
-from outbox.process.logs import configure_logs
 from outbox.process.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
-from outbox.process.shutdown import leave_while_starting
-from outbox.process.tracing import start_tracing
+from outbox.process.run import Process, Program, Work
 from outbox.web.problem_details import problem
 from stripe_client.event_snapshots import UnreadableEventError
 from stripe_client.webhook_signatures import BadSignatureError, WebhookSettings, verify
 
-# Stripe's events are a few kilobytes; nothing larger than this is read.
+# Stripe's events are a few kilobytes; larger bodies are rejected.
 LARGEST_WEBHOOK_BYTES = 512 * 1024
 REFUSALS = ("bad_signature", "unreadable", "wrong_mode", "too_large", "not_stored")
 
@@ -80,7 +79,7 @@ class WebhookEndpoint:
         started = time.perf_counter()
         raw = await _read(request)
         if raw is None:
-            return _counted("too_large", problem(413, "the body is larger than a webhook can be"))
+            return _counted("too_large", problem(413, f"the body exceeds {LARGEST_WEBHOOK_BYTES} bytes"))
         response = await run_in_threadpool(self._store, raw, request.headers.get("stripe-signature"))
         WEBHOOK_SECONDS.observe(time.perf_counter() - started)
         return response
@@ -89,19 +88,19 @@ class WebhookEndpoint:
         try:
             event = verify(raw, signature, self._secrets)
         except BadSignatureError as error:
-            logger.warning("webhook refused: bad signature")
+            logger.warning("webhook rejected: invalid signature")
             return _counted("bad_signature", problem(400, str(error)))
         except UnreadableEventError as error:
-            logger.warning("webhook refused: {}", error)
+            logger.warning("webhook rejected: {}", error)
             return _counted("unreadable", problem(400, str(error)))
         if event.livemode != self._livemode:
-            logger.error("webhook refused: an event of the other mode (livemode={})", event.livemode)
-            return _counted("wrong_mode", problem(400, "test and live events do not mix"))
+            logger.error("webhook rejected: event with livemode={}, expected the opposite", event.livemode)
+            return _counted("wrong_mode", problem(400, "the event's livemode does not match this environment"))
         try:
             new = receive(self._db, event)
         except psycopg.Error as error:
-            logger.warning("webhook not stored, Stripe will send it again: {}", type(error).__name__)
-            return _counted("not_stored", problem(503, "the event could not be stored; send it again"))
+            logger.warning("webhook not stored, Stripe will resend it: {}", type(error).__name__)
+            return _counted("not_stored", problem(503, "the event could not be stored; resend it"))
         return _counted("stored" if new else "duplicate", Response(status_code=204))
 
     async def live(self, _request: Request) -> Response:
@@ -118,8 +117,8 @@ class WebhookEndpoint:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "it is registered for this class"
-    said = {404: "nothing answers here", 405: f"nothing answers {request.method} here"}
-    return problem(error.status_code, said.get(error.status_code, error.detail), headers=error.headers)
+    details = {404: "no such resource", 405: f"{request.method} is not allowed here"}
+    return problem(error.status_code, details.get(error.status_code, error.detail), headers=error.headers)
 
 
 async def _read(request: Request) -> bytes | None:
@@ -137,32 +136,36 @@ def _counted(outcome: str, response: Response) -> Response:
     return response
 
 
-def health_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> Health:
-    """Webhooks and orders are taken as long as the database is there: the relay waits for the broker, not we."""
-    checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    return Health("intake-http", checks, ("db",))
+def checks_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> dict[str, Check]:
+    return {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
+
+
+# Webhooks and orders are accepted while the database is available; only the relay depends on the broker.
+NEEDED = ("db",)
+
+
+def _http_intake(
+    process: Process,
+    database: DatabaseSettings,
+    broker: BrokerSettings,
+    cache: CacheSettings,
+    http: HttpSettings,
+    secrets: WebhookSettings,
+    api_settings: ApiSettings,
+) -> Work:
+    db = process.database(database)
+    api = Api(api_settings, database, cache)
+    process.closing.callback(api.close)
+    health = process.serve_health(checks_of(db, cache, broker), NEEDED)
+    app = WebhookEndpoint(db, secrets, health, api.routes()).app()
+    return partial(listen, app, process.name, process.stopping, host=http.intake_http_host, port=http.intake_http_port)
 
 
 def main() -> None:
-    leave_while_starting()
-    try:
-        database, broker, cache, http, secrets, api_settings = load(
-            DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings
-        )
-        (health_settings,) = load(HealthSettings)
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(http.app_env, "intake-http")
-    start_tracing("intake-http")
-    db = Database(database, application="fleet-intake-http")
-    api = Api(api_settings, database, cache)
-    health = health_of(db, cache, broker)
-    door = WebhookEndpoint(db, secrets, health, api.routes())
-    serve_health(health_settings, health)
-    listen(door.app(), "intake-http", health.stopping, host=http.intake_http_host, port=http.intake_http_port)
-    api.close()
-    db.close()
-    logger.info("http intake stopped, what it accepted is committed")
+    intake = Program("intake-http", goodbye="http intake stopped; all accepted requests are committed")
+    intake.run(
+        (DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings), _http_intake
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What the scheduler does beside its clock when HEALTH_PORT is set: its own health, and the collector of the fleet."""
 
 from functools import partial
-from threading import Event
 
 import redis
 from pydantic import Field
@@ -10,37 +9,45 @@ from db.leadership import Leadership
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.cache import CacheSettings
-from messages.runtime.settings import FleetSettings, SettingsError, load, stop_the_start
+from messages.runtime.settings import FleetSettings, load
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
+from outbox.monitoring.checks import broker_check, cache_check, database_check
 from outbox.monitoring.collector import EVERY_SECONDS, MetricCollector, Part
 from outbox.monitoring.gauges import parts
-from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.monitoring.scale_signals import ScaleSignals
 from outbox.monitoring.slo import levels
+from outbox.process.run import Process
 
 
 class CollectorSettings(FleetSettings):
-    collect_seconds: float = Field(default=EVERY_SECONDS, gt=0, description="how often the fleet's gauges are taken")
+    """How often the scheduler that leads takes the gauges, and what the service levels promise."""
+
+    collect_seconds: float = Field(
+        default=EVERY_SECONDS, gt=0, description="seconds between two readings of the fleet's gauges"
+    )
     collect_ledger_seconds: float = Field(
-        default=300.0, gt=0, description="how often the whole ledger is added up, which must be zero"
+        default=300.0, gt=0, description="seconds between two sums of the whole ledger, which must be zero"
     )
     slo_payment_seconds: float = Field(
-        default=300.0, gt=0, description="within which a payment should have an answer of bank or buyer"
+        default=300.0,
+        gt=0,
+        description="service level: seconds within which the bank answers a payment, or the buyer must act",
     )
     slo_refund_seconds: float = Field(
-        default=3_600.0, gt=0, description="within which Stripe should have taken a refund"
+        default=3_600.0, gt=0, description="service level: seconds within which Stripe accepts a refund"
     )
 
 
-def watch(settings: DatabaseSettings, health: HealthSettings, db: Database, stopping: Event) -> None:
-    """Start both, from threads that keep nobody alive. Without a port nobody could read, so nothing is collected."""
-    if health.health_port is None:
+def watch(process: Process, settings: DatabaseSettings, db: Database) -> None:
+    """Start both on daemon threads. Without HEALTH_PORT nobody could read them, so nothing is collected.
+
+    Raises:
+        SettingsError: a setting of the collector is missing or wrong.
+    """
+    if process.health_settings.health_port is None:
         return
-    try:
-        broker, cache, pace = load(BrokerSettings, CacheSettings, CollectorSettings)
-    except SettingsError as error:
-        stop_the_start(error)
+    broker, cache, pace = load(BrokerSettings, CacheSettings, CollectorSettings)
     client = redis.Redis.from_url(cache.client_url, socket_timeout=2, socket_connect_timeout=2)
     depths = partial(topology.depths, broker.rabbitmq_url.get_secret_value())
     picture: list[Part] = [
@@ -49,7 +56,7 @@ def watch(settings: DatabaseSettings, health: HealthSettings, db: Database, stop
         *levels(db, payment_seconds=pace.slo_payment_seconds, refund_seconds=pace.slo_refund_seconds),
     ]
     collecting = MetricCollector(Leadership(settings, "collector"), picture, every_seconds=pace.collect_seconds)
-    collecting.stopping = stopping
+    collecting.stopping = process.stopping
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    serve_health(health, Health("scheduler", checks, ("db",), stopping, more=[collecting]))
+    process.serve_health(checks, ("db",), more=[collecting])
     collecting.start()

@@ -6,23 +6,22 @@ finds them and adds nothing. What was refunded before this ran is canceled at on
 
 from loguru import logger
 
-from db.lifecycle import PaymentState
 from db.minting import mints, series
 from db.minting.mints import NewMint
 from db.payments import orders, payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from messages.mints import MintRequested, MintRetryRequested
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
 from messages.token_ids import series_of, token_id_of
 from messages.verdicts import GiveUp
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
 
 @actor(MintRequested)
-def mint(msg: MintRequested, db: Database, _stripe: Gateway) -> None:
+def mint(msg: MintRequested, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)  # a refund that settles now waits, and then finds the rows
         if payment is None:
@@ -30,12 +29,12 @@ def mint(msg: MintRequested, db: Database, _stripe: Gateway) -> None:
         if payment.state is not PaymentState.SUCCEEDED:
             raise GiveUp(f"payment {msg.payment_id} is {payment.state.value}: only paid tickets become tokens")
         if not payment.mints:
-            logger.info("the venue has stopped minting; nothing is queued")
+            logger.info("venue does not mint; no mints queued")
             return
         new = _queue(tx, payment)
         canceled, to_void = mints.take_back(tx, payment.payment_id, by="mint")
         crash_point("mint.before_commit")
-    logger.info("queued {} tokens, {} of them refunded already", new, canceled + to_void)
+    logger.info("queued {} mints, {} of them for refunded tickets", new, canceled + to_void)
 
 
 def _queue(tx: Tx, payment: Payment) -> int:
@@ -59,10 +58,10 @@ def _queue(tx: Tx, payment: Payment) -> int:
 
 
 @actor(MintRetryRequested)
-def mint_retry(msg: MintRetryRequested, db: Database, _stripe: Gateway) -> None:
+def mint_retry(msg: MintRetryRequested, db: Database) -> None:
     """failed -> queued; whatever moved meanwhile is left as it is."""
     with db.transaction(msg.tenant_id) as tx:
         if mints.get(tx, msg.ticket_id) is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no mint of ticket {msg.ticket_id}")
         if mints.retry(tx, msg.ticket_id, by="mint_retry"):
-            logger.info("ticket {} is queued again", msg.ticket_id)
+            logger.info("mint queued again", ticket_id=msg.ticket_id)

@@ -15,14 +15,13 @@ from messages.ids import TicketId
 from messages.refunds import OpsRefundDue, RefundReason
 from messages.verdicts import GiveUp
 from outbox.requests.refunds import NotRefundableError, RefundAnswer, request_refund
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
 BY = "ops_refund"
 
 
 @actor(OpsRefundDue)
-def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
+def ops_refund(msg: OpsRefundDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         wish = refund_requests.get(tx, msg.request_id, lock=True)
         if wish is None:
@@ -34,7 +33,7 @@ def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
                 answer = _ask(tx, wish)
         except NotRefundableError as error:
             refund_requests.settle(tx, wish.request_id, state="refused", by=BY, reason=f"{error.code}: {error}")
-            logger.warning("refund asked for by {} is refused: {}", wish.created_by, error)
+            logger.warning("refund requested by {} was refused: {}", wish.created_by, error)
         else:
             refund_id = answer.refund.refund_id if answer.refund else None
             refund_requests.settle(

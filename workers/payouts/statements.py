@@ -23,7 +23,6 @@ from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.shares import StatementsDue, TransferRequested
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 from workers.runtime.settings import StatementSettings
 
@@ -32,8 +31,7 @@ PAGE = 100
 
 
 @actor(StatementsDue)
-def statements(msg: StatementsDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def statements(_msg: StatementsDue, db: Database) -> None:
     settings = StatementSettings()
     after: RecipientId | None = None
     while True:
@@ -95,6 +93,6 @@ def _write(
         shares.look(tx, ready_share.share_id, waits_for=None)
     append(tx, TransferRequested(tenant_id=due_recipient.tenant_id, transfer_id=transfer_id))
     logger.info(
-        "statement of {} over {} ({} shares, {} netted){}",
-        *(recipient.name, whole, len(ready), netted, ", asked again" if again else ""),
+        "settled statement of {} for {} ({} shares, {} netted){}",
+        *(recipient.name, whole, len(ready), netted, ", requested again" if again else ""),
     )

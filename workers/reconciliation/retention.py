@@ -13,7 +13,6 @@ from db.retention import Forgettable
 from db.session import Database
 from messages.reconciliation import RetentionDue
 from outbox.process.metrics import FORGOTTEN
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 from workers.runtime.settings import RetentionSettings
 
@@ -23,8 +22,7 @@ RUN_SECONDS = 120.0
 
 
 @actor(RetentionDue)
-def forget_old(msg: RetentionDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def forget_old(_msg: RetentionDue, db: Database) -> None:
     settings = RetentionSettings()
     ages: dict[Forgettable, int] = {
         "webhook_inbox": settings.retain_inbox_days,
@@ -46,12 +44,12 @@ def _forget(db: Database, what: Forgettable, days: int, deadline: float) -> bool
         with db.system_transaction() as tx:
             gone = retention.forget(tx, what, older_than_days=days, at_most=BATCH)
         if gone is None:
-            logger.warning("nothing is forgotten: the book and the bank do not agree, or no daily run was finished")
+            logger.warning("retention skipped: reconciliation cases are open, or no daily run has completed")
             return False
         FORGOTTEN.labels(what).inc(gone)
         total += gone
         if gone < BATCH:
             break
     if total:
-        logger.info("forgot {} rows of {} that were older than {} days", total, what, days)
+        logger.info("deleted {} rows of {} older than {} days", total, what, days)
     return time.monotonic() < deadline

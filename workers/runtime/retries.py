@@ -76,7 +76,7 @@ def after_failure(db: Database, delivery: Delivery, error: BaseException, sealer
     pause = _pause(delivery.route, delivery.envelope.attempt, error)
     due_at = datetime.now(UTC) + timedelta(seconds=pause)
     write_down(db, lambda tx: _retry(tx, delivery, error, due_at))
-    logger.warning("will be tried again in {:.1f} s: {}", pause, reason_of(error))
+    logger.warning("retry scheduled in {:.1f} s: {}", pause, reason_of(error))
     return "try_later" if isinstance(error, TryLater) else "try_again"
 
 
@@ -86,9 +86,9 @@ def _ending(delivery: Delivery, error: BaseException) -> FinalFailure | None:
     said = reason_of(error)
     if isinstance(error, GiveUp):
         return FinalFailure("gave_up", said)
-    if age_seconds > route.max_age_seconds:
-        return FinalFailure("expired", f"older than {route.max_age_seconds} s and still failing: {said}")
-    if not isinstance(error, TryLater) and envelope.attempt >= route.tries:
+    if age_seconds > route.patience.max_age_seconds:
+        return FinalFailure("expired", f"older than {route.patience.max_age_seconds} s and still failing: {said}")
+    if not isinstance(error, TryLater) and envelope.attempt >= route.patience.tries:
         return FinalFailure("tries_used_up", f"{envelope.attempt} tries used up, the last failed with: {said}")
     return None
 
@@ -97,7 +97,7 @@ def _pause(route: Route, attempt: int, error: BaseException) -> float:
     """TryLater says it; otherwise full jitter below a growing ceiling, so that failures of one second spread out."""
     if isinstance(error, TryLater):
         return error.seconds * random.uniform(1.0, 1.2)  # noqa: S311  spreads load, guards nothing
-    ceiling = min(route.backoff_ceiling_seconds, route.backoff_base_seconds * 2 ** min(attempt, 30))
+    ceiling = min(route.patience.backoff_ceiling_seconds, route.patience.backoff_base_seconds * 2 ** min(attempt, 30))
     return random.uniform(0, ceiling)  # noqa: S311  spreads load, guards nothing
 
 
@@ -151,7 +151,7 @@ def bury_unreadable(
         NotWrittenDownError: the database stayed away.
     """
     original = orjson.dumps(payload)
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         source="worker",
         cause="undecodable",
         reason=reason,
@@ -164,7 +164,7 @@ def bury_unreadable(
         trace_id=envelope.trace_id,
         headers={"attempt": envelope.attempt},
     )
-    write_down(db, lambda tx: dead_letters.bury(tx, letter))
+    write_down(db, lambda tx: dead_letters.bury(tx, dead_letter))
     with bound(message_id=envelope.message_id, actor=kind, attempt=envelope.attempt, trace_id=envelope.trace_id):
         logger.error("gave up: {}", reason)
 
@@ -197,7 +197,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def top_frame(raised: TracebackType | None) -> str:
-    """The frame of ours nearest to the error, as file:function; letters with the same one form a group."""
+    """The frame of ours nearest to the error, as file:function; dead letters with the same one form a group.
+
+    A file that moves takes its groups along: its migration calls `move_source_file` (0051).
+    """
     ours = [frame for frame in traceback.extract_tb(raised) if _is_ours(frame.filename)]
     return f"{Path(ours[-1].filename).resolve().relative_to(_OURS)}:{ours[-1].name}" if ours else ""
 
@@ -230,7 +233,7 @@ def _wait_for_database(db: Database, deadline: float, error: psycopg.Operational
     left = deadline - time.monotonic()
     if left <= 0:
         raise NotWrittenDownError("the database is away") from error
-    logger.warning("database away, holding the message")
+    logger.warning("database unavailable, holding the message")
     try:
         db.wait_until_reachable(seconds=left)
     except TimeLimitExceeded:  # the same; the caller's deadline still holds

@@ -21,7 +21,6 @@ from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
 from messages.runtime.crash_points import crash_point
 from messages.shares import AccountLookupRequested, EscrowDue, ReversalRequested, ShareDue, TransferRequested
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.reconciliation.cases import keep_cases
 from workers.runtime.actor import actor
 from workers.runtime.settings import EscrowSettings, SweepSettings
@@ -35,8 +34,7 @@ WOKEN_AT_ONCE = 500
 
 
 @actor(EscrowDue)
-def escrow(msg: EscrowDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def escrow(_msg: EscrowDue, db: Database) -> None:
     settings = EscrowSettings()
     _let_go(db)
     _wake(db, SweepSettings().sweep_after_seconds)
@@ -70,7 +68,7 @@ def _let_go(db: Database) -> None:
             break
         after = page[-1][1]
     if count:
-        logger.info("let the shares of {} payments go", count)
+        logger.info("released the shares of {} payments from escrow", count)
 
 
 def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
@@ -94,7 +92,7 @@ def _wake(db: Database, patience_seconds: float) -> None:
         )
         append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
     if standing:
-        logger.info("woke {} shares, transfers and reversals that stood still", len(standing))
+        logger.info("re-enqueued {} stuck shares, transfers and reversals", len(standing))
 
 
 def _message(stuck_transfer: StuckTransfer) -> Message:

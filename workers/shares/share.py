@@ -9,11 +9,11 @@ matters in which order refunds, disputes and transfers come. A second delivery m
 from loguru import logger
 
 from db.ledger import journals as ledger
-from db.lifecycle import ShareState
 from db.session import Database, Tx
 from db.shares import booking as share_booking
 from db.shares import shares
 from db.shares.shares import Obstacles, Share
+from db.shares.states import ShareState
 from db.transfers import destination_charges, recipients, transfers
 from db.transfers import reversals as transfer_reversals
 from db.transfers.recipients import Recipient
@@ -23,7 +23,6 @@ from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue, ShareSettled, TransferRequested
 from messages.verdicts import GiveUp
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.rules.payability import PayabilityFacts, waits_for
 from workers.runtime.actor import actor
 
@@ -31,8 +30,7 @@ BY = "share"
 
 
 @actor(ShareDue)
-def share(msg: ShareDue, db: Database, stripe: Gateway) -> None:
-    del stripe
+def share(msg: ShareDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         current = shares.lock(tx, msg.share_id)
         if current is None:
@@ -152,4 +150,4 @@ def become_receivable(tx: Tx, current: Share, missing: Money, *, reason: str) ->
         payment_id=current.payment_id,
         entries=share_booking.receivable_entries(current.owner, missing),
     )
-    logger.warning("recipient {} owes {}: {}", current.recipient_id, missing, reason)
+    logger.warning("recipient owes {}: {}", missing, reason, recipient_id=current.recipient_id)

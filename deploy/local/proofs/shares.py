@@ -24,7 +24,7 @@ from deploy.local.scenario.selling import sell
 from deploy.local.scenario.stripe_side import StripeSide
 from deploy.report import print_report
 from messages.base import Message
-from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconcileDue
+from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconciliationDue
 from messages.shares import EscrowDue
 from messages.sweeps import SweepDue
 
@@ -132,7 +132,7 @@ def _due(now: datetime) -> list[Message]:
         SweepDue(due_at=now),
         SealDue(due_at=now),
         ReconcileDue(span="rolling", due_at=now),
-        ShareReconcileDue(span="rolling", due_at=now),
+        ShareReconciliationDue(span="rolling", due_at=now),
         EscrowDue(due_at=now),
     ]
 

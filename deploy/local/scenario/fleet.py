@@ -267,7 +267,9 @@ class Fleet:
             return
         self.deaths += 1
         if delay is None:
-            self.given_up.append(f"{program.name} cannot stay up ({describe(exit_code)}); `fleet up` would have given up")
+            self.given_up.append(
+                f"{program.name} cannot stay up ({describe(exit_code)}); `fleet up` would have given up"
+            )
             delay = 0.0
         program.next_start_at = time.monotonic() + delay
 

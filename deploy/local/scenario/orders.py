@@ -70,7 +70,7 @@ def event_of(venue_id: UUID | str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How buyers pay, and how venues sell. `orders_per_event`: after so many each venue sells its next event; 0 is never."""
+    """How buyers pay, and how venues sell. `orders_per_event`: then each venue sells its next event; 0 is never."""
 
     cards: Mapping[str, int] = field(default_factory=lambda: CARDS)
     held_per_thousand: int = _HELD_PER_THOUSAND

@@ -34,7 +34,7 @@ class Wire:
         self._loop = asyncio.new_event_loop()
 
     def lose_commit_answers(self, application: str, times: int) -> None:
-        """The next `times` transactions of that application commit, and its connections end before it gets the answer."""
+        """The next `times` transactions of that application commit, and its connections end before the answer."""
         self._application, self.commits_to_lose = application.encode(), times
 
     def cut(self) -> None:

@@ -152,7 +152,7 @@ class Stack:
                 self.memory.secret(name, prefix="whsec_") for name in ("stripe_webhook", "stripe_connect_webhook")
             ),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
-            # The emulator limits nobody until it is asked to; Stripe's own figures would make a bench measure our brake.
+            # The emulator limits nobody unless asked; Stripe's own figures would make a bench measure our brake.
             "STRIPE_REQUESTS_PER_SECOND": "2000",
             "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": "2000",
             "STRIPE_EMULATOR_PORT": str(port),

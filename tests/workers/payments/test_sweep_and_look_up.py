@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
@@ -32,9 +32,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_sweep(db: Database, gateway: Gateway, owner: psycopg.Connection) -> Callable[[], None]:
+def run_sweep(db: Database, owner: psycopg.Connection) -> Callable[[], None]:
     def run() -> None:
-        sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+        sweep(SweepDue(due_at=datetime.now(UTC)), db)
 
     return run
 

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 
-from db.lifecycle import ShareState
 from db.payouts import statements as payout_statements
 from db.payouts.statements import Statement
 from db.session import Database
+from db.shares.states import ShareState
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.shares import StatementsDue
@@ -43,7 +43,7 @@ def a_week_goes_by(place: Market) -> None:
 
 
 def look(place: Market) -> None:
-    statements(StatementsDue(due_at=today()), place.db, place.gateway)
+    statements(StatementsDue(due_at=today()), place.db)
     place.work()
 
 

@@ -1,4 +1,4 @@
-"""`fleet prove alerts`: provoke each alert, one reason after another, and list which fired, by what, and who was notified.
+"""`fleet prove alerts`: provoke each alert, one reason after another, and list which fired and who was notified.
 
 Before the first, the fleet works for a while and none may fire; before each, its alerts must be quiet; after it, what
 was done is undone. Each provocation has an Alertmanager of its own, so that no earlier notification hides

@@ -13,7 +13,7 @@ from messages.runtime.settings import AppEnv
 from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
 
 OPERATORS = ("ada", "grace")
-REFUSED = "Stripe refused the request as wrong"  # how stripe_client/errors.py begins; other dead letters belong to other cases
+REFUSED = "Stripe refused the request as wrong"  # as stripe_client/errors.py says it; others belong to other cases
 DEAD_LETTERS = DeadLetterFilter(source="worker", kind="charge", text=REFUSED)
 NO_APPROVAL_MINOR = 10**12  # approval is tested elsewhere
 

@@ -36,7 +36,7 @@ def parted(scene: Scene) -> Iterator[None]:
 
 @case("17a", "connections to the broker are half open", short=True)
 def half_open_broker(scene: Scene) -> Iterator[None]:
-    """Nobody is notified: only missed heartbeats show it. New connections pass; the silent ones stay until it is over."""
+    """Only missed heartbeats show it. New connections pass; the silent ones stay until it is over."""
     silent_since, started = datetime.now(UTC), time.monotonic()
     scene.fleet.rabbitmq_wire.silence()
     scene.fleet.relay_wire.silence()

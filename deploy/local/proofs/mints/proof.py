@@ -83,7 +83,10 @@ def prove(plan: Plan, *, as_json: bool) -> int:
         done, truth = Run(plan, fleet, console).run()
     _show(console, done, truth)
     if as_json:
-        document = {"interference": {name: getattr(done, name) for name in Interference.__slots__}, "truth": truth.as_dict()}
+        document = {
+            "interference": {name: getattr(done, name) for name in Interference.__slots__},
+            "truth": truth.as_dict(),
+        }
         sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
     return 1 if truth.problems else 0
 

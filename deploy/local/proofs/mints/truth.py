@@ -54,7 +54,11 @@ def look(chain: Chain, owner: psycopg.Connection[Any], wanteds: Sequence[Wanted]
     (truth.mint_messages,) = owner.execute("SELECT count(*) FROM mint_history WHERE from_state IS NULL").fetchone() or (
         0,
     )
-    _expect(truth, truth.published == truth.tickets, f"{truth.published} of {truth.tickets} tickets were published as minted")
+    _expect(
+        truth,
+        truth.published == truth.tickets,
+        f"{truth.published} of {truth.tickets} tickets were published as minted",
+    )
     return truth
 
 

@@ -22,12 +22,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from pydantic import Field
 
-from db.session import Database
-from messages.runtime.cache import CacheSettings
 from messages.runtime.redaction import redact_text
 from messages.runtime.settings import FleetSettings
-from outbox.broker import topology
-from outbox.broker.settings import BrokerSettings
 from outbox.process.heartbeat import BEATS
 from outbox.process.metric_names import shown
 from outbox.process.metrics import exposition
@@ -40,10 +36,12 @@ PATIENCE_SECONDS = 3.0  # for an answer; the probes of the manifests wait for ei
 NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
 
-UP = shown("fleet_dependency_up", "1 while this process reaches it: db, redis, broker or stripe", "dependency")
+UP = shown(
+    "fleet_dependency_up", "1 while this process can reach the dependency: db, redis, broker or stripe", "dependency"
+)
 SCRAPE_SECONDS = 1.0  # a scrape waits no longer for an answer, and shows the last one
 
-SILENT = shown("fleet_loop_silent_seconds", "Since a main loop of this process has beaten", "loop")
+SILENT = shown("fleet_loop_silent_seconds", "Time since the last heartbeat of a main loop of this process", "loop")
 
 Check = Callable[[], bool]
 
@@ -55,9 +53,14 @@ def _already() -> threading.Event:
 
 
 class HealthSettings(FleetSettings):
+    """Where a process serves `/health/...` and `/metrics`. With a port the scheduler also needs broker and cache."""
+
     health_host: str = Field(default="127.0.0.1", description="the address that health and metrics are served on")
     health_port: int | None = Field(
-        default=None, ge=1, le=65535, description="the port of health and metrics; unset, they are not served"
+        default=None,
+        ge=1,
+        le=65535,
+        description="the port that health and metrics are served on; unset, they are not served",
     )
 
 
@@ -103,7 +106,7 @@ class CachedCheck:
         try:
             self._answer = self.check()
         except Exception as error:  # noqa: BLE001  whatever it was, the answer is no
-            self._answer = _said_no("a dependency", error)
+            self._answer = said_no("a dependency", error)
         self._until = time.monotonic() + (ASK_AGAIN_SECONDS if self.seconds is None else self.seconds)
         self._answered.set()
 
@@ -206,40 +209,13 @@ def serve_health(settings: HealthSettings, health: Health) -> HealthServer | Non
     except OSError as error:
         where = f"{settings.health_host}:{settings.health_port}"
         raise SystemExit(f"This process cannot start:\n  - HEALTH_PORT: {where} cannot be had: {error}.") from None
-    logger.info("health and metrics of {} on {}:{}", health.process, settings.health_host, server.port)
+    logger.info("health and metrics of {} served on {}:{}", health.process, settings.health_host, server.port)
     return server
 
 
-def database_check(db: Database) -> Check:
-    def check() -> bool:
-        try:
-            db.wait_until_reachable(seconds=2)
-        except Exception as error:  # noqa: BLE001  whatever it was, the answer is no
-            return _said_no("database", error)
-        return True
-
-    return check
-
-
-def broker_check(settings: BrokerSettings) -> Check:
-    return lambda: topology.is_reachable(settings.rabbitmq_url.get_secret_value())
-
-
-def cache_check(settings: CacheSettings) -> Check:
-    import redis  # noqa: PLC0415  a tenth of the start of a process, and most have no use for it
-
-    def check() -> bool:
-        try:
-            with redis.Redis.from_url(settings.client_url, socket_timeout=2, socket_connect_timeout=2) as client:
-                return bool(client.ping())
-        except redis.RedisError as error:
-            return _said_no("cache", error)
-
-    return check
-
-
-def _said_no(name: str, error: Exception) -> bool:
-    logger.warning("{} did not answer a health check: {}", name, redact_text(type(error).__name__))
+def said_no(name: str, error: Exception) -> bool:
+    """The answer of a check that failed; the log says with what."""
+    logger.warning("health check of {} failed: {}", name, redact_text(type(error).__name__))
     return False
 
 
