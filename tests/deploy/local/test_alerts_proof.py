@@ -1,4 +1,4 @@
-"""`fleet alerts-proof` forgets no alert, hurries every rule, and its receivers refuse what nobody could act on."""
+"""`fleet prove alerts` forgets no alert, hurries every rule, and its receivers refuse what nobody could act on."""
 
 import json
 

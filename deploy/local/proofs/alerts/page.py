@@ -9,7 +9,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "alerts-proof.md"
 HEAD = f"""\
 # Each alert, fired once for real
 
-Written by `fleet alerts-proof --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
+Written by `fleet prove alerts --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
 process every other second, and an Alertmanager with `deploy/prometheus/alertmanager.yaml`, of which addresses and keys
 differ, and `group_interval`: five seconds. A small server stands where PagerDuty and Slack would be, and refuses what
 they would: an event of PagerDuty's Events API v2 without summary, severity or a link to a runbook, a message to Slack

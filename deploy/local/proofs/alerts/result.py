@@ -54,7 +54,8 @@ class Result:
         delivered = sum(bool(fired.delivered_to) for fired in self.fired.values()) - silenced
         came = ", ".join(f"{count} to {who}" for who, count in sorted(self.messages.items())) or "none"
         return (
-            f"{len(self.fired)} of {len(alerts())} alerts fired, {delivered} were delivered to a receiver "
-            f"and {silenced} silenced by another; messages with a summary and a link: {came}; {len(self.refused)} would have been "
-            f"refused. {len(self.early)} fired without a reason. {self.seconds:.0f} s, load {self.load:.1f}."
+            f"{len(self.fired)} of {len(alerts())} alerts fired, {delivered} were delivered to a receiver and "
+            f"{silenced} silenced by another; messages with a summary and a link: {came}; "
+            f"{len(self.refused)} would have been refused. {len(self.early)} fired without a reason. "
+            f"{self.seconds:.0f} s, load {self.load:.1f}."
         )
