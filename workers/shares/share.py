@@ -152,4 +152,4 @@ def become_receivable(tx: Tx, current: Share, missing: Money, *, reason: str) ->
         payment_id=current.payment_id,
         entries=share_booking.receivable_entries(current.owner, missing),
     )
-    logger.warning("recipient {} owes {}: {}", current.recipient_id, missing, reason)
+    logger.warning("recipient owes {}: {}", missing, reason, recipient_id=current.recipient_id)

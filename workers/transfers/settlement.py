@@ -57,7 +57,7 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
         journals = [Journal("transfer", answer.stripe_transfer_id, entries), *stripe_fee(answer.balance)]
         ledger.post_together(tx, transfer.payment_id, [*journals, *_netting(transfer)])
         _look_at_shares(tx, transfer)
-        logger.info("transferred {} to {}", transfer.amount, transfer.account_id)
+        logger.info("transferred {}", transfer.amount, account_id=transfer.account_id)
 
 
 def settle_netted(tx: Tx, transfer: Transfer, *, by: str) -> None:
@@ -65,7 +65,7 @@ def settle_netted(tx: Tx, transfer: Transfer, *, by: str) -> None:
     if transfers.move(tx, transfer.transfer_id, TransferState.PAID, by=by, reason="netted whole"):
         ledger.post_together(tx, transfer.payment_id, _netting(transfer))
         _look_at_shares(tx, transfer)
-        logger.info("kept {} of {} for what it owes", transfer.netted, transfer.account_id)
+        logger.info("netted {} against the recipient's receivable", transfer.netted, account_id=transfer.account_id)
 
 
 def refuse_transfer(tx: Tx, transfer: Transfer, refusal: Refused, *, by: str) -> None:
@@ -103,7 +103,7 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
         journals = [Journal("transfer_reversal", answer.stripe_reversal_id, entries), *stripe_fee(answer.balance)]
         ledger.post_together(tx, reversal.payment_id, journals)
         append(tx, _due(reversal.tenant_id, reversal.payment_id, reversal.share_id))
-        logger.info("took {} back from {}", reversal.amount, reversal.account_id)
+        logger.info("reversed {}", reversal.amount, account_id=reversal.account_id)
 
 
 def _netting(transfer: Transfer) -> list[Journal]:
