@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from db.session import Database
 from messages.runtime.settings import EX_CONFIG, AppEnv
-from outbox.ops.console.__main__ import doorman_of
+from outbox.ops.console.__main__ import login_of
 from outbox.ops.console.app import app
 from outbox.ops.console.auth.login import hashed
 from tests import tokens
@@ -77,7 +77,7 @@ def local(db: Database, keys: Keys, seal: tuple[str, str], stored_password: str,
     (tmp_path / "users.json").write_text(json.dumps(people))
     files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
     settings = console_settings(keys, app_env="local", **files)
-    room = room_of(db, settings, seal, doorman_of(settings))
+    room = room_of(db, settings, seal, login_of(settings))
     with TestClient(app(room, AppEnv.LOCAL), base_url="http://127.0.0.1", follow_redirects=False) as client:
         yield client
 
