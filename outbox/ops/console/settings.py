@@ -1,4 +1,4 @@
-"""Where the console listens and whose word it takes for who somebody is. It knows no Stripe key."""
+"""Settings of the console: the address it binds and the issuer whose tokens it trusts. It has no Stripe key."""
 
 from pathlib import Path
 from typing import Self
@@ -10,7 +10,7 @@ from outbox.web.bearer_tokens import read_private_key, read_public_key
 
 
 class ConsoleSettings(FleetSettings):
-    """The public key is read once at the start; a rolled key needs a restart. Files, because a PEM has many lines."""
+    """The public key is read once at startup; a new key needs a restart. Keys are files: a PEM has several lines."""
 
     console_host: str = Field(default="127.0.0.1", description="the address the console binds")
     console_port: int = Field(ge=1, le=65535, description="the port the console binds")
@@ -22,10 +22,10 @@ class ConsoleSettings(FleetSettings):
         min_length=1, description="the `aud` that tokens must carry, such as fleet-console"
     )
     console_users_file: Path | None = Field(
-        default=None, description="people who may log in by form; APP_ENV=local only"
+        default=None, description="users who may log in with the form; APP_ENV=local only"
     )
     console_signing_key_file: Path | None = Field(
-        default=None, description="the private half, for tokens of the login form; APP_ENV=local only"
+        default=None, description="the private key that signs the login form's tokens; APP_ENV=local only"
     )
 
     @field_validator("console_jwt_public_key_file")
@@ -41,11 +41,13 @@ class ConsoleSettings(FleetSettings):
             "CONSOLE_SIGNING_KEY_FILE": self.console_signing_key_file,
         }
         if self.app_env is not AppEnv.LOCAL:
-            if strs := [name for name, file in files.items() if file is not None]:
-                raise ValueError(f"{' and '.join(strs)}: only for APP_ENV=local; elsewhere people come with a token.")
+            if forbidden := [name for name, file in files.items() if file is not None]:
+                raise ValueError(
+                    f"{' and '.join(forbidden)}: only for APP_ENV=local; elsewhere users authenticate with a token."
+                )
         elif missing := [name for name, file in files.items() if file is None]:
             raise ValueError(
-                f"{' and '.join(missing)}: APP_ENV=local needs it for the login form; `fleet up` makes it."
+                f"{' and '.join(missing)}: required for the login form with APP_ENV=local; `fleet up` creates it."
             )
         elif self.console_signing_key_file is not None:
             read_private_key(self.console_signing_key_file)

@@ -1,1 +1,1 @@
-"""Who is at the console: tokens, login, sessions, CSRF."""
+"""Authentication of the console: tokens, the login form, sessions, CSRF."""
