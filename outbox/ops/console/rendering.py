@@ -12,6 +12,7 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from messages.money import DECIMALS, Money
+from outbox.ops.labels import label
 
 _TONES = {
     "good": "settled reversed paid succeeded resolved done safe answered applied closed won warning_closed "
@@ -38,7 +39,8 @@ def tone(state: str | None) -> str:
 
 
 def words(text: str | None) -> str:
-    return (text or "").replace("_", " ")
+    """A code as it is shown."""
+    return label(text)
 
 
 def money(minor: int | None, currency: str | None) -> str:

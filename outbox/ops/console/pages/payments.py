@@ -7,6 +7,7 @@ from db.payments import search
 from db.shares import escrow
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
+from outbox.ops.payments.timeline import part_label
 
 PER_PAGE = 50
 
@@ -32,4 +33,6 @@ def detail(context: RequestContext) -> Response:
             raise PageError(404, "payment not found")
         entries = timeline.happenings(tx, payments[0])
         has_shares = escrow.of_payment(tx, payment_id) is not None
-    return context.page("payment.html", payment=payments[0], entries=entries, has_shares=has_shares)
+    return context.page(
+        "payment.html", payment=payments[0], entries=entries, has_shares=has_shares, part_label=part_label
+    )
