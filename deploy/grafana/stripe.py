@@ -1,4 +1,4 @@
-"""Stripe and webhooks: calls, the budget of requests, what came by webhook and how soon it was applied."""
+"""Stripe and webhooks: requests, rate limits, webhook delivery and processing time."""
 
 from deploy.grafana.panels import Board, Panel, Query, one, quantile
 
@@ -7,16 +7,16 @@ STRIPE = Board(
     "Stripe and webhooks",
     (
         (
-            "Calls",
+            "Requests",
             (
                 one(
-                    "By family",
+                    "By endpoint family",
                     "sum by (family) (rate(fleet_stripe_calls_total[1m]))",
                     "{{family}}",
                     unit="reqps",
                 ),
                 one(
-                    "That did not go well",
+                    "Failed",
                     'sum by (family, result) (rate(fleet_stripe_calls_total{result!="ok"}[1m]))',
                     "{{family}} {{result}}",
                     unit="reqps",
@@ -25,7 +25,7 @@ STRIPE = Board(
             ),
         ),
         (
-            "Budget and breakers",
+            "Rate limits and circuit breakers",
             (
                 one(
                     "Permits",
@@ -40,10 +40,10 @@ STRIPE = Board(
                     unit="reqps",
                 ),
                 Panel(
-                    "Breakers that are open, and workers on their own share",
+                    "Open circuit breakers, and workers on their local budget",
                     (
                         Query("sum by (family) (fleet_stripe_breaker_open)", "{{family}}"),
-                        Query("sum(fleet_stripe_budget_alone)", "on their own share"),
+                        Query("sum(fleet_stripe_budget_alone)", "workers on their local budget"),
                     ),
                 ),
             ),
@@ -52,13 +52,13 @@ STRIPE = Board(
             "Webhooks",
             (
                 one(
-                    "By what became of them",
+                    "By outcome",
                     "sum by (outcome) (rate(fleet_intake_webhooks_total[1m]))",
                     "{{outcome}}",
                     unit="reqps",
                 ),
                 Panel(
-                    "Received to applied",
+                    "Receipt to processing",
                     (
                         Query(quantile(0.5, "fleet_webhook_applied_seconds"), "p50"),
                         Query(quantile(0.99, "fleet_webhook_applied_seconds"), "p99"),
@@ -67,10 +67,10 @@ STRIPE = Board(
                     red_from=0.5,
                 ),
                 Panel(
-                    "Coverage of 24 h: events that came by no webhook",
+                    "Event coverage (24 h): events not delivered by webhook",
                     (
                         Query("sum(fleet_event_coverage_listed)", "listed by Stripe"),
-                        Query("sum(fleet_event_coverage_missed)", "only by the sweep"),
+                        Query("sum(fleet_event_coverage_missed)", "found only by the sweep"),
                     ),
                 ),
             ),

@@ -170,7 +170,7 @@ def test_the_log_chain_holds_until_somebody_changes_an_entry(
 
     broken = fleet("ops", "verify-log")
     assert broken.code == 1
-    assert "breaks at entry 2" in broken.err
+    assert "broken at entry 2" in broken.err
 
 
 def test_the_log_shows_who_did_what_and_why(fleet: Fleet, db: Database) -> None:
