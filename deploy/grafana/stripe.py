@@ -1,4 +1,4 @@
-"""Stripe and webhooks: requests, rate limits, webhook delivery and processing time."""
+"""Stripe and webhooks: requests, the rate limiter, webhook deliveries and the time until they are applied."""
 
 from deploy.grafana.panels import Board, Panel, Query, one, quantile
 
@@ -16,7 +16,7 @@ STRIPE = Board(
                     unit="reqps",
                 ),
                 one(
-                    "Failed",
+                    "Failed requests",
                     'sum by (family, result) (rate(fleet_stripe_calls_total{result!="ok"}[1m]))',
                     "{{family}} {{result}}",
                     unit="reqps",
@@ -25,7 +25,7 @@ STRIPE = Board(
             ),
         ),
         (
-            "Rate limits and circuit breakers",
+            "Rate limiter and circuit breakers",
             (
                 one(
                     "Permits",
@@ -34,16 +34,16 @@ STRIPE = Board(
                     unit="reqps",
                 ),
                 one(
-                    "429 by reason",
+                    "429 responses by reason",
                     "sum by (family, reason) (rate(fleet_stripe_rate_limited_total[1m]))",
                     "{{family}} {{reason}}",
                     unit="reqps",
                 ),
                 Panel(
-                    "Open circuit breakers, and workers on their local budget",
+                    "Open circuit breakers, and workers on a local rate budget",
                     (
                         Query("sum by (family) (fleet_stripe_breaker_open)", "{{family}}"),
-                        Query("sum(fleet_stripe_budget_alone)", "workers on their local budget"),
+                        Query("sum(fleet_stripe_budget_alone)", "local rate budget"),
                     ),
                 ),
             ),
@@ -58,7 +58,7 @@ STRIPE = Board(
                     unit="reqps",
                 ),
                 Panel(
-                    "Receipt to processing",
+                    "Time from receipt to application",
                     (
                         Query(quantile(0.5, "fleet_webhook_applied_seconds"), "p50"),
                         Query(quantile(0.99, "fleet_webhook_applied_seconds"), "p99"),
@@ -67,10 +67,10 @@ STRIPE = Board(
                     red_from=0.5,
                 ),
                 Panel(
-                    "Event coverage (24 h): events not delivered by webhook",
+                    "Events of 24 h: listed by Stripe, and missed by webhooks",
                     (
                         Query("sum(fleet_event_coverage_listed)", "listed by Stripe"),
-                        Query("sum(fleet_event_coverage_missed)", "found only by the sweep"),
+                        Query("sum(fleet_event_coverage_missed)", "only by the sweep"),
                     ),
                 ),
             ),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from loguru import logger
 
 from db.disputes import disputes
-from db.lifecycle import PaymentState
 from db.payments import orders, payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.refunds import refunds
 from db.refunds.refunds import MoreThanCapturedError, NewRefund, Refund, TicketRefundedError
 from db.session import Tx
@@ -107,7 +107,7 @@ def request_cancellation(tx: Tx, payment: Payment, *, reason: str, by: str) -> b
         return False
     payments.wish_to_cancel(tx, payment.payment_id, reason=reason, by=by)
     append(tx, CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
-    logger.info("payment is to be cancelled: {}", reason)
+    logger.info("cancellation requested: {}", reason)
     return True
 
 

@@ -17,13 +17,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from messages.runtime.settings import AppEnv
-from outbox.ops.console.auth import sessions
 from outbox.ops.console.auth.tokens import OperatorRole
 from outbox.ops.console.pages import (
     dead_letter_actions,
     dead_letters,
     disputes,
     groups,
+    login,
     mints,
     operator_log,
     overview,
@@ -119,9 +119,9 @@ def _routes(services: Services) -> list[BaseRoute]:
     ]
     if services.login is not None:
         routes += [
-            Route("/login", sessions.without_login(services, sessions.login_page)),
-            Route("/login", sessions.without_login(services, sessions.log_in), methods=["POST"]),
-            Route("/logout", guarded(services, OperatorRole.READER, sessions.log_out), methods=["POST"]),
+            Route("/login", login.without_login(services, login.login_page)),
+            Route("/login", login.without_login(services, login.log_in), methods=["POST"]),
+            Route("/logout", guarded(services, OperatorRole.READER, login.log_out), methods=["POST"]),
         ]
     return routes
 
@@ -161,11 +161,11 @@ def _handlers(services: Services) -> dict[object, Callable[[Request, Exception],
         )
 
     def database_down(request: Request, error: Exception) -> Response:
-        logger.warning("page not served, the database is unreachable: {}", type(error).__name__)
+        logger.warning("page failed, database unavailable: {}", type(error).__name__)
         return _error_response(services, request, PageError(503, "the database is unreachable; try again in a moment"))
 
     def unexpected(request: Request, error: Exception) -> Response:
-        logger.opt(exception=error).error("a console page failed")
+        logger.opt(exception=error).error("console page failed")
         return _error_response(services, request, PageError(500, "internal error; see the server log"))
 
     return {

@@ -1,4 +1,4 @@
-"""Settings of the console: the address it binds and the issuer whose tokens it trusts. It has no Stripe key."""
+"""Where the console listens and whose word it takes for who somebody is. It knows no Stripe key."""
 
 from pathlib import Path
 from typing import Self
@@ -10,22 +10,21 @@ from outbox.web.bearer_tokens import read_private_key, read_public_key
 
 
 class ConsoleSettings(FleetSettings):
-    """The public key is read once at startup; a new key needs a restart. Keys are files: a PEM has several lines."""
+    """The public key is read once at the start: a rotated key needs a restart. A PEM has many lines, hence files."""
 
-    console_host: str = Field(default="127.0.0.1", description="the address the console binds")
-    console_port: int = Field(ge=1, le=65535, description="the port the console binds")
-    console_jwt_public_key_file: Path = Field(
-        description="a PEM file with the RSA public key that tokens are checked with"
+    console_host: str = Field(default="127.0.0.1", description="the address that the console listens on")
+    console_port: int = Field(
+        ge=1, le=65535, description="the port that the console listens on; put TLS in front of it"
     )
+    console_jwt_public_key_file: Path = Field(description="PEM file with the RSA public key that verifies tokens")
     console_jwt_issuer: str = Field(min_length=1, description="the `iss` that tokens must carry")
     console_jwt_audience: str = Field(
         min_length=1, description="the `aud` that tokens must carry, such as fleet-console"
     )
-    console_users_file: Path | None = Field(
-        default=None, description="users who may log in with the form; APP_ENV=local only"
-    )
+    console_users_file: Path | None = Field(default=None, description="users of the login form; APP_ENV=local only")
     console_signing_key_file: Path | None = Field(
-        default=None, description="the private key that signs the login form's tokens; APP_ENV=local only"
+        default=None,
+        description="PEM file with the private key that signs tokens of the login form; APP_ENV=local only",
     )
 
     @field_validator("console_jwt_public_key_file")
@@ -43,7 +42,7 @@ class ConsoleSettings(FleetSettings):
         if self.app_env is not AppEnv.LOCAL:
             if forbidden := [name for name, file in files.items() if file is not None]:
                 raise ValueError(
-                    f"{' and '.join(forbidden)}: only for APP_ENV=local; elsewhere users authenticate with a token."
+                    f"{' and '.join(forbidden)}: only for APP_ENV=local; elsewhere use a token."
                 )
         elif missing := [name for name, file in files.items() if file is None]:
             raise ValueError(

@@ -1,1 +1,1 @@
-"""Authentication of the console: tokens, the login form, sessions, CSRF."""
+"""Authentication of the console: tokens, users of the login form, CSRF."""

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from db.groups import contributions
 from db.groups import views as group_views
-from db.lifecycle import GroupState
+from db.groups.states import GroupState
 from db.tenants import tenants
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
@@ -16,8 +16,8 @@ STATES = tuple(state.value for state in GroupState)
 
 
 def index(context: RequestContext) -> Response:
-    selected = context.query.text("state")
-    state = selected if selected in STATES else None
+    selected = context.query.text("state").replace("cancelled", "canceled")  # the former spelling is accepted
+    state = GroupState(selected) if selected in STATES else None
     with context.db.ops_transaction() as tx:
         groups = group_views.latest(tx, state=state, limit=SHOWN)
         names = tenants.names(tx)

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from db.operators import timeline
-from db.payments import search
+from db.payments import views as payment_views
 from db.shares import escrow
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
@@ -17,7 +17,7 @@ def index(context: RequestContext) -> Response:
     page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
     window = {"limit": PER_PAGE + 1, "offset": (page - 1) * PER_PAGE}
     with context.db.ops_transaction() as tx:
-        payments = search.search(tx, text, **window) if text else search.newest(tx, **window)
+        payments = payment_views.search(tx, text, **window) if text else payment_views.newest(tx, **window)
     if text and len(payments) == 1 and page == 1:
         return context.redirect(f"/payments/{payments[0].payment_id}")
     return context.page(

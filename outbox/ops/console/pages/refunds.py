@@ -9,7 +9,8 @@ from starlette.responses import Response
 from db.operators import refund_requests
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
-from db.refunds.mass_refunds import MOVING, MassRefund
+from db.refunds.mass_refunds import MassRefund
+from db.refunds.states import ACTIVE_MASS_REFUNDS
 from db.refunds.views import OutcomeCount, RefusalCount
 from db.session import Tx
 from db.tenants import tenants
@@ -37,7 +38,7 @@ class MassRefundView:
         in_progress = any(
             outcome.what == "refund" and outcome.state in {"requested", "sending"} for outcome in self.outcomes
         )
-        return self.run.state in MOVING or in_progress
+        return self.run.state in ACTIVE_MASS_REFUNDS or in_progress
 
 
 def index(context: RequestContext) -> Response:
