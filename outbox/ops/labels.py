@@ -7,13 +7,15 @@ LABELS = {
     # causes of dead letters and verdicts of a failed attempt
     "tries_used_up": "retries exhausted",
     "gave_up": "not retryable",
-    "give_up": "not retryable",
+    "give_up": "gave up",
     "try_again": "retried",
     "try_later": "retried later",
     "killed_worker": "worker crashed",
+    "died": "dead-lettered",
     # classes of a replay, and items of a batch
     "must_not": "must not be replayed",
     "appended": "in progress",
+    "proof": "reason",
     # requests of operators
     "asked": "requested",
     # why escrow holds a share, and what a share waits for

@@ -41,9 +41,7 @@ class ConsoleSettings(FleetSettings):
         }
         if self.app_env is not AppEnv.LOCAL:
             if forbidden := [name for name, file in files.items() if file is not None]:
-                raise ValueError(
-                    f"{' and '.join(forbidden)}: only for APP_ENV=local; elsewhere use a token."
-                )
+                raise ValueError(f"{' and '.join(forbidden)}: only for APP_ENV=local; elsewhere use a token.")
         elif missing := [name for name, file in files.items() if file is None]:
             raise ValueError(
                 f"{' and '.join(missing)}: required for the login form with APP_ENV=local; `fleet up` creates it."

@@ -32,7 +32,7 @@ def test_cases_runs_coverage_and_trial_balance_are_on_one_page(as_: Any, scene: 
 
     page = as_("rita", "reader").get("/reconciliation").text
 
-    for words in ("the book holds 40.46 EUR", "411", "venue payable", "rolling", "zero"):
+    for words in ("the ledger has 40.46 EUR", "411", "venue payable", "rolling", "zero"):
         assert words in page, words
 
 
