@@ -10,15 +10,15 @@ HEAD = f"""\
 # Every alert, triggered for real
 
 Written by `fleet alerts-proof --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
-process every two seconds, and an Alertmanager with `deploy/prometheus/alertmanager.yaml` (with other addresses and keys,
-and a `group_interval` of five seconds). A small server replaces PagerDuty and Slack and rejects what they would reject: a
-PagerDuty event (Events API v2) without a summary, a severity or a runbook link, a Slack message without a title, a text or
-that link.
+process every two seconds, and an Alertmanager with `deploy/prometheus/alertmanager.yaml` (with other addresses and
+keys, and a `group_interval` of five seconds). A small server replaces PagerDuty and Slack and rejects what they would
+reject: a PagerDuty event (Events API v2) without a summary, a severity or a runbook link, a Slack message without a
+title, a text or that link.
 
 Rate windows and `for` are shortened to seconds. The age thresholds are shortened as well for
 {", ".join(sorted(AGES))};
-a recipient may owe 1.00 instead of 1000.00. *(time moved)*: a timestamp was changed in the database instead of waiting for
-days. "silenced by": Alertmanager inhibited it, because the other alert names the cause.
+a recipient may owe 1.00 instead of 1000.00. *(time moved)*: a timestamp was changed in the database instead of waiting
+for days. "silenced by": Alertmanager inhibited it, because the other alert names the cause.
 
 """
 
