@@ -57,9 +57,14 @@ def _already() -> threading.Event:
 
 
 class HealthSettings(FleetSettings):
+    """Where a process serves `/health/...` and `/metrics`. With a port the scheduler also needs broker and cache."""
+
     health_host: str = Field(default="127.0.0.1", description="the address that health and metrics are served on")
     health_port: int | None = Field(
-        default=None, ge=1, le=65535, description="the port of health and metrics; unset, they are not served"
+        default=None,
+        ge=1,
+        le=65535,
+        description="the port that health and metrics are served on; unset, they are not served",
     )
 
 

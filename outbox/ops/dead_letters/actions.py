@@ -29,10 +29,12 @@ from outbox.sealing import Sealer
 
 
 class OpsSettings(FleetSettings):
-    """A batch that may move more than this, in any one currency's minor units, needs a second person."""
+    """From which amount on a second operator must approve; it counts per currency."""
 
     replay_approval_minor: int = Field(
-        default=100_000, ge=0, description="money in minor units above which a replay needs a second person"
+        default=100_000,
+        ge=0,
+        description="minor units above which a replay, refund, release or event cancellation needs a second operator",
     )
 
 
@@ -116,7 +118,7 @@ class Operator:
         leaving = ("classifying", "previewed", "awaiting_approval", "running")
         with self.db.ops_transaction() as tx:
             batch = self._locked(tx, batch_id)
-            if not replay_batches.move(tx, batch_id, leaving=leaving, to="cancelled", by=self.operator):
+            if not replay_batches.move(tx, batch_id, leaving=leaving, to="canceled", by=self.operator):
                 raise RefusedError(f"the batch is {batch.state} already")
             self._log(tx, "cancel", {"batch_id": str(batch_id)}, reason)
 
