@@ -13,18 +13,22 @@ from tests.plain_words import DIALECT, Sentence
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("messages", "db", "stripe_client", "outbox", "workers")
 Reader = Callable[[Path], Iterator[Sentence]]
+# What a run has printed stays as it was printed.
+REPORTS = {"alerts-proof.md", "chaos.md"}
 # Glob below the repository -> who reads its prose.
 DOCUMENTS: dict[str, Reader] = {
     "deploy/docs/*.json": plain_words.of_json,
     "deploy/docs/schemas/*.json": plain_words.of_json,
-    "deploy/docs/metrics.md": plain_words.of_markdown,
+    "deploy/docs/*.md": plain_words.of_markdown,
+    "README.md": plain_words.of_markdown,
+    "CONTRIBUTING.md": plain_words.of_markdown,
 }
 
 
 @pytest.mark.parametrize("pattern", DOCUMENTS)
 def test_no_public_document_uses_a_word_of_the_old_dialect(pattern: str) -> None:
-    files = sorted(file.relative_to(ROOT) for file in ROOT.glob(pattern))
-    sentences = [sentence for file in files for sentence in DOCUMENTS[pattern](ROOT / file)]
+    files = sorted(file for file in ROOT.glob(pattern) if file.name not in REPORTS)
+    sentences = [sentence for file in files for sentence in DOCUMENTS[pattern](file)]
 
     assert len(sentences) > 0, "nothing was read"
     findings = plain_words.dialect_in(iter(sentences))
