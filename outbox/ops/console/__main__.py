@@ -1,4 +1,4 @@
-"""The process `console`: settings, then pages until it is told to stop."""
+"""The `console` process: load the settings, then serve pages until SIGTERM."""
 
 import functools
 
@@ -14,9 +14,9 @@ from outbox.ops.console.auth.csrf import CsrfProtection
 from outbox.ops.console.auth.login import Login, read_users
 from outbox.ops.console.auth.tokens import Authenticator
 from outbox.ops.console.rendering import environment
+from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Services
 from outbox.ops.dead_letters.actions import OpsSettings
 from outbox.process.http_server import listen
 from outbox.process.logs import configure_logs
@@ -32,30 +32,30 @@ def main() -> None:
         console, database, broker, ops, seal = load(
             ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings
         )
-        cache, health = load(CacheSettings, HealthSettings)
-        doorman = doorman_of(console)
+        cache, health_settings = load(CacheSettings, HealthSettings)
+        login = login_of(console)
     except SettingsError as error:
         stop_the_start(error)
     configure_logs(console.app_env, "console")
     db = Database(database, application="fleet-console")
-    watch = Sampler(db, functools.partial(topology.depths, broker.rabbitmq_url.get_secret_value()))
-    gatekeeper, budget = Authenticator(console), SharedBudget.at(cache.client_url)
-    room = Services(
-        db, ops, Sealer(seal), gatekeeper, CsrfProtection(gatekeeper), watch, environment(), doorman, budget.look
+    sampler = Sampler(db, functools.partial(topology.depths, broker.rabbitmq_url.get_secret_value()))
+    authenticator, budget = Authenticator(console), SharedBudget.at(cache.client_url)
+    services = Services(
+        db, ops, Sealer(seal), authenticator, CsrfProtection(authenticator), sampler, environment(), login, budget.look
     )
-    watch.start()
+    sampler.start()
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    told = Health("console", checks, ("db",))
-    serve_health(health, told)
-    pages = app(room, console.app_env)
+    health = Health("console", checks, ("db",))
+    serve_health(health_settings, health)
+    pages = app(services, console.app_env)
     host, port = console.console_host, console.console_port
-    listen(pages, "console", told.stopping, host=host, port=port)
-    watch.stop()
+    listen(pages, "console", health.stopping, host=host, port=port)
+    sampler.stop()
     db.close()
 
 
-def doorman_of(settings: ConsoleSettings) -> Login | None:
-    """The login form's people, where there is one.
+def login_of(settings: ConsoleSettings) -> Login | None:
+    """The login form and its users; None outside APP_ENV=local, where tokens come from an identity provider.
 
     Raises:
         SettingsError: the users file cannot be read.
