@@ -22,6 +22,9 @@ DOCUMENTS: dict[str, Reader] = {
     "deploy/docs/*.md": plain_words.of_markdown,
     "README.md": plain_words.of_markdown,
     "CONTRIBUTING.md": plain_words.of_markdown,
+    "deploy/runbooks/*.md": plain_words.of_markdown,
+    "deploy/prometheus/rules.yaml": plain_words.of_rules,
+    "outbox/ops/console/templates/*.html": plain_words.of_template,
 }
 
 
