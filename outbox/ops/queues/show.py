@@ -12,6 +12,7 @@ from rich.text import Text
 from db.queue import backlog
 from db.queue import outbox as outbox_table
 from db.queue.outbox import Depth
+from messages.patience import Patience
 from messages.queues import DEAD_LETTER_QUEUE, ROUTES, Route
 from messages.runtime.settings import load
 from outbox.broker import topology
@@ -131,7 +132,7 @@ def _print_queues(queue_states: list[QueueState]) -> None:
     shown = table(*columns, right=("ready", "consumers", "attempts", "backoff", "time limit", "maximum age"))
     for queue in queue_states:
         routes = _routes(queue.queue)
-        patience = [(kind, *_patience(route)) for kind, route in routes] or [("-",) * 5]
+        patience = [(kind, *_patience(route.patience)) for kind, route in routes] or [("-",) * 5]
         cells = [plain("\n".join(column)) for column in zip(*patience, strict=True)]
         shown.add_row(_name(queue), _count(queue.ready, queue), _count(queue.consumers, queue), *cells)
     console.print(shown)
@@ -158,16 +159,16 @@ def _routes(queue: str) -> list[tuple[str, Route]]:
 
 
 def _routes_document(queue: str) -> list[dict[str, object]]:
-    return [record(route, "queue") | {"kind": kind} for kind, route in _routes(queue)]
+    return [record(route.patience) | {"kind": kind} for kind, route in _routes(queue)]
 
 
-def _patience(route: Route) -> tuple[str, str, str, str]:
-    backoff = f"{route.backoff_base_seconds:g} s to {route.backoff_ceiling_seconds:g} s"
-    days, hours = divmod(route.max_age_seconds, 86_400)
+def _patience(patience: Patience) -> tuple[str, str, str, str]:
+    backoff = f"{patience.backoff_base_seconds:g} s to {patience.backoff_ceiling_seconds:g} s"
+    days, hours = divmod(patience.max_age_seconds, 86_400)
     return (
-        str(route.tries),
+        str(patience.tries),
         backoff,
-        f"{route.time_limit_seconds} s",
+        f"{patience.time_limit_seconds} s",
         f"{days} d" if not hours else f"{hours // 3_600} h",
     )
 

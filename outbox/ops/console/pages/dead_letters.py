@@ -7,6 +7,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from db.dead_letters import views as dead_letter_views
+from db.dead_letters.states import CAUSES
 from db.dead_letters.views import DeadLetterFilter
 from db.tenants import tenants
 from messages.queues import ROUTES, kind_to_message
@@ -15,7 +16,6 @@ from outbox.ops.console.responses import PageError
 
 PER_PAGE = 50
 STATES = ("open", "replaying", "resolved", "discarded")
-CAUSES = ("tries_used_up", "gave_up", "expired", "undecodable", "unknown_actor", "killed_worker", "refused")
 SOURCES = ("worker", "orders", "broker")
 AGES = {"": None, "1 hour": 3600.0, "1 day": 86_400.0, "1 week": 604_800.0}
 # Field names of the filter, in a query string and in a form.

@@ -5,6 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from db.dead_letters import states
 from db.session import Database
 from outbox.ops.dead_letters.explanations import CAUSES, CLASSES
 from tests import factories
@@ -128,7 +129,7 @@ def test_every_cause_and_class_of_the_database_has_words(owner: psycopg.Connecti
         assert rows is not None
         return {word for word in rows[0].split("'") if word.replace("_", "").isalpha() and word.islower()}
 
-    assert allowed("dead_letters", "cause") == set(CAUSES)
+    assert allowed("dead_letters", "cause") == set(CAUSES) == set(states.CAUSES)
     assert allowed("replay_items", "class") == set(CLASSES)
 
 

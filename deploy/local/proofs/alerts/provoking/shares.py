@@ -13,7 +13,7 @@ from deploy.local.proofs.alerts.scene import Scene
 from deploy.local.proofs.demo import sale
 from deploy.local.proofs.shares import group_story
 from messages.ids import PaymentId, TenantId
-from messages.reconciliation import ShareReconcileDue
+from messages.reconciliation import ShareReconciliationDue
 from messages.shares import EscrowDue
 
 OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/proofs/shares/market.py: the second one has an escrow
@@ -119,7 +119,7 @@ def _group_stands(scene: Scene) -> Iterator[None]:
 
 
 def _compare_shares(scene: Scene) -> None:
-    say(scene, lambda due_at: ShareReconcileDue(span="rolling", due_at=due_at))
+    say(scene, lambda due_at: ShareReconciliationDue(span="rolling", due_at=due_at))
 
 
 def _look_at_escrow(scene: Scene) -> None:
