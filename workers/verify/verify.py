@@ -44,15 +44,15 @@ RESTING = frozenset({"requires_action", "processing", "authorized"})
 class OrderServiceLog:
     """The order service's own log, one JSON object per line.
 
-    {"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}
-    {"published": "wish", "key": source#id of the event, "order_id": ...}  a cancellation or refund request
-    {"told": "payment.succeeded", "event_id": ..., "payment_id": ...}      an event the order service received
+    `{"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}`
+    `{"published": "wish", "key": source#id of the event, "order_id": ...}`  a cancellation or refund request
+    `{"told": "payment.succeeded", "event_id": ..., "payment_id": ...}`  an event the order service received
     """
 
     orders: frozenset[UUID]
     poison: frozenset[bytes]
-    wishes: frozenset[tuple[str, UUID]]
-    told: tuple[tuple[str, UUID, str], ...]
+    requests: frozenset[tuple[str, UUID]]
+    received: tuple[tuple[str, UUID, str], ...]
     listens: bool
 
     @classmethod
@@ -61,10 +61,12 @@ class OrderServiceLog:
         return cls(
             orders=frozenset(UUID(line["order_id"]) for line in lines if line.get("published") == "order"),
             poison=frozenset(bytes.fromhex(line["sha256"]) for line in lines if line.get("published") == "poison"),
-            wishes=frozenset(
+            requests=frozenset(
                 (line["key"], UUID(line["order_id"])) for line in lines if line.get("published") == "wish"
             ),
-            told=tuple((line["told"], UUID(line["payment_id"]), line["event_id"]) for line in lines if "told" in line),
+            received=tuple(
+                (line["told"], UUID(line["payment_id"]), line["event_id"]) for line in lines if "told" in line
+            ),
             listens=any("told" in line or line.get("listening") for line in lines),
         )
 
@@ -113,7 +115,7 @@ def _check_received(report: Report, order_log: OrderServiceLog, tx: Tx, depths: 
         reconciliation_verify.buried(tx, list(order_log.poison)),
     )
     _check_orders(report, order_log, seen, buried, still_queued)
-    _check_wishes(report, order_log, refund_verify.wishes_granted(tx, sorted(order_log.wishes)), still_queued)
+    _check_requests(report, order_log, refund_verify.wishes_granted(tx, sorted(order_log.requests)), still_queued)
     _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
     _check_events(report, reconciliation_verify.inbox(tx))
     _check_journals(report, *reconciliation_verify.journals(tx))
@@ -144,13 +146,13 @@ def _check_orders(
         report.findings.append(f"order {missing} was published but not found")
 
 
-def _check_wishes(report: Report, order_log: OrderServiceLog, granted: set[str], still_queued: int) -> None:
+def _check_requests(report: Report, order_log: OrderServiceLog, granted: set[str], still_queued: int) -> None:
     """Each refund or cancellation that the order service requested was processed, or is a dead letter."""
-    wishes = report.kinds["refunds and cancellations asked for"]
-    wishes.attempted, wishes.done = len(order_log.wishes), len(granted)
-    wishes.waiting = min(still_queued, wishes.attempted - wishes.done)
-    wishes.lost = wishes.attempted - wishes.done - wishes.waiting
-    lost = sorted(key for key, _ in order_log.wishes if key not in granted) if wishes.lost else []
+    requests = report.kinds["refunds and cancellations asked for"]
+    requests.attempted, requests.done = len(order_log.requests), len(granted)
+    requests.waiting = min(still_queued, requests.attempted - requests.done)
+    requests.lost = requests.attempted - requests.done - requests.waiting
+    lost = sorted(key for key, _ in order_log.requests if key not in granted) if requests.lost else []
     report.findings.extend(f"event {key} was published but not processed" for key in lost[:20])
 
 
@@ -201,14 +203,14 @@ def _check_facts(
     if not order_log.listens:
         return
     count = report.kinds["payment.succeeded told"]
-    told: dict[UUID, set[str]] = defaultdict(set)
-    for kind, payment_id, event_id in order_log.told:
+    received: dict[UUID, set[str]] = defaultdict(set)
+    for kind, payment_id, event_id in order_log.received:
         if kind in {"payment.succeeded", "payment.succeeded_late"}:
-            told[payment_id].add(event_id)
+            received[payment_id].add(event_id)
     succeeded = [payment.payment_id for payment in book if payment.state == "succeeded"]
     count.attempted = len(succeeded)
-    count.done = sum(1 for payment_id in succeeded if told[payment_id])
+    count.done = sum(1 for payment_id in succeeded if received[payment_id])
     under_way = max(0, depths[ORDER_SERVICE_QUEUE]) + report.kinds["messages under way"].waiting
     count.waiting = min(under_way, count.attempted - count.done)
     count.lost = count.attempted - count.done - count.waiting
-    count.duplicated = sum(len(events) - 1 for events in told.values() if len(events) > 1)
+    count.duplicated = sum(len(events) - 1 for events in received.values() if len(events) > 1)
