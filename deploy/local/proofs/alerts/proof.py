@@ -148,8 +148,8 @@ def _tell(
     scene: Scene, result: Result, provocation: Provocation, before: set[str], missing: set[str], console: Console
 ) -> None:
     for alert in sorted(provocation.alerts - missing):
-        where = result.fired[alert].delivered_to or "NOBODY"
-        console.print(f"  {alert} -> {where}", style="" if result.fired[alert].delivered_to else "red")
+        where = result.fired[alert].sent_to or "NOBODY"
+        console.print(f"  {alert} -> {where}", style="" if result.fired[alert].sent_to else "red")
     if before:
         console.print(f"  fired before it was provoked: {', '.join(sorted(before))}", style="red")
     if missing:
@@ -160,11 +160,11 @@ def _tell(
 
 
 def _print(result: Result, console: Console, *, everything: bool) -> None:
-    table = Table("alert", "provoked by", "delivered to", "said")
+    table = Table("alert", "triggered by", "sent to", "summary")
     for alert in alerts():
         fired = result.fired.get(alert)
         if fired is not None:
-            table.add_row(alert, fired.by, fired.delivered_to or "NOBODY", fired.said)
+            table.add_row(alert, fired.by, fired.sent_to or "NOBODY", fired.said)
         elif everything or alert in result.missing:
             table.add_row(alert, result.missing.get(alert, "not tried"), "", "DID NOT FIRE")
     console.print(table)

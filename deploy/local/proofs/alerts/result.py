@@ -11,11 +11,11 @@ SILENCED = "silenced by "
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """An alert that fired: for which reason, what it said, and who got it; `delivered_to` is empty when nobody did."""
+    """An alert that fired: for which reason, what it said, and who got it; `sent_to` is empty when nobody did."""
 
     by: str
     said: str
-    delivered_to: str
+    sent_to: str
     moved_time: bool
 
 
@@ -36,13 +36,13 @@ class Result:
     def note(self, alert: str, fired: Fired) -> None:
         """An alert of two reasons is shown with the one that was delivered to a person."""
         known = self.fired.get(alert)
-        if known is None or not known.delivered_to or (known.delivered_to.startswith(SILENCED) and fired.delivered_to):
+        if known is None or not known.sent_to or (known.sent_to.startswith(SILENCED) and fired.sent_to):
             self.fired[alert] = fired
 
     @property
     def is_well(self) -> bool:
         """What was tried fired and was delivered, and nothing fired without a reason."""
-        delivered = all(fired.delivered_to for fired in self.fired.values())
+        delivered = all(fired.sent_to for fired in self.fired.values())
         return not self.missing and not self.early and not self.refused and delivered
 
     @property
@@ -50,11 +50,11 @@ class Result:
         return self.is_well and set(self.fired) >= set(alerts())
 
     def figures(self) -> str:
-        silenced = sum(fired.delivered_to.startswith(SILENCED) for fired in self.fired.values())
-        delivered = sum(bool(fired.delivered_to) for fired in self.fired.values()) - silenced
+        silenced = sum(fired.sent_to.startswith(SILENCED) for fired in self.fired.values())
+        sent = sum(bool(fired.sent_to) for fired in self.fired.values()) - silenced
         came = ", ".join(f"{count} to {who}" for who, count in sorted(self.messages.items())) or "none"
         return (
-            f"{len(self.fired)} of {len(alerts())} alerts fired, {delivered} were delivered to a receiver and "
+            f"{len(self.fired)} of {len(alerts())} alerts fired, {sent} were sent to a receiver and "
             f"{silenced} silenced by another; messages with a summary and a link: {came}; "
             f"{len(self.refused)} would have been refused. {len(self.early)} fired without a reason. "
             f"{self.seconds:.0f} s, load {self.load:.1f}."

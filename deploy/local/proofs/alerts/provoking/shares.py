@@ -153,7 +153,7 @@ PROVOCATIONS = (
         moved_time=True,
     ),
     Provocation(
-        "a sale is given back after its artist's account was paid out",
+        "a sale is refunded after its artist's account was paid out",
         frozenset({"FleetRecipientOwes"}),
         _account_is_empty,
     ),
