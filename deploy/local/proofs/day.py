@@ -97,7 +97,7 @@ def _due(now: datetime) -> list[Message]:
 def _look(kit: Kit) -> Closing:
     seen = closing.look(kit)
     cases, unexplained = len(seen.books.cases), seen.books.unexplained
-    kit.console.print(f"looked: verify {seen.report.totals}, {cases} cases, {unexplained} lines unexplained")
+    kit.console.print(f"looked: {seen.in_words}, {cases} cases, {unexplained} lines unexplained")
     return seen
 
 

@@ -145,5 +145,5 @@ def _look(kit: Kit, recipients: Recipients) -> Seen:
                 cases.accept_case(tx, case.case_id, operator="shares-proof", reason="the platform's own top-up")
     seen = Seen(closing.look(kit), accounts.look(kit.db, kit.gateway, kit.control, recipients.all_accounts))
     untrue, off = len(seen.closing.books.untrue), len(seen.accounts.off)
-    kit.console.print(f"looked: verify {seen.closing.report.totals}, {untrue} untrue cases, {off} accounts off")
+    kit.console.print(f"looked: {seen.closing.in_words}, {untrue} untrue cases, {off} accounts off")
     return seen

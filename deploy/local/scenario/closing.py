@@ -31,7 +31,14 @@ class Closing:
 
     @property
     def is_at_rest(self) -> bool:
-        return self.report.clean and self.recorded.clean and rest.is_at_rest(self.report, self.due_later)
+        return self.report.clean and self.recorded.clean and not rest.unfinished(self.report, self.due_later)
+
+    @property
+    def in_words(self) -> str:
+        """What keeps it from an end, for the line after each look."""
+        waiting = rest.in_words(rest.unfinished(self.report, self.due_later)) or "nothing"
+        differing = len(self.recorded.findings)
+        return f"verify {self.report.totals}, waiting: {waiting}, {differing} differences from Stripe's recorder"
 
     def show(self, kit: Kit) -> None:
         books.show(kit.console, self.books)

@@ -35,15 +35,15 @@ def wait_until_quiet(
         if now - calm_since >= calm_seconds:
             return {}
         if left and now - started > patience_seconds:
-            console.print(f"not quiet after {patience_seconds:.0f} s: {_in_words(left)}", style="red")
+            console.print(f"not quiet after {patience_seconds:.0f} s: {in_words(left)}", style="red")
             return left
         if left and now - said > SAID_EVERY_SECONDS:
             said = now
-            console.print(f"  waiting for {_in_words(left)}")
+            console.print(f"  waiting for {in_words(left)}")
         time.sleep(look_seconds)
 
 
-def _in_words(left: Mapping[str, int]) -> str:
+def in_words(left: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in left.items())
 
 
@@ -80,8 +80,8 @@ def due_later(db: Database) -> int:
     return int(row[0]) if row else 0
 
 
-def is_at_rest(report: Report, due_later: int) -> bool:
-    """Nothing waits for the fleet, but what must wait for a day."""
+def unfinished(report: Report, due_later: int) -> dict[str, int]:
+    """What waits for the fleet, but what must wait for a day."""
     allowed = {"messages under way": due_later, "payments": due_later}
     kinds = {kind: count for kind, count in report.kinds.items() if kind not in NOT_OURS_TO_MOVE}
-    return all(count.waiting <= allowed.get(kind, 0) for kind, count in kinds.items())
+    return {kind: count.waiting for kind, count in kinds.items() if count.waiting > allowed.get(kind, 0)}
