@@ -4,6 +4,9 @@ Orders are sold, refunded whole and in part, by ticket and by cancelling; refund
 dispute, networks warn, banks decide, payouts leave and one comes back; webhooks are lost and Stripe fails, by the seed.
 After the sale the faults end, and reconciliation is run until nothing differs. Exit code 0 only when `verify` is clean,
 the trial balance is zero, every line of the bank's statement has its journal, and no case is open but true ones.
+
+It looks at all that the stack of this clone has ever done. `fleet prove shares` leaves top-ups there that belong to no
+tenant: remove `.local` (`make clean`) before a day that follows it.
 """
 
 import time
