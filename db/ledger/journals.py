@@ -133,22 +133,13 @@ class Journal:
     entries: list[Entry]
 
 
-def post(tx: Tx, *, kind: str, source_id: str, payment_id: PaymentId | None, entries: list[Entry]) -> bool:
-    """Append one journal; False when this fact is booked already.
-
-    Raises:
-        UnbalancedError: the entries do not sum to zero (the database would refuse the commit as well).
-    """
-    return post_together(tx, payment_id, [Journal(kind, source_id, entries)]) == 1
-
-
-def post_together(tx: Tx, payment_id: PaymentId | None, journals: Sequence[Journal]) -> int:
+def post(tx: Tx, payment_id: PaymentId | None, journals: Sequence[Journal]) -> int:
     """Append journals in one statement; returns how many were new, the others being booked already.
 
     Accounts are opened when they are first needed; a look, DO NOTHING and a second look keep the hot rows unlocked.
 
     Raises:
-        UnbalancedError: as `post`; nothing is written.
+        UnbalancedError: entries do not sum to zero, and nothing is written (the database would refuse it as well).
     """
     for journal in journals:
         _require_balance(journal.entries)

@@ -1,8 +1,9 @@
-"""What Stripe says of a dispute, and what that does to the book, whoever heard of it first.
+"""What Stripe says of a dispute, and what that does, whoever asked.
 
-Phases: look at how often the book was written, ask Stripe, lock the payment, and write only if nobody wrote meanwhile;
-so an answer never overwrites a newer one, in whatever order events and lookups come. The move, the journals of what
-Stripe's balance shows, the loss and the facts for others are one transaction; what is known already changes nothing.
+Phases of `look_at`: read how often the dispute was written, ask Stripe, lock the payment, and write only if nobody
+wrote meanwhile; so an answer never overwrites a newer one, in whatever order events and lookups come. The move, the
+journals of what Stripe's balance shows, the loss and the events are one transaction; what is known already changes
+nothing. Who bears a loss is decided as for a refund, in workers/refunds/allocation.py.
 """
 
 from loguru import logger
@@ -12,7 +13,7 @@ from db.disputes import disputes
 from db.disputes.booking import BookableMovement
 from db.disputes.disputes import Dispute, DisputeSnapshot
 from db.ledger import journals as ledger
-from db.ledger.journals import Journal
+from db.ledger.journals import Entry, Journal
 from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.payments import payments
 from db.payments.payments import Payment
@@ -22,26 +23,26 @@ from messages.ids import DisputeId
 from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
-from outbox.append import append
 from outbox.requests import dispute_evidence
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import DisputeAnswer, DisputeMovement
+from workers.ledger.booking import NOTHING, Booking, book
 from workers.ledger.conversion_and_fee import conversion
-from workers.refunds.allocation import shares_of
+from workers.refunds.allocation import who_bears
 from workers.rules import disputes as rules
-from workers.shares.distribution import give_again, take_back, wake
+from workers.shares.distribution import claw_back, undo_clawback, waiting_shares_due
 
 # Each look takes one read of Stripe; that somebody else is first so often in a row means a storm, and a retry waits.
 MOST_LOOKS = 5
 
 
 def look_at(db: Database, stripe: Gateway, payment: Payment, dispute_id: DisputeId, *, by: str) -> Dispute:
-    """Ask Stripe how the dispute stands, and bring the book there.
+    """Ask Stripe how the dispute stands, and bring ours there.
 
     Raises:
         TryAgain: others wrote each time while we asked.
-        GiveUp: Stripe contradicts the book, or says what we cannot read; a person must look.
+        GiveUp: Stripe contradicts the database, or says what we cannot read; a person must look.
         Verdict: Stripe did not answer.
     """
     for _ in range(MOST_LOOKS):
@@ -83,15 +84,16 @@ def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) 
         disputes.record(tx, payment.payment_id, seen, stage=stage, submitted=status in UNDER_REVIEW, by=by)
     elif not disputes.move(tx, seen, stage=stage, submitted=status in UNDER_REVIEW, by=by):
         raise GiveUp(
-            f"Stripe has {answer.dispute_id} as {status}, the book as {before.status}, from which no way leads there: "
+            f"Stripe has {answer.dispute_id} as {status}, the database as {before.status}, which cannot become that: "
             "look at both"
         )
+    booking = NOTHING
     for movement in answer.movements:
-        _book(tx, payment, answer, movement)
+        booking += _movement(tx, payment, answer, movement)
     now = _read(tx, answer.dispute_id)
-    _book_loss(tx, payment, now)
+    booking += _loss(tx, payment, now)
     _draft_evidence(tx, before, now)
-    _tell(tx, before, now)
+    book(tx, payment.payment_id, booking + _published(tx, before, now))
     return now
 
 
@@ -107,36 +109,43 @@ def _read(tx: Tx, dispute_id: DisputeId) -> Dispute:
     return dispute
 
 
-def _book(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMovement) -> None:
+def _movement(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMovement) -> Booking:
     """One journal for each balance transaction, and its conversion when the balance is in another currency."""
     balance = movement.balance
     moved = rules.moved(balance.amount, answer.amount)
     row = BookableMovement(balance.balance_transaction_id, movement.category, moved, balance.amount, balance.fee)
-    if dispute_booking.record(tx, answer.dispute_id, row):
-        entries = ledger.dispute_entries(moved, balance.fee, payment.venue_id)
-        journals = [Journal(movement.category, balance.balance_transaction_id, entries)] if entries else []
-        ledger.post_together(tx, payment.payment_id, [*journals, *conversion(balance, moved)])
-        logger.warning("the bank has moved {} by dispute {}, fee {}", moved, answer.dispute_id, balance.fee)
+    if not dispute_booking.record(tx, answer.dispute_id, row):
+        return NOTHING
+    logger.warning("the bank has moved {} by dispute {}, fee {}", moved, answer.dispute_id, balance.fee)
+    entries = ledger.dispute_entries(moved, balance.fee, payment.venue_id)
+    journals = [Journal(movement.category, balance.balance_transaction_id, entries)] if entries else []
+    return Booking([*journals, *conversion(balance, moved)])
 
 
-def _book_loss(tx: Tx, payment: Payment, dispute: Dispute) -> None:
-    """A loss is borne by venue and platform as a refund is, once its money is gone; a late win takes it back."""
+def _loss(tx: Tx, payment: Payment, dispute: Dispute) -> Booking:
+    """Venue and platform bear a loss as they bear a refund, once its money is gone; a late win is its mirror."""
     if dispute.status in LOST_DISPUTES and dispute.lost_minor is None:
         held = dispute_booking.withdrawn(tx, dispute)
         if held.minor > 0:
-            parts = shares_of(tx, payment, held)
+            parts = who_bears(tx, payment, held)
             if dispute_booking.mark_lost(tx, dispute, lost=held, obligation=parts.obligation, platform=parts.platform):
-                _post_loss(tx, payment, dispute, parts.obligation, parts.platform, parts.venue, kind="dispute_lost")
-                take_back(tx, payment, parts.venue, fee_borne=parts.fee_borne, source_id=dispute.dispute_id)
+                entries = _loss_entries(payment, parts.obligation, parts.platform, parts.venue)
+                lost = Booking([Journal("dispute_lost", dispute.dispute_id, entries)])
+                return lost + claw_back(tx, payment, parts, source_id=dispute.dispute_id)
     elif dispute.status is DisputeStatus.WON and dispute_booking.mark_loss_reversed(tx, dispute):
-        obligation, platform, venue = _booked_parts(dispute)
-        _post_loss(tx, payment, dispute, obligation, platform, venue, kind="dispute_won")
-        give_again(tx, payment, source_id=dispute.dispute_id)
+        entries = ledger.mirror(_loss_entries(payment, *_booked_parts(dispute)))
+        won = Booking([Journal("dispute_won", dispute.dispute_id, entries)])
+        return won + undo_clawback(tx, payment, source_id=dispute.dispute_id)
+    return NOTHING
+
+
+def _loss_entries(payment: Payment, obligation: Money, platform: Money, venue: Money) -> list[Entry]:
+    return ledger.dispute_lost_entries(obligation=obligation, platform=platform, venue=venue, venue_id=payment.venue_id)
 
 
 def _booked_parts(dispute: Dispute) -> tuple[Money, Money, Money]:
     lost, obligation, platform = dispute.lost_minor, dispute.lost_obligation_minor, dispute.lost_platform_fee_minor
-    assert lost is not None, "only a booked loss is taken back"
+    assert lost is not None, "only a booked loss is reversed"
     assert obligation is not None, "the parts of a loss are booked together"
     assert platform is not None, "the parts of a loss are booked together"
     parts = (obligation, platform, lost - obligation - platform)
@@ -144,24 +153,14 @@ def _booked_parts(dispute: Dispute) -> tuple[Money, Money, Money]:
     return first, second, third
 
 
-def _post_loss(
-    tx: Tx, payment: Payment, dispute: Dispute, obligation: Money, platform: Money, venue: Money, *, kind: str
-) -> None:
-    entries = ledger.dispute_lost_entries(
-        obligation=obligation, platform=platform, venue=venue, venue_id=payment.venue_id
-    )
-    if kind == "dispute_won":
-        entries = ledger.mirror(entries)
-    ledger.post(tx, kind=kind, source_id=dispute.dispute_id, payment_id=payment.payment_id, entries=entries)
-
-
 def _draft_evidence(tx: Tx, before: Dispute | None, now: Dispute) -> None:
-    """A new stage can be answered: assemble what the book knows, for a person to read and send."""
+    """A new stage can be answered: assemble what we know, for an operator to read and send."""
     if now.is_answerable and (before is None or before.stage != now.stage):
         disputes.write_evidence(tx, now.dispute_id, dispute_evidence.draft(tx, now).evidence, by="fleet")
 
 
-def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:
+def _published(tx: Tx, before: Dispute | None, now: Dispute) -> Booking:
+    """The events of a dispute that is new or closed; what is closed, no share waits for any more."""
     facts = {
         "tenant_id": now.tenant_id,
         "payment_id": now.payment_id,
@@ -169,15 +168,13 @@ def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:
         "dispute_id": now.dispute_id,
         "amount": now.amount,
     }
+    booking = NOTHING
     if before is None or (before.track, now.track) == ("inquiry", "chargeback"):
-        append(
-            tx,
-            DisputeOpened.model_validate(
-                facts | {"reason": now.reason, "track": now.track, "evidence_due_at": now.evidence_due_at}
-            ),
-        )
+        opened = facts | {"reason": now.reason, "track": now.track, "evidence_due_at": now.evidence_due_at}
+        booking += Booking(messages=[DisputeOpened.model_validate(opened)])
         logger.warning("the buyer's bank opened a {} of {}: {}", now.track, now.amount, now.reason)
     if now.is_closed and (before is None or before.status is not now.status):
-        wake(tx, now.payment_id)
-        append(tx, DisputeClosed.model_validate(facts | {"outcome": now.status.value}))
+        closed = DisputeClosed.model_validate(facts | {"outcome": now.status.value})
+        booking += waiting_shares_due(tx, now.payment_id) + Booking(messages=[closed])
         logger.warning("dispute {} of {} is closed: {}", now.dispute_id, now.amount, now.status.value)
+    return booking

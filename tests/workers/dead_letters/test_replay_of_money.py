@@ -27,7 +27,7 @@ from tests.workers.refunds.scenario import lookup as refund_lookup_of
 from workers.dead_letters import judge_groups, judge_shares
 from workers.dead_letters.judge import PERIODIC, OpenedDeadLetter, judge
 from workers.dead_letters.judge_money import BY_KIND
-from workers.disputes.submit_evidence import dispute_evidence
+from workers.disputes.answer import dispute_evidence
 from workers.payments.capture import capture
 from workers.refunds.refund import refund
 from workers.rules.replay_charges import ReplayCheck

@@ -91,7 +91,7 @@ def test_a_closed_dispute_that_stripe_shows_open_again_is_left_to_a_person(
     stripe_control.decide_dispute(dispute_id, "won")
     hear(db, gateway)
 
-    with pytest.raises(GiveUp, match="no way leads"), db.transaction(tenant.tenant_id) as tx:
+    with pytest.raises(GiveUp, match="which cannot become that"), db.transaction(tenant.tenant_id) as tx:
         settle_dispute(tx, payment, opened, by="test")
 
     assert reread(db, payment, dispute_id).status is DisputeStatus.WON
