@@ -18,6 +18,7 @@ from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database, Tx
+from db.shares import shares
 from messages.disputes import DisputeClosed, DisputeOpened
 from messages.ids import DisputeId
 from messages.money import Money
@@ -47,26 +48,25 @@ def look_at(db: Database, stripe: Gateway, payment: Payment, dispute_id: Dispute
     """
     for _ in range(MOST_LOOKS):
         with db.transaction(payment.tenant_id) as tx:
-            looks = _looks(tx, dispute_id)
+            read = disputes.get(tx, dispute_id)
         answer = stripe_disputes.retrieve(stripe, dispute_id)
         with db.transaction(payment.tenant_id) as tx:
             current = payments.lock(tx, payment.payment_id)
             assert current is not None, "payments are never deleted, and this one was read a moment ago"
-            if _looks(tx, dispute_id) == looks:
-                settled = settle_dispute(tx, current, answer, by=by)
+            before = disputes.get(tx, dispute_id)
+            if _looks(before) == _looks(read):
+                settled = settle_dispute(tx, current, before, answer, by=by)
                 crash_point("dispute.before_commit")
                 return settled
     raise TryAgain("the dispute was written by others each time while Stripe was asked")
 
 
-def _looks(tx: Tx, dispute_id: DisputeId) -> int:
-    dispute = disputes.get(tx, dispute_id)
+def _looks(dispute: Dispute | None) -> int:
     return dispute.looks if dispute else 0
 
 
-def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) -> Dispute:
-    """Write what Stripe has just said of a dispute of the locked payment."""
-    before = disputes.get(tx, answer.dispute_id)
+def settle_dispute(tx: Tx, payment: Payment, before: Dispute | None, answer: DisputeAnswer, *, by: str) -> Dispute:
+    """Write what Stripe has just said of a dispute of the locked payment, which we had as `before`."""
     _require_ours(payment, before, answer)
     status = DisputeStatus(answer.status)
     seen = DisputeSnapshot(
@@ -87,13 +87,11 @@ def settle_dispute(tx: Tx, payment: Payment, answer: DisputeAnswer, *, by: str) 
             f"Stripe has {answer.dispute_id} as {status}, the database as {before.status}, which cannot become that: "
             "look at both"
         )
-    booking = NOTHING
-    for movement in answer.movements:
-        booking += _movement(tx, payment, answer, movement)
+    movements = [_movement(tx, payment, answer, movement) for movement in answer.movements]
     now = _read(tx, answer.dispute_id)
-    booking += _loss(tx, payment, now)
+    loss = _loss(tx, payment, now)
     _draft_evidence(tx, before, now)
-    book(tx, payment.payment_id, booking + _published(tx, before, now))
+    book(tx, payment.payment_id, *movements, loss, _published(tx, before, now))
     return now
 
 
@@ -131,7 +129,8 @@ def _loss(tx: Tx, payment: Payment, dispute: Dispute) -> Booking:
             if dispute_booking.mark_lost(tx, dispute, lost=held, obligation=parts.obligation, platform=parts.platform):
                 entries = _loss_entries(payment, parts.obligation, parts.platform, parts.venue)
                 lost = Booking([Journal("dispute_lost", dispute.dispute_id, entries)])
-                return lost + claw_back(tx, payment, parts, source_id=dispute.dispute_id)
+                sharing = shares.of_payment(tx, payment.payment_id, locked=True)
+                return lost + claw_back(tx, payment, sharing, parts, source_id=dispute.dispute_id)
     elif dispute.status is DisputeStatus.WON and dispute_booking.mark_loss_reversed(tx, dispute):
         entries = ledger.mirror(_loss_entries(payment, *_booked_parts(dispute)))
         won = Booking([Journal("dispute_won", dispute.dispute_id, entries)])

@@ -1,8 +1,8 @@
 """Booking: the journals and the messages that one fact calls for, and `book`, which writes them.
 
 The contract of every domain: its functions write their own rows and return a Booking; they neither post nor append.
-The settlement of a domain, or an actor's own transaction, adds the bookings up and calls `book`, once where it can. So
-a reader who looks for what reaches the ledger and the outbox reads settlements and actors, and nothing else
+The settlement of a domain, or an actor's own transaction, collects the bookings and calls `book`, once where it can. So
+whoever looks for what reaches the ledger and the outbox reads settlements and actors, and nothing else
 (tests/workers/ledger/test_booking.py).
 """
 
@@ -31,7 +31,7 @@ class Booking:
 NOTHING = Booking()
 
 
-def book(tx: Tx, payment_id: PaymentId | None, booking: Booking) -> None:
+def book(tx: Tx, payment_id: PaymentId | None, *bookings: Booking) -> None:
     """Post the journals in one statement and append the messages in another; nothing when there are none.
 
     A journal whose fact is booked already is skipped.
@@ -39,6 +39,12 @@ def book(tx: Tx, payment_id: PaymentId | None, booking: Booking) -> None:
     Raises:
         UnbalancedError: as `post`; nothing is written.
     """
-    if booking.journals:
-        ledger.post(tx, payment_id, booking.journals)
-    append(tx, *booking.messages)
+    journals: list[Journal] = []
+    messages: list[Message | Fact] = []
+    for booking in bookings:
+        journals += booking.journals
+        messages += booking.messages
+    if journals:
+        ledger.post(tx, payment_id, journals)
+    if messages:
+        append(tx, *messages)

@@ -6,9 +6,9 @@ from messages.money import Money
 from stripe_client.outcomes import BalanceTransaction
 
 
-def conversion_and_fee(balance: BalanceTransaction, moved: Money) -> list[Journal]:
-    """Both, as far as there are any; `moved` is signed as at the bank."""
-    return [*conversion(balance, moved), *stripe_fee(balance)]
+def conversion_and_fee(balance: BalanceTransaction | None, moved: Money) -> list[Journal]:
+    """Both, as far as there are any; none while Stripe shows no balance. `moved` is signed as at the bank."""
+    return [*conversion(balance, moved), *stripe_fee(balance)] if balance else []
 
 
 def conversion(balance: BalanceTransaction, moved: Money) -> list[Journal]:

@@ -122,29 +122,26 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
             amount_minor=outcome.amount.minor,
             fee=kept,
         )
-        book(tx, payment.payment_id, _succeeded(tx, payment, outcome, fee, by))
+        charged = Journal("charge", outcome.charge_id, ledger.charge_entries(outcome.amount, fee, payment.venue_id))
+        book(
+            tx,
+            payment.payment_id,
+            Booking([charged, *conversion_and_fee(outcome.balance, outcome.amount)]),
+            freeze(tx, payment, outcome.amount, fee, destination=outcome.destination is not None, by=by),
+            Booking(record_charge(tx, payment, outcome, by=by), _published(payment, outcome, fee)),
+        )
         if payment.cancel_reason is None:
             logger.info("charged {}", outcome.amount)
         else:
             _refund_late_success(tx, payment, outcome)
     elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):  # Stripe shows its balance only now
-        journals = [*_of_balance(outcome), *record_charge(tx, payment, outcome, by=by)]
-        book(tx, payment.payment_id, Booking(journals) + waiting_shares_due(tx, payment.payment_id))
-
-
-def _succeeded(tx: Tx, payment: Payment, outcome: Charged, fee: Money, by: str) -> Booking:
-    """The charge, what it did to Stripe's balance, its shares, its transfer when it has a destination; and who is told.
-
-    A charge that succeeded after all, though it was to be cancelled, is published as such: its money goes back.
-    """
-    entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
-    charged = Booking([Journal("charge", outcome.charge_id, entries), *_of_balance(outcome)])
-    shared = freeze(tx, payment, outcome.amount, fee, destination=outcome.destination is not None, by=by)
-    sent_on = Booking(record_charge(tx, payment, outcome, by=by))
-    return charged + shared + sent_on + Booking(messages=_published(payment, outcome, fee))
+        balance = Booking(conversion_and_fee(outcome.balance, outcome.amount))
+        sent_on = Booking(record_charge(tx, payment, outcome, by=by))
+        book(tx, payment.payment_id, balance, sent_on, waiting_shares_due(tx, payment.payment_id))
 
 
 def _published(payment: Payment, outcome: Charged, fee: Money) -> list[Message | Fact]:
+    """A charge that succeeded although it was to be cancelled is published as such: its money goes back."""
     facts = _facts(payment) | {"amount": outcome.amount}
     if payment.cancel_reason is not None:
         return [PaymentSucceededLate(**facts)]
@@ -152,11 +149,6 @@ def _published(payment: Payment, outcome: Charged, fee: Money) -> list[Message |
     if not payment.mints:
         return [succeeded]
     return [succeeded, MintRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id)]
-
-
-def _of_balance(outcome: Charged) -> list[Journal]:
-    """The charge's conversion and Stripe's fee, once Stripe shows its balance transaction."""
-    return conversion_and_fee(outcome.balance, outcome.amount) if outcome.balance else []
 
 
 def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:

@@ -61,7 +61,7 @@ def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, StripeCall] | No
             payment_intent_id=wanted.payment_intent_id,
             amount=wanted.amount,
             reason=wanted.reason,
-            destination=destination_charges.refund_parameters(tx, wanted, wanted.amount.currency),
+            destination=destination_charges.refund_parameters(tx, wanted),
             traced=trace.for_others(),
         )
         return wanted, stripe_calls.begin(
@@ -83,5 +83,5 @@ def _record(db: Database, wanted: Refund, call: StripeCall, outcome: RefundAnswe
         if isinstance(outcome, Refused):
             refuse_refund(tx, wanted, outcome, by="refund")
         else:
-            settle_refund(tx, payment, outcome, by="refund")
+            settle_refund(tx, payment, outcome, by="refund", call_is_settled=True)
         crash_point("refund.before_commit")

@@ -19,6 +19,7 @@ from db.refunds import booking as refund_booking
 from db.refunds import refunds
 from db.refunds.refunds import NewRefund, Refund
 from db.session import Tx
+from db.shares import shares
 from messages.ids import RefundId
 from messages.refunds import RefundFailed, RefundSucceeded
 from messages.verdicts import GiveUp, TryLater
@@ -39,7 +40,7 @@ class NoRoomYet(TryLater):
     """What was refunded without us waits for a request of ours, which holds its amount, to be refused."""
 
 
-def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> None:
+def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str, call_is_settled: bool = False) -> None:
     """Bring the refund to where Stripe says it is; one that was made without us is written down first.
 
     Raises:
@@ -52,19 +53,20 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
         raise GiveUp(
             f"Stripe has {answer.stripe_refund_id} over {answer.amount}, the database {refund.amount}: look at both"
         )
-    stripe_calls.settle_by_subject(
-        tx, operation=CREATE, subject_id=refund.refund_id, answer=answer.status, object_id=answer.stripe_refund_id
-    )
+    if not call_is_settled:  # the answer came by another road than the call's own
+        stripe_calls.settle_by_subject(
+            tx, operation=CREATE, subject_id=refund.refund_id, answer=answer.status, object_id=answer.stripe_refund_id
+        )
     state = RefundState(answer.status)
     moved = refunds.move(tx, refund, state, by=by, reason=answer.failure_reason, stripe_id=answer.stripe_refund_id)
-    booking = _returned(tx, payment, refund, answer, by) + _came_back(tx, refund, answer)
+    bookings = [_returned(tx, payment, refund, answer, by), _came_back(tx, refund, answer)]
     if moved and state in DEAD_REFUNDS:
-        booking += waiting_shares_due(tx, payment.payment_id)
+        bookings.append(waiting_shares_due(tx, payment.payment_id))
     if moved or known is None:
         if state is RefundState.SUCCEEDED:
             mints.take_back(tx, payment.payment_id, by=by)
-        booking += _published(refund, state, answer.failure_reason or state.value)
-    book(tx, payment.payment_id, booking)
+        bookings.append(_published(refund, state, answer.failure_reason or state.value))
+    book(tx, payment.payment_id, *bookings)
     if moved or known is None:
         wake_group(tx, payment)
 
@@ -72,8 +74,8 @@ def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) ->
 def refuse_refund(tx: Tx, refund: Refund, refusal: Refused, *, by: str) -> None:
     """Stripe will not make this refund; its amount can be refunded again, and an operator sees the reason."""
     if refunds.move(tx, refund, RefundState.REFUSED, by=by, reason=refusal.code):
-        booking = waiting_shares_due(tx, refund.payment_id) + Booking(messages=[_failed(refund, refusal.code)])
-        book(tx, refund.payment_id, booking)
+        failed = Booking(messages=[_failed(refund, refusal.code)])
+        book(tx, refund.payment_id, waiting_shares_due(tx, refund.payment_id), failed)
         logger.error("Stripe refused the refund of {}: {}", refund.amount, refusal.sentence)
 
 
@@ -110,10 +112,11 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
 
 def _returned(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: str) -> Booking:
     """What has left Stripe's balance, once: at a destination charge's account, and of venue, platform and shares."""
-    booking = Booking(record_refund(tx, payment, answer, by=by))
+    at_account = record_refund(tx, payment, answer, by=by)
     if answer.balance is None or refund.balance_transaction_id is not None:
-        return booking
-    parts, of_seller = follow_stripe(tx, payment, who_bears(tx, payment, refund.amount))
+        return Booking(at_account)
+    sharing = shares.of_payment(tx, payment.payment_id, locked=True)
+    parts, of_seller = follow_stripe(tx, payment, sharing, who_bears(tx, payment, answer.amount))
     if not refund_booking.mark_booked(
         tx,
         refund,
@@ -121,13 +124,13 @@ def _returned(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by
         obligation_minor=parts.obligation.minor,
         platform_fee_minor=parts.platform.minor,
     ):
-        return booking
+        return Booking(at_account)
     entries = ledger.refund_entries(
         obligation=parts.obligation, platform=parts.platform, venue=parts.venue, venue_id=payment.venue_id
     )
     journal = Journal("refund", answer.stripe_refund_id, entries)
-    booking += Booking([journal, *conversion_and_fee(answer.balance, -refund.amount)])
-    return booking + claw_back(tx, payment, parts, source_id=answer.stripe_refund_id, of_seller=of_seller)
+    booking = Booking([*at_account, journal, *conversion_and_fee(answer.balance, -answer.amount)])
+    return booking + claw_back(tx, payment, sharing, parts, source_id=answer.stripe_refund_id, of_seller=of_seller)
 
 
 def _came_back(tx: Tx, refund: Refund, answer: RefundAnswer) -> Booking:
@@ -136,8 +139,8 @@ def _came_back(tx: Tx, refund: Refund, answer: RefundAnswer) -> Booking:
         tx, refund, balance_transaction_id=answer.returned.balance_transaction_id
     ):
         return NOTHING
-    journal = Journal("refund_failure", answer.stripe_refund_id, ledger.refund_failure_entries(refund.amount))
-    return Booking([journal, *conversion_and_fee(answer.returned, refund.amount)])
+    journal = Journal("refund_failure", answer.stripe_refund_id, ledger.refund_failure_entries(answer.amount))
+    return Booking([journal, *conversion_and_fee(answer.returned, answer.amount)])
 
 
 def _published(refund: Refund, state: RefundState, reason: str) -> Booking:

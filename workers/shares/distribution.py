@@ -97,14 +97,19 @@ def _as_share(leg: Leg, *, held: bool) -> NewShare:
 
 
 def claw_back(
-    tx: Tx, payment: Payment, parts: RefundAllocation, *, source_id: str, of_seller: Money | None = None
+    tx: Tx,
+    payment: Payment,
+    everyone: Sequence[Share],
+    parts: RefundAllocation,
+    *,
+    source_id: str,
+    of_seller: Money | None = None,
 ) -> Booking:
-    """Take of the shares what a refund or a loss of the locked payment takes of all but the platform.
+    """Take of the payment's shares, which are locked, what a refund or a loss takes of all but the platform.
 
     `parts.fee_borne` of it is the platform's fee, kept by the venue's policy: whoever sold bears that alone. The rest
     is taken in proportion to what each share still has (M12); `of_seller` is known when Stripe has taken it already.
     """
-    everyone = shares.of_payment(tx, payment.payment_id, locked=True)
     if not everyone or not parts.venue.minor:
         return NOTHING
     returns = _returns(everyone, parts, of_seller)

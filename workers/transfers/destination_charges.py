@@ -10,6 +10,8 @@ without its transfer) is a gap of the venue's share, which workers/shares/share.
 `record_refund` write rows and return what the settlement is to book.
 """
 
+from collections.abc import Sequence
+
 from loguru import logger
 
 from db.ledger import journals as ledger
@@ -131,13 +133,13 @@ def _record_fee(tx: Tx, payment: Payment, venue: Share, fee: FeeAnswer) -> list[
     return [Journal("application_fee", fee.fee_id, entries), *conversion(fee.balance, fee.amount)] if new else []
 
 
-def refund_parameters(tx: Tx, refund: Refund, currency: str) -> Json | None:
+def refund_parameters(tx: Tx, refund: Refund) -> Json | None:
     """What a refund is to say about the destination of its charge; None when there is none, or it keeps out of it.
 
     A refund that only pays again what a failed one brought back took its part of the venue the first time.
     """
     booked = destination_charges.of_payment(tx, refund.payment_id)
-    owed = refund_booking.returned(tx, refund.payment_id, currency).open_obligation
+    owed = refund_booking.returned(tx, refund.payment_id).open_obligation
     if booked is None or refund.amount.minor <= owed.minor:
         return None
     return asked_of_refund(has_fee=booked.fee_id is not None)
@@ -181,14 +183,18 @@ def _record_reversal(tx: Tx, booked: Booked, reversal: ReversalAnswer, by: str) 
     return [journal, *conversion_and_fee(reversal.balance, reversal.amount)]
 
 
-def follow_stripe(tx: Tx, payment: Payment, parts: RefundAllocation) -> tuple[RefundAllocation, Money | None]:
-    """The parts of a refund with the venue's as Stripe took it, and that part; unchanged when they differ by more."""
-    everyone = shares.of_payment(tx, payment.payment_id, locked=True)
+def follow_stripe(
+    tx: Tx, payment: Payment, everyone: Sequence[Share], parts: RefundAllocation
+) -> tuple[RefundAllocation, Money | None]:
+    """The parts of a refund with the venue's as Stripe took it, and that part; unchanged when they differ by more.
+
+    The payment's shares are locked.
+    """
     if not everyone or everyone[-1].mode != "destination" or not parts.venue.minor:
         return parts, None
     amount = Money(min(parts.venue.minor, sum(share.left_minor for share in everyone)), payment.currency)
     by_rule = sale_split.taken_back(amount, [share.left_minor for share in everyone])[-1]
-    before = refund_booking.returned(tx, payment.payment_id, payment.currency)
+    before = refund_booking.returned(tx, payment.payment_id)
     fee_left = Money(payment.platform_fee_minor or 0, payment.currency) - before.fee
     at_stripe = everyone[-1].gap  # what has come back of the venue, and no refund has taken of its share yet
     followed = give_way(parts, by_rule=by_rule, at_stripe=at_stripe, fee_left=fee_left)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
 from db.lifecycle import ReversalState, TransferState
@@ -29,7 +28,6 @@ from messages.shares import ReversalRequested, ShareDue
 from messages.verdicts import GiveUp
 from outbox.append import append
 from stripe_client.outcomes import Refused, ReversalAnswer, TransferAnswer
-from stripe_client.transfers import CREATE, REVERSE
 from workers.ledger.booking import Booking, book
 from workers.ledger.conversion_and_fee import stripe_fee
 from workers.shares.receivables import become_receivable
@@ -49,9 +47,6 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
             f"Stripe has {answer.stripe_transfer_id} over {answer.amount} to {answer.account_id}, the book "
             f"{transfer.amount} to {transfer.account_id}: look at both"
         )
-    stripe_calls.settle_by_subject(
-        tx, operation=CREATE, subject_id=transfer.transfer_id, answer="paid", object_id=answer.stripe_transfer_id
-    )
     if transfers.move(
         tx,
         transfer.transfer_id,
@@ -102,9 +97,6 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
         raise GiveUp(
             f"Stripe has {answer.stripe_reversal_id} over {answer.amount}, the book {reversal.amount}: look at both"
         )
-    stripe_calls.settle_by_subject(
-        tx, operation=REVERSE, subject_id=reversal.reversal_id, answer="reversed", object_id=answer.stripe_reversal_id
-    )
     if transfer_reversals.move(
         tx,
         reversal.reversal_id,

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from db.disputes import disputes
 from db.lifecycle import DisputeStatus, RefundState
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -92,7 +93,7 @@ def test_a_closed_dispute_that_stripe_shows_open_again_is_left_to_a_person(
     hear(db, gateway)
 
     with pytest.raises(GiveUp, match="which cannot become that"), db.transaction(tenant.tenant_id) as tx:
-        settle_dispute(tx, payment, opened, by="test")
+        settle_dispute(tx, payment, disputes.get(tx, opened.dispute_id), opened, by="test")
 
     assert reread(db, payment, dispute_id).status is DisputeStatus.WON
 
@@ -135,7 +136,7 @@ def test_a_dispute_of_money_that_settled_in_another_currency_is_booked_with_its_
 
     for answer in (opened, won, won):
         with db.transaction(tenant.tenant_id) as tx:
-            settle_dispute(tx, payment, answer, by="test")
+            settle_dispute(tx, payment, disputes.get(tx, answer.dispute_id), answer, by="test")
 
     rows = owner.execute(
         "SELECT code, e.currency, sum(amount_minor)::bigint FROM ledger_entries e "
