@@ -1,4 +1,4 @@
-"""payouts: list them -> list what each contained -> book each tenant's part -> reverse what came back.
+"""payouts: list them -> list the contents of each -> book each tenant's part -> reverse what came back.
 
 A payout is one movement for the whole account; its contents say whose money it was. Each tenant gets one journal for
 its net in it. What belongs to no tenant is a case, and nothing of that payout is booked until the rest is explained, or

@@ -146,7 +146,7 @@ def refund_parameters(tx: Tx, refund: Refund) -> Json | None:
 
 
 def record_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> list[Journal]:
-    """Write what a refund took back of the transfer and of the fee by itself; returns the journals of what is new."""
+    """Write what a refund reversed of the transfer and refunded of the fee by itself; the journals of what is new."""
     if answer.reversal is None and not answer.fee_refunds:
         return []
     booked = destination_charges.of_payment(tx, payment.payment_id)

@@ -40,11 +40,11 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
     """The transfer was made: book it, and what of it paid a receivable.
 
     Raises:
-        GiveUp: Stripe contradicts the book; a person must look.
+        GiveUp: Stripe contradicts the database; a person must look.
     """
     if answer.amount != transfer.amount or answer.account_id != transfer.account_id or answer.balance is None:
         raise GiveUp(
-            f"Stripe has {answer.stripe_transfer_id} over {answer.amount} to {answer.account_id}, the book "
+            f"Stripe has {answer.stripe_transfer_id} over {answer.amount} to {answer.account_id}, the database "
             f"{transfer.amount} to {transfer.account_id}: look at both"
         )
     if transfers.move(
@@ -91,11 +91,11 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
     """The money is back with us.
 
     Raises:
-        GiveUp: Stripe contradicts the book; a person must look.
+        GiveUp: Stripe contradicts the database; a person must look.
     """
     if answer.amount != reversal.amount or answer.balance is None:
         raise GiveUp(
-            f"Stripe has {answer.stripe_reversal_id} over {answer.amount}, the book {reversal.amount}: look at both"
+            f"Stripe has {answer.stripe_reversal_id} over {answer.amount}, we have {reversal.amount}: look at both"
         )
     if transfer_reversals.move(
         tx,
