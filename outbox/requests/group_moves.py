@@ -11,7 +11,7 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.lifecycle import SECURED, GroupState
+from db.groups.states import SECURED, GroupState
 from db.payments.payments import Payment
 from db.session import Tx
 from messages.groups import GroupDue, GroupExpired, GroupMemberInvited
@@ -70,5 +70,5 @@ def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:
     """
     if group.state not in {GroupState.OPEN, GroupState.COMPLETE, GroupState.SETTLED}:
         return False
-    end_group(tx, group, GroupState.CANCELLED, reason=reason, by=by)
+    end_group(tx, group, GroupState.CANCELED, reason=reason, by=by)
     return True

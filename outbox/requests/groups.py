@@ -15,8 +15,9 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
-from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
+from db.groups.states import MISSING, SECURED, GroupState, MemberState
 from db.payments import payments, purchase_limits
+from db.payments.states import PaymentState
 from db.queue import outbox
 from db.session import Tx
 from messages.group_allocation import lines_of_shares, together

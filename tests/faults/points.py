@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 from messages.runtime.crash_points import points_in
 
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]

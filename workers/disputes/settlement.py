@@ -12,9 +12,9 @@ from db.disputes import booking as dispute_booking
 from db.disputes import disputes
 from db.disputes.booking import BookableMovement
 from db.disputes.disputes import Dispute, DisputeSnapshot
+from db.disputes.states import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.ledger import journals as ledger
 from db.ledger.journals import Entry, Journal
-from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database, Tx

@@ -7,7 +7,7 @@ the last look sees everything. Who was first, the last share or the deadline, is
 
     open                 invite again who was declined, remind, capture what would end before the deadline
     complete             capture every hold; when all are captured it is settled, when one is lost it is called off
-    expired, cancelled   release and give back every payment that was ever begun; then it is voided
+    expired, canceled    release and give back every payment that was ever begun; then it is voided
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
-from db.lifecycle import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
+from db.groups.states import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
 from db.session import Database, Tx
 from messages.groups import (
     GroupCancelDue,

@@ -6,11 +6,11 @@ finds them and adds nothing. What was refunded before this ran is canceled at on
 
 from loguru import logger
 
-from db.lifecycle import PaymentState
 from db.minting import mints, series
 from db.minting.mints import NewMint
 from db.payments import orders, payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from messages.mints import MintRequested, MintRetryRequested
 from messages.runtime import trace

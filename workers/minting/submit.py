@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 from loguru import logger
 
-from db.lifecycle import MintState
 from db.minting import nonces, series, signers, submissions
 from db.minting.mints import Mint
 from db.minting.nonces import ContractCall, SignedTransaction
 from db.minting.series import ResaleRoyalty, Series
 from db.minting.signers import Lease
+from db.minting.states import MintState
 from messages.runtime.crash_points import crash_point
 from messages.runtime.trace import Span
 from outbox.process.metrics import CHAIN_TRANSACTIONS

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from loguru import logger
 
-from db.lifecycle import MintState
 from db.minting import nonces, series, signers, submissions
 from db.minting.mints import Mint
 from db.minting.nonces import ContractCall, Nonce, SignedTransaction, TransactionAttempt
 from db.minting.series import Series
 from db.minting.signers import Lease
+from db.minting.states import MintState
 from messages.runtime.crash_points import crash_point
 from messages.token_ids import ZERO_ADDRESS
 from outbox.process.metrics import CHAIN_REORGANISED, CHAIN_REPLACED

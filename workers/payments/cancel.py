@@ -12,9 +12,9 @@ from functools import partial
 from loguru import logger
 
 from db import stripe_calls
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from db.stripe_calls import StripeCall
 from messages.refunds import CancelRequested

@@ -10,9 +10,9 @@ from functools import partial
 from uuid import UUID, uuid5
 
 from db import stripe_calls
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from db.stripe_calls import StripeCall
 from db.transfers import destination_charges as destination_rows

@@ -4,9 +4,9 @@ Reads only, and changes nothing at Stripe; but when the buyer has not completed 
 is requested. A second delivery finds the payment where Stripe has it and changes nothing.
 """
 
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from messages.payments import PaymentLookupRequested
 from messages.verdicts import GiveUp

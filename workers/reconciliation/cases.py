@@ -7,7 +7,7 @@ from loguru import logger
 from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
 from db.session import Tx
-from db.sweep.overdue import Finding
+from db.sweep.finding import Finding
 
 
 def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) -> list[tuple[CaseType, Finding]]:

@@ -47,6 +47,6 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
 
 
 def _until_there_is_room(event: InboxEvent) -> float:
-    """Half its age: soon at first, because our request is nearly always refused within a moment, and later less often."""
+    """Half its age: soon at first, since our request is nearly always refused within a moment, and later less often."""
     age_seconds = (datetime.now(UTC) - event.occurred_at).total_seconds()
     return min(max(age_seconds / 2, SOONEST_SECONDS), LATEST_SECONDS)

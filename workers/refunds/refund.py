@@ -9,10 +9,10 @@ when the refund was requested (M3).
 from functools import partial
 
 from db import stripe_calls
-from db.lifecycle import RefundState
 from db.payments import payments
 from db.refunds import refunds
 from db.refunds.refunds import Refund
+from db.refunds.states import RefundState
 from db.session import Database
 from db.stripe_calls import StripeCall
 from messages.refunds import RefundRequested

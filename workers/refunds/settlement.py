@@ -12,12 +12,12 @@ from psycopg import errors
 from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
-from db.lifecycle import DEAD_REFUNDS, RefundState
 from db.minting import mints
 from db.payments.payments import Payment
 from db.refunds import booking as refund_booking
 from db.refunds import refunds
 from db.refunds.refunds import NewRefund, Refund
+from db.refunds.states import DEAD_REFUNDS, RefundState
 from db.session import Tx
 from db.shares import shares
 from messages.ids import RefundId

@@ -197,7 +197,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def top_frame(raised: TracebackType | None) -> str:
-    """The frame of ours nearest to the error, as file:function; letters with the same one form a group."""
+    """The frame of ours nearest to the error, as file:function; dead letters with the same one form a group.
+
+    A file that moves takes its groups along: its migration calls `move_source_file` (0051).
+    """
     ours = [frame for frame in traceback.extract_tb(raised) if _is_ours(frame.filename)]
     return f"{Path(ours[-1].filename).resolve().relative_to(_OURS)}:{ours[-1].name}" if ours else ""
 

@@ -7,11 +7,11 @@ reversed. One movement of a share at a time: its end measures again, so the orde
 transfers come does not matter. A second delivery measures again and finds no gap.
 """
 
-from db.lifecycle import ShareState
 from db.session import Database, Tx
 from db.shares import booking as share_booking
 from db.shares import shares
 from db.shares.shares import Obstacles, Share
+from db.shares.states import ShareState
 from db.transfers import destination_charges, recipients, transfers
 from db.transfers import reversals as transfer_reversals
 from db.transfers.recipients import Recipient

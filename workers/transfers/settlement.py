@@ -12,7 +12,6 @@ from loguru import logger
 
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
-from db.lifecycle import ReversalState, TransferState
 from db.session import Tx
 from db.shares import booking as share_booking
 from db.shares import shares
@@ -20,6 +19,7 @@ from db.shares.shares import Share
 from db.transfers import reversals as transfer_reversals
 from db.transfers import transfers
 from db.transfers.reversals import Reversal
+from db.transfers.states import ReversalState, TransferState
 from db.transfers.transfers import Transfer
 from messages.base import Message
 from messages.ids import PaymentId, ShareId

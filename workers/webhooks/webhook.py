@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from loguru import logger
 
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.webhooks import inbox
 from db.webhooks.inbox import KNOWN, InboxEvent

@@ -127,7 +127,7 @@ ANSWERS: dict[str, Any] = {
     },
     "payShare": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
     "topUpGroup": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
-    "cancelGroup": {"group_id": _GROUP, "state": "cancelled"},
+    "cancelGroup": {"group_id": _GROUP, "state": "canceled"},
     "completePayment": {"payment_id": _PAYMENT, "state": "requires_action"},
     "quoteTax": {
         "type": "urn:payment-fleet:problem:tax-not-built",

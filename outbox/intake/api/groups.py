@@ -11,7 +11,7 @@ from db.groups import contributions
 from db.groups import groups as group_groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.lifecycle import SECURED, GroupState
+from db.groups.states import SECURED, GroupState
 from db.payments.views import of_payment
 from db.session import Tx
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
@@ -72,7 +72,7 @@ def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
             members=tuple(_view_of(share, group.currency) for share in shares),
             created_at=group.created_at,
             history=tuple(
-                schemas.GroupChange(at=at, state=GroupState(state), reason=reason)
+                schemas.GroupChange(at=at, state=state, reason=reason)
                 for at, state, reason in group_groups.moves_of(tx, group.group_id)
             ),
         ),

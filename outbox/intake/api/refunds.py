@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db.lifecycle import PaymentState
 from db.payments import payments
+from db.payments.states import PaymentState
 from db.session import Tx
 from messages.runtime.redaction import redact_text
 from outbox.intake.api import schemas

@@ -5,7 +5,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from db.lifecycle import GroupState, MemberState, PaymentState, RefundState
+from db.groups.states import GroupState, MemberState
+from db.payments.states import PaymentState
+from db.refunds.states import RefundState
 from messages.base import WireModel
 from messages.groups import GroupOrder, PaymentMeans
 from messages.ids import OrderId, PaymentId, RefundId, TicketId, VenueId

@@ -116,7 +116,7 @@ class Operator:
         leaving = ("classifying", "previewed", "awaiting_approval", "running")
         with self.db.ops_transaction() as tx:
             batch = self._locked(tx, batch_id)
-            if not replay_batches.move(tx, batch_id, leaving=leaving, to="cancelled", by=self.operator):
+            if not replay_batches.move(tx, batch_id, leaving=leaving, to="canceled", by=self.operator):
                 raise RefusedError(f"the batch is {batch.state} already")
             self._log(tx, "cancel", {"batch_id": str(batch_id)}, reason)
 

@@ -103,7 +103,7 @@ def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
         )
     else:
         out().print(tables.progress(settled.progress).append(f", of {_letters(settled.progress.total)}"))
-    if settled.batch.state == "cancelled":
+    if settled.batch.state == "canceled":
         raise LeaveError(REFUSED, "The batch was cancelled; letters that were not appended stay open.")
     if settled.progress.failed:
         raise LeaveError(REFUSED, f"{settled.progress.failed} failed again: fleet dlq batches {settled.batch.batch_id}")
@@ -124,7 +124,7 @@ def approve(batch_id: UUID, options: CommandOptions) -> None:
 def cancel(batch_id: UUID, options: CommandOptions) -> None:
     with desk(options.operator) as operator:
         operator.cancel(batch_id, reason=why(options))
-    told({"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", options)
+    told({"batch_id": batch_id, "state": "canceled"}, "Cancelled; what was not appended yet stays open.", options)
 
 
 @troubles()

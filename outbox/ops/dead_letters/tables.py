@@ -24,7 +24,7 @@ _STATE_STYLES = {
         "running": "cyan",
         "done": "green",
     },
-    **{"cancelled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
+    **{"canceled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
     **{"waiting_for_balance": "yellow", "paused": "yellow", "pending": "cyan", "sending": "cyan", "refused": "red"},
 }
 CLASS_STYLES = {"already_done": "green", "safe": "green", "needs_new_key": "yellow", "must_not": "red"}

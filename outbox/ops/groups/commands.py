@@ -11,7 +11,7 @@ from outbox.ops.options import AsJson, Limit, Operator, Reason, Yes, one_of
 
 groups = typer.Typer(no_args_is_help=True, help="Groups that pay one order in shares.")
 
-STATES = ("open", "complete", "settled", "expired", "cancelled", "voided", "all")
+STATES = ("open", "complete", "settled", "expired", "canceled", "voided", "all")
 State = Annotated[str, typer.Option("--state", metavar="STATE", help="open, complete, settled, expired, ... or all")]
 GroupId = Annotated[UUID, typer.Argument(metavar="ID", help="the group's id")]
 
@@ -21,7 +21,7 @@ def list_groups(state: State = "all", limit: Limit = 50, as_json: AsJson = False
     """List groups, those that moved last first."""
     from outbox.ops.groups.show import list_groups
 
-    one_of("--state", state, STATES)
+    state = one_of("--state", state.replace("cancelled", "canceled"), STATES)  # the spelling of before is understood
     list_groups(None if state == "all" else state, limit=limit, as_json=as_json)
 
 

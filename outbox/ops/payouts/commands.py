@@ -54,7 +54,7 @@ def balances(tenant: Tenant = None, as_json: AsJson = False) -> None:
 @statements.command("print")
 def print_statement(recipient: Recipient, since: From, until: Until, output: Output, form: Format = "csv") -> None:
     """Write a recipient's statement of some days: opening balance, what moved it, closing balance."""
-    from outbox.ops.payouts.statements import print_statement
+    from outbox.ops.payouts.print_statement import print_statement
 
     print_statement(recipient, since.date(), until.date(), form=one_of("--format", form, ("csv", "pdf")), output=output)
 

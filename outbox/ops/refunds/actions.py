@@ -13,7 +13,7 @@ from uuid import UUID
 from db.operators import log as operator_log
 from db.operators import refund_requests
 from db.operators.refund_requests import AskedBeforeError, NewRefundOrder, RefundOrder
-from db.refunds import mass_refund_control, mass_refunds
+from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
 from db.refunds.views import EventSales, RefundableBalance, RefundLine
@@ -153,7 +153,7 @@ class RefundActions:
             RefusedError: it is done or stopped already, or no reason was given.
         """
         leaving = (*STEERABLE, "awaiting_approval", "paused")
-        return self._steer(cancellation_id, "cancelled", leaving, "stop event cancellation", reason)
+        return self._steer(cancellation_id, "canceled", leaving, "stop event cancellation", reason)
 
     def resume(
         self, cancellation_id: UUID, *, reason: str, rate_per_second: int | None = None, despite_balance: bool = False
@@ -166,9 +166,7 @@ class RefundActions:
         leaving = ("paused", "waiting_for_balance")
         with self.desk.db.ops_transaction() as tx:
             run = self._run(tx, cancellation_id)
-            mass_refund_control.set_pace(
-                tx, run, rate_per_second=rate_per_second, despite_balance=despite_balance or None
-            )
+            mass_refunds.set_pace(tx, run, rate_per_second=rate_per_second, despite_balance=despite_balance or None)
             current = self._steered(tx, run, "running", leaving, "resume event cancellation", reason)
             append_step(tx, current, current.step)
         return current
@@ -181,7 +179,7 @@ class RefundActions:
         self, tx: Tx, run: MassRefund, state: str, leaving: Sequence[str], action: str, reason: str
     ) -> MassRefund:
         _require(reason.strip(), "say why, in a few words")
-        if not mass_refund_control.steer(tx, run, state, leaving=leaving, by=self.desk.operator, reason=reason):
+        if not mass_refunds.steer(tx, run, state, leaving=leaving, by=self.desk.operator, reason=reason):
             raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}")
         self._log(tx, action, _subject(run), reason)
         return self._run(tx, run.cancellation_id)
@@ -211,7 +209,7 @@ class RefundActions:
 
     def _approve_cancellation(self, tx: Tx, run: MassRefund) -> MassRefund:
         self._require_another(run.created_by)
-        if not mass_refund_control.approve(tx, run, by=self.desk.operator):
+        if not mass_refunds.approve(tx, run, by=self.desk.operator):
             raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}; it waits for no approval")
         append_step(tx, run, run.step)
         self._log(tx, "approve event cancellation", _subject(run), run.note)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 from deploy.local.stripe.process import free_port
 from outbox.process.shutdown import EX_TEMPFAIL
 
@@ -29,12 +29,12 @@ HALF_A_REQUEST = """
 import sys, threading
 from starlette.applications import Starlette
 from starlette.routing import Route
-from outbox import listening
-listening.DRAIN_SECONDS = 0.2
+from outbox.process import http_server
+http_server.DRAIN_SECONDS = 0.2
 async def read(request): await request.body()
 stopping = threading.Event()
 app = Starlette(routes=[Route("/", read, methods=["POST"])])
-listening.listen(app, "test", stopping, host="127.0.0.1", port=int(sys.argv[1]))
+http_server.listen(app, "test", stopping, host="127.0.0.1", port=int(sys.argv[1]))
 print("asked to stop:", stopping.is_set())
 """
 

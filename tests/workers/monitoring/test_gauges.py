@@ -14,7 +14,7 @@ from db.monitoring import gauges
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from outbox.monitoring.gauges import parts
 from outbox.monitoring.slo import levels
 from stripe_client.gateway import Gateway
@@ -159,7 +159,7 @@ def test_a_group_that_should_have_moved_stands_until_it_does(
 
     party.let_deadline_pass()
     with db.system_transaction() as tx:
-        group_stuck.take_groups(tx, older_than_seconds=0, limit=10)
+        group_stuck.take(tx, older_than_seconds=0, limit=10)
     assert picture(db)["fleet_groups_standing",] == 1  # woken is not moved
 
     party.wake()

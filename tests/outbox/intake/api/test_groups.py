@@ -132,7 +132,7 @@ def test_a_group_is_called_off_and_takes_no_share_any_more(as_: As, opened: dict
 
     answer = staff.post(f"/groups/{opened['group_id']}/cancel", {"note": "they quarrel"})
 
-    assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+    assert (answer.status_code, answer.json()["state"]) == (202, "canceled")
     assert_problem(staff.post(share(opened, 0), CARD), 409, "group-not-open")
     assert staff.get(f"/groups/{opened['group_id']}").json()["reason"] == "they quarrel"
 
