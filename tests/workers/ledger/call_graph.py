@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from deploy.local.stack import CLONE
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class CallGraph:
 
 
 def sources_of(*rooms: str) -> dict[str, str]:
-    paths = [path.relative_to(CLONE) for room in rooms for path in sorted(Path(CLONE, room).rglob("*.py"))]
-    return {".".join(path.with_suffix("").parts): (CLONE / path).read_text() for path in paths}
+    paths = [path.relative_to(ROOT) for room in rooms for path in sorted(Path(ROOT, room).rglob("*.py"))]
+    return {".".join(path.with_suffix("").parts): (ROOT / path).read_text() for path in paths}
 
 
 def _functions(module: str, source: str) -> Iterator[Function]:
