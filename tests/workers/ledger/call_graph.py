@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -25,13 +25,16 @@ class CallGraph:
     """The functions of some modules (name -> source)."""
 
     sources: Mapping[str, str]
-    actors: set[str] = field(default_factory=set)  # modules that register an actor
 
     @cached_property
     def functions(self) -> dict[str, Function]:
         found = [function for module, source in self.sources.items() for function in _functions(module, source)]
-        self.actors |= {function.module for function in found if function.is_actor}
         return {function.name: function for function in found}
+
+    @property
+    def actors(self) -> set[str]:
+        """The modules that register an actor."""
+        return {function.module for function in self.functions.values() if function.is_actor}
 
     def reached_from(self, name: str) -> set[str]:
         """Everything that a function refers to, itself or through others."""
