@@ -119,7 +119,7 @@ def main() -> None:
             if run_once(db):
                 forget_old(db)
         except DatabaseError as error:
-            logger.warning("database away: {}", type(error).__name__)
+            logger.warning("database unavailable: {}", type(error).__name__)
     db.close()
 
 

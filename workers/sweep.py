@@ -67,7 +67,7 @@ def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
     with db.system_transaction() as tx:
         woken = pauses.wake(tx, waiting_as=Paused.__name__, within_seconds=LONGEST_WAIT_SECONDS)
     if woken:
-        logger.info("woke {} messages that had waited for a pause which is over", woken)
+        logger.info("re-enqueued {} messages after their pause ended", woken)
     with db.system_transaction() as tx:
         _keep_cases(tx, settings, of_disputes)
 

@@ -1,6 +1,6 @@
 """The operators' part of the `fleet` command: dead letters, payments, outbox, queues and the operator log.
 
-Only the words of the commands stand here; each imports its room when it is used. Exit codes: outbox/ops/session.py.
+Only the commands' options and help texts; each imports its package when it runs. Exit codes: outbox/ops/session.py.
 """
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
@@ -37,23 +37,25 @@ from outbox.ops.reconciliation import commands as reconciliation_commands
 from outbox.ops.refunds import commands as refund_commands
 from outbox.ops.shares import commands as share_commands
 
-dlq = typer.Typer(no_args_is_help=True, help="Dead letters: find, understand, preview, replay, edit, discard.")
-payment = typer.Typer(no_args_is_help=True, help="One payment, from intake to ledger.")
-outbox = typer.Typer(no_args_is_help=True, help="What waits to be published.")
-ops = typer.Typer(no_args_is_help=True, help="What operators did.")
+dlq = typer.Typer(no_args_is_help=True, help="Dead letters: list, inspect, preview, replay, edit, discard.")
+payment = typer.Typer(no_args_is_help=True, help="Inspect one payment, from intake to ledger.")
+outbox = typer.Typer(no_args_is_help=True, help="Inspect the outbox.")
+ops = typer.Typer(no_args_is_help=True, help="Operator audit log.")
 
-Batch = Annotated[UUID | None, typer.Option("--batch", metavar="BATCH", help="a batch that was previewed")]
-OneBatch = Annotated[UUID | None, typer.Argument(metavar="[BATCH]", help="only this one, letter by letter")]
-Queue = Annotated[str, typer.Option("--to", metavar="QUEUE", help="the queue to publish to instead")]
-PayloadFile = Annotated[str, typer.Option("--payload", metavar="FILE", help="the whole new payload, JSON; - reads it")]
-PayloadOnly = Annotated[bool, typer.Option("--payload", help="print the payload alone, to be edited")]
-PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment, order, payment intent or charge id")]
+Batch = Annotated[UUID | None, typer.Option("--batch", metavar="BATCH", help="the id of a previewed batch")]
+OneBatch = Annotated[UUID | None, typer.Argument(metavar="[BATCH]", help="show each dead letter of this batch")]
+Queue = Annotated[str, typer.Option("--to", metavar="QUEUE", help="the queue to publish to")]
+PayloadFile = Annotated[
+    str, typer.Option("--payload", metavar="FILE", help="file with the complete new payload as JSON; - reads stdin")
+]
+PayloadOnly = Annotated[bool, typer.Option("--payload", help="print only the payload, for editing")]
+PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment id, order id, payment intent id or charge id")]
 
 
 @dlq.command("list")
 @choosing
 def list_letters(chosen: DeadLetterOptions, state: State = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List dead letters, the newest first."""
+    """List dead letters, newest first."""
     from outbox.ops.dead_letters.show import list_letters
 
     list_letters(chosen, one_of("--state", state, STATES), limit=limit, as_json=as_json)
@@ -62,7 +64,7 @@ def list_letters(chosen: DeadLetterOptions, state: State = "open", limit: Limit 
 @dlq.command("group")
 @choosing
 def group(chosen: DeadLetterOptions, state: State = "open", as_json: AsJson = False) -> None:
-    """Group letters that died of the same thing at the same place."""
+    """Group dead letters by failure cause and code location."""
     from outbox.ops.dead_letters.show import show_groups
 
     show_groups(chosen, one_of("--state", state, STATES), as_json=as_json)
@@ -70,7 +72,7 @@ def group(chosen: DeadLetterOptions, state: State = "open", as_json: AsJson = Fa
 
 @dlq.command("show")
 def show(letter: LetterId, payload_only: PayloadOnly = False, as_json: AsJson = False) -> None:
-    """Show one letter: payload, history, replays, and what can be done next."""
+    """Show one dead letter: payload, history, replays and possible next steps."""
     from outbox.ops.dead_letters.show import show_letter
 
     show_letter(letter, payload_only=payload_only, as_json=as_json)
@@ -87,7 +89,7 @@ def preview(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Have a worker judge what a replay would mean for money; replays nothing."""
+    """Predict the effect of a replay on money, as evaluated by a worker; replays nothing."""
     from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, preview
 
     options = CommandOptions(operator, reason, as_json=as_json, patience_seconds=wait)
@@ -107,7 +109,7 @@ def replay(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Preview, ask, and bring letters back; each is judged again before it runs. Exit code 3: waits for approval."""
+    """Preview a replay, confirm, and replay; dead letters are re-evaluated first. Exits 3 if approval is required."""
     from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, replay
 
     replay(ReplayOptions(chosen, everything, rate), batch, CommandOptions(operator, reason, yes, as_json, wait))
@@ -126,7 +128,7 @@ def redirect(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Replay to another queue than the message's own."""
+    """Replay dead letters to a queue other than their own."""
     from outbox.ops.dead_letters.decide import CommandOptions, ReplayOptions, replay
 
     replay(ReplayOptions(chosen, everything, rate, to), None, CommandOptions(operator, reason, yes, as_json, wait))
@@ -134,7 +136,7 @@ def redirect(
 
 @dlq.command("approve")
 def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Let a batch run that somebody else started and that moves more than one person may decide."""
+    """Approve a batch that another operator started and that requires a second person."""
     from outbox.ops.dead_letters.decide import CommandOptions, approve
 
     approve(batch, CommandOptions(operator, None, yes, as_json))
@@ -142,7 +144,7 @@ def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json
 
 @dlq.command("cancel")
 def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Stop a batch; what was appended already runs on, the other letters stay open."""
+    """Cancel a batch: replayed dead letters continue, the others stay open."""
     from outbox.ops.dead_letters.decide import CommandOptions, cancel
 
     cancel(batch, CommandOptions(operator, reason, as_json=as_json))
@@ -150,7 +152,7 @@ def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_
 
 @dlq.command("batches")
 def batches(batch: OneBatch = None, limit: Limit = 20, as_json: AsJson = False) -> None:
-    """List batches and how far they are, or one batch letter by letter."""
+    """List batches with their progress, or each dead letter of one batch."""
     from outbox.ops.dead_letters.show import list_batches
 
     list_batches(batch, limit=limit, as_json=as_json)
@@ -166,7 +168,7 @@ def discard(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Close open letters undone. What they asked for is never done."""
+    """Discard open dead letters: their work is never done."""
     from outbox.ops.dead_letters.decide import CommandOptions, discard
 
     discard(chosen, CommandOptions(operator, reason, yes, as_json), everything=everything)
@@ -176,7 +178,7 @@ def discard(
 def edit(
     letter: LetterId, payload: PayloadFile, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
-    """Make a successor with another payload, linked to the letter, which is closed."""
+    """Replace a dead letter by a linked successor with a new payload, and close it."""
     from outbox.ops.dead_letters.decide import CommandOptions, edit
 
     edit(letter, payload, CommandOptions(operator, reason, as_json=as_json))
@@ -184,7 +186,7 @@ def edit(
 
 @payment.command("shares")
 def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
-    """Show who gets what of a payment, how it moved, and what of it is each ticket's."""
+    """Show the shares of a payment by recipient and ticket, with their transfers."""
     from outbox.ops.shares.show import show_tree
 
     show_tree(name, as_json=as_json)
@@ -192,7 +194,7 @@ def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
 
 @payment.command("show")
 def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
-    """Show the whole timeline of a payment, in order."""
+    """Show the full timeline of a payment."""
     from outbox.ops.payments.timeline import show_payment
 
     show_payment(name, as_json=as_json)
@@ -200,21 +202,21 @@ def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
 
 @outbox.command("status")
 def outbox_status(limit: Limit = 10, as_json: AsJson = False) -> None:
-    """Show what is due, what waits, what the broker refused, and the retries that come next."""
+    """Show due, scheduled and rejected outbox rows, and the next retries."""
     from outbox.ops.queues.show import show_outbox
 
     show_outbox(limit=limit, as_json=as_json)
 
 
 def queues(as_json: AsJson = False) -> None:
-    """Show every queue: depth, consumers, patience, and drift; exit code 1 when one is missing or differs."""
+    """Show depth, consumers, retry policy and configuration of each queue; exits 1 if one is missing or differs."""
     from outbox.ops.queues.show import show_queues
 
     show_queues(as_json=as_json)
 
 
 def keys(as_json: AsJson = False) -> None:
-    """Print a fresh pair of keys for the originals of dead letters."""
+    """Generate a key pair to encrypt the originals of dead letters."""
     from outbox.ops.queues.show import show_keys
 
     show_keys(as_json=as_json)
@@ -222,7 +224,7 @@ def keys(as_json: AsJson = False) -> None:
 
 @ops.command("log")
 def log(limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Show what operators did, the newest first."""
+    """Show operator actions, newest first."""
     from outbox.ops.dead_letters.show import show_log
 
     show_log(limit=limit, as_json=as_json)
@@ -230,14 +232,14 @@ def log(limit: Limit = 50, as_json: AsJson = False) -> None:
 
 @ops.command("verify-log")
 def verify_log(expect: Expected = None, as_json: AsJson = False) -> None:
-    """Walk the chain of the operator log; exit code 1 names the first broken link."""
+    """Verify the hash chain of the operator log; exits 1 and names the first broken entry."""
     from outbox.ops.dead_letters.show import verify_log
 
     verify_log(expect, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang everything of this room into the `fleet` command."""
+    """Add the operators' commands to `fleet`."""
     app.add_typer(dlq, name="dlq")
     app.add_typer(payment, name="payment")
     app.add_typer(outbox, name="outbox")

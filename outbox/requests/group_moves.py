@@ -61,7 +61,7 @@ def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) 
         GroupDue(tenant_id=group.tenant_id, group_id=group.group_id),
     )
     GROUPS.labels(state.value).inc()
-    logger.info("group is {}: {}", state.value, reason)
+    logger.info("group became {}: {}", state.value, reason)
 
 
 def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:

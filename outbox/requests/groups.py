@@ -85,7 +85,7 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> OrderO
     check_limits(tx, [(opening.event_id, member.buyer_id) for member in opening.members])
     group = _locked(tx, opening.group_id)
     GROUPS.labels(group.state.value).inc()
-    logger.info("group of {} members opened for {}", len(opening.members), opening.amount)
+    logger.info("opened a group of {} members for {}", len(opening.members), opening.amount)
     if group.event_is_off:
         group_moves.call_off(tx, group, reason="event_cancelled", by=by)
         return OrderOutcome.ACCEPTED
@@ -253,7 +253,7 @@ def _begin(
     )
     for payment_id in sorted(superseded):
         _call_off_payment(tx, payment_id, payer.by)
-    logger.info("{} of {} for {} shares begun", kind.replace("_", "-"), amount, len(covered))
+    logger.info("started {} of {} for {} shares", kind.replace("_", "-"), amount, len(covered))
     return ContributionStarted(offer.payment_id, new=True)
 
 

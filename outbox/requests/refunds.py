@@ -107,7 +107,7 @@ def request_cancellation(tx: Tx, payment: Payment, *, reason: str, by: str) -> b
         return False
     payments.wish_to_cancel(tx, payment.payment_id, reason=reason, by=by)
     append(tx, CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
-    logger.info("payment is to be cancelled: {}", reason)
+    logger.info("cancellation requested: {}", reason)
     return True
 
 

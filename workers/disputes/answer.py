@@ -101,7 +101,7 @@ def _claim(
         if payment is None or dispute is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no dispute {msg.dispute_id} of payment {msg.payment_id}")
         if dispute.wish != action.wish or not dispute.is_answerable:
-            logger.info("nothing to {}: the dispute is {}", action.wish, dispute.status.value)
+            logger.info("{} skipped: the dispute is {}", action.wish, dispute.status.value)
             return None
         assert dispute.wish_id is not None, "a wish has its id, by a check of the table"
         call = stripe_calls.begin(
@@ -134,9 +134,13 @@ def _record(action: StripeAction, claim: _Claim, outcome: Sent | Refused | Dispu
         match outcome:
             case Refused():
                 disputes.refuse_wish(tx, dispute, because=outcome.sentence[:LONGEST_REFUSAL])
-                logger.error("Stripe refused to {} dispute {}: {}", action.wish, dispute.dispute_id, outcome.sentence)
+                logger.error(
+                    "Stripe refused to {} the dispute: {}", action.wish, outcome.sentence, dispute_id=dispute.dispute_id
+                )
             case Sent():
-                logger.info("dispute {}: {} is done, as {} decided", dispute.dispute_id, action.wish, dispute.wish_by)
+                logger.info(
+                    "dispute {} completed, decided by {}", action.wish, dispute.wish_by, dispute_id=dispute.dispute_id
+                )
         crash_point("dispute_answer.before_commit")
 
 

@@ -114,7 +114,7 @@ def _movement(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: Dispute
     row = BookableMovement(balance.balance_transaction_id, movement.category, moved, balance.amount, balance.fee)
     if not dispute_booking.record(tx, answer.dispute_id, row):
         return NOTHING
-    logger.warning("the bank has moved {} by dispute {}, fee {}", moved, answer.dispute_id, balance.fee)
+    logger.warning("dispute moved {}, fee {}", moved, balance.fee, dispute_id=answer.dispute_id)
     entries = ledger.dispute_entries(moved, balance.fee, payment.venue_id)
     journals = [Journal(movement.category, balance.balance_transaction_id, entries)] if entries else []
     return Booking([*journals, *conversion(balance, moved)])
@@ -171,9 +171,9 @@ def _published(tx: Tx, before: Dispute | None, now: Dispute) -> Booking:
     if before is None or (before.track, now.track) == ("inquiry", "chargeback"):
         opened = facts | {"reason": now.reason, "track": now.track, "evidence_due_at": now.evidence_due_at}
         booking += Booking(messages=[DisputeOpened.model_validate(opened)])
-        logger.warning("the buyer's bank opened a {} of {}: {}", now.track, now.amount, now.reason)
+        logger.warning("{} of {} opened: {}", now.track, now.amount, now.reason, dispute_id=now.dispute_id)
     if now.is_closed and (before is None or before.status is not now.status):
         closed = DisputeClosed.model_validate(facts | {"outcome": now.status.value})
         booking += waiting_shares_due(tx, now.payment_id) + Booking(messages=[closed])
-        logger.warning("dispute {} of {} is closed: {}", now.dispute_id, now.amount, now.status.value)
+        logger.warning("dispute of {} closed: {}", now.amount, now.status.value, dispute_id=now.dispute_id)
     return booking

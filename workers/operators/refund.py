@@ -34,7 +34,7 @@ def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
                 answer = _ask(tx, wish)
         except NotRefundableError as error:
             refund_requests.settle(tx, wish.request_id, state="refused", by=BY, reason=f"{error.code}: {error}")
-            logger.warning("refund asked for by {} is refused: {}", wish.created_by, error)
+            logger.warning("refund requested by {} was refused: {}", wish.created_by, error)
         else:
             refund_id = answer.refund.refund_id if answer.refund else None
             refund_requests.settle(

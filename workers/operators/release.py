@@ -39,7 +39,7 @@ def ops_escrow(msg: OpsEscrowDue, db: Database, _stripe: Gateway) -> None:
         release_requests.settle(tx, wish.wish_id, state="refused" if why_not else "granted", by=BY, reason=why_not)
         crash_point("ops_escrow.before_commit")
     if why_not:
-        logger.warning("{} asked for by {} is refused: {}", wish.what, wish.created_by, why_not)
+        logger.warning("{} requested by {} was refused: {}", wish.what, wish.created_by, why_not)
 
 
 def _carry_out(tx: Tx, wish: EscrowRequest) -> str | None:

@@ -99,5 +99,5 @@ def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled | NotDone:
     # The bank is at work on it and nobody can stop it; whoever settles it sees that it is to be cancelled.
     with db.transaction(claim.payment.tenant_id) as tx:
         stripe_calls.prove_absent(tx, claim.call, proof=proof)
-    logger.info("the bank is at work on it; cancelled or refunded once it has answered")
+    logger.info("payment is processing at the bank: it will be canceled or refunded afterwards")
     return outcome

@@ -104,7 +104,11 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
     except errors.CheckViolation:
         said = f"{answer.stripe_refund_id} was made without us, and a request of ours holds its amount"
         raise NoRoomYet(said, seconds=ROOM_SECONDS) from None
-    logger.warning("refund {} of {} was made without us", answer.stripe_refund_id, answer.amount)
+    logger.warning(
+        "recorded a refund of {} that was created outside the fleet",
+        answer.amount,
+        stripe_refund_id=answer.stripe_refund_id,
+    )
     refund = refunds.get(tx, refund_id)
     assert refund is not None, "it was written a moment ago in this transaction"
     return refund
@@ -148,7 +152,7 @@ def _published(refund: Refund, state: RefundState, reason: str) -> Booking:
         logger.info("refunded {}", refund.amount)
         return Booking(messages=[RefundSucceeded.model_validate(_facts(refund) | {"reason": refund.reason})])
     if state in DEAD_REFUNDS:
-        logger.error("the refund of {} came to nothing, the buyer is still owed it: {}", refund.amount, reason)
+        logger.error("refund of {} failed, still owed to the buyer: {}", refund.amount, reason)
         return Booking(messages=[_failed(refund, reason)])
     return NOTHING
 

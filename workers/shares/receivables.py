@@ -14,6 +14,6 @@ from workers.ledger.booking import Booking
 def become_receivable(tx: Tx, current: Share, missing: Money, *, reason: str) -> Booking:
     """Write that the locked share's recipient owes `missing`; its journal, which is named after the receivable."""
     receivable_id = shares.owe(tx, current.share_id, missing, reason=reason)
-    logger.warning("recipient {} owes {}: {}", current.recipient_id, missing, reason)
+    logger.warning("recipient owes {}: {}", missing, reason, recipient_id=current.recipient_id)
     entries = share_booking.receivable_entries(current.owner, missing)
     return Booking([Journal("receivable", str(receivable_id), entries)])

@@ -112,7 +112,7 @@ def _record_transfer(
     )
     if not destination_charges.record_transfer(tx, made, by=by):
         return []
-    logger.info("{} went to {} with the charge", transfer.amount, transfer.account_id)
+    logger.info("transferred {} with the charge", transfer.amount, account_id=transfer.account_id)
     entries = share_booking.transfer_entries(venue.owner, transfer.amount)
     journal = Journal("transfer", transfer.stripe_transfer_id, entries)
     return [journal, *conversion_and_fee(transfer.balance, -transfer.amount)]

@@ -59,7 +59,7 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
         journals = [Journal("transfer", answer.stripe_transfer_id, entries), *stripe_fee(answer.balance)]
         due = _shares_due(transfer, transfers.shares_of(tx, transfer.transfer_id))
         book(tx, transfer.payment_id, Booking([*journals, *_netting(transfer)], due))
-        logger.info("transferred {} to {}", transfer.amount, transfer.account_id)
+        logger.info("transferred {}", transfer.amount, account_id=transfer.account_id)
 
 
 def settle_netted(tx: Tx, transfer: Transfer, *, by: str) -> None:
@@ -67,7 +67,7 @@ def settle_netted(tx: Tx, transfer: Transfer, *, by: str) -> None:
     if transfers.move(tx, transfer.transfer_id, TransferState.PAID, by=by, reason="netted whole"):
         due = _shares_due(transfer, transfers.shares_of(tx, transfer.transfer_id))
         book(tx, transfer.payment_id, Booking(_netting(transfer), due))
-        logger.info("kept {} of {} for what it owes", transfer.netted, transfer.account_id)
+        logger.info("netted {} against the recipient's receivable", transfer.netted, account_id=transfer.account_id)
 
 
 def refuse_transfer(tx: Tx, transfer: Transfer, refusal: Refused, *, by: str) -> None:
@@ -108,7 +108,7 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
         entries = ledger.mirror(share_booking.transfer_entries(reversal.owner, reversal.amount))
         journals = [Journal("transfer_reversal", answer.stripe_reversal_id, entries), *stripe_fee(answer.balance)]
         book(tx, reversal.payment_id, Booking(journals, [_reversed_share_due(reversal)]))
-        logger.info("took {} back from {}", reversal.amount, reversal.account_id)
+        logger.info("reversed {}", reversal.amount, account_id=reversal.account_id)
 
 
 def settle_shortage(tx: Tx, reversal: Reversal, share: Share, refusal: Refused, available: Money, *, by: str) -> None:

@@ -12,23 +12,20 @@ from outbox.intake.api.idempotency import StoredAnswer
 from outbox.intake.api.payments import ApiRequest, answer, reached, view_of
 from outbox.requests import refunds
 from outbox.requests.refunds import NotRefundableError
+from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
 SOURCE = "api"
-# The request itself is wrong, however the payment may stand later; everything else contradicts how it stands now.
-_WRONG_IN_ITSELF = frozenset(
-    {"amount_exceeds_captured", "amount_not_authorized", "ticket_unknown", "ticket_was_free", "wrong_currency"}
-)
 
 
 def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Give money back: an amount, the face price of tickets, or whatever is left.
+    """Refund an amount, the face price of tickets, or the remaining balance.
 
-    What was not taken yet is never taken: a payment that is not captured is called off instead.
+    A payment that has not been captured is canceled instead, which releases its authorization.
     """
     payment = reached(tx, request)
-    body: schemas.RefundAsked = request.body
-    with _refusals_told():
+    body: schemas.RefundRequest = request.body
+    with _refused_requests_as_problems():
         outcome = refunds.request_refund(
             tx,
             payment_id=payment.payment_id,
@@ -41,7 +38,7 @@ def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
             by=request.by,
         )
     if outcome.refund is None and not outcome.canceling:
-        raise Problem(409, "no money was taken, and none can be any more", code="nothing-to-refund")
+        raise Problem(ProblemCode.NOTHING_TO_REFUND, "the payment was never captured and never will be")
     refunded = view_of(outcome.refund) if outcome.refund else None
     refund_accepted = schemas.RefundAccepted(
         payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling
@@ -50,30 +47,29 @@ def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
 
 
 def capture(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Take the held amount, or a part of it; the rest is released."""
+    """Capture the authorized amount or a part of it; the remainder is released."""
     payment = reached(tx, request)
-    body: schemas.CaptureAsked = request.body
-    with _refusals_told():
+    body: schemas.CaptureRequest = request.body
+    with _refused_requests_as_problems():
         refunds.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
-    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
 def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Call the payment off before its money is taken; if it is taken in spite of that, it is given back by itself."""
-    body: schemas.CancelAsked = request.body
+    """Cancel the payment before it is captured. If a capture succeeds first, it is refunded automatically."""
+    body: schemas.CancelRequest = request.body
     payment = payments.lock(tx, reached(tx, request).payment_id)
     assert payment is not None, "payments are never deleted, and this one was read a moment ago"
     asked_for = refunds.request_cancellation(tx, payment, reason=body.reason, by=request.by)
     if not asked_for and payment.state is not PaymentState.CANCELED:
-        said = f"the payment is {payment.state.value}: its money was taken, so ask for a refund"
-        raise Problem(409, said, code="already-captured")
-    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+        detail = f"the payment is {payment.state.value}: it was captured, request a refund instead"
+        raise Problem(ProblemCode.ALREADY_CAPTURED, detail)
+    return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
+def _refused_requests_as_problems() -> Iterator[None]:
     try:
         yield
     except NotRefundableError as error:
-        status = 422 if error.code in _WRONG_IN_ITSELF else 409
-        raise Problem(status, str(error), code=error.code.replace("_", "-")) from None
+        raise Problem(of_request_error(error.code), str(error)) from None

@@ -157,11 +157,11 @@ def _handlers(room: Services) -> dict[object, Callable[[Request, Exception], Res
         return _told(room, request, PageError(error.status_code, sentence.get(error.status_code, error.detail)))
 
     def away(request: Request, error: Exception) -> Response:
-        logger.warning("page not shown, the database is away: {}", type(error).__name__)
+        logger.warning("page failed, database unavailable: {}", type(error).__name__)
         return _told(room, request, PageError(503, "the database is away; try again in a moment"))
 
     def unforeseen(request: Request, error: Exception) -> Response:
-        logger.opt(exception=error).error("a page of the console failed")
+        logger.opt(exception=error).error("console page failed")
         return _told(room, request, PageError(500, "this page failed, and the log says why"))
 
     return {
