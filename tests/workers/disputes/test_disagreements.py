@@ -69,7 +69,7 @@ def test_a_charge_that_the_book_does_not_hold_yet_is_settled_first(
     stripe_control.complete_authentication(payment.payment_intent_id or "")
     stripe_control.dispute(payment.payment_intent_id or "")
 
-    with pytest.raises(TryAgain, match="does not hold"):
+    with pytest.raises(TryAgain, match="not recorded as captured"):
         hear(db, gateway)
 
 
