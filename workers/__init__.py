@@ -9,6 +9,6 @@ Where it is decided:
     when a share is paid                         shares/share.py, with rules/payability.py
     when a payment leaves escrow                 shares/escrow.py
     when a failed message is tried again         runtime/retries.py
-    which dead letters can be replayed           dead_letters/judge.py
+    which dead letters can be replayed           dead_letters/replay_check.py, asking each domain
     what reaches the ledger and the outbox       ledger/booking.py
 """

@@ -37,7 +37,6 @@ from outbox.append import append
 from outbox.process.metrics import GROUP_SHARES, GROUPS
 from outbox.requests.group_moves import call_off, end_group, invite
 from outbox.requests.refunds import NotRefundableError, give_everything_back, request_capture
-from stripe_client.gateway import Gateway
 from workers.rules.groups import ContributionStatus, capture_at, group_move, member_state
 from workers.runtime.actor import actor
 
@@ -45,7 +44,7 @@ BY = "group"
 
 
 @actor(GroupDue)
-def group(msg: GroupDue, db: Database, _stripe: Gateway) -> None:
+def group(msg: GroupDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)
         while _moved(tx, found):
@@ -56,7 +55,7 @@ def group(msg: GroupDue, db: Database, _stripe: Gateway) -> None:
 
 
 @actor(GroupCancelDue)
-def cancel_group(msg: GroupCancelDue, db: Database, _stripe: Gateway) -> None:
+def cancel_group(msg: GroupCancelDue, db: Database) -> None:
     """An operator's wish; what was settled meanwhile is a matter of refunds, which want their own approval."""
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)

@@ -15,14 +15,13 @@ from messages.ids import TicketId
 from messages.refunds import OpsRefundDue, RefundReason
 from messages.verdicts import GiveUp
 from outbox.requests.refunds import NotRefundableError, RefundAnswer, request_refund
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
 BY = "ops_refund"
 
 
 @actor(OpsRefundDue)
-def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
+def ops_refund(msg: OpsRefundDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         wish = refund_requests.get(tx, msg.request_id, lock=True)
         if wish is None:

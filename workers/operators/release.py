@@ -14,7 +14,6 @@ from db.shares import escrow
 from messages.runtime.crash_points import crash_point
 from messages.shares import OpsEscrowDue
 from messages.verdicts import GiveUp, TryAgain
-from stripe_client.gateway import Gateway
 from workers.ledger.booking import book
 from workers.runtime.actor import actor
 from workers.shares.release import release_from_escrow
@@ -28,7 +27,7 @@ GOING_BACK = {
 
 
 @actor(OpsEscrowDue)
-def ops_escrow(msg: OpsEscrowDue, db: Database, _stripe: Gateway) -> None:
+def ops_escrow(msg: OpsEscrowDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         wish = release_requests.get(tx, msg.wish_id, lock=True)
         if wish is None:
