@@ -18,8 +18,8 @@ APPEND = {
 }
 WRITES = {POST, BOOK, *APPEND}
 TO_BE_BOOKED = {"workers.ledger.booking.Booking", "db.ledger.journals.Journal"}
-# What every delivery and the minter's process append by themselves; no domain is in either.
-PLUMBING = {"workers.runtime.retries", "workers.minting.events"}
+# What every delivery, the loop of both reconciliations and the minter's process append; none of them books anything.
+PLUMBING = {"workers.runtime.retries", "workers.reconciliation.run_loop", "workers.minting.events"}
 
 SOURCES = sources_of("workers", "outbox")
 
