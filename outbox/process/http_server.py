@@ -38,6 +38,8 @@ def listen(app: Any, process: str, stopping: Event, *, host: str, port: int) -> 
 
     async def notify() -> None:
         beat(process)
+        if stopping.is_set():  # also when the signal came before uvicorn listened for it
+            server.should_exit = True
 
     config = uvicorn.Config(
         app,
