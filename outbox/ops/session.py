@@ -1,7 +1,7 @@
-"""An operator's way in and out of a command: settings, database and desk; expected troubles become one sentence.
+"""The session of one operator command: settings, database and operator; expected errors become one sentence.
 
-Exit codes: 0 done, 1 refused, nothing matched or something failed, 2 wrong use, 3 waits for approval, 69 a part of the
-world is away, 78 wrong settings, 130 interrupted.
+Exit codes: 0 done, 1 refused, nothing matched or something failed, 2 usage error, 3 waiting for approval, 69 a service
+is unreachable, 78 invalid settings, 130 interrupted.
 """
 
 import getpass
@@ -24,7 +24,7 @@ REFUSED, WAITS_FOR_APPROVAL, INTERRUPTED = 1, 3, 130
 
 
 class LeaveError(Exception):
-    """Leave with this exit code and sentence."""
+    """Exit with this code and message."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -33,9 +33,9 @@ class LeaveError(Exception):
 
 @contextmanager
 def desk(operator: str | None = None) -> Iterator[Operator]:
-    """The desk of this operator, for one command."""
+    """This operator's actions, for one command."""
     database, settings = load(DatabaseSettings, OpsSettings)
-    # The pool tells every failed try to connect; one sentence at the end is enough here.
+    # The pool logs every failed connection attempt; one sentence at the end is enough here.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     db = Database(database, application="fleet-ops")
     try:
@@ -47,7 +47,7 @@ def desk(operator: str | None = None) -> Iterator[Operator]:
 
 @contextmanager
 def troubles() -> Iterator[None]:
-    """Around each command: say in one sentence what can be expected to go wrong, and leave with its exit code."""
+    """Wraps each command: an expected error is printed as one sentence, with its exit code."""
     try:
         yield
     except SettingsError as error:
@@ -58,12 +58,12 @@ def troubles() -> Iterator[None]:
         _leave(REFUSED, f"Refused: {error}.")
     except psycopg.ProgrammingError as error:
         _leave(
-            EX_UNAVAILABLE, f"The database has another schema than this version: run `fleet migrate`. ({_first(error)})"
+            EX_UNAVAILABLE, f"The database schema does not match this version: run `fleet migrate`. ({_first(error)})"
         )
     except psycopg.Error as error:
-        _leave(EX_UNAVAILABLE, f"The database is away: `fleet doctor` tells more. ({_first(error)})")
+        _leave(EX_UNAVAILABLE, f"The database is unreachable; run `fleet doctor` for details. ({_first(error)})")
     except AMQPError as error:
-        _leave(EX_UNAVAILABLE, f"The broker is away: `fleet doctor` tells more. ({_first(error)})")
+        _leave(EX_UNAVAILABLE, f"The broker is unreachable; run `fleet doctor` for details. ({_first(error)})")
 
 
 def _leave(code: int, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The process `console`: settings, then pages until it is told to stop."""
+"""The `console` process: load the settings, then serve pages until SIGTERM."""
 
 from functools import partial
 
@@ -13,9 +13,9 @@ from outbox.ops.console.auth.csrf import CsrfProtection
 from outbox.ops.console.auth.login import Login, read_users
 from outbox.ops.console.auth.tokens import Authenticator
 from outbox.ops.console.rendering import environment
+from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Services
 from outbox.ops.dead_letters.actions import OpsSettings
 from outbox.process.http_server import listen
 from outbox.process.run import Process, Program, Work
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def login_of(settings: ConsoleSettings) -> Login | None:
-    """The login form's people, where there is one.
+    """The login form and its users; None outside APP_ENV=local, where tokens come from an identity provider.
 
     Raises:
         SettingsError: the users file cannot be read.

@@ -1,4 +1,4 @@
-"""What the ops commands show and do not change: letters, groups, one letter, batches, the operator log."""
+"""Read-only commands: dead letters, their groups and details, replay batches, the operator log."""
 
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from db.dead_letters.views import DeadLetterDetails, DeadLetterLine, FailedRun
 from db.operators import log as operator_log
 from outbox.ops import chain_heads
 from outbox.ops.dead_letters import explanations, tables
+from outbox.ops.labels import label
 from outbox.ops.options import DeadLetterOptions
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, desk, troubles
@@ -32,7 +33,7 @@ def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: 
     if dead_letters:
         console.print(tables.letters(console, dead_letters))
     left = f" of {total}; --limit shows more" if total > len(dead_letters) else ""
-    said().print(f"{len(dead_letters)} dead letters{left}." if dead_letters else "No dead letter matches.", style="dim")
+    said().print(f"{len(dead_letters)} dead letters{left}." if dead_letters else "No dead letters match.", style="dim")
 
 
 @troubles()
@@ -44,10 +45,10 @@ def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None
         return
     console = out()
     if not dead_letter_groups:
-        said().print("No dead letter matches.", style="dim")
+        said().print("No dead letters match.", style="dim")
         return
     console.print(tables.groups(console, dead_letter_groups))
-    said().print("\nWhat a replay would do: fleet dlq preview --group KEY --reason WHY", style="dim")
+    said().print("\nPreview a replay: fleet dlq preview --group KEY --reason WHY", style="dim")
 
 
 @troubles()
@@ -55,7 +56,7 @@ def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> N
     with desk() as operator, operator.db.ops_transaction() as tx:
         detail = dead_letter_views.detail(tx, dead_letter_id)
     if detail is None:
-        raise LeaveError(REFUSED, f"There is no dead letter {dead_letter_id}.")
+        raise LeaveError(REFUSED, f"Dead letter {dead_letter_id} not found.")
     if payload_only:
         out().print(plain(_pretty(detail.payload)), soft_wrap=True)
     elif as_json:
@@ -91,13 +92,13 @@ def _print_letter(detail: DeadLetterDetails) -> None:
         console.print(Text("\nHeaders", style="bold"))
         console.print(facts({name: _flat(value) for name, value in detail.headers.items()}))
     if detail.history:
-        console.print(Text("\nFailed runs", style="bold"))
+        console.print(Text("\nFailed attempts", style="bold"))
         for run in detail.history:
             _print_run(run)
     if detail.replays:
         console.print(Text("\nReplays", style="bold"))
         console.print(_replays(detail))
-    console.print(Text("\nWhat can be done", style="bold"))
+    console.print(Text("\nNext steps", style="bold"))
     for step in explanations.next_steps(detail):
         console.print(plain(f"{step.says}{':' if step.command else '.'}"))
         if step.command:
@@ -109,16 +110,16 @@ def _letter_facts(detail: DeadLetterDetails) -> object:
     return facts({
         "reason": plain(letter.reason, "bold"),
         "cause": f"{explanations.cause(letter.cause)}: {explanations.CAUSES[letter.cause].what}",
-        "died": f"{_moment(letter.died_at)}" + (f", {letter.deaths} deaths" if letter.deaths > 1 else ""),
-        "message": " ".join(filter(None, [letter.kind or "not one of ours", letter.message_id])),
-        "from": letter.source + (f", queue {letter.queue}" if letter.queue else ""),
+        "failed": f"{_moment(letter.died_at)}" + (f", {letter.deaths} times" if letter.deaths > 1 else ""),
+        "message": " ".join(filter(None, [letter.kind or "unknown message", letter.message_id])),
+        "source": letter.source + (f", queue {letter.queue}" if letter.queue else ""),
         "error": " at ".join(filter(None, [letter.error_class, letter.top_frame])) or None,
         "group": letter.group_key,
         "payment": letter.payment_id,
         "tenant": letter.tenant_id,
         "trace": letter.trace_id,
-        "follows": letter.successor_of,
-        "followed by": ", ".join(map(str, detail.successors)) or None,
+        "replaces": letter.successor_of,
+        "replaced by": ", ".join(map(str, detail.successors)) or None,
         "closed": _closed(letter),
     })  # fmt: skip
 
@@ -130,8 +131,8 @@ def _closed(letter: DeadLetterLine) -> str | None:
 
 
 def _print_run(run: FailedRun) -> None:
-    then = f"{run.verdict.replace('_', ' ')} at {_moment(run.next_due_at)}" if run.next_due_at else "given up"
-    head = f"{_moment(run.failed_at)}  run {run.run}, try {run.attempt}: {then}"
+    then = f"{run.verdict.replace('_', ' ')} at {_moment(run.next_due_at)}" if run.next_due_at else "gave up"
+    head = f"{_moment(run.failed_at)}  run {run.run}, attempt {run.attempt}: {then}"
     console = out()
     console.print(plain(head, "dim"))
     console.print(plain(f"  {run.error_class}: {run.reason}"))
@@ -141,12 +142,12 @@ def _print_run(run: FailedRun) -> None:
 
 
 def _replays(detail: DeadLetterDetails) -> object:
-    shown = table("batch", "when", "by", "class", "became", "what was seen")
+    shown = table("batch", "when", "by", "class", "outcome", "reason")
     for replay in detail.replays:
-        label = (replay.class_ or "not judged").replace("_", " ")
+        class_ = label(replay.class_) if replay.class_ else "not classified"
         when = _moment(replay.moved_at)
-        became = tables.state(replay.state)
-        shown.add_row(str(replay.batch_id), when, plain(replay.created_by), label, became, plain(replay.proof or "-"))
+        outcome = tables.state(replay.state)
+        shown.add_row(str(replay.batch_id), when, plain(replay.created_by), class_, outcome, plain(replay.proof or "-"))
     return shown
 
 
@@ -158,13 +159,13 @@ def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
         progress = [(batch, replay_batches.progress(tx, batch.batch_id)) for batch in found]
         items = replay_batches.items(tx, batch_id, limit=limit) if batch_id else []
     if batch_id and not replay_batch:
-        raise LeaveError(REFUSED, f"There is no batch {batch_id}.")
+        raise LeaveError(REFUSED, f"Batch {batch_id} not found.")
     if as_json:
         documents = [record(batch) | {"progress": record(done)} for batch, done in progress]
         print_json({"batches": documents} | ({"items": [record(item) for item in items]} if batch_id else {}))
         return
     console = out()
-    console.print(tables.batches(console, progress) if progress else "No batch was ever made.")
+    console.print(tables.batches(console, progress) if progress else "No replay batches yet.")
     if items:
         console.print()
         console.print(tables.items(items))
@@ -177,17 +178,17 @@ def show_log(*, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"entries": [record(entry) for entry in entries]})
         return
-    shown = table("seq", "when", "who", "did", "what with", "why", right=("seq",))
+    shown = table("seq", "when", "operator", "action", "subject", "reason", right=("seq",))
     for entry in entries:
         subject = ", ".join(f"{name} {_flat(value)}" for name, value in entry.subject.items())
         when = _moment(entry.at)
         shown.add_row(str(entry.seq), when, plain(entry.operator), entry.action, plain(subject), plain(entry.reason))
-    out().print(shown if entries else "No operator has done anything yet.")
+    out().print(shown if entries else "The operator log is empty.")
 
 
 @troubles()
 def verify_log(expected: str | None = None, *, as_json: bool) -> None:
-    """Exit code 1 names the first entry that does not fit, or says that the chain is not the one expected."""
+    """Exit code 1: the first broken entry is named, or the chain does not contain the expected entry."""
     with desk() as operator, operator.db.ops_transaction() as tx:
         walked, broken = operator_log.first_broken_link(tx)
         head = operator_log.hash_at(tx, walked)
@@ -196,12 +197,16 @@ def verify_log(expected: str | None = None, *, as_json: bool) -> None:
     if as_json:
         print_json({"entries": walked, "first_broken_link": broken, "head": head})
     elif broken is None and not is_other:
-        out().print(f"The chain holds: {walked} entries.", style="green")
+        out().print(f"The hash chain is intact: {walked} entries.", style="green")
         out().print(facts({"head": f"{walked}:{head or ''}"}), soft_wrap=True)
     if broken is not None:
-        raise LeaveError(REFUSED, f"The chain breaks at entry {broken}: it, or one before it, was changed or removed.")
+        raise LeaveError(
+            REFUSED, f"The hash chain is broken at entry {broken}: this entry or an earlier one was changed or removed."
+        )
     if is_other:
-        raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: entry {expected} is not in it.")
+        raise LeaveError(
+            REFUSED, f"The hash chain is intact but does not contain the expected entry {expected}: it was replaced."
+        )
 
 
 def _pretty(payload: str) -> str:

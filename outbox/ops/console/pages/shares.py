@@ -1,4 +1,4 @@
-"""Everyone's shares: what escrow holds and why, what was released and has not arrived, and the tree of one payment."""
+"""Shares: what escrow holds and why, what was released but not transferred yet, and the split of one payment."""
 
 from starlette.responses import Response
 
@@ -6,8 +6,8 @@ from db.operators import release_requests
 from db.shares import escrow
 from db.shares import views as share_views
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 from outbox.ops.shares.actions import EscrowActions
 from outbox.ops.shares.tree import tree_of
 
@@ -15,13 +15,13 @@ SHOWN = 50
 KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person")
 
 
-def index(visit: RequestContext) -> Response:
-    asked = visit.query.text("kept_by")
-    kept_by = asked if asked in KEPT_BY else None
-    with visit.db.ops_transaction() as tx:
-        return visit.page(
+def index(context: RequestContext) -> Response:
+    selected = context.query.text("kept_by")
+    kept_by = selected if selected in KEPT_BY else None
+    with context.db.ops_transaction() as tx:
+        return context.page(
             "shares.html",
-            wishes=release_requests.waiting(tx, limit=SHOWN),
+            requests=release_requests.waiting(tx, limit=SHOWN),
             held=escrow.find(tx, kept_by=kept_by, limit=SHOWN),
             waiting=share_views.waiting(tx, limit=SHOWN),
             tenants=tenants.names(tx),
@@ -30,31 +30,33 @@ def index(visit: RequestContext) -> Response:
         )
 
 
-def payment(visit: RequestContext) -> Response:
-    payment_id = visit.id_in_path("payment")
-    with visit.db.ops_transaction() as tx:
+def payment(context: RequestContext) -> Response:
+    payment_id = context.id_in_path("payment")
+    with context.db.ops_transaction() as tx:
         tree = tree_of(tx, payment_id)
-        wishes = release_requests.waiting(tx, limit=SHOWN, payment_id=payment_id)
+        requests = release_requests.waiting(tx, limit=SHOWN, payment_id=payment_id)
     if tree is None:
-        raise PageError(404, "this payment has no shares: it has not succeeded, or is older than shares are")
-    return visit.page("shares_of_payment.html", tree=tree, held=tree.held, wishes=wishes, payment_id=payment_id)
+        raise PageError(404, "this payment has no shares: it has not succeeded, or it predates the split of payments")
+    return context.page("shares_of_payment.html", tree=tree, held=tree.held, requests=requests, payment_id=payment_id)
 
 
-def release(visit: RequestContext) -> Response:
-    wish = EscrowActions(visit.desk).release(visit.id_in_path("payment"), note=visit.form.text("reason"))
-    return visit.go("/shares", done="escrow_waits" if wish.state == "awaiting_approval" else "escrow_asked")
+def release(context: RequestContext) -> Response:
+    request = EscrowActions(context.operator).release(context.id_in_path("payment"), note=context.form.text("reason"))
+    return context.redirect(
+        "/shares", done="release_awaits_approval" if request.state == "awaiting_approval" else "escrow_requested"
+    )
 
 
-def hold(visit: RequestContext) -> Response:
-    EscrowActions(visit.desk).hold(visit.id_in_path("payment"), note=visit.form.text("reason"))
-    return visit.go("/shares", done="escrow_asked")
+def hold(context: RequestContext) -> Response:
+    EscrowActions(context.operator).hold(context.id_in_path("payment"), note=context.form.text("reason"))
+    return context.redirect("/shares", done="escrow_requested")
 
 
-def approve(visit: RequestContext) -> Response:
-    EscrowActions(visit.desk).approve(visit.id_in_path("wish"))
-    return visit.go("/shares", done="escrow_asked")
+def approve(context: RequestContext) -> Response:
+    EscrowActions(context.operator).approve(context.id_in_path("request"))
+    return context.redirect("/shares", done="escrow_requested")
 
 
-def withdraw(visit: RequestContext) -> Response:
-    EscrowActions(visit.desk).withdraw(visit.id_in_path("wish"), reason=visit.form.text("reason"))
-    return visit.go("/shares", done="escrow_withdrawn")
+def withdraw(context: RequestContext) -> Response:
+    EscrowActions(context.operator).withdraw(context.id_in_path("request"), reason=context.form.text("reason"))
+    return context.redirect("/shares", done="request_withdrawn")

@@ -16,7 +16,7 @@ from messages.ids import PaymentId, TenantId
 from messages.reconciliation import ShareReconciliationDue
 from messages.shares import EscrowDue
 
-OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/shares/market.py: the second one has an escrow
+OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/proofs/shares/market.py: the second one has an escrow
 RECONCILE_GRACE_SECONDS = 6.0  # a little more than the fleet of the proof has
 FUNDS_SECONDS = 2.0
 _PAID_OUT_TO_ARTISTS = """
@@ -154,7 +154,7 @@ PROVOCATIONS = (
         moved_time=True,
     ),
     Provocation(
-        "a sale is given back after its artist's account was paid out",
+        "a sale is refunded after its artist's account was paid out",
         frozenset({"FleetRecipientOwes"}),
         _account_is_empty,
     ),
