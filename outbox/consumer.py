@@ -71,8 +71,7 @@ class Consumer:
     _oldest_at: float | None = None
 
     def tell_load(self, cache: OptionalCacheSettings) -> None:
-        """Publish this consumer's load to the cache from now on, for the scale signals; without REDIS_URL, do nothing.
-        """
+        """Start to publish this consumer's load to the cache, for the scale signals; without REDIS_URL, do nothing."""
         if cache.redis_url is not None:
             keep_telling(cache, self.load)
 
@@ -121,8 +120,7 @@ class Consumer:
                 connection.close()
 
     def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
-        """Record what is in hand, for `load`. A queue is in order, so the first delivery that has a time is the oldest.
-        """
+        """Record what is in hand, for `load`. A queue is in order: the first delivery that has a time is the oldest."""
         self._unacked = len(batch) + fetched_ahead
         floats = (self.came_at(each) for each in batch) if self.came_at else iter(())
         self._oldest_at = next((at for at in floats if at is not None), None)

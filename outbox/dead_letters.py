@@ -105,8 +105,7 @@ def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
 
 
 def _headers(death: dict[str, Any], options: dict[str, Any]) -> dict[str, object]:
-    """How it was dead-lettered, how often it was tried, and the span that appended it: a replay continues from there.
-    """
+    """How it was dead-lettered, how often it was tried, and what span appended it: a replay continues from there."""
     told: dict[str, object] = {"x-death": _told(death)}
     told |= {name: _counter(options[name]) for name in _COUNTERS & options.keys()}
     span_id = str(options.get("span_id"))
@@ -147,7 +146,8 @@ def _word(value: object) -> str | None:
 
 
 def _counter(value: object) -> int | str | None:
-    """A number that fits the database's integer; anything else is kept as text, because a client can write this option.
+    """A number that fits the database's integer; anything else stays as text, because a client can write this
+    option.
     """
     return value if type(value) is int and abs(value) < 2**31 else _word(value)
 

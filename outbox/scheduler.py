@@ -103,8 +103,7 @@ def _tick_until_stopped(db: Database, stopping: Event) -> None:
 
 
 def main() -> None:
-    """The `scheduler` process; any number may run. Exit codes: 0 stopped, 75 held up while stopping, 78 wrong settings.
-    """
+    """The `scheduler` process; any number may run. Exit codes: 0 stopped, 75 held up while stopping, 78 settings."""
     Program("scheduler").run((DatabaseSettings,), _clock)
 
 
