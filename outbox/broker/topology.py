@@ -92,8 +92,8 @@ BROKER_HOLDS_SECONDS = 1_800
 def problems_of_patience(held_seconds: float) -> list[str]:
     """What is wrong with the queue table, as sentences; an empty list when nothing is.
 
-    `held_seconds` is how long a worker may hold a finished run before it acks. Called at the start of the workers and
-    by a test, because the two limits are in different systems and nothing else compares them.
+    `held_seconds` is how long a worker may hold a finished run before it acks. Called at the start of the workers,
+    because the two limits are in different systems and nothing else compares them.
     """
     problems = []
     for message, route in ROUTES.items():
