@@ -14,8 +14,9 @@ from db.shares import escrow
 from messages.runtime.crash_points import crash_point
 from messages.shares import OpsEscrowDue
 from messages.verdicts import GiveUp, TryAgain
+from workers.ledger.booking import book
 from workers.runtime.actor import actor
-from workers.shares.release import let_go
+from workers.shares.release import release_from_escrow
 
 BY = "ops_escrow"
 GOING_BACK = {
@@ -59,5 +60,6 @@ def _carry_out(tx: Tx, wish: EscrowRequest) -> str | None:
         return GOING_BACK[current.kept_by]
     if current.held_minor > wish.amount_minor:
         return "more is in escrow now than was decided about; ask again"
-    let_go(tx, wish.tenant_id, current, by=wish.created_by, because=wish.note)
+    released = release_from_escrow(tx, wish.tenant_id, current, by=wish.created_by, because=wish.note)
+    book(tx, wish.payment_id, released)
     return None
