@@ -1,7 +1,7 @@
 """Checks of the dependencies of a process, for its health page (outbox/process/health.py).
 
-Each returns a function that asks once, within about two seconds (a broker: for each node), and answers False instead of raising. Caching, and a
-limit for a dependency that never answers, are the health page's (CachedCheck).
+Each returns a function that asks once, within about two seconds (a broker: for each node), and answers False instead of
+raising. Caching, and a limit for a dependency that never answers, are the health page's (CachedCheck).
 """
 
 from db.session import Database
