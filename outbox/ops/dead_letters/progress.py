@@ -32,7 +32,7 @@ class BatchProgress:
     progress: replay_batches.ItemCounts
 
     @property
-    def is_judged(self) -> bool:
+    def is_classified(self) -> bool:
         return self.batch.state != "classifying"
 
     @property
@@ -41,7 +41,7 @@ class BatchProgress:
         return self.batch.state in {"done", "canceled"} and not self.progress.appended
 
     @property
-    def judged(self) -> int:
+    def classified(self) -> int:
         return self.progress.total - self.progress.unclassified
 
     @property
@@ -58,9 +58,9 @@ def standing(db: Database, batch_id: UUID) -> BatchProgress:
         return BatchProgress(batch, replay_batches.progress(tx, batch_id))
 
 
-def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+def until_classified(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
     return _watch(
-        db, batch_id, "classifying", lambda state: state.is_judged, lambda state: state.judged, patience_seconds
+        db, batch_id, "classifying", lambda state: state.is_classified, lambda state: state.classified, patience_seconds
     )
 
 

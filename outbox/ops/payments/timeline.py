@@ -240,12 +240,12 @@ def _dead_letter(what: str, details: dict[str, Any]) -> str:
 
 
 def _replay(state: str, details: dict[str, Any]) -> str:
-    judged = (
+    checked = (
         f"classified as {details['class'].replace('_', ' ')}: {details['proof']}"
         if details["class"]
         else "not classified yet"
     )
-    return f"replay {state}, {judged}\nbatch {details['batch_id']} ({details['batch_state']})"
+    return f"replay {state}, {checked}\nbatch {details['batch_id']} ({details['batch_state']})"
 
 
 def _operator(action: str, details: dict[str, Any]) -> str:

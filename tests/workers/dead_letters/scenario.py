@@ -62,7 +62,7 @@ class Workshop:
             return dead_letter_views.find(tx, DeadLetterFilter(payment_id=payment.payment_id))[0].dead_letter_id
 
     def classified(self, desk: Operator | None = None) -> UUID:
-        """A batch of every open letter, judged."""
+        """A batch of every open dead letter, classified."""
         batch, _ = (desk or self.desk).preview(
             DeadLetterFilter(), reason="the world is well again", rate_per_second=1000
         )

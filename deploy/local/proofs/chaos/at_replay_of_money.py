@@ -39,9 +39,9 @@ def gone_on(scene: Scene) -> Iterator[None]:
     yield
     payments = {letter["payment_id"] for letter in (*charged, *given_back, *disputed, *held)}
     before = _effects(scene, payments)
-    judged = _replay(scene, list(expected))
-    wrong = {letter: judged[letter] for letter, word in expected.items() if judged[letter][0] != word}
-    scene.require(not wrong, f"judged otherwise than expected: {wrong}")
+    checked = _replay(scene, list(expected))
+    wrong = {letter: checked[letter] for letter, word in expected.items() if checked[letter][0] != word}
+    scene.require(not wrong, f"checked otherwise than expected: {wrong}")
     scene.require(_effects(scene, payments) == before, "money has moved by a replay")
     # The operator reads why, and gives these letters up; the sweep then finds how their payments stand.
     blocked = tuple(UUID(letter) for letter, word in expected.items() if word == BLOCKED)

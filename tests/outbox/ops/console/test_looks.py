@@ -70,10 +70,10 @@ def a_bad_day(scene: Scene, services: Services) -> dict[str, str]:
     letter = scene.dead_charge(with_history=True)
     oda = Operator(scene.db, services.ops, "oda")
     charges, _ = oda.preview(DeadLetterFilter(kind="charge"), reason="Stripe is back since 14:05", rate_per_second=5)
-    judge(scene.db, charges)
+    classify(scene.db, charges)
     oda.start(charges)
     mine, _ = oda.preview(DeadLetterFilter(ids=(letter,)), reason="try one first")
-    judge(scene.db, mine)
+    classify(scene.db, mine)
     orders, _ = oda.preview(DeadLetterFilter(source="orders"), reason="the order service is fixed")
     oda.cancel(orders, reason="it is not fixed after all")
     pause_actions.pause(
@@ -212,7 +212,7 @@ def money_back(scene: Scene) -> UUID:
     return run.cancellation_id
 
 
-def judge(db: Database, batch_id: object) -> None:
+def classify(db: Database, batch_id: object) -> None:
     """What the worker does, without asking Stripe: most are safe, some are not."""
     classes = ["safe"] * 6 + ["already_done", "needs_new_key", "must_not"]
     with db.system_transaction() as tx:
