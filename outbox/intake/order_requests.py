@@ -1,8 +1,8 @@
-"""Wishes of the order service: money of an order back, all of it off, a whole event off or on another day, or something
-of a group. Granted in the caller's transaction.
+"""Requests of the order service: refund or cancel an order, cancel or reschedule an event, or something about a group.
+Executed in the caller's transaction.
 
 Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
-cancelled changes nothing.
+cancelled changes nothing. What may be requested is decided in outbox/requests; here events are translated into it.
 """
 
 from db.payments import orders
@@ -25,10 +25,13 @@ SOURCE = "order_event"
 
 
 def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
-    """Do what the event asks for.
+    """Do what the event requests, in the tenant's transaction `tx`; `by` is recorded as who requested it.
+
+    Returns ACCEPTED when something was recorded, and DUPLICATE when the same request was there before.
 
     Raises:
-        Unreadable: the order is unknown here, or its money cannot be given back like that.
+        UnacceptableOrder: the order, group or venue is unknown, or the request is not permitted in its state.
+        psycopg.errors.LockNotAvailable: the payment's row is locked for too long; the caller postpones the event.
     """
     if isinstance(wish, EventCancelled):
         return _call_off(tx, event, wish, by)
@@ -48,7 +51,7 @@ def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
 
 
 def _call_off(tx: Tx, event: DecodedEvent, wish: EventCancelled, by: str) -> OrderOutcome:
-    """An event without a single order is called off as well: its orders may be on their way."""
+    """Cancel a whole event. One without a single order is cancelled as well: its orders may still be on their way."""
     with trace.following(event.trace_id):
         _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
     return OrderOutcome.ACCEPTED if new else OrderOutcome.DUPLICATE
@@ -72,6 +75,9 @@ def _of_group(tx: Tx, event: DecodedEvent, wish: GroupWish, by: str) -> OrderOut
 
 
 def _schedule(tx: Tx, wish: EventScheduled) -> OrderOutcome:
+    """Record when an event ends, on which its release from escrow depends; it replaces a time that an order
+    mentioned.
+    """
     if wish.venue_id not in tenants.venue_currencies(tx):
         raise UnacceptableOrder(f"venue {wish.venue_id} is unknown to this tenant")
     told = {"event_id": str(wish.event_id), "venue_id": str(wish.venue_id), "ends_at": wish.ends_at.isoformat()}
