@@ -31,6 +31,7 @@ from messages.refunds import CancelRequested
 from messages.resales import OrderResold, ResaleRule, outside_of
 from messages.runtime.redaction import redact_value
 from outbox.append import append_traced
+from outbox.requests.event_schedule import note_when_events_end
 
 
 class OrderOutcome(StrEnum):
@@ -154,17 +155,6 @@ def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
     recipients.ensure_sellers(
         tx, [order.seller.model_dump(mode="json") | {"currency": order.amount.currency} for order in resales]
     )
-
-
-def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> None:
-    """Keep what new orders say of when their events end; what was said by the venue itself stands."""
-    told = [
-        {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
-        for order in new
-        if order.event_ends_at is not None
-    ]
-    if told:
-        sale_terms.schedule_events(tx, told, overrule=False)
 
 
 def _repetition(tx: Tx, offer: OrderRequest) -> OrderOutcome:

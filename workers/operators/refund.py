@@ -14,7 +14,8 @@ from db.session import Database, Tx
 from messages.ids import TicketId
 from messages.refunds import OpsRefundDue, RefundReason
 from messages.verdicts import GiveUp
-from outbox.requests.refunds import NotRefundableError, RefundAnswer, request_refund
+from outbox.requests.refunds import RefundAnswer, request_refund
+from outbox.requests.refusals import RefusedError
 from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
@@ -32,7 +33,7 @@ def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
         try:
             with tx.transaction():  # a savepoint: the answer is written whatever becomes of the request
                 answer = _ask(tx, wish)
-        except NotRefundableError as error:
+        except RefusedError as error:
             refund_requests.settle(tx, wish.request_id, state="refused", by=BY, reason=f"{error.code}: {error}")
             logger.warning("refund asked for by {} is refused: {}", wish.created_by, error)
         else:

@@ -23,8 +23,8 @@ from outbox.intake.api.callers import Permission
 from outbox.intake.api.idempotency import StoredAnswer
 from outbox.intake.api.payments import ApiRequest, answer
 from outbox.requests import groups
-from outbox.requests.groups import GroupRefusedError
 from outbox.requests.orders import ContradictoryOrder, UnacceptableOrder
+from outbox.requests.refusals import RefusedError
 from outbox.web.problem_details import Problem
 
 
@@ -34,23 +34,18 @@ def open_group(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     organiser = next(member for member in request.members if member.member_id == request.organiser_id)
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=organiser.buyer_id):
         raise Problem(403, "this token reaches neither that venue nor that organiser", code="out-of-reach")
-    _refuse_a_buyers_limit(asked, request)
+    venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
     opening = GroupOpened(**dict(request), tenant_id=asked.caller.tenant_id)
     try:
-        groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by)
+        groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by, may_set_limit=venues_own)
+    except RefusedError as error:
+        raise Problem(403, str(error), code="out-of-reach") from None
     except ContradictoryOrder:
         said = "another group is known by this group_id; the first one stands"
         raise Problem(409, said, code="group-contradicted") from None
     except UnacceptableOrder as error:
         raise Problem(422, str(error), code="group-refused") from None
     return _accepted(tx, request.group_id, location=f"/groups/{request.group_id}")
-
-
-def _refuse_a_buyers_limit(asked: ApiRequest, request: schemas.GroupRequest) -> None:
-    """The limit holds for every buyer of the event, so it is the venue's to set."""
-    venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
-    if request.tickets_per_buyer is not None and not venues_own:
-        raise Problem(403, "only the venue sets how many tickets a buyer may have", code="out-of-reach")
 
 
 def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
@@ -115,14 +110,10 @@ def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Call the group off. One that is settled gives everything back, and for that a caller must be allowed refunds."""
     group, _ = _reached(tx, request, lambda _group, _share: False)
     body: schemas.GroupCancelAsked = request.body
-    locked = group_groups.lock(tx, group.group_id)
-    assert locked is not None, "groups are never deleted, and this one was read a moment ago"
-    if locked.state is GroupState.SETTLED and not request.caller.reaches(
-        Permission.REFUND, venue_id=group.venue_id, buyer_id=""
-    ):
-        said = "every share is captured; giving that back needs the permission to refund"
-        raise Problem(409, said, code="already-settled")
-    groups.call_off(tx, group.group_id, reason=redact_text(body.note) or "requested_by_customer", by=request.by)
+    may_refund = request.caller.reaches(Permission.REFUND, venue_id=group.venue_id, buyer_id="")
+    reason = redact_text(body.note) or "requested_by_customer"
+    with _refusals_told():
+        groups.call_off(tx, group.group_id, reason=reason, by=request.by, may_refund=may_refund)
     return _accepted(tx, group.group_id)
 
 
@@ -173,7 +164,7 @@ def _payment(tx: Tx, payment_id: PaymentId) -> StoredAnswer:
 def _refusals_told() -> Iterator[None]:
     try:
         yield
-    except GroupRefusedError as error:
+    except RefusedError as error:
         raise Problem(409, str(error), code=error.code.replace("_", "-")) from None
     except UnacceptableOrder as error:
         raise Problem(422, str(error), code="share-refused") from None

@@ -1,17 +1,17 @@
-"""Refunds, captures and cancellations over the API: translates into outbox/requests/refunds.py."""
+"""Refunds, captures and cancellations over the API: translates into outbox/requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db.lifecycle import PaymentState
-from db.payments import payments
 from db.session import Tx
 from messages.runtime.redaction import redact_text
 from outbox.intake.api import schemas
 from outbox.intake.api.idempotency import StoredAnswer
 from outbox.intake.api.payments import ApiRequest, answer, reached, view_of
-from outbox.requests import refunds
-from outbox.requests.refunds import NotRefundableError
+from outbox.requests.cancellations import cancel_payment
+from outbox.requests.captures import request_capture
+from outbox.requests.refunds import request_refund
+from outbox.requests.refusals import RefusedError
 from outbox.web.problem_details import Problem
 
 SOURCE = "api"
@@ -29,7 +29,7 @@ def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
     payment = reached(tx, request)
     body: schemas.RefundAsked = request.body
     with _refusals_told():
-        outcome = refunds.request_refund(
+        outcome = request_refund(
             tx,
             payment_id=payment.payment_id,
             amount=body.amount,
@@ -54,19 +54,16 @@ def capture(tx: Tx, request: ApiRequest) -> StoredAnswer:
     payment = reached(tx, request)
     body: schemas.CaptureAsked = request.body
     with _refusals_told():
-        refunds.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
+        request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
     return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
 def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Call the payment off before its money is taken; if it is taken in spite of that, it is given back by itself."""
     body: schemas.CancelAsked = request.body
-    payment = payments.lock(tx, reached(tx, request).payment_id)
-    assert payment is not None, "payments are never deleted, and this one was read a moment ago"
-    asked_for = refunds.request_cancellation(tx, payment, reason=body.reason, by=request.by)
-    if not asked_for and payment.state is not PaymentState.CANCELED:
-        said = f"the payment is {payment.state.value}: its money was taken, so ask for a refund"
-        raise Problem(409, said, code="already-captured")
+    payment_id = reached(tx, request).payment_id
+    with _refusals_told():
+        payment = cancel_payment(tx, payment_id=payment_id, reason=body.reason, by=request.by)
     return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
 
 
@@ -74,6 +71,6 @@ def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
 def _refusals_told() -> Iterator[None]:
     try:
         yield
-    except NotRefundableError as error:
+    except RefusedError as error:
         status = 422 if error.code in _WRONG_IN_ITSELF else 409
         raise Problem(status, str(error), code=error.code.replace("_", "-")) from None
