@@ -1,4 +1,4 @@
-"""An operator's way in and out of a command: settings, database and desk; expected troubles become one sentence.
+"""An operator's way in and out of a command: settings, database and name; expected troubles become one sentence.
 
 Exit codes: 0 done, 1 refused, nothing matched or something failed, 2 wrong use, 3 waits for approval, 69 a part of the
 world is away, 78 wrong settings, 130 interrupted.
@@ -8,19 +8,45 @@ import getpass
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 import typer
 from pika.exceptions import AMQPError
+from pydantic import Field
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.runtime.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import FleetSettings, SettingsError, load, stop_the_start
 from outbox.broker.topology import EX_UNAVAILABLE
-from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
 from outbox.ops.output import plain, said
+from outbox.requests.operators.transaction import OperatorTransaction
+from outbox.requests.refusals import RefusedError
 
 REFUSED, WAITS_FOR_APPROVAL, INTERRUPTED = 1, 3, 130
+
+
+class OpsSettings(FleetSettings):
+    """Whatever may move more than this, in any one currency's minor units, needs a second operator."""
+
+    replay_approval_minor: int = Field(
+        default=100_000, ge=0, description="money in minor units above which a replay needs a second person"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The person at work. `name` is who the operator log will name."""
+
+    db: Database
+    settings: OpsSettings
+    name: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[OperatorTransaction]:
+        """One short transaction for something that this operator asks for."""
+        with self.db.ops_transaction() as tx:
+            yield OperatorTransaction(tx, self.name, self.settings.replay_approval_minor)
 
 
 class LeaveError(Exception):
@@ -32,15 +58,15 @@ class LeaveError(Exception):
 
 
 @contextmanager
-def desk(operator: str | None = None) -> Iterator[Operator]:
-    """The desk of this operator, for one command."""
+def operator_session(name: str | None = None) -> Iterator[Operator]:
+    """The operator at work, for one command; without a name it is who is logged in to this machine."""
     database, settings = load(DatabaseSettings, OpsSettings)
     # The pool tells every failed try to connect; one sentence at the end is enough here.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     db = Database(database, application="fleet-ops")
     try:
         db.wait_until_reachable(seconds=5)
-        yield Operator(db, settings, operator or getpass.getuser())
+        yield Operator(db, settings, name or getpass.getuser())
     finally:
         db.close()
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from db import stripe_calls
 from db.dead_letters.dead_letters import SealedDeadLetter
-from db.operators import refund_requests
+from db.operators import requests
 from db.payments import orders, payments
 from db.refunds import mass_refunds, refunds
 from db.session import Database
@@ -106,8 +106,8 @@ def _judge_ops_work(kind: str, payload: dict[str, Any], db: Database) -> ReplayC
             run = mass_refunds.get(tx, message.cancellation_id)
             return replay_charges.judge_step(known=run is not None, open_=run is not None and run.takes(message.step))
         assert isinstance(message, OpsRefundDue), "the two kinds that come here"
-        wish = refund_requests.get(tx, message.request_id)
-    return replay_charges.judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
+        request = requests.get(tx, message.request_id)
+    return replay_charges.judge_step(known=request is not None, open_=request is not None and request.state == "asked")
 
 
 def _judge_of_payment(kind: str | None, payload: dict[str, Any], db: Database, stripe: Gateway) -> ReplayCheck:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from db import stripe_calls
 from db.lifecycle import ShareState
-from db.operators import release_requests
+from db.operators import requests
 from db.session import Database
 from db.shares import shares
 from db.stripe_calls import StripeCall
@@ -92,10 +92,10 @@ def _judge_reversal(message: ReversalRequested, db: Database, stripe: Gateway) -
 
 
 def _judge_wish(message: OpsEscrowDue, db: Database) -> ReplayCheck:
-    """What an operator wanted of escrow: carried out once, under its row's lock."""
+    """What an operator requested of escrow: carried out once, under its row's lock."""
     with db.transaction(message.tenant_id) as tx:
-        wish = release_requests.get(tx, message.wish_id)
-    return judge_step(known=wish is not None, open_=wish is not None and wish.state == "asked")
+        request = requests.get(tx, message.wish_id)
+    return judge_step(known=request is not None, open_=request is not None and request.state == "asked")
 
 
 def _ask(facts: MovementFacts, call: StripeCall | None, find: Callable[[float], object]) -> ReplayCheck:

@@ -17,7 +17,7 @@ from outbox.ops.console.rendering import environment
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.ops.console.visit import Services
-from outbox.ops.dead_letters.actions import OpsSettings
+from outbox.ops.session import OpsSettings
 from outbox.process.http_server import listen
 from outbox.process.logs import configure_logs
 from outbox.process.shutdown import leave_while_starting

@@ -38,7 +38,7 @@ from outbox.ops.console.pages import (
 )
 from outbox.ops.console.responses import PageError, SafeHeaders, problem, wants_json
 from outbox.ops.console.visit import Page, Services, guarded
-from outbox.ops.dead_letters.actions import RefusedError
+from outbox.requests.refusals import RefusedError
 
 # Path, page, role; a GET needs the reader.
 PAGES: dict[str, Page] = {

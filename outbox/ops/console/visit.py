@@ -21,7 +21,7 @@ from outbox.ops.console.auth.login import Login
 from outbox.ops.console.auth.tokens import Authenticator, NotSignedInError, OperatorRole, SignedInOperator
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.sampler import Sampler
-from outbox.ops.dead_letters.actions import Operator, OpsSettings
+from outbox.ops.session import Operator, OpsSettings
 from outbox.sealing import Sealer
 from stripe_client.rate_limit.shared_budget import BucketState
 
@@ -81,7 +81,7 @@ class RequestContext:
         return self.room.db
 
     @property
-    def desk(self) -> Operator:
+    def operator(self) -> Operator:
         return Operator(self.room.db, self.room.ops, self.person.name)
 
     @property

@@ -1,27 +1,13 @@
-"""Watch a batch until workers have judged or replayed it, with a bar on a terminal.
+"""How far a replay batch is, and following it until workers have judged or replayed it."""
 
-Watching changes nothing: whoever stops (Ctrl-C, a closed terminal) leaves the batch to go on, and can come back to it.
-"""
-
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 from uuid import UUID
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from db.dead_letters import replay_batches
 from db.session import Database
-from outbox.broker.topology import EX_UNAVAILABLE
-from outbox.ops.output import said
-from outbox.ops.session import INTERRUPTED, LeaveError
-
-LOOK_EVERY_SECONDS = 0.25
-
-T = TypeVar("T")
+from outbox.ops.prompts import follow
+from outbox.ops.session import LeaveError
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,41 +72,6 @@ def _watch(
     )
 
 
-def follow(
-    look: Callable[[], T],
-    *,
-    title: str,
-    count: Callable[[T], tuple[int, int]],
-    ended: Callable[[T], bool],
-    patience_seconds: float,
-    standing_still: Callable[[T], str],
-    moves: Callable[[T], int] | None = None,
-    stopped: str = "You stopped watching; it goes on by itself.",
-) -> T:
-    """Look again and again until it has ended. `count` says how far of how much, `moves` what counts as moving.
-
-    Raises:
-        LeaveError: nothing moved for `patience_seconds`, or the operator stopped watching.
-    """
-    seen, since = -1, time.monotonic()
-    try:
-        with _bar(title) as (bar, task):
-            while True:
-                t = look()
-                done, total = count(t)
-                bar.update(task, completed=done, total=total)
-                if ended(t):
-                    return t
-                now = moves(t) if moves else done
-                if now != seen:
-                    seen, since = now, time.monotonic()
-                elif time.monotonic() - since >= patience_seconds:
-                    raise LeaveError(EX_UNAVAILABLE, standing_still(t))
-                time.sleep(LOOK_EVERY_SECONDS)
-    except KeyboardInterrupt:
-        raise LeaveError(INTERRUPTED, stopped) from None
-
-
 def _standing_still(progress: BatchProgress, seconds: float) -> str:
     return (
         f"Batch {progress.batch.batch_id} is {progress.batch.state} and did not move for {seconds:.0f} s: "
@@ -131,10 +82,3 @@ def _standing_still(progress: BatchProgress, seconds: float) -> str:
 
 def _goes_on(batch_id: UUID) -> str:
     return f"the batch goes on by itself: `fleet dlq batches {batch_id}` shows it, `fleet dlq cancel` stops it"
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=said(), transient=True, disable=not sys.stderr.isatty()) as bar:
-        yield bar, bar.add_task(title, total=None)

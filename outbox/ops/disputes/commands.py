@@ -61,8 +61,8 @@ def submit(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Have the evidence submitted by a worker. It is sent once and cannot be taken back."""
-    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.disputes.show import submit
+    from outbox.ops.prompts import CommandOptions
 
     submit(dispute, CommandOptions(operator, reason, yes, as_json))
 
@@ -72,8 +72,8 @@ def accept(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Have the dispute accepted by a worker: the loss stands and cannot be taken back."""
-    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.disputes.show import accept
+    from outbox.ops.prompts import CommandOptions
 
     accept(dispute, CommandOptions(operator, reason, yes, as_json))
 

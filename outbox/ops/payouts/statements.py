@@ -12,7 +12,7 @@ from db.payouts import statement_lines
 from db.payouts.statement_lines import Account, AccountHolder, StatementEntry
 from messages.money import DECIMALS
 from outbox.ops.output import said
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 # A report over the whole ledger may take longer than anything on the hot path.
 REPORT_SECONDS = 600
@@ -64,7 +64,7 @@ class AccountStatement:
 def print_statement(recipient_id: UUID, first: date, last: date, *, form: str, output: Path) -> None:
     if last < first:
         raise LeaveError(REFUSED, f"The last day, {last}, is before the first, {first}.")
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         holder = statement_lines.holder(tx, recipient_id)
         if holder is None:
             raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")

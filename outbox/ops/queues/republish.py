@@ -10,17 +10,17 @@ from datetime import datetime
 from db.operators import log as operator_log
 from db.queue import published_events
 from db.queue.published_events import EventFilter, PublishedCount
-from outbox.ops.dead_letters.actions import Operator, RefusedError
-from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
 from outbox.ops.output import plain, record, said, table
-from outbox.ops.session import desk, troubles
+from outbox.ops.prompts import CommandOptions, confirm, print_result, why
+from outbox.ops.session import Operator, operator_session, troubles
+from outbox.requests.refusals import RefusedError
 
 BATCH = 1_000  # a transaction each: the relay begins with the first while the rest is still written
 
 
 @troubles()
 def republish(which: EventFilter, options: CommandOptions) -> None:
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             published_counts = published_events.summary(tx, which)
         number = sum(lot.number for lot in published_counts)
@@ -31,7 +31,9 @@ def republish(which: EventFilter, options: CommandOptions) -> None:
         confirm(f"Publish {number} events again?", "Nothing was published.", options)
         queued = _append(operator, which, reason)
     document = {"events": queued, "of": [record(lot) for lot in published_counts]}
-    told(document, f"{queued} events are in the outbox again, under their own ids; the relay publishes them.", options)
+    print_result(
+        document, f"{queued} events are in the outbox again, under their own ids; the relay publishes them.", options
+    )
 
 
 def _append(operator: Operator, which: EventFilter, reason: str) -> int:
@@ -41,7 +43,7 @@ def _append(operator: Operator, which: EventFilter, reason: str) -> int:
         with operator.db.ops_transaction() as tx:
             if after is None:
                 operator_log.write(
-                    tx, operator=operator.operator, action="republish", subject=_subject(which), reason=reason
+                    tx, operator=operator.name, action="republish", subject=_subject(which), reason=reason
                 )
             number, ended = published_events.append_again(tx, which, after=after, at_most=BATCH)
         queued += number

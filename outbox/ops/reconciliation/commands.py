@@ -123,7 +123,7 @@ def republish(
 ) -> None:
     """Publish our own events to other services again, under the same ids: for a broker that lost its data."""
     from db.queue.published_events import EventFilter
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.queues.republish import republish
 
     ends = until.replace(tzinfo=UTC) if until else datetime.now(UTC)  # else those that follow would never end

@@ -91,7 +91,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Give money back: all that is left, an amount, or tickets. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import create_refund
 
     create_refund(payment, minor, ticket or [], because, CommandOptions(operator, reason, yes, as_json, wait))
@@ -107,7 +107,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Try again what came to nothing, as a new refund. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import retry_refund
 
     retry_refund(refund, CommandOptions(operator, reason, yes, as_json, wait))
@@ -116,17 +116,17 @@ def retry(
 @refunds.command("approve")
 def approve(name: Name, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
     """Let a refund or a mass cancellation go on that somebody else asked for."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.refunds.decide import approve
+    from outbox.ops.approvals import approve
+    from outbox.ops.prompts import CommandOptions
 
-    approve(name, CommandOptions(operator, None, yes, as_json))
+    approve(name, CommandOptions(operator, None, yes, as_json), wait=False)
 
 
 @refunds.command("withdraw")
 def withdraw(name: Name, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Take a refund back that waits for approval."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.refunds.decide import withdraw
+    from outbox.ops.approvals import withdraw
+    from outbox.ops.prompts import CommandOptions
 
     withdraw(name, CommandOptions(operator, reason, as_json=as_json))
 
@@ -145,7 +145,7 @@ def cancel_event(
     as_json: AsJson = False,
 ) -> None:
     """Cancel an event: everybody gets everything back, so many a second. Exit code 3: waits for approval."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import cancel_event
 
     options = CommandOptions(operator, reason, yes, as_json, wait)
@@ -168,7 +168,7 @@ def event_status(
 @refunds.command("pause")
 def pause(run: RunId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Hold a mass cancellation where it stands. What was asked for already goes on."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import steer
 
     steer("pause", run, CommandOptions(operator, reason, as_json=as_json))
@@ -184,7 +184,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Let it go on where it stands: after a pause, or instead of waiting for Stripe's balance."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import resume
 
     resume(run, rate, CommandOptions(operator, reason, as_json=as_json), despite_balance=despite_balance)
@@ -195,7 +195,11 @@ def stop(
     run: RunId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """End it where it stands, for good; orders of the event are charged again from now on."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import steer
 
     steer("stop", run, CommandOptions(operator, reason, yes, as_json))
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(refunds, name="refunds")

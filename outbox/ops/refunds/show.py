@@ -8,18 +8,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from db.operators import refund_requests
-from db.operators.refund_requests import RefundOrder
+from db.operators import requests
+from db.operators.requests import OperatorRequest
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
 from db.refunds.views import MOVING, Obligation, OutcomeCount, RefundLine, RefundStateChange, RefusalCount
 from db.session import Database
 from db.text import uuid_or_none
-from outbox.ops.dead_letters import explanations, tables
-from outbox.ops.dead_letters.progress import follow
+from outbox.ops import output
+from outbox.ops.dead_letters import explanations
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.prompts import follow
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 
 @troubles()
@@ -27,23 +28,23 @@ def list_refunds(
     state: str, source: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
     states = None if state == "all" else MOVING if state == "moving" else (state,)
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         narrow = {"states": states, "source": source, "tenant_id": tenant_id, "payment_id": payment_id}
         refunds = refund_views.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
-        waiting = refund_requests.waiting(tx, limit=limit)
+        waiting = requests.waiting(tx, limit=limit, kinds=["refund"])
     if as_json:
         print_json(
             {
                 "refunds": [record(refund) for refund in refunds],
-                "requests": [record(refund_order) for refund_order in waiting],
+                "requests": [record(request) for request in waiting],
             }
         )
         return
     if refunds:
         out().print(_lines(refunds))
     said().print(f"{_counted(len(refunds))}." if refunds else "No refund matches.", style="dim")
-    for wish in waiting:
-        said().print(plain(f"{_request(wish)}; {_next_step(wish)}"))
+    for request in waiting:
+        said().print(plain(f"{_request(request)}; {_next_step(request)}"))
 
 
 def _lines(refunds: Sequence[RefundLine]) -> Table:
@@ -51,47 +52,49 @@ def _lines(refunds: Sequence[RefundLine]) -> Table:
     shown.columns[0].no_wrap = True
     for refund in refunds:
         why = refund.state_reason or refund.note
-        amount = tables.money(refund.amount_minor, refund.currency)
+        amount = output.money(refund.amount_minor, refund.currency)
         origin = (refund.reason.replace("_", " "), refund.source.replace("_", " "))
         shown.add_row(
-            str(refund.refund_id), _age(refund.state_since), tables.state(refund.state), amount, *origin, plain(why)
+            str(refund.refund_id), _age(refund.state_since), output.state(refund.state), amount, *origin, plain(why)
         )
     return shown
 
 
-def _request(wish: RefundOrder) -> str:
-    much = tables.money(wish.amount_minor, wish.currency) if wish.amount_minor else "what is left"
-    return f"{wish.created_by} asked for {much} of payment {wish.payment_id}: {wish.state.replace('_', ' ')}"
+def _request(request: OperatorRequest) -> str:
+    much = output.money(request.amount_minor, request.currency) if request.amount_minor else "what is left"
+    return f"{request.created_by} asked for {much} of payment {request.payment_id}: {request.state.replace('_', ' ')}"
 
 
-def _next_step(wish: RefundOrder) -> str:
-    if wish.state == "awaiting_approval":
-        return f"somebody else: fleet refunds approve {wish.request_id}"
-    return "a worker has it" if wish.state == "asked" else (wish.state_reason or f"refund {wish.refund_id}")
+def _next_step(request: OperatorRequest) -> str:
+    if request.state == "awaiting_approval":
+        return f"somebody else: fleet refunds approve {request.request_id}"
+    return "a worker has it" if request.state == "asked" else (request.state_reason or f"refund {request.refund_id}")
 
 
 @troubles()
 def show_refund(name: str, *, as_json: bool) -> None:
     named = uuid_or_none(name)
-    with desk() as operator, operator.db.ops_transaction() as tx:
-        wish = refund_requests.get(tx, named) if named else None
-        refund = refund_views.by_name(tx, str(wish.refund_id) if wish and wish.refund_id else name)
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
+        request = requests.get(tx, named) if named else None
+        if request is not None and request.kind != "refund":
+            request = None
+        refund = refund_views.by_name(tx, str(request.refund_id) if request and request.refund_id else name)
         moves = refund_views.history(tx, refund) if refund else []
-    if wish is None and refund is None:
+    if request is None and refund is None:
         raise LeaveError(REFUSED, f"There is no refund {name}.")
     if as_json:
-        document = {"request": record(wish) if wish else None, "refund": record(refund) if refund else None}
+        document = {"request": record(request) if request else None, "refund": record(refund) if refund else None}
         print_json(document | {"history": [record(move) for move in moves]})
         return
-    if wish is not None:
-        out().print(plain(f"{_request(wish)}; {_next_step(wish)}"))
+    if request is not None:
+        out().print(plain(f"{_request(request)}; {_next_step(request)}"))
     if refund is not None:
         _print_refund(refund, moves)
 
 
 def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> None:
-    much = tables.money(refund.amount_minor, refund.currency)
-    title = Text("Refund ", "bold").append(str(refund.refund_id)).append("  ").append(tables.state(refund.state))
+    much = output.money(refund.amount_minor, refund.currency)
+    title = Text("Refund ", "bold").append(str(refund.refund_id)).append("  ").append(output.state(refund.state))
     out().print(title.append(f"  {much}"))
     out().print(facts({
         "reason": refund.reason.replace("_", " "),
@@ -115,7 +118,7 @@ def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> Non
 @troubles()
 def show_obligations(*, limit: int, as_json: bool) -> None:
     """Exit code 1 when somebody is owed something."""
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         obligations = refund_views.obligations(tx, limit=limit)
     if as_json:
         print_json({"obligations": [record(obligation) for obligation in obligations]})
@@ -136,16 +139,16 @@ def _obligations(obligations: Sequence[Obligation]) -> Table:
     shown.columns[0].no_wrap = True
     for obligation in obligations:
         amounts = [
-            tables.money(minor, obligation.currency) for minor in (obligation.amount_minor, obligation.payable_minor)
+            output.money(minor, obligation.currency) for minor in (obligation.amount_minor, obligation.payable_minor)
         ]
-        what = tables.state(obligation.state).append(f", {obligation.state_reason}" if obligation.state_reason else "")
+        what = output.state(obligation.state).append(f", {obligation.state_reason}" if obligation.state_reason else "")
         shown.add_row(str(obligation.refund_id), _age(obligation.owed_since), *amounts, what)
     return shown
 
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = mass_refunds.latest(tx, limit=limit)
     if as_json:
         print_json({"cancellations": [record(run) for run in found]})
@@ -155,13 +158,13 @@ def list_runs(*, limit: int, as_json: bool) -> None:
     for run in found:
         counts = (f"{run.taken} of {run.total}", str(run.refunds_asked), str(run.cancellations_asked))
         why = plain(run.state_reason or run.note)
-        shown.add_row(str(run.cancellation_id), _age(run.created_at), tables.state(run.state), *counts, why)
+        shown.add_row(str(run.cancellation_id), _age(run.created_at), output.state(run.state), *counts, why)
     out().print(shown if found else "No event was ever cancelled.")
 
 
 @troubles()
 def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool) -> None:
-    with desk() as operator:
+    with operator_session() as operator:
         run = _run(operator.db, name)
         if watch:
             run = until_done(operator.db, run.cancellation_id, patience_seconds=patience_seconds)
@@ -207,7 +210,7 @@ def print_run(db: Database, run: MassRefund, *, as_json: bool) -> None:
             | {"refusals": [record(refusal) for refusal in refusals]}
         )
         return
-    title = Text("Event ", "bold").append(str(run.event_id)).append("  ").append(tables.state(run.state))
+    title = Text("Event ", "bold").append(str(run.event_id)).append("  ").append(output.state(run.state))
     out().print(Group(title, facts(_facts(run)), "", _fates(fates)))
     for refusal in refusals:
         out().print(_refusal(refusal))
@@ -233,7 +236,7 @@ def _fates(outcome_counts: Sequence[OutcomeCount]) -> Table:
     shown = table("what became of it", "state", "count", "amount", right=("count", "amount"))
     for fate in outcome_counts:
         what = "refunds" if fate.what == "refund" else "payments cancelled"
-        shown.add_row(what, tables.state(fate.state), str(fate.count), tables.money(fate.amount_minor, fate.currency))
+        shown.add_row(what, output.state(fate.state), str(fate.count), output.money(fate.amount_minor, fate.currency))
     return shown
 
 

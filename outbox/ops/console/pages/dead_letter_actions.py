@@ -1,4 +1,4 @@
-"""What an operator decides about dead letters: preview a replay, discard, edit. Each goes through the desk."""
+"""What an operator decides about dead letters: preview a replay, discard, edit. Asked for by way of outbox/requests."""
 
 import json
 from typing import Any
@@ -11,16 +11,19 @@ from messages.queues import kind_to_message
 from outbox.ops.console.pages.dead_letters import as_fields, chosen_in
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
-from outbox.ops.dead_letters.actions import RefusedError
+from outbox.requests.operators import dead_letters, replays
+from outbox.requests.refusals import RefusedError
 
 
 def preview(visit: RequestContext) -> Response:
-    batch_id, _size = visit.desk.preview(
-        chosen_in(visit.form),
-        reason=visit.form.text("reason"),
-        rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
-        target_queue=visit.form.text("target_queue") or None,
-    )
+    with visit.operator.transaction() as acting:
+        batch_id, _size = replays.preview(
+            acting,
+            chosen_in(visit.form),
+            reason=visit.form.text("reason"),
+            rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
+            target_queue=visit.form.text("target_queue") or None,
+        )
     return visit.go(f"/batches/{batch_id}")
 
 
@@ -30,7 +33,8 @@ def discard(visit: RequestContext) -> Response:
     if not reason:
         raise RefusedError("say why: a discarded letter is never done")
     if visit.form.text("confirmed") == "yes":
-        visit.desk.discard(chosen, reason=reason)
+        with visit.operator.transaction() as acting:
+            dead_letters.discard(acting, chosen, reason=reason)
         return visit.go("/dead-letters", done="discarded")
     with visit.db.ops_transaction() as tx:
         count, some = dead_letter_views.count(tx, chosen), dead_letter_views.find(tx, chosen, limit=10)
@@ -51,9 +55,10 @@ def edit(visit: RequestContext) -> Response:
     dead_letter = _open_letter(visit)
     payload, reason = visit.form.text("payload"), visit.form.text("reason")
     try:
-        successor = visit.desk.edit(
-            dead_letter.letter.dead_letter_id, _as_payload(payload), visit.room.sealer, reason=reason
-        )
+        with visit.operator.transaction() as acting:
+            successor = dead_letters.edit(
+                acting, dead_letter.letter.dead_letter_id, _as_payload(payload), visit.room.sealer, reason=reason
+            )
     except RefusedError as error:
         again = {"payload": payload, "reason": reason, "refused": str(error)}
         return visit.page("edit.html", status=422, letter=dead_letter.letter, **again)

@@ -12,9 +12,10 @@ from db.session import Tx
 from messages.ids import DisputeId
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
-from outbox.ops.dead_letters.actions import RefusedError
-from outbox.ops.disputes.actions import DisputeActions, gaps
+from outbox.requests import dispute_evidence
 from outbox.requests.dispute_evidence import FIELDS, LONGEST_FIELD
+from outbox.requests.operators.disputes import accept_loss, draft_evidence, submit_evidence
+from outbox.requests.refusals import RefusedError
 
 PER_PAGE = 50
 SHOWN_WARNINGS = 20
@@ -46,7 +47,7 @@ def detail(visit: RequestContext) -> Response:
             "dispute": dispute,
             "moves": dispute_views.history(tx, dispute.dispute_id),
             "movements": dispute_booking.movements(tx, dispute.dispute_id),
-            "gaps": gaps(tx, dispute) if dispute.is_answerable else (),
+            "gaps": dispute_evidence.draft(tx, dispute).gaps if dispute.is_answerable else (),
         }
     return visit.page("dispute.html", fields=FIELDS, longest=LONGEST_FIELD, **shown)
 
@@ -54,11 +55,10 @@ def detail(visit: RequestContext) -> Response:
 def draft(visit: RequestContext) -> Response:
     """Keep the fields of the form as the evidence; with `rebuild`, assemble it anew instead."""
     dispute_id = _id(visit)
-    desk = DisputeActions(visit.desk)
-    if visit.form.text("rebuild"):
-        desk.draft(dispute_id, {}, rebuild=True)
-    else:
-        desk.draft(dispute_id, {name: visit.form.text(name).replace("\r\n", "\n") for name in FIELDS})
+    rebuild = bool(visit.form.text("rebuild"))
+    fields = {} if rebuild else {name: visit.form.text(name).replace("\r\n", "\n") for name in FIELDS}
+    with visit.operator.transaction() as acting:
+        draft_evidence(acting, dispute_id, fields, rebuild=rebuild)
     return visit.go(f"/disputes/{dispute_id}", done="drafted")
 
 
@@ -73,8 +73,8 @@ def decide(visit: RequestContext) -> Response:
         dispute = _found(tx, visit)
     if visit.form.text("confirmed") != "yes":
         return visit.page("dispute_decide.html", dispute=dispute, wish=wish, reason=reason)
-    desk = DisputeActions(visit.desk)
-    (desk.submit if wish == "submit" else desk.accept)(dispute.dispute_id, reason=reason)
+    with visit.operator.transaction() as acting:
+        (submit_evidence if wish == "submit" else accept_loss)(acting, dispute.dispute_id, reason=reason)
     return visit.go(f"/disputes/{dispute.dispute_id}", done="decided")
 
 

@@ -14,7 +14,8 @@ from db.tenants import pauses, tenants
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
 from outbox.ops.options import SPANS
-from outbox.ops.pauses import actions as pause_actions
+from outbox.ops.pauses import show as pause_show
+from outbox.requests.operators import pauses as pause_requests
 from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
 
 SHOWN_OVER = 10
@@ -51,7 +52,7 @@ def index(visit: RequestContext) -> Response:
     with visit.db.ops_transaction() as tx:
         choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_OVER)
     over = [each for each in latest if not each.is_in_force][:SHOWN_OVER]
-    return visit.page("budget.html", places=choices, over=over, spans=SPANS, end=pause_actions.end, **_live(visit))
+    return visit.page("budget.html", places=choices, over=over, spans=SPANS, end=pause_show.end, **_live(visit))
 
 
 def live(visit: RequestContext) -> Response:
@@ -66,19 +67,21 @@ def pause(visit: RequestContext) -> Response:
         tenant_id, venue_id = UUID(tenant), UUID(venue) if venue else None
     except ValueError:
         raise PageError(422, "choose a tenant or a venue") from None
-    pause_actions.pause(
-        visit.desk,
-        tenant_id=tenant_id,
-        venue_id=venue_id,
-        what=visit.form.text("what"),
-        reason=visit.form.text("reason"),
-        seconds=SPANS.get(span),
-    )
+    with visit.operator.transaction() as acting:
+        pause_requests.pause(
+            acting,
+            tenant_id=tenant_id,
+            venue_id=venue_id,
+            what=visit.form.text("what"),
+            reason=visit.form.text("reason"),
+            seconds=SPANS.get(span),
+        )
     return visit.go("/budget", done="paused")
 
 
 def lift(visit: RequestContext) -> Response:
-    pause_actions.lift(visit.desk, visit.id_in_path("pause"), reason=visit.form.text("reason"))
+    with visit.operator.transaction() as acting:
+        pause_requests.lift(acting, visit.id_in_path("pause"), reason=visit.form.text("reason"))
     return visit.go("/budget", done="lifted")
 
 
@@ -106,7 +109,7 @@ def _live(visit: RequestContext) -> dict[str, Any]:
         "shares": _shares(states or []),
         "held": held,
         "tenants": names,
-        "place": pause_actions.place,
+        "place": pause_show.place,
     }
 
 

@@ -16,6 +16,7 @@ from db.webhooks import event_coverage
 from db.webhooks.event_coverage import Coverage
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
+from outbox.requests.operators.cases import accept_case
 
 PER_PAGE = 50
 SHOWN_RUNS = 6
@@ -79,5 +80,6 @@ def case(visit: RequestContext) -> Response:
 
 def close(visit: RequestContext) -> Response:
     case_id = visit.id_in_path("case")
-    visit.desk.accept_case(case_id, reason=visit.form.text("reason"))
+    with visit.operator.transaction() as acting:
+        accept_case(acting, case_id, reason=visit.form.text("reason"))
     return visit.go(f"/reconciliation/cases/{case_id}", done="accepted")

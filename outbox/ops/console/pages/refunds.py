@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from db.operators import refund_requests
+from db.operators import requests
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MOVING, MassRefund
@@ -13,7 +13,9 @@ from db.session import Tx
 from db.tenants import tenants
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
-from outbox.ops.refunds.actions import RefundActions
+from outbox.requests import approvals
+from outbox.requests.operators import mass_refunds as mass_refund_requests
+from outbox.requests.operators.refunds import retry_refund
 
 SHOWN = 50
 SHOWN_RUNS = 10
@@ -43,7 +45,7 @@ def index(visit: RequestContext) -> Response:
         return visit.page(
             "refunds.html",
             runs=mass_refunds.latest(tx, limit=SHOWN_RUNS),
-            requests=refund_requests.waiting(tx, limit=SHOWN),
+            requests=requests.waiting(tx, limit=SHOWN, kinds=["refund"]),
             owed=refund_views.obligations(tx, limit=SHOWN),
             refunds=refund_views.find(tx, states=states, limit=SHOWN),
             tenants=tenants.names(tx),
@@ -66,39 +68,46 @@ def event_live(visit: RequestContext) -> Response:
 
 
 def retry(visit: RequestContext) -> Response:
-    wish = RefundActions(visit.desk).retry(visit.id_in_path("refund"), note=visit.form.text("reason"))
-    return visit.go("/refunds", done="refund_waits" if wish.state == "awaiting_approval" else "refund_asked")
+    with visit.operator.transaction() as acting:
+        request = retry_refund(acting, visit.id_in_path("refund"), note=visit.form.text("reason"))
+    return visit.go("/refunds", done="refund_waits" if request.state == "awaiting_approval" else "refund_asked")
 
 
 def approve(visit: RequestContext) -> Response:
-    approved = RefundActions(visit.desk).approve(visit.id_in_path("name"))
+    with visit.operator.transaction() as acting:
+        approved = approvals.approve(acting, visit.id_in_path("name"))
     if isinstance(approved, MassRefund):
         return visit.go(f"/refunds/events/{approved.cancellation_id}", done="event_steered")
     return visit.go("/refunds", done="refund_asked")
 
 
 def withdraw(visit: RequestContext) -> Response:
-    RefundActions(visit.desk).withdraw(visit.id_in_path("name"), reason=visit.form.text("reason"))
+    with visit.operator.transaction() as acting:
+        approvals.withdraw(acting, visit.id_in_path("name"), reason=visit.form.text("reason"))
     return visit.go("/refunds", done="refund_withdrawn")
 
 
 def pause(visit: RequestContext) -> Response:
-    run = RefundActions(visit.desk).pause(visit.id_in_path("run"), reason=visit.form.text("reason"))
+    with visit.operator.transaction() as acting:
+        run = mass_refund_requests.pause(acting, visit.id_in_path("run"), reason=visit.form.text("reason"))
     return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
 
 
 def resume(visit: RequestContext) -> Response:
-    run = RefundActions(visit.desk).resume(
-        visit.id_in_path("run"),
-        reason=visit.form.text("reason"),
-        rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
-        despite_balance=visit.form.text("despite_balance") == "yes",
-    )
+    with visit.operator.transaction() as acting:
+        run = mass_refund_requests.resume(
+            acting,
+            visit.id_in_path("run"),
+            reason=visit.form.text("reason"),
+            rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
+            despite_balance=visit.form.text("despite_balance") == "yes",
+        )
     return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
 
 
 def stop(visit: RequestContext) -> Response:
-    run = RefundActions(visit.desk).stop(visit.id_in_path("run"), reason=visit.form.text("reason"))
+    with visit.operator.transaction() as acting:
+        run = mass_refund_requests.stop(acting, visit.id_in_path("run"), reason=visit.form.text("reason"))
     return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
 
 

@@ -8,12 +8,14 @@ from starlette.responses import Response
 
 from db.dead_letters import replay_batches
 from db.dead_letters.replay_batches import ClassTotal, ItemCounts, ReplayBatch
-from db.operators import refund_requests
+from db.operators import requests as operator_requests
 from db.refunds import mass_refunds
 from db.session import Tx
 from db.tenants import tenants
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
+from outbox.requests.approvals import approve_batch
+from outbox.requests.operators import replays
 
 PER_PAGE = 50
 SHOWN_BATCHES = 100
@@ -81,11 +83,13 @@ def approvals(visit: RequestContext) -> Response:
         waiting = replay_batches.in_state(tx, "awaiting_approval")
         views = [_view(tx, batch) for batch in waiting]
         names = tenants.names(tx)
-        refunds = [
-            wish for wish in refund_requests.waiting(tx, limit=SHOWN_BATCHES) if wish.state == "awaiting_approval"
+        requests = [
+            request
+            for request in operator_requests.waiting(tx, limit=SHOWN_BATCHES)
+            if request.state == "awaiting_approval"
         ]
         runs = [run for run in mass_refunds.latest(tx, limit=SHOWN_BATCHES) if run.state == "awaiting_approval"]
-    shown: dict[str, Any] = {"views": views, "refunds": refunds, "runs": runs, "tenants": names}
+    shown: dict[str, Any] = {"views": views, "requests": requests, "runs": runs, "tenants": names}
     return visit.page("approvals.html", **shown, limit_minor=visit.room.ops.replay_approval_minor)
 
 
@@ -112,19 +116,22 @@ def progress(visit: RequestContext) -> Response:
 
 def start(visit: RequestContext) -> Response:
     batch_id = visit.id_in_path("batch")
-    state = visit.desk.start(batch_id)
+    with visit.operator.transaction() as acting:
+        state = replays.start(acting, batch_id)
     return visit.go(f"/batches/{batch_id}", done="started" if state == "running" else "waits")
 
 
 def approve(visit: RequestContext) -> Response:
     batch_id = visit.id_in_path("batch")
-    visit.desk.approve(batch_id)
+    with visit.operator.transaction() as acting:
+        approve_batch(acting, batch_id)
     return visit.go(f"/batches/{batch_id}", done="approved")
 
 
 def cancel(visit: RequestContext) -> Response:
     batch_id = visit.id_in_path("batch")
-    visit.desk.cancel(batch_id, reason=visit.form.text("reason"))
+    with visit.operator.transaction() as acting:
+        replays.cancel(acting, batch_id, reason=visit.form.text("reason"))
     return visit.go(f"/batches/{batch_id}", done="cancelled")
 
 

@@ -1,4 +1,4 @@
-"""Each decision of a page goes through the desk: it is done, and the operator log says by whom and why."""
+"""Each decision of a page goes through outbox/requests: it is done, and the operator log says by whom and why."""
 
 import json
 from typing import Any
@@ -115,7 +115,7 @@ def test_a_dear_batch_waits_for_a_second_person(as_: Any, db: Database, scene: S
     assert "It is your own batch" in both.get("/approvals").text
     refused = both.post(f"{page}/approve", onto=page)
     assert refused.status_code == 409
-    assert "Four eyes are two people" in refused.text
+    assert "A second operator must approve this" in refused.text
     assert "126.00 EUR" in ada.get("/approvals").text
     assert ada.post(f"{page}/approve", onto="/approvals").status_code == 303
 

@@ -83,7 +83,7 @@ def test_without_a_yes_nothing_is_asked_for(fleet: Fleet, owner: psycopg.Connect
 
     assert answer.code == 1
     assert "Give 42.00 EUR of 42.00 EUR back" in answer.err
-    assert owner.execute("SELECT count(*) FROM ops_refunds").fetchone() == (0,)
+    assert owner.execute("SELECT count(*) FROM operator_requests").fetchone() == (0,)
 
 
 @pytest.mark.usefixtures("workers")
@@ -99,7 +99,7 @@ def test_a_large_refund_waits_for_a_second_person(
     by_another = fleet("refunds", "approve", request_id, "--yes", "--operator", "oda")
 
     assert (asked.code, alone.code, by_another.code) == (3, 1, 0)
-    assert "somebody else must approve" in alone.err
+    assert "a second operator must approve" in alone.err
     assert f"fleet refunds approve {request_id}" in seen.err
     waiting.until(lambda: bool(of_payment(db, paid)))
 
