@@ -1,6 +1,6 @@
 """Operators' requests on the command line: what became of one, approving and withdrawing it, whatever its kind."""
 
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from db.operators import requests
@@ -46,7 +46,9 @@ def print_answer(operator: Operator, request: OperatorRequest, options: CommandO
     """Wait for the worker, and print its answer. Raises LeaveError: a second operator must approve, or refused."""
     commands = _COMMANDS[request.kind]
     if request.state == "awaiting_approval":
-        leave_for_approval(document(request), f"fleet {commands} approve {request.request_id}", options)
+        much = "It moves" if request.kind == "refund" else f"{output.money(request.amount_minor, request.currency)} is"
+        command = f"fleet {commands} approve {request.request_id}"
+        leave_for_approval(document(request), command, options, much=much)
     shown = request.request_id if request.kind == "refund" else request.payment_id
     answered = follow(
         lambda: _reread(operator, request.request_id),
@@ -70,11 +72,13 @@ def print_answer(operator: Operator, request: OperatorRequest, options: CommandO
     print_result(document(answered), f"{_DONE[answered.kind]}; see how it goes: fleet {commands} show {made}", options)
 
 
-def leave_for_approval(shown: dict[str, Any], command: str, options: CommandOptions) -> None:
+def leave_for_approval(
+    shown: dict[str, Any], command: str, options: CommandOptions, *, much: str = "It moves"
+) -> NoReturn:
     """Raises LeaveError, always: it waits for a second operator, who runs `command`."""
     if options.as_json:
         print_json(shown)
-    raise LeaveError(WAITS_FOR_APPROVAL, f"It moves more than one person may decide. Somebody else: {command}")
+    raise LeaveError(WAITS_FOR_APPROVAL, f"{much} more than one person may decide. Somebody else: {command}")
 
 
 def document(request: OperatorRequest) -> dict[str, Any]:

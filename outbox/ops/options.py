@@ -42,7 +42,7 @@ SPANS = {"15 minutes": 900.0, "1 hour": 3_600.0, "4 hours": 14_400.0, "1 day": 8
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterOptions:
-    """Which letters the command line names; `as_filter` is what the desk takes."""
+    """Which letters the command line names; `as_filter` is what a request takes."""
 
     letters: tuple[UUID, ...]
     group: str | None
