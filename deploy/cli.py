@@ -77,7 +77,7 @@ _MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-pro
 def common(context: typer.Context, local: Local = False) -> None:
     """Without --local every address comes from the environment, and nothing stands in for a missing one."""
     if local and context.invoked_subcommand not in _MAKE_THE_STACK:
-        from deploy.local.stack import Stack
+        from deploy.local.stack.stack import Stack
 
         os.environ.update(Stack().environment())
 
@@ -85,7 +85,7 @@ def common(context: typer.Context, local: Local = False) -> None:
 @app.command()
 def up(scale: Scale = None, detach: Detach = False) -> None:
     """Start the servers and every process of the Procfile, and keep them running."""
-    from deploy.local.up import up
+    from deploy.local.stack.up import up
 
     raise typer.Exit(up(dict(map(_name_and_count, scale or [])), detach))
 
@@ -93,7 +93,7 @@ def up(scale: Scale = None, detach: Detach = False) -> None:
 @app.command()
 def down() -> None:
     """Stop what `fleet up` started, and what a killed one has left."""
-    from deploy.local.up import down
+    from deploy.local.stack.up import down
 
     raise typer.Exit(down())
 
@@ -125,7 +125,7 @@ def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile 
 @app.command()
 def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
     """Bring the fleet up, hold a seeded on-sale, watch it, and verify."""
-    from deploy.local.demo.run import Plan, demo
+    from deploy.local.proofs.demo.run import Plan, demo
 
     raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
 
@@ -133,7 +133,7 @@ def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Fau
 @app.command()
 def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
     """Live a seeded day with refunds, disputes, lost webhooks and payouts, and see whether the books close."""
-    from deploy.local.day.run import Plan, day
+    from deploy.local.proofs.day.run import Plan, day
 
     raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
 
@@ -148,7 +148,7 @@ def shares_proof(
     keep: Keep = False,
 ) -> None:
     """Sell and resell from a seed, give back, dispute, empty accounts, and see whether every party has its own."""
-    from deploy.local.shares.run import Plan, shares_proof
+    from deploy.local.proofs.shares.run import Plan, shares_proof
 
     raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
 
@@ -171,8 +171,8 @@ def chaos(
     show_list: ListCases = False,
 ) -> None:
     """Break the fleet in every way we know, one after another by a seed, under load, and verify after each."""
-    from deploy.local.chaos.plan import Plan
-    from deploy.local.chaos.run import chaos, list_cases
+    from deploy.local.proofs.chaos.plan import Plan
+    from deploy.local.proofs.chaos.run import chaos, list_cases
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
     raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
@@ -199,7 +199,7 @@ def capacity(
 @app.command("autoscale-proof")
 def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
     """Scale real workers of this machine up and down under a rush, by the manifests' policy, and verify."""
-    from deploy.local.proving import prove
+    from deploy.local.proofs.autoscale.proof import prove
 
     raise typer.Exit(prove(seed, orders, as_json=as_json))
 
@@ -229,7 +229,7 @@ def mints_proof(
     as_json: AsJson = False,
 ) -> None:
     """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
-    from deploy.local.mints.proof import Plan, proof
+    from deploy.local.proofs.mints.proof import Plan, proof
 
     raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
 
@@ -237,7 +237,7 @@ def mints_proof(
 @app.command("alerts-proof")
 def alerts_proof(only: Only = "", write: WritePage = False) -> None:
     """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
-    from deploy.local.alerts.proof import prove
+    from deploy.local.proofs.alerts.proof import prove
 
     raise typer.Exit(prove(only, write=write))
 

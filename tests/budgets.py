@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from messages.runtime.cache import CacheSettings
 from stripe_client.rate_limit.limiter import RateLimiter
 from stripe_client.rate_limit.shared_budget import SharedBudget

@@ -21,9 +21,9 @@ from pydantic import SecretStr
 from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
-from deploy.local.ownership import Ownership, lock_file
-from deploy.local.processes import MARK
-from deploy.local.stack import Stack
+from deploy.local.stack.ownership import Ownership, lock_file
+from deploy.local.stack.processes import MARK
+from deploy.local.stack.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from outbox.broker import topology

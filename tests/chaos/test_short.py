@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 
 CASES = {"1b", "3", "3b", "3c", "14a", "21", "23", "26", "29", "31"}
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.tenants.tenants import Tenant
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from tests import factories
 
 

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from db.queue import outbox
 from db.session import Database
 from db.settings import DatabaseSettings
-from deploy.local.postgres import set_password
-from deploy.local.stack import Stack
+from deploy.local.stack.postgres import set_password
+from deploy.local.stack.stack import Stack
 from messages.ids import TenantId
 from outbox.monitoring.gauges import parts
 from outbox.monitoring.slo import levels

@@ -7,7 +7,7 @@ import pytest
 
 from db import migrate as migrations
 from db.migrate import Migration, MigrationError, migrate, pending, shipped
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 
 
 def test_migrating_twice_is_nothing_the_second_time(bare_url: str) -> None:

@@ -12,9 +12,9 @@ import pytest
 import urllib3
 import yaml
 
-from deploy.local.alerts.alertmanager import CONFIG, PROGRAMS, Alertmanager
-from deploy.local.alerts.receiver import receiver
-from deploy.local.memory import Memory
+from deploy.local.proofs.alerts.alertmanager import CONFIG, PROGRAMS, Alertmanager
+from deploy.local.proofs.alerts.receiver import receiver
+from deploy.local.stack.memory import Memory
 from tests.waiting import until
 
 RUNBOOKS = "https://runbooks.test"

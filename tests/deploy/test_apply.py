@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 
 KUBECTL = """#!/bin/sh
 echo "$*" >> "$ASKED"

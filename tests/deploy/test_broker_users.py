@@ -11,9 +11,9 @@ import pytest
 from pika.exceptions import ChannelClosedByBroker
 
 from deploy.broker_users import broker_users, definitions
-from deploy.local.memory import Memory
-from deploy.local.rabbitmq import RabbitMQ, listens
-from deploy.local.stack import CLONE
+from deploy.local.stack.memory import Memory
+from deploy.local.stack.rabbitmq import RabbitMQ, listens
+from deploy.local.stack.stack import CLONE
 from messages import queues
 from outbox.broker import topology
 from outbox.broker.dramatiq_broker import FleetBroker

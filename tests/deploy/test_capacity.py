@@ -9,7 +9,7 @@ import pytest
 from honcho.environ import parse_procfile
 
 from deploy.capacity.plan import Plan, Site, measured, plan
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 from deploy.scaling.policy import read_policies
 from stripe_client.settings import ENDPOINT_PER_SECOND, LIVE_PER_SECOND
 
@@ -95,7 +95,7 @@ def test_the_command_prints_json_and_leaves_with_one_when_something_breaks() -> 
     assert (broken.returncode, held.returncode) == (1, 0)
     said: dict[str, Any] = json.loads(broken.stdout)
     assert said["breaks_first"] == "Stripe, the endpoint that charges"
-    assert said["measured"] == "python -m deploy.local.measuring"
+    assert said["measured"] == "python -m deploy.local.bench.capacity"
     assert said["assumed"]["stripe_seconds"] == 0.68
 
 

@@ -17,11 +17,11 @@ import pytest
 from db.ledger import hash_chain
 from db.migrate import migrate
 from db.settings import DatabaseSettings
-from deploy.local.memory import Memory
-from deploy.local.ownership import Ownership
-from deploy.local.postgres import DATABASE, Postgres
-from deploy.local.stack import Stack
-from deploy.local.standby import Standby, make_synchronous, rejoin
+from deploy.local.stack.memory import Memory
+from deploy.local.stack.ownership import Ownership
+from deploy.local.stack.postgres import DATABASE, Postgres
+from deploy.local.stack.stack import Stack
+from deploy.local.stack.standby import Standby, make_synchronous, rejoin
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 

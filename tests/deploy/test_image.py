@@ -19,7 +19,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from honcho.environ import parse_procfile
 
 from deploy import audit, sbom
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from tests.conftest import ROOT, Book
 
 PROCFILE = parse_procfile((ROOT / "Procfile").read_text()).processes

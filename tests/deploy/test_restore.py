@@ -14,9 +14,9 @@ from db.migrate import migrate
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.tenants import pauses
-from deploy.local.memory import Memory
-from deploy.local.ownership import Ownership
-from deploy.local.postgres import UNPRIVILEGED_USER, Postgres, programs
+from deploy.local.stack.memory import Memory
+from deploy.local.stack.ownership import Ownership
+from deploy.local.stack.postgres import UNPRIVILEGED_USER, Postgres, programs
 from tests import factories
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "deploy" / "backup"

@@ -9,7 +9,7 @@ import redis
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import EX_CONFIG, load
 from outbox.broker import topology

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from tests.journeys.fleet import Fleet
 from tests.journeys.fresh import Fleets, lend
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
 CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())}

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from db.tenants.tenants import Tenant, Venue
-from deploy.local.demo.sale import Publication
-from deploy.local.restarts import FIRST_DELAY_SECONDS, RestartPolicy
+from deploy.local.proofs.demo.sale import Publication
+from deploy.local.stack.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from outbox.requests.captures import request_capture

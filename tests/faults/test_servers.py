@@ -6,8 +6,8 @@ from random import Random
 import pytest
 import redis
 
-from deploy.local.server import Server
-from deploy.local.stack import Stack
+from deploy.local.stack.server import Server
+from deploy.local.stack.stack import Stack
 from tests.faults.proxy import CuttingWire, cutting_wire
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean

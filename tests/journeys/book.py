@@ -11,8 +11,8 @@ from psycopg.rows import dict_row
 
 from db.tenants import tenants
 from db.tenants.tenants import Tenant
-from deploy.local.demo.sale import Publication
-from deploy.local.postgres import Postgres
+from deploy.local.proofs.demo.sale import Publication
+from deploy.local.stack.postgres import Postgres
 
 
 @contextmanager

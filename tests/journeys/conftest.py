@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from tests.journeys.fleet import Fleet
 from tests.journeys.fresh import Fleets, lend
 

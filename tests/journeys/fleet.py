@@ -31,11 +31,11 @@ from db.reconciliation.cases import Case
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.tenants.tenants import Tenant
-from deploy.local.demo import sale
-from deploy.local.demo.order_service import OrderService
-from deploy.local.demo.sale import Publication
-from deploy.local.processes import MARK
-from deploy.local.stack import Stack
+from deploy.local.proofs.demo import sale
+from deploy.local.proofs.demo.order_service import OrderService
+from deploy.local.proofs.demo.sale import Publication
+from deploy.local.stack.processes import MARK
+from deploy.local.stack.stack import Stack
 from deploy.local.stripe.process import EmulatorProcess, free_port
 from messages.sweeps import SweepDue
 from outbox.append import append

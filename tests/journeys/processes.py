@@ -1,7 +1,7 @@
 """The Procfile's lines as processes: started, stopped, killed, made to stand still, and watched over.
 
 A process that ends by itself (a crash point, a kill) is started again at once, as its supervisor would. However the
-tests end, also by SIGKILL, a guard ends every process that was started here (deploy/local/ownership.py).
+tests end, also by SIGKILL, a guard ends every process that was started here (deploy/local/stack/ownership.py).
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 from honcho.environ import parse_procfile
 
-from deploy.local import processes
-from deploy.local.ownership import Ownership
-from deploy.local.stack import CLONE
+from deploy.local.stack import processes
+from deploy.local.stack.ownership import Ownership
+from deploy.local.stack.stack import CLONE
 from messages.runtime.settings import EX_CONFIG
 
 PROCFILE = parse_procfile((CLONE / "Procfile").read_text()).processes

@@ -11,7 +11,7 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from deploy.local.demo import sale
+from deploy.local.proofs.demo import sale
 from messages.queues import EVENTS_EXCHANGE, kind_to_message
 from tests.journeys.fleet import Fleet, payload_of, poison
 from tests.journeys.fresh import Fleets

@@ -7,10 +7,10 @@ import pytest
 
 from db.reconciliation.cases import Case, CaseType
 from db.webhooks import event_coverage
-from deploy.local.day.order_service import wish
-from deploy.local.shares import proof, story
-from deploy.local.shares.bank import ShareBank
-from deploy.local.shares.market import open_market
+from deploy.local.proofs.day.order_service import wish
+from deploy.local.proofs.shares import proof, story
+from deploy.local.proofs.shares.bank import ShareBank
+from deploy.local.proofs.shares.market import open_market
 from messages.orders import RefundOfOrderRequested
 from messages.reconciliation import EventSweepDue, ShareReconcileDue
 from tests.journeys.fleet import Fleet

@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.local.bench import accepting, growth, journeys, latency, minting, relaying, report, stripe_calls
 from deploy.local.bench.ground import Ground, ground
 from deploy.local.bench.measures import Results
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 
 PARTS: dict[str, Callable[[Ground], None]] = {
     "relay": relaying.measure,

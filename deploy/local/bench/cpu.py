@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local.processes import GONE, family_of
+from deploy.local.stack.processes import GONE, family_of
 
 Clock = Callable[[], float]
 

@@ -15,11 +15,11 @@ import pika
 import urllib3
 from honcho.environ import parse_procfile
 
-from deploy.local import processes
 from deploy.local.bench import cpu
 from deploy.local.bench.ground import Book, Ground
-from deploy.local.stack import CLONE
-from deploy.local.up import environment_of, intake_address
+from deploy.local.stack import processes
+from deploy.local.stack.stack import CLONE
+from deploy.local.stack.up import environment_of, intake_address
 from messages.payments import ChargeRequested
 from messages.queues import ORDERS_QUEUE, ROUTES
 from messages.webhooks import WebhookReceived

@@ -19,7 +19,7 @@ from db.tenants import tenants
 from db.tenants.tenants import Tenant, Venue
 from deploy.local.bench import cpu
 from deploy.local.bench.measures import Results
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
 from messages.runtime.settings import AppEnv

@@ -19,10 +19,10 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from db.queue import outbox
 from db.session import Database
-from deploy.local import processes
 from deploy.local.bench.ground import Book, Ground
-from deploy.local.stack import CLONE
-from deploy.local.up import environment_of
+from deploy.local.stack import processes
+from deploy.local.stack.stack import CLONE
+from deploy.local.stack.up import environment_of
 from outbox.broker import topology
 from outbox.broker.dramatiq_broker import FleetBroker
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from deploy.local.bench import cpu
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.ground import Ground
-from deploy.local.processes import MARK
+from deploy.local.stack.processes import MARK
 from deploy.local.stripe.process import EmulatorProcess
 from messages.ids import OrderId, PaymentId, TenantId
 from messages.money import Money

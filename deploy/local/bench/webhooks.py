@@ -14,8 +14,8 @@ import urllib3
 
 from deploy.local.bench.fleet import Fleet
 from deploy.local.bench.ground import Ground
-from deploy.local.stack import CLONE
-from deploy.local.up import intake_address
+from deploy.local.stack.stack import CLONE
+from deploy.local.stack.up import intake_address
 
 PER_SECOND = 200
 DRAIN_SECONDS = 30.0

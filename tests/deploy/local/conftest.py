@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import processes
-from deploy.local.stack import Stack
+from deploy.local.stack import processes
+from deploy.local.stack.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from deploy.local.alerts import page
-from deploy.local.alerts.impatience import FORS, alerts, impatient
-from deploy.local.alerts.provoking import PROVOCATIONS
-from deploy.local.alerts.receiver import PAGERDUTY_PATH, ROUTING_KEY, SLACK_PATH, Receiver
-from deploy.local.alerts.result import Fired, Result
+from deploy.local.proofs.alerts import page
+from deploy.local.proofs.alerts.impatience import FORS, alerts, impatient
+from deploy.local.proofs.alerts.provoking import PROVOCATIONS
+from deploy.local.proofs.alerts.receiver import PAGERDUTY_PATH, ROUTING_KEY, SLACK_PATH, Receiver
+from deploy.local.proofs.alerts.result import Fired, Result
 
 LINK = "https://runbooks.test/page.md"
 PAYLOAD = {"summary": "No process reaches it", "source": "here", "severity": "critical", "class": "FleetX"}

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from deploy.local.bench.measures import Measure, at_least, at_most
-from deploy.local.stack import CLONE, Stack
+from deploy.local.stack.stack import CLONE, Stack
 
 KEYS = {"name", "unit", "passes", "median", "min", "max", "goal", "met", "note"}
 

@@ -2,10 +2,10 @@
 
 from itertools import islice
 
-from deploy.local.chaos.at_processes import AFTERWARDS, ON_SALE, POINTS
-from deploy.local.chaos.cases import all_cases
-from deploy.local.chaos.plan import Plan
-from deploy.local.chaos.provoking import BY_THEMSELVES, PROVOKED
+from deploy.local.proofs.chaos.at_processes import AFTERWARDS, ON_SALE, POINTS
+from deploy.local.proofs.chaos.cases import all_cases
+from deploy.local.proofs.chaos.plan import Plan
+from deploy.local.proofs.chaos.provoking import BY_THEMSELVES, PROVOKED
 
 MONEY_BACK = {"1d", "3b", "4b", "5b", "6c", "7b", "26", "32"}
 

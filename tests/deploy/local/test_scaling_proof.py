@@ -5,8 +5,8 @@ order is charged exactly once.
 import shutil
 from pathlib import Path
 
-from deploy.local.proving import MOST, run
-from deploy.local.up import lines_for
+from deploy.local.proofs.autoscale.proof import MOST, run
+from deploy.local.stack.up import lines_for
 from deploy.scaling.policy import read_policies
 from messages.queue_classes import queue_classes
 

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from deploy.local.demo import sale
-from deploy.local.shares import group_story, story
-from deploy.local.shares.market import Market, Seller
+from deploy.local.proofs.demo import sale
+from deploy.local.proofs.shares import group_story, story
+from deploy.local.proofs.shares.market import Market, Seller
 from messages.resales import OrderResold
 from outbox.intake.order_events import IncomingEvent, decode
 from outbox.requests.orders import OrderRequest

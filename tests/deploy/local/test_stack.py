@@ -16,12 +16,12 @@ import psycopg
 import pytest
 import redis
 
-from deploy.local import processes
-from deploy.local.chain import anvil_binary
-from deploy.local.memory import Memory
-from deploy.local.ownership import AlreadyRunningError, owner_of
-from deploy.local.server import ServerFailedError
-from deploy.local.stack import Stack
+from deploy.local.stack import processes
+from deploy.local.stack.chain import anvil_binary
+from deploy.local.stack.memory import Memory
+from deploy.local.stack.ownership import AlreadyRunningError, owner_of
+from deploy.local.stack.server import ServerFailedError
+from deploy.local.stack.stack import Stack
 from tests.waiting import until
 
 START_AND_WAIT = """

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local import processes
-from deploy.local.restarts import QUICK_SECONDS, RestartPolicy
+from deploy.local.stack import processes
+from deploy.local.stack.restarts import QUICK_SECONDS, RestartPolicy
 
 SUPERVISE = """
 import subprocess, sys

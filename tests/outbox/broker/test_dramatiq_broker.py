@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from outbox.broker import topology
 from outbox.broker.dramatiq_broker import FleetBroker, FleetConsumer
 from tests import queues

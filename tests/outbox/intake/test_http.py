@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from db import session
 from db.session import Database
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from deploy.local.stripe.process import free_port
 from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings

@@ -13,7 +13,7 @@ import redis
 
 from db.leadership import Leadership
 from db.session import Database
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from messages.queues import DEAD_LETTER_QUEUE, ORDERS_EXCHANGE, ORDERS_QUEUE, QUEUE_CLASSES, ROUTES, queues_of
 from messages.sweeps import SweepDue
 from outbox.append import append

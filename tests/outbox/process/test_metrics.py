@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 
 KILLED_IN_MID_WORK = """
 import os, signal

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.stack import CLONE
+from deploy.local.stack.stack import CLONE
 from deploy.local.stripe.process import free_port
 from outbox.process.shutdown import EX_TEMPFAIL
 

@@ -14,10 +14,10 @@ from uuid import uuid4
 import pytest
 import redis
 
-from deploy.local.memory import Memory
+from deploy.local.stack.memory import Memory
+from deploy.local.stack.valkey import Valkey
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
-from deploy.local.valkey import Valkey
 from messages.ids import TenantId
 from messages.runtime.priority import Urgency, asking_for
 from messages.verdicts import TryAgain, TryLater

@@ -19,10 +19,10 @@ from db.minting.venue_settings import MintSettings
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant
-from deploy.local import chain as local_chain
-from deploy.local.chain import CHAIN_ID
-from deploy.local.memory import Memory
-from deploy.local.mints.faulty_node import FaultyNode
+from deploy.local.proofs.mints.faulty_node import FaultyNode
+from deploy.local.stack import chain as local_chain
+from deploy.local.stack.chain import CHAIN_ID
+from deploy.local.stack.memory import Memory
 from messages.ids import TicketId
 from messages.mints import MintRequested, MintRetryRequested
 from messages.payments import ChargeRequested

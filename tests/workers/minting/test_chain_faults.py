@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from db.session import Database
-from deploy.local.mints.faulty_node import (
+from deploy.local.proofs.mints.faulty_node import (
     Fault,
     FaultyNode,
     bad_gateway,

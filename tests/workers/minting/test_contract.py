@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from db.minting.series import ResaleRoyalty
-from deploy.local.chain import CONTRACT, PACKAGES
-from deploy.local.stack import CLONE
+from deploy.local.stack.chain import CONTRACT, PACKAGES
+from deploy.local.stack.stack import CLONE
 from messages.token_ids import VOID_ADDRESS
 from tests.workers.minting.conftest import BUYER, ROYALTY, Chain
 from workers.minting.chain import contract

@@ -6,7 +6,7 @@ from loguru import logger
 from prometheus_client import Gauge
 
 from db.session import Database
-from deploy.local.chain import CHAIN_ID
+from deploy.local.stack.chain import CHAIN_ID
 from messages.runtime.settings import SettingsError
 from outbox.process.metrics import CHAIN_BALANCE, CHAIN_LOW_BALANCE, MINTS_HELD_UP
 from tests.workers.minting.conftest import (

@@ -8,7 +8,7 @@ import pytest
 
 from db.minting import venue_settings
 from db.minting.venue_settings import MintSettings
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 from tests.workers.minting.conftest import BUYER, Chain

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from deploy.local.chain import Chain as Server
-from deploy.local.stack import CLONE
+from deploy.local.stack.chain import Chain as Server
+from deploy.local.stack.stack import CLONE
 from deploy.local.stripe.process import free_port
 from tests.conftest import Book
 from tests.faults.points import MINTER, points_of

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from db.session import Database
-from deploy.local.mints.faulty_node import FaultyNode
-from deploy.local.mints.fleet import misbehave
+from deploy.local.proofs.mints.faulty_node import FaultyNode
+from deploy.local.proofs.mints.fleet import misbehave
 from tests.workers.minting.conftest import (
     BUYER,
     CONFIRMATIONS,

@@ -7,8 +7,8 @@ import pytest
 
 from db.minting import venue_settings
 from db.minting.venue_settings import MintSettings
-from deploy.local.chain import anvil_binary
-from deploy.local.stack import Stack
+from deploy.local.stack.chain import anvil_binary
+from deploy.local.stack.stack import Stack
 from tests.journeys.collector import SETTINGS, Receiver, receiving, tree
 from tests.journeys.fleet import Fleet
 from tests.workers.minting.conftest import BUYER, NO_CHAIN, Chain

@@ -14,7 +14,7 @@ from db.monitoring import gauges
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from outbox.monitoring.gauges import parts
 from outbox.monitoring.slo import levels
 from stripe_client.gateway import Gateway

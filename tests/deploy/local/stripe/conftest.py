@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import pytest
 import stripe
 
-from deploy.local.ownership import Ownership
-from deploy.local.processes import MARK
+from deploy.local.stack.ownership import Ownership
+from deploy.local.stack.processes import MARK
 from deploy.local.stripe.control import EmulatorControl
 from deploy.local.stripe.process import EmulatorProcess
 from tests.deploy.local.stripe.spec import Judge, load

@@ -15,7 +15,7 @@ from db.payments import charges, payments
 from db.payments.payments import Payment, PaymentAttempt
 from db.session import Database
 from db.tenants.tenants import Tenant
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
 from outbox.intake.api.app import Api

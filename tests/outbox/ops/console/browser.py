@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from deploy.local.memory import free_port
+from deploy.local.stack.memory import free_port
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
 from outbox.ops.console.auth.login import Login, User, hashed

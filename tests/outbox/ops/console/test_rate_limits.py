@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from db.operators import log as operator_log
 from db.session import Database
 from db.tenants import pauses
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 from messages.ids import TenantId
 from messages.runtime.priority import Requester
 from messages.runtime.settings import AppEnv

@@ -1,0 +1,1 @@
+"""Proofs: each is a plan and the question it answers (`fleet prove`)."""

@@ -1,0 +1,1 @@
+"""The scaling policy of the manifests over real worker processes."""
