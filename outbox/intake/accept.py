@@ -1,11 +1,11 @@
 """accept: order events become payments, refunds or cancellations with their messages, or dead letters with a reason.
 
 Phases: decode (outbox/intake/order_events.py, no database), then per tenant one transaction that takes all new orders
-(offers.py), then one for each wish about an order (wishes.py), so that a wish finds the order that came with it. A
-batch that fails because of one bad order is done again one by one, so that the others are not held up by it. Harmless
-twice: an order's id and an event's own name are unique, and the same event again changes nothing; the same order id
-with another body is a dead letter. A wish whose payment is held for too long by somebody else is put off, through the
-outbox, so that nobody waits behind it.
+(requests/orders.py), then one for each request about an order (order_requests.py), so that it finds the order that
+came with it. A batch that fails because of one bad order is done again one by one, so that the others are not held up
+by it. Harmless twice: an order's id and an event's own name are unique, and the same event again changes nothing; the
+same order id with another body is a dead letter. A request whose payment is held for too long by somebody else is put
+off, through the outbox, so that nobody waits behind it.
 """
 
 from collections import defaultdict
@@ -34,8 +34,8 @@ from outbox.sealing import Sealer
 
 BY = "intake"
 _TAKEN = frozenset({OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE})
-# A wish waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction, which
-# ends within twenty seconds when it is ours; until then the orders behind the wish must not wait as well.
+# A request waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction,
+# which ends within twenty seconds when it is ours; until then the orders behind it must not wait as well.
 POSTPONED_BY = timedelta(seconds=20)
 # A reason may quote what the event says of itself, which has no such limit.
 LONGEST_REASON = 1_000
@@ -75,7 +75,7 @@ def _resolve_replays(db: Database, taken: list[IncomingEvent]) -> None:
 def _accept_of_tenant(
     db: Database, sealer: Sealer | None, tenant_id: TenantId, events: list[DecodedEvent]
 ) -> list[OrderOutcome]:
-    """New orders first and together; when one of them is bad, each in its own transaction. Wishes always are."""
+    """New orders first and together; when one of them is bad, each in its own transaction. Requests always are."""
     offers = [event for event in events if isinstance(event.content, OrderRequest)]
     try:
         outcomes = _accept_together(db, tenant_id, offers) if offers else []

@@ -14,9 +14,9 @@ from messages.resales import OrderResold
 from messages.runtime import trace
 from outbox.requests.orders import OrderRequest, UnacceptableOrder
 
-GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
-Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupWish
-WORDS: dict[str, type[OrderPlaced | Wish]] = {
+GroupRequest = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
+ServiceRequest = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupRequest
+WORDS: dict[str, type[OrderPlaced | ServiceRequest]] = {
     word.event_type: word
     for word in (
         *(OrderPlaced, OrderResold, RefundOfOrderRequested, OrderCancelled, EventCancelled, EventScheduled),
@@ -39,13 +39,13 @@ class IncomingEvent:
 
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
-    """An event that was read: `content` is a new order, or a wish about what should be in the book."""
+    """An event that was read: `content` is a new order, or a request about what is in the database already."""
 
     incoming: IncomingEvent
     event: CloudEvent
     tenant_id: TenantId
     trace_id: str
-    content: OrderRequest | Wish
+    content: OrderRequest | ServiceRequest
 
     @property
     def key(self) -> str:
@@ -57,7 +57,7 @@ def decode(incoming: IncomingEvent) -> DecodedEvent:
     """Read an order event without touching the database.
 
     Raises:
-        Unreadable: it is too large, no CloudEvent, of another type or version, or its content breaks a rule.
+        UnacceptableOrder: it is too large, no CloudEvent, of another type or version, or its content breaks a rule.
     """
     if len(incoming.body) > LARGEST_ORDER_BYTES:
         raise UnacceptableOrder(f"the event has {len(incoming.body)} bytes; {LARGEST_ORDER_BYTES} are the most we read")

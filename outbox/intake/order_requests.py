@@ -10,7 +10,7 @@ from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, Gro
 from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested
 from messages.runtime import trace
 from messages.runtime.redaction import redact_text
-from outbox.intake.order_events import DecodedEvent, GroupWish, Wish
+from outbox.intake.order_events import DecodedEvent, GroupRequest, ServiceRequest
 from outbox.requests import groups
 from outbox.requests.event_schedule import schedule_event
 from outbox.requests.mass_refunds import cancel_event
@@ -22,7 +22,7 @@ from outbox.requests.refusals import RefusedError
 SOURCE = "order_event"
 
 
-def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
+def grant(tx: Tx, event: DecodedEvent, request: ServiceRequest, *, by: str) -> OrderOutcome:
     """Do what the event asks for.
 
     Raises:
@@ -30,43 +30,43 @@ def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
     """
     try:
         with trace.following(event.trace_id):
-            changed = _granted(tx, event, wish, by)
+            changed = _granted(tx, event, request, by)
     except RefusedError as error:
         raise UnacceptableOrder(str(error)) from None
     return OrderOutcome.ACCEPTED if changed else OrderOutcome.DUPLICATE
 
 
-def _granted(tx: Tx, event: DecodedEvent, wish: Wish, by: str) -> bool:
+def _granted(tx: Tx, event: DecodedEvent, request: ServiceRequest, by: str) -> bool:
     """Whether the event changed anything; an event that comes again does not."""
-    match wish:
+    match request:
         case OrderCancelled() | RefundOfOrderRequested():
-            answer = _refund(tx, event, wish, by)
+            answer = _refund(tx, event, request, by)
             return answer.new or answer.canceling
         case EventCancelled():  # also without a single order: they may be on their way
-            _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
+            _, new = cancel_event(tx, request.tenant_id, request.event_id, note=redact_text(request.note), by=by)
             return new
         case EventScheduled():
-            return schedule_event(tx, wish)
+            return schedule_event(tx, request)
         case _:
-            return _of_group(tx, event, wish, by)
+            return _of_group(tx, event, request, by)
 
 
-def _of_group(tx: Tx, event: DecodedEvent, wish: GroupWish, by: str) -> bool:
-    match wish:
+def _of_group(tx: Tx, event: DecodedEvent, request: GroupRequest, by: str) -> bool:
+    match request:
         case GroupOpened():
-            return groups.open_group(tx, wish, told_by=event.key, by=by) is OrderOutcome.ACCEPTED
+            return groups.open_group(tx, request, told_by=event.key, by=by) is OrderOutcome.ACCEPTED
         case GroupCancelled():
-            reason = redact_text(wish.note) or "order_cancelled"
-            return groups.call_off(tx, wish.group_id, reason=reason, by=by) is OrderOutcome.ACCEPTED
+            reason = redact_text(request.note) or "order_cancelled"
+            return groups.call_off(tx, request.group_id, reason=reason, by=by) is OrderOutcome.ACCEPTED
         case GroupSharePaidWith():
-            return groups.pay_share(tx, wish, by=by).new
+            return groups.pay_share(tx, request, by=by).new
         case GroupToppedUp():
-            return groups.top_up(tx, wish, by=by).new
+            return groups.top_up(tx, request, by=by).new
 
 
-def _refund(tx: Tx, event: DecodedEvent, wish: OrderCancelled | RefundOfOrderRequested, by: str) -> RefundAnswer:
-    payment_id, note = payment_of_order(tx, wish.order_id), redact_text(wish.note)
-    if isinstance(wish, OrderCancelled):
+def _refund(tx: Tx, event: DecodedEvent, request: OrderCancelled | RefundOfOrderRequested, by: str) -> RefundAnswer:
+    payment_id, note = payment_of_order(tx, request.order_id), redact_text(request.note)
+    if isinstance(request, OrderCancelled):
         return give_everything_back(
             tx,
             payment_id=payment_id,
@@ -79,9 +79,9 @@ def _refund(tx: Tx, event: DecodedEvent, wish: OrderCancelled | RefundOfOrderReq
     return request_refund(
         tx,
         payment_id=payment_id,
-        amount=wish.amount,
-        ticket_ids=wish.ticket_ids,
-        reason=wish.reason,
+        amount=request.amount,
+        ticket_ids=request.ticket_ids,
+        reason=request.reason,
         note=note,
         source=SOURCE,
         request_key=event.key,

@@ -1,7 +1,7 @@
-"""Groups at the door, whoever opens it: opened, paid share by share, topped up, called off.
+"""Requests about groups, whoever makes them: open one, pay a share, top it up, call it off.
 
 Each is one transaction, the caller's, with the group's row locked: of two who come at once, the second sees what the
-first has done. A share becomes an order of its own, taken by the same code as every order (offers.py). Harmless twice:
+first has done. A share becomes an order of its own, taken by the same code as every order (orders.py). Harmless twice:
 the group's id and the buyer's key are unique, and the same request again changes nothing.
 """
 
@@ -63,9 +63,9 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_l
 
     Raises:
         RefusedError: a limit of tickets, from somebody who may not set one.
-        Unreadable: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer that would
+        UnacceptableOrder: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer that would
             have more tickets than it may.
-        Contradiction: another group is known by this id.
+        ContradictoryOrder: another group is known by this id.
     """
     if opening.tickets_per_buyer is not None and not may_set_limit:
         raise RefusedError("only the venue sets how many tickets a buyer may have", code="out_of_reach")
@@ -92,36 +92,40 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_l
     return OrderOutcome.ACCEPTED
 
 
-def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> ContributionStarted:
+def pay_share(tx: Tx, request: GroupSharePaidWith, *, by: str) -> ContributionStarted:
     """Have a member's share paid.
 
     Raises:
         RefusedError: the group or the member is unknown, the group is over, or the share is being paid already.
-        Contradiction: this key paid with other means before.
+        ContradictoryOrder: this key paid with other means before.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
     """
-    group = _locked(tx, wish.group_id)
+    group = _locked(tx, request.group_id)
     attempts = contributions.attempts(tx, group.group_id)
-    if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
+    if (before := _same_click(attempts, request.idempotency_key, fingerprint_of(request))) is not None:
         return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
     shares = contributions.of_group(tx, group.group_id)
-    share = next((contribution for contribution in shares if contribution.member_id == wish.member_id), None)
-    if share is None or share.buyer_id != wish.buyer_id:
-        raise RefusedError(f"buyer {wish.buyer_id} is not member {wish.member_id} of the group", code="member_unknown")
+    share = next((contribution for contribution in shares if contribution.member_id == request.member_id), None)
+    if share is None or share.buyer_id != request.buyer_id:
+        raise RefusedError(
+            f"buyer {request.buyer_id} is not member {request.member_id} of the group", code="member_unknown"
+        )
     _require_payable(share, attempts)
-    return _begin(tx, _Payer(group, shares, attempts, share, wish, wish.idempotency_key, by), "share", [share], wish)
+    return _begin(
+        tx, _Payer(group, shares, attempts, share, request, request.idempotency_key, by), "share", [share], request
+    )
 
 
-def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> ContributionStarted:
+def top_up(tx: Tx, request: GroupToppedUp, *, by: str) -> ContributionStarted:
     """Have the organiser pay every share that nobody is paying; a payment that waits for its buyer is no paying.
 
     Raises:
         As `pay_share`; RefusedError also when nothing is missing.
     """
-    group = _locked(tx, wish.group_id)
+    group = _locked(tx, request.group_id)
     attempts = contributions.attempts(tx, group.group_id)
-    if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
+    if (before := _same_click(attempts, request.idempotency_key, fingerprint_of(request))) is not None:
         return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
     shares = contributions.of_group(tx, group.group_id)
@@ -129,8 +133,8 @@ def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> ContributionStarted:
     if not missing:
         raise RefusedError("every share is paid, or is being paid", code="nothing_missing")
     organiser = next(share for share in shares if share.member_id == group.organiser_id)
-    payer = _Payer(group, shares, attempts, organiser, wish, wish.idempotency_key, by)
-    return _begin(tx, payer, "top_up", missing, wish)
+    payer = _Payer(group, shares, attempts, organiser, request, request.idempotency_key, by)
+    return _begin(tx, payer, "top_up", missing, request)
 
 
 def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str, may_refund: bool = True) -> OrderOutcome:
@@ -213,7 +217,7 @@ class _Payer:
     shares: Sequence[Contribution]
     attempts: Sequence[ContributionPayment]
     share: Contribution
-    wish: GroupSharePaidWith | GroupToppedUp
+    request: GroupSharePaidWith | GroupToppedUp
     key: str
     by: str
 
@@ -254,7 +258,7 @@ def _begin(
         payer_id=payer.share.member_id,
         member_ids=[share.member_id for share in covered],
         idempotency_key=payer.key,
-        fingerprint=fingerprint_of(payer.wish),
+        fingerprint=fingerprint_of(payer.request),
     )
     for payment_id in sorted(superseded):
         _call_off_payment(tx, payment_id, payer.by)

@@ -22,7 +22,7 @@ from messages.money import Money
 from messages.orders import EventCancelled, EventScheduled, RefundOfOrderRequested
 from messages.queues import kind_to_message
 from messages.refunds import EventCancellationDue, OpsRefundDue
-from outbox.intake.order_events import WORDS, DecodedEvent, GroupWish, IncomingEvent, Wish, decode
+from outbox.intake.order_events import WORDS, DecodedEvent, GroupRequest, IncomingEvent, ServiceRequest, decode
 from outbox.requests.orders import OrderRequest, UnacceptableOrder, as_new_order, check_venues
 from outbox.sealing import Opener, UnopenableError
 from stripe_client import payment_intents
@@ -162,9 +162,9 @@ def _judge_order(opened: OpenedDeadLetter, db: Database) -> ReplayCheck:
     return replay_charges.judge_order(None, known=first is not None, same=first == offer.fingerprint, amount=amount)
 
 
-def _judge_wish(event: DecodedEvent, wish: Wish, db: Database) -> ReplayCheck:
+def _judge_wish(event: DecodedEvent, wish: ServiceRequest, db: Database) -> ReplayCheck:
     """A refund or a cancellation that intake could not grant: its refund may have been made, or its order come."""
-    if isinstance(wish, GroupWish):
+    if isinstance(wish, GroupRequest):
         return judge_groups.judge_wish(event, wish, db)
     if isinstance(wish, EventCancelled):
         with db.transaction(event.tenant_id) as tx:

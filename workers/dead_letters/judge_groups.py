@@ -10,7 +10,7 @@ from db.session import Database
 from messages.groups import GroupCancelDue, GroupCancelled, GroupDue, GroupOpened
 from messages.money import Money
 from messages.queues import kind_to_message
-from outbox.intake.order_events import DecodedEvent, GroupWish
+from outbox.intake.order_events import DecodedEvent, GroupRequest
 from outbox.requests.orders import check_venues, fingerprint_of
 from workers.rules import replay_charges
 from workers.rules.replay_charges import ReplayCheck
@@ -31,7 +31,7 @@ def judge_work(kind: str, payload: dict[str, Any], db: Database) -> ReplayCheck:
     return replay_charges.judge_step(known=group is not None, open_=is_open)
 
 
-def judge_wish(event: DecodedEvent, wish: GroupWish, db: Database) -> ReplayCheck:
+def judge_wish(event: DecodedEvent, wish: GroupRequest, db: Database) -> ReplayCheck:
     """What intake could not grant; the door asks everything else again, with the group's row locked.
 
     Raises:
