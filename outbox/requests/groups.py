@@ -63,8 +63,8 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_l
 
     Raises:
         RefusedError: a limit of tickets, from somebody who may not set one.
-        UnacceptableOrder: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer that would
-            have more tickets than it may.
+        UnacceptableOrder: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer
+            that would have more tickets than it may.
         ContradictoryOrder: another group is known by this id.
     """
     if opening.tickets_per_buyer is not None and not may_set_limit:

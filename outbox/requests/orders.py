@@ -88,8 +88,8 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[OrderRequest], *, by: str
     """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
 
     Raises:
-        UnacceptableOrder: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many tickets
-            of the event as it may.
+        UnacceptableOrder: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many
+            tickets of the event as it may.
         ContradictoryOrder: an order id or event id was seen before with another body.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
         psycopg.DataError, psycopg.IntegrityError: the book refused the order.
@@ -122,7 +122,7 @@ def _first_message(tx: Tx, tenant_id: TenantId, offer: OrderRequest, off: set[UU
 
 
 def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
-    """Raises UnacceptableOrder when one of these (event, buyer) has more tickets than it may, with what was just written."""
+    """Raises UnacceptableOrder when one of these (event, buyer) has more tickets than it may, the new ones included."""
     limits = purchase_limits.limits_of(tx, {event for event, _ in buyers}) if buyers else {}
     over = purchase_limits.excess(tx, limits, buyers) if limits else None
     if over is not None:

@@ -68,11 +68,14 @@ def test_a_large_release_is_approved_by_somebody_else(as_: Any, scene: Scene, ow
     asked = oda.post(f"/shares/payments/{payment.payment_id}/release", {"reason": "paid ahead"})
     (wish,) = owner.execute("SELECT request_id FROM operator_requests").fetchone()  # type: ignore[misc]
 
+    waiting = ada.get("/approvals").text
     by_myself = oda.post(f"/shares/wishes/{wish}/approve", {})
     by_another = ada.post(f"/shares/wishes/{wish}/approve", {}, onto="/shares")
 
     assert "done=escrow_waits" in asked.headers["location"]
     assert (by_myself.status_code, by_another.status_code) == (409, 303)
+    assert "Release of" in waiting
+    assert "Nothing waits for approval" in ada.get("/approvals").text
     assert owner.execute("SELECT state, approved_by FROM operator_requests").fetchall() == [("asked", "ada")]
 
 
