@@ -39,6 +39,7 @@ up: setup rabbitmq chain
 docs: setup
 	$(BIN)/python -m deploy.contracts
 	$(BIN)/python -m deploy.metrics_page
+	$(BIN)/python -m deploy.settings_page
 	$(BIN)/python -m deploy.grafana.build
 
 down: setup

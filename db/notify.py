@@ -84,7 +84,7 @@ class Listener:
             for _ in self._connected().notifies(timeout=seconds, stop_after=1):
                 pass
         except psycopg.Error as error:
-            logger.warning("doorbell is silent, polling: {}", type(error).__name__)
+            logger.warning("notifications unavailable, polling: {}", type(error).__name__)
             self.close()
             time.sleep(seconds)
 

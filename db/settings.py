@@ -1,4 +1,4 @@
-"""Where the book lies."""
+"""Where the database is, and as which role."""
 
 from typing import Any, Self, TypeVar
 
@@ -23,10 +23,12 @@ S = TypeVar("S", bound=FleetSettings)
 
 
 class DatabaseSettings(FleetSettings):
+    """PostgreSQL, as the role that row-level security applies to (db/roles.sql)."""
+
     database_url: SecretStr = Field(
         description="the PostgreSQL 18 address of role fleet, postgresql://fleet@host/fleet"
     )
-    database_pool_size: int = Field(default=10, ge=1, le=100, description="connections of one process, 1 to 100")
+    database_pool_size: int = Field(default=10, ge=1, le=100, description="database connections of one process")
 
     @model_validator(mode="after")
     def _an_address(self) -> Self:
@@ -34,7 +36,7 @@ class DatabaseSettings(FleetSettings):
 
 
 class MigrationSettings(FleetSettings):
-    """Only `fleet migrate`, `fleet tenants` and the doctor log in as the owner of the schema."""
+    """The owner of the schema, for `fleet migrate`, `fleet tenants` and `fleet doctor` alone."""
 
     migration_database_url: SecretStr = Field(
         description="the PostgreSQL 18 address of role fleet_owner, postgresql://fleet_owner@host/fleet"

@@ -1,5 +1,5 @@
-"""The `fleet` command. One function a subcommand, which imports its own room only when it is used: `fleet up` needs no
-worker, and a broken room breaks its own subcommand alone.
+"""The `fleet` command. Each subcommand is one function, which imports its package only when it runs: `fleet up` loads
+no worker, and a broken package breaks only its own subcommand.
 """
 
 # ruff: noqa: PLC0415  imports inside the functions are the point of this file
@@ -16,66 +16,83 @@ from outbox.ops import cli
 
 WORKSHOP = "deploy.local"
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The payment fleet.")
-tenants = typer.Typer(no_args_is_help=True, help="Tenants, their venues and fee plans.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run and operate the payment fleet.",
+)
+tenants = typer.Typer(no_args_is_help=True, help="Register tenants, their venues and fee plans.")
 app.add_typer(tenants, name="tenants")
-api = typer.Typer(no_args_is_help=True, help="The API in front.")
+api = typer.Typer(no_args_is_help=True, help="Create tokens for the HTTP API.")
 app.add_typer(api, name="api")
-schema = typer.Typer(no_args_is_help=True, help="The schema of the database.")
+schema = typer.Typer(no_args_is_help=True, help="Wait for the database schema.")
 app.add_typer(schema, name="schema")
-simulation = typer.Typer(no_args_is_help=True, help="What cannot be run here, in simulated time.")
+simulation = typer.Typer(no_args_is_help=True, help="Simulate load that one machine cannot produce.")
 app.add_typer(simulation, name="simulate")
 
-Local = Annotated[bool, typer.Option("--local", help="use the addresses of the one-machine stack in this clone")]
+Local = Annotated[bool, typer.Option("--local", help="use the servers of the one-machine stack in this clone")]
 Scale = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME=COUNT", help="run COUNT processes of a Procfile line, or of a class of queues such as charges"
+        metavar="NAME=COUNT", help="number of processes for a Procfile line or a queue class, such as charges=4"
     ),
 ]
-Detach = Annotated[bool, typer.Option("--detach", help="return when it is ready and leave it running")]
-Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="good orders to publish")]
-Resales = Annotated[int, typer.Option(min=0, max=1_000_000, help="of them sold again")]
-Groups = Annotated[int, typer.Option(min=0, max=100_000, help="groups that pay one order in shares")]
-PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published a second")]
-Seed = Annotated[int, typer.Option(help="the same seed tells the same story")]
-Faults = Annotated[bool, typer.Option(help="let the emulator lose answers, fail, and shuffle webhooks, by the seed")]
+Detach = Annotated[bool, typer.Option("--detach", help="return once everything is ready, and leave it running")]
+Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="number of valid orders to publish")]
+Resales = Annotated[int, typer.Option(min=0, max=1_000_000, help="number of those orders that are resold")]
+Groups = Annotated[int, typer.Option(min=0, max=100_000, help="number of group payments")]
+PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published per second")]
+Seed = Annotated[int, typer.Option(help="random seed; the same seed repeats the same run")]
+Faults = Annotated[bool, typer.Option(help="let the Stripe emulator drop responses, fail, and reorder webhooks")]
 Keep = Annotated[bool, typer.Option("--keep", help="leave the fleet running afterwards")]
-OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order service's own log, to compare with")]
+OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order service's log, to compare with")]
 AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, unexpected, unexplained_minor as JSON")]
-Quick = Annotated[bool, typer.Option("--quick", help="two small passes instead of five")]
-Out = Annotated[Path, typer.Option(help="where the figures go")]
-Minutes = Annotated[float, typer.Option(min=0.5, max=600, help="no new fault is begun after so long")]
-Only = Annotated[str, typer.Option(metavar="CASE,CASE", help="play these once, by key or number")]
-ListCases = Annotated[bool, typer.Option("--list", help="show all cases and do nothing")]
-Tenant = Annotated[UUID, typer.Option("--tenant", help="the one tenant whose rows the token reaches")]
-Roles = Annotated[list[str], typer.Option("--role", help="buyer, venue_staff, finance or service; several allowed")]
-Venues = Annotated[list[str] | None, typer.Option("--venue", help="a venue it reaches; without any, all of them")]
-Scopes = Annotated[list[str] | None, typer.Option("--scope", help="what a service may do, such as payments:complete")]
-Subject = Annotated[str, typer.Option("--subject", help="who it is; a buyer reaches the payments of this buyer_id")]
-ForMinutes = Annotated[int, typer.Option("--minutes", min=1, max=1440, help="how long it holds")]
-Seconds = Annotated[float, typer.Option(min=0, help="how long to wait")]
-OrdersPerSecond = Annotated[float, typer.Option(min=0.1, max=100_000, help="orders a second to stand")]
-Endpoint = Annotated[float, typer.Option(min=1, help="Stripe's limit for the endpoint that charges, a second")]
-Account = Annotated[float, typer.Option(min=1, help="Stripe's limit for the account, a second")]
-StripeSeconds = Annotated[float, typer.Option(min=0.01, help="how long Stripe takes to charge; not measured here")]
-Cores = Annotated[float, typer.Option(min=0.1, help="cores of the database's server")]
-RecipientsEach = Annotated[float, typer.Option(min=0, max=100, help="recipients of an order, a transfer each")]
-Plot = Annotated[Path | None, typer.Option(help="draw it into this .svg or .png")]
+Quick = Annotated[bool, typer.Option("--quick", help="two short passes instead of five")]
+Out = Annotated[Path, typer.Option(help="file to write the results to")]
+Minutes = Annotated[float, typer.Option(min=0.5, max=600, help="start no new fault after this time")]
+Only = Annotated[str, typer.Option(metavar="CASE,CASE", help="run only these cases, by key or number")]
+ListCases = Annotated[bool, typer.Option("--list", help="list all cases and exit")]
+Tenant = Annotated[UUID, typer.Option("--tenant", help="the tenant that the token gives access to")]
+Roles = Annotated[list[str], typer.Option("--role", help="buyer, venue_staff, finance or service; repeatable")]
+Venues = Annotated[
+    list[str] | None,
+    typer.Option("--venue", help="a venue that the token gives access to; repeatable (default: all venues)"),
+]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help="a permission for the role service, such as payments:complete; repeatable"),
+]
+Subject = Annotated[
+    str, typer.Option("--subject", help="the subject; a buyer has access to payments with this buyer_id")
+]
+ForMinutes = Annotated[int, typer.Option("--minutes", min=1, max=1440, help="validity of the token in minutes")]
+Seconds = Annotated[float, typer.Option(min=0, help="timeout in seconds")]
+OrdersPerSecond = Annotated[float, typer.Option(min=0.1, max=100_000, help="orders per second to plan for")]
+Endpoint = Annotated[float, typer.Option(min=1, help="Stripe's rate limit for the charge endpoint, per second")]
+Account = Annotated[float, typer.Option(min=1, help="Stripe's rate limit for the account, per second")]
+StripeSeconds = Annotated[
+    float, typer.Option(min=0.01, help="duration of one charge at Stripe (an assumption, not measured)")
+]
+Cores = Annotated[float, typer.Option(min=0.1, help="CPU cores of the database server")]
+RecipientsEach = Annotated[float, typer.Option(min=0, max=100, help="recipients per order, with one transfer each")]
+Plot = Annotated[Path | None, typer.Option(help="draw the result to this .svg or .png file")]
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Peak = Annotated[float, typer.Option(min=1, help="orders a second at the height of it")]
-WritePage = Annotated[bool, typer.Option("--write", help="write the list to deploy/docs/alerts-proof.md")]
-UntilAtRest = Annotated[float, typer.Option(min=0, help="look again for so many seconds, until nothing is under way")]
-ReportFile = Annotated[Path | None, typer.Option("--report", help="write the whole report to this file, as JSON")]
+Peak = Annotated[float, typer.Option(min=1, help="orders per second at the peak")]
+WritePage = Annotated[bool, typer.Option("--write", help="write the results to deploy/docs/alerts-proof.md")]
+UntilAtRest = Annotated[
+    float, typer.Option(min=0, help="repeat for up to this many seconds, until no work is in flight")
+]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="write the full report to this file, as JSON")]
 
 
-# These make the one-machine stack, or take the servers that the environment names, by themselves.
+# These start the one-machine stack themselves, or use the servers of the environment.
 _MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
 
 
 @app.callback()
 def common(context: typer.Context, local: Local = False) -> None:
-    """Without --local every address comes from the environment, and nothing stands in for a missing one."""
+    """Server addresses come from the environment, without defaults, unless --local is given."""
     if local and context.invoked_subcommand not in _MAKE_THE_STACK:
         from deploy.local.stack.stack import Stack
 
@@ -84,7 +101,7 @@ def common(context: typer.Context, local: Local = False) -> None:
 
 @app.command()
 def up(scale: Scale = None, detach: Detach = False) -> None:
-    """Start the servers and every process of the Procfile, and keep them running."""
+    """Start the servers and all processes of the Procfile, and restart those that exit."""
     from deploy.local.stack.up import up
 
     raise typer.Exit(up(dict(map(_name_and_count, scale or [])), detach))
@@ -92,7 +109,7 @@ def up(scale: Scale = None, detach: Detach = False) -> None:
 
 @app.command()
 def down() -> None:
-    """Stop what `fleet up` started, and what a killed one has left."""
+    """Stop everything that `fleet up` started, including leftovers of a killed run."""
     from deploy.local.stack.up import down
 
     raise typer.Exit(down())
@@ -100,7 +117,7 @@ def down() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the schema of this version."""
+    """Migrate the database to the schema of this version."""
     from db.migrate import main
 
     main()
@@ -108,7 +125,7 @@ def migrate() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check every setting, connection and queue, and say what to do about the rest."""
+    """Check settings, connections and queues, and explain how to fix each problem."""
     from deploy.doctor import doctor
 
     raise typer.Exit(doctor())
@@ -116,7 +133,7 @@ def doctor() -> None:
 
 @app.command()
 def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile = None, wait: UntilAtRest = 0) -> None:
-    """Compare what was asked for, the book, the broker and Stripe; exit code 0 only when nothing is off."""
+    """Compare orders, database, broker and Stripe; exits 0 only if everything matches."""
     from deploy.checking import check
 
     raise typer.Exit(check(orders, as_json=as_json, report_file=report, wait_seconds=wait))
@@ -124,7 +141,7 @@ def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile 
 
 @app.command()
 def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
-    """Bring the fleet up, hold a seeded on-sale, watch it, and verify."""
+    """Start the fleet, run a seeded on-sale, show its progress, and verify the result."""
     from deploy.local.proofs.demo.run import Plan, demo
 
     raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
@@ -132,7 +149,7 @@ def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Fau
 
 @app.command()
 def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
-    """Live a seeded day with refunds, disputes, lost webhooks and payouts, and see whether the books close."""
+    """Run a seeded day of sales, refunds, disputes, lost webhooks and payouts, and reconcile the books."""
     from deploy.local.proofs.day.run import Plan, day
 
     raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
@@ -147,7 +164,7 @@ def shares_proof(
     seed: Seed = 7,
     keep: Keep = False,
 ) -> None:
-    """Sell and resell from a seed, give back, dispute, empty accounts, and see whether every party has its own."""
+    """Run seeded sales, resales, refunds, disputes and payouts; verify that every party received exactly its share."""
     from deploy.local.proofs.shares.run import Plan, shares_proof
 
     raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
@@ -155,7 +172,7 @@ def shares_proof(
 
 @app.command()
 def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
-    """Measure the fleet on this machine against ceilings of the same run; the table is also written as JSON."""
+    """Benchmark the fleet on this machine against the limits of the same run; also writes the results as JSON."""
     from deploy.local.bench.__main__ import main
 
     main([*(["--quick"] if quick else []), "--out", str(out)])
@@ -170,7 +187,7 @@ def chaos(
     as_json: AsJson = False,
     show_list: ListCases = False,
 ) -> None:
-    """Break the fleet in every way we know, one after another by a seed, under load, and verify after each."""
+    """Inject every known fault under load, in a seeded order, and verify the result after each."""
     from deploy.local.proofs.chaos.plan import Plan
     from deploy.local.proofs.chaos.run import chaos, list_cases
 
@@ -188,7 +205,7 @@ def capacity(
     recipients: RecipientsEach = 1,
     as_json: PlainJson = False,
 ) -> None:
-    """What so many orders a second need, from measured costs, and what breaks first; exit code 1 when it does."""
+    """Plan capacity for an order rate from measured costs, and name the first bottleneck; exits 1 if there is one."""
     from deploy.capacity.plan import Site
     from deploy.capacity.show import capacity
 
@@ -198,7 +215,7 @@ def capacity(
 
 @app.command("autoscale-proof")
 def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
-    """Scale real workers of this machine up and down under a rush, by the manifests' policy, and verify."""
+    """Autoscale real workers on this machine under a burst of orders, with the manifests' policy, and verify."""
     from deploy.local.proofs.autoscale.proof import prove
 
     raise typer.Exit(prove(seed, orders, as_json=as_json))
@@ -206,7 +223,7 @@ def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = F
 
 @simulation.command("on-sale")
 def simulate_on_sale(seed: Seed = 1, peak: Peak = 200, plot: Plot = None, as_json: PlainJson = False) -> None:
-    """0 to 200 orders a second in ten seconds, against Stripe's limits, with the autoscaling of the manifests."""
+    """Simulate an on-sale that ramps up in ten seconds, with Stripe's limits and the manifests' autoscaling."""
     from deploy.scaling.onsale import OnSale
     from deploy.scaling.plot import simulate
 
@@ -215,7 +232,7 @@ def simulate_on_sale(seed: Seed = 1, peak: Peak = 200, plot: Plot = None, as_jso
 
 @schema.command("wait")
 def schema_wait(seconds: Seconds = 600) -> None:
-    """Return once the database has the schema of this version; exit code 69 when it does not in time."""
+    """Wait until the database has the schema of this version; exits 69 on timeout."""
     from deploy.shipping import wait_for_schema
 
     raise typer.Exit(wait_for_schema(seconds))
@@ -223,12 +240,12 @@ def schema_wait(seconds: Seconds = 600) -> None:
 
 @app.command("mints-proof")
 def mints_proof(
-    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="tickets that are paid for")] = 2_000,
-    minters: Annotated[int, typer.Option(min=1, max=32, help="minters beside one another")] = 8,
+    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="number of paid tickets")] = 2_000,
+    minters: Annotated[int, typer.Option(min=1, max=32, help="number of concurrent minters")] = 8,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Mint thousands of paid tickets while processes die and the chain misbehaves, and count the tokens."""
+    """Mint thousands of paid tickets while processes crash and the chain fails, and verify the number of tokens."""
     from deploy.local.proofs.mints.proof import Plan, proof
 
     raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
@@ -236,7 +253,7 @@ def mints_proof(
 
 @app.command("alerts-proof")
 def alerts_proof(only: Only = "", write: WritePage = False) -> None:
-    """Provoke every alert on a stack of its own, with a real Prometheus, and list which fired."""
+    """Trigger every alert on a separate stack with a real Prometheus, and list those that fired."""
     from deploy.local.proofs.alerts.proof import prove
 
     raise typer.Exit(prove(only, write=write))
@@ -244,7 +261,7 @@ def alerts_proof(only: Only = "", write: WritePage = False) -> None:
 
 @tenants.command("import")
 def import_tenants(file: Path) -> None:
-    """Register the tenants of a JSON file; what is there already stays as it is."""
+    """Register the tenants in a JSON file; existing entries are left unchanged."""
     from deploy.tenants import import_file
 
     raise typer.Exit(import_file(file))
@@ -259,7 +276,7 @@ def api_token(
     subject: Subject = "somebody",
     minutes: ForMinutes = 60,
 ) -> None:
-    """Print a token for tries on this machine; only with APP_ENV=local."""
+    """Print an API token for local use; requires APP_ENV=local."""
     from deploy.api_token import show_token
 
     raise typer.Exit(show_token(tenant, role, venue or [], scope or [], subject, minutes))

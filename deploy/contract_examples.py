@@ -1,6 +1,6 @@
-"""One real-looking example of everything that travels. A message without one stops `fleet`'s documents from building.
+"""One realistic example of each order event, and the CloudEvent around it. A contract needs an example.
 
-They are built by the models themselves, so an example can never break its own contract.
+The models themselves build the examples, so an example cannot violate its contract.
 """
 
 from datetime import UTC, datetime
@@ -161,12 +161,12 @@ ORDER_EVENTS: tuple[OrderWord, ...] = (
         payment_method_id="pm_card_visa",
         idempotency_key="group-top-up-31bc-click-1",
     ),
-    GroupCancelled(group_id=GROUP, tenant_id=TENANT, note="they go to another show"),
+    GroupCancelled(group_id=GROUP, tenant_id=TENANT, note="the group chose another date"),
 )
 
 
 def order_event(word: OrderWord) -> CloudEvent:
-    """As the order service publishes it."""
+    """The event as the order service publishes it."""
     return CloudEvent(
         specversion="1.0",
         id="019aa5b2-7c90-7d00-9a00-4b5c6d7e8f90",
@@ -187,7 +187,7 @@ def _subject(word: OrderWord) -> UUID:
 
 
 def public_event(fact: Fact) -> CloudEvent:
-    """As other services get it from us."""
+    """The event as we publish it to other services."""
     return CloudEvent(
         specversion="1.0",
         id="019aa5b3-0e4a-7f21-8c3d-9e0f1a2b3c4d",

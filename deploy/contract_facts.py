@@ -1,4 +1,4 @@
-"""One example of each fact that other services hear."""
+"""One example of each event that we publish to other services."""
 
 from deploy.contract_examples import (
     AMOUNT,
@@ -112,7 +112,7 @@ PUBLIC_EVENTS: tuple[Fact, ...] = (
         tenant_id=TENANT, payment_id=PAYMENT, order_id=ORDER, dispute_id=DISPUTE, amount=AMOUNT, outcome="lost"
     ),
     TicketMinted(**OF_TICKET, chain_id=1, contract=CONTRACT, owner=WALLET),
-    TicketMintFailed(**OF_TICKET, reason="its transactions revert on the chain"),
+    TicketMintFailed(**OF_TICKET, reason="the transaction reverts on chain"),
     TicketVoided(**OF_TICKET, chain_id=1, contract=CONTRACT),
     GroupMemberInvited.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
     GroupReminderDue.model_validate(GROUP_SHARE | {"deadline": GROUP_DEADLINE}),
@@ -127,7 +127,7 @@ PUBLIC_EVENTS: tuple[Fact, ...] = (
         order_id=ORDER,
         event_id=ORDER_PLACED.event_id,
         amount=Money(16_150, "eur"),
-        reason="the event is over",
+        reason="the event has ended",
     ),
     ShareSettled(
         tenant_id=TENANT,

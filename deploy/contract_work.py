@@ -1,4 +1,4 @@
-"""One example of each message that travels between our own processes."""
+"""One example of each internal message."""
 
 from uuid import UUID
 
@@ -87,7 +87,7 @@ MESSAGES: tuple[Message, ...] = (
     EventCancellationDue(tenant_id=TENANT, cancellation_id=BATCH, step=7),
     OpsRefundDue(tenant_id=TENANT, payment_id=PAYMENT, request_id=BATCH),
     GroupDue(tenant_id=TENANT, group_id=GROUP),
-    GroupCancelDue(tenant_id=TENANT, group_id=GROUP, reason="the organiser called", by="oda"),
+    GroupCancelDue(tenant_id=TENANT, group_id=GROUP, reason="requested by the organiser", by="oda"),
     SweepDue(tenant_id=None, due_at=AT.replace(second=0, microsecond=0)),
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),

@@ -1,13 +1,14 @@
-"""Writes what travels as documents that other teams can read and test against; the models in messages/ are the source.
+"""Generates the published contracts, for other teams to read and test against; the models in messages/ are the source.
 
 deploy/docs/asyncapi.json      AsyncAPI 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0)
 deploy/docs/openapi.json       OpenAPI 3.1 of the API in front (outbox/intake/api/)
 deploy/docs/schemas/*.json     one JSON Schema (draft 2020-12) per event and message, each with an example
 
-`python -m deploy.contracts` writes them, `--check` names those that no longer tell the truth and leaves with 1.
+`python -m deploy.contracts` writes them; `--check` lists stale ones and exits 1.
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +27,13 @@ Example = TypeVar("Example", bound=WireModel)
 
 DOCS = Path(__file__).parent / "docs"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-# CloudEvents' own four, and those without which we refuse an event.
+# The four of CloudEvents, and those that we require in addition.
 REQUIRED_ATTRIBUTES = ["specversion", "id", "source", "type", "time", "dataschema", "data"]
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One thing that travels: `name` is its file, its routing key or queue is `address`."""
+    """One event or message: `name` is its file, `address` its routing key or queue."""
 
     name: str
     model: type[WireModel]
@@ -66,7 +67,7 @@ def documents() -> dict[str, str]:
 
 
 def stale_files(wanted: dict[str, str], folder: Path) -> list[str]:
-    """What is missing, differs or belongs to nothing any more."""
+    """Files that are missing, differ, or are no longer generated."""
     found = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.json"))}
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
@@ -93,7 +94,7 @@ def all_contracts() -> list[Contract]:
 
 
 def _order_event(word: OrderWord) -> Contract:
-    """What the order service tells us; each of its words has an example, and the intake knows each."""
+    """An event of the order service; each has an example and is known to the intake."""
     example = _as_json(contract_examples.order_event(word))
     return Contract(
         name=word.event_type,
@@ -105,9 +106,9 @@ def _order_event(word: OrderWord) -> Contract:
         action="receive",
         channel_bindings=_exchange(queues.ORDERS_EXCHANGE),
         channel_notes={
-            "description": f"Publish here with the routing key; the fleet's own queue {queues.ORDERS_QUEUE} is bound "
-            f"with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is refused. Publish with "
-            "publisher confirms and keep what was not confirmed: the broker may forget it without a word."
+            "description": f"Publish to the exchange with this routing key; the fleet's queue {queues.ORDERS_QUEUE} is "
+            f"bound with {queues.ORDERS_BINDING}. A body over {queues.LARGEST_ORDER_BYTES} bytes is rejected. Use "
+            "publisher confirms and keep unconfirmed events: the broker may lose them without an error."
         },
     )
 
@@ -123,7 +124,7 @@ def _public_event(kind: type[Fact]) -> Contract:
         address=kind.event_type,
         action="send",
         channel_bindings=_exchange(queues.EVENTS_EXCHANGE),
-        channel_notes={"description": "Bind a queue of your own to the exchange with this routing key."},
+        channel_notes={"description": "Bind your own queue to the exchange with this routing key."},
     )
 
 
@@ -139,7 +140,7 @@ def _internal_message(kind: type[Message], route: queues.Route) -> Contract:
         action="receive",
         channel_bindings=_queue(route.queue),
         channel_notes={
-            "description": f"Inside the fleet only: work for the actor `{kind.kind}`, wrapped in a Dramatiq message.",
+            "description": f"Internal: work for the actor `{kind.kind}`, wrapped in a Dramatiq message.",
             "x-patience": {
                 "tries": route.tries,
                 "backoffBaseSeconds": route.backoff_base_seconds,
@@ -159,12 +160,12 @@ def _example_of(kind: type[Example], examples: Sequence[WireModel]) -> Example:
 
 
 def _as_json(event: CloudEvent) -> Document:
-    """Structured JSON mode; an attribute that is not set is left out, as CloudEvents asks."""
+    """Structured JSON mode; attributes that are not set are omitted, as CloudEvents requires."""
     return event.model_dump(mode="json", exclude_none=True)
 
 
 def _event_schema(data: type[WireModel], event_type: str, version: int, example: Document) -> Document:
-    """The CloudEvent around this data: extension attributes are allowed, fields of the data beyond its contract not."""
+    """The schema of the CloudEvent with this data: extension attributes are allowed, unknown data fields are not."""
     envelope = CloudEvent.model_json_schema()
     payload = data.model_json_schema()
     definitions = payload.pop("$defs", {})
@@ -183,14 +184,15 @@ def _event_schema(data: type[WireModel], event_type: str, version: int, example:
 
 
 def asyncapi(contracts: Sequence[Contract]) -> Document:
-    """The whole conversation: who listens where, to what, and (x-patience) how long we stay with it."""
+    """The AsyncAPI document: channels, operations and messages; `x-patience` is the retry policy of a queue."""
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Payment fleet",
             "version": "1.0.0",
-            "description": "What other services send to and hear from the payment fleet, and the work inside it. "
-            "Events are CloudEvents 1.0 in structured JSON mode. No message carries card data or a secret.",
+            "description": "Events that the payment fleet receives from the order service and publishes to other "
+            "services, and its internal messages. Events are CloudEvents 1.0 in structured JSON mode. No message "
+            "contains card data or secrets.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",
@@ -206,9 +208,9 @@ def _server() -> Document:
         "host": "{host}",
         "protocol": "amqp",
         "protocolVersion": "0-9-1",
-        "description": "RabbitMQ; TLS (amqps) wherever the address is not loopback.",
-        "variables": {"host": {"description": "Host and port out of RABBITMQ_URL."}},
-        "security": [{"type": "userPassword", "description": "A user of the broker's virtual host."}],
+        "description": "RabbitMQ; TLS (amqps) is required unless the address is loopback.",
+        "variables": {"host": {"description": "Host and port of RABBITMQ_URL."}},
+        "security": [{"type": "userPassword", "description": "A user with access to the broker's virtual host."}],
     }
 
 
@@ -232,7 +234,7 @@ def _operation(contract: Contract) -> Document:
 def _message(contract: Contract) -> Document:
     return {
         "name": contract.name,
-        "title": contract.model.__name__,
+        "title": _title(contract.model),
         "summary": (getdoc(contract.model) or "").split("\n\n")[0].replace("\n", " "),
         "contentType": contract.content_type,
         "payload": {
@@ -241,6 +243,11 @@ def _message(contract: Contract) -> Document:
         },
         "examples": [{"name": "typical", "payload": contract.example}],
     }
+
+
+def _title(model: type[WireModel]) -> str:
+    """`PaymentSucceeded` is "Payment succeeded"."""
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda capital: f" {capital[0].lower()}", model.__name__)
 
 
 def _exchange(name: str) -> Document:

@@ -1,6 +1,6 @@
-"""Writes deploy/docs/metrics.md: every metric of every process, made from the code that shows it.
+"""Generates deploy/docs/metrics.md: every metric of every process, from its definition.
 
-`python -m deploy.metrics_page` writes it; a test compares it, so no metric is forgotten there and none stays on.
+`python -m deploy.metrics_page` writes it; a test checks that the committed page is current.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from outbox.monitoring import health
 from outbox.process import metric_names
 
 PAGE = Path(__file__).parent / "docs" / "metrics.md"
-# Whoever defines metrics; importing a process's entry brings those of all that it uses.
+# Modules that define metrics; importing the entry point of a process imports those that it uses.
 MODULES = (
     "outbox.process.metrics",
     "outbox.monitoring.start",
@@ -28,9 +28,9 @@ MODULES = (
 HEAD = """\
 # Metrics
 
-Made from the code by `make docs`. Every process serves `/metrics` on `HEALTH_HOST`:`HEALTH_PORT`. What is counted
-where it happens is to be summed over processes; what the *collector* shows is taken from database, broker and cache by
-the one scheduler that leads, so only that one shows it. Rules and alerts: `deploy/prometheus/rules.yaml`.
+Generated from the code by `make docs`. Every process serves `/metrics` on `HEALTH_HOST`:`HEALTH_PORT`. Metrics of *each
+process* must be summed over processes. Metrics of the *collector* are read from database, broker and cache and exported
+only by the leading scheduler. Rules and alerts: `deploy/prometheus/rules.yaml`.
 
 | metric | type | labels | meaning | from |
 | --- | --- | --- | --- | --- |
@@ -76,7 +76,7 @@ def page() -> str:
     ]
     classes = [f"| `{queue}` | {queue_class} |\n" for queue, queue_class in sorted(QUEUE_CLASSES.items())]
     tail = "".join(classes) + "| exchange `payments` | events |\n"
-    return HEAD + "".join(rows) + "\n## Classes of queues (`queue_class`)\n\n| queue | class |\n| --- | --- |\n" + tail
+    return HEAD + "".join(rows) + "\n## Queue classes (`queue_class`)\n\n| queue | class |\n| --- | --- |\n" + tail
 
 
 def main() -> int:

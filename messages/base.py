@@ -1,6 +1,6 @@
-"""What travels: `Message` between our own processes, `CloudEvent` between us and other services.
+"""The base classes of messages: `Message` between our own processes, `CloudEvent` between us and other services.
 
-A Message names work for exactly one actor (messages/queues.py says which queue and how patient). A CloudEvent is the
+A Message is work for exactly one actor (messages/queues.py has its queue and retry policy). A CloudEvent is the
 structured JSON form of CloudEvents 1.0 (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md).
 Neither carries card data, secrets or personal data beyond what its handler needs.
 """
@@ -14,7 +14,7 @@ from messages.ids import PaymentId, TenantId
 
 
 class WireModel(BaseModel):
-    """A value that travels: frozen, and with no field that its contract does not name."""
+    """A value on the wire: frozen, and unknown fields are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,8 +22,8 @@ class WireModel(BaseModel):
 class Message(WireModel):
     """Work for one actor. `kind` is the actor's name on the wire.
 
-    Messages of one payment are published in the order in which they were appended; `ordering_key` says which belong
-    together. `tenant_id` is None only for work of the whole platform, such as a sweep.
+    Messages with the same `ordering_key`, by default those of one payment, are published in the order in which they
+    were appended. `tenant_id` is None only for work of the whole platform, such as a sweep.
     """
 
     kind: ClassVar[str]
@@ -36,9 +36,9 @@ class Message(WireModel):
 
 
 class CloudEvent(WireModel):
-    """CloudEvents 1.0 in structured JSON mode. `dataschema` carries the version of `data` (see `dataschema`).
+    """CloudEvents 1.0 in structured JSON mode. `dataschema` contains the version of `data`.
 
-    Extension attributes are dropped on reading, as the specification lets a consumer do; `traceparent` is kept.
+    Extension attributes other than `traceparent` are ignored, as the specification allows.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -56,14 +56,14 @@ class CloudEvent(WireModel):
 
 
 def dataschema(event_type: str, version: int) -> str:
-    """The absolute URI by which a CloudEvent names the version of its data."""
+    """The absolute URI that identifies the type and version of a CloudEvent's data."""
     return f"urn:payment-fleet:{event_type}:{version}"
 
 
 class Fact(WireModel):
-    """A fact we tell other services; becomes the `data` of a CloudEvent whose type is `event_type`.
+    """An event published to other services: the `data` of a CloudEvent of the type `event_type`.
 
-    Facts of one subject leave in the order in which they were appended.
+    Events of one subject are published in the order in which they were appended.
     """
 
     event_type: ClassVar[str]
@@ -72,11 +72,11 @@ class Fact(WireModel):
 
     @property
     def subject_id(self) -> UUID:
-        raise NotImplementedError(f"{type(self).__name__} does not say what it is about")
+        raise NotImplementedError(f"{type(self).__name__} defines no subject_id")
 
 
 class PublicEvent(Fact):
-    """A fact about one payment."""
+    """An event about one payment."""
 
     payment_id: PaymentId
 

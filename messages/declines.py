@@ -1,4 +1,4 @@
-"""What a buyer may hear of a decline; lost, stolen and fraudulent are said as a plain one.
+"""Decline reasons that may be shown to the buyer; lost, stolen and fraudulent cards become a generic decline.
 
 Stripe asks for this (docs.stripe.com/declines/codes): a thief must not learn that the card was reported.
 """
@@ -15,5 +15,5 @@ _PUBLIC_REASONS = {
 
 
 def public_reason(decline_code: str) -> str:
-    """Fit for a buyer's eyes; `card_declined` for everything that is not."""
+    """The reason to show to the buyer; `card_declined` for every code that must not be revealed."""
     return _PUBLIC_REASONS.get(decline_code, "card_declined")

@@ -1,4 +1,4 @@
-"""Words about disputes and early fraud warnings: the work they need, and the facts other services hear."""
+"""Messages about disputes: internal work, and events published to other services."""
 
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ DisputeTrack = Literal["inquiry", "chargeback"]
 
 
 class DisputeLookupRequested(Message):
-    """Ask Stripe how this dispute stands and apply the answer; sent by the sweep, for disputes too long unseen."""
+    """Fetch this dispute from Stripe and apply its state; sent by the sweep for disputes not updated for long."""
 
     kind: ClassVar[str] = "dispute_lookup"
     tenant_id: TenantId
@@ -21,7 +21,7 @@ class DisputeLookupRequested(Message):
 
 
 class EvidenceSubmissionRequested(Message):
-    """Submit the evidence kept on the dispute. A second delivery finds it submitted, or repeats the same call."""
+    """Submit the dispute's stored evidence. A redelivery finds it submitted, or repeats the same idempotent call."""
 
     kind: ClassVar[str] = "dispute_evidence"
     tenant_id: TenantId
@@ -30,7 +30,7 @@ class EvidenceSubmissionRequested(Message):
 
 
 class DisputeCloseRequested(Message):
-    """Accept the dispute, as an operator decided. A second delivery finds it closed, or repeats the same call."""
+    """Accept the dispute, as an operator decided. A redelivery finds it closed, or repeats the same idempotent call."""
 
     kind: ClassVar[str] = "dispute_close"
     tenant_id: TenantId
@@ -39,9 +39,9 @@ class DisputeCloseRequested(Message):
 
 
 class DisputeOpened(PublicEvent):
-    """The buyer's bank asks (inquiry: no money moves) or takes `amount` back (chargeback).
+    """The buyer's bank opened an inquiry (no money moves) or a chargeback (`amount` is withdrawn).
 
-    An inquiry that becomes a chargeback is told again, with the other track.
+    An inquiry that becomes a chargeback is published again, with the other `track`.
     """
 
     event_type: ClassVar[str] = "dispute.opened"
@@ -54,7 +54,7 @@ class DisputeOpened(PublicEvent):
 
 
 class DisputeEvidenceDue(PublicEvent):
-    """Nobody has answered, and the bank will not wait for long: after `evidence_due_at` the dispute is lost."""
+    """No evidence was submitted yet and the deadline is near: after `evidence_due_at` the dispute is lost."""
 
     event_type: ClassVar[str] = "dispute.evidence_due"
     order_id: OrderId
@@ -64,7 +64,7 @@ class DisputeEvidenceDue(PublicEvent):
 
 
 class DisputeClosed(PublicEvent):
-    """The bank has decided. A lost dispute may be won later by an appeal: then this is told again."""
+    """The dispute was closed. A lost dispute may be won on appeal: then this event is published again."""
 
     event_type: ClassVar[str] = "dispute.closed"
     order_id: OrderId

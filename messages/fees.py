@@ -1,7 +1,4 @@
-"""What a venue's plan charges for a sale: the plan that the book stores, and the platform's fee that follows from it.
-
-Everybody who names a fee computes it here: the charge that takes it, and the quote that promises it.
-"""
+"""A venue's fee plan, and the platform fee of a sale under that plan. Charges and quotes both compute the fee here."""
 
 from dataclasses import dataclass
 
@@ -14,7 +11,7 @@ BASIS_POINTS = 10_000
 class FeePlan:
     """The platform's fee: basis points of the amount plus a fixed part, within bounds, in minor units of `currency`.
 
-    maximum_minor is None when nothing but the sale itself caps the fee.
+    maximum_minor is None if only the amount of the sale caps the fee.
     """
 
     basis_points: int
@@ -25,7 +22,7 @@ class FeePlan:
 
 
 def platform_fee(amount: Money, plan: FeePlan) -> Money:
-    """The fee on `amount`; half a minor unit rounds up, in the platform's favour. The sale is always the cap.
+    """The fee on `amount`, which never exceeds it; half a minor unit rounds up, in the platform's favour.
 
     Raises:
         CurrencyMismatchError: the plan's fixed part is in another currency.

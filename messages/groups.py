@@ -1,7 +1,7 @@
-"""Words about a group that pays one order in shares: what the order service asks for, our own work, and the facts told.
+"""Messages about group payments: events of the order service, internal work, and events published to other services.
 
-A share is paid by an ordinary payment of an order of its own, whose id is `share_order_id`. The order service hears of
-the group by the `group.*` facts; `payment.*` and `refund.*` facts of shares are told as of every payment.
+A share is paid by an ordinary payment of a separate order, whose id is `share_order_id`. Besides the `group.*` events,
+the `payment.*` and `refund.*` events of each share are published as for any payment.
 """
 
 from datetime import timedelta
@@ -18,79 +18,90 @@ from messages.orders import ShortText, Ticket
 
 ClickKey = Annotated[str, StringConstraints(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 MOST_MEMBERS = 50
-# Two reminders as close as this are one.
+# Reminders closer than this would be duplicates.
 REMINDERS_APART = timedelta(minutes=1)
 
 
 def share_order_id(group_id: UUID, attempt: int) -> OrderId:
-    """The order of one attempt to pay: the same attempt is the same order, and so at most one charge (M1)."""
+    """The order id of one payment attempt: the same attempt is the same order, and so at most one charge (M1)."""
     return OrderId(uuid5(group_id, f"attempt {attempt}"))
 
 
 class GroupMember(WireModel):
-    """Who pays how much, in minor units of the group's currency, and which tickets are theirs."""
+    """A member of a group, its share, and its tickets."""
 
     member_id: UUID
     buyer_id: ShortText
-    share_minor: int = Field(gt=0, le=LARGEST_MINOR, strict=True)
-    ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
+    share_minor: int = Field(
+        gt=0, le=LARGEST_MINOR, strict=True, description="The member's share in minor units of the group's currency."
+    )
+    ticket_ids: tuple[TicketId, ...] = Field(
+        default=(), max_length=100, description="The member's tickets; those of no member belong to the organiser."
+    )
 
 
 class GroupOrder(WireModel):
-    """One order, its price in shares that add up to it, and by when they must be paid.
-
-    A ticket that no member names is the organiser's. `tickets_per_buyer` limits what one buyer may have of the event,
-    by single orders and in groups together, from now on. `event_ends_at` is as of an order.
-    """
+    """An order that several members pay in shares, all or nothing, by a deadline."""
 
     group_id: UUID
     venue_id: VenueId
     event_id: UUID
     tickets: tuple[Ticket, ...] = Field(min_length=1, max_length=100)
-    amount: Money
-    organiser_id: UUID
+    amount: Money = Field(description="The total, which must equal the sum of ticket prices and the sum of shares.")
+    organiser_id: UUID = Field(description="The `member_id` of the organiser.")
     members: tuple[GroupMember, ...] = Field(min_length=2, max_length=MOST_MEMBERS)
-    deadline: AwareDatetime
-    remind_at: tuple[AwareDatetime, ...] = Field(default=(), max_length=5)
-    tickets_per_buyer: int | None = Field(default=None, ge=1, le=1_000)
-    event_ends_at: AwareDatetime | None = None
+    deadline: AwareDatetime = Field(description="When every share must be paid; otherwise the group expires.")
+    remind_at: tuple[AwareDatetime, ...] = Field(
+        default=(), max_length=5, description="When to remind members with unpaid shares; before the deadline."
+    )
+    tickets_per_buyer: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000,
+        description="From now on, the most tickets of this event that one buyer may have, across orders and groups.",
+    )
+    event_ends_at: AwareDatetime | None = Field(
+        default=None, description="When the event is expected to end, if known; shares stay in escrow until then."
+    )
 
     @field_validator("amount")
     @classmethod
     def _chargeable(cls, amount: Money) -> Money:
         if not 0 < amount.minor <= LARGEST_MINOR:
-            raise ValueError(f"an order costs between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
+            raise ValueError(f"the amount must be between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
         return amount
 
     @model_validator(mode="after")
-    def _everything_adds_up(self) -> Self:
+    def _shares_and_tickets_add_up(self) -> Self:
         lines = sum(ticket.face_price_minor for ticket in self.tickets)
         shares = sum(member.share_minor for member in self.members)
         if not lines == shares == self.amount.minor:
-            raise ValueError(f"the tickets add up to {lines} and the shares to {shares}, the order is {self.amount}")
+            raise ValueError(
+                f"the tickets add up to {lines} and the shares to {shares}, but the amount is {self.amount}"
+            )
         if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
             raise ValueError("a ticket is listed twice")
         return self
 
     @model_validator(mode="after")
-    def _everybody_is_somebody(self) -> Self:
+    def _members_are_distinct(self) -> Self:
         ids = {member.member_id for member in self.members}
         if len(ids) != len(self.members) or len({member.buyer_id for member in self.members}) != len(self.members):
             raise ValueError("a member, or a buyer, is listed twice")
         if self.organiser_id not in ids:
-            raise ValueError("the organiser is not among the members")
+            raise ValueError("the organiser is not a member")
         theirs = [ticket for member in self.members for ticket in member.ticket_ids]
         if len(set(theirs)) != len(theirs) or set(theirs) - {ticket.ticket_id for ticket in self.tickets}:
-            raise ValueError("a ticket belongs to two members, or is not in the order")
+            raise ValueError("a ticket is assigned to two members, or is not in the order")
         return self
 
     @model_validator(mode="after")
-    def _reminders_come_in_time(self) -> Self:
+    def _reminders_precede_the_deadline(self) -> Self:
         ordered = sorted(self.remind_at)
         if ordered and ordered[-1] >= self.deadline:
-            raise ValueError("a reminder after the deadline helps nobody")
+            raise ValueError("a reminder is at or after the deadline")
         if any(later - earlier < REMINDERS_APART for earlier, later in pairwise(ordered)):
-            raise ValueError("two reminders are at the same time")
+            raise ValueError("two reminders are less than a minute apart")
         return self
 
 
@@ -104,17 +115,19 @@ class GroupOpened(GroupOrder):
 
 
 class PaymentMeans(WireModel):
-    """What pays. `capture` is automatic only for methods that cannot hold an amount: then the money is taken at once,
-    and given back if the group does not come together.
-    """
+    """The payment method for a share."""
 
     payment_method_id: PaymentMethodId
     customer_id: CustomerId | None = None
-    capture: Literal["automatic", "manual"] = "manual"
+    capture: Literal["automatic", "manual"] = Field(
+        default="manual",
+        description="automatic: only for methods that cannot be authorized first. The share is captured at once, and "
+        "refunded if the group expires or is canceled.",
+    )
 
 
 class GroupSharePaidWith(PaymentMeans):
-    """`order.group_share_paid_with`: a member pays its share. `idempotency_key`: one click, one key."""
+    """`order.group_share_paid_with`: pay a member's share with this payment method, once per `idempotency_key`."""
 
     event_type: ClassVar[str] = "order.group_share_paid_with"
     version: ClassVar[int] = 1
@@ -127,7 +140,7 @@ class GroupSharePaidWith(PaymentMeans):
 
 
 class GroupToppedUp(PaymentMeans):
-    """`order.group_topped_up`: the organiser pays every share that nobody is paying, with one payment."""
+    """`order.group_topped_up`: pay all unpaid shares with one payment by the organiser, once per `idempotency_key`."""
 
     event_type: ClassVar[str] = "order.group_topped_up"
     version: ClassVar[int] = 1
@@ -138,18 +151,18 @@ class GroupToppedUp(PaymentMeans):
 
 
 class GroupCancelled(WireModel):
-    """`order.group_cancelled`: nothing is taken any more, and what was taken is given back."""
+    """`order.group_cancelled`: cancel the group, release authorizations and refund captures."""
 
     event_type: ClassVar[str] = "order.group_cancelled"
     version: ClassVar[int] = 1
 
     group_id: UUID
     tenant_id: TenantId
-    note: str = Field(default="", max_length=500)
+    note: str = Field(default="", max_length=500, description="Shown to operators only.")
 
 
 class GroupDue(Message):
-    """Look at the group and do what follows from how it stands. A second delivery finds nothing left to do."""
+    """Advance the group: send reminders, capture, expire or void it, as its state requires. Harmless if redelivered."""
 
     kind: ClassVar[str] = "group"
     tenant_id: TenantId
@@ -161,7 +174,7 @@ class GroupDue(Message):
 
 
 class GroupCancelDue(Message):
-    """An operator calls the group off. A second delivery finds it called off."""
+    """Cancel the group, as an operator requested. A redelivery finds it canceled."""
 
     kind: ClassVar[str] = "cancel_group"
     tenant_id: TenantId
@@ -175,7 +188,7 @@ class GroupCancelDue(Message):
 
 
 class GroupFact(Fact):
-    """Something other services hear of a group."""
+    """An event about one group."""
 
     group_id: UUID
 
@@ -185,20 +198,21 @@ class GroupFact(Fact):
 
 
 class GroupMemberInvited(GroupFact):
-    """Ask this member to pay its share by the deadline. `again` says why it is asked once more: its card was declined,
-    or what was held or paid is not there any more.
-    """
+    """Ask this member to pay its share by the deadline."""
 
     event_type: ClassVar[str] = "group.member_invited"
     member_id: UUID
     buyer_id: str
     share: Money
     deadline: AwareDatetime
-    again: str | None = None
+    again: str | None = Field(
+        default=None,
+        description="Why the member is invited again: its card was declined, or its payment was voided or refunded.",
+    )
 
 
 class GroupReminderDue(GroupFact):
-    """Remind this member, whose share is still missing."""
+    """Remind this member to pay its share."""
 
     event_type: ClassVar[str] = "group.reminder_due"
     member_id: UUID
@@ -208,19 +222,19 @@ class GroupReminderDue(GroupFact):
 
 
 class GroupMemberPaid(GroupFact):
-    """This member's share is secured: `held` on its card, or captured. `missing` shares are still to come."""
+    """This member's share is authorized or captured."""
 
     event_type: ClassVar[str] = "group.member_paid"
     member_id: UUID
     buyer_id: str
     share: Money
     payment_id: PaymentId
-    held: bool
-    missing: int = Field(ge=0)
+    held: bool = Field(description="True if the share is authorized, false if it is captured.")
+    missing: int = Field(ge=0, description="The number of shares still unpaid.")
 
 
 class GroupCompleted(GroupFact):
-    """Every share is captured: hand out the tickets."""
+    """Every share is captured: issue the tickets."""
 
     event_type: ClassVar[str] = "group.completed"
     amount: Money
@@ -228,18 +242,18 @@ class GroupCompleted(GroupFact):
 
 
 class GroupExpired(GroupFact):
-    """The group does not come together: its deadline passed, it was called off, or a share could not be captured. Hand
-    out nothing; what was held is released, what was captured is given back.
+    """The group failed: its deadline passed, it was canceled, or a share could not be captured. Do not issue tickets;
+    authorizations are released and captures refunded.
     """
 
     event_type: ClassVar[str] = "group.expired"
     because: Literal["deadline", "cancelled"]
     reason: str
-    missing: tuple[UUID, ...]
+    missing: tuple[UUID, ...] = Field(description="The members whose shares were unpaid.")
 
 
 class GroupMemberRefunded(GroupFact):
-    """What this member had paid is on its way back."""
+    """This member's share was refunded."""
 
     event_type: ClassVar[str] = "group.member_refunded"
     member_id: UUID
@@ -249,6 +263,6 @@ class GroupMemberRefunded(GroupFact):
 
 
 class GroupVoided(GroupFact):
-    """Nothing of the group is held or kept any more."""
+    """Every authorization of the group is released and every capture refunded."""
 
     event_type: ClassVar[str] = "group.voided"

@@ -1,16 +1,20 @@
-"""Words about tokens: the work that a paid ticket needs, and what other services hear of it.
+"""Messages about minting: internal work, and events published to other services.
 
-Sending to the chain is no message: one process, the minter, takes what is queued in the book at the chain's own pace.
+No message sends a transaction: one process, the minter, takes queued mints from the database at the chain's own pace.
 """
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from messages.base import Message, PublicEvent
 from messages.ids import OrderId, PaymentId, TenantId, TicketId
 
+_TOKEN_ID = Field(description="`0x` and 64 hexadecimal digits.")
+
 
 class MintRequested(Message):
-    """Queue one token for each ticket of this payment. A second delivery finds them queued."""
+    """Queue a mint for each ticket of this payment. A redelivery finds them queued."""
 
     kind: ClassVar[str] = "mint"
     tenant_id: TenantId
@@ -18,7 +22,7 @@ class MintRequested(Message):
 
 
 class MintRetryRequested(Message):
-    """Queue a ticket again whose mint came to nothing; of any other it changes nothing."""
+    """Queue a ticket again whose mint failed; any other ticket is left unchanged."""
 
     kind: ClassVar[str] = "mint_retry"
     tenant_id: TenantId
@@ -27,36 +31,33 @@ class MintRetryRequested(Message):
 
 
 class TicketMinted(PublicEvent):
-    """The token exists, with as many blocks above it as the fleet asks for, and belongs to `owner`.
-
-    `token_id` is 0x and 64 digits, here and in the events below.
-    """
+    """The token was minted, has the required number of confirmations, and belongs to `owner`."""
 
     event_type: ClassVar[str] = "ticket.minted"
     order_id: OrderId
     ticket_id: TicketId
-    token_id: str
+    token_id: str = _TOKEN_ID
     chain_id: int
     contract: str
     owner: str
 
 
 class TicketMintFailed(PublicEvent):
-    """There will be no token unless a person helps; `reason` says why. The ticket stays paid."""
+    """Minting failed and needs an operator; `reason` says why. The ticket stays paid."""
 
     event_type: ClassVar[str] = "ticket.mint_failed"
     order_id: OrderId
     ticket_id: TicketId
-    token_id: str
+    token_id: str = _TOKEN_ID
     reason: str
 
 
 class TicketVoided(PublicEvent):
-    """The ticket was refunded, and its token lies where nobody can move it."""
+    """The ticket was refunded, and its token was moved to an address that nobody controls."""
 
     event_type: ClassVar[str] = "ticket.voided"
     order_id: OrderId
     ticket_id: TicketId
-    token_id: str
+    token_id: str = _TOKEN_ID
     chain_id: int
     contract: str

@@ -24,25 +24,26 @@ LARGEST_MINOR = 99_999_999
 
 
 class CurrencyMismatchError(ValueError):
-    """Two amounts of different currencies met; the fleet never converts."""
+    """An operation on amounts of different currencies; the fleet never converts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount in minor units (cents, or whole yen) of one currency; negative amounts are allowed in the ledger.
+    """An amount in minor units (cents, or whole yen) of one currency."""
 
-    Raises:
-        ValueError: the currency is not in DECIMALS, or minor is not a whole number.
-    """
-
-    minor: Annotated[int, Field(strict=True)]  # "17000", 17000.0 and true are no amounts
+    minor: Annotated[int, Field(strict=True)]  # rejects "17000", 17000.0 and true
     currency: Annotated[str, Field(pattern="^[a-z]{3}$")]
 
     def __post_init__(self) -> None:
+        """Negative amounts are allowed: the ledger needs them.
+
+        Raises:
+            ValueError: the currency is not in DECIMALS, or minor is not an integer.
+        """
         if type(self.minor) is not int:
-            raise ValueError(f"an amount is a whole number of minor units, not {type(self.minor).__name__}")
+            raise ValueError(f"an amount is an integer of minor units, not {type(self.minor).__name__}")
         if self.currency not in DECIMALS:
-            raise ValueError(f"currency {self.currency!r} is not one the fleet charges in")
+            raise ValueError(f"currency {self.currency!r} is not supported")
 
     def __add__(self, other: "Money") -> "Money":
         self._same_currency(other)
@@ -72,7 +73,7 @@ class Money:
         """
         total = sum(weights)
         if not weights or min(weights) < 0 or total <= 0:
-            raise ValueError("weights must be whole numbers of which none is negative and one is positive")
+            raise ValueError("weights must be non-negative integers, at least one of them positive")
         sign, whole = (-1, -self.minor) if self.minor < 0 else (1, self.minor)
         shares = [whole * weight // total for weight in weights]
         remainders = [whole * weight % total for weight in weights]
@@ -83,4 +84,4 @@ class Money:
 
     def _same_currency(self, other: "Money") -> None:
         if self.currency != other.currency:
-            raise CurrencyMismatchError(f"{self.currency} and {other.currency} do not mix")
+            raise CurrencyMismatchError(f"{self.currency} and {other.currency} are different currencies")

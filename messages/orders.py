@@ -1,6 +1,4 @@
-"""What the order service tells us: an order was placed and wants to be paid, was cancelled, or wants money back; or a
-whole event is off.
-"""
+"""Events of the order service: orders placed or canceled, refunds requested, and events scheduled or canceled."""
 
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
@@ -12,26 +10,32 @@ from messages.ids import CustomerId, OrderId, PaymentMethodId, TenantId, TicketI
 from messages.money import LARGEST_MINOR, Money
 from messages.token_ids import WalletAddress
 
-# The wallet that is to own the tokens. Left out of the canonical form when it was not given: an order that was seen
-# before there were wallets is still the same order.
-_LEFT_OUT_WHEN_NONE = Field(default=None, exclude_if=lambda wallet: wallet is None)
+
+# Omitted from the canonical form if not given, so that an order from before there were wallets is still the same order.
+def _is_none(wallet: str | None) -> bool:
+    return wallet is None
+
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Ticket(WireModel):
-    """One seat and its face price, in minor units of the order's currency; `wallet` when its token goes to another
-    than the order's.
-    """
+    """One ticket and its face price."""
 
     ticket_id: TicketId
-    face_price_minor: int = Field(ge=0, le=LARGEST_MINOR, strict=True)
+    face_price_minor: int = Field(
+        ge=0, le=LARGEST_MINOR, strict=True, description="Face price in minor units of the order's currency."
+    )
     seat: ShortText
-    wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
+    wallet: WalletAddress | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="The wallet that receives the token; overrides the order's wallet.",
+    )
 
 
 class Device(WireModel):
-    """Facts for the fraud rules; opaque to everything else and never logged."""
+    """The buyer's device, used only by fraud rules and never logged."""
 
     ip: IPvAnyAddress | None = None
     user_agent: str | None = Field(default=None, max_length=500)
@@ -39,36 +43,38 @@ class Device(WireModel):
 
 
 class Order(WireModel):
-    """What is bought and with which card. `event_ends_at` is when the event is over, as far as is known today.
-
-    The amount is what the buyer agreed to pay and must be the sum of the face prices: a total that its own lines do
-    not explain is refused at the door rather than charged.
-    """
+    """The tickets that are bought, their total, and the payment method."""
 
     order_id: OrderId
     venue_id: VenueId
     event_id: UUID
     tickets: tuple[Ticket, ...] = Field(min_length=1, max_length=100)
-    amount: Money
+    amount: Money = Field(description="The total, which must equal the sum of the ticket prices.")
     payment_method_id: PaymentMethodId
     customer_id: CustomerId | None = None
-    capture: Literal["automatic", "manual"] = "automatic"
+    capture: Literal["automatic", "manual"] = Field(
+        default="automatic", description="manual: only authorize the amount, and capture it on request."
+    )
     device: Device = Device()
-    wallet: WalletAddress | None = _LEFT_OUT_WHEN_NONE
-    event_ends_at: AwareDatetime | None = None
+    wallet: WalletAddress | None = Field(
+        default=None, exclude_if=_is_none, description="The wallet that receives the tokens."
+    )
+    event_ends_at: AwareDatetime | None = Field(
+        default=None, description="When the event is expected to end, if known; shares stay in escrow until then."
+    )
 
     @field_validator("amount")
     @classmethod
     def _chargeable(cls, amount: Money) -> Money:
         if not 0 < amount.minor <= LARGEST_MINOR:
-            raise ValueError(f"an order costs between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
+            raise ValueError(f"the amount must be between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
         return amount
 
     @model_validator(mode="after")
     def _lines_explain_the_total(self) -> Self:
         lines = sum(self.ticket_prices())
         if lines != self.amount.minor:
-            raise ValueError(f"the tickets add up to {lines} but the order says {self.amount.minor}")
+            raise ValueError(f"the tickets add up to {lines}, but the amount is {self.amount.minor}")
         if len({ticket.ticket_id for ticket in self.tickets}) != len(self.tickets):
             raise ValueError("a ticket is listed twice")
         return self
@@ -79,41 +85,46 @@ class Order(WireModel):
 
 
 class OrderPlaced(Order):
-    """`order.placed`: charge `amount` for these tickets, once. `idempotency_key` is the buyer's: one click, one key."""
+    """`order.placed`: charge `amount` for these tickets, once per order."""
 
     event_type: ClassVar[str] = "order.placed"
     version: ClassVar[int] = 1
 
     tenant_id: TenantId
     buyer_id: ShortText
-    idempotency_key: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")
+    idempotency_key: str = Field(
+        min_length=8,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The key of the buyer's checkout: a new one for each click, the same one for a retry.",
+    )
 
 
 class Refundable(WireModel):
-    """How much comes back, and why: at most one of `amount` and `ticket_ids` (a ticket comes back at its face price);
-    neither means whatever is left.
-    """
+    """What to refund, and why: an `amount`, tickets, or the remaining balance if neither is given."""
 
-    amount: Money | None = None
-    ticket_ids: tuple[TicketId, ...] = Field(default=(), max_length=100)
+    amount: Money | None = Field(default=None, description="The amount to refund; excludes `ticket_ids`.")
+    ticket_ids: tuple[TicketId, ...] = Field(
+        default=(), max_length=100, description="Tickets to refund at their face price; excludes `amount`."
+    )
     reason: Literal["requested_by_customer", "duplicate", "fraudulent"] = "requested_by_customer"
-    note: str = Field(default="", max_length=500)
+    note: str = Field(default="", max_length=500, description="Shown to operators only.")
 
     @model_validator(mode="after")
     def _one_way_to_say_how_much(self) -> Self:
         if self.amount is not None and self.ticket_ids:
-            raise ValueError("say an amount or tickets, not both")
+            raise ValueError("amount and ticket_ids exclude each other")
         if self.amount is not None and not 0 < self.amount.minor <= LARGEST_MINOR:
-            raise ValueError(f"a refund gives back between 1 and {LARGEST_MINOR} minor units, not {self.amount.minor}")
+            raise ValueError(f"the amount must be between 1 and {LARGEST_MINOR} minor units, not {self.amount.minor}")
         if len(set(self.ticket_ids)) != len(self.ticket_ids):
             raise ValueError("a ticket is listed twice")
         return self
 
 
 class RefundOfOrderRequested(Refundable):
-    """`order.refund_requested`: give money of this order back, once per event id.
+    """`order.refund_requested`: refund this order, once per event id.
 
-    An order whose money was not taken yet is cancelled instead, when all of it is asked for.
+    A full refund of an order that is not captured yet cancels its payment instead.
     """
 
     event_type: ClassVar[str] = "order.refund_requested"
@@ -124,18 +135,18 @@ class RefundOfOrderRequested(Refundable):
 
 
 class OrderCancelled(WireModel):
-    """`order.cancelled`: the buyer gets everything back; what was not taken yet is never taken."""
+    """`order.cancelled`: refund the order in full, or cancel its payment if it is not captured yet."""
 
     event_type: ClassVar[str] = "order.cancelled"
     version: ClassVar[int] = 1
 
     order_id: OrderId
     tenant_id: TenantId
-    note: str = Field(default="", max_length=500)
+    note: str = Field(default="", max_length=500, description="Shown to operators only.")
 
 
 class EventScheduled(WireModel):
-    """`order.event_scheduled`: when the event will be over; the latest word counts. Escrow waits for that day."""
+    """`order.event_scheduled`: set when the event ends; the latest event wins. Shares stay in escrow until then."""
 
     event_type: ClassVar[str] = "order.event_scheduled"
     version: ClassVar[int] = 1
@@ -147,10 +158,10 @@ class EventScheduled(WireModel):
 
 
 class EventCancelled(WireModel):
-    """`order.event_cancelled`: every order of the event gets everything back, at the fleet's own pace.
+    """`order.event_cancelled`: refund every order of the event in full, at a controlled rate.
 
-    Orders of the event that come later are taken and cancelled at once: nothing is charged, and `payment.failed` says
-    so. Cancelling an event again changes nothing.
+    Orders for the event that arrive later are accepted and canceled at once: nothing is charged, and `payment.failed`
+    is published. Cancelling an event again changes nothing.
     """
 
     event_type: ClassVar[str] = "order.event_cancelled"
@@ -158,4 +169,4 @@ class EventCancelled(WireModel):
 
     event_id: UUID
     tenant_id: TenantId
-    note: str = Field(default="", max_length=500)
+    note: str = Field(default="", max_length=500, description="Shown to operators only.")

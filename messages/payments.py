@@ -1,4 +1,4 @@
-"""Words about a payment: the work it needs inside the fleet, and the facts other services hear."""
+"""Messages about payments: internal work, and events published to other services."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from messages.money import Money
 
 
 class ChargeRequested(Message):
-    """Charge this payment at Stripe. A second delivery finds the payment settled, or repeats the same call."""
+    """Charge this payment at Stripe. A redelivery finds the payment settled, or repeats the same idempotent call."""
 
     kind: ClassVar[str] = "charge"
     tenant_id: TenantId
@@ -18,7 +18,7 @@ class ChargeRequested(Message):
 
 
 class PaymentLookupRequested(Message):
-    """Ask Stripe how this payment stands and apply the answer; sent by the sweep for payments that stand too long."""
+    """Fetch this payment from Stripe and apply its state; sent by the sweep for stuck payments."""
 
     kind: ClassVar[str] = "lookup"
     tenant_id: TenantId
@@ -26,7 +26,7 @@ class PaymentLookupRequested(Message):
 
 
 class PaymentSucceeded(PublicEvent):
-    """The money is ours: captured in full for `amount`."""
+    """The payment was captured for `amount`."""
 
     event_type: ClassVar[str] = "payment.succeeded"
     order_id: OrderId
@@ -35,7 +35,7 @@ class PaymentSucceeded(PublicEvent):
 
 
 class PaymentFailed(PublicEvent):
-    """The card was declined or the payment was cancelled. `reason` is safe to act on; it never says lost or stolen."""
+    """The card was declined or the payment was canceled. `reason` never reveals a lost or stolen card."""
 
     event_type: ClassVar[str] = "payment.failed"
     order_id: OrderId
@@ -45,7 +45,7 @@ class PaymentFailed(PublicEvent):
 
 
 class PaymentRequiresAction(PublicEvent):
-    """The buyer must authenticate (3-D Secure). The order service fetches the client secret itself, by intent id."""
+    """The buyer must authenticate (3-D Secure). Fetch the client secret from Stripe with `payment_intent_id`."""
 
     event_type: ClassVar[str] = "payment.requires_action"
     order_id: OrderId
@@ -54,7 +54,7 @@ class PaymentRequiresAction(PublicEvent):
 
 
 class PaymentAuthorized(PublicEvent):
-    """The amount is held on the card and waits for capture."""
+    """The amount is authorized on the card and waits for capture."""
 
     event_type: ClassVar[str] = "payment.authorized"
     order_id: OrderId

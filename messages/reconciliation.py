@@ -1,4 +1,4 @@
-"""Words of the comparison between the book and the bank. All of them are work of the whole platform."""
+"""Messages for reconciliation with Stripe, payouts and retention. All of them concern the whole platform."""
 
 from typing import ClassVar, Literal
 
@@ -9,7 +9,7 @@ from messages.ids import AccountId
 
 
 class EventSweepDue(Message):
-    """Read Stripe's own list of events since the last time, and take in what no webhook brought."""
+    """Read Stripe's events since the last run, and store those that no webhook delivered."""
 
     kind: ClassVar[str] = "event_sweep"
     tenant_id: None = None
@@ -17,7 +17,7 @@ class EventSweepDue(Message):
 
 
 class SealDue(Message):
-    """Append the journals that are new to the chain over the ledger."""
+    """Append new journals to the ledger's hash chain."""
 
     kind: ClassVar[str] = "seal_ledger"
     tenant_id: None = None
@@ -25,7 +25,7 @@ class SealDue(Message):
 
 
 class ReconcileDue(Message):
-    """Compare the book with Stripe's balance transactions: of the last hours (rolling) or the last days (daily)."""
+    """Compare the database with Stripe's balance transactions of the last hours (rolling) or days (daily)."""
 
     kind: ClassVar[str] = "reconcile"
     tenant_id: None = None
@@ -34,7 +34,7 @@ class ReconcileDue(Message):
 
 
 class ShareReconcileDue(Message):
-    """Compare what each party should get by the rule with its shares, the ledger and the transfers at Stripe."""
+    """Compare what each recipient should get with its shares, the ledger and the transfers at Stripe."""
 
     kind: ClassVar[str] = "royalty_reconcile"
     tenant_id: None = None
@@ -43,7 +43,7 @@ class ShareReconcileDue(Message):
 
 
 class RetentionDue(Message):
-    """Clean away what is old enough, if the book and the bank agree."""
+    """Delete rows past their retention, if the database and Stripe agree."""
 
     kind: ClassVar[str] = "retention"
     tenant_id: None = None
@@ -51,7 +51,7 @@ class RetentionDue(Message):
 
 
 class PayoutsDue(Message):
-    """Look at the payouts of the last weeks, or at one: mark what it contained, and book each tenant's part."""
+    """Reconcile the payouts of the last weeks, or one payout, and book each tenant's part of them."""
 
     kind: ClassVar[str] = "payouts"
     tenant_id: None = None
@@ -60,7 +60,7 @@ class PayoutsDue(Message):
 
 
 class ConnectedPayoutsDue(Message):
-    """Look at the payouts and the balance of a connected account; without one, at each that nobody saw for long."""
+    """Reconcile payouts and balance of a connected account, or of all accounts that were not checked for long."""
 
     kind: ClassVar[str] = "connected_payouts"
     tenant_id: None = None

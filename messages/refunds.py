@@ -1,4 +1,4 @@
-"""Words about money that goes back: the work it needs inside the fleet, and the facts other services hear."""
+"""Messages about refunds, captures and cancellations: internal work, and events published to other services."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -9,7 +9,7 @@ from messages.base import Message, PublicEvent
 from messages.ids import OrderId, PaymentId, RefundId, TenantId
 from messages.money import Money
 
-# Ours. Stripe takes three of them; the others travel in the refund's metadata (stripe_client/refunds.py maps them).
+# Stripe accepts three of them; the others are sent in the refund's metadata (stripe_client/refunds.py maps them).
 RefundReason = Literal[
     "requested_by_customer",
     "duplicate",
@@ -23,7 +23,7 @@ RefundReason = Literal[
 
 
 class RefundRequested(Message):
-    """Give this refund's amount back at Stripe. A second delivery finds it settled, or repeats the same call."""
+    """Create this refund at Stripe. A redelivery finds it settled, or repeats the same idempotent call."""
 
     kind: ClassVar[str] = "refund"
     tenant_id: TenantId
@@ -32,7 +32,7 @@ class RefundRequested(Message):
 
 
 class RefundLookupRequested(Message):
-    """Ask Stripe how this refund stands and apply the answer; sent by the sweep for refunds that stand too long."""
+    """Fetch this refund from Stripe and apply its state; sent by the sweep for stuck refunds."""
 
     kind: ClassVar[str] = "refund_lookup"
     tenant_id: TenantId
@@ -41,7 +41,7 @@ class RefundLookupRequested(Message):
 
 
 class CancelRequested(Message):
-    """Carry out the wish to cancel that is kept on the payment. A second delivery finds the payment settled."""
+    """Cancel this payment at Stripe, as recorded on the payment. A redelivery finds the payment settled."""
 
     kind: ClassVar[str] = "cancel"
     tenant_id: TenantId
@@ -49,7 +49,7 @@ class CancelRequested(Message):
 
 
 class CaptureRequested(Message):
-    """Capture what is kept on the payment as wanted. A second delivery finds it captured, or repeats the same call."""
+    """Capture the amount requested on the payment. A redelivery finds it captured, or repeats the idempotent call."""
 
     kind: ClassVar[str] = "capture"
     tenant_id: TenantId
@@ -57,7 +57,7 @@ class CaptureRequested(Message):
 
 
 class EventCancellationDue(Message):
-    """Take the next slice of a cancelled event's orders. `step` names which: a second delivery finds it taken."""
+    """Refund the next batch of a canceled event's orders. `step` is its number: a redelivery finds it processed."""
 
     kind: ClassVar[str] = "cancel_event"
     tenant_id: TenantId
@@ -70,7 +70,7 @@ class EventCancellationDue(Message):
 
 
 class OpsRefundDue(Message):
-    """Carry out a refund that an operator asked for. A second delivery finds it granted or refused."""
+    """Process a refund that an operator requested. A redelivery finds it granted or refused."""
 
     kind: ClassVar[str] = "ops_refund"
     tenant_id: TenantId
@@ -79,7 +79,7 @@ class OpsRefundDue(Message):
 
 
 class RefundSucceeded(PublicEvent):
-    """`amount` is on its way to the buyer. The buyer's bank may still send it back: then refund.failed follows."""
+    """The refund of `amount` succeeded. The buyer's bank may still return it: then refund.failed follows."""
 
     event_type: ClassVar[str] = "refund.succeeded"
     order_id: OrderId
@@ -90,7 +90,7 @@ class RefundSucceeded(PublicEvent):
 
 
 class RefundFailed(PublicEvent):
-    """The buyer has not got `amount`, and it is still owed: the bank sent it back, or Stripe refused to give it."""
+    """The refund failed, at Stripe or at the buyer's bank. `amount` is still owed to the buyer."""
 
     event_type: ClassVar[str] = "refund.failed"
     order_id: OrderId
@@ -101,7 +101,7 @@ class RefundFailed(PublicEvent):
 
 
 class PaymentSucceededLate(PublicEvent):
-    """The buyer's money came after the order was cancelled. Hand out nothing: it is being refunded by itself."""
+    """The payment succeeded after the order was canceled. Do not issue tickets: it is refunded automatically."""
 
     event_type: ClassVar[str] = "payment.succeeded_late"
     order_id: OrderId

@@ -1,4 +1,4 @@
-"""Words of the ops room: work that only a worker may do, because it asks Stripe or moves messages."""
+"""Messages for replaying dead letters: work for a worker, because it calls Stripe or republishes messages."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -7,7 +7,7 @@ from messages.base import Message
 
 
 class ClassifyDue(Message):
-    """Judge, from fresh state, what replaying each letter of this batch would mean. Changes no money and no letter."""
+    """Classify each dead letter of this batch: what would its replay do, given current state? Changes nothing else."""
 
     kind: ClassVar[str] = "classify"
     tenant_id: None = None
@@ -15,7 +15,7 @@ class ClassifyDue(Message):
 
 
 class ReplayDue(Message):
-    """Replay the next letters of this batch. A second delivery finds them replayed."""
+    """Replay the next dead letters of this batch. A redelivery finds them replayed."""
 
     kind: ClassVar[str] = "replay"
     tenant_id: None = None

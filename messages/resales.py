@@ -1,4 +1,4 @@
-"""A ticket is sold again: by whom, for how much, and within which bounds of its face value."""
+"""Resales of tickets: the seller, the price, and its limits relative to the face value."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,21 +13,25 @@ from messages.orders import OrderPlaced, ShortText, Ticket
 
 
 class Seller(WireModel):
-    """Who sells, and the connected account that the money goes to; without one the seller's share waits for it."""
+    """The seller of the tickets."""
 
     recipient_id: RecipientId
     name: ShortText
-    account_id: AccountId | None = None
+    account_id: AccountId | None = Field(
+        default=None, description="The seller's connected account; without it the seller's share waits for one."
+    )
 
 
 class ResoldTicket(Ticket):
-    """A ticket with its first face price, and what it is sold for now."""
+    """A ticket with its original face price and its resale price."""
 
-    price_minor: int = Field(ge=0, le=LARGEST_MINOR, strict=True)
+    price_minor: int = Field(
+        ge=0, le=LARGEST_MINOR, strict=True, description="Resale price in minor units of the order's currency."
+    )
 
 
 class OrderResold(OrderPlaced):
-    """`order.resold`: charge `amount` for tickets that `seller` gives away. The amount is the sum of their prices."""
+    """`order.resold`: charge `amount`, the sum of the resale prices, for tickets that `seller` resells."""
 
     event_type: ClassVar[str] = "order.resold"
 
@@ -40,21 +44,19 @@ class OrderResold(OrderPlaced):
 
 @dataclass(frozen=True, slots=True)
 class ResaleRule:
-    """Bounds of a resale price, in basis points of the face value; no ceiling means as much as anybody pays."""
+    """Limits of a resale price, in basis points of the face value; without a ceiling there is no upper limit."""
 
     floor_basis_points: int = 0
     ceiling_basis_points: int | None = None
 
 
 def outside_of(rule: ResaleRule, ticket: ResoldTicket) -> str | None:
-    """Why the rule forbids this price; None when it allows it. The bounds themselves are allowed."""
+    """Why the rule forbids this price; None if it allows it. The limits themselves are allowed."""
     price, face = ticket.price_minor * BASIS_POINTS, ticket.face_price_minor
     if rule.ceiling_basis_points is not None and price > face * rule.ceiling_basis_points:
         most = face * rule.ceiling_basis_points // BASIS_POINTS
-        return f"ticket {ticket.ticket_id} may be resold for {most} minor units at the most, not {ticket.price_minor}"
+        return f"ticket {ticket.ticket_id} may be resold for at most {most} minor units, not {ticket.price_minor}"
     if price < face * rule.floor_basis_points:
         least = -(-face * rule.floor_basis_points // BASIS_POINTS)
-        return (
-            f"ticket {ticket.ticket_id} must be resold for {least} minor units at the least, not {ticket.price_minor}"
-        )
+        return f"ticket {ticket.ticket_id} must be resold for at least {least} minor units, not {ticket.price_minor}"
     return None

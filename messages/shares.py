@@ -1,8 +1,10 @@
-"""Words about shares: the work of bringing each recipient its part and of taking it back, and what others hear."""
+"""Messages about shares: internal work for payment and clawback, and events published to other services."""
 
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
+
+from pydantic import Field
 
 from messages.base import Message, PublicEvent
 from messages.ids import AccountId, OrderId, PaymentId, RecipientId, ReversalId, ShareId, TenantId, TransferId
@@ -10,7 +12,7 @@ from messages.money import Money
 
 
 class ShareDue(Message):
-    """Close the gap between what a share is owed and what reached its recipient. Without a gap nothing happens."""
+    """Compare what a share is owed with what was paid, and request one transfer or reversal of the difference."""
 
     kind: ClassVar[str] = "share"
     tenant_id: TenantId
@@ -19,9 +21,9 @@ class ShareDue(Message):
 
 
 class TransferRequested(Message):
-    """Make this transfer at Stripe. A second delivery finds it made, or repeats the same call.
+    """Create this transfer at Stripe. A redelivery finds it created, or repeats the same idempotent call.
 
-    A statement's transfer pays shares of many payments and names none.
+    The transfer of a weekly statement pays shares of many payments, so it has no payment id.
     """
 
     kind: ClassVar[str] = "transfer"
@@ -34,7 +36,7 @@ class TransferRequested(Message):
 
 
 class ReversalRequested(Message):
-    """Take this much of a transfer back. A second delivery finds it taken, or repeats the same call."""
+    """Create this transfer reversal at Stripe. A redelivery finds it created, or repeats the same idempotent call."""
 
     kind: ClassVar[str] = "transfer_reversal"
     tenant_id: TenantId
@@ -46,7 +48,7 @@ class ReversalRequested(Message):
 
 
 class EscrowDue(Message):
-    """Release what escrow need not hold any longer, and wake shares that stand still; sent by the scheduler."""
+    """Release shares whose escrow has ended, and re-enqueue stuck shares; sent by the scheduler."""
 
     kind: ClassVar[str] = "escrow"
     tenant_id: None = None
@@ -54,7 +56,7 @@ class EscrowDue(Message):
 
 
 class StatementsDue(Message):
-    """Settle the shares of recipients who are paid weekly; sent by the scheduler."""
+    """Settle the shares of recipients that are paid weekly; sent by the scheduler."""
 
     kind: ClassVar[str] = "statements"
     tenant_id: None = None
@@ -62,7 +64,7 @@ class StatementsDue(Message):
 
 
 class AccountLookupRequested(Message):
-    """Ask Stripe how a connected account stands, and wake what waited for it."""
+    """Fetch a connected account from Stripe, and re-enqueue the shares that waited for it."""
 
     kind: ClassVar[str] = "account_lookup"
     tenant_id: None = None
@@ -70,7 +72,7 @@ class AccountLookupRequested(Message):
 
 
 class OpsEscrowDue(Message):
-    """An operator wants a payment's shares released from escrow, or kept there; the wish is a row."""
+    """Process an operator's request to release a payment's shares from escrow or to hold them there."""
 
     kind: ClassVar[str] = "ops_escrow"
     tenant_id: TenantId
@@ -79,7 +81,7 @@ class OpsEscrowDue(Message):
 
 
 class EscrowReleased(PublicEvent):
-    """The shares of a payment have left escrow: `amount` is on its way to those it belongs to."""
+    """The shares of a payment were released from escrow: `amount` is being transferred to the recipients."""
 
     event_type: ClassVar[str] = "escrow.released"
     order_id: OrderId
@@ -89,7 +91,7 @@ class EscrowReleased(PublicEvent):
 
 
 class ShareSettled(PublicEvent):
-    """`amount` has reached the recipient, or was kept for what the recipient owed."""
+    """The share was paid: `amount` was transferred to the recipient or netted against its receivable."""
 
     event_type: ClassVar[str] = "share.settled"
     order_id: OrderId
@@ -99,11 +101,11 @@ class ShareSettled(PublicEvent):
 
 
 class ShareTakenBack(PublicEvent):
-    """`amount` of a share is taken back, since the buyer got money back; `source` is Stripe's refund or dispute."""
+    """A clawback: `amount` of a share is recovered from its recipient after a refund or a lost dispute."""
 
     event_type: ClassVar[str] = "share.taken_back"
     order_id: OrderId
     share_id: ShareId
     recipient_id: RecipientId
     amount: Money
-    source: str
+    source: str = Field(description="The id of the refund or dispute at Stripe.")

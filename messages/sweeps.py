@@ -1,4 +1,4 @@
-"""Words of the clock."""
+"""Messages of the sweep."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from messages.base import Message
 
 
 class SweepDue(Message):
-    """Look for payments that stand between two phases and for webhooks nobody matched. Work of the whole platform."""
+    """Re-enqueue the work of stuck payments, refunds and disputes, and of unmatched webhooks, across all tenants."""
 
     kind: ClassVar[str] = "sweep"
     tenant_id: None = None

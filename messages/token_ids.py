@@ -1,10 +1,9 @@
-"""Wallets and token ids: what names a ticket on the chain, computed from our own ids and from nothing else.
+"""Wallet addresses and token ids. A ticket's token id is computed from our own ids alone.
 
     token id = series << 192 | 192 bits of Keccak-256("ticket:" + ticket id)      series = 64 bits of the event
 
-A ticket's id may be what opens a door, so it is hashed and never published. The same ticket has the same token id for
-ever, whoever computes it: that is what makes a second mint impossible (M11). Both are kept as hexadecimal text, because
-no column of the book holds 256 bits.
+A ticket's id may grant admission, so only its hash is published. A ticket always has the same token id, which makes a
+second mint impossible (M11). Both are stored as hexadecimal text, because no column type holds 256 bits.
 """
 
 from typing import Annotated

@@ -1,8 +1,8 @@
-"""All that a worker may say when it cannot finish. Anything else it raises is treated as TryAgain."""
+"""The exceptions with which an actor ends a failed attempt. Any other exception is treated as TryAgain."""
 
 
 class Verdict(Exception):  # noqa: N818  a verdict is a decision about the message, not an error class
-    """Why a message is not done; `reason` is a sentence the person on call can act on."""
+    """Why the message was not processed; `reason` is a sentence that the person on call can act on."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -10,11 +10,11 @@ class Verdict(Exception):  # noqa: N818  a verdict is a decision about the messa
 
 
 class TryAgain(Verdict):
-    """The world failed for a moment; spend one try and come back after the queue's backoff."""
+    """A transient failure: count one attempt and retry after the queue's backoff."""
 
 
 class TryLater(Verdict):
-    """The world says when: come back after `seconds` without spending a try (still bounded by the queue's max age)."""
+    """Retry after `seconds` without counting an attempt (still bounded by the queue's maximum age)."""
 
     def __init__(self, reason: str, *, seconds: float) -> None:
         super().__init__(reason)
@@ -22,4 +22,4 @@ class TryLater(Verdict):
 
 
 class GiveUp(Verdict):
-    """No retry can help; the message becomes a dead letter that a person reads."""
+    """A permanent failure: the message becomes a dead letter."""

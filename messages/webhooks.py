@@ -1,13 +1,12 @@
-"""Words about Stripe's webhooks."""
+"""Messages about Stripe's webhooks."""
 
 from typing import ClassVar
 
 from messages.base import Message
 from messages.ids import StripeEventId, TenantId
 
-# Events that can move a payment, a refund or a dispute, or complete its booking, and those the endpoint at Stripe
-# should be subscribed to: each one costs a request and a transaction. Everything else that comes is kept and answered,
-# and nothing is done.
+# Events that can change a payment, refund or dispute, or complete its booking. The endpoint at Stripe should subscribe
+# to these alone: each event costs a request and a transaction. Other events are acknowledged and stored, not processed.
 WANTED = frozenset(
     {
         "payment_intent.succeeded",
@@ -33,8 +32,8 @@ WANTED = frozenset(
     }
 )
 
-# The same for the endpoint that hears of connected accounts. Such an event names its `account`; what is wanted of the
-# platform's own account is not wanted of theirs.
+# The same for the endpoint of connected accounts, whose events have an `account`; events of the platform's own account
+# are not processed for connected accounts.
 WANTED_OF_ACCOUNTS = frozenset(
     {
         "account.updated",
@@ -48,7 +47,7 @@ WANTED_OF_ACCOUNTS = frozenset(
 
 
 class WebhookReceived(Message):
-    """A verified event lies in the inbox and waits to be drained. The event itself stays in the inbox."""
+    """Process a verified Stripe event, which is stored in the inbox under `event_id`."""
 
     kind: ClassVar[str] = "webhook"
     tenant_id: TenantId | None

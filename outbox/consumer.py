@@ -75,7 +75,7 @@ class Consumer:
             try:
                 self._consume()
             except (AMQPError, OSError) as error:
-                logger.warning("broker away, reconnecting: {}", type(error).__name__)
+                logger.warning("broker unavailable, reconnecting: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 if isinstance(error, ChannelClosedByBroker) and error.reply_code == NOT_FOUND:
                     self._declare()
@@ -85,7 +85,7 @@ class Consumer:
         try:
             topology.declare(self.url)
         except (topology.TopologyDriftError, AMQPError, OSError) as error:
-            logger.error("the queue {} does not stand: {}", self.queue, error)
+            logger.error("queue {} could not be declared: {}", self.queue, error)
 
     def _consume(self) -> None:
         connection = connect(nodes(self.url))
@@ -133,7 +133,9 @@ class Consumer:
             try:
                 self.take(batch)
             except psycopg.Error as error:
-                logger.warning("database away, holding {} of {}: {}", len(batch), self.queue, type(error).__name__)
+                logger.warning(
+                    "database unavailable, holding {} messages of {}: {}", len(batch), self.queue, type(error).__name__
+                )
                 connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
                 continue
             return True

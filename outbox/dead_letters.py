@@ -61,7 +61,7 @@ def _bury(db: Database, letter: DeadLetter) -> None:
         dead_letters.bury(tx, letter)
         crash_point("dead_letters.before_commit")
     crash_point("dead_letters.after_commit")
-    logger.error("the broker set a message aside: {}", letter.reason)
+    logger.error("broker dead-lettered a message: {}", letter.reason)
 
 
 def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:

@@ -87,11 +87,11 @@ class Relay:
             try:
                 published = self.run_once()
             except BrokerAwayError as error:
-                logger.warning("broker away, rows stay pending: {}", error)
+                logger.warning("broker unavailable, outbox rows stay pending: {}", error)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
             except DatabaseError as error:
-                logger.warning("database away: {}", type(error).__name__)
+                logger.warning("database unavailable: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
             if published < BATCH and self._may_sleep and not self.stopping.is_set():
@@ -203,7 +203,7 @@ def main() -> None:
     relay.publisher.close()
     relay.doorbell.close()
     db.close()
-    logger.info("relay stopped, its last batch is settled")
+    logger.info("relay stopped after settling its last batch")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from db import idempotency_keys
 from db.queue import schedule
 from db.session import Database
 from db.settings import DatabaseSettings
-from db.sweep import stuck as sweep_stuck
+from db.sweep import wake_ups
 from messages.base import Message
 from messages.reconciliation import (
     ConnectedPayoutsDue,
@@ -87,7 +87,7 @@ def _append_if_due(db: Database, entry: Periodic) -> bool:
 def forget_old(db: Database) -> None:
     with db.system_transaction() as tx:
         schedule.forget(tx, older_than_days=REMEMBER_DAYS)
-        sweep_stuck.forget(tx, older_than_days=REMEMBER_DAYS)
+        wake_ups.forget(tx, older_than_days=REMEMBER_DAYS)
     forget_answers(db)
 
 
@@ -119,7 +119,7 @@ def main() -> None:
             if run_once(db):
                 forget_old(db)
         except DatabaseError as error:
-            logger.warning("database away: {}", type(error).__name__)
+            logger.warning("database unavailable: {}", type(error).__name__)
     db.close()
 
 

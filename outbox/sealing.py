@@ -16,9 +16,11 @@ from messages.runtime.settings import FleetSettings
 
 
 class SealSettings(FleetSettings):
-    """For every process that writes dead letters."""
+    """For every process that writes dead letters: it can encrypt their originals and not decrypt them."""
 
-    dead_letter_public_key: str = Field(description="the public half that `fleet keys` prints")
+    dead_letter_public_key: str = Field(
+        description="the public key that encrypts the originals of dead letters; `fleet keys` prints a pair"
+    )
 
     @field_validator("dead_letter_public_key")
     @classmethod
@@ -28,9 +30,11 @@ class SealSettings(FleetSettings):
 
 
 class OpenSettings(FleetSettings):
-    """For the workers alone: they replay."""
+    """For the workers alone, which replay dead letters."""
 
-    dead_letter_private_key: SecretStr = Field(description="the private half that `fleet keys` prints")
+    dead_letter_private_key: SecretStr = Field(
+        description="the private key that decrypts them for a replay; `fleet keys` prints a pair"
+    )
 
     @field_validator("dead_letter_private_key")
     @classmethod

@@ -28,17 +28,17 @@ PATIENCE_SECONDS = 2.0
 BREAKER_FAILURES = 10
 BREAKER_PAUSE_SECONDS = 10
 
-STRIPE_CALLS = Counter("fleet_stripe_calls", "Calls to Stripe by endpoint family and result", ["family", "result"])
+STRIPE_CALLS = Counter("fleet_stripe_calls", "Requests to Stripe by endpoint family and result", ["family", "result"])
 STRIPE_SECONDS = Histogram(
     "fleet_stripe_call_seconds",
-    "Duration of one HTTP call to Stripe",
+    "Duration of one HTTP request to Stripe",
     ["family"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40),
 )
 
 BREAKER_OPEN = Gauge(
     "fleet_stripe_breaker_open",
-    "Worker processes that leave this family alone because it keeps failing",
+    "Worker processes whose circuit breaker is open for this endpoint family",
     ["family"],
     multiprocess_mode="livesum",
 )

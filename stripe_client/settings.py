@@ -16,16 +16,21 @@ _KEY = re.compile(r"^(sk|rk)_(test|live)_[A-Za-z0-9_]{8,}$")
 
 
 class StripeSettings(FleetSettings):
-    """How to reach Stripe. A worker's lease and time limit must outlast (connect + read) x attempts."""
+    """The Stripe account. The time limit of a message must be longer than (connect + read) x attempts."""
 
     stripe_secret_key: SecretStr = Field(
-        description="the secret or restricted key: sk_live_/rk_live_ in production, sk_test_/rk_test_ elsewhere"
+        description="the secret or restricted API key: sk_live_/rk_live_ in production, sk_test_/rk_test_ elsewhere"
     )
     stripe_api_base: str | None = Field(
-        default=None, description="leave it unset for Stripe itself; outside production it may name the emulator"
+        default=None,
+        description="base URL of the Stripe API; leave it unset for Stripe, or name an emulator (never in production)",
     )
-    stripe_connect_timeout_seconds: float = Field(default=2.0, gt=0, le=10, description="0 to 10 seconds")
-    stripe_read_timeout_seconds: float = Field(default=20.0, gt=0, le=80, description="0 to 80 seconds")
+    stripe_connect_timeout_seconds: float = Field(
+        default=2.0, gt=0, le=10, description="seconds to wait for a connection to Stripe"
+    )
+    stripe_read_timeout_seconds: float = Field(
+        default=20.0, gt=0, le=80, description="seconds to wait for a response from Stripe"
+    )
 
     @model_validator(mode="after")
     def _key_address_and_environment_fit(self) -> Self:
@@ -59,19 +64,22 @@ LIVE_PER_SECOND, SANDBOX_PER_SECOND, ENDPOINT_PER_SECOND = 100.0, 25.0, 25.0
 
 
 class BudgetSettings(FleetSettings):
-    """What all workers together may ask of Stripe. Raise it when Stripe has raised yours."""
+    """Requests per second to Stripe of all workers together. Raise them when Stripe has raised the account's limit."""
 
     stripe_requests_per_second: float | None = Field(
-        default=None, ge=1, le=10_000, description="requests a second to Stripe, of all workers together; 100 or 25"
+        default=None,
+        ge=1,
+        le=10_000,
+        description="requests per second to Stripe, all workers together; unset: 100 in production, else 25",
     )
     stripe_endpoint_requests_per_second: float = Field(
-        default=ENDPOINT_PER_SECOND, ge=1, le=10_000, description="requests a second to any one endpoint of Stripe"
+        default=ENDPOINT_PER_SECOND, ge=1, le=10_000, description="requests per second to any one endpoint of Stripe"
     )
     stripe_budget_processes: int = Field(
         default=4,
         ge=1,
         le=10_000,
-        description="worker processes that share the budget until the cache has counted them",
+        description="number of worker processes assumed to share the rate limit until the cache has counted them",
     )
 
     @property

@@ -20,10 +20,10 @@ TOLERANCE_SECONDS = 300
 
 
 class WebhookSettings(FleetSettings):
-    """Several secrets are valid at once while one is being rolled; separate them by commas."""
+    """Secrets that sign webhooks: one for the platform's endpoint and one for that of connected accounts."""
 
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        description="the endpoint's signing secret whsec_..., or several separated by commas while one is rolled"
+        description="signing secrets whsec_... of the webhook endpoints, with commas; more while one is rotated"
     )
 
     @field_validator("stripe_webhook_secrets", mode="before")

@@ -1,4 +1,4 @@
-"""sweep: find what stands between two phases -> append the message that moves it on, and say what a person must see.
+"""sweep: find what is stuck between two phases -> append the message that moves it on, and say what a person must see.
 
 The outermost ring of patience: it restarts payments and refunds whose message was lost from every queue, asks Stripe
 about those that wait for a webhook which never came, and about disputes too long unseen, carries out wishes that were
@@ -8,19 +8,24 @@ about to end, refunds that stand or failed, and disputes that nobody has answere
 It moves no money itself, and waking something twice is harmless, because the messages it appends are.
 """
 
+from collections.abc import Callable
+from itertools import chain
+
 from loguru import logger
 
 from db.disputes import disputes
-from db.groups import stuck as group_stuck
+from db.disputes import overdue as overdue_disputes
+from db.disputes import stuck as stuck_disputes
+from db.groups import stuck as stuck_groups
+from db.payments import overdue as overdue_payments
+from db.payments import stuck as stuck_payments
 from db.reconciliation.cases import CaseType
-from db.refunds import mass_refund_steps
-from db.refunds.mass_refund_steps import StuckMassRefund
+from db.refunds import overdue as overdue_refunds
+from db.refunds import stuck as stuck_refunds
 from db.session import Database, Tx
-from db.sweep import overdue as sweep_overdue
-from db.sweep import stuck as sweep_stuck
-from db.sweep.overdue import Finding
-from db.sweep.stuck import StuckDispute, StuckPayment, StuckWebhook
+from db.sweep.finding import Finding
 from db.tenants import pauses
+from db.webhooks import stuck as stuck_webhooks
 from messages.base import Message
 from messages.disputes import (
     DisputeCloseRequested,
@@ -53,30 +58,16 @@ LIMIT = 500
 def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
     del msg
     settings, of_disputes = SweepSettings(), DisputeSettings()
-    patience = settings.sweep_after_seconds
     with db.system_transaction() as tx:
-        standing = sweep_stuck.take_payments(tx, older_than_seconds=patience, limit=LIMIT)
-        waiting = sweep_stuck.take_events(tx, older_than_seconds=patience, limit=LIMIT)
-        unseen = sweep_stuck.take_disputes(
-            tx, older_than_seconds=patience, unseen_seconds=of_disputes.dispute_unseen_seconds, limit=LIMIT
-        )
-        append(tx, *map(_for_payment, standing), *map(_for_dispute, unseen), *map(_for_event, waiting))
-        groups = group_stuck.take_groups(tx, older_than_seconds=patience, limit=LIMIT)
-        append(
-            tx, *(GroupDue(tenant_id=stuck_group.tenant_id, group_id=stuck_group.group_id) for stuck_group in groups)
-        )
-        append(tx, *map(_for_cancellation, mass_refund_steps.standing_still(tx, older_than_seconds=patience)))
-    if standing or waiting or unseen:
-        logger.info(
-            "woke {} payments, {} disputes and {} events that stood still", len(standing), len(unseen), len(waiting)
-        )
-    _alarm_unmatched(waiting)
-    if groups:
-        logger.warning("woke {} groups that stood still", len(groups))
+        stuck = {name: find(tx, settings, of_disputes) for name, find in STUCK.items()}
+        append(tx, *chain.from_iterable(stuck.values()))
+    for name, messages in stuck.items():
+        if messages:
+            logger.info("re-enqueued {} stuck {}", len(messages), name)
     with db.system_transaction() as tx:
         woken = pauses.wake(tx, waiting_as=Paused.__name__, within_seconds=LONGEST_WAIT_SECONDS)
     if woken:
-        logger.info("woke {} messages that had waited for a pause which is over", woken)
+        logger.info("re-enqueued {} messages after their pause ended", woken)
     with db.system_transaction() as tx:
         _keep_cases(tx, settings, of_disputes)
 
@@ -87,46 +78,85 @@ _OF_PAYMENT: dict[str, type[ChargeRequested | PaymentLookupRequested | CancelReq
 _OF_REFUND: dict[str, type[RefundRequested | RefundLookupRequested]] = {
     message.kind: message for message in (RefundRequested, RefundLookupRequested)
 }
-
-
-def _for_payment(stuck_payment: StuckPayment) -> Message:
-    if stuck_payment.refund_id is not None:
-        of_refund = _OF_REFUND[stuck_payment.wake_as]
-        return of_refund(
-            tenant_id=stuck_payment.tenant_id, payment_id=stuck_payment.payment_id, refund_id=stuck_payment.refund_id
-        )
-    return _OF_PAYMENT[stuck_payment.wake_as](tenant_id=stuck_payment.tenant_id, payment_id=stuck_payment.payment_id)
-
-
 _OF_DISPUTE: dict[str, type[DisputeLookupRequested | EvidenceSubmissionRequested | DisputeCloseRequested]] = {
     message.kind: message for message in (DisputeLookupRequested, EvidenceSubmissionRequested, DisputeCloseRequested)
 }
 
 
-def _for_dispute(stuck_dispute: StuckDispute) -> Message:
-    kind = _OF_DISPUTE[stuck_dispute.wake_as]
-    return kind(
-        tenant_id=stuck_dispute.tenant_id, payment_id=stuck_dispute.payment_id, dispute_id=stuck_dispute.dispute_id
-    )
+def _payments(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    return [
+        _OF_PAYMENT[payment.wake_as](tenant_id=payment.tenant_id, payment_id=payment.payment_id)
+        for payment in stuck_payments.take(tx, older_than_seconds=settings.sweep_after_seconds, limit=LIMIT)
+    ]
 
 
-def _for_cancellation(stuck_mass_refund: StuckMassRefund) -> Message:
-    return EventCancellationDue(
-        tenant_id=stuck_mass_refund.tenant_id,
-        cancellation_id=stuck_mass_refund.cancellation_id,
-        step=stuck_mass_refund.step,
+def _refunds(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    return [
+        _OF_REFUND[refund.wake_as](tenant_id=refund.tenant_id, payment_id=refund.payment_id, refund_id=refund.refund_id)
+        for refund in stuck_refunds.take(tx, older_than_seconds=settings.sweep_after_seconds, limit=LIMIT)
+    ]
+
+
+def _disputes(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> list[Message]:
+    found = stuck_disputes.take(
+        tx,
+        older_than_seconds=settings.sweep_after_seconds,
+        unseen_seconds=of_disputes.dispute_unseen_seconds,
+        limit=LIMIT,
     )
+    return [
+        _OF_DISPUTE[dispute.wake_as](
+            tenant_id=dispute.tenant_id, payment_id=dispute.payment_id, dispute_id=dispute.dispute_id
+        )
+        for dispute in found
+    ]
+
+
+def _webhooks(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    events = stuck_webhooks.take(tx, older_than_seconds=settings.sweep_after_seconds, limit=LIMIT)
+    ages = [event.age_seconds for event in events if event.state == "unmatched"]
+    if ages:
+        logger.error("{} events of Stripe have no payment, the oldest for {:.0f} s", len(ages), max(ages))
+    return [
+        WebhookReceived(tenant_id=event.tenant_id, payment_id=event.payment_id, event_id=event.event_id)
+        for event in events
+    ]
+
+
+def _groups(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    return [
+        GroupDue(tenant_id=group.tenant_id, group_id=group.group_id)
+        for group in stuck_groups.take(tx, older_than_seconds=settings.sweep_after_seconds, limit=LIMIT)
+    ]
+
+
+def _mass_refunds(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    return [
+        EventCancellationDue(tenant_id=run.tenant_id, cancellation_id=run.cancellation_id, step=run.step)
+        for run in stuck_refunds.mass_refunds(tx, older_than_seconds=settings.sweep_after_seconds)
+    ]
+
+
+# What may be stuck, and the messages that move on what is.
+STUCK: dict[str, Callable[[Tx, SweepSettings, DisputeSettings], list[Message]]] = {
+    "payments": _payments,
+    "refunds": _refunds,
+    "disputes": _disputes,
+    "events of Stripe": _webhooks,
+    "groups": _groups,
+    "mass refunds": _mass_refunds,
+}
 
 
 def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> None:
     """Open a case for each thing a person must see, once, and close those that are well again."""
     found = {
-        CaseType.AUTHORIZATION_EXPIRING: sweep_overdue.authorizations_expiring(
+        CaseType.AUTHORIZATION_EXPIRING: overdue_payments.authorizations_expiring(
             tx, within_seconds=settings.hold_alarm_seconds
         ),
-        CaseType.REFUND_STUCK: sweep_overdue.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
-        CaseType.REFUND_FAILED: sweep_overdue.obligations(tx),
-        CaseType.DISPUTE_EVIDENCE_DUE: sweep_overdue.evidence_due(
+        CaseType.REFUND_STUCK: overdue_refunds.refunds_stuck(tx, older_than_seconds=settings.refund_alarm_seconds),
+        CaseType.REFUND_FAILED: overdue_refunds.obligations(tx),
+        CaseType.DISPUTE_EVIDENCE_DUE: overdue_disputes.evidence_due(
             tx, within_seconds=of_disputes.dispute_alarm_hours * 3_600
         ),
     }
@@ -150,15 +180,3 @@ def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
             evidence_due_at=dispute.evidence_due_at,
         ),
     )
-
-
-def _for_event(stuck_webhook: StuckWebhook) -> Message:
-    return WebhookReceived(
-        tenant_id=stuck_webhook.tenant_id, payment_id=stuck_webhook.payment_id, event_id=stuck_webhook.event_id
-    )
-
-
-def _alarm_unmatched(waiting: list[StuckWebhook]) -> None:
-    ages = [event.age_seconds for event in waiting if event.state == "unmatched"]
-    if ages:
-        logger.error("{} events of Stripe have no payment, the oldest for {:.0f} s", len(ages), max(ages))

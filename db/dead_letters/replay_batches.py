@@ -1,6 +1,6 @@
 """Replay batches: made from a filter, classified by a worker, started by a person, run by a worker, item by item.
 
-    classifying -> previewed -> [awaiting_approval ->] running -> done          cancelled from any state before done
+    classifying -> previewed -> [awaiting_approval ->] running -> done          canceled from any state before done
 
 Every step is an UPDATE that names the state it leaves, so two operators, two runs or a crash half way change nothing
 twice: a letter goes from open to replaying exactly once, and an item is appended in the transaction of its message.
@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from db.dead_letters.states import BatchState
 from db.dead_letters.views import WHERE, DeadLetterFilter, parameters
 from db.session import Tx
 
@@ -21,7 +22,7 @@ from db.session import Tx
 @dataclass(frozen=True, slots=True)
 class ReplayBatch:
     batch_id: UUID
-    state: str
+    state: BatchState
     selection: dict[str, Any]
     reason: str
     target_queue: str | None
@@ -31,6 +32,9 @@ class ReplayBatch:
     started_by: str | None
     approved_by: str | None
     finished_at: datetime | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", BatchState(self.state))
 
 
 _BATCH = """
@@ -263,7 +267,7 @@ def move(tx: Tx, batch_id: UUID, *, leaving: tuple[str, ...], to: str, by: str |
         SET state = %(to)s,
             started_by = CASE WHEN %(starts)s THEN %(by)s ELSE started_by END,
             approved_by = CASE WHEN %(approves)s THEN %(by)s ELSE approved_by END,
-            finished_at = CASE WHEN %(to)s IN ('done', 'cancelled') THEN clock_timestamp() END
+            finished_at = CASE WHEN %(to)s IN ('done', 'canceled') THEN clock_timestamp() END
         WHERE batch_id = %(batch_id)s AND state = ANY (%(leaving)s)
         """,
         {

@@ -16,7 +16,10 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which letters; every field that is not None narrows the choice. `ids` chooses by hand."""
+    """Which letters; every field that is not None narrows the choice. `ids` chooses by hand.
+
+    `group_key` may be the one that a group had before the file of its failure moved (`moved_source_files`).
+    """
 
     ids: tuple[UUID, ...] | None = None
     group_key: str | None = None
@@ -72,7 +75,8 @@ _COLUMNS = """
 """
 WHERE = """
     WHERE (%(ids)s::uuid[] IS NULL OR d.dead_letter_id = ANY (%(ids)s))
-      AND (%(group_key)s::text IS NULL OR d.group_key = %(group_key)s)
+      AND (%(group_key)s::text IS NULL OR d.group_key = %(group_key)s OR d.group_key IN (
+          SELECT m.group_key FROM dead_letters m WHERE m.former_group_keys @> ARRAY[%(group_key)s::text]))
       AND (%(kind)s::text IS NULL OR d.kind = %(kind)s)
       AND (%(cause)s::text IS NULL OR d.cause = %(cause)s)
       AND (%(source)s::text IS NULL OR d.source = %(source)s)

@@ -1,4 +1,4 @@
-"""Disputes: the row, and what a look at Stripe does to it (db/lifecycle.py draws the statuses).
+"""Disputes: the row, and what a look at Stripe does to it (states.py draws the statuses).
 
 Stripe holds the truth, so there is one move for all: to where Stripe says it is. `looks` counts the looks that were
 written down: whoever asked Stripe while another look was written asks again, so that an answer never overwrites a
@@ -13,7 +13,8 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import ANSWERABLE, CLOSED_DISPUTES, DISPUTE_MOVES, FORBIDS_REFUND, DisputeStatus, leading_to
+from db.disputes.states import ANSWERABLE, CLOSED_DISPUTES, DISPUTE_MOVES, FORBIDS_REFUND, DisputeStatus
+from db.lifecycle import leading_to
 from db.session import Tx
 from messages.ids import DisputeId, OrderId, PaymentId, TenantId, VenueId
 from messages.money import Money

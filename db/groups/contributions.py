@@ -7,7 +7,8 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import MemberState, PaymentState
+from db.groups.states import MemberState
+from db.payments.states import PaymentState
 from db.session import Tx
 from messages.ids import PaymentId, TicketId
 

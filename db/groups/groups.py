@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import GroupState, MemberState
+from db.groups.states import GroupState, MemberState
 from db.session import Tx
 from messages.groups import GroupOrder as Opening
 from messages.ids import PaymentId, TenantId, VenueId
@@ -58,7 +58,7 @@ _SELECT = """
         g.fingerprint, g.state, g.state_reason, g.state_by, g.state_since, g.created_at, clock_timestamp() AS now,
         EXISTS (SELECT FROM event_cancellations c
                 WHERE (c.tenant_id, c.event_id) = (g.tenant_id, g.event_id)
-                  AND c.state NOT IN ('awaiting_approval', 'cancelled')) AS event_is_off
+                  AND c.state NOT IN ('awaiting_approval', 'canceled', 'cancelled')) AS event_is_off
     FROM groups g
 """
 
@@ -200,12 +200,12 @@ def let_pay(tx: Tx, group_id: UUID, member_ids: Sequence[UUID], payment_id: Paym
     )
 
 
-def moves_of(tx: Tx, group_id: UUID) -> list[tuple[datetime, str, str | None]]:
+def moves_of(tx: Tx, group_id: UUID) -> list[tuple[datetime, GroupState, str | None]]:
     """When the group came into which state, and why; the first one first."""
     rows = tx.execute(
         "SELECT at, to_state, reason FROM group_history WHERE group_id = %(id)s ORDER BY seq", {"id": group_id}
     ).fetchall()
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row[0], GroupState(row[1]), row[2]) for row in rows]
 
 
 def take_due_reminders(tx: Tx, group: Group) -> bool:

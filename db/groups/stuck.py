@@ -1,16 +1,14 @@
 """Groups that should have moved and did not, for the sweep; needs a system transaction.
 
-A woken group is left alone for a while, each time twice as long (db/sweep/stuck.py does the same for payments). What
-has an open dead letter waits for a person instead.
+What has an open dead letter waits for a person instead.
 """
 
 from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from db.session import Tx
+from db.sweep import wake_ups
 from messages.ids import TenantId
 
 
@@ -22,12 +20,12 @@ class StuckGroup:
 
 # What a look at the group would change: its deadline or a reminder is over, a payment stands elsewhere than its member,
 # a hold is about to end, or the group is between two states.
-_STANDING: LiteralString = """
+_STUCK: LiteralString = """
     SELECT tenant_id, group_id FROM groups
     WHERE state = 'open' AND deadline < clock_timestamp() - make_interval(secs => %(age)s)
     UNION
     SELECT tenant_id, group_id FROM groups
-    WHERE state IN ('complete', 'expired', 'cancelled')
+    WHERE state IN ('complete', 'expired', 'canceled', 'cancelled')
       AND state_since < clock_timestamp() - make_interval(secs => %(age)s)
     UNION
     SELECT r.tenant_id, r.group_id FROM group_reminders r JOIN groups g USING (tenant_id, group_id)
@@ -48,44 +46,29 @@ _STANDING: LiteralString = """
 """
 
 
-def take_groups(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckGroup]:
-    """Groups that stand still, each marked as woken in the same transaction."""
-    with tx.cursor(row_factory=class_row(StuckGroup)) as cursor:
-        return cursor.execute(
-            "WITH standing AS ("
-            + _STANDING
-            + """
-            ), alone AS (
-                SELECT s.*, 'group ' || s.group_id::text AS subject
-                FROM standing s
-                WHERE NOT EXISTS (
-                      SELECT FROM outbox o
-                      WHERE o.ordering_key = s.group_id AND o.exchange = '' AND o.due_at <= clock_timestamp())
-                  AND NOT EXISTS (
-                      SELECT FROM dead_letters d
-                      WHERE d.state = 'open' AND d.kind = 'group' AND strpos(d.payload, s.group_id::text) > 0)
-                  AND NOT EXISTS (
-                      SELECT FROM wake_ups w
-                      WHERE w.subject = 'group ' || s.group_id::text AND w.not_before > clock_timestamp())
-                LIMIT %(limit)s
-            ), woken AS (
-                INSERT INTO wake_ups AS w (subject, times, not_before)
-                SELECT subject, 1, clock_timestamp() + make_interval(secs => %(age)s) FROM alone
-                ON CONFLICT (subject) DO UPDATE
-                SET times = w.times + 1,
-                    not_before = clock_timestamp() + make_interval(secs => least(%(age)s * 2 ^ w.times, 21600))
-                WHERE w.not_before <= clock_timestamp()
-                RETURNING subject
-            )
-            SELECT tenant_id, group_id FROM alone JOIN woken USING (subject)
-            """,
-            {"age": older_than_seconds, "limit": limit},
-        ).fetchall()
+def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckGroup]:
+    """Groups that should have moved, each marked as woken in the same transaction."""
+    return wake_ups.take(
+        tx,
+        StuckGroup,
+        "SELECT s.*, 'group ' || group_id::text AS subject FROM ("
+        + _STUCK
+        + """) s
+        WHERE NOT EXISTS (
+              SELECT FROM outbox o
+              WHERE o.ordering_key = s.group_id AND o.exchange = '' AND o.due_at <= clock_timestamp())
+          AND NOT EXISTS (
+              SELECT FROM dead_letters d
+              WHERE d.state = 'open' AND d.kind = 'group' AND strpos(d.payload, s.group_id::text) > 0)
+        """,
+        older_than_seconds=older_than_seconds,
+        limit=limit,
+    )
 
 
 def count(tx: Tx, *, older_than_seconds: float) -> int:
-    """How many stand still, woken or not."""
-    query = "SELECT count(*) FROM (" + _STANDING + ") standing"
+    """How many are stuck, woken or not."""
+    query = "SELECT count(*) FROM (" + _STUCK + ") stuck"
     row = tx.execute(query, {"age": older_than_seconds}).fetchone()
     assert row is not None, "an aggregate answers with one row"
     return int(row[0])

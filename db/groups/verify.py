@@ -5,6 +5,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from db.groups.states import GroupState
 from db.session import Tx
 
 
@@ -20,7 +21,7 @@ class BookedGroup:
 
     tenant_id: UUID
     group_id: UUID
-    state: str
+    state: GroupState
     amount_minor: int
     is_over: bool
     seconds_since_move: float
@@ -29,6 +30,9 @@ class BookedGroup:
     stray_minor: int
     is_waited_for: bool
     has_dead_letter: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", GroupState(self.state))
 
 
 def groups(tx: Tx) -> list[BookedGroup]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from db.groups.states import GroupState
 from db.session import Tx
 
 
@@ -24,11 +25,14 @@ class GroupLine:
     members: int
     secured: int
     deadline: datetime
-    state: str
+    state: GroupState
     state_reason: str | None
     state_by: str
     state_since: datetime
     created_at: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", GroupState(self.state))
 
 
 _SELECT = """
@@ -45,12 +49,12 @@ _SELECT = """
 _GROUPED = " GROUP BY g.tenant_id, g.group_id, t.name, v.name "
 
 
-def latest(tx: Tx, *, state: str | None, limit: int) -> list[GroupLine]:
+def latest(tx: Tx, *, state: GroupState | None, limit: int) -> list[GroupLine]:
     """Those that moved last first."""
     with tx.cursor(row_factory=class_row(GroupLine)) as cursor:
         return cursor.execute(
             _SELECT
-            + "WHERE g.state = coalesce(%(state)s, g.state)"
+            + "WHERE replace(g.state, 'cancelled', 'canceled') = %(state)s OR %(state)s::text IS NULL"
             + _GROUPED
             + "ORDER BY g.state_since DESC LIMIT %(limit)s",
             {"state": state, "limit": limit},
@@ -81,7 +85,8 @@ def moves(tx: Tx, group: GroupLine) -> list[GroupStateChange]:
     with tx.cursor(row_factory=class_row(GroupStateChange)) as cursor:
         return cursor.execute(
             """
-            SELECT at, NULL AS buyer_id, from_state, to_state, NULL AS payment_id, reason, by
+            SELECT at, NULL AS buyer_id, replace(from_state, 'cancelled', 'canceled') AS from_state,
+                   replace(to_state, 'cancelled', 'canceled') AS to_state, NULL AS payment_id, reason, by
             FROM group_history WHERE (tenant_id, group_id) = (%(tenant)s, %(group)s)
             UNION ALL
             SELECT h.at, m.buyer_id, h.from_state, h.to_state, h.payment_id, h.reason, h.by

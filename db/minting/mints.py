@@ -1,5 +1,5 @@
 """Mints: one row for each paid ticket, and what a tenant's transaction says of it: which tickets get a token, and which
-come back. What the minter does with them stands in db/minting/submissions.py; db/lifecycle.py draws the moves.
+come back. What the minter does with them stands in db/minting/submissions.py; states.py draws the moves.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import MintState
+from db.minting.states import MintState
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, TenantId, TicketId, VenueId
 

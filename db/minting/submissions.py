@@ -9,8 +9,9 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import MINT_MOVES, MintState, leading_to
+from db.lifecycle import leading_to
 from db.minting.mints import COLUMNS, Mint
+from db.minting.states import MINT_MOVES, MintState
 from db.session import Tx
 
 # After so many transactions that came to nothing a person must look.

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
+from db.refunds.overdue import OWED
 from db.session import Tx
-from db.sweep.overdue import OWED
 from messages.queues import ORDERS_QUEUE
 
 # A hold that ends within this is money at risk: a day is what a person needs.

@@ -180,8 +180,9 @@ PARTS: dict[str, LiteralString] = {
         FROM ledger_journals j WHERE j.tenant_id = %(tenant_id)s AND j.payment_id = %(payment_id)s
     """,
     "group": """
-        SELECT h.at, h.to_state, h.by, jsonb_build_object(
-            'seq', h.seq, 'from_state', h.from_state, 'reason', h.reason, 'group_id', h.group_id, 'member', NULL)
+        SELECT h.at, replace(h.to_state, 'cancelled', 'canceled'), h.by, jsonb_build_object(
+            'seq', h.seq, 'from_state', replace(h.from_state, 'cancelled', 'canceled'), 'reason', h.reason,
+            'group_id', h.group_id, 'member', NULL)
         FROM payments p JOIN group_history h ON (h.tenant_id, h.group_id) = (p.tenant_id, p.group_id)
         WHERE p.tenant_id = %(tenant_id)s AND p.payment_id = %(payment_id)s
         UNION ALL
@@ -263,8 +264,8 @@ PARTS: dict[str, LiteralString] = {
     """,
     "replay": """
         SELECT i.moved_at, i.state, b.started_by, jsonb_build_object(
-            'batch_id', b.batch_id, 'batch_state', b.state, 'dead_letter_id', i.dead_letter_id, 'class', i.class,
-            'proof', i.proof)
+            'batch_id', b.batch_id, 'batch_state', replace(b.state, 'cancelled', 'canceled'),
+            'dead_letter_id', i.dead_letter_id, 'class', i.class, 'proof', i.proof)
         FROM replay_items i JOIN replay_batches b USING (batch_id) JOIN dead_letters d USING (dead_letter_id)
         WHERE d.payment_id = %(payment_id)s
     """,

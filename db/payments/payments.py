@@ -1,4 +1,4 @@
-"""Payments: the row, then one function per legal move (db/lifecycle.py draws them).
+"""Payments: the row, then one function per legal move (states.py draws them).
 
 A move is an UPDATE that names the states it may leave. True means this call made the move; False means somebody was
 first, which is never an error: the caller appends what follows only after True. The database writes the history.
@@ -15,7 +15,8 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import PAYMENT_MOVES, PaymentState, leading_to
+from db.lifecycle import leading_to
+from db.payments.states import PAYMENT_MOVES, PaymentState
 from db.session import Tx
 from messages.fees import FeePlan
 from messages.ids import OrderId, PaymentId, RecipientId, TenantId, VenueId

@@ -1,13 +1,17 @@
-"""How one payment stands, for whoever asks over the API: one SELECT, with its moves."""
+"""Payments to be read: one with its moves, for whoever asks over the API; and those that an operator looks for, by any
+id that somebody on the phone may name. Looking for them reads across tenants, in an ops transaction.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, LiteralString
+from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import PaymentState
+from db.payments.states import PaymentState
 from db.session import Tx
+from db.text import uuid_or_none
 from messages.ids import OrderId, PaymentId, VenueId
 from messages.money import Money
 
@@ -87,4 +91,67 @@ def moves_of(tx: Tx, payment_id: PaymentId) -> list[PaymentStateChange]:
         return cursor.execute(
             "SELECT at, to_state, reason FROM payment_history WHERE payment_id = %(payment_id)s ORDER BY seq",
             {"payment_id": payment_id},
+        ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPayment:
+    """A payment as somebody on the phone names it, or as the newest of all tenants."""
+
+    tenant_id: UUID
+    tenant_name: str
+    payment_id: UUID
+    order_id: UUID
+    payment_intent_id: str | None
+    charge_id: str | None
+    amount_minor: int
+    currency: str
+    platform_fee_minor: int | None
+    state: str
+    state_reason: str | None
+    state_since: datetime
+    created_at: datetime
+    open_dead_letters: int
+
+
+_FOUND = """
+    SELECT p.tenant_id, t.name AS tenant_name, p.payment_id, p.order_id, p.payment_intent_id, c.charge_id,
+           p.amount_minor, p.currency, p.platform_fee_minor, p.state, p.state_reason, p.state_since, p.created_at,
+           (SELECT count(*) FROM dead_letters d WHERE d.payment_id = p.payment_id AND d.state = 'open')
+               AS open_dead_letters
+    FROM payments p
+    JOIN tenants t USING (tenant_id)
+    LEFT JOIN charges c USING (tenant_id, payment_id)
+"""
+
+
+def search(tx: Tx, text: str, *, limit: int, offset: int = 0) -> list[FoundPayment]:
+    """Payments that carry this id anywhere, the newest first; empty for a text that is no id."""
+    wanted = text.strip()
+    as_uuid = uuid_or_none(wanted)
+    with tx.cursor(row_factory=class_row(FoundPayment)) as cursor:
+        if as_uuid is not None:
+            return cursor.execute(
+                _FOUND
+                + """
+                WHERE p.payment_id = %(id)s OR p.order_id = %(id)s OR p.tenant_id = %(id)s
+                ORDER BY p.payment_id DESC LIMIT %(limit)s OFFSET %(offset)s
+                """,
+                {"id": as_uuid, "limit": limit, "offset": offset},
+            ).fetchall()
+        return cursor.execute(
+            _FOUND
+            + """
+            WHERE p.payment_intent_id = %(id)s OR c.charge_id = %(id)s
+            ORDER BY p.payment_id DESC LIMIT %(limit)s OFFSET %(offset)s
+            """,
+            {"id": wanted, "limit": limit, "offset": offset},
+        ).fetchall()
+
+
+def newest(tx: Tx, *, limit: int, offset: int = 0) -> list[FoundPayment]:
+    """What was accepted last; payment ids are UUIDv7, so their order is the order of time."""
+    with tx.cursor(row_factory=class_row(FoundPayment)) as cursor:
+        return cursor.execute(
+            _FOUND + "ORDER BY p.created_at DESC LIMIT %(limit)s OFFSET %(offset)s", {"limit": limit, "offset": offset}
         ).fetchall()

@@ -4,13 +4,12 @@ Each is one function in the worker's transaction, which holds the cancellation's
 """
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from psycopg.rows import class_row
 
 from db.refunds.mass_refunds import MassRefund
 from db.session import Tx
-from messages.ids import OrderId, PaymentId, TenantId
+from messages.ids import OrderId, PaymentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,30 +153,3 @@ def refuse(tx: Tx, run: MassRefund, payment_id: PaymentId, *, code: str, reason:
         """,
         {"id": run.cancellation_id, "payment_id": payment_id, "code": code, "reason": reason},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class StuckMassRefund:
-    """A cancellation whose next step did not come."""
-
-    tenant_id: TenantId
-    cancellation_id: UUID
-    step: int
-
-
-def standing_still(tx: Tx, *, older_than_seconds: float) -> list[StuckMassRefund]:
-    """Those that should have moved; a step that comes twice is taken once. Needs a system transaction."""
-    with tx.cursor(row_factory=class_row(StuckMassRefund)) as cursor:
-        return cursor.execute(
-            """
-            SELECT tenant_id, cancellation_id, step FROM event_cancellations c
-            WHERE state IN ('running', 'waiting_for_balance')
-              AND moved_at < clock_timestamp() - make_interval(secs => %(age)s)
-              AND NOT EXISTS (SELECT FROM outbox o WHERE o.ordering_key = c.cancellation_id)
-              AND NOT EXISTS (
-                  SELECT FROM dead_letters d
-                  WHERE d.state = 'open' AND d.kind = 'cancel_event'
-                    AND strpos(d.payload, c.cancellation_id::text) > 0)
-            """,
-            {"age": older_than_seconds},
-        ).fetchall()

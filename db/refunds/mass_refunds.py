@@ -1,23 +1,21 @@
-"""Mass cancellations: the row, how one begins, and the moves of a worker and of operators.
-
-    [awaiting_approval ->] running <-> waiting_for_balance, paused -> done     cancelled (stopped) from any before done
+"""Mass cancellations: the row, how one begins, and the moves of a worker and of operators (states.py draws them).
 
 A step is taken by whoever names its number: the row is locked, the number is compared, and it grows with the step. So a
 second delivery, and the messages that wait from before a pause, change nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import class_row
 
+from db.refunds.states import ACTIVE_MASS_REFUNDS, MassRefundState
 from db.session import Tx
 from messages.ids import TenantId
 
 DEFAULT_RATE = 20
-MOVING = frozenset({"running", "waiting_for_balance"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class MassRefund:
     cancellation_id: UUID
     event_id: UUID
     note: str
-    state: str
+    state: MassRefundState
     state_by: str
     state_reason: str | None
     state_since: datetime
@@ -48,13 +46,16 @@ class MassRefund:
     nothing_left: int
     refused: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", MassRefundState(self.state))
+
     @property
     def taken(self) -> int:
         return self.refunds_asked + self.cancellations_asked + self.nothing_left + self.refused
 
     def takes(self, step: int) -> bool:
         """Whether a message with this number may act."""
-        return self.state in MOVING and self.step == step
+        return self.state in ACTIVE_MASS_REFUNDS and self.step == step
 
 
 _SELECT = """
@@ -81,7 +82,8 @@ def of_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> MassRefund | None:
     """The one that was not stopped; None when the event is on."""
     with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(
-            _SELECT + "WHERE tenant_id = %(tenant)s AND event_id = %(event)s AND state <> 'cancelled'",
+            _SELECT
+            + "WHERE tenant_id = %(tenant)s AND event_id = %(event)s AND state NOT IN ('canceled', 'cancelled')",
             {"tenant": tenant_id, "event": event_id},
         ).fetchone()
 
@@ -156,4 +158,48 @@ def lock_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> None:
     """A statement of its own: the one that counts must begin after the lock is held."""
     tx.execute(
         "SELECT pg_advisory_xact_lock(event_lock(%(tenant)s, %(event)s))", {"tenant": tenant_id, "event": event_id}
+    )
+
+
+def approve(tx: Tx, run: MassRefund, *, by: str) -> bool:
+    """awaiting_approval -> running; the orders that came meanwhile are counted in."""
+    lock_event(tx, run.tenant_id, run.event_id)
+    moved = tx.execute(
+        """
+        UPDATE event_cancellations c
+        SET state = 'running', state_by = %(by)s, approved_by = %(by)s, moved_at = clock_timestamp(),
+            off_since = clock_timestamp(),
+            total = (SELECT count(*) FROM orders o
+                     WHERE (o.tenant_id, o.ticketed_event_id) = (c.tenant_id, c.event_id))
+        WHERE cancellation_id = %(id)s AND state = 'awaiting_approval'
+        """,
+        {"id": run.cancellation_id, "by": by},
+    )
+    return moved.rowcount == 1
+
+
+def steer(tx: Tx, run: MassRefund, state: str, *, leaving: Sequence[str], by: str, reason: str | None) -> bool:
+    """Pause, resume or stop. The step grows, so that messages from before find nothing to do."""
+    moved = tx.execute(
+        """
+        UPDATE event_cancellations
+        SET state = %(state)s, state_by = %(by)s, state_reason = %(reason)s, step = step + 1,
+            moved_at = clock_timestamp()
+        WHERE cancellation_id = %(id)s AND state = ANY (%(leaving)s)
+        """,
+        {"id": run.cancellation_id, "state": state, "by": by, "reason": reason, "leaving": list(leaving)},
+    )
+    return moved.rowcount == 1
+
+
+def set_pace(tx: Tx, run: MassRefund, *, rate_per_second: int | None, despite_balance: bool | None) -> None:
+    """What an operator may change while it is paused or waits; None leaves it as it is."""
+    tx.execute(
+        """
+        UPDATE event_cancellations
+        SET rate_per_second = coalesce(%(rate)s, rate_per_second),
+            despite_balance = coalesce(%(despite)s, despite_balance)
+        WHERE cancellation_id = %(id)s
+        """,
+        {"id": run.cancellation_id, "rate": rate_per_second, "despite": despite_balance},
     )

@@ -1,4 +1,4 @@
-"""Refunds: the row, how one is asked for, then one function per legal move (db/lifecycle.py draws them).
+"""Refunds: the row, how one is asked for, then one function per legal move (states.py draws them).
 
 Asking reserves the amount on the charge, and the charge's CHECK refuses what would pass the captured amount (M3): a
 trigger does both, so that no door can forget it. As with payments, True means this call made the move.
@@ -12,7 +12,8 @@ from uuid import UUID
 from psycopg import errors
 from psycopg.rows import class_row
 
-from db.lifecycle import DEAD_REFUNDS, REFUND_MOVES, RefundState, leading_to
+from db.lifecycle import leading_to
+from db.refunds.states import DEAD_REFUNDS, REFUND_MOVES, RefundState
 from db.session import Tx
 from messages.ids import OrderId, PaymentId, RefundId, TenantId, TicketId, VenueId
 from messages.money import Money

@@ -11,8 +11,8 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from db.refunds.mass_refunds import MassRefund
+from db.refunds.overdue import OWED
 from db.session import Tx
-from db.sweep.overdue import OWED
 from db.text import uuid_or_none
 
 MOVING = ("requested", "sending", "pending", "requires_action")

@@ -27,7 +27,7 @@ KEPT_BY: LiteralString = """
         WHEN EXISTS (SELECT FROM groups g WHERE (g.tenant_id, g.group_id) = (p.tenant_id, p.group_id)
                      AND g.state <> 'settled') THEN 'group'
         WHEN EXISTS (SELECT FROM event_cancellations c WHERE (c.tenant_id, c.event_id) = (d.tenant_id, d.event_id)
-                     AND c.state <> 'cancelled') THEN 'cancelled_event'
+                     AND c.state NOT IN ('canceled', 'cancelled')) THEN 'cancelled_event'
         WHEN EXISTS (SELECT FROM disputes x WHERE (x.tenant_id, x.payment_id) = (d.tenant_id, d.payment_id)
                      AND x.status NOT IN ('won', 'lost', 'warning_closed', 'prevented')) THEN 'dispute'
         WHEN EXISTS (SELECT FROM refunds f WHERE (f.tenant_id, f.payment_id) = (d.tenant_id, d.payment_id)

@@ -6,7 +6,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.session import Tx
-from db.sweep.overdue import Finding
+from db.sweep.finding import Finding
 
 
 def escrow_near_limit(tx: Tx, *, limit_days: int, limit_days_of: Mapping[str, int], alarm_days: int) -> list[Finding]:

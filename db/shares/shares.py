@@ -12,9 +12,10 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import SHARE_MOVES, ShareState, leading_to
+from db.lifecycle import leading_to
 from db.session import Tx
 from db.shares.booking import Owner
+from db.shares.states import SHARE_MOVES, ShareState
 from messages.ids import OrderId, PaymentId, RecipientId, ShareId, TenantId, VenueId
 from messages.money import Money
 

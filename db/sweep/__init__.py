@@ -1,1 +1,1 @@
-"""What the sweep looks for: rows that are stuck between two phases, and conditions that open a case."""
+"""What every sweep shares: how a stuck row is woken, and what a case is opened for."""

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from db.lifecycle import REVERSAL_MOVES, ReversalState, leading_to
+from db.lifecycle import leading_to
 from db.session import Tx
 from db.shares.booking import Owner
+from db.transfers.states import REVERSAL_MOVES, ReversalState
 from messages.ids import PaymentId, RecipientId, ReversalId, ShareId, TenantId, TransferId, VenueId
 from messages.money import Money
 

@@ -1,4 +1,4 @@
-"""Transfers to recipients: the row, then one function per legal move (db/lifecycle.py draws them).
+"""Transfers to recipients: the row, then one function per legal move (states.py draws them).
 
 Each row is one outside effect under one key: what Stripe refused is never asked again under it; its shares are measured
 anew and another row asks. A transfer of nothing was netted whole and never reaches Stripe.
@@ -11,9 +11,10 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from db.lifecycle import TRANSFER_MOVES, TransferState, leading_to
+from db.lifecycle import leading_to
 from db.session import Tx
 from db.shares.booking import Owner
+from db.transfers.states import TRANSFER_MOVES, TransferState
 from messages.ids import PaymentId, RecipientId, ShareId, TenantId, TransferId, VenueId
 from messages.money import Money
 

@@ -1,4 +1,4 @@
-"""Queues, workers and machines: what the fleet is scaled by, and whether all of it is there."""
+"""Queues, workers and machines: scaling signals, and availability of processes and dependencies."""
 
 from deploy.grafana.panels import Board, Panel, Query, one, quantile
 
@@ -7,15 +7,15 @@ QUEUES = Board(
     "Queues, workers and machines",
     (
         (
-            "What scales",
+            "Scaling signals",
             (
                 one(
-                    "Ready and with a worker",
+                    "Messages ready or unacked",
                     "max by (queue_class) (fleet_scale_ready_and_unacked)",
                     "{{queue_class}}",
                 ),
                 one(
-                    "The oldest that is due",
+                    "Age of the oldest due message",
                     "max by (queue_class) (fleet_scale_oldest_age_seconds)",
                     "{{queue_class}}",
                     unit="s",
@@ -31,36 +31,36 @@ QUEUES = Board(
         (
             "Outbox and relay",
             (
-                one("Rows", "max by (state) (fleet_outbox_rows)", "{{state}}"),
-                one("Published", "sum(rate(fleet_relay_published_total[1m]))", "relays", unit="ops"),
-                one("Due, by class", "max by (queue_class) (fleet_scale_outbox_lag_rows)", "{{queue_class}}"),
+                one("Outbox rows", "max by (state) (fleet_outbox_rows)", "{{state}}"),
+                one("Rows published", "sum(rate(fleet_relay_published_total[1m]))", "relays", unit="ops"),
+                one("Due rows by queue class", "max by (queue_class) (fleet_scale_outbox_lag_rows)", "{{queue_class}}"),
             ),
         ),
         (
             "Workers",
             (
-                one("p99 of a run", quantile(0.99, "fleet_message_seconds", "actor"), "{{actor}}", unit="s"),
+                one("p99 duration of a run", quantile(0.99, "fleet_message_seconds", "actor"), "{{actor}}", unit="s"),
                 one(
-                    "Handled",
+                    "Messages processed",
                     "max by (queue_class) (fleet_handled_per_second)",
                     "{{queue_class}}",
                     unit="ops",
                 ),
-                one("In hand", "sum by (queue_class) (fleet_worker_unacked)", "{{queue_class}}"),
+                one("Unacked deliveries", "sum by (queue_class) (fleet_worker_unacked)", "{{queue_class}}"),
             ),
         ),
         (
             "Machines",
             (
                 one(
-                    "Processes that reach it",
+                    "Processes that reach each dependency",
                     "avg by (dependency) (fleet_dependency_up)",
                     "{{dependency}}",
                     unit="percentunit",
                 ),
-                one("Processes that are there", "sum by (job) (up)", "{{job}}"),
+                one("Running processes", "sum by (job) (up)", "{{job}}"),
                 Panel(
-                    "The longest silence of a loop, and the oldest snapshot",
+                    "Longest time without a heartbeat, and oldest snapshot",
                     (
                         Query("max by (job) (fleet_loop_silent_seconds)", "{{job}}"),
                         Query("max(fleet_database_oldest_snapshot_seconds)", "oldest snapshot"),
@@ -81,7 +81,7 @@ QUEUES = Board(
                 ),
                 one("p99", quantile(0.99, "fleet_api_seconds", "operation"), "{{operation}}", unit="s"),
                 one(
-                    "Refused by a limit",
+                    "Rejected by a rate limit",
                     "sum by (limit) (rate(fleet_api_limited_total[1m]))",
                     "{{limit}}",
                     unit="reqps",

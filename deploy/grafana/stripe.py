@@ -1,4 +1,4 @@
-"""Stripe and webhooks: calls, the budget of requests, what came by webhook and how soon it was applied."""
+"""Stripe and webhooks: requests, the rate limiter, webhook deliveries and the time until they are applied."""
 
 from deploy.grafana.panels import Board, Panel, Query, one, quantile
 
@@ -7,16 +7,16 @@ STRIPE = Board(
     "Stripe and webhooks",
     (
         (
-            "Calls",
+            "Requests",
             (
                 one(
-                    "By family",
+                    "By endpoint family",
                     "sum by (family) (rate(fleet_stripe_calls_total[1m]))",
                     "{{family}}",
                     unit="reqps",
                 ),
                 one(
-                    "That did not go well",
+                    "Failed requests",
                     'sum by (family, result) (rate(fleet_stripe_calls_total{result!="ok"}[1m]))',
                     "{{family}} {{result}}",
                     unit="reqps",
@@ -25,7 +25,7 @@ STRIPE = Board(
             ),
         ),
         (
-            "Budget and breakers",
+            "Rate limiter and circuit breakers",
             (
                 one(
                     "Permits",
@@ -34,16 +34,16 @@ STRIPE = Board(
                     unit="reqps",
                 ),
                 one(
-                    "429 by reason",
+                    "429 responses by reason",
                     "sum by (family, reason) (rate(fleet_stripe_rate_limited_total[1m]))",
                     "{{family}} {{reason}}",
                     unit="reqps",
                 ),
                 Panel(
-                    "Breakers that are open, and workers on their own share",
+                    "Open circuit breakers, and workers on a local rate budget",
                     (
                         Query("sum by (family) (fleet_stripe_breaker_open)", "{{family}}"),
-                        Query("sum(fleet_stripe_budget_alone)", "on their own share"),
+                        Query("sum(fleet_stripe_budget_alone)", "local rate budget"),
                     ),
                 ),
             ),
@@ -52,13 +52,13 @@ STRIPE = Board(
             "Webhooks",
             (
                 one(
-                    "By what became of them",
+                    "By outcome",
                     "sum by (outcome) (rate(fleet_intake_webhooks_total[1m]))",
                     "{{outcome}}",
                     unit="reqps",
                 ),
                 Panel(
-                    "Received to applied",
+                    "Time from receipt to application",
                     (
                         Query(quantile(0.5, "fleet_webhook_applied_seconds"), "p50"),
                         Query(quantile(0.99, "fleet_webhook_applied_seconds"), "p99"),
@@ -67,7 +67,7 @@ STRIPE = Board(
                     red_from=0.5,
                 ),
                 Panel(
-                    "Coverage of 24 h: events that came by no webhook",
+                    "Events of 24 h: listed by Stripe, and missed by webhooks",
                     (
                         Query("sum(fleet_event_coverage_listed)", "listed by Stripe"),
                         Query("sum(fleet_event_coverage_missed)", "only by the sweep"),

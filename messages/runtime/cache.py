@@ -9,7 +9,7 @@ from messages.runtime.settings import FleetSettings, require_address, require_tl
 
 
 class OptionalCacheSettings(FleetSettings):
-    """Of a process that only tells how loaded it is, and does without where no cache is named."""
+    """For a process that only publishes its load there, for the scale signals, and runs without a cache too."""
 
     redis_url: SecretStr | None = Field(
         default=None, description="the Valkey or Redis address, redis://host:6379/0 or rediss://"
@@ -36,4 +36,6 @@ class OptionalCacheSettings(FleetSettings):
 
 
 class CacheSettings(OptionalCacheSettings):
+    """Valkey or Redis, for rates and fast replays of API answers; no safety depends on it."""
+
     redis_url: SecretStr = Field(description="the Valkey or Redis address, redis://host:6379/0 or rediss://")

@@ -118,7 +118,7 @@ def _sentences(settings: type[FleetSettings], error: ValidationError) -> list[st
 def _sentence(settings: type[FleetSettings], location: tuple[int | str, ...], kind: str, message: str) -> str:
     name = str(location[0]) if location else ""
     field = settings.model_fields.get(name)
-    hint = (field.description if field else None) or "see the README"
+    hint = (field.description if field else None) or "see deploy/docs/settings.md"
     if kind == "missing":
         return f"{name.upper()} is not set: {hint}."
     said = message.removeprefix("Value error, ")

@@ -188,7 +188,7 @@ class _Link:
 
     def _on_return(self, _channel: Channel, method: Any, properties: Any, _body: bytes) -> None:
         """A returned message is acked as well, after this: remember it as refused first."""
-        logger.warning("the broker returned a message for {!r}: {}", method.routing_key, method.reply_text)
+        logger.warning("broker returned a message for {!r}: {}", method.routing_key, method.reply_text)
         if self._batch is not None:
             self._batch.refused.add(int(properties.correlation_id))
 

@@ -14,7 +14,11 @@ __all__ = ["BrokerSettings", "CacheSettings", "HttpSettings"]
 
 
 class BrokerSettings(FleetSettings):
-    rabbitmq_url: SecretStr = Field(description="amqp://user:password@host:5672/ or amqps://, or one of each node")
+    """RabbitMQ 3.10 or newer: quorum queues with a delivery limit."""
+
+    rabbitmq_url: SecretStr = Field(
+        description="the RabbitMQ address, amqp://user:password@host:5672/ or amqps://; several nodes with commas"
+    )
 
     @field_validator("rabbitmq_url")
     @classmethod
@@ -34,5 +38,9 @@ class BrokerSettings(FleetSettings):
 
 
 class HttpSettings(FleetSettings):
-    intake_http_host: str = Field(default="127.0.0.1", description="the address the webhook listener binds")
-    intake_http_port: int = Field(ge=1, le=65535, description="the port the webhook listener binds")
+    """The listener for Stripe's webhooks and the API."""
+
+    intake_http_host: str = Field(
+        default="127.0.0.1", description="the address that webhooks and the API are served on"
+    )
+    intake_http_port: int = Field(ge=1, le=65535, description="the port that webhooks and the API are served on")

@@ -105,7 +105,7 @@ def _postpone(db: Database, event: DecodedEvent) -> OrderOutcome:
     due = datetime.now(UTC) + POSTPONED_BY
     with db.system_transaction() as tx:
         append_order_again(tx, event.incoming.body, event.incoming.replay_of or uuid4(), not_before=due)
-    logger.warning("event {} waits: somebody holds its payment", event.key)
+    logger.warning("order event postponed: its payment is locked", event_key=event.key)
     return OrderOutcome.POSTPONED
 
 

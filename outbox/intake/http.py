@@ -1,8 +1,8 @@
-"""The public door: Stripe's webhooks, the API, health and metrics. Verify, store, answer; the work is done by workers.
+"""The public HTTP server: Stripe's webhooks, the API, health and metrics. Requests are stored; workers process them.
 
 POST /webhooks/stripe   2xx only after the event and its drain message are committed; 400 for a bad signature
 GET  /health/live       this process runs
-GET  /health/ready      as on HEALTH_PORT: 503 when the database is away; the broker is the relay's to wait for
+GET  /health/ready      as on HEALTH_PORT: 503 if the database is unavailable; only the relay depends on the broker
 GET  /metrics           Prometheus
 ...                     the API: outbox/intake/api/
 
@@ -39,7 +39,7 @@ from outbox.web.problem_details import problem
 from stripe_client.event_snapshots import UnreadableEventError
 from stripe_client.webhook_signatures import BadSignatureError, WebhookSettings, verify
 
-# Stripe's events are a few kilobytes; nothing larger than this is read.
+# Stripe's events are a few kilobytes; larger bodies are rejected.
 LARGEST_WEBHOOK_BYTES = 512 * 1024
 REFUSALS = ("bad_signature", "unreadable", "wrong_mode", "too_large", "not_stored")
 
@@ -80,7 +80,7 @@ class WebhookEndpoint:
         started = time.perf_counter()
         raw = await _read(request)
         if raw is None:
-            return _counted("too_large", problem(413, "the body is larger than a webhook can be"))
+            return _counted("too_large", problem(413, f"the body exceeds {LARGEST_WEBHOOK_BYTES} bytes"))
         response = await run_in_threadpool(self._store, raw, request.headers.get("stripe-signature"))
         WEBHOOK_SECONDS.observe(time.perf_counter() - started)
         return response
@@ -89,19 +89,19 @@ class WebhookEndpoint:
         try:
             event = verify(raw, signature, self._secrets)
         except BadSignatureError as error:
-            logger.warning("webhook refused: bad signature")
+            logger.warning("webhook rejected: invalid signature")
             return _counted("bad_signature", problem(400, str(error)))
         except UnreadableEventError as error:
-            logger.warning("webhook refused: {}", error)
+            logger.warning("webhook rejected: {}", error)
             return _counted("unreadable", problem(400, str(error)))
         if event.livemode != self._livemode:
-            logger.error("webhook refused: an event of the other mode (livemode={})", event.livemode)
-            return _counted("wrong_mode", problem(400, "test and live events do not mix"))
+            logger.error("webhook rejected: event with livemode={}, expected the opposite", event.livemode)
+            return _counted("wrong_mode", problem(400, "the event's livemode does not match this environment"))
         try:
             new = receive(self._db, event)
         except psycopg.Error as error:
-            logger.warning("webhook not stored, Stripe will send it again: {}", type(error).__name__)
-            return _counted("not_stored", problem(503, "the event could not be stored; send it again"))
+            logger.warning("webhook not stored, Stripe will resend it: {}", type(error).__name__)
+            return _counted("not_stored", problem(503, "the event could not be stored; resend it"))
         return _counted("stored" if new else "duplicate", Response(status_code=204))
 
     async def live(self, _request: Request) -> Response:
@@ -118,8 +118,8 @@ class WebhookEndpoint:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "it is registered for this class"
-    said = {404: "nothing answers here", 405: f"nothing answers {request.method} here"}
-    return problem(error.status_code, said.get(error.status_code, error.detail), headers=error.headers)
+    details = {404: "no such resource", 405: f"{request.method} is not allowed here"}
+    return problem(error.status_code, details.get(error.status_code, error.detail), headers=error.headers)
 
 
 async def _read(request: Request) -> bytes | None:
@@ -138,7 +138,7 @@ def _counted(outcome: str, response: Response) -> Response:
 
 
 def health_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> Health:
-    """Webhooks and orders are taken as long as the database is there: the relay waits for the broker, not we."""
+    """Webhooks and orders are accepted while the database is available; only the relay depends on the broker."""
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
     return Health("intake-http", checks, ("db",))
 
@@ -162,7 +162,7 @@ def main() -> None:
     listen(door.app(), "intake-http", health.stopping, host=http.intake_http_host, port=http.intake_http_port)
     api.close()
     db.close()
-    logger.info("http intake stopped, what it accepted is committed")
+    logger.info("http intake stopped; all accepted requests are committed")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from outbox.process.metric_names import shown
 EVERY_SECONDS = 5.0
 GOOD_FOR_SECONDS = 30.0
 
-LEADS = shown("fleet_collector_leads", "1 for the scheduler that shows the gauges of the whole fleet")
-TOOK = shown("fleet_collector_seconds", "How long the last picture took")
-FAILED = shown("fleet_collector_failed_parts", "Parts of the last picture that could not be taken")
+LEADS = shown("fleet_collector_leads", "1 for the scheduler that exports the fleet-wide gauges")
+TOOK = shown("fleet_collector_seconds", "Duration of the last collection")
+FAILED = shown("fleet_collector_failed_parts", "Parts of the last collection that failed")
 
 Part = Callable[[], list[Metric]]
 
@@ -55,7 +55,7 @@ class MetricCollector(Collector):
         try:
             self._leads = self._leadership.held()
         except psycopg.Error as error:
-            logger.warning("collector: database away: {}", type(error).__name__)
+            logger.warning("collector failed, database unavailable: {}", type(error).__name__)
             self._leads = False
         if self._leads:
             started = time.monotonic()
@@ -76,7 +76,5 @@ def _taken(part: Part) -> list[Metric] | None:
     try:
         return part()
     except Exception as error:  # noqa: BLE001  one part that fails must not take the others along
-        logger.warning(
-            "collector: {} could not be taken: {}", getattr(part, "__qualname__", part), type(error).__name__
-        )
+        logger.warning("collector failed to collect {}: {}", getattr(part, "__qualname__", part), type(error).__name__)
         return None

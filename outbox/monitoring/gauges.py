@@ -24,37 +24,50 @@ MINTS_ON_THEIR_WAY = ("queued", "submitted", "mined")
 MINT_STATES = (*MINTS_ON_THEIR_WAY, "voiding", "failed")
 
 _OF_RISK = ("thing", "state", "currency")
-AT_RISK = shown("fleet_money_at_risk_minor", "Money whose way is not at its end, in minor units", *_OF_RISK)
-ITEMS = shown("fleet_money_at_risk_items", "Payments, refunds, holds, debts and disputes of that kind", *_OF_RISK)
-OLDEST = shown("fleet_money_at_risk_oldest_seconds", "How long the oldest of them has stood", *_OF_RISK)
-LETTERS = shown("fleet_dead_letters_open", "Open dead letters by cause and actor; alarm above zero", "cause", "actor")
-OLDEST_LETTER = shown("fleet_dead_letters_oldest_seconds", "Age of the oldest open dead letter")
-CASES = shown("fleet_cases_open", "Open reconciliation cases by type; alarm above zero", "type")
-MINTS_WAITING = shown("fleet_mints_waiting", "Mints by state that are not at an end", "state")
+AT_RISK = shown(
+    "fleet_money_at_risk_minor",
+    "Money in unfinished payments, refunds, authorizations, receivables and disputes, in minor units",
+    *_OF_RISK,
+)
+ITEMS = shown(
+    "fleet_money_at_risk_items",
+    "Number of unfinished payments, refunds, authorizations, receivables and disputes",
+    *_OF_RISK,
+)
+OLDEST = shown("fleet_money_at_risk_oldest_seconds", "Age of the oldest unfinished item", *_OF_RISK)
+DEAD_LETTERS = shown(
+    "fleet_dead_letters_open", "Open dead letters by cause and actor; alert above zero", "cause", "actor"
+)
+OLDEST_DEAD_LETTER = shown("fleet_dead_letters_oldest_seconds", "Age of the oldest open dead letter")
+CASES = shown("fleet_cases_open", "Open reconciliation cases by type; alert above zero", "type")
+MINTS_WAITING = shown("fleet_mints_waiting", "Unfinished mints by state", "state")
 MINTS_OLDEST = shown(
     "fleet_mints_oldest_seconds",
-    "How long the oldest ticket with a wallet has stood in a state on its way to a token",
+    "Time that the oldest unfinished mint with a wallet has been in its state",
     "state",
 )
 PAYOUTS_CAME_BACK = shown(
     "fleet_recipient_payouts_came_back",
-    "Recipients' accounts whose last payout the bank refused or sent back; alarm above zero",
+    "Connected accounts whose last payout failed or was returned by the bank; alert above zero",
 )
 GROUPS_STANDING = shown(
-    "fleet_groups_standing", "Groups that should have moved half an hour ago; the sweep wakes them; alarm above zero"
+    "fleet_groups_standing",
+    "Group payments stuck for half an hour, although the sweep re-enqueues them; alert above zero",
 )
-OUTBOX = shown("fleet_outbox_rows", "Rows of the outbox: due, waiting for their time, refused by the broker", "state")
-RETRIES = shown("fleet_outbox_retries", "Rows of the outbox that are a retry")
-UNMATCHED = shown("fleet_webhook_oldest_unmatched_seconds", "Age of the oldest webhook event without a payment")
-BEHIND = shown("fleet_event_sweep_behind_seconds", "How far behind now the cursor of the event sweep is")
-RECONCILED = shown("fleet_reconciled_at_seconds", "When a reconciliation was last finished, as a Unix time", "span")
-LISTED = shown("fleet_event_coverage_listed", "Events of the last 24 hours that Stripe lists")
-MISSED = shown("fleet_event_coverage_missed", "Those of them that no webhook brought, and the event sweep did")
-SNAPSHOT = shown("fleet_database_oldest_snapshot_seconds", "Age of the oldest snapshot that anybody holds open")
-HORIZON = shown("fleet_database_oldest_snapshot_transactions", "Transactions that began since that snapshot")
-IMBALANCE = shown(
-    "fleet_ledger_imbalance_minor", "How far the entries are from summing to zero; must be zero", "currency"
+OUTBOX = shown("fleet_outbox_rows", "Outbox rows: due, scheduled for later, or rejected by the broker", "state")
+RETRIES = shown("fleet_outbox_retries", "Outbox rows that are retries")
+UNMATCHED = shown("fleet_webhook_oldest_unmatched_seconds", "Age of the oldest webhook event that matches no payment")
+BEHIND = shown("fleet_event_sweep_behind_seconds", "Age of the event sweep's cursor")
+RECONCILED = shown("fleet_reconciled_at_seconds", "Unix time of the last completed reconciliation", "span")
+LISTED = shown("fleet_event_coverage_listed", "Events of the last 24 hours, as listed by Stripe")
+MISSED = shown(
+    "fleet_event_coverage_missed", "Events of the last 24 hours that arrived by the event sweep and not by webhook"
 )
+SNAPSHOT = shown("fleet_database_oldest_snapshot_seconds", "Age of the oldest open database snapshot")
+HORIZON = shown(
+    "fleet_database_oldest_snapshot_transactions", "Transactions started since the oldest open database snapshot"
+)
+IMBALANCE = shown("fleet_ledger_imbalance_minor", "Sum of all ledger entries; must be zero", "currency")
 
 
 @dataclass(slots=True)
@@ -101,7 +114,10 @@ def _letters(db: Database) -> list[Metric]:
     counts = Counter[tuple[str, ...]]()
     for each in dead:
         counts[each.cause, each.kind if each.kind in ours else "unknown"] += each.letters
-    return [LETTERS.family(counts), OLDEST_LETTER.one(max((each.oldest_seconds for each in dead), default=0.0))]
+    return [
+        DEAD_LETTERS.family(counts),
+        OLDEST_DEAD_LETTER.one(max((each.oldest_seconds for each in dead), default=0.0)),
+    ]
 
 
 def _cases(db: Database) -> list[Metric]:

@@ -40,10 +40,12 @@ PATIENCE_SECONDS = 3.0  # for an answer; the probes of the manifests wait for ei
 NAMES = ("db", "redis", "broker", "stripe")
 NOT_ASKED = "not asked here"
 
-UP = shown("fleet_dependency_up", "1 while this process reaches it: db, redis, broker or stripe", "dependency")
+UP = shown(
+    "fleet_dependency_up", "1 while this process can reach the dependency: db, redis, broker or stripe", "dependency"
+)
 SCRAPE_SECONDS = 1.0  # a scrape waits no longer for an answer, and shows the last one
 
-SILENT = shown("fleet_loop_silent_seconds", "Since a main loop of this process has beaten", "loop")
+SILENT = shown("fleet_loop_silent_seconds", "Time since the last heartbeat of a main loop of this process", "loop")
 
 Check = Callable[[], bool]
 
@@ -55,9 +57,14 @@ def _already() -> threading.Event:
 
 
 class HealthSettings(FleetSettings):
+    """Where a process serves `/health/...` and `/metrics`. With a port the scheduler also needs broker and cache."""
+
     health_host: str = Field(default="127.0.0.1", description="the address that health and metrics are served on")
     health_port: int | None = Field(
-        default=None, ge=1, le=65535, description="the port of health and metrics; unset, they are not served"
+        default=None,
+        ge=1,
+        le=65535,
+        description="the port that health and metrics are served on; unset, they are not served",
     )
 
 
@@ -206,7 +213,7 @@ def serve_health(settings: HealthSettings, health: Health) -> HealthServer | Non
     except OSError as error:
         where = f"{settings.health_host}:{settings.health_port}"
         raise SystemExit(f"This process cannot start:\n  - HEALTH_PORT: {where} cannot be had: {error}.") from None
-    logger.info("health and metrics of {} on {}:{}", health.process, settings.health_host, server.port)
+    logger.info("health and metrics of {} served on {}:{}", health.process, settings.health_host, server.port)
     return server
 
 
@@ -239,7 +246,7 @@ def cache_check(settings: CacheSettings) -> Check:
 
 
 def _said_no(name: str, error: Exception) -> bool:
-    logger.warning("{} did not answer a health check: {}", name, redact_text(type(error).__name__))
+    logger.warning("health check of {} failed: {}", name, redact_text(type(error).__name__))
     return False
 
 

@@ -20,23 +20,25 @@ from outbox.process.load import Load, loads
 from outbox.process.metric_names import shown
 
 RATE_SECONDS = 30.0
-# KEDA cannot scale on infinity: what nobody works on takes a day.
+# KEDA cannot scale on infinity, so a queue without progress drains in a day.
 LONGEST_DRAIN_SECONDS = 86_400.0
 
-LAG = shown("fleet_scale_outbox_lag_rows", "Due rows of the outbox", "queue_class")
+LAG = shown("fleet_scale_outbox_lag_rows", "Outbox rows that are due", "queue_class")
 AGE = shown(
     "fleet_scale_oldest_age_seconds",
-    "Age of the oldest work that is due, in the outbox or on its way through broker and workers",
+    "Age of the oldest due message, in the outbox, at the broker or with a worker",
     "queue_class",
 )
 READY = shown("fleet_queue_ready", "Messages ready at the broker", "queue_class")
-AT_BROKER = shown("fleet_scale_ready_and_unacked", "Messages at the broker, ready or with a worker", "queue_class")
+AT_BROKER = shown("fleet_scale_ready_and_unacked", "Messages at the broker, ready or unacked", "queue_class")
 DRAIN = shown(
     "fleet_scale_drain_seconds",
-    f"What is due at the rate of the last {RATE_SECONDS:.0f} s; at most {LONGEST_DRAIN_SECONDS:.0f}",
+    f"Time to drain all due messages at the rate of the last {RATE_SECONDS:.0f} s; at most {LONGEST_DRAIN_SECONDS:.0f}",
     "queue_class",
 )
-HANDLED = shown("fleet_handled_per_second", "Messages that workers handled, over the same time", "queue_class")
+HANDLED = shown(
+    "fleet_handled_per_second", f"Messages processed per second, over the last {RATE_SECONDS:.0f} s", "queue_class"
+)
 
 Depths = Callable[[], dict[str, int]]
 
@@ -84,7 +86,7 @@ class ScaleSignals:
         try:
             return self._counted(lag_rows)
         except (AMQPError, redis.RedisError, OSError) as error:
-            logger.warning("no scale signals from broker and workers: {}", type(error).__name__)
+            logger.warning("scale signals of broker and workers unavailable: {}", type(error).__name__)
             return []
 
     def _counted(self, lag_rows: Counter[str]) -> list[Metric]:

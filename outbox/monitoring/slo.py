@@ -16,9 +16,11 @@ from db.session import Database, Tx
 from outbox.process.metric_names import MetricName, shown
 
 PAYMENTS = shown(
-    "fleet_slo_payments", "Payments by whether bank or buyer had an answer in time", "result", is_counter=True
+    "fleet_slo_payments", "Payments by whether they were decided within the objective", "result", is_counter=True
 )
-REFUNDS = shown("fleet_slo_refunds", "Refunds by whether Stripe had taken them in time", "result", is_counter=True)
+REFUNDS = shown(
+    "fleet_slo_refunds", "Refunds by whether Stripe accepted them within the objective", "result", is_counter=True
+)
 
 
 @dataclass(slots=True)

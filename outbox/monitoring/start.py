@@ -21,15 +21,21 @@ from outbox.monitoring.slo import levels
 
 
 class CollectorSettings(FleetSettings):
-    collect_seconds: float = Field(default=EVERY_SECONDS, gt=0, description="how often the fleet's gauges are taken")
+    """How often the scheduler that leads takes the gauges, and what the service levels promise."""
+
+    collect_seconds: float = Field(
+        default=EVERY_SECONDS, gt=0, description="seconds between two readings of the fleet's gauges"
+    )
     collect_ledger_seconds: float = Field(
-        default=300.0, gt=0, description="how often the whole ledger is added up, which must be zero"
+        default=300.0, gt=0, description="seconds between two sums of the whole ledger, which must be zero"
     )
     slo_payment_seconds: float = Field(
-        default=300.0, gt=0, description="within which a payment should have an answer of bank or buyer"
+        default=300.0,
+        gt=0,
+        description="service level: seconds within which the bank answers a payment, or the buyer must act",
     )
     slo_refund_seconds: float = Field(
-        default=3_600.0, gt=0, description="within which Stripe should have taken a refund"
+        default=3_600.0, gt=0, description="service level: seconds within which Stripe accepts a refund"
     )
 
 

@@ -26,7 +26,7 @@ STATE_STYLES = {
         "running": "cyan",
         "done": "green",
     },
-    **{"cancelled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
+    **{"canceled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
     **{"waiting_for_balance": "yellow", "paused": "yellow", "pending": "cyan", "sending": "cyan", "refused": "red"},
 }
 

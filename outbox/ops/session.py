@@ -27,10 +27,12 @@ REFUSED, WAITS_FOR_APPROVAL, INTERRUPTED = 1, 3, 130
 
 
 class OpsSettings(FleetSettings):
-    """Whatever may move more than this, in any one currency's minor units, needs a second operator."""
+    """From which amount on a second operator must approve; it counts per currency."""
 
     replay_approval_minor: int = Field(
-        default=100_000, ge=0, description="money in minor units above which a replay needs a second person"
+        default=100_000,
+        ge=0,
+        description="minor units above which a replay, refund, release or event cancellation needs a second operator",
     )
 
 

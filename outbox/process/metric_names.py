@@ -1,4 +1,4 @@
-"""The names of what the collector shows: each is written down once, here and in deploy/docs/metrics.md by itself."""
+"""Registry of collector metrics; deploy/docs/metrics.md is generated from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ ALL: dict[str, "MetricName"] = {}
 
 @dataclass(frozen=True, slots=True)
 class MetricName:
-    """`family` makes it ready for Prometheus: values by the values of its labels, in their order."""
+    """A metric computed when it is scraped. `family` builds its Prometheus family from values by label values."""
 
     name: str
     says: str
@@ -25,11 +25,11 @@ class MetricName:
         return family
 
     def one(self, value: float) -> Metric:
-        """For a metric without labels."""
+        """The family of a metric without labels."""
         return self.family({(): value})
 
 
 def shown(name: str, says: str, *labels: str, is_counter: bool = False) -> MetricName:
-    assert name not in ALL, f"{name} is shown twice"
+    assert name not in ALL, f"metric {name} is registered twice"
     ALL[name] = MetricName(name, says, labels, is_counter)
     return ALL[name]

@@ -1,8 +1,8 @@
-"""Prometheus metrics of intake and relay. Processes of one machine share a folder (PROMETHEUS_MULTIPROC_DIR).
+"""Prometheus metrics that processes count themselves. Processes of one machine share a folder
+(PROMETHEUS_MULTIPROC_DIR).
 
 The intake's /metrics adds up all processes that write into the folder. The health server of a process
-(outbox/monitoring/health.py) shows those of the process and its forks alone, whoever else writes there, and what it is
-given.
+(outbox/monitoring/health.py) shows the metrics of that process and its forks only.
 """
 
 import os
@@ -23,70 +23,74 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-RELAY_PUBLISHED = Counter("fleet_relay_published", "Outbox rows the broker confirmed")
-RELAY_REFUSED = Counter("fleet_relay_refused", "Outbox rows the broker returned or nacked; they stay pending")
+RELAY_PUBLISHED = Counter("fleet_relay_published", "Outbox rows confirmed by the broker")
+RELAY_REFUSED = Counter("fleet_relay_refused", "Outbox rows returned or nacked by the broker; they stay pending")
 RELAY_BATCH_SECONDS = Histogram(
-    "fleet_relay_batch_seconds", "Claim to commit of one batch", buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
+    "fleet_relay_batch_seconds",
+    "Duration of one relay batch, from claim to commit",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10),
 )
-INTAKE_ORDERS = Counter("fleet_intake_orders", "Order events by what became of them", ["outcome"])
-INTAKE_WEBHOOKS = Counter("fleet_intake_webhooks", "Webhook deliveries by what became of them", ["outcome"])
+INTAKE_ORDERS = Counter("fleet_intake_orders", "Order events by outcome", ["outcome"])
+INTAKE_WEBHOOKS = Counter("fleet_intake_webhooks", "Webhook deliveries by outcome", ["outcome"])
 WEBHOOK_SECONDS = Histogram(
     "fleet_intake_webhook_seconds",
-    "Webhook received to answered",
+    "Duration of one webhook request",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
 )
-API_REQUESTS = Counter("fleet_api_requests", "Requests of the API by operation and status", ["operation", "status"])
+API_REQUESTS = Counter("fleet_api_requests", "API requests by operation and status", ["operation", "status"])
 API_SECONDS = Histogram(
     "fleet_api_seconds",
-    "API request received to answered",
+    "Duration of one API request",
     ["operation"],
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 API_ANSWERS = Counter(
     "fleet_api_answers",
-    "Requests with an Idempotency-Key: new, replayed (from Valkey: fast, else book), mismatch or in_progress",
+    "Requests with an Idempotency-Key: new, replayed (fast: from cache, book: from database), mismatch or in_progress",
     ["outcome"],
 )
-API_LIMITED = Counter("fleet_api_limited", "Requests refused because a caller's window was full", ["limit"])
+API_LIMITED = Counter("fleet_api_limited", "API requests rejected by a rate limit", ["limit"])
 MESSAGES = Counter("fleet_messages", "Handled messages by actor and verdict", ["actor", "verdict"])
 MESSAGE_SECONDS = Histogram(
     "fleet_message_seconds",
-    "Duration of one run of a handler",
+    "Duration of one run of an actor",
     ["actor"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 WEBHOOK_APPLIED_SECONDS = Histogram(
     "fleet_webhook_applied_seconds",
-    "Webhook received to applied, by the database's clock; what the book knew at its receipt is not counted",
+    "Time from receipt of a webhook to its application, by the database clock; already known states are not counted",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
 )
-EVENTS_LISTED = Counter(
-    "fleet_events_listed", "Events that Stripe lists, by the road on which they came first: webhook or sweep", ["road"]
-)
+EVENTS_LISTED = Counter("fleet_events_listed", "Stripe events by how they first arrived: webhook or sweep", ["road"])
 RECONCILED_LINES = Counter(
-    "fleet_reconciled_lines", "Balance transactions compared with the book: matched or differing", ["result"]
+    "fleet_reconciled_lines", "Balance transactions compared with the database: matched or differing", ["result"]
 )
 
-MINTS = Counter("fleet_mints", "Tickets by what became of their token: minted, failed or voided", ["outcome"])
+MINTS = Counter("fleet_mints", "Finished mints: minted, failed or voided", ["outcome"])
 MINTS_HELD_UP = Gauge(
-    "fleet_mints_held_up", "1 while nothing can be minted; `fleet mint list` says why", multiprocess_mode="mostrecent"
+    "fleet_mints_held_up",
+    "1 while no mint can be submitted; `fleet mint list` shows why",
+    multiprocess_mode="mostrecent",
 )
-CHAIN_TRANSACTIONS = Counter("fleet_chain_transactions", "Signed transactions by what a node said to them", ["answer"])
-CHAIN_REPLACED = Counter("fleet_chain_replaced", "Stuck transactions whose place a dearer one took")
-CHAIN_REORGANISED = Counter("fleet_chain_reorganised", "Slots whose block was reorganised away, by state", ["state"])
+CHAIN_TRANSACTIONS = Counter("fleet_chain_transactions", "Submitted transactions by the node's answer", ["answer"])
+CHAIN_REPLACED = Counter("fleet_chain_replaced", "Stuck transactions replaced with a higher fee")
+CHAIN_REORGANISED = Counter(
+    "fleet_chain_reorganised", "Nonces whose block was dropped by a chain reorganisation, by state", ["state"]
+)
 CHAIN_BALANCE = Gauge(
     "fleet_chain_signer_balance_gwei",
-    "What the signer of mints has left; alarm below fleet_chain_low_balance_gwei",
+    "Balance of the minting signer; alert below fleet_chain_low_balance_gwei",
     multiprocess_mode="mostrecent",
 )
 CHAIN_LOW_BALANCE = Gauge(
     "fleet_chain_low_balance_gwei",
-    "CHAIN_LOW_BALANCE_GWEI of a minter that has looked at its signer's balance; 0 elsewhere",
+    "CHAIN_LOW_BALANCE_GWEI of a minter that has read its signer's balance; 0 in other processes",
     multiprocess_mode="mostrecent",
 )
-GROUPS = Counter("fleet_groups", "Moves of groups that pay in shares, by the state they came to", ["state"])
-GROUP_SHARES = Counter("fleet_group_shares", "Moves of members of groups, by the state they came to", ["state"])
-FORGOTTEN = Counter("fleet_forgotten_rows", "Old rows that retention has deleted", ["table"])
+GROUPS = Counter("fleet_groups", "State transitions of group payments, by new state", ["state"])
+GROUP_SHARES = Counter("fleet_group_shares", "State transitions of group members, by new state", ["state"])
+FORGOTTEN = Counter("fleet_forgotten_rows", "Rows deleted by retention", ["table"])
 
 
 _FILE = re.compile(r"_(\d+)\.db$")
@@ -94,9 +98,9 @@ _OF_THE_LIVING = "gauge_live"  # so begin the files of gauges that end with thei
 
 
 class _OfProcesses(MultiProcessCollector):
-    """The files of some processes only: one folder may serve many that are scraped each by itself.
+    """The files of some processes: one folder may hold many that are scraped separately.
 
-    Without `pids`, of all that ever wrote; what one that was killed had in hand is not in anybody's hands any more.
+    Without `pids`, of all that ever wrote; live gauges of a process that was killed are left out.
     """
 
     def __init__(self, registry: CollectorRegistry, pids: Collection[int] | None) -> None:
@@ -118,9 +122,9 @@ class _OfProcesses(MultiProcessCollector):
 
 
 def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = ()) -> tuple[bytes, str]:
-    """The metrics page and its content type; with `pids`, of these processes and this one alone.
+    """The metrics page and its content type; with `pids`, only of these processes and this one.
 
-    `more` is what a process knows without having counted it.
+    `more` are collectors of values that the process computes on demand.
     """
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

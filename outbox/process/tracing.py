@@ -40,8 +40,10 @@ FLUSH_SECONDS = 5.0
 
 
 class TracingSettings(FleetSettings):
+    """OpenTelemetry traces; deploy/docs/tracing.md shows one."""
+
     otel_exporter_otlp_endpoint: SecretStr | None = Field(
-        default=None, description="where traces are sent, as http(s)://collector:4318; unset, none are made"
+        default=None, description="OTLP collector for traces, http(s)://collector:4318; unset, no traces are recorded"
     )
 
     @model_validator(mode="after")
@@ -76,7 +78,7 @@ def start_tracing(process: str) -> None:
     _provider = TracerProvider(resource=resource, id_generator=_our_ids())
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.record_with(_Recorder(_provider.get_tracer("payment-fleet")))
-    logger.info("traces of {} are exported", process)
+    logger.info("trace export started for {}", process)
 
 
 def flush() -> None:

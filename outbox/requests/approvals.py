@@ -12,7 +12,7 @@ from db.dead_letters import replay_batches
 from db.dead_letters.replay_batches import ReplayBatch
 from db.operators import requests
 from db.operators.requests import OperatorRequest
-from db.refunds import mass_refund_control
+from db.refunds import mass_refunds
 from db.refunds.mass_refunds import MassRefund
 from messages.replays import ReplayDue
 from outbox.append import append
@@ -80,7 +80,7 @@ def _approve_request(acting: OperatorTransaction, request: OperatorRequest) -> O
 
 def _approve_mass_refund(acting: OperatorTransaction, run: MassRefund) -> MassRefund:
     acting.require_second_person(run.created_by)
-    _require_waiting(mass_refund_control.approve(acting.tx, run, by=acting.operator), "cancellation", run)
+    _require_waiting(mass_refunds.approve(acting.tx, run, by=acting.operator), "cancellation", run)
     append_step(acting.tx, run, run.step)
     acting.log("approve event cancellation", subject_of_mass_refund(run), run.note)
     return found(acting.tx, run.cancellation_id)

@@ -6,9 +6,9 @@ be taken all the same, the worker gives it back by itself (workers/payments/sett
 
 from loguru import logger
 
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Tx
 from messages.ids import PaymentId
 from messages.refunds import CancelRequested
@@ -25,7 +25,7 @@ def cancel_payment(tx: Tx, *, payment_id: PaymentId, reason: str, by: str) -> Pa
     """
     payment = locked_payment(tx, payment_id)
     if not request_cancellation(tx, payment, reason=reason, by=by) and payment.state is not PaymentState.CANCELED:
-        said = f"the payment is {payment.state.value}: its money was taken, so ask for a refund"
+        said = f"the payment is {payment.state.value}: it was captured, request a refund instead"
         raise RefusedError(said, code="already_captured")
     return payment
 
@@ -36,5 +36,5 @@ def request_cancellation(tx: Tx, payment: Payment, *, reason: str, by: str) -> b
         return False
     payments.wish_to_cancel(tx, payment.payment_id, reason=reason, by=by)
     append(tx, CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
-    logger.info("payment is to be cancelled: {}", reason)
+    logger.info("cancellation requested: {}", reason)
     return True

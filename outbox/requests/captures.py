@@ -4,9 +4,9 @@ Phases: lock the payment, check, record the requested amount on its row and appe
 transaction. The same request again changes nothing.
 """
 
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Tx
 from messages.ids import PaymentId
 from messages.money import Money

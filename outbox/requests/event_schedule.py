@@ -17,7 +17,7 @@ def schedule_event(tx: Tx, event: EventScheduled) -> bool:
         RefusedError: the venue is unknown to this tenant.
     """
     if event.venue_id not in tenants.venue_currencies(tx):
-        raise RefusedError(f"venue {event.venue_id} is unknown to this tenant", code="venue_unknown")
+        raise RefusedError(f"venue {event.venue_id} is unknown to this tenant")
     schedule = {"event_id": str(event.event_id), "venue_id": str(event.venue_id), "ends_at": event.ends_at.isoformat()}
     return bool(sale_terms.schedule_events(tx, [schedule], overrule=True))
 

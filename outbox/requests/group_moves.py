@@ -11,7 +11,7 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.lifecycle import SECURED, GroupState
+from db.groups.states import SECURED, GroupState
 from db.payments.payments import Payment
 from db.session import Tx
 from messages.groups import GroupDue, GroupExpired, GroupMemberInvited
@@ -61,7 +61,7 @@ def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) 
         GroupDue(tenant_id=group.tenant_id, group_id=group.group_id),
     )
     GROUPS.labels(state.value).inc()
-    logger.info("group is {}: {}", state.value, reason)
+    logger.info("group became {}: {}", state.value, reason)
 
 
 def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:
@@ -70,5 +70,5 @@ def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:
     """
     if group.state not in {GroupState.OPEN, GroupState.COMPLETE, GroupState.SETTLED}:
         return False
-    end_group(tx, group, GroupState.CANCELLED, reason=reason, by=by)
+    end_group(tx, group, GroupState.CANCELED, reason=reason, by=by)
     return True

@@ -15,8 +15,9 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
-from db.lifecycle import MISSING, SECURED, GroupState, MemberState, PaymentState
+from db.groups.states import MISSING, SECURED, GroupState, MemberState
 from db.payments import payments, purchase_limits
+from db.payments.states import PaymentState
 from db.queue import outbox
 from db.session import Tx
 from messages.group_allocation import lines_of_shares, together
@@ -82,7 +83,7 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_l
     check_limits(tx, [(opening.event_id, member.buyer_id) for member in opening.members])
     group = _locked(tx, opening.group_id)
     GROUPS.labels(group.state.value).inc()
-    logger.info("group of {} members opened for {}", len(opening.members), opening.amount)
+    logger.info("opened a group of {} members for {}", len(opening.members), opening.amount)
     if group.event_is_off:
         group_moves.call_off(tx, group, reason="event_cancelled", by=by)
         return OrderOutcome.ACCEPTED
@@ -262,7 +263,7 @@ def _begin(
     )
     for payment_id in sorted(superseded):
         _call_off_payment(tx, payment_id, payer.by)
-    logger.info("{} of {} for {} shares begun", kind.replace("_", "-"), amount, len(covered))
+    logger.info("started {} of {} for {} shares", kind.replace("_", "-"), amount, len(covered))
     return ContributionStarted(offer.payment_id, new=True)
 
 

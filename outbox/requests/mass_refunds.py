@@ -39,7 +39,9 @@ def cancel_event(
         awaits_approval=awaits_approval,
     )
     if new:
-        logger.info("event {} of {} orders is cancelled by {}: {}", event_id, run.total, by, run.state)
+        logger.info(
+            "event with {} orders canceled by {}; mass refund is {}", run.total, by, run.state, event_id=event_id
+        )
         if run.state == "running":
             append_step(tx, run, run.step)
     return run, new

@@ -117,7 +117,7 @@ def _first_message(tx: Tx, tenant_id: TenantId, offer: OrderRequest, off: set[UU
     if offer.order.event_id not in off:
         return ChargeRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
     payments.wish_to_cancel(tx, offer.payment_id, reason="event_cancelled", by=by)
-    logger.info("order {} is of a cancelled event; it is cancelled", offer.order.order_id)
+    logger.info("order of a canceled event: canceled on arrival", order_id=offer.order.order_id)
     return CancelRequested(tenant_id=tenant_id, payment_id=offer.payment_id)
 
 

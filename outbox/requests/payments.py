@@ -18,12 +18,10 @@ def locked_payment(tx: Tx, payment_id: PaymentId) -> Payment:
 
 
 def payment_of_order(tx: Tx, order_id: OrderId) -> PaymentId:
-    """Raises RefusedError (order_unknown) for an order that was not received yet."""
+    """Raises RefusedError for an order that was not received yet."""
     payment_id = orders.payment_of(tx, order_id)
     if payment_id is None:
-        raise RefusedError(
-            f"order {order_id} is unknown here; replay this once the order has come", code="order_unknown"
-        )
+        raise RefusedError(f"order {order_id} is unknown here; replay this once the order has come")
     return payment_id
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from loguru import logger
 
 from db.disputes import disputes
-from db.lifecycle import PaymentState
 from db.payments import orders
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.refunds import refunds
 from db.refunds.refunds import MoreThanCapturedError, NewRefund, Refund, TicketRefundedError
 from db.session import Tx

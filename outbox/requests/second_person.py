@@ -19,4 +19,4 @@ def needs_second_person(amounts_minor: Iterable[int], *, limit_minor: int) -> bo
 def require_second_person(approver: str, *requesters: str | None) -> None:
     """Raises RefusedError when the approver is one of those who asked. A requester of None is nobody."""
     if approver in requesters:
-        raise RefusedError(OWN_REQUEST, code="own_request")
+        raise RefusedError(OWN_REQUEST)

@@ -1,7 +1,7 @@
-"""RS256 tokens (RFC 7519), for everybody who comes over HTTP: the console's people and the API's callers.
+"""RS256 tokens (RFC 7519) of console users and API callers.
 
-Only RS256 is accepted (a token cannot choose its own algorithm), with the issuer and audience of whoever asks, an
-expiry that has not passed, and a subject. Signing exists for APP_ENV=local alone: a login form, tokens for tries.
+Only RS256 is accepted (a token cannot choose its own algorithm), with the expected issuer and audience, an expiry in
+the future, and a subject. Signing exists only for APP_ENV=local: the login form, and tokens to try the API.
 """
 
 import time
@@ -24,23 +24,23 @@ LONGEST_NAME = 120
 
 
 class BadTokenError(Exception):
-    """No token, or one that does not hold; the sentence says which, and nothing about why a forger failed."""
+    """A missing or invalid token; the message never tells a forger which check failed."""
 
 
 class EndedTokenError(BadTokenError):
-    """It held once, and its time is over."""
+    """The token was valid and has expired."""
 
 
 class KeySource(Protocol):
-    """Where the key comes from that a token was signed with."""
+    """A source of public keys."""
 
     def key_for(self, token: str) -> RSAPublicKey:
-        """Raises BadTokenError when nobody we trust signs with the key that this token names."""
+        """Raises BadTokenError if the token names a key that is not trusted."""
         ...
 
 
 class OneKey:
-    """The key of a file, read once at the start; a rolled key needs a restart."""
+    """The key in a file, read once at start; a rotated key needs a restart."""
 
     def __init__(self, file: Path) -> None:
         self._key = read_public_key(file)
@@ -50,7 +50,7 @@ class OneKey:
 
 
 class TokenChecker:
-    """Knows public keys only: whoever checks tokens cannot make one."""
+    """Checks tokens with public keys only, so it cannot sign one."""
 
     def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
         self._keys = keys
@@ -58,11 +58,11 @@ class TokenChecker:
         self._audience = audience
 
     def claims_of(self, token: str) -> dict[str, Any]:
-        """The claims of a token that holds.
+        """The claims of a valid token.
 
         Raises:
-            EndedTokenError: its time is over.
-            BadTokenError: it does not hold, for any other reason.
+            EndedTokenError: it has expired.
+            BadTokenError: it is invalid for any other reason.
         """
         try:
             return jwt.decode(
@@ -75,46 +75,46 @@ class TokenChecker:
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
         except jwt.ExpiredSignatureError:
-            raise EndedTokenError("this token has expired") from None
+            raise EndedTokenError("the token has expired") from None
         except jwt.InvalidTokenError:
-            raise BadTokenError("this token does not hold here") from None
+            raise BadTokenError("the token is not valid") from None
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
     """The token of `Authorization: Bearer` (RFC 6750), or None without that header.
 
     Raises:
-        BadTokenError: the header is there and is no bearer token.
+        BadTokenError: the header does not contain a bearer token.
     """
     header = headers.get("authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise BadTokenError("the Authorization header is no bearer token")
+        raise BadTokenError("the Authorization header is not a bearer token")
     return token.strip()
 
 
 def name_in(claims: Mapping[str, Any]) -> str:
-    """The subject, as it is written down.
+    """The subject, as it is recorded.
 
     Raises:
-        BadTokenError: it is no name.
+        BadTokenError: it is empty, too long or not printable.
     """
     name = str(claims["sub"]).strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise BadTokenError("the token's subject is no name")
+        raise BadTokenError("the token's subject is empty, too long or not printable")
     return name
 
 
 def words_in(claims: Mapping[str, Any], name: str) -> list[str]:
-    """A claim that is a list of words; anything else is an empty list."""
+    """A claim that is a list of strings; anything else is an empty list."""
     given = claims.get(name)
     return [word for word in given if isinstance(word, str)] if isinstance(given, list) else []
 
 
 def sign(claims: Mapping[str, Any], key: RSAPrivateKey, *, issuer: str, audience: str, seconds: int) -> str:
-    """A token that holds from now on for so many seconds."""
+    """A token that is valid for `seconds` from now."""
     now = int(time.time())
     times = {"iss": issuer, "aud": audience, "iat": now, "exp": now + seconds}
     return jwt.encode({**claims, **times}, key, algorithm=ALGORITHM)

@@ -1,4 +1,4 @@
-"""Trouble told to a program: application/problem+json (RFC 9457), the same form at every door."""
+"""Errors as application/problem+json (RFC 9457), the same form for the API, the webhook endpoint and the console."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,29 +7,28 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from outbox.web.problem_codes import ProblemCode
+
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):  # noqa: N818  RFC 9457's own word
-    """An answer that is not what was asked for. `detail` is a sentence that the asker can act on.
+    """An error response. `detail` is a sentence that the caller can act on.
 
-    `code` names this kind of problem for programs, as the last part of its `type`; without one the status says it all.
-    `more` are further members of the document.
+    A ProblemCode brings status, title and `type`; a bare status stands for itself, with the type `about:blank`.
+    `members` are extension members of the document.
     """
 
     def __init__(
-        self, status: int, detail: str, *, code: str = "", headers: Mapping[str, str] | None = None, **more: Any
+        self, kind: ProblemCode | int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
     ) -> None:
         super().__init__(detail)
-        self.status = status
         self.headers = dict(headers or {})
-        self.document = {
-            "type": f"urn:payment-fleet:problem:{code}" if code else "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-            **more,
-        }
+        if isinstance(kind, ProblemCode):
+            self.status, title, uri = kind.status, kind.value.title, f"urn:payment-fleet:problem:{kind.code}"
+        else:
+            self.status, title, uri = kind, HTTPStatus(kind).phrase, "about:blank"
+        self.document = {"type": uri, "title": title, "status": self.status, "detail": detail, **members}
 
     def response(self) -> Response:
         return Response(orjson.dumps(self.document), self.status, self.headers, MEDIA_TYPE)

@@ -48,26 +48,28 @@ COUNT_EVERY_SECONDS = 5.0
 ACCOUNT_REASONS = frozenset({"global-rate", "global-concurrency"})
 
 PERMITS = CounterMetric(
-    "fleet_stripe_permits", "Permits asked for, by family and what became of it", ["family", "result"]
+    "fleet_stripe_permits", "Rate limiter permits by endpoint family and result", ["family", "result"]
 )
 WAITED = Histogram(
     "fleet_stripe_permit_wait_seconds",
-    "Time from asking for a permit to having it",
+    "Time spent waiting for a rate limiter permit",
     ["urgency"],
     buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 1.5, 2),
 )
-LIMITED = CounterMetric("fleet_stripe_rate_limited", "429s of Stripe's limiters by their reason", ["family", "reason"])
-THROTTLED = CounterMetric("fleet_stripe_throttled", "Requests sent back to wait for the budget, by tenant", ["tenant"])
+LIMITED = CounterMetric(
+    "fleet_stripe_rate_limited", "429 responses of Stripe by endpoint family and reason", ["family", "reason"]
+)
+THROTTLED = CounterMetric("fleet_stripe_throttled", "Requests postponed by the rate limiter, by tenant", ["tenant"])
 LEARNED = Gauge(
     "fleet_stripe_learned_requests_per_second",
-    "The rate that 429s have left of a bucket, as the last process to be told has it",
+    "Rate that the limiter learned for a bucket from 429 responses",
     ["bucket"],
     multiprocess_mode="mostrecent",
 )
 # A gauge starts at 0 in every process that only imports it: so 1 is what is wrong.
 ALONE = Gauge(
     "fleet_stripe_budget_alone",
-    "Worker processes that go by their own share, because the shared budget does not answer",
+    "Worker processes on their local rate budget, because the shared one is unavailable",
     multiprocess_mode="livesum",
 )
 
@@ -140,7 +142,7 @@ class RateLimiter:
         if self._may_ask():
             try:
                 if self._shared.cut(name, base):
-                    logger.warning("Stripe says {} to {}: asking less", reason or "429", family)
+                    logger.warning("rate-limited by Stripe ({}) on {}: reducing request rate", reason or "429", family)
                 self._reached()
             except (redis.RedisError, OSError) as error:
                 self._lost(error)
@@ -260,7 +262,7 @@ class RateLimiter:
             with self._changed:
                 self._is_shared = True
             ALONE.set(0)
-            logger.warning("the shared budget of requests answers again")
+            logger.warning("shared rate budget available again")
 
     def _lost(self, error: Exception) -> None:
         with self._changed:
@@ -268,7 +270,9 @@ class RateLimiter:
             self._away_until = time.monotonic() + AWAY_SECONDS
         if was_shared:
             ALONE.set(1)
-            logger.warning("the shared budget is away ({}): going on with this process's share", type(error).__name__)
+            logger.warning(
+                "shared rate budget unavailable ({}): using the local budget of this process", type(error).__name__
+            )
             threading.Thread(target=self._watch, name="budget-watch", daemon=True).start()
 
     def _watch(self) -> None:

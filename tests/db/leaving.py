@@ -10,8 +10,8 @@ from db.dead_letters import dead_letters
 from db.dead_letters.dead_letters import DeadLetter
 from db.disputes import booking as dispute_booking
 from db.disputes import disputes, fraud_warnings
+from db.disputes.states import DisputeStatus
 from db.ledger import journals as ledger
-from db.lifecycle import DisputeStatus, ShareState
 from db.minting import mints, series, venue_settings
 from db.minting.mints import NewMint
 from db.minting.venue_settings import MintSettings
@@ -30,6 +30,7 @@ from db.session import Database, Tx
 from db.shares import clawbacks, sale_terms, shares
 from db.shares.clawbacks import Clawback
 from db.shares.shares import NewShare
+from db.shares.states import ShareState
 from db.tenants.tenants import Tenant
 from db.transfers import destination_charges, transfers
 from db.transfers import reversals as transfer_reversals

@@ -1,4 +1,4 @@
-"""Runbooks are read at three in the morning: each `fleet ...` that stands there exists, with its options."""
+"""Runbooks are read at three in the morning: each `fleet ...` in them, and in other pages, exists with its options."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,12 @@ import typer
 from deploy.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "deploy" / "runbooks").glob("*.md"))
+PAGES = [
+    *sorted((ROOT / "deploy" / "runbooks").glob("*.md")),
+    *sorted((ROOT / "deploy" / "docs").glob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+]
 IN_CODE = re.compile(r"```.*?\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 COMMAND = re.compile(r"(?:^|[;&(]|\$ )\s*((?:\.venv/bin/)?fleet(?: [^;#\n]+)?)", re.MULTILINE)
 
@@ -47,7 +52,7 @@ def complaint(words: list[str]) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_command_of_a_runbook_exists(page: Path) -> None:
+def test_every_command_of_a_page_exists(page: Path) -> None:
     wrong = {}
     for line in commands(page):
         for words in spelled_out(re.sub(r"[\"'][^\"']*[\"']", "X", line).split()[1:]):

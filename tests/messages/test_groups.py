@@ -53,11 +53,11 @@ def test_a_group_that_adds_up_is_read() -> None:
         (opened(amount={"minor": 1999, "currency": "eur"}), "add up to 2000"),
         (members(lambda them: them[1].update(member_id=MEMBERS[0])), "listed twice"),
         (members(lambda them: them[1].update(buyer_id=them[0]["buyer_id"])), "listed twice"),
-        (opened(organiser_id=str(uuid4())), "organiser is not among"),
+        (opened(organiser_id=str(uuid4())), "organiser is not a member"),
         (members(lambda them: [one.update(ticket_ids=[TICKETS[0]]) for one in them] and None), "two members"),
         (members(lambda them: them[0].update(ticket_ids=[str(uuid4())])), "not in the order"),
         (opened(remind_at=["2030-01-01T00:00:00Z"]), "after the deadline"),
-        (opened(remind_at=["2029-12-01T00:00:00Z", "2029-12-01T00:00:30Z"]), "same time"),
+        (opened(remind_at=["2029-12-01T00:00:00Z", "2029-12-01T00:00:30Z"]), "less than a minute apart"),
         (members(lambda them: them[0].update(share_minor=0)), "greater than 0"),
     ],
 )

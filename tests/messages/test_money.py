@@ -91,13 +91,13 @@ def test_adding_and_taking_away_again_changes_nothing(left: int, right: int, cur
 
 @pytest.mark.parametrize("minor", [1.0, "100", True, None])
 def test_an_amount_that_is_no_whole_number_is_refused(minor: Any) -> None:
-    with pytest.raises(ValueError, match="whole number"):
+    with pytest.raises(ValueError, match="an integer of minor units"):
         Money(minor, "eur")
 
 
 @pytest.mark.parametrize("currency", ["EUR", "xxx", "", "bitcoin"])
 def test_a_currency_the_fleet_does_not_charge_in_is_refused(currency: str) -> None:
-    with pytest.raises(ValueError, match="not one the fleet charges in"):
+    with pytest.raises(ValueError, match="is not supported"):
         Money(100, currency)
 
 

@@ -9,8 +9,8 @@ import orjson
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.payments import ChargeRequested

@@ -45,4 +45,4 @@ def classify(msg: ClassifyDue, db: Database, stripe: Gateway) -> None:
         if replay_batches.unclassified(tx, msg.batch_id, limit=1):
             append(tx, msg)
         elif replay_batches.move(tx, msg.batch_id, leaving=("classifying",), to="previewed"):
-            logger.info("batch {} is classified", msg.batch_id)
+            logger.info("batch classified", batch_id=msg.batch_id)

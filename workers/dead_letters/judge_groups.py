@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from db.groups import contributions, groups
-from db.lifecycle import GroupState
+from db.groups.states import GroupState
 from db.session import Database
 from messages.groups import GroupCancelDue, GroupCancelled, GroupDue, GroupOpened
 from messages.money import Money

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from db import stripe_calls
-from db.lifecycle import ShareState
 from db.operators import requests
 from db.session import Database
 from db.shares import shares
+from db.shares.states import ShareState
 from db.stripe_calls import StripeCall
 from db.transfers import reversals as transfer_reversals
 from db.transfers import transfers

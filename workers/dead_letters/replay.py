@@ -47,7 +47,7 @@ def replay(msg: ReplayDue, db: Database, stripe: Gateway) -> None:
         if replay_batches.waiting(tx, msg.batch_id, limit=1):
             append(tx, msg, not_before=datetime.now(UTC) + PAUSE)
         elif replay_batches.move(tx, msg.batch_id, leaving=("running",), to="done"):
-            logger.info("batch {} is replayed", msg.batch_id)
+            logger.info("batch replayed", batch_id=msg.batch_id)
 
 
 def _replay_one(db: Database, stripe: Gateway, batch: ReplayBatch, letter: SealedDeadLetter, opener: Opener) -> None:

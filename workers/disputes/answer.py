@@ -84,7 +84,7 @@ def _claim(msg: EvidenceSubmissionRequested | DisputeCloseRequested, deed: Strip
         if payment is None or dispute is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no dispute {msg.dispute_id} of payment {msg.payment_id}")
         if dispute.wish != deed.wish or not dispute.is_answerable:
-            logger.info("nothing to {}: the dispute is {}", deed.wish, dispute.status.value)
+            logger.info("{} skipped: the dispute is {}", deed.wish, dispute.status.value)
             return None
         assert dispute.wish_id is not None, "a wish has its id, by a check of the table"
         call = stripe_calls.begin(tx, operation=deed.operation, subject_id=dispute.wish_id, request=deed.body(dispute))
@@ -125,7 +125,11 @@ def _record(deed: StripeAction, claim: _Claim, outcome: Sent | Refused, db: Data
         )
         if isinstance(outcome, Refused):
             disputes.refuse_wish(tx, dispute, because=outcome.sentence[:LONGEST_REFUSAL])
-            logger.error("Stripe refused to {} dispute {}: {}", deed.wish, dispute.dispute_id, outcome.sentence)
+            logger.error(
+                "Stripe refused to {} the dispute: {}", deed.wish, outcome.sentence, dispute_id=dispute.dispute_id
+            )
         else:
-            logger.info("dispute {}: {} is done, as {} decided", dispute.dispute_id, deed.wish, dispute.wish_by)
+            logger.info(
+                "dispute {} completed, decided by {}", deed.wish, dispute.wish_by, dispute_id=dispute.dispute_id
+            )
         crash_point("dispute_answer.before_commit")

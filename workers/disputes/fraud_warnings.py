@@ -52,7 +52,7 @@ def _settle(tx: Tx, payment: Payment, warning: WarningAnswer) -> str:
         return KNOWN
     decided = _decide(tx, payment, warning)
     fraud_warnings.record(tx, decided)
-    logger.warning("the card's bank warns of fraud ({}): {}, {}", warning.fraud_type, decided.decision, decided.because)
+    logger.warning("early fraud warning ({}): {}, {}", warning.fraud_type, decided.decision, decided.because)
     return f"warning: {decided.decision}"
 
 

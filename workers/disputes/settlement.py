@@ -11,9 +11,9 @@ from db.disputes import booking as dispute_booking
 from db.disputes import disputes
 from db.disputes.booking import BookableMovement
 from db.disputes.disputes import Dispute, DisputeSnapshot
+from db.disputes.states import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
-from db.lifecycle import LOST_DISPUTES, UNDER_REVIEW, DisputeStatus
 from db.payments import payments
 from db.payments.payments import Payment
 from db.session import Database, Tx
@@ -116,7 +116,7 @@ def _book(tx: Tx, payment: Payment, answer: DisputeAnswer, movement: DisputeMove
         entries = ledger.dispute_entries(moved, balance.fee, payment.venue_id)
         journals = [Journal(movement.category, balance.balance_transaction_id, entries)] if entries else []
         ledger.post_together(tx, payment.payment_id, [*journals, *conversion(balance, moved)])
-        logger.warning("the bank has moved {} by dispute {}, fee {}", moved, answer.dispute_id, balance.fee)
+        logger.warning("dispute moved {}, fee {}", moved, balance.fee, dispute_id=answer.dispute_id)
 
 
 def _book_loss(tx: Tx, payment: Payment, dispute: Dispute) -> None:
@@ -176,8 +176,8 @@ def _tell(tx: Tx, before: Dispute | None, now: Dispute) -> None:
                 facts | {"reason": now.reason, "track": now.track, "evidence_due_at": now.evidence_due_at}
             ),
         )
-        logger.warning("the buyer's bank opened a {} of {}: {}", now.track, now.amount, now.reason)
+        logger.warning("{} of {} opened: {}", now.track, now.amount, now.reason, dispute_id=now.dispute_id)
     if now.is_closed and (before is None or before.status is not now.status):
         wake(tx, now.payment_id)
         append(tx, DisputeClosed.model_validate(facts | {"outcome": now.status.value}))
-        logger.warning("dispute {} of {} is closed: {}", now.dispute_id, now.amount, now.status.value)
+        logger.warning("dispute of {} closed: {}", now.amount, now.status.value, dispute_id=now.dispute_id)

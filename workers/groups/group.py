@@ -7,7 +7,7 @@ the last look sees everything. Who was first, the last share or the deadline, is
 
     open                 invite again who was declined, remind, capture what would end before the deadline
     complete             capture every hold; when all are captured it is settled, when one is lost it is called off
-    expired, cancelled   release and give back every payment that was ever begun; then it is voided
+    expired, canceled    release and give back every payment that was ever begun; then it is voided
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from loguru import logger
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
-from db.lifecycle import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
+from db.groups.states import ENDING_GROUPS, MISSING, SECURED, GroupState, MemberState
 from db.session import Database, Tx
 from messages.groups import (
     GroupCancelDue,
@@ -63,7 +63,7 @@ def cancel_group(msg: GroupCancelDue, db: Database, _stripe: Gateway) -> None:
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)
         if found.state is GroupState.SETTLED:
-            logger.warning("the group was settled before it could be called off; its shares can be refunded")
+            logger.warning("group was settled before it could be canceled; refund its shares instead")
         else:
             call_off(tx, found, reason=msg.reason, by=msg.by)
         crash_point("cancel_group.before_commit")
@@ -104,7 +104,7 @@ def _moved(tx: Tx, of: Group) -> bool:
         )
     elif state is GroupState.VOIDED:
         append(tx, GroupVoided(tenant_id=of.tenant_id, group_id=of.group_id))
-    logger.info("group of {} is {}", of.amount, state.value)
+    logger.info("group of {} became {}", of.amount, state.value)
     return True
 
 
@@ -135,10 +135,12 @@ def _tell(tx: Tx, of: Group, share: Contribution, state: MemberState, reason: st
     if state in SECURED and share.state not in SECURED and of.state is GroupState.OPEN:
         append(tx, GroupMemberPaid(**_facts(of, share), held=state is MemberState.HELD, missing=missing))
         _wake_before_hold_ends(tx, of, share)
-        logger.info("a share of {} is {}, {} missing", Money(share.share_minor, of.currency), state.value, missing)
+        logger.info(
+            "share of {} became {}, {} shares unpaid", Money(share.share_minor, of.currency), state.value, missing
+        )
     elif state is MemberState.FAILED and of.state is GroupState.OPEN and not of.is_over:
         invite(tx, of, [share], again=reason)
-        logger.info("a share failed ({}); its member is asked again", reason)
+        logger.info("share failed ({}): member invited again", reason)
     elif state is MemberState.REFUNDED:
         append(tx, GroupMemberRefunded(**_facts(of, share)))
 
@@ -203,7 +205,7 @@ def _capture_one(tx: Tx, payment_id: PaymentId) -> None:
     try:
         request_capture(tx, payment_id=payment_id)
     except RefusedError as error:  # it moved a moment ago, and whoever moved it has woken the group again
-        logger.info("a hold is not captured: {}", error)
+        logger.info("share not captured: {}", error)
 
 
 def _give_back(tx: Tx, of: Group, attempt: ContributionPayment) -> None:
@@ -221,4 +223,4 @@ def _give_back(tx: Tx, of: Group, attempt: ContributionPayment) -> None:
             by=BY,
         )
     except RefusedError as error:  # a chargeback has the money; a person sees the dispute
-        logger.error("a share cannot be given back: {}", error)
+        logger.error("share cannot be refunded: {}", error)

@@ -45,7 +45,7 @@ def main() -> None:
     serve_health(health, Health("minter", {"db": database_check(db)}, ("db",), stopping))
     if chain.is_configured:
         minter = of_settings(db, chain, stopping)
-        logger.info("minter started; it signs as {}", minter.means.signer.address)
+        logger.info("minter started", signer=minter.means.signer.address)
         minter.run()
     else:
         logger.warning("{}; mints wait", UNCONFIGURED)
@@ -61,7 +61,7 @@ def stand_by(db: Database, stopping: Event) -> None:
             with db.system_transaction() as tx:
                 signers.wait_for(tx, "-", UNCONFIGURED)
         except DatabaseError as error:
-            logger.warning("database away: {}", type(error).__name__)
+            logger.warning("database unavailable: {}", type(error).__name__)
         if stopping.wait(LOOK_AROUND_SECONDS):
             return
 

@@ -6,11 +6,11 @@ finds them and adds nothing. What was refunded before this ran is canceled at on
 
 from loguru import logger
 
-from db.lifecycle import PaymentState
 from db.minting import mints, series
 from db.minting.mints import NewMint
 from db.payments import orders, payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from messages.mints import MintRequested, MintRetryRequested
 from messages.runtime import trace
@@ -30,12 +30,12 @@ def mint(msg: MintRequested, db: Database, _stripe: Gateway) -> None:
         if payment.state is not PaymentState.SUCCEEDED:
             raise GiveUp(f"payment {msg.payment_id} is {payment.state.value}: only paid tickets become tokens")
         if not payment.mints:
-            logger.info("the venue has stopped minting; nothing is queued")
+            logger.info("venue does not mint; no mints queued")
             return
         new = _queue(tx, payment)
         canceled, to_void = mints.take_back(tx, payment.payment_id, by="mint")
         crash_point("mint.before_commit")
-    logger.info("queued {} tokens, {} of them refunded already", new, canceled + to_void)
+    logger.info("queued {} mints, {} of them for refunded tickets", new, canceled + to_void)
 
 
 def _queue(tx: Tx, payment: Payment) -> int:
@@ -65,4 +65,4 @@ def mint_retry(msg: MintRetryRequested, db: Database, _stripe: Gateway) -> None:
         if mints.get(tx, msg.ticket_id) is None:
             raise GiveUp(f"tenant {msg.tenant_id} has no mint of ticket {msg.ticket_id}")
         if mints.retry(tx, msg.ticket_id, by="mint_retry"):
-            logger.info("ticket {} is queued again", msg.ticket_id)
+            logger.info("mint queued again", ticket_id=msg.ticket_id)

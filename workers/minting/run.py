@@ -47,7 +47,7 @@ def of_settings(db: Database, settings: ChainSettings, stopping: Event) -> "Mint
     try:
         found = chain.chain_id()
     except (ChainAwayError, NodeRefusedError) as error:
-        logger.warning("{}; it is looked for again", error)
+        logger.warning("{}; retrying", error)
     else:
         if found != settings.chain_id:
             raise SettingsError([f"CHAIN_ID is {settings.chain_id}, and the nodes are of chain {found}."])
@@ -76,12 +76,12 @@ class Minter:
             try:
                 self.tick()
             except DatabaseError as error:
-                logger.warning("database away: {}", type(error).__name__)
+                logger.warning("database unavailable: {}", type(error).__name__)
             self.stopping.wait(self.means.settings.chain_poll_seconds)
         try:
             self.retire()
         except DatabaseError as error:
-            logger.warning("database away: {}; the lease runs out by itself", type(error).__name__)
+            logger.warning("database unavailable: {}; the lease will expire", type(error).__name__)
 
     def tick(self) -> Lease | None:
         """One look at everything, and all that can be sent now; None while another minter has the lease.
@@ -101,10 +101,10 @@ class Minter:
         except (MintingBlocked, ChainAwayError, NodeRefusedError) as error:
             self._wait_for(str(error))
         except LeaseLostError as error:
-            logger.warning("{}; another minter goes on", error)
+            logger.warning("{}; another minter continues", error)
             return None
         except ChangedMeanwhileError as error:
-            logger.info("{}; looking again", error)
+            logger.info("{}; reading again", error)
         else:
             self._all_is_well()
         return lease
@@ -130,7 +130,7 @@ class Minter:
             news = signers.wait_for(tx, self.means.signer.address, reason)
         MINTS_HELD_UP.set(1)
         if news:
-            logger.warning("nothing is minted: {}", reason)
+            logger.warning("minting blocked: {}", reason)
 
     def _all_is_well(self) -> None:
         with self.means.db.system_transaction() as tx:
@@ -148,4 +148,4 @@ class Minter:
         CHAIN_BALANCE.set(balance / GWEI)
         CHAIN_LOW_BALANCE.set(self.means.settings.chain_low_balance_gwei)
         if balance < self.means.settings.chain_low_balance_gwei * GWEI:
-            logger.error("the signer {} has only {} left: fund it", self.means.signer.address, gwei(balance))
+            logger.error("signer balance is low, {} left: fund it", gwei(balance), signer=self.means.signer.address)

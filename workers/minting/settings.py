@@ -16,18 +16,20 @@ from workers.rules.gas import GWEI
 
 
 class ContractSettings(FleetSettings):
-    """Where the ticket contract is, for whoever only looks: all three, or none of them."""
+    """Where the ticket contract is. Set the first three or none; without them nothing is minted."""
 
     chain_rpc_urls: SecretStr | None = Field(
-        default=None, description="addresses of the chain's nodes, the first is asked first; several with commas"
+        default=None, description="addresses of the chain's nodes, separated by commas; the first is used first"
     )
     chain_id: int | None = Field(
-        default=None, ge=1, description="the id of the chain; a node of another one is refused"
+        default=None, ge=1, description="the id of the chain; a node of another chain is refused"
     )
     chain_contract: str | None = Field(
-        default=None, pattern=r"^0x[0-9A-Fa-f]{40}$", description="where the ticket contract lies, 0x and 40 digits"
+        default=None,
+        pattern=r"^0x[0-9A-Fa-f]{40}$",
+        description="the address of the ticket contract, 0x and 40 hexadecimal digits",
     )
-    chain_rpc_timeout_seconds: float = Field(default=5.0, gt=0, le=30, description="patience with one node, in seconds")
+    chain_rpc_timeout_seconds: float = Field(default=5.0, gt=0, le=30, description="seconds to wait for one node")
 
     _together: ClassVar[tuple[str, ...]] = ("chain_rpc_urls", "chain_id", "chain_contract")
 
@@ -73,34 +75,38 @@ class ContractSettings(FleetSettings):
 
 
 class ChainSettings(ContractSettings):
-    """What only the minter reads, and above all the key. Without any of the first four nothing is minted, and mints
-    wait where everybody can see it.
+    """The signer's key, and what a mint may cost. Without the chain, the contract and the key, mints wait, and
+    `fleet mint list` says so.
     """
 
     chain_signer_key_file: Path | None = Field(
-        default=None, description="a file that only its owner can read, with the private key of the contract's minter"
+        default=None, description="file of mode 600 with the private key of the contract's minter"
     )
     chain_confirmations: int = Field(
-        default=12, ge=1, le=64, description="blocks, its own among them, after which a mint counts as done, 1 to 64"
+        default=12, ge=1, le=64, description="blocks, its own included, after which a mint is final"
     )
-    chain_poll_seconds: float = Field(default=1.0, gt=0, le=60, description="how often the minter looks, in seconds")
-    chain_max_fee_gwei: float = Field(default=200.0, gt=0, le=10**6, description="the most that is paid for one gas")
-    chain_mint_cost_gwei: float = Field(default=10**7, gt=0, le=10**9, description="the most that one mint may cost")
-    chain_batch: int = Field(default=100, ge=1, le=250, description="tickets in one transaction at most, 1 to 250")
+    chain_poll_seconds: float = Field(default=1.0, gt=0, le=60, description="seconds between two rounds of the minter")
+    chain_max_fee_gwei: float = Field(
+        default=200.0, gt=0, le=10**6, description="highest price of one unit of gas, in gwei; above it, mints wait"
+    )
+    chain_mint_cost_gwei: float = Field(
+        default=10**7, gt=0, le=10**9, description="highest cost of one mint, in gwei; above it, mints wait"
+    )
+    chain_batch: int = Field(default=100, ge=1, le=250, description="most tickets in one transaction")
     chain_in_flight: int = Field(
         default=16,
         ge=1,
         le=64,
-        description="transactions that may wait to be mined at a time; geth keeps 16 an account",
+        description="most transactions waiting to be mined at a time; geth keeps 16 per account",
     )
     chain_stuck_seconds: float = Field(
-        default=60.0, gt=0, description="how long a transaction may wait before a dearer one takes its place"
+        default=60.0, gt=0, description="seconds after which a pending transaction is replaced by one with a higher fee"
     )
     chain_low_balance_gwei: float = Field(
-        default=5 * 10**7, ge=0, description="below this balance of the signer the alarm goes off"
+        default=5 * 10**7, ge=0, description="balance of the signer, in gwei, below which the alert fires"
     )
     chain_lease_seconds: float = Field(
-        default=15.0, gt=0, description="how long a minter that has died keeps the next one waiting"
+        default=15.0, gt=0, description="seconds for which a minter that died blocks the next one"
     )
 
     _together: ClassVar[tuple[str, ...]] = (*ContractSettings._together, "chain_signer_key_file")

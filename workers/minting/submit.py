@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 from loguru import logger
 
-from db.lifecycle import MintState
 from db.minting import nonces, series, signers, submissions
 from db.minting.mints import Mint
 from db.minting.nonces import ContractCall, SignedTransaction
 from db.minting.series import ResaleRoyalty, Series
 from db.minting.signers import Lease
+from db.minting.states import MintState
 from messages.runtime.crash_points import crash_point
 from messages.runtime.trace import Span
 from outbox.process.metrics import CHAIN_TRANSACTIONS
@@ -69,7 +69,7 @@ def _set_royalty(means: MintingContext, lease: Lease, wanted: Series) -> bool:
     if _same(on_chain, wanted.wanted) or under_way:
         return False
     _send(means, lease, "royalty", data, gas=_estimate(means, data))
-    logger.info("royalty of series {} is being set to {} bps", wanted.series, wanted.wanted_basis_points)
+    logger.info("submitted a royalty of {} basis points", wanted.wanted_basis_points, series=wanted.series)
     return True
 
 
@@ -121,7 +121,7 @@ def _adopt(means: MintingContext, mints: Sequence[Mint]) -> None:
                 tell_minted(
                     tx, means, submissions.move(tx, [mint.token_id], MintState.CONFIRMED, by=BY, reason="found")
                 )
-                logger.warning("ticket {} was found on the chain and is not minted again", mint.ticket_id)
+                logger.warning("token already exists on chain, not minted again", ticket_id=mint.ticket_id)
             else:
                 reason = f"its token exists already and belongs to {owner}"
                 tell_failed(tx, submissions.move(tx, [mint.token_id], MintState.FAILED, by=BY, reason=reason), reason)
@@ -154,7 +154,7 @@ def _find_the_bad_one(means: MintingContext, carried: Sequence[Mint], why: str) 
             continue
         with means.db.system_transaction() as tx:
             tell_failed(tx, submissions.spend_try(tx, mint, reason=why, by=BY), why)
-        logger.error("ticket {} cannot be minted: {}", mint.ticket_id, why)
+        logger.error("mint failed: {}", why, ticket_id=mint.ticket_id)
 
 
 def _send(
@@ -177,7 +177,7 @@ def _send(
         span.note(nonce=nonce, transaction=signed.tx_hash)
         crash_point("minter.after_commit")
         note(span, offer(means, signed))
-    logger.info("{} of {} sent with nonce {}", kind, len(carried), nonce)
+    logger.info("submitted {} of {} tokens", kind, len(carried), nonce=nonce)
 
 
 def _claim(
@@ -227,7 +227,7 @@ def offer(means: MintingContext, signed: SignedTransaction) -> SendResult:
         with means.db.system_transaction() as tx:
             nonces.note_sent(tx, signed.tx_hash)
     else:
-        logger.warning("the node did not take {}: {} ({})", signed.tx_hash, result.value, words)
+        logger.warning("node rejected transaction: {} ({})", result.value, words, tx_hash=signed.tx_hash)
     CHAIN_TRANSACTIONS.labels(result.value).inc()
     if result is SendResult.NO_FUNDS:
         raise MintingBlocked(f"the signer {means.signer.address} has not enough funds")

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from loguru import logger
 
-from db.lifecycle import MintState
 from db.minting import nonces, series, signers, submissions
 from db.minting.mints import Mint
 from db.minting.nonces import ContractCall, Nonce, SignedTransaction, TransactionAttempt
 from db.minting.series import Series
 from db.minting.signers import Lease
+from db.minting.states import MintState
 from messages.runtime.crash_points import crash_point
 from messages.token_ids import ZERO_ADDRESS
 from outbox.process.metrics import CHAIN_REORGANISED, CHAIN_REPLACED
@@ -152,7 +152,7 @@ def _include(means: MintingContext, slot: Nonce, receipt: Receipt) -> None:
             series.note_read(tx, wanted.series, on_chain)
         crash_point("minter.before_inclusion")
     word = "mined" if receipt.succeeded else "reverted"
-    logger.info("{} with nonce {} {} in block {}", slot.kind, slot.nonce, word, receipt.block_number)
+    logger.info("{} {} in block {}", slot.kind, word, receipt.block_number, nonce=slot.nonce)
 
 
 def _of_slot(means: MintingContext, slot: Nonce) -> list[Mint]:
@@ -194,7 +194,7 @@ def _give_up(means: MintingContext, slot: Nonce) -> None:
         span.fail("nonce used elsewhere")
         if nonces.mark_lost(tx, slot.slot_id):
             submissions.come_back(tx, slot.slot_id, reason="its nonce was used elsewhere", spent_a_try=False, by=BY)
-    logger.error("nonce {} was used by a transaction that is not ours: who else has the key?", slot.nonce)
+    logger.error("nonce was used by a foreign transaction: check who else has the signing key", nonce=slot.nonce)
 
 
 def _finish(means: MintingContext, slot: Nonce) -> None:
@@ -206,7 +206,7 @@ def _finish(means: MintingContext, slot: Nonce) -> None:
     carried = _of_slot(means, slot)
     owners = means.tickets.owners([mint.token_id for mint in carried]) if carried else {}
     if absent := [mint.ticket_id for mint in carried if owners[mint.token_id] is None]:
-        logger.error("nonce {} is mined, yet the tokens of {} do not exist: asking again", slot.nonce, absent)
+        logger.error("transaction mined, but tokens {} do not exist: checking again", absent, nonce=slot.nonce)
         return
     with means.db.system_transaction() as tx:
         if nonces.mark_final(tx, slot.slot_id):
@@ -237,7 +237,7 @@ def _replace(means: MintingContext, slot: Nonce, last: TransactionAttempt) -> bo
     fees = bumped_fees(Fees(last.max_fee_wei, last.tip_wei), means.market(), cap_wei=means.settings.max_fee_wei)
     if fees is None:
         logger.warning(
-            "nonce {} is stuck, and a dearer one would pass {}", slot.nonce, gwei(means.settings.max_fee_wei)
+            "transaction stuck, a replacement would exceed {}", gwei(means.settings.max_fee_wei), nonce=slot.nonce
         )
         return False
     call = ContractCall(slot.kind, slot.to_address, slot.data, slot.gas)
@@ -249,7 +249,7 @@ def _replace(means: MintingContext, slot: Nonce, last: TransactionAttempt) -> bo
             crash_point("minter.before_replacing")
         note(span, offer(means, signed))
     CHAIN_REPLACED.inc()
-    logger.info("nonce {} was stuck and is sent again for {} a gas", slot.nonce, gwei(fees.max_fee_wei))
+    logger.info("stuck transaction replaced with a fee of {} per gas", gwei(fees.max_fee_wei), nonce=slot.nonce)
     return True
 
 
@@ -264,7 +264,7 @@ def _close_the_hole(means: MintingContext, lease: Lease, look: _Look, waiting: S
                 nonces.reopen(tx, before.slot_id)
         if before is None:
             _fill(means, lease, nonce)
-        logger.warning("nonce {} was used by nobody; it is used now", nonce)
+        logger.warning("unused nonce filled", nonce=nonce)
 
 
 def _fill(means: MintingContext, lease: Lease, nonce: int) -> None:

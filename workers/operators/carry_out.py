@@ -77,7 +77,7 @@ def carry_out(db: Database, tenant_id: TenantId, request_id: UUID) -> None:
                 outcome = _BY_KIND[request.kind](tx, request)
         except RefusedError as error:
             requests.settle(tx, request_id, state=RequestState.REFUSED, by=BY, reason=_sentence(error))
-            logger.warning("{} requested by {} is refused: {}", request.kind, request.created_by, error)
+            logger.warning("{} requested by {} was refused: {}", request.kind, request.created_by, error)
         else:
             requests.settle(
                 tx, request_id, state=RequestState.GRANTED, by=BY, reason=outcome.remark, refund_id=outcome.refund_id

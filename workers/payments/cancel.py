@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from loguru import logger
 
 from db import stripe_calls
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from db.stripe_calls import StripeCall
 from messages.refunds import CancelRequested
@@ -106,6 +106,6 @@ def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled:
     with db.transaction(claim.payment.tenant_id) as tx:
         stripe_calls.prove_absent(tx, claim.call, proof=f"the intent is still {type(outcome).__name__}")
     if isinstance(outcome, Processing):  # the bank has it and nobody can stop it; whoever settles it sees the wish
-        logger.info("the bank is at work on it; cancelled or refunded once it has answered")
+        logger.info("payment is processing at the bank: it will be canceled or refunded afterwards")
         return outcome
     raise TryAgain("the intent is still open; it is cancelled with a fresh key")

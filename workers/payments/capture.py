@@ -5,9 +5,9 @@ delivery finds the payment captured and does nothing; the key and the amount are
 """
 
 from db import stripe_calls
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.stripe_calls import StripeCall
 from db.transfers import destination_charges as destination_rows

@@ -9,9 +9,9 @@ forgotten by Stripe, it looks before it sends (M1, M13).
 from uuid import UUID, uuid5
 
 from db import stripe_calls
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from db.stripe_calls import StripeCall
 from messages.fees import platform_fee

@@ -4,9 +4,9 @@ Asks only, and changes nothing at Stripe; but a buyer who has left 3-D Secure al
 cancellation is wished for. A second delivery finds the payment where Stripe has it and changes nothing.
 """
 
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database, Tx
 from messages.payments import PaymentLookupRequested
 from messages.verdicts import GiveUp

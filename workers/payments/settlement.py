@@ -66,11 +66,11 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
         case NeedsAction():
             if payments.mark_requires_action(tx, payment, intent_id=outcome.intent_id, by=by):
                 append(tx, PaymentRequiresAction(**_facts(payment), payment_intent_id=outcome.intent_id))
-                logger.info("the buyer must authenticate")
+                logger.info("awaiting 3-D Secure authentication")
                 _cancel_if_wished(tx, payment)
         case Processing():
             if payments.mark_processing(tx, payment, intent_id=outcome.intent_id, by=by):
-                logger.info("the bank takes its time")
+                logger.info("payment is processing at the bank")
         case Declined():
             _declined(tx, payment, outcome, by, call_id)
         case Refused():
@@ -145,7 +145,7 @@ def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
     reason = payment.cancel_reason or "canceled"
     if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
         append(tx, _failed(payment, reason, may_try_another_card=False))
-        logger.info("canceled before anything was sent: {}", reason)
+        logger.info("canceled before any request to Stripe: {}", reason)
         wake_group(tx, payment)
 
 
@@ -157,7 +157,7 @@ def _cancel_if_wished(tx: Tx, payment: Payment) -> None:
 
 def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:
     """The money came in spite of the wish to cancel, so it goes back by itself."""
-    logger.warning("charged {} after it was cancelled ({}); refunding it", outcome.amount, payment.cancel_reason)
+    logger.warning("charged {} after cancellation ({}): refunding it", outcome.amount, payment.cancel_reason)
     request_refund(
         tx,
         payment_id=payment.payment_id,
@@ -191,7 +191,7 @@ def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID 
     attempt = PaymentAttempt(call_id, "refused", outcome.code)
     if payments.mark_failed(tx, payment, intent_id=None, reason=f"refused: {outcome.code}", attempt=attempt, by=by):
         append(tx, _failed(payment, outcome.code, may_try_another_card=outcome.code not in NOT_RECEIVING))
-        logger.info("Stripe refused the order: {}", outcome.sentence)
+        logger.info("Stripe rejected the charge: {}", outcome.sentence)
 
 
 def _facts(payment: Payment) -> dict[str, object]:

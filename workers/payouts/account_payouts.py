@@ -57,7 +57,11 @@ def _note(db: Database, stripe: Gateway, account_id: str) -> None:
         with db.system_transaction() as tx:
             came_back = account_payouts.note(tx, account_id, page)
         for payout_id in came_back:
-            logger.error("payout {} of {} came back: its bank account must be put right", payout_id, account_id)
+            logger.error(
+                "payout failed: the recipient's bank account must be corrected",
+                payout_id=payout_id,
+                account_id=account_id,
+            )
 
 
 def _list_contents(db: Database, stripe: Gateway, account_id: str, payout_id: str) -> None:

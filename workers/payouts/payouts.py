@@ -98,7 +98,7 @@ def _book(db: Database, payout: Payout) -> bool:
             because = "everything in it has its owner"
             cases.close_case(tx, type=CaseType.PAYOUT_UNEXPLAINED, subject=payout.payout_id, by=BY, because=because)
         payouts.mark_booked(tx, payout.payout_id)
-    logger.info("payout {} is booked for {} tenants", payout.payout_id, len(shares))
+    logger.info("payout booked for {} tenants", len(shares), payout_id=payout.payout_id)
     return True
 
 
@@ -149,7 +149,7 @@ def _reverse(db: Database, payout: Payout) -> None:
         _post(db, tenant_id, "payout_failure", payout, Money(-minor, payout.currency))
     with db.system_transaction() as tx:
         payouts.mark_reversed(tx, payout.payout_id)
-    logger.error("payout {} came back: it is {}", payout.payout_id, payout.status)
+    logger.error("payout {}", payout.status, payout_id=payout.payout_id)
 
 
 def _watch_one_made_by_hand(db: Database, payout: Payout) -> None:

@@ -95,6 +95,6 @@ def _write(
         shares.look(tx, ready_share.share_id, waits_for=None)
     append(tx, TransferRequested(tenant_id=due_recipient.tenant_id, transfer_id=transfer_id))
     logger.info(
-        "statement of {} over {} ({} shares, {} netted){}",
-        *(recipient.name, whole, len(ready), netted, ", asked again" if again else ""),
+        "settled statement of {} for {} ({} shares, {} netted){}",
+        *(recipient.name, whole, len(ready), netted, ", requested again" if again else ""),
     )

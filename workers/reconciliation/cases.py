@@ -1,4 +1,4 @@
-"""Cases of a kind follow what a sweep finds: opened once, closed when it is well again."""
+"""Open a case per finding; close those that no longer apply."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,11 +7,11 @@ from loguru import logger
 from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
 from db.session import Tx
-from db.sweep.overdue import Finding
+from db.sweep.finding import Finding
 
 
 def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) -> list[tuple[CaseType, Finding]]:
-    """Open a case for each thing a person must see, and close those that are well again; returns what is new."""
+    """Open a case for each new finding, and close cases without a finding; returns the new ones."""
     new = []
     for kind, findings in found.items():
         strs = cases.known_subjects(tx, kind)
@@ -26,7 +26,9 @@ def keep_cases(tx: Tx, found: Mapping[CaseType, Sequence[Finding]], *, by: str) 
                 amount=finding.amount,
             )
             new.append((kind, finding))
-            logger.error("{}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details)
+            logger.error(
+                "case opened, {}: {} of payment {}, {}", kind, finding.amount, finding.payment_id, finding.details
+            )
         gone = strs - {finding.subject for finding in findings}
-        cases.close_all(tx, types=[kind], subjects=sorted(gone), by=by, because="it is well again")
+        cases.close_all(tx, types=[kind], subjects=sorted(gone), by=by, because="no longer found")
     return new

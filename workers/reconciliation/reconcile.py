@@ -249,7 +249,7 @@ def _finish(db: Database, run: Run) -> None:
         fixables = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
         append(tx, *[_lookup(tx, case) for case in fixables])
     logger.info(
-        "reconciled {} lines ({}), {} differ; {} cases opened, {} closed, {} payments looked up again",
+        "reconciled {} balance transactions ({}): {} differ, {} cases opened, {} closed, {} payments re-fetched",
         run.lines,
         run.span,
         run.mismatches,

@@ -46,12 +46,12 @@ def _forget(db: Database, what: Forgettable, days: int, deadline: float) -> bool
         with db.system_transaction() as tx:
             gone = retention.forget(tx, what, older_than_days=days, at_most=BATCH)
         if gone is None:
-            logger.warning("nothing is forgotten: the book and the bank do not agree, or no daily run was finished")
+            logger.warning("retention skipped: reconciliation cases are open, or no daily run has completed")
             return False
         FORGOTTEN.labels(what).inc(gone)
         total += gone
         if gone < BATCH:
             break
     if total:
-        logger.info("forgot {} rows of {} that were older than {} days", total, what, days)
+        logger.info("deleted {} rows of {} older than {} days", total, what, days)
     return time.monotonic() < deadline

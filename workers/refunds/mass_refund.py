@@ -89,10 +89,10 @@ def _take_step(tx: Tx, msg: EventCancellationDue, started: datetime) -> None:
         mass_refund_steps.advance(tx, run, cursor=taken[-1].order_id, counts=counts, by=BY)
     elif mass_refund_steps.left_out(tx, run):
         mass_refund_steps.begin_pass(tx, run, by=BY)
-        logger.warning("payments of event {} were left out; they are taken now", run.event_id)
+        logger.warning("mass refund found remaining payments, processing them", event_id=run.event_id)
     else:
         mass_refund_steps.end(tx, run, by=BY)
-        logger.info("event {} is cancelled: {} refunds, {} cancellations", run.event_id, *_asked(run))
+        logger.info("mass refund completed: {} refunds, {} cancellations", *_asked(run), event_id=run.event_id)
         return
     pause = timedelta(seconds=len(taken) / run.rate_per_second)
     append(tx, msg.model_copy(update={"step": run.step + 1}), not_before=started + pause)
@@ -112,7 +112,7 @@ def _give_back(tx: Tx, run: MassRefund, batch_order: BatchOrder) -> str:
         )
     except RefusedError as error:  # one payment must not hold up ten thousand
         mass_refund_steps.refuse(tx, run, batch_order.payment_id, code=error.code, reason=str(error))
-        logger.error("payment {} cannot be given back: {}", batch_order.payment_id, error)
+        logger.error("payment cannot be refunded: {}", error, payment_id=batch_order.payment_id)
         return "refused"
     return _name(answer)
 

@@ -6,10 +6,10 @@ looks among the intent's refunds before it sends (M13). The amount was reserved 
 """
 
 from db import stripe_calls
-from db.lifecycle import RefundState
 from db.payments import payments
 from db.refunds import refunds
 from db.refunds.refunds import Refund
+from db.refunds.states import RefundState
 from db.session import Database
 from db.stripe_calls import StripeCall
 from messages.refunds import RefundRequested

@@ -11,12 +11,12 @@ from psycopg import errors
 from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
-from db.lifecycle import DEAD_REFUNDS, RefundState
 from db.minting import mints
 from db.payments.payments import Payment
 from db.refunds import booking as refund_booking
 from db.refunds import refunds
 from db.refunds.refunds import NewRefund, Refund
+from db.refunds.states import DEAD_REFUNDS, RefundState
 from db.session import Tx
 from messages.ids import RefundId
 from messages.money import Money
@@ -102,7 +102,11 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
     except errors.CheckViolation:
         said = f"{answer.stripe_refund_id} was made without us, and a request of ours holds its amount"
         raise NoRoomYet(said, seconds=ROOM_SECONDS) from None
-    logger.warning("refund {} of {} was made without us", answer.stripe_refund_id, answer.amount)
+    logger.warning(
+        "recorded a refund of {} that was created outside the fleet",
+        answer.amount,
+        stripe_refund_id=answer.stripe_refund_id,
+    )
     refund = refunds.get(tx, refund_id)
     assert refund is not None, "it was written a moment ago in this transaction"
     return refund
@@ -151,7 +155,7 @@ def _tell(tx: Tx, refund: Refund, state: RefundState, reason: str) -> None:
         logger.info("refunded {}", refund.amount)
     elif state in DEAD_REFUNDS:
         append(tx, _failed(refund, reason))
-        logger.error("the refund of {} came to nothing, the buyer is still owed it: {}", refund.amount, reason)
+        logger.error("refund of {} failed, still owed to the buyer: {}", refund.amount, reason)
 
 
 def _failed(refund: Refund, reason: str) -> RefundFailed:

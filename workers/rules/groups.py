@@ -10,7 +10,7 @@ from messages.declines import public_reason
 # room, and costs nothing where holds last a week.
 CAPTURE_AHEAD = timedelta(hours=24)
 
-ENDING = frozenset({"expired", "cancelled"})
+ENDING = frozenset({"expired", "canceled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,16 @@ def group_move(
     move: GroupTransition | None = None
     match state:
         case "open" if event_is_off:
-            move = GroupTransition("cancelled", "event_cancelled")
+            move = GroupTransition("canceled", "event_cancelled")
         case "open" if secured:
             move = GroupTransition("complete")
         case "open" if is_over:
             move = GroupTransition("expired", "deadline")
         case "complete" if not secured:
-            move = GroupTransition("cancelled", "a share could not be captured")
+            move = GroupTransition("canceled", "a share could not be captured")
         case "complete" if all(member == "paid" for member in members):
             move = GroupTransition("settled")
-        case "expired" | "cancelled" if all_over and done:
+        case "expired" | "canceled" if all_over and done:
             move = GroupTransition("voided")
     return move
 

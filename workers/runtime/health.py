@@ -74,7 +74,7 @@ def stripe_check(gateway: Gateway) -> Check:
         try:
             read_balance(gateway)
         except Verdict as error:
-            logger.warning("Stripe did not answer a health check: {}", error)
+            logger.warning("health check of Stripe failed: {}", error)
             return False
         return True
 

@@ -12,7 +12,7 @@ from outbox.process.load import Load
 
 UNACKED = Gauge(
     "fleet_worker_unacked",
-    "Deliveries that workers have in hand or fetched ahead, by class of queue",
+    "Deliveries in process or prefetched by workers, by queue class",
     ["queue_class"],
     multiprocess_mode="livesum",
 )

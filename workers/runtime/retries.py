@@ -76,7 +76,7 @@ def after_failure(db: Database, delivery: Delivery, error: BaseException, sealer
     pause = _pause(delivery.route, delivery.envelope.attempt, error)
     due_at = datetime.now(UTC) + timedelta(seconds=pause)
     write_down(db, lambda tx: _retry(tx, delivery, error, due_at))
-    logger.warning("will be tried again in {:.1f} s: {}", pause, reason_of(error))
+    logger.warning("retry scheduled in {:.1f} s: {}", pause, reason_of(error))
     return "try_later" if isinstance(error, TryLater) else "try_again"
 
 
@@ -197,7 +197,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def top_frame(raised: TracebackType | None) -> str:
-    """The frame of ours nearest to the error, as file:function; letters with the same one form a group."""
+    """The frame of ours nearest to the error, as file:function; dead letters with the same one form a group.
+
+    A file that moves takes its groups along: its migration calls `move_source_file` (0051).
+    """
     ours = [frame for frame in traceback.extract_tb(raised) if _is_ours(frame.filename)]
     return f"{Path(ours[-1].filename).resolve().relative_to(_OURS)}:{ours[-1].name}" if ours else ""
 
@@ -230,7 +233,7 @@ def _wait_for_database(db: Database, deadline: float, error: psycopg.Operational
     left = deadline - time.monotonic()
     if left <= 0:
         raise NotWrittenDownError("the database is away") from error
-    logger.warning("database away, holding the message")
+    logger.warning("database unavailable, holding the message")
     try:
         db.wait_until_reachable(seconds=left)
     except TimeLimitExceeded:  # the same; the caller's deadline still holds

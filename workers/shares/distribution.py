@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
-from db.lifecycle import ShareState
 from db.payments.payments import Payment
 from db.session import Tx
 from db.shares import booking as share_booking
@@ -18,6 +17,7 @@ from db.shares import clawbacks, sale_terms, shares
 from db.shares.clawbacks import Clawback
 from db.shares.sale_terms import SaleTerms
 from db.shares.shares import NewShare, Share
+from db.shares.states import ShareState
 from messages.ids import PaymentId
 from messages.money import Money
 from messages.shares import ShareDue, ShareTakenBack

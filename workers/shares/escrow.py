@@ -70,7 +70,7 @@ def _let_go(db: Database) -> None:
             break
         after = page[-1][1]
     if count:
-        logger.info("let the shares of {} payments go", count)
+        logger.info("released the shares of {} payments from escrow", count)
 
 
 def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
@@ -94,7 +94,7 @@ def _wake(db: Database, patience_seconds: float) -> None:
         )
         append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
     if standing:
-        logger.info("woke {} shares, transfers and reversals that stood still", len(standing))
+        logger.info("re-enqueued {} stuck shares, transfers and reversals", len(standing))
 
 
 def _message(stuck_transfer: StuckTransfer) -> Message:

@@ -9,11 +9,11 @@ matters in which order refunds, disputes and transfers come. A second delivery m
 from loguru import logger
 
 from db.ledger import journals as ledger
-from db.lifecycle import ShareState
 from db.session import Database, Tx
 from db.shares import booking as share_booking
 from db.shares import shares
 from db.shares.shares import Obstacles, Share
+from db.shares.states import ShareState
 from db.transfers import destination_charges, recipients, transfers
 from db.transfers import reversals as transfer_reversals
 from db.transfers.recipients import Recipient
@@ -152,4 +152,4 @@ def become_receivable(tx: Tx, current: Share, missing: Money, *, reason: str) ->
         payment_id=current.payment_id,
         entries=share_booking.receivable_entries(current.owner, missing),
     )
-    logger.warning("recipient {} owes {}: {}", current.recipient_id, missing, reason)
+    logger.warning("recipient owes {}: {}", missing, reason, recipient_id=current.recipient_id)

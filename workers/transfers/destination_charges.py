@@ -120,7 +120,7 @@ def _book_transfer(
     )
     if not destination_charges.record_transfer(tx, made, by=by):
         return []
-    logger.info("{} went to {} with the charge", transfer.amount, transfer.account_id)
+    logger.info("transferred {} with the charge", transfer.amount, account_id=transfer.account_id)
     entries = share_booking.transfer_entries(venue.owner, transfer.amount)
     beside = [*conversion(transfer.balance, -transfer.amount), *stripe_fee(transfer.balance)]
     return [Journal("transfer", transfer.stripe_transfer_id, entries), *beside]

@@ -39,7 +39,7 @@ def account_lookup(msg: AccountLookupRequested, db: Database, stripe: Gateway) -
     if answer.transfers == "active":
         _wake(db, answer, refused_too=better)
     else:
-        logger.warning("account {} may not receive transfers: {}", answer.account_id, answer.disabled_reason)
+        logger.warning("account cannot receive transfers: {}", answer.disabled_reason, account_id=answer.account_id)
 
 
 def _wake(db: Database, answer: AccountAnswer, *, refused_too: bool) -> None:

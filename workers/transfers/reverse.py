@@ -6,12 +6,12 @@ less than the one before, so it ends.
 """
 
 from db import stripe_calls
-from db.lifecycle import ReversalState
 from db.session import Database
 from db.shares import shares
 from db.stripe_calls import StripeCall
 from db.transfers import reversals as transfer_reversals
 from db.transfers.reversals import Reversal
+from db.transfers.states import ReversalState
 from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue

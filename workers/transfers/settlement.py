@@ -11,13 +11,13 @@ from loguru import logger
 from db import stripe_calls
 from db.ledger import journals as ledger
 from db.ledger.journals import Journal
-from db.lifecycle import ReversalState, TransferState
 from db.session import Tx
 from db.shares import booking as share_booking
 from db.shares import shares
 from db.transfers import reversals as transfer_reversals
 from db.transfers import transfers
 from db.transfers.reversals import Reversal
+from db.transfers.states import ReversalState, TransferState
 from db.transfers.transfers import Transfer
 from messages.ids import PaymentId, ShareId, TenantId
 from messages.shares import ShareDue
@@ -57,7 +57,7 @@ def settle_transfer(tx: Tx, transfer: Transfer, answer: TransferAnswer, *, by: s
         journals = [Journal("transfer", answer.stripe_transfer_id, entries), *stripe_fee(answer.balance)]
         ledger.post_together(tx, transfer.payment_id, [*journals, *_netting(transfer)])
         _look_at_shares(tx, transfer)
-        logger.info("transferred {} to {}", transfer.amount, transfer.account_id)
+        logger.info("transferred {}", transfer.amount, account_id=transfer.account_id)
 
 
 def settle_netted(tx: Tx, transfer: Transfer, *, by: str) -> None:
@@ -65,7 +65,7 @@ def settle_netted(tx: Tx, transfer: Transfer, *, by: str) -> None:
     if transfers.move(tx, transfer.transfer_id, TransferState.PAID, by=by, reason="netted whole"):
         ledger.post_together(tx, transfer.payment_id, _netting(transfer))
         _look_at_shares(tx, transfer)
-        logger.info("kept {} of {} for what it owes", transfer.netted, transfer.account_id)
+        logger.info("netted {} against the recipient's receivable", transfer.netted, account_id=transfer.account_id)
 
 
 def refuse_transfer(tx: Tx, transfer: Transfer, refusal: Refused, *, by: str) -> None:
@@ -103,7 +103,7 @@ def settle_reversal(tx: Tx, reversal: Reversal, answer: ReversalAnswer, *, by: s
         journals = [Journal("transfer_reversal", answer.stripe_reversal_id, entries), *stripe_fee(answer.balance)]
         ledger.post_together(tx, reversal.payment_id, journals)
         append(tx, _due(reversal.tenant_id, reversal.payment_id, reversal.share_id))
-        logger.info("took {} back from {}", reversal.amount, reversal.account_id)
+        logger.info("reversed {}", reversal.amount, account_id=reversal.account_id)
 
 
 def _netting(transfer: Transfer) -> list[Journal]:

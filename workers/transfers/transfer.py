@@ -7,11 +7,11 @@ transfer that was not sent yet; its shares are measured anew.
 """
 
 from db import stripe_calls
-from db.lifecycle import TransferState
 from db.session import Database, Tx
 from db.shares import shares
 from db.stripe_calls import StripeCall
 from db.transfers import transfers
+from db.transfers.states import TransferState
 from db.transfers.transfers import Transfer
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point

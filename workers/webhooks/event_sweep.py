@@ -44,7 +44,7 @@ def sweep_events(msg: EventSweepDue, db: Database, stripe: Gateway) -> None:
         if time.monotonic() - started > RUN_SECONDS and until < gap.until:
             with db.system_transaction() as tx:
                 append(tx, EventSweepDue(due_at=msg.due_at))
-            logger.info("swept events until {}, going on in the next run", until)
+            logger.info("event sweep reached {}, continuing in the next run", until)
             return
 
 
@@ -57,7 +57,7 @@ def _gap(db: Database, settings: EventSweepSettings) -> event_coverage.CoverageG
             reach_days=KEPT_DAYS,
         )
     if gap.lost_seconds:
-        logger.error("the event sweep stood for so long that {:.0f} s of events are out of reach", gap.lost_seconds)
+        logger.error("event sweep was down too long: Stripe no longer lists {:.0f} s of events", gap.lost_seconds)
     return gap
 
 
@@ -82,10 +82,10 @@ def _sweep(db: Database, stripe: Gateway, since: datetime, until: datetime, *, l
 def _is_fit(event: VerifiedEvent | UnreadableListedEvent, *, livemode: bool) -> bool:
     """Only events of our own mode and shape; the others are said, and can be seen at Stripe."""
     if isinstance(event, UnreadableListedEvent):
-        logger.error("Stripe lists event {} that cannot be read: {}", event.event_id, event.why)
+        logger.error("unreadable event in Stripe's list: {}", event.why, event_id=event.event_id)
         return False
     if event.livemode != livemode:
-        logger.error("Stripe lists event {} of the other mode (livemode={})", event.event_id, event.livemode)
+        logger.error("event with unexpected livemode={} in Stripe's list", event.livemode, event_id=event.event_id)
         return False
     return True
 
@@ -104,4 +104,4 @@ def _take(db: Database, page: list[VerifiedEvent | UnreadableListedEvent]) -> No
     for road, number in counted.items():
         EVENTS_LISTED.labels(road).inc(number)
     if missing:
-        logger.warning("{} events of Stripe came by no webhook; the sweep took them in", len(missing))
+        logger.warning("stored {} events that no webhook delivered", len(missing))

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from loguru import logger
 
-from db.lifecycle import PaymentState
 from db.payments import payments
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.webhooks import inbox
 from db.webhooks.inbox import KNOWN, InboxEvent
@@ -144,4 +144,4 @@ def _count(seconds: float | None) -> None:
 def _leave_unmatched(db: Database, event: InboxEvent) -> None:
     with db.system_transaction() as tx:
         inbox.mark_unmatched(tx, event.event_id, note="no payment of ours carries this intent")
-    logger.warning("event {} of type {} has no payment; it waits", event.event_id, event.event_type)
+    logger.warning("event of type {} matches no payment yet", event.event_type, event_id=event.event_id)

@@ -1,8 +1,8 @@
-"""The API's routes. One request: who is it, may it, how often; then its key and body; then the work, exactly once.
+"""The API's routes. Each request is authenticated, rate-limited, validated, and then processed exactly once.
 
-Phases: let in (entrance.py), read (reading.py), answer (answers.py; a GET only reads). Everything that waits runs on
-the API's own few threads and database connections (bench.py): the webhooks of the same process have others, so neither
-starves the other. Each error is a problem document (RFC 9457).
+Phases: authorize (authentication.py), validate (request_body.py), respond (idempotency.py; a GET only reads). Blocking
+work runs on the API's own threads and database connections (thread_pool.py): the webhooks of the same process have
+their own, so neither starves the other. Each error is a problem document (RFC 9457).
 """
 
 import re
@@ -32,29 +32,30 @@ from outbox.intake.api.settings import ApiSettings
 from outbox.intake.api.thread_pool import ThreadPool
 from outbox.process.logs import bound
 from outbox.process.metrics import API_REQUESTS, API_SECONDS
+from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import Problem
 
-# Answers are about money and people: no cache keeps one, no browser guesses at one.
+# Responses hold payment and personal data: caches must not store them, browsers must not sniff their type.
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
-# A caller is waiting: it hears that the database is away before it would give up by itself.
+# A caller is waiting: it gets a 503 well before its own timeout.
 POOL_SECONDS = 3.0
 
 
 class Api:
-    """What all requests share. Make it after a fork, and close it."""
+    """What all requests share. Create it after a fork, and close it."""
 
     def __init__(self, settings: ApiSettings, database: DatabaseSettings, cache: CacheSettings) -> None:
         own = database.model_copy(update={"database_pool_size": settings.api_threads})
         self._db = Database(own, application="fleet-intake-api", patience_seconds=POOL_SECONDS)
-        self._fast = Cache(cache.client_url, connections=settings.api_threads)
-        self._bench = ThreadPool(settings.api_threads)
-        self._entrance = Authenticator(settings, RateLimits(self._fast, settings))
-        self._answers = IdempotentAnswers(self._db, self._fast)
+        self._cache = Cache(cache.client_url, connections=settings.api_threads)
+        self._threads = ThreadPool(settings.api_threads)
+        self._authenticator = Authenticator(settings, RateLimits(self._cache, settings))
+        self._answers = IdempotentAnswers(self._db, self._cache)
 
     def close(self) -> None:
-        self._bench.close()
-        self._fast.close()
+        self._threads.close()
+        self._cache.close()
         self._db.close()
 
     def routes(self) -> list[BaseRoute]:
@@ -68,7 +69,7 @@ class Api:
     def _route(self, operation: Operation) -> Route:
         async def endpoint(request: Request) -> Response:
             started = time.perf_counter()
-            response = await self._told(operation, request)
+            response = await self._respond(operation, request)
             API_REQUESTS.labels(operation.name, str(response.status_code)).inc()
             API_SECONDS.labels(operation.name).observe(time.perf_counter() - started)
             return response
@@ -76,29 +77,29 @@ class Api:
         path = re.sub(r"{(\w+)}", r"{\1:uuid}", operation.path)
         return Route(path, endpoint, methods=[operation.method], name=operation.name)
 
-    async def _told(self, operation: Operation, request: Request) -> Response:
-        """The response, whatever happened on the way to it."""
-        room: dict[str, str] = {}
+    async def _respond(self, operation: Operation, request: Request) -> Response:
+        """The response; every error becomes a problem document."""
+        rate_limit: dict[str, str] = {}
         try:
-            enter = partial(self._entrance.let_in, request.headers, operation.permission, operation.limit)
-            caller, room = await self._bench.run(enter)
+            enter = partial(self._authenticator.authorize, request.headers, operation.permission, operation.limit)
+            caller, rate_limit = await self._threads.run(enter)
             asked = ApiRequest(caller, operation.permission, **request.path_params)
             raw = await request_body.body_of(request)
-            response = await self._bench.run(partial(self._served, operation, request, asked, raw))
+            response = await self._threads.run(partial(self._handle, operation, request, asked, raw))
         except Problem as problem:
             response = problem.response()
-        except psycopg.OperationalError as error:  # also when no connection of the pool came free
-            logger.warning("request not answered, the database is away: {}", type(error).__name__)
-            said = "the database is away; repeat it with the same Idempotency-Key"
-            response = Problem(503, said, code="database-away", headers={"Retry-After": "1"}).response()
-        except Exception as error:  # noqa: BLE001  whatever it is, the caller gets our words and the log gets all of it
-            logger.opt(exception=error).error("a request of the API failed")
-            response = Problem(500, "this request failed here, and the log says why").response()
-        for name, value in (HEADERS | room).items():
+        except psycopg.OperationalError as error:  # also if the pool had no free connection in time
+            logger.warning("request failed, database unavailable: {}", type(error).__name__)
+            detail = "the database is unavailable; retry with the same Idempotency-Key"
+            response = Problem(ProblemCode.DATABASE_UNAVAILABLE, detail, headers={"Retry-After": "1"}).response()
+        except Exception as error:  # noqa: BLE001  the caller gets a generic message, the log gets the traceback
+            logger.opt(exception=error).error("API request failed")
+            response = Problem(500, "internal error; see the server log").response()
+        for name, value in (HEADERS | rate_limit).items():
             response.headers.setdefault(name, value)
         return response
 
-    def _served(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
+    def _handle(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
         with (
             trace.following(*_place_of(request)) as trace_id,
             trace.span(f"{operation.method} {operation.path}", "server"),
@@ -120,12 +121,12 @@ class Api:
         keyed = Keyed.of(asked.caller, key, operation.method, path, value)
 
         def work(tx: Tx) -> StoredAnswer:
-            assert operation.reads is not None, "a POST reads a body, if only an empty one"
+            assert operation.reads is not None, "every POST has a request schema"
             body = request_body.read_as(operation.reads, value)
             return operation.work(tx, replace(asked, body=body, request_key=keyed.request_key))
 
         answer, replayed = self._answers.once(keyed, work)
-        logger.info("answered with {}{}", answer.status, ", as before" if replayed else "")
+        logger.info("answered with {}{}", answer.status, " (replayed)" if replayed else "")
         return answer.response(replayed=replayed)
 
 

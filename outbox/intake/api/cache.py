@@ -1,7 +1,7 @@
-"""Valkey, for what is only faster with it: remembered answers and shared counts. Whoever asks must have another way.
+"""An optional cache (Valkey) for stored responses and shared rate limits. Callers must work without it.
 
-It gets a quarter of a second. When it does not answer it is left alone for a few seconds, so that its being away costs
-one request its patience and not every one; that is said once, and so is its return.
+A command times out after a quarter of a second. After a failure the cache is not used for a few seconds, so that an
+outage delays one request and not every one; outage and recovery are logged once each.
 """
 
 import time
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 
 
 class CacheAwayError(Exception):
-    """Valkey did not answer just now, or has not a moment ago."""
+    """Valkey failed just now or within the last few seconds."""
 
 
 class Cache:
@@ -43,10 +43,10 @@ class Cache:
         self.pool.disconnect()
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
-        """What the question brings back; it talks to `client`, or to `pool`.
+        """The result of `question`, which uses `client` or `pool`.
 
         Raises:
-            AwayError: do without.
+            CacheAwayError: Valkey is unavailable; work without it.
         """
         if time.monotonic() < self._rests_until:
             raise CacheAwayError
@@ -55,11 +55,13 @@ class Cache:
         except redis.RedisError as error:
             self._rests_until = time.monotonic() + REST_SECONDS
             if not self._away:
-                said = "Valkey is away ({}): rates are counted by this process alone, answers are read from the book"
-                logger.warning(said, type(error).__name__)
+                logger.warning(
+                    "Valkey unavailable ({}): rate limits apply per process, responses are read from the database",
+                    type(error).__name__,
+                )
             self._away = True
             raise CacheAwayError from None
         if self._away:
-            logger.info("Valkey is back, rates are counted together again")
+            logger.info("Valkey available again: rate limits are shared between processes")
             self._away = False
         return answer

@@ -1,13 +1,13 @@
-"""Who calls, and how far that reaches: the claims of an RS256 token (outbox/web/bearer_tokens.py).
+"""Callers of the API and what they may access: the claims of an RS256 token (outbox/web/bearer_tokens.py).
 
-    sub         who it is; requests, limits and idempotency keys are counted by tenant and sub
-    tenant_id   the one tenant whose rows this caller sees
+    sub         the caller; rate limits and idempotency keys are scoped to tenant and sub
+    tenant_id   the one tenant whose data the caller may access
     roles       a list of: buyer, venue_staff, finance, service
-    venues      a list of venue ids, or "*" for all of the tenant's; without the claim, none
-    scope       for the role service alone: permissions by name, separated by spaces (RFC 8693)
+    venues      a list of venue ids, or "*" for all venues of the tenant; without the claim, none
+    scope       only for the role service: permissions, separated by spaces (RFC 8693)
 
-A buyer reaches its own payments (their buyer_id is its sub), the others those of their venues. What a caller may not
-see does not exist for it: the answer is 404, as for another tenant's.
+A buyer may access its own payments (those whose buyer_id is its sub); the other roles may access payments of their
+venues. A payment or group that the caller may not access is answered with 404, as if it did not exist.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from outbox.web.bearer_tokens import BadTokenError, name_in, words_in
 
 
 class Permission(StrEnum):
-    """What an operation asks for. A service has those that its `scope` names."""
+    """The permission that an operation requires. A service has those that its `scope` lists."""
 
     CREATE = "payments:create"
     READ = "payments:read"
@@ -52,7 +52,7 @@ EVERY_VENUE = "*"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`venues` is None for all of the tenant's."""
+    """An authenticated caller. `venues` is None for all venues of the tenant."""
 
     tenant_id: TenantId
     subject: str
@@ -61,11 +61,11 @@ class Caller:
     scopes: frozenset[str]
 
     def may(self, permission: Permission) -> bool:
-        """Whether any role grants this at all; how far it reaches is another question."""
+        """Whether any role grants the permission; for which venues and buyers is decided by `reaches`."""
         return any(self._grants(role, permission) for role in self.roles)
 
     def reaches(self, permission: Permission, *, venue_id: VenueId, buyer_id: str) -> bool:
-        """Whether a role that grants this reaches that venue, or that buyer."""
+        """Whether a role that grants the permission covers this venue or this buyer."""
         granting = {role for role in self.roles if self._grants(role, permission)}
         own = CallerRole.BUYER in granting and buyer_id == self.subject
         return own or (bool(granting - {CallerRole.BUYER}) and (self.venues is None or venue_id in self.venues))
@@ -75,7 +75,11 @@ class Caller:
 
 
 def caller_in(claims: Mapping[str, Any]) -> Caller:
-    """Raises BadTokenError: a claim is missing or has another form."""
+    """The caller that the claims describe.
+
+    Raises:
+        BadTokenError: a claim is missing or malformed.
+    """
     strs = {role.value for role in CallerRole}
     roles = frozenset(CallerRole(word) for word in words_in(claims, "roles") if word in strs)
     scope = claims.get("scope")
@@ -96,4 +100,4 @@ def _uuid(given: object, claim: str) -> UUID:
     try:
         return UUID(given if isinstance(given, str) else "")
     except ValueError:
-        raise BadTokenError(f"the token's claim {claim} is missing, or no UUID") from None
+        raise BadTokenError(f"the token's claim {claim} is missing or not a UUID") from None

@@ -1,4 +1,4 @@
-"""One typical request and answer of each operation, for the OpenAPI document; a test holds them to their models."""
+"""One typical request and response of each operation, for the OpenAPI document; a test validates them."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ REQUESTS: dict[str, Any] = {
         "capture": "automatic",
     },
     "quoteFees": {"venue_id": _VENUE, "amount": _AMOUNT},
-    "refundPayment": {"ticket_ids": [_TICKETS[1]], "reason": "requested_by_customer", "note": "cannot come"},
+    "refundPayment": {"ticket_ids": [_TICKETS[1]], "reason": "requested_by_customer", "note": "buyer cannot attend"},
     "capturePayment": {"amount": _AMOUNT},
     "cancelPayment": {"reason": "requested_by_customer"},
     "openGroup": {
@@ -56,7 +56,7 @@ REQUESTS: dict[str, Any] = {
     },
     "payShare": {"payment_method_id": "pm_card_visa"},
     "topUpGroup": {"payment_method_id": "pm_card_visa"},
-    "cancelGroup": {"note": "they go to another show"},
+    "cancelGroup": {"note": "the group chose another date"},
     "completePayment": {},
     "quoteTax": {"venue_id": _VENUE, "amount": _AMOUNT},
 }
@@ -127,12 +127,12 @@ ANSWERS: dict[str, Any] = {
     },
     "payShare": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
     "topUpGroup": {"payment_id": _PAYMENT, "order_id": _ORDER, "state": "requested"},
-    "cancelGroup": {"group_id": _GROUP, "state": "cancelled"},
+    "cancelGroup": {"group_id": _GROUP, "state": "canceled"},
     "completePayment": {"payment_id": _PAYMENT, "state": "requires_action"},
     "quoteTax": {
-        "type": "urn:payment-fleet:problem:tax-not-built",
-        "title": "Not Implemented",
+        "type": "urn:payment-fleet:problem:tax-not-implemented",
+        "title": "Tax not implemented",
         "status": 501,
-        "detail": "tax is not computed here yet; nothing was quoted",
+        "detail": "tax quotes are not implemented yet",
     },
 }

@@ -1,6 +1,6 @@
-"""Groups: what outbox/requests/groups.py does for every door, told in the words of this one.
+"""Group payments over the API: translates into outbox/requests/groups.py.
 
-A buyer reaches the groups it is a member of, pays its own share there, and tops up those that it organises.
+A buyer may read the groups it is a member of, pay its own share, and top up groups that it organises.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from db.groups import contributions
 from db.groups import groups as group_groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.lifecycle import SECURED, GroupState
+from db.groups.states import SECURED
 from db.payments.views import of_payment
 from db.session import Tx
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
@@ -25,31 +25,32 @@ from outbox.intake.api.payments import ApiRequest, answer
 from outbox.requests import groups
 from outbox.requests.orders import ContradictoryOrder, UnacceptableOrder
 from outbox.requests.refusals import RefusedError
+from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
 
 def open_group(tx: Tx, asked: ApiRequest) -> StoredAnswer:
-    """Write the group down and have its members invited; the same group again is the same group."""
+    """Accept the group and invite its members. Repeating the same group changes nothing."""
     request: schemas.GroupRequest = asked.body
     organiser = next(member for member in request.members if member.member_id == request.organiser_id)
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=organiser.buyer_id):
-        raise Problem(403, "this token reaches neither that venue nor that organiser", code="out-of-reach")
+        raise Problem(ProblemCode.ACCESS_DENIED, "the token does not permit groups for this venue and organiser")
     venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
     opening = GroupOpened(**dict(request), tenant_id=asked.caller.tenant_id)
     try:
         groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by, may_set_limit=venues_own)
     except RefusedError as error:
-        raise Problem(403, str(error), code="out-of-reach") from None
+        raise Problem(of_request_error(error.code), str(error)) from None
     except ContradictoryOrder:
-        said = "another group is known by this group_id; the first one stands"
-        raise Problem(409, said, code="group-contradicted") from None
+        detail = "a different group with this group_id exists; it is unchanged"
+        raise Problem(ProblemCode.GROUP_CONFLICT, detail) from None
     except UnacceptableOrder as error:
-        raise Problem(422, str(error), code="group-refused") from None
+        raise Problem(ProblemCode.GROUP_REJECTED, str(error)) from None
     return _accepted(tx, request.group_id, location=f"/groups/{request.group_id}")
 
 
 def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """How the group and each of its members stand, and how the group came there."""
+    """Return the group with its members and state transitions."""
     group, shares = _reached(tx, request, lambda _group, _share: True)
     secured = sum(share.share_minor for share in shares if share.state in SECURED)
     return answer(
@@ -67,7 +68,7 @@ def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
             members=tuple(_view_of(share, group.currency) for share in shares),
             created_at=group.created_at,
             history=tuple(
-                schemas.GroupChange(at=at, state=GroupState(state), reason=reason)
+                schemas.GroupChange(at=at, state=state, reason=reason)
                 for at, state, reason in group_groups.moves_of(tx, group.group_id)
             ),
         ),
@@ -75,44 +76,44 @@ def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
 
 
 def pay_share(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Have a member's share paid: held until everybody has paid, and then captured."""
+    """Authorize the payment of a member's share; it is captured once every member has paid."""
     group, shares = _reached(tx, request, lambda _, share: share.member_id == request.member_id)
     share = next((contribution for contribution in shares if contribution.member_id == request.member_id), None)
     if share is None:
-        raise Problem(404, f"the group has no member {request.member_id}", code="member-unknown")
-    means: schemas.ShareMeans = request.body
-    wish = GroupSharePaidWith(
-        **dict(means),
+        raise Problem(ProblemCode.MEMBER_NOT_FOUND, f"the group has no member {request.member_id}")
+    method: schemas.SharePaymentRequest = request.body
+    share_payment = GroupSharePaidWith(
+        **dict(method),
         group_id=group.group_id,
         tenant_id=group.tenant_id,
         member_id=share.member_id,
         buyer_id=share.buyer_id,
         idempotency_key=request.request_key,
     )
-    with _refusals_told():
-        begun = groups.pay_share(tx, wish, by=request.by)
+    with _refused_requests_as_problems():
+        begun = groups.pay_share(tx, share_payment, by=request.by)
     return _payment(tx, begun.payment_id)
 
 
 def top_up(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Have the organiser pay every share that is missing, with one payment."""
+    """Authorize one payment by the organiser for all shares that are neither paid nor being paid."""
     group, _ = _reached(tx, request, lambda group, share: share.member_id == group.organiser_id)
-    means: schemas.ShareMeans = request.body
-    wish = GroupToppedUp(
-        **dict(means), group_id=group.group_id, tenant_id=group.tenant_id, idempotency_key=request.request_key
+    method: schemas.SharePaymentRequest = request.body
+    top_up_request = GroupToppedUp(
+        **dict(method), group_id=group.group_id, tenant_id=group.tenant_id, idempotency_key=request.request_key
     )
-    with _refusals_told():
-        begun = groups.top_up(tx, wish, by=request.by)
+    with _refused_requests_as_problems():
+        begun = groups.top_up(tx, top_up_request, by=request.by)
     return _payment(tx, begun.payment_id)
 
 
 def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Call the group off. One that is settled gives everything back, and for that a caller must be allowed refunds."""
+    """Cancel the group. Canceling a settled group refunds every share, which requires `payments:refund`."""
     group, _ = _reached(tx, request, lambda _group, _share: False)
-    body: schemas.GroupCancelAsked = request.body
+    body: schemas.GroupCancelRequest = request.body
     may_refund = request.caller.reaches(Permission.REFUND, venue_id=group.venue_id, buyer_id="")
     reason = redact_text(body.note) or "requested_by_customer"
-    with _refusals_told():
+    with _refused_requests_as_problems():
         groups.call_off(tx, group.group_id, reason=reason, by=request.by, may_refund=may_refund)
     return _accepted(tx, group.group_id)
 
@@ -120,10 +121,10 @@ def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
 def _reached(
     tx: Tx, request: ApiRequest, is_theirs: Callable[[Group, Contribution], bool]
 ) -> tuple[Group, list[Contribution]]:
-    """The group, when the caller reaches its venue, or is the buyer of a share that `is_theirs` lets in.
+    """The group, if the caller may access its venue, or is the buyer of a share for which `is_theirs` is true.
 
     Raises:
-        Problem: 404 for a group that does not exist, or does not for this caller.
+        Problem: 404, the group does not exist, or the caller may not access it.
     """
     assert request.group_id is not None, "the route has it in its path"
     group = group_groups.get(tx, request.group_id)
@@ -132,7 +133,7 @@ def _reached(
         buyers = ["", *(share.buyer_id for share in shares if is_theirs(group, share))]
         if any(request.caller.reaches(request.permission, venue_id=group.venue_id, buyer_id=buyer) for buyer in buyers):
             return group, shares
-    raise Problem(404, f"there is no group {request.group_id}", code="group-unknown")
+    raise Problem(ProblemCode.GROUP_NOT_FOUND, f"there is no group {request.group_id}")
 
 
 def _view_of(share: Contribution, currency: str) -> schemas.MemberView:
@@ -161,10 +162,10 @@ def _payment(tx: Tx, payment_id: PaymentId) -> StoredAnswer:
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
+def _refused_requests_as_problems() -> Iterator[None]:
     try:
         yield
     except RefusedError as error:
-        raise Problem(409, str(error), code=error.code.replace("_", "-")) from None
+        raise Problem(of_request_error(error.code), str(error)) from None
     except UnacceptableOrder as error:
-        raise Problem(422, str(error), code="share-refused") from None
+        raise Problem(ProblemCode.SHARE_REJECTED, str(error)) from None

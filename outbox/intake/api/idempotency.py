@@ -1,13 +1,12 @@
 """One key, one answer: `Idempotency-Key`, scoped to tenant and user, with the request's fingerprint.
 
-The book is the truth. Claim, work and answer are one transaction (db/idempotency_keys.py), so whatever happens at any
-line, either all of it is there or nothing. Valkey only remembers answers that are committed: it may be wiped or away at
-any time, and then the book is read instead.
+Claim, work and response are one database transaction (db/idempotency_keys.py), so a crash at any line leaves all of it
+or nothing. Valkey only caches committed responses: if it is wiped or unavailable, the database is read instead.
 
-    the same request again       the same answer, byte for byte, with `Idempotent-Replayed: true`
-    another request              422
-    while one is being worked on 409, come back in a second
-    kept                         success 24 hours, a client's error one hour, a server's error not at all
+    the same request again       the same response, byte for byte, with `Idempotent-Replayed: true`
+    a different request          422
+    a request still in progress  409, retry after a second
+    stored                       success 24 hours, client errors one hour, server errors never
 """
 
 from collections.abc import Callable
@@ -27,18 +26,19 @@ from messages.runtime.crash_points import crash_point
 from outbox.intake.api.cache import Cache, CacheAwayError
 from outbox.intake.api.callers import Caller
 from outbox.process.metrics import API_ANSWERS
+from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import MEDIA_TYPE, Problem
 
 SUCCESS_SECONDS = 24 * 3600
 CLIENT_ERROR_SECONDS = 3600
-# These say how things stand with the caller or with us, not what became of the request: the next try may fare better.
+# These depend on the caller or on the server, not on the request: a retry may succeed.
 NEVER_KEPT = frozenset({401, 403, 408, 413, 415, 429})
 REPLAYED = "Idempotent-Replayed"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What is sent, and kept: JSON bytes, so that a replay is the same to the byte."""
+    """A response as it is sent and stored: JSON bytes, so that a replay is identical."""
 
     status: int
     body: bytes
@@ -65,12 +65,12 @@ class Keyed:
 
     @property
     def request_key(self) -> str:
-        """Names this very request: the same key with another body, a day later, is another one."""
+        """Identifies this very request: the same key with another body, a day later, is another request."""
         return f"api:{sha256(self.digest.encode() + self.fingerprint).hexdigest()}"
 
     @property
     def digest(self) -> str:
-        """Names tenant, user and key together, without saying them."""
+        """A digest of tenant, user and key, which reveals none of them."""
         words = f"{self.caller.tenant_id} {self.key} {self.caller.subject}"
         return sha256(words.encode()).hexdigest()
 
@@ -81,13 +81,13 @@ class IdempotentAnswers:
         self._fast = fast
 
     def once(self, request: Keyed, work: Callable[[Tx], StoredAnswer]) -> tuple[StoredAnswer, bool]:
-        """The answer that stands under the key, or the one that `work` gives now; True when it is a replay.
+        """The response stored under the key, or the one that `work` returns now; True if it is a replay.
 
-        `work` runs in the transaction that keeps its answer, so everything it needs must be done there.
+        `work` runs in the transaction that stores its response, so all of its writes must happen there.
 
         Raises:
-            Problem: the key was used for another request, is being worked on, or the answer is none to keep.
-            psycopg.Error: the database is away; nothing happened, or the answer stands and the same key brings it.
+            Problem: the key was used for another request, is in use right now, or the error is not to be stored.
+            psycopg.Error: the database is unavailable; either nothing happened, or a retry returns the response.
         """
         kept = self._remembered(request)
         if kept is not None:
@@ -135,14 +135,14 @@ def _work_and_keep(tx: Tx, request: Keyed, work: Callable[[Tx], StoredAnswer]) -
             seconds=seconds,
         )
     except errors.ForeignKeyViolation:
-        raise Problem(403, "the tenant of this token is unknown here", code="unknown-tenant") from None
+        raise Problem(ProblemCode.UNKNOWN_TENANT, "the tenant of this token does not exist") from None
     if not kept:  # only without the claim: what was done is undone, and the first answer stands
         raise _in_progress()
     return KeptAnswer(request.fingerprint, answer.status, answer.location, answer.body, seconds)
 
 
 def _worked(tx: Tx, work: Callable[[Tx], StoredAnswer]) -> StoredAnswer:
-    """A client's error is an answer too: what was done until then is undone, and the answer is kept."""
+    """A client error is stored as well: the work is rolled back to the savepoint, and the response is kept."""
     try:
         with tx.transaction():  # a savepoint, inside the transaction that holds the claim
             return work(tx)
@@ -151,24 +151,24 @@ def _worked(tx: Tx, work: Callable[[Tx], StoredAnswer]) -> StoredAnswer:
             raise
         refused = problem
     except (psycopg.IntegrityError, psycopg.DataError) as error:
-        said = error.diag.message_primary or str(error)
-        refused = Problem(422, f"the book refused this: {said}", code="refused-by-the-book")
+        reason = error.diag.message_primary or str(error)
+        refused = Problem(ProblemCode.CONSTRAINT_VIOLATION, f"the request violates a database constraint: {reason}")
     return StoredAnswer(refused.status, orjson.dumps(refused.document))
 
 
 def _same(request: Keyed, kept: KeptAnswer, outcome: str) -> StoredAnswer:
     if kept.fingerprint != request.fingerprint:
         API_ANSWERS.labels("mismatch").inc()
-        said = "this Idempotency-Key was used for another request; take a new key for a new request"
-        raise Problem(422, said, code="idempotency-key-reused")
+        detail = "this Idempotency-Key was used for a different request; use a new key for a new request"
+        raise Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, detail)
     API_ANSWERS.labels(outcome).inc()
     return StoredAnswer(kept.status, kept.body, kept.location)
 
 
 def _in_progress() -> Problem:
     API_ANSWERS.labels("in_progress").inc()
-    said = "a request with this Idempotency-Key is being worked on; repeat it in a second"
-    return Problem(409, said, code="request-in-progress", headers={"Retry-After": "1"})
+    detail = "a request with this Idempotency-Key is in progress; retry in a second"
+    return Problem(ProblemCode.REQUEST_IN_PROGRESS, detail, headers={"Retry-After": "1"})
 
 
 def _name(request: Keyed) -> str:
@@ -187,7 +187,7 @@ def _packed(kept: KeptAnswer) -> bytes:
 
 
 def _unpacked(packed: bytes) -> KeptAnswer | None:
-    """None for what we cannot read: the book knows."""
+    """None if it cannot be decoded: the response is then read from the database."""
     try:
         fields = orjson.loads(packed)
         fingerprint, body = bytes.fromhex(fields["fingerprint"]), fields["body"].encode()

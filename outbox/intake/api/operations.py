@@ -1,6 +1,6 @@
-"""ONE table of what the API can do: path, who may, how often, what is read and answered.
+"""The one table of API operations: path, permission, rate limit, request and response schemas.
 
-Routes and the OpenAPI document are made of it (app.py, openapi.py), so neither can say what the other does not.
+Routes (app.py) and the OpenAPI document (openapi.py) are built from it, so they always agree.
 """
 
 import re
@@ -18,7 +18,7 @@ from outbox.intake.api.rate_limits import Limit
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`reads` is None without a body; `problems` are the statuses this one adds to those that each may answer."""
+    """`reads` is None for an operation without a body; `problems` are statuses beyond those of every operation."""
 
     name: str
     method: str
@@ -38,7 +38,7 @@ class Operation:
 
     @property
     def names_in_path(self) -> list[str]:
-        """`payment_id`, ...: each a UUID."""
+        """The path parameters, such as `payment_id`; each is a UUID."""
         return re.findall(r"{(\w+)}", self.path)
 
 
@@ -47,7 +47,7 @@ OPERATIONS = (
         name="createPayment",
         method="POST",
         path="/payments",
-        summary="Have an order charged; the same order again is the same payment",
+        summary="Create a payment for an order (idempotent per order)",
         permission=Permission.CREATE,
         work=payments.create,
         reads=schemas.PaymentRequest,
@@ -59,7 +59,7 @@ OPERATIONS = (
         name="quoteFees",
         method="POST",
         path="/fees/quote",
-        summary="What the platform keeps of a sale",
+        summary="Quote the platform fee for a sale",
         permission=Permission.QUOTE_FEES,
         work=payments.quote_fees,
         reads=schemas.QuoteRequest,
@@ -70,7 +70,7 @@ OPERATIONS = (
         name="getPayment",
         method="GET",
         path="/payments/{payment_id}",
-        summary="How a payment stands, and how it came there",
+        summary="Get a payment with its state history",
         permission=Permission.READ,
         work=payments.show,
         answers=schemas.PaymentView,
@@ -81,10 +81,10 @@ OPERATIONS = (
         name="refundPayment",
         method="POST",
         path="/payments/{payment_id}/refunds",
-        summary="Give money back: an amount, tickets, or all that is left",
+        summary="Refund a payment: an amount, specific tickets, or the remaining balance",
         permission=Permission.REFUND,
         work=refunds.refund,
-        reads=schemas.RefundAsked,
+        reads=schemas.RefundRequest,
         answers=schemas.RefundAccepted,
         status=202,
         limit=Limit.REFUNDS,
@@ -94,11 +94,11 @@ OPERATIONS = (
         name="capturePayment",
         method="POST",
         path="/payments/{payment_id}/capture",
-        summary="Take a held amount, or a part of it",
+        summary="Capture an authorized payment, in full or in part",
         permission=Permission.CAPTURE,
         work=refunds.capture,
-        reads=schemas.CaptureAsked,
-        answers=schemas.PaymentAsked,
+        reads=schemas.CaptureRequest,
+        answers=schemas.PaymentActionAccepted,
         status=202,
         problems=(404,),
     ),
@@ -106,11 +106,11 @@ OPERATIONS = (
         name="cancelPayment",
         method="POST",
         path="/payments/{payment_id}/cancel",
-        summary="Call a payment off before its money is taken",
+        summary="Cancel a payment that has not been captured",
         permission=Permission.CANCEL,
         work=refunds.cancel,
-        reads=schemas.CancelAsked,
-        answers=schemas.PaymentAsked,
+        reads=schemas.CancelRequest,
+        answers=schemas.PaymentActionAccepted,
         status=202,
         problems=(404,),
     ),
@@ -118,7 +118,7 @@ OPERATIONS = (
         name="openGroup",
         method="POST",
         path="/groups",
-        summary="Have several buyers pay one order in shares, all or nothing, by a deadline",
+        summary="Open a group payment: several buyers pay one order by a deadline, all or nothing",
         permission=Permission.CREATE,
         work=groups.open_group,
         reads=schemas.GroupRequest,
@@ -130,7 +130,7 @@ OPERATIONS = (
         name="getGroup",
         method="GET",
         path="/groups/{group_id}",
-        summary="How a group stands, member by member, and how it came there",
+        summary="Get a group with its members and state history",
         permission=Permission.READ,
         work=groups.show,
         answers=schemas.GroupView,
@@ -141,10 +141,10 @@ OPERATIONS = (
         name="payShare",
         method="POST",
         path="/groups/{group_id}/members/{member_id}/payments",
-        summary="A member pays its share; the money is only held until everybody has paid",
+        summary="Pay a member's share; it is captured once every member has paid",
         permission=Permission.CREATE,
         work=groups.pay_share,
-        reads=schemas.ShareMeans,
+        reads=schemas.SharePaymentRequest,
         answers=schemas.PaymentAccepted,
         status=202,
         limit=Limit.PAYMENTS,
@@ -154,10 +154,10 @@ OPERATIONS = (
         name="topUpGroup",
         method="POST",
         path="/groups/{group_id}/top-up",
-        summary="The organiser pays every share that nobody is paying",
+        summary="Pay all unpaid shares as the organiser",
         permission=Permission.CREATE,
         work=groups.top_up,
-        reads=schemas.ShareMeans,
+        reads=schemas.SharePaymentRequest,
         answers=schemas.PaymentAccepted,
         status=202,
         limit=Limit.PAYMENTS,
@@ -167,10 +167,10 @@ OPERATIONS = (
         name="cancelGroup",
         method="POST",
         path="/groups/{group_id}/cancel",
-        summary="Call a group off: what is held is released, what was captured given back",
+        summary="Cancel a group: release authorizations and refund captures",
         permission=Permission.CANCEL,
         work=groups.cancel,
-        reads=schemas.GroupCancelAsked,
+        reads=schemas.GroupCancelRequest,
         answers=schemas.GroupAccepted,
         status=202,
         problems=(404,),
@@ -179,11 +179,11 @@ OPERATIONS = (
         name="completePayment",
         method="POST",
         path="/internal/payments/{payment_id}/complete",
-        summary="The buyer has finished 3-D Secure: ask Stripe now",
+        summary="Refresh a payment from Stripe after the buyer completed 3-D Secure",
         permission=Permission.COMPLETE,
         work=payments.complete,
-        reads=schemas.Nothing,
-        answers=schemas.PaymentAsked,
+        reads=schemas.EmptyObject,
+        answers=schemas.PaymentActionAccepted,
         status=202,
         problems=(404,),
     ),
@@ -191,7 +191,7 @@ OPERATIONS = (
         name="quoteTax",
         method="POST",
         path="/internal/tax/quote",
-        summary="Not built yet: always 501",
+        summary="Quote the tax for a sale (not implemented: always 501)",
         permission=Permission.QUOTE_TAX,
         work=payments.quote_tax,
         reads=schemas.QuoteRequest,

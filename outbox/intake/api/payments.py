@@ -1,6 +1,7 @@
-"""The operations of the API. Thin: each says what it wants in the transaction it is given, and queues a message.
+"""Payments over the API: translates requests into outbox/requests/orders.py and reads payments for responses.
 
-What moves money is done by the same code as for every other door; nothing here talks to Stripe.
+The docstrings of the operations are published in the OpenAPI document. Nothing here calls Stripe; each operation writes
+to the database and appends messages in the transaction it is given.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from outbox.intake.api.callers import Caller, Permission
 from outbox.intake.api.idempotency import StoredAnswer
 from outbox.requests.orders import ContradictoryOrder, OrderRequest, UnacceptableOrder, take
 from outbox.requests.payments import request_lookup
+from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import Problem
 
 SOURCE = "/payment-fleet/api"
@@ -31,9 +33,9 @@ SOURCE = "/payment-fleet/api"
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request that was let in and read. The ids are from the path, `body` is a model of words.py.
+    """One authorized and validated request. The ids are from the path, `body` is a model of schemas.py.
 
-    `request_key` names this request for ever, also when its Idempotency-Key may be used again.
+    `request_key` identifies this request for good, even after its Idempotency-Key expired and was used again.
     """
 
     caller: Caller
@@ -46,24 +48,24 @@ class ApiRequest:
 
     @property
     def by(self) -> str:
-        """Who is named in histories."""
+        """The actor recorded in histories."""
         return f"api:{self.caller.subject}"
 
 
 def create(tx: Tx, asked: ApiRequest) -> StoredAnswer:
-    """Write the order down and have it charged; the same order again is the same payment."""
+    """Accept the order and charge it asynchronously. Repeating the same order returns the same payment."""
     request: schemas.PaymentRequest = asked.body
     buyer_id = request.buyer_id or asked.caller.subject
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=buyer_id):
-        raise Problem(403, "this token reaches neither that venue nor that buyer", code="out-of-reach")
+        raise Problem(ProblemCode.ACCESS_DENIED, "the token does not permit payments for this venue and buyer")
     offer = _offer(asked.caller, request, buyer_id)
     try:
         take(tx, asked.caller.tenant_id, [offer], by=asked.by)
     except ContradictoryOrder:
-        said = "another order is known by this order_id; the first one stands"
-        raise Problem(409, said, code="order-contradicted") from None
+        detail = "a different order with this order_id exists; it is unchanged"
+        raise Problem(ProblemCode.ORDER_CONFLICT, detail) from None
     except UnacceptableOrder as error:
-        raise Problem(422, str(error), code="order-refused") from None
+        raise Problem(ProblemCode.ORDER_REJECTED, str(error)) from None
     payment = payment_views.of_order(tx, request.order_id)
     assert payment is not None, "an order is taken together with its payment"
     accepted = schemas.PaymentAccepted(payment_id=payment.payment_id, order_id=payment.order_id, state=payment.state)
@@ -71,7 +73,7 @@ def create(tx: Tx, asked: ApiRequest) -> StoredAnswer:
 
 
 def _offer(caller: Caller, request: schemas.PaymentRequest, buyer_id: str) -> OrderRequest:
-    """The order as the event intake would have it. Its own key for the click is the order: a header may be reused."""
+    """The order as the event intake would read it. Its idempotency key is the order id: a header may be reused."""
     order = OrderPlaced(
         **dict(request) | {"buyer_id": buyer_id},
         tenant_id=caller.tenant_id,
@@ -81,16 +83,16 @@ def _offer(caller: Caller, request: schemas.PaymentRequest, buyer_id: str) -> Or
 
 
 def quote_fees(tx: Tx, asked: ApiRequest) -> StoredAnswer:
-    """What the platform would keep, by the same rule that the charge uses."""
+    """Compute the fee with the same rule as the charge."""
     request: schemas.QuoteRequest = asked.body
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=asked.caller.subject):
-        raise Problem(403, "this token does not reach that venue", code="out-of-reach")
+        raise Problem(ProblemCode.ACCESS_DENIED, "the token does not permit access to this venue")
     plan = tenants.fee_plan(tx, request.venue_id)
     if plan is None:
-        raise Problem(422, f"venue {request.venue_id} is unknown to this tenant", code="venue-unknown")
+        raise Problem(ProblemCode.UNKNOWN_VENUE, f"venue {request.venue_id} does not belong to this tenant")
     if plan.currency != request.amount.currency:
-        said = f"the venue sells in {plan.currency}, not in {request.amount.currency}"
-        raise Problem(422, said, code="wrong-currency")
+        detail = f"the venue sells in {plan.currency}, not in {request.amount.currency}"
+        raise Problem(ProblemCode.WRONG_CURRENCY, detail)
     fee = platform_fee(request.amount, plan)
     share = request.amount - fee
     quote = schemas.FeeQuote(venue_id=request.venue_id, amount=request.amount, platform_fee=fee, venue_share=share)
@@ -98,7 +100,7 @@ def quote_fees(tx: Tx, asked: ApiRequest) -> StoredAnswer:
 
 
 def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """How the payment stands, and how it came there."""
+    """Return the payment with its refunds and state transitions."""
     payment = reached(tx, request)
     return answer(
         200,
@@ -124,7 +126,7 @@ def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
 
 
 def view_of(refund: Refund) -> schemas.RefundView:
-    """Without its note, which is for us, and without the bank's word for a failure, which may say lost or stolen."""
+    """Without the note, which is internal, and the bank's failure reason, which may be lost or stolen card."""
     return schemas.RefundView.model_validate(
         {
             "refund_id": refund.refund_id,
@@ -138,30 +140,35 @@ def view_of(refund: Refund) -> schemas.RefundView:
 
 
 def _public(reason: str | None) -> str | None:
-    """A decline in words that a buyer may hear; every other reason is ours."""
+    """A decline reason is reduced to what a buyer may know; all other reasons are our own."""
     kind, separator, code = (reason or "").partition(": ")
     return f"{kind}: {public_reason(code)}" if separator and kind == "declined" else reason
 
 
 def complete(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """A service knows that the buyer has finished 3-D Secure: ask Stripe now, not when the webhook comes."""
+    """Fetch the payment from Stripe now instead of waiting for the webhook."""
     payment = reached(tx, request)
     request_lookup(tx, request.caller.tenant_id, payment.payment_id)
-    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
 def quote_tax(_tx: Tx, _asked: ApiRequest) -> StoredAnswer:
-    raise Problem(501, "tax is not computed here yet; nothing was quoted", code="tax-not-built")
+    """Not implemented; nothing is stored under the Idempotency-Key."""
+    raise Problem(ProblemCode.TAX_NOT_IMPLEMENTED, "tax quotes are not implemented yet")
 
 
 def reached(tx: Tx, request: ApiRequest) -> PaymentDetails:
-    """Raises Problem 404 for a payment that does not exist, or does not for this caller."""
+    """The payment of the path.
+
+    Raises:
+        Problem: 404, the payment does not exist, or the caller may not access it.
+    """
     assert request.payment_id is not None, "the route has it in its path"
     payment = payment_views.of_payment(tx, request.payment_id)
     if payment is None or not request.caller.reaches(
         request.permission, venue_id=payment.venue_id, buyer_id=payment.buyer_id
     ):
-        raise Problem(404, f"there is no payment {request.payment_id}", code="payment-unknown")
+        raise Problem(ProblemCode.PAYMENT_NOT_FOUND, f"there is no payment {request.payment_id}")
     return payment
 
 

@@ -1,7 +1,8 @@
-"""How often one user of a tenant may ask: all together, and apart for what moves money. Sliding windows of a minute.
+"""Rate limits for each user of a tenant, in sliding windows of a minute: one for all requests, others for payments and
+refunds.
 
-Counted in Valkey by every process together; while it is away each process counts for itself, so a caller gets at most
-as many times the limit as there are processes, and never an error. A request that is refused is told when to come back.
+All processes count together in Valkey. While it is unavailable each process counts alone: a caller then gets at most
+the limit times the number of processes, and never an error. A rejected request gets a `Retry-After`.
 """
 
 import math
@@ -19,6 +20,7 @@ from outbox.intake.api.cache import Cache, CacheAwayError
 from outbox.intake.api.callers import Caller
 from outbox.intake.api.settings import ApiSettings
 from outbox.process.metrics import API_LIMITED
+from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import Problem
 
 PREFIX = "fleet:api:limit"
@@ -33,7 +35,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RateLimitWindow:
-    """One window as it stands after this request. `reset_seconds` is when the window has room again, or is fresh."""
+    """One window after this request. `reset_seconds` is the time until it grants requests again, or restarts."""
 
     limit: Limit
     per_minute: int
@@ -64,10 +66,10 @@ class RateLimits:
         self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def spend(self, caller: Caller, own: Limit | None) -> dict[str, str]:
-        """Count this request; returns the headers of the window that has least room left.
+        """Count this request; returns the headers of the window with the fewest requests left.
 
         Raises:
-            Problem: 429, one of the windows is full; the request is not counted there.
+            Problem: 429, a limit is exceeded; the request is not counted in that window.
         """
         who = sha256(f"{caller.tenant_id} {caller.subject}".encode()).hexdigest()[:32]
         limits = [Limit.REQUESTS, *([own] if own else [])]
@@ -83,13 +85,13 @@ class RateLimits:
     def _count(
         self, windows: SlidingWindowCounterRateLimiter, limits: Sequence[Limit], who: str
     ) -> list[RateLimitWindow]:
-        """Stops at the first window that is full."""
+        """Stops at the first exceeded limit."""
         allowances: list[RateLimitWindow] = []
         for limit in limits:
             item = self._items[limit]
             granted = windows.hit(item, limit.value, who)
             stats = windows.get_window_stats(item, limit.value, who)
-            # A window that began just now is told as ending just now: the library takes the rest modulo its length.
+            # The library reports a window that just began as ending now: it takes the remainder modulo its length.
             reset = math.ceil(max(0.0, stats.reset_time - time.time())) or WINDOW_SECONDS
             allowances.append(RateLimitWindow(limit, item.amount, max(0, int(stats.remaining)), reset, granted))
             if not granted:
@@ -98,6 +100,6 @@ class RateLimits:
 
 
 def _too_many(full: RateLimitWindow) -> Problem:
-    said = f"more than {full.per_minute} {full.limit.value} in a minute; come back in {full.reset_seconds} s"
+    detail = f"limit of {full.per_minute} {full.limit.value} per minute exceeded; retry in {full.reset_seconds} s"
     headers = full.headers() | {"Retry-After": str(full.reset_seconds)}
-    return Problem(429, said, code="too-many-requests", headers=headers)
+    return Problem(ProblemCode.TOO_MANY_REQUESTS, detail, headers=headers)

@@ -12,23 +12,20 @@ from outbox.requests.cancellations import cancel_payment
 from outbox.requests.captures import request_capture
 from outbox.requests.refunds import request_refund
 from outbox.requests.refusals import RefusedError
+from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
 SOURCE = "api"
-# The request itself is wrong, however the payment may stand later; everything else contradicts how it stands now.
-_WRONG_IN_ITSELF = frozenset(
-    {"amount_exceeds_captured", "amount_not_authorized", "ticket_unknown", "ticket_was_free", "wrong_currency"}
-)
 
 
 def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Give money back: an amount, the face price of tickets, or whatever is left.
+    """Refund an amount, the face price of tickets, or the remaining balance.
 
-    What was not taken yet is never taken: a payment that is not captured is called off instead.
+    A payment that has not been captured is canceled instead, which releases its authorization.
     """
     payment = reached(tx, request)
-    body: schemas.RefundAsked = request.body
-    with _refusals_told():
+    body: schemas.RefundRequest = request.body
+    with _refused_requests_as_problems():
         outcome = request_refund(
             tx,
             payment_id=payment.payment_id,
@@ -41,7 +38,7 @@ def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
             by=request.by,
         )
     if outcome.refund is None and not outcome.canceling:
-        raise Problem(409, "no money was taken, and none can be any more", code="nothing-to-refund")
+        raise Problem(ProblemCode.NOTHING_TO_REFUND, "the payment was never captured and never will be")
     refunded = view_of(outcome.refund) if outcome.refund else None
     refund_accepted = schemas.RefundAccepted(
         payment_id=payment.payment_id, refund=refunded, canceling=outcome.canceling
@@ -50,27 +47,26 @@ def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
 
 
 def capture(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Take the held amount, or a part of it; the rest is released."""
+    """Capture the authorized amount or a part of it; the remainder is released."""
     payment = reached(tx, request)
-    body: schemas.CaptureAsked = request.body
-    with _refusals_told():
+    body: schemas.CaptureRequest = request.body
+    with _refused_requests_as_problems():
         request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
-    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
 def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
-    """Call the payment off before its money is taken; if it is taken in spite of that, it is given back by itself."""
-    body: schemas.CancelAsked = request.body
+    """Cancel the payment before it is captured. If a capture succeeds first, it is refunded automatically."""
+    body: schemas.CancelRequest = request.body
     payment_id = reached(tx, request).payment_id
-    with _refusals_told():
+    with _refused_requests_as_problems():
         payment = cancel_payment(tx, payment_id=payment_id, reason=body.reason, by=request.by)
-    return answer(202, schemas.PaymentAsked(payment_id=payment.payment_id, state=payment.state))
+    return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
+def _refused_requests_as_problems() -> Iterator[None]:
     try:
         yield
     except RefusedError as error:
-        status = 422 if error.code in _WRONG_IN_ITSELF else 409
-        raise Problem(status, str(error), code=error.code.replace("_", "-")) from None
+        raise Problem(of_request_error(error.code), str(error)) from None

@@ -1,4 +1,4 @@
-"""What a request says, read with limits: a body of bounded size within a bounded time, JSON, and by its model."""
+"""Reads and validates a request: a JSON body of bounded size, within a bounded time, and its Idempotency-Key."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,20 +10,21 @@ from starlette.requests import ClientDisconnect, Request
 
 from messages.base import WireModel
 from messages.queues import LARGEST_ORDER_BYTES
+from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import Problem
 
 LARGEST_BODY_BYTES = LARGEST_ORDER_BYTES
-# A body of that size on a slow line; who needs longer holds a connection for nothing.
+# Enough for a body of that size on a slow line; a slower client would hold a connection for nothing.
 BODY_SECONDS = 10.0
 LONGEST_KEY = 200
-MOST_FIELDS_TOLD = 50
+MOST_FIELDS_REPORTED = 50
 
 
 async def body_of(request: Request) -> bytes:
     """The raw body.
 
     Raises:
-        Problem: 413 when it is too large, 408 when it does not come in time.
+        Problem: 413, it is too large; 408, it was not received in time.
     """
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -31,12 +32,10 @@ async def body_of(request: Request) -> bytes:
             async for chunk in request.stream():
                 raw += chunk
                 if len(raw) > LARGEST_BODY_BYTES:
-                    raise Problem(
-                        413, f"a body has at most {LARGEST_BODY_BYTES} bytes", headers={"Connection": "close"}
-                    )
+                    raise Problem(413, f"the body exceeds {LARGEST_BODY_BYTES} bytes", headers={"Connection": "close"})
     except (TimeoutError, ClientDisconnect):
-        said = f"the body did not come within {BODY_SECONDS:.0f} s"
-        raise Problem(408, said, headers={"Connection": "close"}) from None
+        detail = f"the body was not received within {BODY_SECONDS:.0f} s"
+        raise Problem(408, detail, headers={"Connection": "close"}) from None
     return bytes(raw)
 
 
@@ -44,15 +43,15 @@ def key_in(headers: Mapping[str, str]) -> str:
     """The `Idempotency-Key`.
 
     Raises:
-        Problem: 400, it is missing or has a form we do not take.
+        Problem: 400, it is missing or malformed.
     """
     key = headers.get("idempotency-key", "")
     if not key:
-        said = "every POST needs the header Idempotency-Key: any text of your own, new for each new request"
-        raise Problem(400, said, code="idempotency-key-missing")
-    if len(key) > LONGEST_KEY or not all("!" <= letter <= "~" for letter in key):
-        said = f"an Idempotency-Key has at most {LONGEST_KEY} printable ASCII characters and no spaces"
-        raise Problem(400, said, code="idempotency-key-malformed")
+        detail = "every POST needs an Idempotency-Key header: a unique string for each new request"
+        raise Problem(ProblemCode.IDEMPOTENCY_KEY_MISSING, detail)
+    if len(key) > LONGEST_KEY or not all("!" <= character <= "~" for character in key):
+        detail = f"an Idempotency-Key is at most {LONGEST_KEY} printable ASCII characters, without spaces"
+        raise Problem(ProblemCode.IDEMPOTENCY_KEY_MALFORMED, detail)
     return key
 
 
@@ -60,30 +59,30 @@ def json_in(raw: bytes, content_type: str) -> Any:
     """The body as a JSON value; an empty one is an empty object.
 
     Raises:
-        Problem: 415 for another media type, 400 for bytes that are no JSON.
+        Problem: 415, another media type; 400, malformed JSON.
     """
     if not raw:
         return {}
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "a body is application/json", headers={"Accept": "application/json"})
+        raise Problem(415, "the body must be application/json", headers={"Accept": "application/json"})
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise Problem(400, "the body is no JSON", code="body-unreadable") from None
+        raise Problem(ProblemCode.MALFORMED_JSON, "the body is not valid JSON") from None
 
 
 def read_as(model: type[WireModel], value: Any) -> WireModel:
-    """The body by its model.
+    """The body, validated against its schema.
 
     Raises:
-        Problem: 422 with each field that breaks a rule, and never with what it said.
+        Problem: 422 with each invalid field, and never with its value.
     """
     try:
         return model.model_validate_json(orjson.dumps(value))
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_FIELDS_TOLD]
+        details = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_FIELDS_REPORTED]
         errors = [{"pointer": _pointer(detail["loc"]), "detail": detail["msg"]} for detail in details]
-        raise Problem(422, "the body breaks its rules", code="body-invalid", errors=errors) from None
+        raise Problem(ProblemCode.BODY_INVALID, "the body violates its schema; see errors", errors=errors) from None
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:

@@ -1,11 +1,13 @@
-"""What callers say and hear, as models: they are read with them, and the OpenAPI document is made of them."""
+"""Request and response schemas of the API: requests are validated with them, and the OpenAPI document lists them."""
 
 from typing import Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from db.lifecycle import GroupState, MemberState, PaymentState, RefundState
+from db.groups.states import GroupState, MemberState
+from db.payments.states import PaymentState
+from db.refunds.states import RefundState
 from messages.base import WireModel
 from messages.groups import GroupOrder, PaymentMeans
 from messages.ids import OrderId, PaymentId, RefundId, TicketId, VenueId
@@ -15,15 +17,15 @@ from messages.refunds import RefundReason
 
 
 class PaymentRequest(Order):
-    """An order to be paid, as in the event `order.placed`; tenant and buyer come from the token."""
+    """An order to pay, as in the event `order.placed`; the tenant is taken from the token."""
 
     buyer_id: ShortText | None = Field(
-        default=None, description="who pays; without it, the token's subject. A buyer can only name itself."
+        default=None, description="The paying buyer; defaults to the token's subject. A buyer may only name itself."
     )
 
 
 class QuoteRequest(WireModel):
-    """A sale that has not happened yet."""
+    """The sale to quote."""
 
     venue_id: VenueId
     amount: Money
@@ -32,140 +34,148 @@ class QuoteRequest(WireModel):
     @classmethod
     def _chargeable(cls, amount: Money) -> Money:
         if not 0 < amount.minor <= LARGEST_MINOR:
-            raise ValueError(f"a sale is between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
+            raise ValueError(f"the amount must be between 1 and {LARGEST_MINOR} minor units, not {amount.minor}")
         return amount
 
 
-class RefundAsked(Refundable):
-    """Money to give back; an empty object asks for all that is left."""
+class RefundRequest(Refundable):
+    """The amount or the tickets to refund; an empty object refunds the remaining balance."""
 
 
-class CaptureAsked(WireModel):
-    """What to capture of a held amount; the rest is released. Without an amount, all of it."""
+class CaptureRequest(WireModel):
+    """The amount to capture of an authorized payment."""
 
-    amount: Money | None = None
+    amount: Money | None = Field(
+        default=None, description="Defaults to the authorized amount; the remainder of a partial capture is released."
+    )
 
 
-class CancelAsked(WireModel):
-    """Why the payment is called off."""
+class CancelRequest(WireModel):
+    """Why the payment is canceled."""
 
     reason: Literal["requested_by_customer", "duplicate", "fraudulent", "order_cancelled"] = "requested_by_customer"
 
 
-class Nothing(WireModel):
-    """An empty object; the body may be left out."""
+class EmptyObject(WireModel):
+    """An empty object; the body may be omitted."""
 
 
 class PaymentAccepted(WireModel):
-    """The order is written down and will be charged; how that went is told by `GET` and by events."""
+    """The order was accepted and will be charged; `GET /payments/{payment_id}` and events report the outcome."""
 
     payment_id: PaymentId
     order_id: OrderId
     state: PaymentState
 
 
-class PaymentAsked(WireModel):
-    """The request is written down and will be carried out; `state` is how the payment stands until then."""
+class PaymentActionAccepted(WireModel):
+    """The request was accepted and will be processed; `state` is the payment's state before that."""
 
     payment_id: PaymentId
     state: PaymentState
 
 
 class RefundView(WireModel):
-    """`since` is when the refund came into its state; a succeeded one may still fail at the buyer's bank."""
+    """A refund and its state. The buyer's bank may return a refund that succeeded; it is then `failed`."""
 
     refund_id: RefundId
     amount: Money
     reason: RefundReason
-    ticket_ids: tuple[TicketId, ...]
+    ticket_ids: tuple[TicketId, ...] = Field(description="The refunded tickets; empty if an amount was refunded.")
     state: RefundState
-    since: AwareDatetime
+    since: AwareDatetime = Field(description="When the refund entered its state.")
 
 
 class RefundAccepted(WireModel):
-    """Either a refund, or (`canceling`) the payment is called off instead, because its money was not taken yet."""
+    """The refund that was created, or (`canceling`) the cancellation of a payment that was not captured yet."""
 
     payment_id: PaymentId
     refund: RefundView | None
-    canceling: bool
+    canceling: bool = Field(description="True if the payment is canceled instead of refunded; `refund` is then null.")
 
 
 class FeeQuote(WireModel):
-    """What the platform would keep of a sale of `amount`, and what is left for the venue before Stripe's own fee."""
+    """The platform fee of a sale, and what remains for the venue before Stripe's own fee."""
 
     venue_id: VenueId
     amount: Money
     platform_fee: Money
-    venue_share: Money
+    venue_share: Money = Field(description="`amount` less `platform_fee`.")
 
 
 class StateChange(WireModel):
+    """One state transition of a payment."""
+
     at: AwareDatetime
-    state: PaymentState
+    state: PaymentState = Field(description="The state that the payment entered.")
     reason: str | None
 
 
 class PaymentView(WireModel):
-    """How a payment stands. `refunded` is spoken for by refunds that have succeeded or are under way."""
+    """A payment with its refunds and its state history."""
 
     payment_id: PaymentId
     order_id: OrderId
     venue_id: VenueId
     state: PaymentState
-    reason: str | None
+    reason: str | None = Field(
+        description="Why the payment is in its state; never reveals that a card was reported lost or stolen."
+    )
     capture: Literal["automatic", "manual"]
     amount: Money
-    platform_fee: Money | None
+    platform_fee: Money | None = Field(description="Null until the payment is charged.")
     captured: Money
-    refunded: Money
+    refunded: Money = Field(description="The sum of refunds that succeeded or are in progress.")
     refunds: tuple[RefundView, ...]
     created_at: AwareDatetime
-    history: tuple[StateChange, ...]
+    history: tuple[StateChange, ...] = Field(description="State transitions, oldest first.")
 
 
 class GroupRequest(GroupOrder):
-    """A group to be opened, as in the event `order.group_opened`; the tenant comes from the token. A buyer can only
-    open a group that it organises itself.
+    """A group to open, as in the event `order.group_opened`; the tenant is taken from the token. A buyer may only open
+    a group that it organises.
     """
 
 
-class ShareMeans(PaymentMeans):
-    """With what a share is paid. Automatic capture is only for methods that cannot hold an amount."""
+class SharePaymentRequest(PaymentMeans):
+    """The payment method for a share. Use automatic capture only for methods that cannot be authorized first."""
 
 
-class GroupCancelAsked(WireModel):
-    """Why the group is called off."""
+class GroupCancelRequest(WireModel):
+    """Why the group is canceled."""
 
     note: str = Field(default="", max_length=500)
 
 
 class GroupAccepted(WireModel):
-    """The request is written down and will be carried out; `state` is how the group stands until then."""
+    """The request was accepted and will be processed; `state` is the group's current state."""
 
     group_id: UUID
     state: GroupState
 
 
 class MemberView(WireModel):
-    """How a member's share stands. `reason` says why it must be paid again, in words fit for the buyer."""
+    """A member of a group, with its share and the share's state."""
 
     member_id: UUID
     buyer_id: str
     share: Money
     state: MemberState
-    reason: str | None
-    since: AwareDatetime
-    payment_id: PaymentId | None
+    reason: str | None = Field(description="Why the share must be paid again; safe to show to the buyer.")
+    since: AwareDatetime = Field(description="When the share entered its state.")
+    payment_id: PaymentId | None = Field(description="The latest payment of the share; null before the first one.")
 
 
 class GroupChange(WireModel):
+    """One state transition of a group."""
+
     at: AwareDatetime
-    state: GroupState
+    state: GroupState = Field(description="The state that the group entered.")
     reason: str | None
 
 
 class GroupView(WireModel):
-    """How a group stands. `secured` is what is held or captured."""
+    """A group with its members and its state history."""
 
     group_id: UUID
     venue_id: VenueId
@@ -174,25 +184,27 @@ class GroupView(WireModel):
     state: GroupState
     reason: str | None
     amount: Money
-    secured: Money
-    deadline: AwareDatetime
+    secured: Money = Field(description="The sum of shares that are authorized or captured.")
+    deadline: AwareDatetime = Field(description="When every share must be paid.")
     members: tuple[MemberView, ...]
     created_at: AwareDatetime
-    history: tuple[GroupChange, ...]
+    history: tuple[GroupChange, ...] = Field(description="State transitions, oldest first.")
 
 
 class FieldProblem(WireModel):
-    """`pointer` is a JSON Pointer into the body (RFC 6901)."""
+    """One field of the body that violates the schema."""
 
-    pointer: str
+    pointer: str = Field(description="JSON Pointer into the body, as a URI fragment (RFC 6901).")
     detail: str
 
 
 class ProblemDocument(WireModel):
-    """RFC 9457. `type` is `about:blank` where the status says it all, else it names the kind of problem."""
+    """An error response (RFC 9457)."""
 
-    type: str
-    title: str
+    type: str = Field(
+        description="`urn:payment-fleet:problem:` and a problem code, or `about:blank` if the status is sufficient."
+    )
+    title: str = Field(description="A short summary, the same for every occurrence of the type.")
     status: int
-    detail: str
-    errors: tuple[FieldProblem, ...] = Field(default=(), description="only of a body that breaks its rules")
+    detail: str = Field(description="What went wrong with this request; may be reworded at any time.")
+    errors: tuple[FieldProblem, ...] = Field(default=(), description="Invalid fields; only with `body-invalid`.")

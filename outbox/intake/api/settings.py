@@ -10,22 +10,28 @@ from outbox.web.bearer_tokens import read_private_key, read_public_key
 
 
 class ApiSettings(FleetSettings):
-    """Keys of token issuers come from a file, read once at the start, or from a JWKS address, fetched as needed."""
+    """Whose tokens the API accepts (keys from a file, read at the start, or from a JWKS address), and its limits."""
 
     api_jwt_public_key_file: Path | None = Field(
-        default=None, description="a PEM file with the RSA public key that API tokens are checked with"
+        default=None, description="PEM file with the RSA public key that verifies API tokens; this or API_JWKS_URL"
     )
     api_jwks_url: str | None = Field(
-        default=None, description="instead of the file: where the issuer publishes its keys (RFC 7517), https://"
+        default=None, description="https:// address of the issuer's JSON Web Key Set (RFC 7517), instead of the file"
     )
     api_jwt_issuer: str = Field(min_length=1, description="the `iss` that API tokens must carry")
     api_jwt_audience: str = Field(min_length=1, description="the `aud` that API tokens must carry, such as fleet-api")
     api_requests_per_minute: int = Field(
-        default=100, ge=1, description="requests of one user of a tenant, all together"
+        default=100, ge=1, description="requests per minute of one user of a tenant, all operations together"
     )
-    api_payments_per_minute: int = Field(default=10, ge=1, description="POST /payments of one user of a tenant")
-    api_refunds_per_minute: int = Field(default=5, ge=1, description="refunds that one user of a tenant may ask for")
-    api_threads: int = Field(default=4, ge=1, le=50, description="threads and database connections of the API, 1 to 50")
+    api_payments_per_minute: int = Field(
+        default=10, ge=1, description="POST /payments per minute of one user of a tenant"
+    )
+    api_refunds_per_minute: int = Field(
+        default=5, ge=1, description="refund requests per minute of one user of a tenant"
+    )
+    api_threads: int = Field(
+        default=4, ge=1, le=50, description="threads and database connections of the API; webhooks have their own"
+    )
 
     @field_validator("api_jwt_public_key_file")
     @classmethod
@@ -52,11 +58,13 @@ class ApiSettings(FleetSettings):
 
 
 class ApiSigningSettings(FleetSettings):
-    """Only `fleet api token` signs, and only where APP_ENV=local."""
+    """For `fleet api token`, which signs tokens where APP_ENV=local and nowhere else."""
 
     api_jwt_issuer: str = Field(min_length=1, description="the `iss` that API tokens must carry")
     api_jwt_audience: str = Field(min_length=1, description="the `aud` that API tokens must carry, such as fleet-api")
-    api_signing_key_file: Path = Field(description="the private half of the API's key; `fleet up` makes it")
+    api_signing_key_file: Path = Field(
+        description="PEM file with the private key that signs API tokens; `fleet up` makes it"
+    )
 
     @field_validator("api_signing_key_file")
     @classmethod

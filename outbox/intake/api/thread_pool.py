@@ -1,4 +1,4 @@
-"""The threads that the API works on: few, with a short queue before them, so that webhooks beside it never starve."""
+"""The API's worker threads: few, with a short queue, so that the webhooks of the same process never starve."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import TypeVar
 
+from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import Problem
 
-# Work takes milliseconds; whoever would wait behind so many others is better told to come back.
+# Work takes milliseconds; a caller behind a longer queue is better off with a 503 and a retry.
 WAITING_PER_THREAD = 16
-# Above the database's own limits for a statement and a lock (db/session.py), so that these speak first.
+# Above the database's own timeouts for a statement and a lock (db/session.py), so that those apply first.
 WORK_SECONDS = 9.0
+_RETRY = {"Retry-After": "1"}
 
 Result = TypeVar("Result")
 
@@ -22,25 +24,22 @@ class ThreadPool:
         self._places = BoundedSemaphore(threads * (1 + WAITING_PER_THREAD))
 
     def close(self) -> None:
-        """Waits for what has begun; what only waits is dropped."""
+        """Wait for running work; queued work is dropped."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Do it on a thread.
+        """Run `work` on a thread and return its result.
 
         Raises:
-            Problem: 503 at once when too many wait already, or when it takes too long. Work that had begun then goes
-                on to its end; its Idempotency-Key brings the answer.
+            Problem: 503, at once if the queue is full, or if the work takes too long. Work that has started still
+                runs to its end; a retry with the same Idempotency-Key returns its response.
         """
         if not self._places.acquire(blocking=False):
-            raise _busy("too many requests wait already; come back in a second")
+            raise Problem(ProblemCode.OVERLOADED, "too many requests are queued; retry in a second", headers=_RETRY)
         future = self._threads.submit(work)
         future.add_done_callback(lambda _done: self._places.release())
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), WORK_SECONDS)
         except TimeoutError:
-            raise _busy("it takes too long just now; repeat it with the same Idempotency-Key") from None
-
-
-def _busy(said: str) -> Problem:
-    return Problem(503, said, code="busy", headers={"Retry-After": "1"})
+            detail = "the request timed out; retry with the same Idempotency-Key"
+            raise Problem(ProblemCode.REQUEST_TIMEOUT, detail, headers=_RETRY) from None

@@ -17,13 +17,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from messages.runtime.settings import AppEnv
-from outbox.ops.console.auth import sessions
 from outbox.ops.console.auth.tokens import OperatorRole
 from outbox.ops.console.pages import (
     dead_letter_actions,
     dead_letters,
     disputes,
     groups,
+    login,
     mints,
     operator_log,
     overview,
@@ -119,9 +119,9 @@ def _routes(room: Services) -> list[BaseRoute]:
     ]
     if room.doorman is not None:
         routes += [
-            Route("/login", sessions.for_anybody(room, sessions.login_page)),
-            Route("/login", sessions.for_anybody(room, sessions.log_in), methods=["POST"]),
-            Route("/logout", guarded(room, OperatorRole.READER, sessions.log_out), methods=["POST"]),
+            Route("/login", login.for_anybody(room, login.login_page)),
+            Route("/login", login.for_anybody(room, login.log_in), methods=["POST"]),
+            Route("/logout", guarded(room, OperatorRole.READER, login.log_out), methods=["POST"]),
         ]
     return routes
 
@@ -157,11 +157,11 @@ def _handlers(room: Services) -> dict[object, Callable[[Request, Exception], Res
         return _told(room, request, PageError(error.status_code, sentence.get(error.status_code, error.detail)))
 
     def away(request: Request, error: Exception) -> Response:
-        logger.warning("page not shown, the database is away: {}", type(error).__name__)
+        logger.warning("page failed, database unavailable: {}", type(error).__name__)
         return _told(room, request, PageError(503, "the database is away; try again in a moment"))
 
     def unforeseen(request: Request, error: Exception) -> Response:
-        logger.opt(exception=error).error("a page of the console failed")
+        logger.opt(exception=error).error("console page failed")
         return _told(room, request, PageError(500, "this page failed, and the log says why"))
 
     return {

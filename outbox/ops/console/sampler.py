@@ -82,7 +82,7 @@ class Sampler:
         try:
             self.latest = self._sample()
         except (psycopg.Error, PoolTimeout) as error:
-            logger.warning("no sample was taken: {}", type(error).__name__)
+            logger.warning("sampling failed: {}", type(error).__name__)
             return
         ages, now = self.latest.ages, self.latest.taken_at
         self.marks.append(SamplePoint(now, self.latest.depth.due, ages.outbox_due or 0.0, ages.payment_moving or 0.0))

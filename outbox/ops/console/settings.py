@@ -10,22 +10,21 @@ from outbox.web.bearer_tokens import read_private_key, read_public_key
 
 
 class ConsoleSettings(FleetSettings):
-    """The public key is read once at the start; a rolled key needs a restart. Files, because a PEM has many lines."""
+    """The public key is read once at the start: a rotated key needs a restart. A PEM has many lines, hence files."""
 
-    console_host: str = Field(default="127.0.0.1", description="the address the console binds")
-    console_port: int = Field(ge=1, le=65535, description="the port the console binds")
-    console_jwt_public_key_file: Path = Field(
-        description="a PEM file with the RSA public key that tokens are checked with"
+    console_host: str = Field(default="127.0.0.1", description="the address that the console listens on")
+    console_port: int = Field(
+        ge=1, le=65535, description="the port that the console listens on; put TLS in front of it"
     )
+    console_jwt_public_key_file: Path = Field(description="PEM file with the RSA public key that verifies tokens")
     console_jwt_issuer: str = Field(min_length=1, description="the `iss` that tokens must carry")
     console_jwt_audience: str = Field(
         min_length=1, description="the `aud` that tokens must carry, such as fleet-console"
     )
-    console_users_file: Path | None = Field(
-        default=None, description="people who may log in by form; APP_ENV=local only"
-    )
+    console_users_file: Path | None = Field(default=None, description="users of the login form; APP_ENV=local only")
     console_signing_key_file: Path | None = Field(
-        default=None, description="the private half, for tokens of the login form; APP_ENV=local only"
+        default=None,
+        description="PEM file with the private key that signs tokens of the login form; APP_ENV=local only",
     )
 
     @field_validator("console_jwt_public_key_file")

@@ -7,11 +7,10 @@ from uuid import UUID
 
 import typer
 
+from outbox.ops.dead_letters.options import STATES, DeadLetterOptions, choosing
 from outbox.ops.options import (
-    STATES,
     AsJson,
     BatchId,
-    DeadLetterOptions,
     Everything,
     LetterId,
     Limit,
@@ -21,23 +20,24 @@ from outbox.ops.options import (
     Reason,
     State,
     Yes,
-    choosing,
     one_of,
 )
 
-dlq = typer.Typer(no_args_is_help=True, help="Dead letters: find, understand, preview, replay, edit, discard.")
+dlq = typer.Typer(no_args_is_help=True, help="Dead letters: list, inspect, preview, replay, edit, discard.")
 
-Batch = Annotated[UUID | None, typer.Option("--batch", metavar="BATCH", help="a batch that was previewed")]
-OneBatch = Annotated[UUID | None, typer.Argument(metavar="[BATCH]", help="only this one, letter by letter")]
-Queue = Annotated[str, typer.Option("--to", metavar="QUEUE", help="the queue to publish to instead")]
-PayloadFile = Annotated[str, typer.Option("--payload", metavar="FILE", help="the whole new payload, JSON; - reads it")]
-PayloadOnly = Annotated[bool, typer.Option("--payload", help="print the payload alone, to be edited")]
+Batch = Annotated[UUID | None, typer.Option("--batch", metavar="BATCH", help="the id of a previewed batch")]
+OneBatch = Annotated[UUID | None, typer.Argument(metavar="[BATCH]", help="show each dead letter of this batch")]
+Queue = Annotated[str, typer.Option("--to", metavar="QUEUE", help="the queue to publish to")]
+PayloadFile = Annotated[
+    str, typer.Option("--payload", metavar="FILE", help="file with the complete new payload as JSON; - reads stdin")
+]
+PayloadOnly = Annotated[bool, typer.Option("--payload", help="print only the payload, for editing")]
 
 
 @dlq.command("list")
 @choosing
 def list_letters(chosen: DeadLetterOptions, state: State = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List dead letters, the newest first."""
+    """List dead letters, newest first."""
     from outbox.ops.dead_letters.show import list_letters
 
     list_letters(chosen, one_of("--state", state, STATES), limit=limit, as_json=as_json)
@@ -46,7 +46,7 @@ def list_letters(chosen: DeadLetterOptions, state: State = "open", limit: Limit 
 @dlq.command("group")
 @choosing
 def group(chosen: DeadLetterOptions, state: State = "open", as_json: AsJson = False) -> None:
-    """Group letters that died of the same thing at the same place."""
+    """Group dead letters by failure cause and code location."""
     from outbox.ops.dead_letters.show import show_groups
 
     show_groups(chosen, one_of("--state", state, STATES), as_json=as_json)
@@ -54,7 +54,7 @@ def group(chosen: DeadLetterOptions, state: State = "open", as_json: AsJson = Fa
 
 @dlq.command("show")
 def show(letter: LetterId, payload_only: PayloadOnly = False, as_json: AsJson = False) -> None:
-    """Show one letter: payload, history, replays, and what can be done next."""
+    """Show one dead letter: payload, history, replays and possible next steps."""
     from outbox.ops.dead_letters.show import show_letter
 
     show_letter(letter, payload_only=payload_only, as_json=as_json)
@@ -71,7 +71,7 @@ def preview(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Have a worker judge what a replay would mean for money; replays nothing."""
+    """Predict the effect of a replay on money, as evaluated by a worker; replays nothing."""
     from outbox.ops.dead_letters.decide import ReplayOptions, preview
     from outbox.ops.prompts import CommandOptions
 
@@ -92,7 +92,7 @@ def replay(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Preview, ask, and bring letters back; each is judged again before it runs. Exit code 3: waits for approval."""
+    """Preview a replay, confirm, and replay; dead letters are re-evaluated first. Exits 3 if approval is required."""
     from outbox.ops.dead_letters.decide import ReplayOptions, replay
     from outbox.ops.prompts import CommandOptions
 
@@ -112,7 +112,7 @@ def redirect(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Replay to another queue than the message's own."""
+    """Replay dead letters to a queue other than their own."""
     from outbox.ops.dead_letters.decide import ReplayOptions, replay
     from outbox.ops.prompts import CommandOptions
 
@@ -121,7 +121,7 @@ def redirect(
 
 @dlq.command("approve")
 def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Let a batch run that somebody else started and that moves more than one person may decide."""
+    """Approve a batch that another operator started and that requires a second person."""
     from outbox.ops.dead_letters.decide import approve
     from outbox.ops.prompts import CommandOptions
 
@@ -130,7 +130,7 @@ def approve(batch: BatchId, operator: Operator = None, yes: Yes = False, as_json
 
 @dlq.command("cancel")
 def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Stop a batch; what was appended already runs on, the other letters stay open."""
+    """Cancel a batch: replayed dead letters continue, the others stay open."""
     from outbox.ops.dead_letters.decide import cancel
     from outbox.ops.prompts import CommandOptions
 
@@ -139,7 +139,7 @@ def cancel(batch: BatchId, operator: Operator = None, reason: Reason = None, as_
 
 @dlq.command("batches")
 def batches(batch: OneBatch = None, limit: Limit = 20, as_json: AsJson = False) -> None:
-    """List batches and how far they are, or one batch letter by letter."""
+    """List batches with their progress, or each dead letter of one batch."""
     from outbox.ops.dead_letters.show import list_batches
 
     list_batches(batch, limit=limit, as_json=as_json)
@@ -155,7 +155,7 @@ def discard(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Close open letters undone. What they asked for is never done."""
+    """Discard open dead letters: their work is never done."""
     from outbox.ops.dead_letters.decide import discard
     from outbox.ops.prompts import CommandOptions
 
@@ -166,7 +166,7 @@ def discard(
 def edit(
     letter: LetterId, payload: PayloadFile, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
-    """Make a successor with another payload, linked to the letter, which is closed."""
+    """Replace a dead letter by a linked successor with a new payload, and close it."""
     from outbox.ops.dead_letters.decide import edit
     from outbox.ops.prompts import CommandOptions
 

@@ -16,8 +16,8 @@ from db.tenants import tenants
 from messages.runtime.settings import load
 from outbox.ops import output
 from outbox.ops.dead_letters import progress, tables
+from outbox.ops.dead_letters.options import DeadLetterOptions
 from outbox.ops.dead_letters.progress import BatchProgress
-from outbox.ops.options import DeadLetterOptions
 from outbox.ops.output import out, plain, print_json, record, said
 from outbox.ops.prompts import CommandOptions, confirm, print_result, why
 from outbox.ops.session import REFUSED, WAITS_FOR_APPROVAL, LeaveError, Operator, operator_session, troubles
@@ -101,7 +101,7 @@ def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
         )
     else:
         out().print(tables.progress(settled.progress).append(f", of {_letters(settled.progress.total)}"))
-    if settled.batch.state == "cancelled":
+    if settled.batch.state == "canceled":
         raise LeaveError(REFUSED, "The batch was cancelled; letters that were not appended stay open.")
     if settled.progress.failed:
         raise LeaveError(REFUSED, f"{settled.progress.failed} failed again: fleet dlq batches {settled.batch.batch_id}")
@@ -128,7 +128,7 @@ def cancel(batch_id: UUID, options: CommandOptions) -> None:
         with operator.transaction() as acting:
             replays.cancel(acting, batch_id, reason=reason)
     print_result(
-        {"batch_id": batch_id, "state": "cancelled"}, "Cancelled; what was not appended yet stays open.", options
+        {"batch_id": batch_id, "state": "canceled"}, "Cancelled; what was not appended yet stays open.", options
     )
 
 

@@ -24,7 +24,7 @@ class BatchProgress:
     @property
     def is_settled(self) -> bool:
         """Nothing of it is under way any more."""
-        return self.batch.state in {"done", "cancelled"} and not self.progress.appended
+        return self.batch.state in {"done", "canceled"} and not self.progress.appended
 
     @property
     def judged(self) -> int:

@@ -11,7 +11,7 @@ from db.dead_letters import views as dead_letter_views
 from db.dead_letters.views import DeadLetterDetails, DeadLetterLine, FailedRun
 from outbox.ops import output
 from outbox.ops.dead_letters import explanations, tables
-from outbox.ops.options import DeadLetterOptions
+from outbox.ops.dead_letters.options import DeadLetterOptions
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 

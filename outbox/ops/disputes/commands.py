@@ -8,22 +8,22 @@ import typer
 
 from outbox.ops.options import AsJson, Limit, Operator, Reason, Yes, one_of
 
-dispute = typer.Typer(no_args_is_help=True, help="What buyers' banks dispute: read, prepare evidence, submit, accept.")
+dispute = typer.Typer(no_args_is_help=True, help="Disputes: inspect, prepare and submit evidence, accept.")
 
-DisputeName = Annotated[str, typer.Argument(metavar="ID", help="Stripe's id of the dispute, dp_...")]
+DisputeName = Annotated[str, typer.Argument(metavar="ID", help="Stripe dispute id, dp_...")]
 Selection = Annotated[str, typer.Option("--state", metavar="STATE", help="waiting, open, closed or all")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="write a field; an empty text removes it")
+    list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="set a field; an empty text removes it")
 ]
 FromFile = Annotated[
-    list[str] | None, typer.Option("--file", metavar="FIELD=FILE", help="write a field from a text file; - reads it")
+    list[str] | None, typer.Option("--file", metavar="FIELD=FILE", help="set a field from a text file; - reads stdin")
 ]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="assemble it anew from what the book knows now")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="rebuild the evidence from current data")]
 
 
 @dispute.command("list")
 def list_disputes(state: Selection = "open", limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List disputes, those with the nearest deadline first."""
+    """List disputes, nearest deadline first."""
     from db.disputes.views import SELECTIONS
     from outbox.ops.disputes.show import list_disputes
 
@@ -32,7 +32,7 @@ def list_disputes(state: Selection = "open", limit: Limit = 50, as_json: AsJson 
 
 @dispute.command("show")
 def show(dispute: DisputeName, as_json: AsJson = False) -> None:
-    """Show one dispute: deadline, money, history, and what can be done next."""
+    """Show one dispute: deadline, amounts, history and possible next steps."""
     from outbox.ops.disputes.show import show_dispute
 
     show_dispute(dispute, as_json=as_json)
@@ -48,7 +48,7 @@ def evidence(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the evidence as it would be submitted, with what is missing; change it with --set, --file or --rebuild."""
+    """Show the evidence and its missing fields; change it with --set, --file or --rebuild."""
     from outbox.ops.disputes.show import EvidenceChanges, show_evidence
 
     show_evidence(
@@ -60,7 +60,7 @@ def evidence(
 def submit(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
-    """Have the evidence submitted by a worker. It is sent once and cannot be taken back."""
+    """Submit the evidence. It can be submitted only once."""
     from outbox.ops.disputes.show import submit
     from outbox.ops.prompts import CommandOptions
 
@@ -71,7 +71,7 @@ def submit(
 def accept(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
-    """Have the dispute accepted by a worker: the loss stands and cannot be taken back."""
+    """Accept the dispute as lost. This cannot be undone."""
     from outbox.ops.disputes.show import accept
     from outbox.ops.prompts import CommandOptions
 
@@ -80,12 +80,12 @@ def accept(
 
 @dispute.command("warnings")
 def warnings(limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List early fraud warnings, the newest first, with what was decided about each."""
+    """List early fraud warnings and the decision for each, newest first."""
     from outbox.ops.disputes.show import list_warnings
 
     list_warnings(limit=limit, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang disputes into the `fleet` command."""
+    """Add the dispute commands to `fleet`."""
     app.add_typer(dispute, name="dispute")

@@ -1,4 +1,4 @@
-"""The commands about groups that pay in shares: `fleet groups`; see outbox/ops/cli.py."""
+"""The commands for group payments: `fleet groups`; see outbox/ops/cli.py."""
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
@@ -9,25 +9,25 @@ import typer
 
 from outbox.ops.options import AsJson, Limit, Operator, Reason, Yes, one_of
 
-groups = typer.Typer(no_args_is_help=True, help="Groups that pay one order in shares.")
+groups = typer.Typer(no_args_is_help=True, help="Group payments: orders that several buyers pay in shares.")
 
-STATES = ("open", "complete", "settled", "expired", "cancelled", "voided", "all")
+STATES = ("open", "complete", "settled", "expired", "canceled", "voided", "all")
 State = Annotated[str, typer.Option("--state", metavar="STATE", help="open, complete, settled, expired, ... or all")]
 GroupId = Annotated[UUID, typer.Argument(metavar="ID", help="the group's id")]
 
 
 @groups.command("list")
 def list_groups(state: State = "all", limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List groups, those that moved last first."""
+    """List groups, most recently changed first."""
     from outbox.ops.groups.show import list_groups
 
-    one_of("--state", state, STATES)
+    state = one_of("--state", state.replace("cancelled", "canceled"), STATES)  # the spelling of before is understood
     list_groups(None if state == "all" else state, limit=limit, as_json=as_json)
 
 
 @groups.command("show")
 def show(group: GroupId, as_json: AsJson = False) -> None:
-    """Show one group: its members, every payment that was begun, and its history."""
+    """Show one group: members, payment attempts and history."""
     from outbox.ops.groups.show import show_group
 
     show_group(group, as_json=as_json)
@@ -37,7 +37,7 @@ def show(group: GroupId, as_json: AsJson = False) -> None:
 def cancel(
     group: GroupId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
-    """Call off a group that is not settled: what is held is released, what was captured given back."""
+    """Cancel a group that is not settled: release authorizations and refund captures."""
     from outbox.ops.groups.show import cancel_group
     from outbox.ops.prompts import CommandOptions
 

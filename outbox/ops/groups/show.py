@@ -10,6 +10,7 @@ from uuid import UUID
 from db.groups import contributions
 from db.groups import views as group_views
 from db.groups.contributions import Contribution, ContributionPayment
+from db.groups.states import GroupState
 from db.groups.views import GroupLine, GroupStateChange
 from db.session import Tx
 from messages.runtime.redaction import redact_text
@@ -25,7 +26,7 @@ from outbox.requests.refusals import RefusedError
 @troubles()
 def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
     with operator_session() as operator, operator.db.ops_transaction() as tx:
-        groups = group_views.latest(tx, state=state, limit=limit)
+        groups = group_views.latest(tx, state=GroupState(state) if state else None, limit=limit)
     if as_json:
         print_json({"groups": [record(group) for group in groups]})
         return

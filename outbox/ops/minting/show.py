@@ -9,9 +9,9 @@ from uuid import UUID
 from rich.table import Table
 from rich.text import Text
 
-from db.lifecycle import MintState
 from db.minting import mints, signers
 from db.minting import views as mint_views
+from db.minting.states import MintState
 from db.minting.views import MintLine, MintStateChange, SentLine
 from outbox.ops import output
 from outbox.ops.dead_letters import tables

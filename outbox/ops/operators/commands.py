@@ -6,12 +6,12 @@ import typer
 
 from outbox.ops.options import AsJson, Expected, Limit
 
-ops = typer.Typer(no_args_is_help=True, help="What operators did.")
+ops = typer.Typer(no_args_is_help=True, help="Operator audit log.")
 
 
 @ops.command("log")
 def log(limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Show what operators did, the newest first."""
+    """Show operator actions, newest first."""
     from outbox.ops.operators.show import show_log
 
     show_log(limit=limit, as_json=as_json)
@@ -19,7 +19,7 @@ def log(limit: Limit = 50, as_json: AsJson = False) -> None:
 
 @ops.command("verify-log")
 def verify_log(expect: Expected = None, as_json: AsJson = False) -> None:
-    """Walk the chain of the operator log; exit code 1 names the first broken link."""
+    """Verify the hash chain of the operator log; exits 1 and names the first broken entry."""
     from outbox.ops.operators.show import verify_log
 
     verify_log(expect, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The commands that hold back a noisy tenant or venue. Only their words; each imports its room when it is used."""
+"""The commands to pause a tenant or venue: `fleet pause`; see outbox/ops/cli.py."""
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
@@ -9,16 +9,20 @@ import typer
 
 from outbox.ops.options import AsJson, Limit, Operator, Reason, one_of, seconds_of
 
-pause = typer.Typer(no_args_is_help=True, help="Hold back the charges, or everything, of a tenant or a venue.")
+pause = typer.Typer(no_args_is_help=True, help="Pause charges, or all payment operations, of a tenant or a venue.")
 
-Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="a whole tenant")]
-Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="one venue alone")]
-Everybody = Annotated[bool, typer.Option("--all-tenants", help="every tenant there is, each with a pause of its own")]
-Alike = Annotated[bool, typer.Option("--alike", help="with it all others in force that were added for the same reason")]
-What = Annotated[str, typer.Option("--what", metavar="WHAT", help="charges, or all: refunds and captures as well")]
-For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="90s, 30m, 2h, 7d [default: until lifted]")]
+Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="tenant id")]
+Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="venue id")]
+Everybody = Annotated[bool, typer.Option("--all-tenants", help="pause every tenant, each with a separate pause")]
+Alike = Annotated[bool, typer.Option("--alike", help="also lift all other active pauses with the same reason")]
+What = Annotated[
+    str, typer.Option("--what", metavar="WHAT", help="charges; or all, which includes refunds, captures and transfers")
+]
+For = Annotated[
+    str | None, typer.Option("--for", metavar="TIME", help="duration: 90s, 30m, 2h, 7d (default: until lifted)")
+]
 PauseId = Annotated[UUID, typer.Argument(metavar="PAUSE", help="the pause's id")]
-Ended = Annotated[bool, typer.Option("--all", help="those that are over as well")]
+Ended = Annotated[bool, typer.Option("--all", help="include ended pauses")]
 
 
 @pause.command("add")
@@ -32,7 +36,7 @@ def add(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold back from now on. What is at Stripe already is still brought to its end."""
+    """Add a pause, effective immediately. Operations in progress at Stripe are completed."""
     from outbox.ops.pauses.show import add_pause, pause_everybody
     from outbox.ops.prompts import CommandOptions
     from outbox.requests.operators.pauses import WHAT
@@ -49,7 +53,7 @@ def add(
 
 @pause.command("list")
 def list_pauses(everything: Ended = False, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List what is held back, by whom and why."""
+    """List pauses, with operator and reason."""
     from outbox.ops.pauses.show import list_pauses
 
     list_pauses(everything=everything, limit=limit, as_json=as_json)
@@ -59,7 +63,7 @@ def list_pauses(everything: Ended = False, limit: Limit = 50, as_json: AsJson = 
 def lift(
     pause_id: PauseId, alike: Alike = False, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
-    """End a pause now."""
+    """Lift a pause immediately."""
     from outbox.ops.pauses.show import lift_pause
     from outbox.ops.prompts import CommandOptions
 

@@ -8,14 +8,14 @@ import typer
 
 from outbox.ops.options import AsJson
 
-payment = typer.Typer(no_args_is_help=True, help="One payment, from intake to ledger.")
+payment = typer.Typer(no_args_is_help=True, help="Inspect one payment, from intake to ledger.")
 
-PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment, order, payment intent or charge id")]
+PaymentName = Annotated[str, typer.Argument(metavar="ID", help="payment id, order id, payment intent id or charge id")]
 
 
 @payment.command("shares")
 def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
-    """Show who gets what of a payment, how it moved, and what of it is each ticket's."""
+    """Show the shares of a payment by recipient and ticket, with their transfers."""
     from outbox.ops.shares.show import show_tree
 
     show_tree(name, as_json=as_json)
@@ -23,7 +23,7 @@ def payment_shares(name: PaymentName, as_json: AsJson = False) -> None:
 
 @payment.command("show")
 def show_payment(name: PaymentName, as_json: AsJson = False) -> None:
-    """Show the whole timeline of a payment, in order."""
+    """Show the full timeline of a payment."""
     from outbox.ops.payments.timeline import show_payment
 
     show_payment(name, as_json=as_json)

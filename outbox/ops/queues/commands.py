@@ -6,26 +6,26 @@ import typer
 
 from outbox.ops.options import AsJson, Limit
 
-outbox = typer.Typer(no_args_is_help=True, help="What waits to be published.")
+outbox = typer.Typer(no_args_is_help=True, help="Inspect the outbox.")
 
 
 @outbox.command("status")
 def outbox_status(limit: Limit = 10, as_json: AsJson = False) -> None:
-    """Show what is due, what waits, what the broker refused, and the retries that come next."""
+    """Show due, scheduled and rejected outbox rows, and the next retries."""
     from outbox.ops.queues.show import show_outbox
 
     show_outbox(limit=limit, as_json=as_json)
 
 
 def queues(as_json: AsJson = False) -> None:
-    """Show every queue: depth, consumers, patience, and drift; exit code 1 when one is missing or differs."""
+    """Show depth, consumers, retry policy and configuration of each queue; exits 1 if one is missing or differs."""
     from outbox.ops.queues.show import show_queues
 
     show_queues(as_json=as_json)
 
 
 def keys(as_json: AsJson = False) -> None:
-    """Print a fresh pair of keys for the originals of dead letters."""
+    """Generate a key pair to encrypt the originals of dead letters."""
     from outbox.ops.queues.show import show_keys
 
     show_keys(as_json=as_json)

@@ -1,4 +1,4 @@
-"""The commands about the books: `fleet ledger`, `fleet cases` and `fleet events`; see outbox/ops/cli.py."""
+"""The commands for ledger and reconciliation: `fleet ledger`, `fleet cases`, `fleet events`; see outbox/ops/cli.py."""
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
@@ -10,26 +10,26 @@ import typer
 
 from outbox.ops.options import AsJson, Expected, Limit, Operator, Reason, Yes, one_of
 
-ledger = typer.Typer(no_args_is_help=True, help="The ledger: trial balance, venues, receivables, and its chain.")
-cases = typer.Typer(no_args_is_help=True, help="What does not fit between the book and Stripe.")
-events = typer.Typer(no_args_is_help=True, help="Stripe's events, and how they came; ours, told again.")
+ledger = typer.Typer(no_args_is_help=True, help="Ledger reports and hash chain verification.")
+cases = typer.Typer(no_args_is_help=True, help="Reconciliation cases: differences between the database and Stripe.")
+events = typer.Typer(no_args_is_help=True, help="Coverage of Stripe events; republish our own events.")
 
-Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="of one tenant")]
-Payment = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="of one payment")]
+Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="tenant id")]
+Payment = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="payment id")]
 CaseState = Annotated[str, typer.Option("--state", metavar="STATE", help="open, closed or all")]
 CaseKind = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="missing_in_book, amount_differs, ...")]
 CaseId = Annotated[UUID, typer.Argument(metavar="ID", help="the case's id")]
-Hours = Annotated[int, typer.Option("--hours", min=1, max=24 * 400, metavar="N", help="so many hours back")]
+Hours = Annotated[int, typer.Option("--hours", min=1, max=24 * 400, metavar="N", help="number of past hours")]
 
-Since = Annotated[datetime, typer.Option("--since", metavar="TIME", help="from when on they were published, UTC")]
-Until = Annotated[datetime | None, typer.Option("--until", metavar="TIME", help="before when, UTC [default: now]")]
-About = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="about one payment (or group) alone")]
+Since = Annotated[datetime, typer.Option("--since", metavar="TIME", help="published at or after, UTC")]
+Until = Annotated[datetime | None, typer.Option("--until", metavar="TIME", help="published before, UTC (default: now)")]
+About = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="payment id or group id")]
 EventType = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="payment.succeeded, ticket.minted, ...")]
 
 
 @ledger.command("trial-balance")
 def trial_balance(tenant: Tenant = None, as_json: AsJson = False) -> None:
-    """Show every account; exit code 1 when a currency does not add up to zero."""
+    """Show the trial balance; exits 1 if a currency does not sum to zero."""
     from outbox.ops.reconciliation.show import show_trial_balance
 
     show_trial_balance(tenant, as_json=as_json)
@@ -37,7 +37,7 @@ def trial_balance(tenant: Tenant = None, as_json: AsJson = False) -> None:
 
 @ledger.command("venues")
 def venues(tenant: Tenant = None, as_json: AsJson = False) -> None:
-    """Show what each venue is owed, what disputes hold of it, and the net."""
+    """Show for each venue the balance owed, the amount held for disputes, and the net."""
     from outbox.ops.reconciliation.show import show_venues
 
     show_venues(tenant, as_json=as_json)
@@ -45,7 +45,7 @@ def venues(tenant: Tenant = None, as_json: AsJson = False) -> None:
 
 @ledger.command("receivables")
 def receivables(tenant: Tenant = None, as_json: AsJson = False) -> None:
-    """Show what stands open, by age: refunds that came back, disputed funds, venues that owe us."""
+    """Show open receivables by age: returned refunds, disputed funds, negative venue balances."""
     from outbox.ops.reconciliation.show import show_receivables
 
     show_receivables(tenant, as_json=as_json)
@@ -53,7 +53,7 @@ def receivables(tenant: Tenant = None, as_json: AsJson = False) -> None:
 
 @ledger.command("verify")
 def verify(expect: Expected = None, as_json: AsJson = False) -> None:
-    """Walk the chain over all journals; exit code 1 names the first broken link."""
+    """Verify the hash chain of the ledger; exits 1 and names the first broken entry."""
     from outbox.ops.reconciliation.show import verify_ledger
 
     verify_ledger(expect, as_json=as_json)
@@ -68,7 +68,7 @@ def list_cases(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List cases, the newest first."""
+    """List cases, newest first."""
     from db.reconciliation.cases import CaseType
     from outbox.ops.reconciliation.show import list_cases
 
@@ -80,7 +80,7 @@ def list_cases(
 
 @cases.command("show")
 def show_case(case: CaseId, as_json: AsJson = False) -> None:
-    """Show one case: what is off, since when, and what to do."""
+    """Show one case: the difference, its age and how to resolve it."""
     from outbox.ops.reconciliation.show import show_case
 
     show_case(case, as_json=as_json)
@@ -88,7 +88,7 @@ def show_case(case: CaseId, as_json: AsJson = False) -> None:
 
 @cases.command("close")
 def close_case(case: CaseId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Accept a case as it is; the same finding is not opened again. Cases that are put right close by themselves."""
+    """Close a case as accepted; the same finding is not opened again. Resolved cases close automatically."""
     from outbox.ops.reconciliation.show import close_case
 
     close_case(case, operator, reason, as_json=as_json)
@@ -96,7 +96,7 @@ def close_case(case: CaseId, operator: Operator = None, reason: Reason = None, a
 
 @cases.command("runs")
 def list_runs(limit: Limit = 20, as_json: AsJson = False) -> None:
-    """List the comparisons with Stripe's balance transactions, the newest first."""
+    """List reconciliation runs, newest first."""
     from outbox.ops.reconciliation.show import list_runs
 
     list_runs(limit=limit, as_json=as_json)
@@ -104,7 +104,7 @@ def list_runs(limit: Limit = 20, as_json: AsJson = False) -> None:
 
 @events.command("coverage")
 def coverage(hours: Hours = 24, as_json: AsJson = False) -> None:
-    """Show for each hour how many events Stripe lists, and by which road they came; exit code 1: nobody sweeps."""
+    """Show Stripe events per hour, by webhook and by sweep; exits 1 if the event sweep is not running."""
     from outbox.ops.reconciliation.show import show_coverage
 
     show_coverage(hours=hours, as_json=as_json)
@@ -121,7 +121,7 @@ def republish(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish our own events to other services again, under the same ids: for a broker that lost its data."""
+    """Republish our events to other services with the same ids, after the broker lost data."""
     from db.queue.published_events import EventFilter
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.queues.republish import republish
@@ -132,7 +132,7 @@ def republish(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the books into the `fleet` command."""
+    """Add the ledger and reconciliation commands to `fleet`."""
     app.add_typer(ledger, name="ledger")
     app.add_typer(cases, name="cases")
     app.add_typer(events, name="events")

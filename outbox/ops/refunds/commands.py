@@ -1,4 +1,4 @@
-"""The commands about money that goes back: `fleet refunds`; see outbox/ops/cli.py."""
+"""The commands for refunds and mass refunds: `fleet refunds`; see outbox/ops/cli.py."""
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
@@ -9,41 +9,47 @@ import typer
 
 from outbox.ops.options import AsJson, Limit, Operator, Patience, Reason, Yes, one_of
 
-refunds = typer.Typer(no_args_is_help=True, help="Refunds, what is owed to buyers, and cancelled events.")
+refunds = typer.Typer(
+    no_args_is_help=True, help="Refunds, amounts owed to buyers, and mass refunds of canceled events."
+)
 
 STATES = ("moving", "requested", "sending", "pending", "requires_action", "succeeded", "failed", "canceled", "refused")
-State = Annotated[
-    str, typer.Option("--state", metavar="STATE", help="moving, succeeded, failed, ... (Stripe's words) or all")
-]
+State = Annotated[str, typer.Option("--state", metavar="STATE", help="moving, succeeded, failed, ... or all")]
 Source = Annotated[
     str | None,
     typer.Option("--source", metavar="SOURCE", help="api, ops, order_event, event_cancellation, outside, ..."),
 ]
-Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="of one tenant")]
-Payment = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="of one payment")]
-RefundName = Annotated[str, typer.Argument(metavar="ID", help="refund id, Stripe's refund id, or a request's id")]
+Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="tenant id")]
+Payment = Annotated[UUID | None, typer.Option("--payment", metavar="ID", help="payment id")]
+RefundName = Annotated[str, typer.Argument(metavar="ID", help="refund id, Stripe refund id or request id")]
 RefundId = Annotated[UUID, typer.Argument(metavar="REFUND", help="the refund's id")]
 PaymentId = Annotated[UUID, typer.Argument(metavar="PAYMENT", help="the payment's id")]
 Minor = Annotated[
     int | None,
-    typer.Option("--minor", min=1, metavar="N", help="in minor units (cents) [default: whatever is left]"),
+    typer.Option("--minor", min=1, metavar="N", help="amount in minor units (cents) (default: the remaining balance)"),
 ]
-Ticket = Annotated[list[UUID] | None, typer.Option("--ticket", metavar="ID", help="a ticket, at its face price")]
+Ticket = Annotated[
+    list[UUID] | None, typer.Option("--ticket", metavar="ID", help="a ticket to refund at its face price; repeatable")
+]
 Because = Annotated[
     str, typer.Option("--as", metavar="CODE", help="requested_by_customer, duplicate, fraudulent, order_cancelled")
 ]
-Name = Annotated[UUID, typer.Argument(metavar="ID", help="the request's or the cancellation's id")]
+Name = Annotated[UUID, typer.Argument(metavar="ID", help="request id or mass refund id")]
 EventId = Annotated[UUID, typer.Argument(metavar="EVENT", help="the event's id")]
-RunName = Annotated[UUID | None, typer.Argument(metavar="[ID]", help="of an event or a cancellation [default: all]")]
-RunId = Annotated[UUID, typer.Argument(metavar="ID", help="the cancellation's id")]
-Rate = Annotated[int, typer.Option("--rate", min=1, max=1000, metavar="N", help="orders a second")]
+RunName = Annotated[UUID | None, typer.Argument(metavar="[ID]", help="event id or mass refund id (default: all)")]
+RunId = Annotated[UUID, typer.Argument(metavar="ID", help="the mass refund's id")]
+Rate = Annotated[int, typer.Option("--rate", min=1, max=1000, metavar="N", help="orders refunded per second")]
 NewRate = Annotated[
-    int | None, typer.Option("--rate", min=1, max=1000, metavar="N", help="orders a second from now on")
+    int | None, typer.Option("--rate", min=1, max=1000, metavar="N", help="new rate, in orders per second")
 ]
 Despite = Annotated[
-    bool, typer.Option("--despite-balance", help="go on when Stripe's balance is too small; refunds then wait there")
+    bool,
+    typer.Option(
+        "--despite-balance",
+        help="continue if the balance at Stripe is insufficient; refunds then stay pending at Stripe",
+    ),
 ]
-Watch = Annotated[bool, typer.Option("--watch", help="follow it until it is done, with a bar on a terminal")]
+Watch = Annotated[bool, typer.Option("--watch", help="show progress until it is done")]
 
 
 @refunds.command("list")
@@ -55,7 +61,7 @@ def list_refunds(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List refunds, those that moved last first."""
+    """List refunds, most recently changed first."""
     from outbox.ops.refunds.show import list_refunds
 
     one_of("--state", state, (*STATES, "all"))
@@ -64,7 +70,7 @@ def list_refunds(
 
 @refunds.command("show")
 def show_refund(name: RefundName, as_json: AsJson = False) -> None:
-    """Show one refund with its history, or what became of a request."""
+    """Show one refund with its history, or the outcome of a request."""
     from outbox.ops.refunds.show import show_refund
 
     show_refund(name, as_json=as_json)
@@ -72,7 +78,7 @@ def show_refund(name: RefundName, as_json: AsJson = False) -> None:
 
 @refunds.command("obligations")
 def obligations(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """Show what buyers are owed again, the oldest first; exit code 1 when there is anything."""
+    """Show amounts owed to buyers after failed refunds, oldest first; exits 1 if there are any."""
     from outbox.ops.refunds.show import show_obligations
 
     show_obligations(limit=limit, as_json=as_json)
@@ -90,7 +96,7 @@ def create(
     wait: Patience = 60,
     as_json: AsJson = False,
 ) -> None:
-    """Give money back: all that is left, an amount, or tickets. Exit code 3: waits for approval."""
+    """Refund a payment: the remaining balance, an amount or tickets. Exits 3 if approval is required."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import create_refund
 
@@ -106,7 +112,7 @@ def retry(
     wait: Patience = 60,
     as_json: AsJson = False,
 ) -> None:
-    """Try again what came to nothing, as a new refund. Exit code 3: waits for approval."""
+    """Retry a failed refund as a new refund. Exits 3 if approval is required."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import retry_refund
 
@@ -115,7 +121,7 @@ def retry(
 
 @refunds.command("approve")
 def approve(name: Name, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Let a refund or a mass cancellation go on that somebody else asked for."""
+    """Approve a refund or mass refund that another operator requested."""
     from outbox.ops.approvals import approve
     from outbox.ops.prompts import CommandOptions
 
@@ -124,7 +130,7 @@ def approve(name: Name, operator: Operator = None, yes: Yes = False, as_json: As
 
 @refunds.command("withdraw")
 def withdraw(name: Name, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Take a refund back that waits for approval."""
+    """Withdraw a refund request that awaits approval."""
     from outbox.ops.approvals import withdraw
     from outbox.ops.prompts import CommandOptions
 
@@ -144,7 +150,7 @@ def cancel_event(
     wait: Patience = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel an event: everybody gets everything back, so many a second. Exit code 3: waits for approval."""
+    """Cancel an event: refund all of its orders in full, at a limited rate. Exits 3 if approval is required."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import cancel_event
 
@@ -156,7 +162,7 @@ def cancel_event(
 def event_status(
     name: RunName = None, watch: Watch = False, limit: Limit = 20, wait: Patience = 120, as_json: AsJson = False
 ) -> None:
-    """Show how far cancelled events are, and how their refunds stand."""
+    """Show the progress of mass refunds and their refunds by state."""
     from outbox.ops.refunds.show import list_runs, show_run
 
     if name is None:
@@ -167,7 +173,7 @@ def event_status(
 
 @refunds.command("pause")
 def pause(run: RunId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Hold a mass cancellation where it stands. What was asked for already goes on."""
+    """Pause a mass refund. Refunds already requested continue."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import steer
 
@@ -183,7 +189,7 @@ def resume(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let it go on where it stands: after a pause, or instead of waiting for Stripe's balance."""
+    """Resume a mass refund that is paused or waits for a sufficient balance at Stripe."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import resume
 
@@ -194,7 +200,7 @@ def resume(
 def stop(
     run: RunId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
-    """End it where it stands, for good; orders of the event are charged again from now on."""
+    """Stop a mass refund for good. New orders of the event are charged again."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import steer
 

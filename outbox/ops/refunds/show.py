@@ -13,6 +13,7 @@ from db.operators.requests import OperatorRequest
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
+from db.refunds.states import ACTIVE_MASS_REFUNDS
 from db.refunds.views import MOVING, Obligation, OutcomeCount, RefundLine, RefundStateChange, RefusalCount
 from db.session import Database
 from db.text import uuid_or_none
@@ -186,7 +187,7 @@ def until_done(db: Database, cancellation_id: UUID, *, patience_seconds: float) 
         lambda: _run(db, cancellation_id),
         title="giving back",
         count=lambda run: (run.taken, run.total),
-        ended=lambda run: run.state not in mass_refunds.MOVING,
+        ended=lambda run: run.state not in ACTIVE_MASS_REFUNDS,
         patience_seconds=patience_seconds,
         standing_still=_standing_still,
     )

@@ -1,4 +1,4 @@
-"""The commands about everyone's share: `fleet escrow`, `fleet recipients`, `fleet royalties`; see outbox/ops/cli.py."""
+"""The commands for shares: `fleet escrow`, `fleet recipients`, `fleet royalties`; see outbox/ops/cli.py."""
 
 # ruff: noqa: PLC0415  imports inside the functions keep the start of `fleet` fast
 
@@ -9,22 +9,22 @@ import typer
 
 from outbox.ops.options import AsJson, Limit, Operator, Patience, Reason, Yes, one_of
 
-escrow = typer.Typer(no_args_is_help=True, help="Shares in escrow: what is held and why, releasing and holding.")
-recipients = typer.Typer(no_args_is_help=True, help="Recipients of shares: balances, and what waits.")
-royalties = typer.Typer(no_args_is_help=True, help="Who gets royalties of which sales.")
+escrow = typer.Typer(no_args_is_help=True, help="Shares in escrow: inspect, release, hold.")
+recipients = typer.Typer(no_args_is_help=True, help="Recipients of shares: balances and unpaid shares.")
+royalties = typer.Typer(no_args_is_help=True, help="Royalty rules.")
 
 KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person", "all")
 PaymentId = Annotated[UUID, typer.Argument(metavar="PAYMENT", help="the payment's id")]
-WishId = Annotated[UUID, typer.Argument(metavar="WISH", help="the wish's id")]
-RecipientId = Annotated[UUID, typer.Argument(metavar="RECIPIENT", help="the recipient's id; a venue's is its own")]
-KeptBy = Annotated[str, typer.Option("--kept-by", metavar="REASON", help=f"{', '.join(KEPT_BY)}")]
-Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="of one tenant")]
-Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="of one venue")]
+WishId = Annotated[UUID, typer.Argument(metavar="REQUEST", help="the request's id")]
+RecipientId = Annotated[UUID, typer.Argument(metavar="RECIPIENT", help="recipient id or venue id")]
+KeptBy = Annotated[str, typer.Option("--kept-by", metavar="REASON", help=f"reason for escrow: {', '.join(KEPT_BY)}")]
+Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="tenant id")]
+Venue = Annotated[UUID | None, typer.Option("--venue", metavar="ID", help="venue id")]
 
 
 @escrow.command("list")
 def list_held(kept_by: KeptBy = "all", limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List payments in escrow, the oldest first, and wishes that wait."""
+    """List payments in escrow, oldest first, and pending requests."""
     from outbox.ops.shares.show import list_held
 
     list_held(one_of("--kept-by", kept_by, KEPT_BY), limit=limit, as_json=as_json)
@@ -32,7 +32,7 @@ def list_held(kept_by: KeptBy = "all", limit: Limit = 50, as_json: AsJson = Fals
 
 @escrow.command("show")
 def show_held(payment: PaymentId, as_json: AsJson = False) -> None:
-    """Show a payment's escrow, its shares and what each ticket's part is."""
+    """Show a payment's escrow and its shares by ticket."""
     from outbox.ops.shares.show import show_tree
 
     show_tree(str(payment), as_json=as_json)
@@ -47,7 +47,7 @@ def release(
     wait: Patience = 60,
     as_json: AsJson = False,
 ) -> None:
-    """Let the shares of a payment go, whatever escrow waits for. Exit code 3: waits for approval."""
+    """Release a payment's shares from escrow before its conditions are met. Exits 3 if approval is required."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.shares.decide import ask
 
@@ -63,7 +63,7 @@ def hold(
     wait: Patience = 60,
     as_json: AsJson = False,
 ) -> None:
-    """Keep the shares of a payment in escrow until a person releases them."""
+    """Hold a payment's shares in escrow until an operator releases them."""
     from outbox.ops.prompts import CommandOptions
     from outbox.ops.shares.decide import ask
 
@@ -74,7 +74,7 @@ def hold(
 def approve(
     wish: WishId, operator: Operator = None, yes: Yes = False, wait: Patience = 60, as_json: AsJson = False
 ) -> None:
-    """Let a release go on that somebody else asked for and that moves more than one person may decide."""
+    """Approve a release that another operator requested and that requires a second person."""
     from outbox.ops.approvals import approve
     from outbox.ops.prompts import CommandOptions
 
@@ -83,7 +83,7 @@ def approve(
 
 @escrow.command("withdraw")
 def withdraw(wish: WishId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Take a release back that waits for approval."""
+    """Withdraw a release request that awaits approval."""
     from outbox.ops.approvals import withdraw
     from outbox.ops.prompts import CommandOptions
 
@@ -92,7 +92,7 @@ def withdraw(wish: WishId, operator: Operator = None, reason: Reason = None, as_
 
 @recipients.command("list")
 def list_recipients(tenant: Tenant = None, limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List recipients and their balances by the ledger: in escrow, pending, available, receivable."""
+    """List recipients with their ledger balances: in escrow, pending, available, receivable."""
     from outbox.ops.shares.show import list_recipients
 
     list_recipients(tenant, limit=limit, as_json=as_json)
@@ -100,7 +100,7 @@ def list_recipients(tenant: Tenant = None, limit: Limit = 100, as_json: AsJson =
 
 @recipients.command("show")
 def show_recipient(recipient: RecipientId, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Show one recipient, its balances, and which of its shares wait for what."""
+    """Show one recipient: balances, unpaid shares and what each waits for."""
     from outbox.ops.shares.show import show_recipient
 
     show_recipient(recipient, limit=limit, as_json=as_json)
@@ -108,7 +108,7 @@ def show_recipient(recipient: RecipientId, limit: Limit = 50, as_json: AsJson = 
 
 @royalties.command("show")
 def show_royalties(venue: Venue = None, limit: Limit = 200, as_json: AsJson = False) -> None:
-    """Show who gets how much of which sales, and when."""
+    """Show royalty rules: recipient, percentage, sales and period."""
     from outbox.ops.shares.show import show_royalties
 
     show_royalties(venue, limit=limit, as_json=as_json)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from db.refunds import mass_refund_control, mass_refunds
+from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
 from db.refunds.views import EventSales
@@ -79,7 +79,7 @@ def stop(acting: OperatorTransaction, cancellation_id: UUID, *, reason: str) -> 
         RefusedError: it is done or stopped already, or no reason was given.
     """
     leaving = (*STEERABLE, "awaiting_approval", "paused")
-    return _steer(acting, found(acting.tx, cancellation_id), "cancelled", leaving, "stop event cancellation", reason)
+    return _steer(acting, found(acting.tx, cancellation_id), "canceled", leaving, "stop event cancellation", reason)
 
 
 def resume(
@@ -96,9 +96,7 @@ def resume(
         RefusedError: it is neither paused nor waiting, or no reason was given.
     """
     run = found(acting.tx, cancellation_id)
-    mass_refund_control.set_pace(
-        acting.tx, run, rate_per_second=rate_per_second, despite_balance=despite_balance or None
-    )
+    mass_refunds.set_pace(acting.tx, run, rate_per_second=rate_per_second, despite_balance=despite_balance or None)
     leaving = ("paused", "waiting_for_balance")
     current = _steer(acting, run, "running", leaving, "resume event cancellation", reason)
     append_step(acting.tx, current, current.step)
@@ -109,7 +107,7 @@ def _steer(
     acting: OperatorTransaction, run: MassRefund, state: str, leaving: Sequence[str], action: str, reason: str
 ) -> MassRefund:
     require(reason.strip(), "say why, in a few words")
-    if not mass_refund_control.steer(acting.tx, run, state, leaving=leaving, by=acting.operator, reason=reason):
+    if not mass_refunds.steer(acting.tx, run, state, leaving=leaving, by=acting.operator, reason=reason):
         raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}")
     acting.log(action, subject_of(run), reason)
     return found(acting.tx, run.cancellation_id)

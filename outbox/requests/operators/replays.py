@@ -72,7 +72,7 @@ def cancel(acting: OperatorTransaction, batch_id: UUID, *, reason: str) -> None:
     require(reason.strip(), "say why, in a few words")
     leaving = ("classifying", "previewed", "awaiting_approval", "running")
     batch = locked_batch(acting, batch_id)
-    if not replay_batches.move(acting.tx, batch_id, leaving=leaving, to="cancelled", by=acting.operator):
+    if not replay_batches.move(acting.tx, batch_id, leaving=leaving, to="canceled", by=acting.operator):
         raise RefusedError(f"the batch is {batch.state} already")
     acting.log("cancel", {"batch_id": str(batch_id)}, reason)
 

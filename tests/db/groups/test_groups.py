@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db.lifecycle import GROUP_MOVES, MEMBER_MOVES, GroupState, MemberState
+from db.groups.states import GROUP_MOVES, MEMBER_MOVES, GroupState, MemberState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from outbox.intake.accept import accept

@@ -7,7 +7,7 @@ import pytest
 
 from db.dead_letters import replay_batches
 from db.dead_letters import views as dead_letter_views
-from db.lifecycle import PaymentState
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants import tenants
 from deploy.local.stripe.control import EmulatorControl

@@ -5,7 +5,7 @@ import pytest
 
 from db.disputes import disputes
 from db.disputes.disputes import Dispute
-from db.lifecycle import DisputeStatus
+from db.disputes.states import DisputeStatus
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant

@@ -6,7 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.lifecycle import DisputeStatus, RefundState
+from db.disputes.states import DisputeStatus
+from db.refunds.states import RefundState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl

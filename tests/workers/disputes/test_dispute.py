@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from db.disputes import disputes
-from db.lifecycle import DisputeStatus, RefundState
+from db.disputes.states import DisputeStatus
+from db.refunds.states import RefundState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl

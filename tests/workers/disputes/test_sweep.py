@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.disputes.disputes import Dispute
-from db.lifecycle import DisputeStatus
+from db.disputes.states import DisputeStatus
 from db.payments.payments import Payment
 from db.reconciliation import case_views
 from db.session import Database

@@ -12,6 +12,7 @@ import psycopg
 from db.groups import contributions, groups
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.groups import Group
+from db.groups.states import GroupState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
@@ -137,7 +138,7 @@ class Party:
 
     def history(self) -> list[str]:
         rows = self.owner.execute("SELECT to_state FROM group_history ORDER BY seq").fetchall()
-        return [row[0] for row in rows]
+        return [GroupState(row[0]) for row in rows]
 
     def member_history(self, place: int) -> list[str]:
         rows = self.owner.execute(

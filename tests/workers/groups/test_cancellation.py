@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db.disputes import disputes
-from db.lifecycle import DisputeStatus
+from db.disputes.states import DisputeStatus
 from db.session import Database
 from db.shares import escrow
 from db.tenants.tenants import Tenant
@@ -35,7 +35,7 @@ def test_a_group_that_is_called_off_releases_everything_and_is_called_off_once(p
     party.carry_out()
 
     assert (party.state, party.members()) == ("voided", ["voided"] * 3)
-    assert party.history() == ["open", "cancelled", "voided"]
+    assert party.history() == ["open", "canceled", "voided"]
 
 
 def test_a_settled_group_that_is_called_off_gives_everybody_everything_back(
@@ -68,7 +68,7 @@ def test_a_capture_that_fails_after_others_succeeded_gives_all_of_them_back(
     party.carry_out()
 
     assert (party.state, party.members()) == ("voided", ["refunded", "refunded", "voided"])
-    assert party.history() == ["open", "complete", "cancelled", "voided"]
+    assert party.history() == ["open", "complete", "canceled", "voided"]
     assert (effects(stripe_control)["charge"], effects(stripe_control)["refund"]) == (2, 2)
     assert "group.completed" not in party.told()
 

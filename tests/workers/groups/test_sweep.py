@@ -20,7 +20,7 @@ def party(db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Ten
 
 def woken(party: Party) -> int:
     with party.db.system_transaction() as tx:
-        return len(group_stuck.take_groups(tx, older_than_seconds=0, limit=10))
+        return len(group_stuck.take(tx, older_than_seconds=0, limit=10))
 
 
 def test_a_group_that_waits_for_its_members_is_left_alone(party: Party) -> None:

@@ -111,10 +111,10 @@ def test_the_alarm_goes_off_before_the_signer_has_nothing_left_and_mints_wait_wh
     signer = chain.server.signer.address
     chain.rpc("anvil_setBalance", signer, hex(10**16))  # below the alarm of 0.05 ether
     lines: list[str] = []
-    watching = logger.add(lines.append, level="ERROR", format="{message}")
+    watching = logger.add(lines.append, level="ERROR", format="{message} {extra[signer]}")
     minter.tick()
     logger.remove(watching)
-    assert lines == [f"the signer {signer} has only 1e+07 gwei left: fund it\n"]
+    assert lines == [f"signer balance is low, 1e+07 gwei left: fund it {signer}\n"]
     assert shown(CHAIN_BALANCE) < shown(CHAIN_LOW_BALANCE) == 5e7  # FleetMinterLowOnFunds
 
     chain.rpc("anvil_setBalance", signer, hex(1))

@@ -159,7 +159,7 @@ def test_a_group_that_should_have_moved_stands_until_it_does(
 
     party.let_deadline_pass()
     with db.system_transaction() as tx:
-        group_stuck.take_groups(tx, older_than_seconds=0, limit=10)
+        group_stuck.take(tx, older_than_seconds=0, limit=10)
     assert picture(db)["fleet_groups_standing",] == 1  # woken is not moved
 
     party.wake()

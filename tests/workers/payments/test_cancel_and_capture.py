@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState, RefundState
+from db.payments.states import PaymentState
+from db.refunds.states import RefundState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from db.lifecycle import PaymentState
+from db.payments.states import PaymentState
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested

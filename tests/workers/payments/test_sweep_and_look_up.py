@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 
-from db.lifecycle import ShareState
 from db.payouts import statements as payout_statements
 from db.payouts.statements import Statement
 from db.session import Database
+from db.shares.states import ShareState
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.shares import StatementsDue

@@ -5,10 +5,11 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
-from db.refunds import mass_refund_control, mass_refunds
+from db.payments.states import PaymentState
+from db.refunds import mass_refunds
 from db.refunds.mass_refunds import MassRefund
+from db.refunds.states import ACTIVE_MASS_REFUNDS
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.refunds import CancelRequested, EventCancellationDue, RefundRequested
@@ -51,14 +52,14 @@ def reread(db: Database, run: MassRefund) -> MassRefund:
 
 def run_to_its_end(db: Database, gateway: Gateway, run: MassRefund) -> MassRefund:
     """Deliver step after step, as the relay would, without the pauses."""
-    while (current := reread(db, run)).state in mass_refunds.MOVING:
+    while (current := reread(db, run)).state in ACTIVE_MASS_REFUNDS:
         mass_refund.cancel_event(step_of(current), db, gateway)
     return current
 
 
 def steer(db: Database, run: MassRefund, to: str, *, leaving: list[str]) -> None:
     with db.ops_transaction() as tx:
-        assert mass_refund_control.steer(tx, run, to, leaving=leaving, by="oda", reason=None)
+        assert mass_refunds.steer(tx, run, to, leaving=leaving, by="oda", reason=None)
         if to == "running":
             append_step(tx, run, run.step)
 

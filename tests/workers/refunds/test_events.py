@@ -5,7 +5,7 @@ from random import Random
 import psycopg
 import pytest
 
-from db.lifecycle import RefundState
+from db.refunds.states import RefundState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl

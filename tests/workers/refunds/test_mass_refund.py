@@ -8,7 +8,7 @@ import orjson
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
@@ -199,12 +199,12 @@ def test_a_stopped_one_goes_no_further_and_the_event_may_be_cancelled_anew(
         factories.requested(db, tenant, event_id=str(EVENT))
     first = begun(db, tenant, rate=1)
     mass_refund.cancel_event(step_of(first), db, gateway)
-    steer(db, first, "cancelled", leaving=["running"])
+    steer(db, first, "canceled", leaving=["running"])
 
     mass_refund.cancel_event(step_of(reread(db, first)), db, gateway)
     second = run_to_its_end(db, gateway, begun(db, tenant))
 
-    assert (reread(db, first).state, reread(db, first).taken) == ("cancelled", 1)
+    assert (reread(db, first).state, reread(db, first).taken) == ("canceled", 1)
     assert second.cancellation_id != first.cancellation_id
     assert (second.total, second.cancellations_asked) == (3, 3)
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from db.lifecycle import RefundState
+from db.refunds.states import RefundState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
+from db.payments.states import PaymentState
 from db.reconciliation import case_views
 from db.session import Database
 from db.tenants.tenants import Tenant

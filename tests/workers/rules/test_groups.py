@@ -35,7 +35,7 @@ def test_while_the_group_is_open_a_member_stands_as_its_payment_does(
     assert member_state("open", "invited", payment) == where
 
 
-@pytest.mark.parametrize("ending", ["expired", "cancelled"])
+@pytest.mark.parametrize("ending", ["expired", "canceled"])
 @pytest.mark.parametrize(
     ("present", "payment", "where"),
     [
@@ -60,7 +60,7 @@ def test_a_group_that_ends_lets_go_only_of_what_is_final(
         ("open", ["held", "invited"], False, False, False, None),
         ("open", ["held", "invited"], True, False, False, GroupTransition("expired", "deadline")),
         ("open", ["held", "paid"], True, False, False, GroupTransition("complete")),
-        ("open", ["held", "paid"], False, True, False, GroupTransition("cancelled", "event_cancelled")),
+        ("open", ["held", "paid"], False, True, False, GroupTransition("canceled", "event_cancelled")),
         ("complete", ["held", "paid"], True, False, False, None),
         ("complete", ["paid", "paid"], True, False, False, GroupTransition("settled")),
         (
@@ -69,11 +69,11 @@ def test_a_group_that_ends_lets_go_only_of_what_is_final(
             False,
             False,
             False,
-            GroupTransition("cancelled", "a share could not be captured"),
+            GroupTransition("canceled", "a share could not be captured"),
         ),
         ("expired", ["voided", "refunded"], True, False, True, GroupTransition("voided")),
         ("expired", ["voided", "refunded"], True, False, False, None),
-        ("cancelled", ["voided", "paid"], False, False, False, None),
+        ("canceled", ["voided", "paid"], False, False, False, None),
         ("settled", ["paid", "refunded"], True, True, False, None),
         ("voided", ["voided"], True, True, True, None),
     ],

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from db.lifecycle import ShareState
 from db.payments.payments import Payment
 from db.session import Database
 from db.shares import shares
 from db.shares.shares import Share
+from db.shares.states import ShareState
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.ids import RecipientId

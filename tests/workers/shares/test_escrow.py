@@ -7,11 +7,11 @@ import orjson
 import psycopg
 import pytest
 
-from db.lifecycle import ShareState
 from db.payments.payments import Payment
 from db.reconciliation import case_views
 from db.session import Database
 from db.shares import escrow
+from db.shares.states import ShareState
 from deploy.local.stripe.control import EmulatorControl
 from messages.shares import EscrowDue
 from stripe_client.gateway import Gateway

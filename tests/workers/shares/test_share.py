@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from db.lifecycle import ShareState
 from db.session import Database
+from db.shares.states import ShareState
 from deploy.local.stripe.control import EmulatorControl
 from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import look

@@ -3,8 +3,9 @@
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState, ShareState
+from db.payments.states import PaymentState
 from db.session import Database
+from db.shares.states import ShareState
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested, PaymentLookupRequested
 from messages.verdicts import TryAgain, TryLater

@@ -5,8 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState, ShareState
+from db.payments.states import PaymentState
 from db.session import Database
+from db.shares.states import ShareState
 from deploy.local.stripe.control import EmulatorControl
 from messages.shares import AccountLookupRequested
 from messages.webhooks import WebhookReceived

@@ -45,7 +45,7 @@ VOIDED = replace(SETTLED, state="voided", kept_minor=0)
         (replace(VOIDED, state="complete"), "lost"),
         (replace(VOIDED, state="complete", has_dead_letter=True), "dead"),
         (replace(VOIDED, state="expired", is_waited_for=True), "waiting"),
-        (replace(VOIDED, state="cancelled", seconds_since_move=1), "waiting"),
+        (replace(VOIDED, state="canceled", seconds_since_move=1), "waiting"),
     ],
 )
 def test_a_group_is_counted_as_what_it_is(group: BookedGroup, count: str) -> None:

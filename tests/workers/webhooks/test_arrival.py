@@ -7,8 +7,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from db.webhooks.inbox import KNOWN

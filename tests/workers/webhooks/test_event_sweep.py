@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from db.webhooks import event_coverage

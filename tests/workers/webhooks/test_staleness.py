@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments import payments
+from db.payments.states import PaymentState
 from db.session import Database
 from messages.verdicts import TryAgain
 from stripe_client.outcomes import Declined, NeedsAction

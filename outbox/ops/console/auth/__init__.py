@@ -1,1 +1,1 @@
-"""Who is at the console: tokens, login, sessions, CSRF."""
+"""Who is at the console: tokens, the people who log in by form, CSRF."""

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from db.groups import contributions
 from db.groups import views as group_views
-from db.lifecycle import GroupState
+from db.groups.states import GroupState
 from db.tenants import tenants
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
@@ -14,8 +14,8 @@ STATES = tuple(state.value for state in GroupState)
 
 
 def index(visit: RequestContext) -> Response:
-    asked = visit.query.text("state")
-    state = asked if asked in STATES else None
+    asked = visit.query.text("state").replace("cancelled", "canceled")  # the spelling of before is understood
+    state = GroupState(asked) if asked in STATES else None
     with visit.db.ops_transaction() as tx:
         groups = group_views.latest(tx, state=state, limit=SHOWN)
         names = tenants.names(tx)

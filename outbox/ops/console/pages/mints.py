@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from db.lifecycle import MintState
 from db.minting import mints, signers
 from db.minting import views as mint_views
+from db.minting.states import MintState
 from db.tenants import tenants
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext

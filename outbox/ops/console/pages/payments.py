@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from db.operators import timeline
-from db.payments import search
+from db.payments import views as payment_views
 from db.shares import escrow
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.visit import RequestContext
@@ -16,7 +16,7 @@ def index(visit: RequestContext) -> Response:
     page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
     window = {"limit": PER_PAGE + 1, "offset": (page - 1) * PER_PAGE}
     with visit.db.ops_transaction() as tx:
-        payments = search.search(tx, text, **window) if text else search.newest(tx, **window)
+        payments = payment_views.search(tx, text, **window) if text else payment_views.newest(tx, **window)
     if text and len(payments) == 1 and page == 1:
         return visit.go(f"/payments/{payments[0].payment_id}")
     return visit.page("payments.html", q=text, found=payments[:PER_PAGE], page=page, has_more=len(payments) > PER_PAGE)

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from db.operators import requests
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
-from db.refunds.mass_refunds import MOVING, MassRefund
+from db.refunds.mass_refunds import MassRefund
+from db.refunds.states import ACTIVE_MASS_REFUNDS
 from db.refunds.views import OutcomeCount, RefusalCount
 from db.session import Tx
 from db.tenants import tenants
@@ -35,7 +36,7 @@ class MassRefundView:
     def is_moving(self) -> bool:
         """Also when it is done: its refunds may still be with the workers, or at Stripe."""
         under_way = any(fate.what == "refund" and fate.state in {"requested", "sending"} for fate in self.fates)
-        return self.run.state in MOVING or under_way
+        return self.run.state in ACTIVE_MASS_REFUNDS or under_way
 
 
 def index(visit: RequestContext) -> Response:

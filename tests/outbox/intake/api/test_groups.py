@@ -60,7 +60,7 @@ def test_a_member_pays_its_share_and_the_same_key_is_the_same_payment(
     assert first.status_code == 202
     assert again.json() == first.json()
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert_problem(late, 409, "share-being-paid")
+    assert_problem(late, 409, "share-payment-in-progress")
     assert owner.execute("SELECT buyer_id, capture, state_by FROM payments").fetchall() == [
         ("buyer-1", "manual", "api:buyer-1")
     ]
@@ -71,9 +71,9 @@ def test_a_buyer_reaches_its_own_share_and_nobody_elses(as_: As, opened: dict[st
     ben, stranger = as_("buyer", sub="buyer-1"), as_("buyer", sub="somebody")
 
     assert ben.get(f"/groups/{opened['group_id']}").status_code == 200
-    assert_problem(ben.post(share(opened, 2), CARD), 404, "group-unknown")
-    assert_problem(ben.post(f"/groups/{opened['group_id']}/top-up", CARD), 404, "group-unknown")
-    assert_problem(stranger.get(f"/groups/{opened['group_id']}"), 404, "group-unknown")
+    assert_problem(ben.post(share(opened, 2), CARD), 404, "group-not-found")
+    assert_problem(ben.post(f"/groups/{opened['group_id']}/top-up", CARD), 404, "group-not-found")
+    assert_problem(stranger.get(f"/groups/{opened['group_id']}"), 404, "group-not-found")
     assert ben.post(f"/groups/{opened['group_id']}/cancel", {}).status_code == 403
 
 
@@ -84,7 +84,7 @@ def test_the_organiser_tops_up(as_: As, owner: psycopg.Connection, opened: dict[
     nothing = as_("buyer", sub="buyer-0").post(f"/groups/{opened['group_id']}/top-up", CARD)
 
     assert answer.status_code == 202
-    assert_problem(nothing, 409, "nothing-missing")
+    assert_problem(nothing, 409, "no-unpaid-shares")
     assert sorted(row[0] for row in owner.execute("SELECT amount_minor FROM payments").fetchall()) == [2000, 4000]
 
 
@@ -92,8 +92,8 @@ def test_a_buyer_opens_only_what_it_organises_and_sets_no_limit(as_: As, tenant:
     anna = as_("buyer", sub="buyer-0")
 
     assert anna.post("/groups", group(tenant)).status_code == 202
-    assert_problem(as_("buyer", sub="buyer-1").post("/groups", group(tenant)), 403, "out-of-reach")
-    assert_problem(anna.post("/groups", group(tenant, tickets_per_buyer=9)), 403, "out-of-reach")
+    assert_problem(as_("buyer", sub="buyer-1").post("/groups", group(tenant)), 403, "access-denied")
+    assert_problem(anna.post("/groups", group(tenant, tickets_per_buyer=9)), 403, "access-denied")
 
 
 def test_more_tickets_than_a_buyer_may_have_are_refused(as_: As, tenant: Tenant) -> None:
@@ -105,15 +105,15 @@ def test_more_tickets_than_a_buyer_may_have_are_refused(as_: As, tenant: Tenant)
     order = {**factories.order(tenant, event_id=limited["event_id"], buyer_id="buyer-0")}
     alone = {name: value for name, value in order.items() if name not in {"tenant_id", "idempotency_key"}}
 
-    assert_problem(staff.post("/groups", other), 422, "group-refused")
-    assert_problem(staff.post("/payments", alone), 422, "order-refused")
+    assert_problem(staff.post("/groups", other), 422, "group-rejected")
+    assert_problem(staff.post("/payments", alone), 422, "order-rejected")
 
 
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"deadline": "2020-01-01T00:00:00Z"}, "group-refused"),
-        ({"deadline": (datetime.now(UTC) + timedelta(days=300)).isoformat()}, "group-refused"),
+        ({"deadline": "2020-01-01T00:00:00Z"}, "group-rejected"),
+        ({"deadline": (datetime.now(UTC) + timedelta(days=300)).isoformat()}, "group-rejected"),
         ({"organiser_id": str(uuid4())}, "body-invalid"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_group_that_cannot_be_is_refused(as_: As, tenant: Tenant, changes: dic
 def test_another_group_under_the_same_id_is_a_conflict(as_: As, tenant: Tenant, opened: dict[str, Any]) -> None:
     answer = as_("venue_staff").post("/groups", group(tenant, group_id=opened["group_id"]))
 
-    assert_problem(answer, 409, "group-contradicted")
+    assert_problem(answer, 409, "group-conflict")
 
 
 def test_a_group_is_called_off_and_takes_no_share_any_more(as_: As, opened: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ def test_a_group_is_called_off_and_takes_no_share_any_more(as_: As, opened: dict
 
     answer = staff.post(f"/groups/{opened['group_id']}/cancel", {"note": "they quarrel"})
 
-    assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+    assert (answer.status_code, answer.json()["state"]) == (202, "canceled")
     assert_problem(staff.post(share(opened, 0), CARD), 409, "group-not-open")
     assert staff.get(f"/groups/{opened['group_id']}").json()["reason"] == "they quarrel"
 
@@ -152,4 +152,4 @@ def test_a_settled_group_is_called_off_only_by_who_may_refund(
 def test_another_tenants_group_does_not_exist(as_: As, neighbour: Tenant, opened: dict[str, Any]) -> None:
     answer = as_("finance", of=neighbour).get(f"/groups/{opened['group_id']}")
 
-    assert_problem(answer, 404, "group-unknown")
+    assert_problem(answer, 404, "group-not-found")

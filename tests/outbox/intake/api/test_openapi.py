@@ -122,7 +122,9 @@ def test_each_operation_is_in_the_document_with_who_may() -> None:
     assert {(each.path, each.method.lower()) for each in OPERATIONS} == {
         (path, method) for path, methods in paths.items() for method in methods
     }
-    assert "Roles buyer, venue_staff, finance" in paths["/payments/{payment_id}"]["get"]["description"]
+    assert (
+        "Requires one of the roles buyer, venue_staff, finance" in paths["/payments/{payment_id}"]["get"]["description"]
+    )
 
 
 def test_the_served_document_is_the_committed_one(client: TestClient) -> None:

@@ -53,7 +53,7 @@ def test_the_same_order_id_with_another_body_is_a_conflict_and_the_first_stands(
 
     answer = as_("venue_staff").post("/payments", order(tenant, amount_minor=99, order_id=body["order_id"]))
 
-    assert_problem(answer, 409, "order-contradicted")
+    assert_problem(answer, 409, "order-conflict")
     assert owner.execute("SELECT amount_minor FROM payments").fetchall() == [(4200,)]
 
 
@@ -65,7 +65,7 @@ def test_an_order_that_came_as_an_event_is_contradicted_by_one_of_the_api(
 
     answer = as_("venue_staff").post("/payments", order(tenant, order_id=data["order_id"]))
 
-    assert_problem(answer, 409, "order-contradicted")
+    assert_problem(answer, 409, "order-conflict")
     assert count(owner, "payments") == 1
 
 
@@ -74,7 +74,7 @@ def test_a_buyer_pays_for_itself_and_for_nobody_else(as_: As, owner: psycopg.Con
     own = order(tenant) | {"buyer_id": None}
 
     assert ada.post("/payments", own).status_code == 202
-    assert_problem(ada.post("/payments", order(tenant, buyer_id="bob")), 403, "out-of-reach")
+    assert_problem(ada.post("/payments", order(tenant, buyer_id="bob")), 403, "access-denied")
     assert owner.execute("SELECT buyer_id FROM payments").fetchall() == [("ada",)]
 
 
@@ -139,7 +139,7 @@ def test_a_quote_is_the_fee_that_the_charge_will_take(as_: As, tenant: Tenant) -
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"venue_id": str(uuid4())}, "venue-unknown"), ({"amount": {"minor": 1, "currency": "usd"}}, "wrong-currency")],
+    [({"venue_id": str(uuid4())}, "unknown-venue"), ({"amount": {"minor": 1, "currency": "usd"}}, "wrong-currency")],
 )
 def test_a_quote_for_what_cannot_be_sold_is_refused(as_: As, tenant: Tenant, change: dict[str, Any], code: str) -> None:
     body = {"venue_id": str(tenant.venues[0].venue_id), "amount": {"minor": 1, "currency": "eur"}} | change
@@ -181,7 +181,7 @@ def test_what_a_caller_does_not_reach_does_not_exist_for_it(
         as_("finance", of=neighbour),
     ]
     for stranger in strangers:
-        assert_problem(stranger.get(path), 404, "payment-unknown")
+        assert_problem(stranger.get(path), 404, "payment-not-found")
 
 
 def test_a_service_that_knows_of_the_buyers_return_has_stripe_asked(
@@ -210,7 +210,7 @@ def test_tax_is_not_built_and_says_so(as_: As, tenant: Tenant) -> None:
 
     answer = as_("service", scope="tax:quote").post("/internal/tax/quote", body)
 
-    assert_problem(answer, 501, "tax-not-built")
+    assert_problem(answer, 501, "tax-not-implemented")
 
 
 def test_every_wrong_door_and_every_bad_body_is_a_problem_document(as_: As, client: TestClient, tenant: Tenant) -> None:
@@ -224,7 +224,7 @@ def test_every_wrong_door_and_every_bad_body_is_a_problem_document(as_: As, clie
     wrong_method = client.get("/payments", headers=bearer)
     assert_problem(wrong_method, 405)
     assert wrong_method.headers["allow"] == "POST"
-    assert_problem(client.post("/payments", content=b"{", headers=as_json), 400, "body-unreadable")
+    assert_problem(client.post("/payments", content=b"{", headers=as_json), 400, "malformed-json")
     assert_problem(client.post("/payments", content=b"a=b", headers=bearer), 415)
     too_large = b" " * (LARGEST_ORDER_BYTES + 1)
     assert_problem(client.post("/payments", content=too_large, headers=as_json), 413)

@@ -86,7 +86,7 @@ def test_without_valkey_a_process_counts_alone_and_says_so_once(
     statuses = [staff.post("/payments", order(tenant)).status_code for _ in range(5)]
 
     assert statuses == [202, 202, 202, 429, 429]
-    assert len([line for line in lines if line.startswith("Valkey is away")]) == 1
+    assert len([line for line in lines if line.startswith("Valkey unavailable")]) == 1
 
 
 def test_when_valkey_is_wiped_the_count_begins_anew(as_: As, make_api: MakeApi, valkey: redis.Redis) -> None:
@@ -110,4 +110,7 @@ def test_when_valkey_is_back_it_is_asked_again(
     after = finance.get(NOWHERE)
 
     assert (during.status_code, after.status_code) == (404, 404)
-    assert [line[:14] for line in lines if line.startswith("Valkey")] == ["Valkey is away", "Valkey is back"]
+    assert [line.split(" (")[0].split(":")[0] for line in lines if line.startswith("Valkey")] == [
+        "Valkey unavailable",
+        "Valkey available again",
+    ]

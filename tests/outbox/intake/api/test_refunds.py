@@ -73,7 +73,7 @@ def test_fifty_parallel_refunds_never_give_back_more_than_was_captured(
     [
         ({"amount": {"minor": 4201, "currency": "eur"}}, 422, "amount-exceeds-captured"),
         ({"amount": {"minor": 100, "currency": "usd"}}, 422, "wrong-currency"),
-        ({"ticket_ids": ["01a2066c-d866-75d2-acea-a1254c0933ad"]}, 422, "ticket-unknown"),
+        ({"ticket_ids": ["01a2066c-d866-75d2-acea-a1254c0933ad"]}, 422, "unknown-ticket"),
         ({"amount": EUR_21, "ticket_ids": ["01a2066c-d866-75d2-acea-a1254c0933ad"]}, 422, "body-invalid"),
         ({"amount": {"minor": 0, "currency": "eur"}}, 422, "body-invalid"),
         ({"reason": "because"}, 422, "body-invalid"),
@@ -138,7 +138,7 @@ def test_what_was_taken_cannot_be_called_off_or_captured(as_: As, owner: psycopg
     staff = as_("venue_staff")
 
     assert_problem(staff.post(f"/payments/{paid.payment_id}/cancel"), 409, "already-captured")
-    assert_problem(staff.post(f"/payments/{paid.payment_id}/capture"), 409, "not-authorized")
+    assert_problem(staff.post(f"/payments/{paid.payment_id}/capture"), 409, "payment-not-authorized")
     assert queued(owner) == ["charge"]
 
 
@@ -156,8 +156,8 @@ def test_money_is_moved_by_those_who_may_and_reach_the_venue(
     path = f"/payments/{paid.payment_id}/{operation}"
 
     assert_problem(as_("buyer", sub="buyer-1").post(path), 403, "permission")
-    assert_problem(as_("buyer", "finance", sub="buyer-1", venues=[]).post(path), 404, "payment-unknown")
-    assert_problem(as_("finance", of=neighbour).post(path), 404, "payment-unknown")
+    assert_problem(as_("buyer", "finance", sub="buyer-1", venues=[]).post(path), 404, "payment-not-found")
+    assert_problem(as_("finance", of=neighbour).post(path), 404, "payment-not-found")
     assert queued(owner) == ["charge"]
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from db.lifecycle import MintState
 from db.minting import mints, nonces, series, signers, submissions
 from db.minting.mints import NewMint
 from db.minting.nonces import ContractCall, SignedTransaction
+from db.minting.states import MintState
 from db.payments.payments import Payment
 from messages.ids import TicketId
 from messages.token_ids import series_of, token_id_of

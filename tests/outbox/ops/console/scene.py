@@ -15,8 +15,8 @@ from db.disputes import booking as dispute_booking
 from db.disputes import disputes, fraud_warnings
 from db.disputes.booking import BookableMovement
 from db.disputes.fraud_warnings import EarlyWarning
+from db.disputes.states import DisputeStatus
 from db.ledger import journals as ledger
-from db.lifecycle import DisputeStatus
 from db.payments import charges, payments
 from db.payments.payments import Payment, PaymentAttempt
 from db.queue import failed_runs

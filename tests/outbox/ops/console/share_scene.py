@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from db.lifecycle import ShareState, TransferState
 from db.payments.payments import Payment
 from db.shares import sale_terms, shares
 from db.shares.shares import NewShare
+from db.shares.states import ShareState
 from db.transfers import transfers
+from db.transfers.states import TransferState
 from db.transfers.transfers import NewTransfer
 from messages.ids import RecipientId
 from messages.money import Money

@@ -67,6 +67,17 @@ def test_an_operator_calls_a_group_off_through_a_worker_and_the_log_says_so(
     assert (entry.action, entry.subject["group_id"]) == ("cancel group", str(group_id))
 
 
+@pytest.mark.parametrize("spelling", ["canceled", "cancelled"])
+def test_a_filter_by_either_spelling_of_canceled_finds_the_group(
+    fleet: Fleet, owner: psycopg.Connection, group_id: UUID, spelling: str
+) -> None:
+    owner.execute("UPDATE groups SET state = 'canceled', state_by = 'test'")
+
+    (listed,) = fleet("groups", "list", "--state", spelling, "--json").json["groups"]
+
+    assert (listed["group_id"], listed["state"]) == (str(group_id), "canceled")
+
+
 @pytest.mark.parametrize(("state", "word"), [("settled", "fleet refunds create"), ("voided", "voided already")])
 def test_a_group_that_has_ended_is_not_called_off(
     fleet: Fleet, owner: psycopg.Connection, group_id: UUID, state: str, word: str

@@ -199,7 +199,7 @@ def test_a_cancellation_is_paused_resumed_at_another_pace_and_stopped(
     assert (paused.json["state"], twice.code) == ("paused", 1)
     assert (resumed.json["state"], resumed.json["rate_per_second"]) == ("running", 5)
     assert resumed.json["despite_balance"] is True
-    assert stopped.json["state"] == "cancelled"
+    assert stopped.json["state"] == "canceled"
     assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'cancel_event'").fetchone() == (2,)
     actions = [entry["action"] for entry in fleet("ops", "log", "--json").json["entries"]]
     assert actions == [

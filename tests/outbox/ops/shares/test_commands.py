@@ -6,9 +6,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from db.lifecycle import ShareState
 from db.payments.payments import Payment
 from db.session import Database
+from db.shares.states import ShareState
 from db.shares.views import ShareLine, TicketSold
 from deploy.local.stripe.control import EmulatorControl
 from outbox.ops.shares.tree import per_ticket

@@ -19,7 +19,7 @@ def log_in(visit: RequestContext) -> Response:
     name, onward = visit.form.text("name"), _onward(visit.form.text("next"))
     token = doorman.token_for(name, visit.form.text("password"))
     if token is None:
-        logger.warning("login refused: name and password do not fit")
+        logger.warning("login rejected: wrong name or password")
         return visit.page("login.html", status=401, wrong=True, name=name, onward=onward)
     logger.info("{} logged in", name)
     response = visit.go(onward)
