@@ -60,6 +60,7 @@ CREATE INDEX operator_requests_waiting ON operator_requests (created_at) WHERE s
 -- ---------------------------------------------------------------------------------------------------------------
 -- Legal moves. What waited for a second person does not go on without one: only an approval leads from there to asked.
 
+DELETE FROM legal_moves WHERE subject IN ('ops_refund', 'escrow_wish');
 INSERT INTO legal_moves (subject, from_state, to_state) VALUES
     ('operator_request', 'awaiting_approval', 'asked'),
     ('operator_request', 'awaiting_approval', 'withdrawn'),
@@ -122,3 +123,16 @@ GRANT INSERT ON ops_refunds, escrow_wishes TO fleet_ops;
 GRANT UPDATE (state, state_by, state_reason, approved_by) ON ops_refunds, escrow_wishes TO fleet_ops;
 GRANT UPDATE (state, state_by, state_reason, state_since, refund_id) ON ops_refunds TO fleet_tenant;
 GRANT UPDATE (state, state_by, state_reason, state_since) ON escrow_wishes TO fleet_tenant;
+
+-- ---------------------------------------------------------------------------------------------------------------
+-- Files and functions that moved with it, so that their dead letters keep their group.
+
+SELECT move_source_file('workers/operators/refund.py', 'workers/operators/carry_out.py');
+SELECT move_source_file('workers/operators/release.py', 'workers/operators/carry_out.py');
+SELECT move_source_file('db/operators/refund_requests.py', 'db/operators/requests.py');
+SELECT move_source_file('db/operators/release_requests.py', 'db/operators/requests.py');
+SELECT move_source_file('outbox/requests/refunds.py:request_capture', 'outbox/requests/captures.py:request_capture');
+SELECT move_source_file(
+    'outbox/requests/refunds.py:request_cancellation', 'outbox/requests/cancellations.py:request_cancellation');
+SELECT move_source_file(
+    'outbox/requests/orders.py:note_when_events_end', 'outbox/requests/event_schedule.py:note_when_events_end');

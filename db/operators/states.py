@@ -3,11 +3,12 @@
     awaiting_approval -> asked -> granted | refused          asked at once, when no second operator is needed
            +-> withdrawn
 
-The database holds the same table (legal_moves, migration 0055) and refuses every other move; a test compares the two.
+The database refuses every other move by itself (legal_moves, migration 0055), and the first one without an approval.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
+
+from db.lifecycle import legal_moves
 
 
 class RequestState(StrEnum):
@@ -18,10 +19,11 @@ class RequestState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-MOVES: Mapping[RequestState, frozenset[RequestState]] = {
-    RequestState.AWAITING_APPROVAL: frozenset({RequestState.ASKED, RequestState.WITHDRAWN}),
-    RequestState.ASKED: frozenset({RequestState.GRANTED, RequestState.REFUSED}),
-    RequestState.GRANTED: frozenset(),
-    RequestState.REFUSED: frozenset(),
-    RequestState.WITHDRAWN: frozenset(),
-}
+REQUEST_MOVES = legal_moves(
+    RequestState,
+    awaiting_approval="asked withdrawn",
+    asked="granted refused",
+    granted="",
+    refused="",
+    withdrawn="",
+)

@@ -7,7 +7,6 @@ import pytest
 
 from db.operators import requests
 from db.operators.requests import NewOperatorRequest, OperatorRequest
-from db.operators.states import MOVES, RequestState
 from db.refunds import mass_refunds
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -71,14 +70,6 @@ def test_an_approval_that_was_given_stands(db: Database, tenant: Tenant, owner: 
 
     with pytest.raises(psycopg.errors.RestrictViolation, match="its approval stands"):
         owner.execute("UPDATE operator_requests SET approved_by = 'linus'")
-
-
-def test_the_table_of_a_requests_moves_equals_the_rows_of_legal_moves(owner: psycopg.Connection) -> None:
-    rows = owner.execute("SELECT from_state, to_state FROM legal_moves WHERE subject = 'operator_request'").fetchall()
-
-    assert {(RequestState(leaving), RequestState(to)) for leaving, to in rows} == {
-        (leaving, to) for leaving, targets in MOVES.items() for to in targets
-    }
 
 
 def read(db: Database, request_id: UUID) -> OperatorRequest:

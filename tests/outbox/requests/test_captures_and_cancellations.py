@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from db.lifecycle import PaymentState
 from db.payments.payments import Payment
+from db.payments.states import PaymentState
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.ids import PaymentId
@@ -86,7 +86,7 @@ def test_a_payment_whose_money_was_taken_is_refunded_not_cancelled(
 ) -> None:
     paid = charged(db, gateway, tenant)
 
-    with pytest.raises(RefusedError, match="ask for a refund") as refusal:
+    with pytest.raises(RefusedError, match="request a refund instead") as refusal:
         cancel(db, paid)
 
     assert refusal.value.code == "already_captured"

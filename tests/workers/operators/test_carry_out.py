@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db.lifecycle import ShareState
 from db.operators import requests
 from db.operators.requests import NewOperatorRequest, OperatorRequest
 from db.payments.payments import Payment
 from db.session import Database
+from db.shares.states import ShareState
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.refunds import OpsRefundDue
