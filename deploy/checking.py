@@ -1,6 +1,6 @@
-"""`fleet verify`: read the settings, compare everything, print, and tell by the exit code.
+"""`fleet verify`: read the settings, compare everything, print the report, and set the exit code.
 
-0 clean, 1 something is lost, duplicated, unexpected or unexplained, 69 a part of the world is away, 78 wrong settings.
+0 clean, 1 something is lost, duplicated, unexpected or unexplained, 69 a service is unreachable, 78 invalid settings.
 """
 
 import sys
@@ -30,7 +30,7 @@ LOOK_AGAIN_SECONDS = 2.0
 
 
 def check(order_log: Path | None, *, as_json: bool, report_file: Path | None, wait_seconds: float = 0.0) -> int:
-    """`wait_seconds`: for so long at most it looks again while work is under way, or something is off."""
+    """`wait_seconds`: repeat for at most this long while work is in progress or the report is not clean."""
     try:
         settings = load(DatabaseSettings, BrokerSettings, StripeSettings, ContractSettings)
     except SettingsError as error:
@@ -38,7 +38,7 @@ def check(order_log: Path | None, *, as_json: bool, report_file: Path | None, wa
     try:
         report = until_at_rest(lambda: _verify(*settings, OrderServiceLog.read(order_log)), wait_seconds)
     except (Verdict, NodeRefusedError, psycopg.Error, AMQPError) as error:
-        sys.stderr.write(f"verify could not look everywhere: {error}\n")
+        sys.stderr.write(f"verify could not read all systems: {error}\n")
         return EX_UNAVAILABLE
     if report_file is not None:
         report_file.write_bytes(orjson.dumps(report.as_dict(), option=orjson.OPT_INDENT_2))
@@ -50,7 +50,7 @@ def check(order_log: Path | None, *, as_json: bool, report_file: Path | None, wa
 
 
 def until_at_rest(look: Callable[[], Report], seconds: float) -> Report:
-    """The first report that is clean with nothing under way, or the last one when the time is up."""
+    """The first report that is clean with no work in progress, or the last one when the time is up."""
     until = time.monotonic() + seconds
     while not ((report := look()).clean and report.quiet) and time.monotonic() < until:
         time.sleep(LOOK_AGAIN_SECONDS)

@@ -39,7 +39,7 @@ from messages.reconciliation import (
     ReconcileDue,
     RetentionDue,
     SealDue,
-    ShareReconcileDue,
+    ShareReconciliationDue,
 )
 from messages.refunds import (
     CancelRequested,
@@ -92,7 +92,7 @@ MESSAGES: tuple[Message, ...] = (
     EventSweepDue(due_at=AT.replace(second=0, microsecond=0)),
     SealDue(due_at=AT.replace(second=0, microsecond=0)),
     ReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
-    ShareReconcileDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
+    ShareReconciliationDue(span="rolling", due_at=AT.replace(second=0, microsecond=0)),
     PayoutsDue(due_at=AT.replace(second=0, microsecond=0), payout_id="po_1SVbQ2LkdIwHu7ixA9cX4f0M"),
     ConnectedPayoutsDue(due_at=AT.replace(second=0, microsecond=0), account_id="acct_1SVbQ2LkdIwHu7ix"),
     RetentionDue(due_at=AT.replace(hour=0, minute=0, second=0, microsecond=0)),

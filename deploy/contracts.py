@@ -142,11 +142,11 @@ def _internal_message(kind: type[Message], route: queues.Route) -> Contract:
         channel_notes={
             "description": f"Internal: work for the actor `{kind.kind}`, wrapped in a Dramatiq message.",
             "x-patience": {
-                "tries": route.tries,
-                "backoffBaseSeconds": route.backoff_base_seconds,
-                "backoffCeilingSeconds": route.backoff_ceiling_seconds,
-                "timeLimitSeconds": route.time_limit_seconds,
-                "maxAgeSeconds": route.max_age_seconds,
+                "tries": route.patience.tries,
+                "backoffBaseSeconds": route.patience.backoff_base_seconds,
+                "backoffCeilingSeconds": route.patience.backoff_ceiling_seconds,
+                "timeLimitSeconds": route.patience.time_limit_seconds,
+                "maxAgeSeconds": route.patience.max_age_seconds,
             },
         },
     )

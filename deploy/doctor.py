@@ -1,6 +1,6 @@
-"""`fleet doctor`: every setting, connection and queue in one table, and what to do about what is not well.
+"""`fleet doctor`: checks every setting, connection and queue, and says how to fix what fails.
 
-Looks only; it declares nothing and changes nothing. Exit code 0 when all is well, 1 when something is not.
+Read-only: it declares and changes nothing. Exit code 0 when every check passes, 1 otherwise.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ _SETTINGS: tuple[type[FleetSettings], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class DoctorResult:
-    """One line of the table. `advice` says what to do; it is empty when all is well."""
+    """One row of the table. `advice` says how to fix it; it is empty when the check passed."""
 
     what: str
     found: str
@@ -64,10 +64,10 @@ class DoctorResult:
 def doctor() -> int:
     findings = [*_settings(), *_database(), *_broker(), *_cache(), *_api(), *_stripe()]
     table = Table(title="fleet doctor", title_justify="left")
-    for column in ("", "what", "found", "what to do"):
+    for column in ("", "check", "result", "how to fix"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        mark = "[green]ok[/]" if finding.well else "[red]no[/]"
+        mark = "[green]ok[/]" if finding.well else "[red]fail[/]"
         table.add_row(mark, finding.what, finding.found, finding.advice)
     wide_console().print(table)
     return 0 if all(finding.well for finding in findings) else 1
@@ -79,7 +79,7 @@ def _settings() -> Iterator[DoctorResult]:
     except SettingsError as error:
         for problem in error.problems:
             said, separator, advice = problem.partition(": ")
-            yield DoctorResult("setting", said if separator else "wrong", advice or said)
+            yield DoctorResult("setting", said if separator else "invalid", advice or said)
     else:
         yield DoctorResult("settings", f"{len(_SETTINGS)} groups, complete")
 
@@ -104,7 +104,7 @@ def _log_in(url: str) -> DoctorResult:
     if version < 18:
         return DoctorResult(what, f"PostgreSQL {version}", "use PostgreSQL 18 or newer")
     if not (row and row[0]):
-        return DoctorResult(what, "may not become fleet_tenant and fleet_system", "run db/roles.sql as a superuser")
+        return DoctorResult(what, "cannot SET ROLE fleet_tenant and fleet_system", "run db/roles.sql as a superuser")
     if above and above[0]:
         return DoctorResult(what, "this role can bypass row-level security", "log in as fleet, not as a superuser")
     return DoctorResult(what, f"PostgreSQL {version}")
@@ -138,7 +138,7 @@ def _reach(url: str) -> DoctorResult:
 
 
 def _queue(url: str, queue: topology.Queue) -> DoctorResult:
-    """A passive look first, so that nothing is made; then a declaration with our arguments, which changes nothing."""
+    """A passive declaration first, which creates nothing; then one with our arguments, which only compares."""
     connection = pika.BlockingConnection(nodes(url))
     what = f"queue {queue.name}"
     try:
@@ -146,12 +146,12 @@ def _queue(url: str, queue: topology.Queue) -> DoctorResult:
         connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
     except ChannelClosedByBroker as error:
         if error.reply_code == 404:
-            return DoctorResult(what, "missing", "start any process of the fleet once: it declares its queues")
+            return DoctorResult(what, "missing", "start any process of the fleet, which declares the queues")
         return DoctorResult(
-            what, "other arguments than ours", f"drain and delete it, then start again: {error.reply_text}"
+            what, "arguments differ from ours", f"drain and delete the queue, then restart: {error.reply_text}"
         )
     else:
-        advice = "look at the dead letters" if queue.name == DEAD_LETTER_QUEUE and depth else ""
+        advice = "check that the process `dead-letters` is running" if queue.name == DEAD_LETTER_QUEUE and depth else ""
         return DoctorResult(what, f"{depth} ready", advice)
     finally:
         if connection.is_open:
@@ -173,7 +173,7 @@ def _ping(url: str) -> DoctorResult:
 
 
 def _api() -> Iterator[DoctorResult]:
-    """Whose tokens the API takes; a key file was read with the settings already."""
+    """The issuer whose tokens the API accepts; a key file was already read with the settings."""
     try:
         (settings,) = load(ApiSettings)
     except SettingsError:
@@ -190,7 +190,7 @@ def _stripe() -> Iterator[DoctorResult]:
         (settings,) = load(StripeSettings)
     except SettingsError:
         return
-    where = settings.stripe_api_base or "Stripe itself"
+    where = settings.stripe_api_base or "api.stripe.com"
     yield _tried("Stripe", lambda: _ask_stripe(settings, where))
 
 
@@ -198,8 +198,8 @@ def _ask_stripe(settings: StripeSettings, where: str) -> DoctorResult:
     balance = read_balance(Gateway(settings))
     mode = "live" if balance.livemode else "test"
     if balance.livemode != settings.in_production:
-        return DoctorResult("Stripe", f"{where}, {mode} mode", "the key's mode and APP_ENV do not fit")
-    return DoctorResult("Stripe", f"{where} answers, {mode} mode")
+        return DoctorResult("Stripe", f"{where}, {mode} mode", "the key's mode does not match APP_ENV")
+    return DoctorResult("Stripe", f"{where} reachable, {mode} mode")
 
 
 def _tried(what: str, look: Callable[[], DoctorResult]) -> DoctorResult:
@@ -207,4 +207,4 @@ def _tried(what: str, look: Callable[[], DoctorResult]) -> DoctorResult:
         return look()
     except (psycopg.Error, AMQPError, redis.RedisError, IssuerAwayError, Verdict, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return DoctorResult(what, "no answer", f"is it running, and is its address right? {reason}")
+        return DoctorResult(what, "unreachable", f"check that it is running and that its address is right: {reason}")

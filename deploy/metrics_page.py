@@ -12,8 +12,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from messages.queues import QUEUE_CLASSES
-from outbox.monitoring import health
-from outbox.process import metric_names
+from outbox.process import health, metric_names
 
 PAGE = Path(__file__).parent / "docs" / "metrics.md"
 # Modules that define metrics; importing the entry point of a process imports those that it uses.

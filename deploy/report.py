@@ -1,4 +1,4 @@
-"""How the checker's report looks in a terminal."""
+"""The report of `fleet verify` in a terminal."""
 
 import sys
 from collections import Counter, defaultdict
@@ -14,26 +14,36 @@ _COLUMNS = ("attempted", "done", "waiting", "dead", "lost", "duplicated", "unexp
 _MUST_BE_ZERO = frozenset({"lost", "duplicated", "unexpected"})
 _OF_PARTIES = ("parties", "shares", "shared", "returned", "paid", "payable", "receivable", "unexplained")
 MOST_FINDINGS = 20
+# Where the name shown differs from the key in the JSON report.
+_KIND_LABELS = {
+    "poisonous events": "malformed events",
+    "refunds and cancellations asked for": "refunds and cancellations requested",
+    "messages under way": "messages in progress",
+    "payments with buyer or bank": "payments awaiting buyer or bank",
+    "groups with their members": "groups awaiting members",
+    "shares that wait for something": "shares waiting",
+    "payment.succeeded told": "payment.succeeded received",
+}
 
 
 def wide_console() -> Console:
-    """The terminal as it is; a pipe or a CI log gets lines of 120 characters."""
+    """Standard output: the terminal's width, or 120 characters in a pipe or a CI log."""
     return Console() if sys.stdout.isatty() else Console(width=120, soft_wrap=True)
 
 
 def print_report(console: Console, report: Report) -> None:
-    """One row a kind, the four totals, and in words what is wrong."""
-    table = Table(title="verify: what was asked for, the book, the broker, Stripe and the chain", title_justify="left")
+    """One row per kind, the four totals, and the findings."""
+    table = Table(title="verify: orders, database, broker, Stripe and chain", title_justify="left")
     table.add_column("kind")
     for column in _COLUMNS:
         table.add_column(column, justify="right")
     for kind, count in report.kinds.items():
-        table.add_row(kind, *[_cell(column, getattr(count, column)) for column in _COLUMNS])
+        table.add_row(_KIND_LABELS.get(kind, kind), *[_cell(column, getattr(count, column)) for column in _COLUMNS])
     console.print(table)
     if report.parties:
         console.print(_parties(report.parties))
     if report.waits:
-        console.print("shares wait for: " + ", ".join(f"{what} {count}" for what, count in report.waits.items()))
+        console.print("shares waiting for: " + ", ".join(f"{what} {count}" for what, count in report.waits.items()))
     for (tenant, currency), minor in report.unexplained.items():
         console.print(f"unexplained: tenant {tenant}, {minor} {currency} minor units", style="red")
     for finding in report.findings[:MOST_FINDINGS]:
@@ -46,12 +56,12 @@ def print_report(console: Console, report: Report) -> None:
     )
     if not report.clean and not report.quiet:
         console.print(
-            "Work is under way, and what is named may be on its way: `fleet verify --wait 300` looks until it rests."
+            "The fleet is busy; in-flight work may be reported. `fleet verify --wait 300` repeats until it is idle."
         )
 
 
 def _parties(parties: list[Party]) -> Table:
-    """Every cent of the shares, by kind of party: what each got, what of it came back, and where the rest is."""
+    """Every cent of the shares by kind of party: shared, returned, paid, payable and receivable."""
     sums: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for party in parties:
         total = sums[party.kind, party.currency]

@@ -29,4 +29,4 @@ def routes_of(queue_class: str) -> list[Route]:
 
 def longest_run_seconds(queue_class: str) -> int:
     """How long one handler of this class may run: a worker that is asked to stop needs at least so much time."""
-    return max(route.time_limit_seconds for route in routes_of(queue_class))
+    return max(route.patience.time_limit_seconds for route in routes_of(queue_class))

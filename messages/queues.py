@@ -1,7 +1,7 @@
-"""ONE table: message -> queue, tries, backoff, time limit. The only place where patience is written.
+"""ONE table: message -> queue, patience (messages/patience.py), urgency, and when it is due if it is periodic.
 
-The rings of patience (each shorter than the next): tenacity inside one Stripe call (under a few seconds) < the backoff
-here (seconds to minutes) < TryLater (hours) < the sweep (what fell between).
+Whoever asks any of these of a message derives it from here: the workers, the scheduler, the replay checks, the rate
+limiter, the contracts.
 """
 
 from dataclasses import dataclass
@@ -27,6 +27,22 @@ from messages.groups import (
     GroupVoided,
 )
 from messages.mints import MintRequested, MintRetryRequested, TicketMinted, TicketMintFailed, TicketVoided
+from messages.patience import (
+    GROUP,
+    LOOK_UP,
+    MASS_REFUND,
+    MINT,
+    MONEY,
+    OPERATOR,
+    PERIODIC,
+    REPLAY,
+    RETENTION,
+    SEAL,
+    SHARE,
+    SWEEP,
+    WEBHOOK,
+    Patience,
+)
 from messages.payments import (
     ChargeRequested,
     PaymentAuthorized,
@@ -42,7 +58,7 @@ from messages.reconciliation import (
     ReconcileDue,
     RetentionDue,
     SealDue,
-    ShareReconcileDue,
+    ShareReconciliationDue,
 )
 from messages.refunds import (
     CancelRequested,
@@ -72,67 +88,99 @@ from messages.shares import (
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 
+FIRST, LAST = Urgency.FIRST, Urgency.LAST
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A due time of periodic work, every `seconds` from the epoch on.
+
+    `name` is its key in the table schedule_runs, `span` what a message that has one carries beside its due time.
+    """
+
+    name: str
+    seconds: int
+    span: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a message waits and how long we stay with it.
+    """Where a message waits, how long we stay with it, and what it yields to.
 
-    backoff: retry n waits a random time up to min(base * 2**n, ceiling) seconds (full jitter, so that a thousand
-    failures of one second do not come back in one second). time_limit_seconds bounds one run of the handler and must
-    stay far below RabbitMQ's consumer timeout of 30 minutes.
+    urgency: its place in the budget of requests to Stripe. What brings money back or saves it goes FIRST; what only
+    compares goes LAST, and periodic work always does. due: the due times of periodic work, which the scheduler appends
+    and nobody replays, since the next one does the same.
     """
 
     queue: str
-    tries: int
-    backoff_base_seconds: float
-    backoff_ceiling_seconds: float
-    time_limit_seconds: int
-    max_age_seconds: int
+    patience: Patience
+    urgency: Urgency = Urgency.NORMAL
+    due: tuple[Every, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert not self.due or self.urgency is Urgency.LAST, "nobody waits for periodic work"
+
+    @property
+    def is_periodic(self) -> bool:
+        return bool(self.due)
 
 
-# The Stripe call inside one run takes at most (2 s connect + 20 s read) x 2 attempts; 90 s leaves room for the book.
+def _periodic(queue: str, patience: Patience, *due: Every) -> Route:
+    return Route(queue, patience, Urgency.LAST, due)
+
+
 ROUTES: dict[type[Message], Route] = {
-    ChargeRequested: Route("charges", 12, 1.0, 300.0, 90, 7 * 86_400),
-    PaymentLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
+    ChargeRequested: Route("charges", MONEY),
+    PaymentLookupRequested: Route("lookups", LOOK_UP),
     # A refund waits as long as it takes: the buyer is owed it. TryLater spends no try.
-    RefundRequested: Route("refunds", 12, 1.0, 300.0, 90, 30 * 86_400),
-    RefundLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
-    CaptureRequested: Route("captures", 12, 1.0, 300.0, 90, 7 * 86_400),
-    CancelRequested: Route("captures", 12, 1.0, 300.0, 90, 30 * 86_400),
+    RefundRequested: Route("refunds", MONEY.up_to(days=30), FIRST),
+    RefundLookupRequested: Route("lookups", LOOK_UP, FIRST),
+    CaptureRequested: Route("captures", MONEY, FIRST),
+    CancelRequested: Route("captures", MONEY.up_to(days=30), FIRST),
     # Evidence is due in days: what does not go through within hours is a dead letter that a person sees in time.
-    EvidenceSubmissionRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
-    DisputeCloseRequested: Route("disputes", 12, 1.0, 300.0, 90, 2 * 86_400),
-    DisputeLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
-    # One message a second and event. It waits as long as Stripe's balance is too small: TryLater spends no try.
-    EventCancellationDue: Route("event_cancellations", 12, 1.0, 120.0, 120, 30 * 86_400),
+    EvidenceSubmissionRequested: Route("disputes", MONEY.up_to(days=2), FIRST),
+    DisputeCloseRequested: Route("disputes", MONEY.up_to(days=2), FIRST),
+    DisputeLookupRequested: Route("lookups", LOOK_UP),
+    # It waits as long as Stripe's balance is too small: TryLater spends no try.
+    EventCancellationDue: Route("event_cancellations", MASS_REFUND),
     # Reminders and deadlines are written when the group is opened, and may be due months later.
-    GroupDue: Route("groups", 12, 0.5, 120.0, 60, 200 * 86_400),
-    GroupCancelDue: Route("groups", 12, 0.5, 120.0, 60, 86_400),
-    # A share waits in its row, not in a message. What asks Stripe for money waits as long as a refund does.
-    ShareDue: Route("shares", 12, 1.0, 120.0, 60, 7 * 86_400),
-    TransferRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
-    ReversalRequested: Route("transfers", 12, 1.0, 300.0, 90, 30 * 86_400),
-    AccountLookupRequested: Route("lookups", 8, 2.0, 300.0, 90, 2 * 86_400),
-    EscrowDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
-    StatementsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
-    WebhookReceived: Route("webhooks", 12, 0.5, 300.0, 90, 30 * 86_400),
-    ClassifyDue: Route("replays", 20, 1.0, 60.0, 180, 86_400),
-    ReplayDue: Route("replays", 20, 1.0, 60.0, 180, 7 * 86_400),
-    # A person waits for the answer.
-    OpsRefundDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
-    # Only rows of the book: the minter takes them to the chain at the chain's own pace.
-    MintRequested: Route("mints", 12, 1.0, 300.0, 60, 30 * 86_400),
-    MintRetryRequested: Route("mints", 12, 1.0, 300.0, 60, 7 * 86_400),
-    OpsEscrowDue: Route("replays", 12, 1.0, 60.0, 60, 86_400),
-    SweepDue: Route("sweeps", 3, 2.0, 30.0, 120, 3_600),
-    # One run does what it can in its time and appends the next; what is lost is due again within minutes anyway.
-    EventSweepDue: Route("reconciliation", 6, 2.0, 120.0, 180, 3_600),
-    SealDue: Route("reconciliation", 3, 2.0, 60.0, 120, 3_600),
-    ReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
-    ShareReconcileDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
-    PayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
-    ConnectedPayoutsDue: Route("reconciliation", 6, 2.0, 120.0, 180, 6 * 3_600),
-    RetentionDue: Route("reconciliation", 3, 2.0, 60.0, 180, 6 * 3_600),
+    GroupDue: Route("groups", GROUP.up_to(days=200)),
+    GroupCancelDue: Route("groups", GROUP),
+    ShareDue: Route("shares", SHARE),
+    # What asks Stripe to move a share waits as long as a refund does.
+    TransferRequested: Route("transfers", MONEY.up_to(days=30)),
+    ReversalRequested: Route("transfers", MONEY.up_to(days=30), FIRST),
+    AccountLookupRequested: Route("lookups", LOOK_UP),
+    EscrowDue: _periodic("sweeps", SWEEP, Every("escrow", 60)),
+    # As the daily reconciliation: looked at every hour, and done once a week for each recipient.
+    StatementsDue: _periodic("reconciliation", PERIODIC, Every("statements", 3_600)),
+    WebhookReceived: Route("webhooks", WEBHOOK),
+    ClassifyDue: Route("replays", REPLAY.up_to(days=1), LAST),
+    ReplayDue: Route("replays", REPLAY),
+    OpsRefundDue: Route("replays", OPERATOR),
+    MintRequested: Route("mints", MINT),
+    MintRetryRequested: Route("mints", MINT.up_to(days=7)),
+    OpsEscrowDue: Route("replays", OPERATOR),
+    SweepDue: _periodic("sweeps", SWEEP, Every("sweep", 30)),
+    # What is lost is due again within minutes.
+    EventSweepDue: _periodic("reconciliation", PERIODIC.up_to(hours=1), Every("event_sweep", 180)),
+    SealDue: _periodic("reconciliation", SEAL, Every("seal_ledger", 60)),
+    # The daily ones are due every hour and begin once a day: an hour without Stripe does not cost the whole day.
+    ReconcileDue: _periodic(
+        "reconciliation",
+        PERIODIC,
+        Every("reconcile_rolling", 300, span="rolling"),
+        Every("reconcile_daily", 3_600, span="daily"),
+    ),
+    ShareReconciliationDue: _periodic(
+        "reconciliation",
+        PERIODIC,
+        Every("royalty_reconcile_rolling", 900, span="rolling"),
+        Every("royalty_reconcile_daily", 3_600, span="daily"),
+    ),
+    PayoutsDue: _periodic("reconciliation", PERIODIC, Every("payouts", 900)),
+    ConnectedPayoutsDue: _periodic("reconciliation", PERIODIC, Every("connected_payouts", 900)),
+    RetentionDue: _periodic("reconciliation", RETENTION, Every("retention", 6 * 3_600)),
 }
 
 # Queue -> class: what is worked, scaled and watched as one (workers.main --queue-class, metrics' label queue_class).
@@ -170,21 +218,6 @@ def queues_of(queue_class: str) -> list[str]:
     return [queue for queue, one in QUEUE_CLASSES.items() if one == queue_class]
 
 
-# For the budget of requests to Stripe: what brings money back or saves it goes before new charges, and what only
-# compares goes last. Everything else is NORMAL.
-FIRST: frozenset[type[Message]] = frozenset(
-    {
-        *(RefundRequested, RefundLookupRequested, CaptureRequested, CancelRequested),
-        *(EvidenceSubmissionRequested, DisputeCloseRequested, ReversalRequested),
-    }
-)
-LAST: frozenset[type[Message]] = frozenset(
-    {
-        *(ClassifyDue, SweepDue, EventSweepDue, ReconcileDue, ShareReconcileDue, PayoutsDue),
-        *(ConnectedPayoutsDue, RetentionDue),
-    }
-)
-
 # What a pause of charges holds back, and what a pause of everything does (workers/runtime/pauses.py). What only asks
 # Stripe goes on in either.
 HELD_BY_ANY_PAUSE: frozenset[type[Message]] = frozenset({ChargeRequested})
@@ -195,9 +228,13 @@ HELD_BY_FULL_PAUSE = HELD_BY_ANY_PAUSE | {
 
 
 def urgency_of(message: Message) -> Urgency:
-    if type(message) in FIRST:
-        return Urgency.FIRST
-    return Urgency.LAST if type(message) in LAST else Urgency.NORMAL
+    """The message's place in the budget of requests to Stripe."""
+    return ROUTES[type(message)].urgency
+
+
+def periodic_work() -> list[tuple[type[Message], Every]]:
+    """What the scheduler appends, and when."""
+    return [(message, every) for message, route in ROUTES.items() for every in route.due]
 
 
 # Facts for other services leave through this topic exchange, with the event's type as routing key.

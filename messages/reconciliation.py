@@ -33,7 +33,7 @@ class ReconcileDue(Message):
     due_at: AwareDatetime
 
 
-class ShareReconcileDue(Message):
+class ShareReconciliationDue(Message):
     """Compare what each recipient should get with its shares, the ledger and the transfers at Stripe."""
 
     kind: ClassVar[str] = "royalty_reconcile"

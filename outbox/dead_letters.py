@@ -2,7 +2,7 @@
 RabbitMQ; this process brings it where a person sees it.
 
 Phases: take one from the broker's dead letter queue, write it down, ack (outbox/consumer.py). Nothing expires at the
-broker. Harmless twice: the same bytes under the same id are one letter.
+broker. Harmless twice: the same bytes under the same id are one dead letter.
 """
 
 from datetime import UTC, datetime
@@ -21,13 +21,11 @@ from messages.runtime import trace
 from messages.runtime.cache import OptionalCacheSettings
 from messages.runtime.crash_points import crash_point
 from messages.runtime.redaction import redact_text
-from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
 from outbox.consumer import Consumer, Delivered
-from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
-from outbox.process.logs import configure_logs
-from outbox.process.shutdown import leave_while_starting, stop_on_signals
+from outbox.monitoring.checks import broker_check, database_check
+from outbox.process.run import Process, Program, Work
 from outbox.sealing import Sealer, SealSettings
 
 PREFETCH = 20
@@ -38,11 +36,11 @@ _COUNTERS = {"attempt", "run"}
 
 
 def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
-    """A consumer of the broker's dead letter queue, one letter at a time."""
+    """A consumer of the broker's dead letter queue, one dead letter at a time."""
 
     def bury(delivered: list[Delivered]) -> None:
         for each in delivered:
-            _bury(db, as_letter(each.properties, each.body, sealer))
+            _bury(db, as_dead_letter(each.properties, each.body, sealer))
 
     return Consumer(url, DEAD_LETTER_QUEUE, bury, batch=1, prefetch=PREFETCH, came_at=_died_at)
 
@@ -56,15 +54,15 @@ def _died_at(delivered: Delivered) -> float | None:
         return None
 
 
-def _bury(db: Database, letter: DeadLetter) -> None:
+def _bury(db: Database, dead_letter: DeadLetter) -> None:
     with db.system_transaction() as tx:
-        dead_letters.bury(tx, letter)
+        dead_letters.bury(tx, dead_letter)
         crash_point("dead_letters.before_commit")
     crash_point("dead_letters.after_commit")
-    logger.error("broker dead-lettered a message: {}", letter.reason)
+    logger.error("broker dead-lettered a message: {}", dead_letter.reason)
 
 
-def as_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
+def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
     """What the broker set aside, with the cause that its headers and its bytes tell."""
     headers = properties.headers or {}
     death = (headers.get("x-death") or [{}])[0]
@@ -145,26 +143,27 @@ def _told(death: dict[str, Any]) -> dict[str, object]:
     return {key: str(value) for key, value in death.items() if key in {"queue", "reason", "count", "exchange"}}
 
 
-def main() -> None:
-    leave_while_starting()
-    try:
-        database, broker, seal, health, cache = load(
-            DatabaseSettings, BrokerSettings, SealSettings, HealthSettings, OptionalCacheSettings
-        )
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(database.app_env, "dead-letters")
+def _dead_letters(
+    process: Process,
+    database: DatabaseSettings,
+    broker: BrokerSettings,
+    seal: SealSettings,
+    cache: OptionalCacheSettings,
+) -> Work:
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
-    db = Database(database, application="fleet-dead-letters")
+    db = process.database(database)
     consumer = drain(db, url, Sealer(seal))
-    stop_on_signals(consumer.stopping)
-    checks = {"db": database_check(db), "broker": broker_check(broker)}
-    serve_health(health, Health("dead-letters", checks, ("db", "broker"), consumer.stopping))
+    consumer.stopping = process.stopping
+    process.serve_health({"db": database_check(db), "broker": broker_check(broker)}, ("db", "broker"))
     logger.info("dead letter drain started")
     consumer.tell_load(cache)
-    consumer.run()
-    db.close()
+    return consumer.run
+
+
+def main() -> None:
+    settings = (DatabaseSettings, BrokerSettings, SealSettings, OptionalCacheSettings)
+    Program("dead-letters", traced=False).run(settings, _dead_letters)
 
 
 if __name__ == "__main__":

@@ -20,16 +20,14 @@ from db.queue import outbox as outbox_table
 from db.session import Database, Tx
 from db.settings import DatabaseSettings
 from messages.runtime.crash_points import crash_point
-from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker import topology
 from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
 from outbox.broker.settings import BrokerSettings
-from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
+from outbox.monitoring.checks import broker_check, database_check
 from outbox.process.heartbeat import beat
-from outbox.process.logs import configure_logs
 from outbox.process.metrics import RELAY_BATCH_SECONDS, RELAY_PUBLISHED, RELAY_REFUSED
-from outbox.process.shutdown import leave_while_starting, stop_on_signals
-from outbox.process.tracing import record_published, start_tracing
+from outbox.process.run import Process, Program, Work
+from outbox.process.tracing import record_published
 
 BATCH = 500
 # A round takes up to this many batches while there is a backlog: reading, settling and the commit then hide behind the
@@ -183,27 +181,21 @@ def _outgoing(row: outbox_table.DueRow) -> Outgoing:
     return Outgoing(row.exchange, row.routing_key, str(row.message_id), row.body)
 
 
-def main() -> None:
-    leave_while_starting()
-    try:
-        database, broker, health = load(DatabaseSettings, BrokerSettings, HealthSettings)
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(database.app_env, "relay")
-    start_tracing("relay")
+def _relay(process: Process, database: DatabaseSettings, broker: BrokerSettings) -> Work:
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
-    db = Database(database, application="fleet-relay")
-    relay = Relay(db, Publisher(url), Listener(database))
-    stop_on_signals(relay.stopping, patience_seconds=PATIENCE_SECONDS)
-    checks = {"db": database_check(db), "broker": broker_check(broker)}
-    serve_health(health, Health("relay", checks, ("db", "broker"), relay.stopping))
+    db = process.database(database)
+    relay = Relay(db, Publisher(url), Listener(database), process.stopping)
+    process.closing.callback(relay.doorbell.close)
+    process.closing.callback(relay.publisher.close)
+    process.serve_health({"db": database_check(db), "broker": broker_check(broker)}, ("db", "broker"))
     logger.info("relay started")
-    relay.run()
-    relay.publisher.close()
-    relay.doorbell.close()
-    db.close()
-    logger.info("relay stopped after settling its last batch")
+    return relay.run
+
+
+def main() -> None:
+    relay = Program("relay", goodbye="relay stopped after settling its last batch", patience_seconds=PATIENCE_SECONDS)
+    relay.run((DatabaseSettings, BrokerSettings), _relay)
 
 
 if __name__ == "__main__":

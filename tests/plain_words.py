@@ -107,6 +107,13 @@ def of_log_lines(file: Path) -> Iterator[Sentence]:
             yield Sentence(f"{file}:{node.lineno}", ast.unparse(node.args[0]))
 
 
+def of_texts(file: Path) -> Iterator[Sentence]:
+    """The docstrings and texts of several words of a Python file; what an f-string puts in is left out."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+            yield Sentence(f"{file}:{node.lineno}", node.value)
+
+
 def of_command(command: click.Command, name: str) -> Iterator[Sentence]:
     """The help of a command, of its options and arguments, and of all its subcommands."""
     yield Sentence(f"{name} --help", command.help or "")

@@ -26,10 +26,11 @@ from outbox.broker import topology
 from outbox.broker.dramatiq_broker import GIVE_BACK, FleetBroker
 from outbox.broker.settings import BrokerSettings
 from outbox.broker.strict_encoder import StrictEncoder
-from outbox.monitoring.health import HealthSettings
+from outbox.process.health import HealthSettings
 from outbox.process.load import keep_telling
 from outbox.process.logs import configure_logs
-from outbox.process.shutdown import leave_at_last, leave_while_starting
+from outbox.process.run import starting
+from outbox.process.shutdown import leave_at_last
 from outbox.process.tracing import flush, start_tracing
 from outbox.sealing import OpenSettings, Sealer, SealSettings
 from stripe_client.gateway import Gateway
@@ -120,7 +121,7 @@ def _dramatiq_actor(broker: FleetBroker, kind: str, entry: Actor, db: Database, 
         actor_name=kind,
         queue_name=entry.route.queue,
         priority=0,
-        options={"time_limit": entry.route.time_limit_seconds * 1000, "throws": (NotWrittenDownError,)},
+        options={"time_limit": entry.route.patience.time_limit_seconds * 1000, "throws": (NotWrittenDownError,)},
     )
 
 
@@ -169,19 +170,16 @@ def dramatiq_words(words: list[str]) -> list[str]:
 
 
 def main() -> None:
-    leave_while_starting()
-    try:
+    with starting():
         words = dramatiq_words(sys.argv[1:])
-    except SettingsError as error:
-        stop_the_start(error)
-    database, broker_settings, _, _ = _settings()
-    configure_logs(database.app_env, "workers")
-    if problems := topology.problems_of_patience(DATABASE_PATIENCE_SECONDS):
-        stop_the_start(SettingsError(problems))
-    topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
+        database, broker_settings, _, _ = _settings()
+        configure_logs(database.app_env, "workers")
+        if problems := topology.problems_of_patience(DATABASE_PATIENCE_SECONDS):
+            raise SettingsError(problems)
+        topology.declare_when_reachable(broker_settings.rabbitmq_url.get_secret_value())
+        (health,) = load(HealthSettings)
     from dramatiq import cli  # noqa: PLC0415  the command forks; load it only to become it
 
-    (health,) = load(HealthSettings)
     watching = ["--fork-function", "workers.runtime.health:serve"] if health.health_port else []
     sys.argv = ["dramatiq", "workers.main:start", *watching, *words]
     code = cli.main()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only

@@ -45,7 +45,6 @@ from messages.refunds import (
 from messages.sweeps import SweepDue
 from messages.webhooks import WebhookReceived
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.reconciliation.cases import keep_cases
 from workers.runtime.actor import actor
 from workers.runtime.pauses import LONGEST_WAIT_SECONDS, Paused
@@ -55,8 +54,7 @@ LIMIT = 500
 
 
 @actor(SweepDue)
-def sweep(msg: SweepDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def sweep(_msg: SweepDue, db: Database) -> None:
     settings, of_disputes = SweepSettings(), DisputeSettings()
     with db.system_transaction() as tx:
         stuck = {name: find(tx, settings, of_disputes) for name, find in STUCK.items()}

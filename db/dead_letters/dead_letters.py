@@ -33,10 +33,10 @@ class DeadLetter:
     headers: dict[str, Any] = field(default_factory=dict)
 
 
-def bury(tx: Tx, letter: DeadLetter) -> bool:
-    """Write the letter; False when the same bytes under the same id lie there already (a redelivery).
+def bury(tx: Tx, dead_letter: DeadLetter) -> bool:
+    """Write the dead letter; False when the same bytes under the same id lie there already (a redelivery).
 
-    A letter that was being replayed and died again is open again, with the new reason; its replay has failed.
+    A dead letter that was being replayed and died again is open again, with the new reason; its replay has failed.
     """
     row = tx.execute(
         """
@@ -53,36 +53,36 @@ def bury(tx: Tx, letter: DeadLetter) -> bool:
         WHERE d.state = 'replaying'
         RETURNING d.dead_letter_id, d.deaths
         """,
-        _values(letter),
+        _values(dead_letter),
     ).fetchone()
     if row is not None and row[1] > 1:
         _end_replay(tx, row[0], "failed")
     return row is not None
 
 
-def _values(letter: DeadLetter) -> dict[str, Any]:
+def _values(dead_letter: DeadLetter) -> dict[str, Any]:
     return {
-        "tenant_id": letter.tenant_id,
-        "source": letter.source,
-        "message_id": storable(letter.message_id) if letter.message_id else None,
-        "kind": storable(letter.kind) if letter.kind else None,
-        "queue": letter.queue,
-        "payment_id": letter.payment_id,
-        "reason": storable(letter.reason),
-        "payload": storable(letter.payload),
-        "sha256": sha256(letter.original).digest(),
-        "sealed": letter.sealed,
-        "cause": letter.cause,
-        "error_class": letter.error_class,
-        "top_frame": letter.top_frame,
-        "trace_id": letter.trace_id,
-        "headers": Jsonb(letter.headers),
+        "tenant_id": dead_letter.tenant_id,
+        "source": dead_letter.source,
+        "message_id": storable(dead_letter.message_id) if dead_letter.message_id else None,
+        "kind": storable(dead_letter.kind) if dead_letter.kind else None,
+        "queue": dead_letter.queue,
+        "payment_id": dead_letter.payment_id,
+        "reason": storable(dead_letter.reason),
+        "payload": storable(dead_letter.payload),
+        "sha256": sha256(dead_letter.original).digest(),
+        "sealed": dead_letter.sealed,
+        "cause": dead_letter.cause,
+        "error_class": dead_letter.error_class,
+        "top_frame": dead_letter.top_frame,
+        "trace_id": dead_letter.trace_id,
+        "headers": Jsonb(dead_letter.headers),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class SealedDeadLetter:
-    """A letter for the worker that replays it; `sealed` is None when its original was not kept."""
+    """A dead letter for the worker that replays it; `sealed` is None when its original was not kept."""
 
     dead_letter_id: UUID
     tenant_id: UUID | None
@@ -104,7 +104,7 @@ class SealedDeadLetter:
 
 
 def sealed(tx: Tx, ids: list[UUID]) -> list[SealedDeadLetter]:
-    """These letters, in the order of their ids."""
+    """These dead letters, in the order of their ids."""
     with tx.cursor(row_factory=class_row(SealedDeadLetter)) as cursor:
         return cursor.execute(
             """
@@ -126,7 +126,7 @@ def begin_replay(tx: Tx, dead_letter_id: UUID) -> bool:
 
 
 def resolve(tx: Tx, dead_letter_id: UUID, *, by: str, because: str) -> bool:
-    """Close a letter whose goal is reached already; False when it was not open."""
+    """Close a dead letter whose goal is reached already; False when it was not open."""
     closed = tx.execute(
         """
         UPDATE dead_letters
@@ -139,7 +139,7 @@ def resolve(tx: Tx, dead_letter_id: UUID, *, by: str, because: str) -> bool:
 
 
 def mark_replayed(tx: Tx, *, message_id: str | None = None, dead_letter_id: UUID | None = None) -> bool:
-    """The replay of this message, or of this letter, is done: it is resolved, and its batch shows it."""
+    """The replay of this message, or of this dead letter, is done: it is resolved, and its batch shows it."""
     row = tx.execute(
         """
         UPDATE dead_letters
@@ -155,7 +155,7 @@ def mark_replayed(tx: Tx, *, message_id: str | None = None, dead_letter_id: UUID
 
 
 def reopen(tx: Tx, dead_letter_id: UUID, *, reason: str) -> bool:
-    """The replay of this letter has failed: it is open again, with the new reason."""
+    """The replay of this dead letter has failed: it is open again, with the new reason."""
     opened = tx.execute(
         """
         UPDATE dead_letters

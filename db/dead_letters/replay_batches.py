@@ -3,7 +3,7 @@
     classifying -> previewed -> [awaiting_approval ->] running -> done          canceled from any state before done
 
 Every step is an UPDATE that names the state it leaves, so two operators, two runs or a crash half way change nothing
-twice: a letter goes from open to replaying exactly once, and an item is appended in the transaction of its message.
+twice: a dead letter goes from open to replaying exactly once, and an item is appended with its message.
 """
 
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def create(
     rate_per_second: int,
     target_queue: str | None = None,
 ) -> tuple[UUID, int]:
-    """A batch of the open letters of a filter, to be classified; returns its id and how many letters it holds."""
+    """A batch of the open dead letters of a filter, to be classified; returns its id and how many it holds."""
     row = tx.execute(
         """
         INSERT INTO replay_batches (selection, reason, target_queue, rate_per_second, created_by)
@@ -186,7 +186,7 @@ def items(tx: Tx, batch_id: UUID, *, limit: int = 100, offset: int = 0) -> list[
 
 
 def unclassified(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
-    """Letters of the batch that a worker has not judged yet."""
+    """Dead letters of the batch that a worker has not checked yet."""
     rows = tx.execute(
         """
         SELECT dead_letter_id FROM replay_items
@@ -199,7 +199,7 @@ def unclassified(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
 
 
 def waiting(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
-    """Letters of a running batch that are still to be replayed."""
+    """Dead letters of a running batch that are still to be replayed."""
     rows = tx.execute(
         """
         SELECT dead_letter_id FROM replay_items
@@ -210,20 +210,20 @@ def waiting(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-def end_item(tx: Tx, batch_id: UUID, dead_letter_id: UUID, *, state: str, judgement: tuple[str, str]) -> None:
-    """What became of one letter of a running batch, with the class and proof of the last judgement."""
+def end_item(tx: Tx, batch_id: UUID, dead_letter_id: UUID, *, state: str, checked: tuple[str, str]) -> None:
+    """What became of one dead letter of a running batch, with the class and proof of its last replay check."""
     tx.execute(
         """
         UPDATE replay_items
         SET state = %(state)s, class = %(class)s, proof = %(proof)s, moved_at = clock_timestamp()
-        WHERE batch_id = %(batch_id)s AND dead_letter_id = %(letter)s AND state = 'waiting'
+        WHERE batch_id = %(batch_id)s AND dead_letter_id = %(dead_letter_id)s AND state = 'waiting'
         """,
         {
             "batch_id": batch_id,
-            "letter": dead_letter_id,
+            "dead_letter_id": dead_letter_id,
             "state": state,
-            "class": judgement[0],
-            "proof": judgement[1],
+            "class": checked[0],
+            "proof": checked[1],
         },
     )
 
@@ -238,17 +238,17 @@ def classify(
     amount_minor: int | None,
     currency: str | None,
 ) -> None:
-    """Write down what a replay would mean, judged a moment ago."""
+    """Write down what a replay would mean, checked a moment ago."""
     tx.execute(
         """
         UPDATE replay_items
         SET class = %(class)s, proof = %(proof)s, amount_minor = %(amount)s,
             currency = %(currency)s, moved_at = clock_timestamp()
-        WHERE batch_id = %(batch_id)s AND dead_letter_id = %(letter)s AND state = 'waiting'
+        WHERE batch_id = %(batch_id)s AND dead_letter_id = %(dead_letter_id)s AND state = 'waiting'
         """,
         {
             "batch_id": batch_id,
-            "letter": dead_letter_id,
+            "dead_letter_id": dead_letter_id,
             "class": class_,
             "proof": proof,
             "amount": amount_minor,

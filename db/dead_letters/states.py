@@ -23,6 +23,9 @@ DEAD_LETTER_MOVES = legal_moves(
     DeadLetterState, open="replaying resolved discarded", replaying="open resolved", resolved="", discarded=""
 )
 
+# Why a message became a dead letter; outbox/ops/dead_letters/explanations.py says what each means.
+CAUSES = ("tries_used_up", "gave_up", "expired", "undecodable", "unknown_actor", "killed_worker", "refused")
+
 
 class BatchState(RespelledState):
     """Moved by one statement that names the states it leaves (replay_batches.move), so it has no table of moves."""

@@ -16,7 +16,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which letters; every field that is not None narrows the choice. `ids` chooses by hand.
+    """Which dead letters; every field that is not None narrows the choice. `ids` chooses by hand.
 
     `group_key` may be the one that a group had before the file of its failure moved (`moved_source_files`).
     """
@@ -162,7 +162,7 @@ class FailedRun:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One time that this letter was part of a batch."""
+    """One time that this dead letter was part of a batch."""
 
     batch_id: UUID
     class_: str | None
@@ -183,14 +183,14 @@ class DeadLetterDetails:
 
 
 def detail(tx: Tx, dead_letter_id: UUID) -> DeadLetterDetails | None:
-    """One letter with its redacted payload, every failed run of its message, and its replays; None when unknown."""
+    """A dead letter with its redacted payload, all failed runs of its message, and its replays; None when unknown."""
     dead_letters = find(tx, DeadLetterFilter(ids=(dead_letter_id,), state=None), limit=1)
     if not dead_letters:
         return None
     row = tx.execute(
         "SELECT payload, headers FROM dead_letters WHERE dead_letter_id = %(id)s", {"id": dead_letter_id}
     ).fetchone()
-    assert row is not None, "it was found a moment ago, and letters are never deleted"
+    assert row is not None, "it was found a moment ago, and dead letters are never deleted"
     successors = tx.execute(
         "SELECT dead_letter_id FROM dead_letters WHERE successor_of = %(id)s ORDER BY died_at", {"id": dead_letter_id}
     ).fetchall()
@@ -229,7 +229,7 @@ def _replays(tx: Tx, dead_letter_id: UUID) -> list[Replayed]:
 
 
 def discard(tx: Tx, chosen: DeadLetterFilter, *, operator: str, reason: str) -> list[UUID]:
-    """Close open letters that nobody will bring back; returns which. `reason` must not be empty."""
+    """Close open dead letters that nobody will replay; returns which. `reason` must not be empty."""
     rows = tx.execute(
         """
         UPDATE dead_letters d
@@ -252,7 +252,7 @@ def add_successor(
     headers: dict[str, Any],
     reason: str,
 ) -> UUID:
-    """A new open letter with an edited payload, linked to the one it follows; the old one is not touched."""
+    """A new open dead letter with an edited payload, linked to the one it follows; the old one is not touched."""
     row = tx.execute(
         """
         INSERT INTO dead_letters (
@@ -272,6 +272,6 @@ def add_successor(
             "reason": reason,
         },
     ).fetchone()
-    assert row is not None, "the letter it follows was read in this transaction"
+    assert row is not None, "the dead letter it follows was read in this transaction"
     successor: UUID = row[0]
     return successor

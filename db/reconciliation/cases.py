@@ -40,19 +40,19 @@ _T = CaseType
 # What a person on call does about it, unless whoever opens the case knows better.
 SUGGESTED: dict[CaseType, str] = {
     _T.MISSING_IN_BOOK: "look the payment up; if the case stays, find out at Stripe what moved this money and book it",
-    _T.MISSING_AT_STRIPE: "look for the movement at Stripe; if it never happened, reverse its journal",
+    _T.MISSING_AT_STRIPE: "look for the balance transaction at Stripe; if there is none, reverse the journal",
     _T.AMOUNT_DIFFERS: "compare the journal with the balance transaction and post the difference as a reversal",
-    _T.UNKNOWN_TENANT: "find out at Stripe who made it; close the case with the reason when it is not the fleet's",
-    _T.PAYOUT_UNEXPLAINED: "list what the payout contained at Stripe and find out whose the rest is",
-    _T.EVENT_UNMATCHED: "look the event up at Stripe: whose object is it, and should the book know it?",
-    _T.REFUND_FAILED: "the buyer has not got the money: arrange another way and tell the venue",
+    _T.UNKNOWN_TENANT: "find out at Stripe who created it; if it is not the fleet's, close the case with the reason",
+    _T.PAYOUT_UNEXPLAINED: "list the payout's contents at Stripe and find the owner of the unexplained part",
+    _T.EVENT_UNMATCHED: "look the event up at Stripe: who created the object, and should the database have it?",
+    _T.REFUND_FAILED: "the buyer has not received the money: pay another way and inform the venue",
     _T.REFUND_STUCK: "look the refund up at Stripe; requires_action waits for the buyer",
     _T.DISPUTE_EVIDENCE_DUE: "submit the evidence, or accept the loss, before the deadline",
-    _T.AUTHORIZATION_EXPIRING: "capture or cancel the payment before the hold ends",
-    _T.ESCROW_NEAR_LIMIT: "release the shares, or give the money back, before Stripe's limit for holding it",
-    _T.SHARE_STUCK: "see what the share waits for: an account, a capability, an open dispute or refund",
-    _T.RECEIVABLE_OVER_LIMIT: "talk to the recipient: its next shares may not cover what it owes",
-    _T.SHARE_DIFFERS: "compare the frozen shares with the ledger and with the transfers at Stripe",
+    _T.AUTHORIZATION_EXPIRING: "capture or cancel the payment before the authorization expires",
+    _T.ESCROW_NEAR_LIMIT: "release the shares or refund the payment before Stripe's limit for holding funds",
+    _T.SHARE_STUCK: "check what the share waits for: an account, a capability, an open dispute or refund",
+    _T.RECEIVABLE_OVER_LIMIT: "contact the recipient: its next shares may not cover the debt",
+    _T.SHARE_DIFFERS: "compare the shares with the ledger and with the transfers at Stripe",
 }
 
 

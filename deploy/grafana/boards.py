@@ -1,6 +1,6 @@
-"""The dashboards as code, a module each.
+"""The dashboards as code, one module per dashboard.
 
-`python -m deploy.grafana.build` writes deploy/grafana/dashboards/*.json from it; a test compares them.
+`python -m deploy.grafana.build` writes deploy/grafana/dashboards/*.json from it; a test checks that they are current.
 """
 
 from deploy.grafana.money import MONEY

@@ -1,11 +1,11 @@
-"""What dashboards are made of: rows of panels, each a question to Prometheus (metrics: deploy/docs/metrics.md)."""
+"""The building blocks of dashboards: rows of panels, each with Prometheus queries (metrics: deploy/docs/metrics.md)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`legend` is Grafana's: {{label}} stands for the label's value."""
+    """`legend` is in Grafana's syntax: {{label}} is replaced by the label's value."""
 
     expr: str
     legend: str = ""
@@ -13,7 +13,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """`kind`: timeseries, stat or table. `red_from`: the value from which it is bad, for a stat and as a line."""
+    """`kind`: timeseries, stat or table. `red_from`: the threshold shown in red, in a stat and as a line."""
 
     title: str
     queries: tuple[Query, ...]

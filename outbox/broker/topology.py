@@ -86,13 +86,13 @@ def problems_of_patience(held_seconds: float) -> list[str]:
     """What is wrong with the queue table, in sentences; `held_seconds` is how long a worker may hold a finished run."""
     problems = []
     for message, route in ROUTES.items():
-        longest = route.time_limit_seconds + held_seconds
+        longest = route.patience.time_limit_seconds + held_seconds
         if longest >= BROKER_HOLDS_SECONDS:
             problems.append(
                 f"a {message.kind} may be held for {longest:.0f} s, and RabbitMQ takes a delivery back after "
                 f"{BROKER_HOLDS_SECONDS} s: shorten its time limit in messages/queues.py"
             )
-        if route.backoff_base_seconds > route.backoff_ceiling_seconds or route.tries < 1:
+        if route.patience.backoff_base_seconds > route.patience.backoff_ceiling_seconds or route.patience.tries < 1:
             problems.append(f"the backoff of {message.kind} is upside down: mend its row in messages/queues.py")
     return problems
 

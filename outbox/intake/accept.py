@@ -97,7 +97,8 @@ def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, even
         taken = f"the buyer's idempotency key already paid for another order ({error.diag.constraint_name})"
         return _bury(db, sealer, event.incoming, taken, event)
     except (psycopg.IntegrityError, psycopg.DataError) as error:
-        return _bury(db, sealer, event.incoming, f"the book refused the order: {error.diag.message_primary}", event)
+        rejected = f"the database rejected the order: {error.diag.message_primary}"
+        return _bury(db, sealer, event.incoming, rejected, event)
 
 
 def _postpone(db: Database, event: DecodedEvent) -> OrderOutcome:

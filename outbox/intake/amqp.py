@@ -14,17 +14,14 @@ from db.session import Database
 from db.settings import DatabaseSettings
 from messages.queues import ORDERS_QUEUE
 from messages.runtime.cache import OptionalCacheSettings
-from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
 from outbox.consumer import Consumer, Delivered
 from outbox.intake.accept import accept
 from outbox.intake.order_events import IncomingEvent
-from outbox.monitoring.health import Health, HealthSettings, broker_check, database_check, serve_health
-from outbox.process.logs import configure_logs
+from outbox.monitoring.checks import broker_check, database_check
 from outbox.process.metrics import INTAKE_ORDERS
-from outbox.process.shutdown import leave_while_starting, stop_on_signals
-from outbox.process.tracing import start_tracing
+from outbox.process.run import Process, Program, Work
 from outbox.requests.orders import OrderOutcome
 from outbox.sealing import Sealer, SealSettings
 
@@ -69,28 +66,27 @@ def _uuid(text: str | None) -> UUID | None:
         return None
 
 
-def main() -> None:
-    leave_while_starting()
-    try:
-        database, broker, seal, health, cache = load(
-            DatabaseSettings, BrokerSettings, SealSettings, HealthSettings, OptionalCacheSettings
-        )
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(database.app_env, "intake-orders")
-    start_tracing("intake-orders")
+def _order_intake(
+    process: Process,
+    database: DatabaseSettings,
+    broker: BrokerSettings,
+    seal: SealSettings,
+    cache: OptionalCacheSettings,
+) -> Work:
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
-    db = Database(database, application="fleet-intake-orders")
+    db = process.database(database)
     intake = order_intake(db, url, Sealer(seal))
-    stop_on_signals(intake.stopping)
-    checks = {"db": database_check(db), "broker": broker_check(broker)}
-    serve_health(health, Health("intake-orders", checks, ("db", "broker"), intake.stopping))
+    intake.stopping = process.stopping
+    process.serve_health({"db": database_check(db), "broker": broker_check(broker)}, ("db", "broker"))
     intake.tell_load(cache)
     logger.info("order intake started")
-    intake.run()
-    db.close()
-    logger.info("order intake stopped")
+    return intake.run
+
+
+def main() -> None:
+    settings = (DatabaseSettings, BrokerSettings, SealSettings, OptionalCacheSettings)
+    Program("intake-orders", goodbye="order intake stopped").run(settings, _order_intake)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Errors are application/problem+json (RFC 9457).
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import psycopg
 from loguru import logger
@@ -24,17 +25,15 @@ from starlette.routing import BaseRoute, Route
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.cache import CacheSettings
-from messages.runtime.settings import SettingsError, load, stop_the_start
 from outbox.broker.settings import BrokerSettings, HttpSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
 from outbox.intake.stripe_events import receive
-from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
+from outbox.monitoring.checks import broker_check, cache_check, database_check
+from outbox.process.health import Check, Health
 from outbox.process.http_server import listen
-from outbox.process.logs import configure_logs
 from outbox.process.metrics import INTAKE_WEBHOOKS, WEBHOOK_SECONDS, exposition
-from outbox.process.shutdown import leave_while_starting
-from outbox.process.tracing import start_tracing
+from outbox.process.run import Process, Program, Work
 from outbox.web.problem_details import problem
 from stripe_client.event_snapshots import UnreadableEventError
 from stripe_client.webhook_signatures import BadSignatureError, WebhookSettings, verify
@@ -137,32 +136,36 @@ def _counted(outcome: str, response: Response) -> Response:
     return response
 
 
-def health_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> Health:
-    """Webhooks and orders are accepted while the database is available; only the relay depends on the broker."""
-    checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    return Health("intake-http", checks, ("db",))
+def checks_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> dict[str, Check]:
+    return {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
+
+
+# Webhooks and orders are accepted while the database is available; only the relay depends on the broker.
+NEEDED = ("db",)
+
+
+def _http_intake(
+    process: Process,
+    database: DatabaseSettings,
+    broker: BrokerSettings,
+    cache: CacheSettings,
+    http: HttpSettings,
+    secrets: WebhookSettings,
+    api_settings: ApiSettings,
+) -> Work:
+    db = process.database(database)
+    api = Api(api_settings, database, cache)
+    process.closing.callback(api.close)
+    health = process.serve_health(checks_of(db, cache, broker), NEEDED)
+    app = WebhookEndpoint(db, secrets, health, api.routes()).app()
+    return partial(listen, app, process.name, process.stopping, host=http.intake_http_host, port=http.intake_http_port)
 
 
 def main() -> None:
-    leave_while_starting()
-    try:
-        database, broker, cache, http, secrets, api_settings = load(
-            DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings
-        )
-        (health_settings,) = load(HealthSettings)
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(http.app_env, "intake-http")
-    start_tracing("intake-http")
-    db = Database(database, application="fleet-intake-http")
-    api = Api(api_settings, database, cache)
-    health = health_of(db, cache, broker)
-    door = WebhookEndpoint(db, secrets, health, api.routes())
-    serve_health(health_settings, health)
-    listen(door.app(), "intake-http", health.stopping, host=http.intake_http_host, port=http.intake_http_port)
-    api.close()
-    db.close()
-    logger.info("http intake stopped; all accepted requests are committed")
+    intake = Program("intake-http", goodbye="http intake stopped; all accepted requests are committed")
+    intake.run(
+        (DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings), _http_intake
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What the scheduler does beside its clock when HEALTH_PORT is set: its own health, and the collector of the fleet."""
 
 from functools import partial
-from threading import Event
 
 import redis
 from pydantic import Field
@@ -10,14 +9,15 @@ from db.leadership import Leadership
 from db.session import Database
 from db.settings import DatabaseSettings
 from messages.runtime.cache import CacheSettings
-from messages.runtime.settings import FleetSettings, SettingsError, load, stop_the_start
+from messages.runtime.settings import FleetSettings, load
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
+from outbox.monitoring.checks import broker_check, cache_check, database_check
 from outbox.monitoring.collector import EVERY_SECONDS, MetricCollector, Part
 from outbox.monitoring.gauges import parts
-from outbox.monitoring.health import Health, HealthSettings, broker_check, cache_check, database_check, serve_health
 from outbox.monitoring.scale_signals import ScaleSignals
 from outbox.monitoring.slo import levels
+from outbox.process.run import Process
 
 
 class CollectorSettings(FleetSettings):
@@ -39,14 +39,15 @@ class CollectorSettings(FleetSettings):
     )
 
 
-def watch(settings: DatabaseSettings, health: HealthSettings, db: Database, stopping: Event) -> None:
-    """Start both, from threads that keep nobody alive. Without a port nobody could read, so nothing is collected."""
-    if health.health_port is None:
+def watch(process: Process, settings: DatabaseSettings, db: Database) -> None:
+    """Start both on daemon threads. Without HEALTH_PORT nobody could read them, so nothing is collected.
+
+    Raises:
+        SettingsError: a setting of the collector is missing or wrong.
+    """
+    if process.health_settings.health_port is None:
         return
-    try:
-        broker, cache, pace = load(BrokerSettings, CacheSettings, CollectorSettings)
-    except SettingsError as error:
-        stop_the_start(error)
+    broker, cache, pace = load(BrokerSettings, CacheSettings, CollectorSettings)
     client = redis.Redis.from_url(cache.client_url, socket_timeout=2, socket_connect_timeout=2)
     depths = partial(topology.depths, broker.rabbitmq_url.get_secret_value())
     picture: list[Part] = [
@@ -55,7 +56,7 @@ def watch(settings: DatabaseSettings, health: HealthSettings, db: Database, stop
         *levels(db, payment_seconds=pace.slo_payment_seconds, refund_seconds=pace.slo_refund_seconds),
     ]
     collecting = MetricCollector(Leadership(settings, "collector"), picture, every_seconds=pace.collect_seconds)
-    collecting.stopping = stopping
+    collecting.stopping = process.stopping
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
-    serve_health(health, Health("scheduler", checks, ("db",), stopping, more=[collecting]))
+    process.serve_health(checks, ("db",), more=[collecting])
     collecting.start()

@@ -1,7 +1,7 @@
-"""Where answers go: tables for people or one JSON document on standard output, progress and troubles on standard error.
+"""Output: tables or one JSON document on standard output, progress and errors on standard error.
 
-What comes from outside (payloads, reasons, headers) is redacted once more and stripped of control characters before it
-is shown: a dead letter must not be able to paint the operator's terminal.
+External text (payloads, reasons, headers) is redacted once more and stripped of control characters before it is
+shown, so that a dead letter cannot inject terminal escape sequences.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from messages.money import DECIMALS, Money
 from messages.runtime.redaction import redact_text
+from outbox.ops.labels import label
 
 PIPED_WIDTH = 160
 STATE_STYLES = {
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
 
 
 def out() -> Console:
-    """The terminal as it is; a pipe gets lines of 160 characters."""
+    """Standard output: the terminal's width, or 160 characters in a pipe."""
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PIPED_WIDTH)
 
 
 def said() -> Console:
-    """For what is not the answer: progress, questions, troubles."""
+    """Standard error: progress, questions, errors."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -54,7 +55,7 @@ def print_json(value: object) -> None:
 
 
 def record(row: "DataclassInstance", *without: str) -> dict[str, Any]:
-    """A row as JSON shows it: `class_` becomes `class`, texts are redacted."""
+    """A row as a JSON object: `class_` becomes `class`, texts are redacted."""
     fields = [field.name for field in dataclasses.fields(row) if field.name not in without]
     return {name.rstrip("_"): _redacted(getattr(row, name)) for name in fields}
 
@@ -74,7 +75,7 @@ def _as_json(value: object) -> object:
 
 
 def plain(text: object, style: str = "") -> Text:
-    """A text from outside, safe to print: redacted, with its control characters spelled out, never read as markup."""
+    """External text made safe to print: redacted, control characters escaped, never parsed as markup."""
     shown = redact_text(str(text))
     return Text("".join(map(_visible, shown)), style=style, overflow="fold")
 
@@ -104,7 +105,7 @@ def facts(pairs: dict[str, object]) -> Table:
 
 def state(name: str) -> Text:
     """The cell of a state, in its colour."""
-    return plain(name.replace("_", " "), STATE_STYLES.get(name, ""))
+    return plain(label(name), STATE_STYLES.get(name, ""))
 
 
 def money(minor: int | None, currency: str | None) -> str:

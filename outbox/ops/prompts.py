@@ -1,6 +1,6 @@
-"""What a command asks an operator, how it answers, and how it follows work until it is done.
+"""Prompts of the operator commands, how they print their result, and a progress bar for work that they wait for.
 
-Following changes nothing: whoever stops (Ctrl-C, a closed terminal) leaves the work to go on.
+Watching is read-only: after Ctrl-C or a closed terminal the work continues, and can be watched again.
 """
 
 import sys
@@ -71,12 +71,13 @@ def follow(
     patience_seconds: float,
     standing_still: Callable[[T], str],
     moves: Callable[[T], int] | None = None,
-    stopped: str = "You stopped watching; it goes on by itself.",
+    stopped: str = "Stopped watching; it continues in the background.",
 ) -> T:
-    """Look again and again until it has ended. `count` says how far of how much, `moves` what counts as moving.
+    """Poll until it has ended. `count` returns (done, total); `moves` returns the number whose change counts as
+    progress.
 
     Raises:
-        LeaveError: nothing moved for `patience_seconds`, or the operator stopped watching.
+        LeaveError: no progress for `patience_seconds`, or the operator stopped watching.
     """
     seen, since = -1, time.monotonic()
     try:

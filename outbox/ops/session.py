@@ -1,7 +1,7 @@
-"""An operator's way in and out of a command: settings, database and name; expected troubles become one sentence.
+"""The session of one operator command: settings, database and operator; expected errors become one sentence.
 
-Exit codes: 0 done, 1 refused, nothing matched or something failed, 2 wrong use, 3 waits for approval, 69 a part of the
-world is away, 78 wrong settings, 130 interrupted.
+Exit codes: 0 done, 1 refused, nothing matched or something failed, 2 usage error, 3 waiting for approval, 69 a service
+is unreachable, 78 invalid settings, 130 interrupted.
 """
 
 import getpass
@@ -38,7 +38,7 @@ class OpsSettings(FleetSettings):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The person at work. `name` is who the operator log will name."""
+    """The operator at work. `name` is recorded in the operator log."""
 
     db: Database
     settings: OpsSettings
@@ -46,13 +46,13 @@ class Operator:
 
     @contextmanager
     def transaction(self) -> Iterator[OperatorTransaction]:
-        """One short transaction for something that this operator asks for."""
+        """One short transaction for a request of this operator."""
         with self.db.ops_transaction() as tx:
             yield OperatorTransaction(tx, self.name, self.settings.replay_approval_minor)
 
 
 class LeaveError(Exception):
-    """Leave with this exit code and sentence."""
+    """Exit with this code and message."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -61,9 +61,9 @@ class LeaveError(Exception):
 
 @contextmanager
 def operator_session(name: str | None = None) -> Iterator[Operator]:
-    """The operator at work, for one command; without a name it is who is logged in to this machine."""
+    """The operator of one command; without a name it is the login on this machine."""
     database, settings = load(DatabaseSettings, OpsSettings)
-    # The pool tells every failed try to connect; one sentence at the end is enough here.
+    # The pool logs every failed connection attempt; one sentence at the end is enough here.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     db = Database(database, application="fleet-ops")
     try:
@@ -75,7 +75,7 @@ def operator_session(name: str | None = None) -> Iterator[Operator]:
 
 @contextmanager
 def troubles() -> Iterator[None]:
-    """Around each command: say in one sentence what can be expected to go wrong, and leave with its exit code."""
+    """Wraps each command: an expected error is printed as one sentence, with its exit code."""
     try:
         yield
     except SettingsError as error:
@@ -86,12 +86,12 @@ def troubles() -> Iterator[None]:
         _leave(REFUSED, f"Refused: {error}.")
     except psycopg.ProgrammingError as error:
         _leave(
-            EX_UNAVAILABLE, f"The database has another schema than this version: run `fleet migrate`. ({_first(error)})"
+            EX_UNAVAILABLE, f"The database schema does not match this version: run `fleet migrate`. ({_first(error)})"
         )
     except psycopg.Error as error:
-        _leave(EX_UNAVAILABLE, f"The database is away: `fleet doctor` tells more. ({_first(error)})")
+        _leave(EX_UNAVAILABLE, f"The database is unreachable; run `fleet doctor` for details. ({_first(error)})")
     except AMQPError as error:
-        _leave(EX_UNAVAILABLE, f"The broker is away: `fleet doctor` tells more. ({_first(error)})")
+        _leave(EX_UNAVAILABLE, f"The broker is unreachable; run `fleet doctor` for details. ({_first(error)})")
 
 
 def _leave(code: int, sentence: str) -> None:

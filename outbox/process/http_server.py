@@ -1,6 +1,5 @@
 """uvicorn as our two HTTP processes run it: our logs, no access log, and a beat of the event loop each second."""
 
-import signal
 import sys
 from threading import Event
 from types import FrameType
@@ -9,7 +8,6 @@ from typing import Any
 import uvicorn
 
 from outbox.process.heartbeat import beat
-from outbox.process.shutdown import leave_at_last
 
 EX_UNAVAILABLE = 69  # sysexits.h
 # Longer than any answer of ours takes. A client that sends the half of a request and waits must not hold back the end.
@@ -31,6 +29,9 @@ class _Server(uvicorn.Server):
 def listen(app: Any, process: str, stopping: Event, *, host: str, port: int) -> None:
     """Serve until asked to stop, then until what was accepted is answered.
 
+    uvicorn drains on a signal and then raises it again, for the handler that it found: that must be stop_on_signals'
+    (outbox/process/run.py sets it), or the process ends before it has closed what it opened.
+
     Raises:
         SystemExit: the address cannot be had.
     """
@@ -49,15 +50,7 @@ def listen(app: Any, process: str, stopping: Event, *, host: str, port: int) -> 
         timeout_notify=1,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    _outlive_the_signals()
-    leave_at_last(stopping)
     server = _Server(config, stopping)
     server.run()
     if not server.started:
         sys.exit(EX_UNAVAILABLE)
-
-
-def _outlive_the_signals() -> None:
-    """uvicorn drains on SIGTERM, then raises it again, which would end the process before it has tidied up."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)

@@ -2,7 +2,7 @@
 (PROMETHEUS_MULTIPROC_DIR).
 
 The intake's /metrics adds up all processes that write into the folder. The health server of a process
-(outbox/monitoring/health.py) shows the metrics of that process and its forks only.
+(outbox/process/health.py) shows the metrics of that process and its forks only.
 """
 
 import os

@@ -92,7 +92,7 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[OrderRequest], *, by: str
             tickets of the event as it may.
         ContradictoryOrder: an order id or event id was seen before with another body.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
-        psycopg.DataError, psycopg.IntegrityError: the book refused the order.
+        psycopg.DataError, psycopg.IntegrityError: the database rejected the order.
     """
     check_venues(tx, [offer.order for offer in offers])
     _admit_resales(tx, [offer.order for offer in offers if isinstance(offer.order, OrderResold)])

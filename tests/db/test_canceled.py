@@ -2,6 +2,7 @@
 the previous release would trip over.
 """
 
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
@@ -21,6 +22,8 @@ from outbox.intake.accept import accept
 from outbox.intake.order_events import IncomingEvent
 from tests import factories
 
+DECISION = Path(__file__).resolve().parents[2] / "deploy/decisions/0011-one-spelling-of-canceled.md"
+NEXT_MIGRATION = DECISION.read_text().split("```sql\n")[1].split("```")[0].encode()
 TABLES = ("groups", "event_cancellations", "replay_batches")
 
 
@@ -102,6 +105,20 @@ def test_a_worker_of_the_previous_release_meets_only_its_own_word(
     with db.transaction(tenant.tenant_id) as tx:
         group = groups.get(tx, group_id)
     assert group is not None and group.state is GroupState.CANCELED
+
+
+def test_the_next_releases_migration_renames_what_stands_and_writes_no_history(
+    db: Database, owner: psycopg.Connection, tenant: Tenant, group_id: UUID
+) -> None:
+    cancel(db, tenant, group_id)
+    stopped(db, tenant, uuid4())
+
+    owner.execute(NEXT_MIGRATION)
+
+    assert words_in(owner, "groups") | words_in(owner, "event_cancellations") == {"canceled"}
+    assert owner.execute("SELECT to_state FROM group_history ORDER BY seq").fetchall() == [("open",), ("cancelled",)]
+    with pytest.raises(psycopg.errors.RestrictViolation, match="canceled -> open is not a legal move"):
+        owner.execute("UPDATE groups SET state = 'open'")
 
 
 def cancel(db: Database, tenant: Tenant, group_id: UUID) -> None:

@@ -13,7 +13,7 @@ from db.operators import requests
 from db.operators.requests import NewOperatorRequest
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
-from messages.reconciliation import ConnectedPayoutsDue, ShareReconcileDue
+from messages.reconciliation import ConnectedPayoutsDue, ShareReconciliationDue
 from messages.shares import EscrowDue, OpsEscrowDue, StatementsDue
 from outbox.append import append
 from outbox.requests.refunds import request_refund
@@ -181,7 +181,7 @@ def test_a_comparison_of_shares_that_dies_goes_on_where_it_stood(fleet: Fleet, b
     points = points_of(SHARES_COMPARED)
     die_at(fleet, points)
 
-    due(fleet, ShareReconcileDue.model_validate(now(fleet) | {"span": "rolling"}))
+    due(fleet, ShareReconciliationDue.model_validate(now(fleet) | {"span": "rolling"}))
 
     done = "SELECT FROM reconciliation_runs WHERE span = 'shares_rolling' AND state = 'done'"
     fleet.wait_until(lambda: bool(fleet.rows(done)), "the comparison is done")

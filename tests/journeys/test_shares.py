@@ -12,11 +12,11 @@ from deploy.local.proofs.shares import proof, story
 from deploy.local.proofs.shares.bank import ShareBank
 from deploy.local.proofs.shares.market import open_market
 from messages.orders import RefundOfOrderRequested
-from messages.reconciliation import EventSweepDue, ShareReconcileDue
+from messages.reconciliation import EventSweepDue, ShareReconciliationDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
 from tests.workers.reconciliation.scenario import at_once, cases_of
-from workers.shares.reconcile import royalty_reconcile
+from workers.shares.reconcile import reconcile_shares
 from workers.webhooks.event_sweep import sweep_events
 
 SALES, RESALES = 30, 12
@@ -86,7 +86,7 @@ def compare_shares(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
         "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
         "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
     )
-    royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
+    reconcile_shares(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
     return [case for case in cases_of(fleet.db) if case.type == CaseType.SHARE_DIFFERS]
 
 

@@ -55,4 +55,4 @@ def test_pages_and_manifests_start_workers_by_a_class_that_there_is() -> None:
 
 def test_the_longest_run_of_a_class_is_that_of_its_slowest_message() -> None:
     assert longest_run_seconds("charges") == 90
-    assert longest_run_seconds(BACKGROUND) == max(route.time_limit_seconds for route in ROUTES.values())
+    assert longest_run_seconds(BACKGROUND) == max(route.patience.time_limit_seconds for route in ROUTES.values())

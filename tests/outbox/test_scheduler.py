@@ -6,11 +6,12 @@ import orjson
 import psycopg
 
 from db.session import Database
+from messages.queues import Every
+from messages.reconciliation import ReconcileDue
 from messages.sweeps import SweepDue
 from outbox import scheduler
-from outbox.scheduler import Periodic
 
-DAILY = (Periodic("daily", 86_400, lambda due_at: SweepDue(due_at=due_at)),)
+DAILY = [(SweepDue, Every("daily", 86_400))]
 
 
 def test_four_schedulers_append_one_message(db: Database, owner: psycopg.Connection) -> None:
@@ -21,6 +22,29 @@ def test_four_schedulers_append_one_message(db: Database, owner: psycopg.Connect
     [(body, tenant_id)] = owner.execute("SELECT body, tenant_id FROM outbox").fetchall()
     assert SweepDue.model_validate(orjson.loads(body)["kwargs"]["payload"]).due_at.hour == 0
     assert tenant_id is None
+
+
+def test_all_periodic_work_is_due_at_its_own_pace(db: Database, owner: psycopg.Connection) -> None:
+    appended = scheduler.run_once(db)
+
+    assert {every.name: every.seconds for _, every in scheduler.PERIODIC} == {
+        "sweep": 30,
+        "escrow": 60,
+        "event_sweep": 180,
+        "seal_ledger": 60,
+        "reconcile_rolling": 300,
+        "reconcile_daily": 3_600,
+        "royalty_reconcile_rolling": 900,
+        "royalty_reconcile_daily": 3_600,
+        "payouts": 900,
+        "connected_payouts": 900,
+        "statements": 3_600,
+        "retention": 6 * 3_600,
+    }
+    assert len(appended) == len(scheduler.PERIODIC)
+    bodies = [orjson.loads(body) for (body,) in owner.execute("SELECT body FROM outbox").fetchall()]
+    compared = [body["kwargs"]["payload"] for body in bodies if body["actor_name"] == ReconcileDue.kind]
+    assert sorted(ReconcileDue.model_validate(payload).span for payload in compared) == ["daily", "rolling"]
 
 
 def test_the_next_due_time_brings_the_next_message(db: Database, owner: psycopg.Connection) -> None:

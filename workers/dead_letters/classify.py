@@ -1,7 +1,8 @@
-"""classify: take letters of a batch that nobody has judged -> look at the book and Stripe -> write the judgement.
+"""classify: take dead letters of a batch that were not checked yet -> check each by database and Stripe -> write the
+result.
 
-Changes no letter and no money. Killed half way, the next delivery goes on with the letters that are left; a letter
-judged twice holds the later judgement.
+Changes no dead letter and no money. Killed half way, the next delivery continues with those that are left; one that is
+checked twice keeps the later result.
 """
 
 from loguru import logger
@@ -12,11 +13,11 @@ from messages.replays import ClassifyDue
 from outbox.append import append
 from outbox.sealing import Opener, OpenSettings
 from stripe_client.gateway import Gateway
-from workers.dead_letters.judge import judge, open_letter
-from workers.rules.replay_charges import ReplayCheck
+from workers.dead_letters.replay_check import check_replay, open_dead_letter
+from workers.rules.replay_check import ReplayCheck
 from workers.runtime.actor import actor
 
-# Judging may ask Stripe once a letter; a chunk stays far below the time limit of the queue.
+# A check may ask Stripe once; a chunk stays far below the time limit of the queue.
 CHUNK = 20
 
 
@@ -28,18 +29,18 @@ def classify(msg: ClassifyDue, db: Database, stripe: Gateway) -> None:
         if batch is None or batch.state != "classifying":
             return
         waiting = dead_letters.sealed(tx, replay_batches.unclassified(tx, msg.batch_id, limit=CHUNK))
-    for letter in waiting:
-        opened = open_letter(letter, opener)
-        judgement = opened if isinstance(opened, ReplayCheck) else judge(opened, db, stripe)
+    for dead_letter in waiting:
+        opened = open_dead_letter(dead_letter, opener)
+        check = opened if isinstance(opened, ReplayCheck) else check_replay(opened, db, stripe)
         with db.system_transaction() as tx:
             replay_batches.classify(
                 tx,
                 msg.batch_id,
-                letter.dead_letter_id,
-                class_=judgement.class_,
-                proof=judgement.proof,
-                amount_minor=judgement.amount.minor if judgement.amount else None,
-                currency=judgement.amount.currency if judgement.amount else None,
+                dead_letter.dead_letter_id,
+                class_=check.class_,
+                proof=check.proof,
+                amount_minor=check.amount.minor if check.amount else None,
+                currency=check.amount.currency if check.amount else None,
             )
     with db.system_transaction() as tx:
         if replay_batches.unclassified(tx, msg.batch_id, limit=1):

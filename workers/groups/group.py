@@ -39,7 +39,6 @@ from outbox.requests.captures import request_capture
 from outbox.requests.group_moves import call_off, end_group, invite
 from outbox.requests.refunds import give_everything_back
 from outbox.requests.refusals import RefusedError
-from stripe_client.gateway import Gateway
 from workers.rules.groups import ContributionStatus, capture_at, group_move, member_state
 from workers.runtime.actor import actor
 
@@ -47,7 +46,7 @@ BY = "group"
 
 
 @actor(GroupDue)
-def group(msg: GroupDue, db: Database, _stripe: Gateway) -> None:
+def group(msg: GroupDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)
         while _moved(tx, found):
@@ -58,7 +57,7 @@ def group(msg: GroupDue, db: Database, _stripe: Gateway) -> None:
 
 
 @actor(GroupCancelDue)
-def cancel_group(msg: GroupCancelDue, db: Database, _stripe: Gateway) -> None:
+def cancel_group(msg: GroupCancelDue, db: Database) -> None:
     """An operator's wish; what was settled meanwhile is a matter of refunds, which want their own approval."""
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)

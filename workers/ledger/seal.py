@@ -9,7 +9,6 @@ import time
 from db.ledger import hash_chain
 from db.session import Database
 from messages.reconciliation import SealDue
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
 # A thousand links take about a tenth of a second; the statement timeout is five.
@@ -18,8 +17,7 @@ RUN_SECONDS = 60.0
 
 
 @actor(SealDue)
-def seal_ledger(msg: SealDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def seal_ledger(_msg: SealDue, db: Database) -> None:
     started = time.monotonic()
     while time.monotonic() - started < RUN_SECONDS:
         with db.system_transaction() as tx:

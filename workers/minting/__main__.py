@@ -7,6 +7,7 @@ queued. The others stand by and take over when it dies. Without a chain in its s
 waits: mints stay queued, and nothing fails.
 """
 
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,10 @@ from psycopg import Error as DatabaseError
 from db.minting import signers
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.runtime.settings import SettingsError, load, stop_the_start
-from outbox.monitoring.health import Health, HealthSettings, database_check, serve_health
+from messages.runtime.settings import SettingsError
+from outbox.monitoring.checks import database_check
 from outbox.process.heartbeat import beat
-from outbox.process.logs import configure_logs
-from outbox.process.shutdown import leave_while_starting, stop_on_signals
-from outbox.process.tracing import start_tracing
+from outbox.process.run import Process, Program, Work
 from workers.minting.settings import ChainSettings
 
 if TYPE_CHECKING:
@@ -31,30 +30,23 @@ UNCONFIGURED = "no chain is configured: set CHAIN_RPC_URLS, CHAIN_ID, CHAIN_CONT
 LOOK_AROUND_SECONDS = 15.0
 
 
-def main() -> None:
-    leave_while_starting()
-    try:
-        database, chain, health = load(DatabaseSettings, ChainSettings, HealthSettings)
-    except SettingsError as error:
-        stop_the_start(error)
-    configure_logs(database.app_env, "minter")
-    start_tracing("minter")
-    stopping = Event()
-    stop_on_signals(stopping)
-    db = Database(database, application="fleet-minter")
-    serve_health(health, Health("minter", {"db": database_check(db)}, ("db",), stopping))
-    if chain.is_configured:
-        minter = of_settings(db, chain, stopping)
-        logger.info("minter started", signer=minter.means.signer.address)
-        minter.run()
-    else:
+def _minter(process: Process, database: DatabaseSettings, chain: ChainSettings) -> Work:
+    db = process.database(database)
+    process.serve_health({"db": database_check(db)}, ("db",))
+    if not chain.is_configured:
         logger.warning("{}; mints wait", UNCONFIGURED)
-        stand_by(db, stopping)
-    db.close()
+        return partial(stand_by, db, process.stopping)
+    minter = of_settings(db, chain, process.stopping)
+    logger.info("minter started", signer=minter.means.signer.address)
+    return minter.run
+
+
+def main() -> None:
+    Program("minter").run((DatabaseSettings, ChainSettings), _minter)
 
 
 def stand_by(db: Database, stopping: Event) -> None:
-    """Say in the book why nothing is minted, until there is a chain."""
+    """Say in the database why nothing is minted, until there is a chain."""
     while True:
         beat("minter")
         try:
@@ -67,17 +59,18 @@ def stand_by(db: Database, stopping: Event) -> None:
 
 
 def of_settings(db: Database, settings: ChainSettings, stopping: Event) -> "Minter":
-    """A minter for this chain; a wrong setting stops the start."""
+    """A minter for this chain.
+
+    Raises:
+        SettingsError: the chain's libraries are missing, the key cannot be used, or the nodes are of another chain.
+    """
     try:
         # The chain's libraries cost time and memory, and only a minter with a chain needs them.
         from workers.minting import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         missing = f"a chain is configured and {error.name} is not installed: install payment-fleet[nft]"
-        stop_the_start(SettingsError([missing]))
-    try:
-        return run.of_settings(db, settings, stopping)
-    except SettingsError as error:
-        stop_the_start(error)
+        raise SettingsError([missing]) from None
+    return run.of_settings(db, settings, stopping)
 
 
 if __name__ == "__main__":

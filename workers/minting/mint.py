@@ -17,12 +17,11 @@ from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
 from messages.token_ids import series_of, token_id_of
 from messages.verdicts import GiveUp
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
 
 @actor(MintRequested)
-def mint(msg: MintRequested, db: Database, _stripe: Gateway) -> None:
+def mint(msg: MintRequested, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)  # a refund that settles now waits, and then finds the rows
         if payment is None:
@@ -59,7 +58,7 @@ def _queue(tx: Tx, payment: Payment) -> int:
 
 
 @actor(MintRetryRequested)
-def mint_retry(msg: MintRetryRequested, db: Database, _stripe: Gateway) -> None:
+def mint_retry(msg: MintRetryRequested, db: Database) -> None:
     """failed -> queued; whatever moved meanwhile is left as it is."""
     with db.transaction(msg.tenant_id) as tx:
         if mints.get(tx, msg.ticket_id) is None:

@@ -29,7 +29,6 @@ from messages.shares import OpsEscrowDue
 from messages.verdicts import GiveUp, TryAgain
 from outbox.requests.refunds import RefundAnswer, request_refund
 from outbox.requests.refusals import RefusedError
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 from workers.shares.release import let_go
 
@@ -50,12 +49,12 @@ class Outcome:
 
 
 @actor(OpsRefundDue)
-def ops_refund(msg: OpsRefundDue, db: Database, _stripe: Gateway) -> None:
+def ops_refund(msg: OpsRefundDue, db: Database) -> None:
     carry_out(db, msg.tenant_id, msg.request_id)
 
 
 @actor(OpsEscrowDue)
-def ops_escrow(msg: OpsEscrowDue, db: Database, _stripe: Gateway) -> None:
+def ops_escrow(msg: OpsEscrowDue, db: Database) -> None:
     carry_out(db, msg.tenant_id, msg.wish_id)
 
 

@@ -23,7 +23,6 @@ from messages.money import Money
 from messages.runtime.crash_points import crash_point
 from messages.shares import StatementsDue, TransferRequested
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 from workers.runtime.settings import StatementSettings
 
@@ -32,8 +31,7 @@ PAGE = 100
 
 
 @actor(StatementsDue)
-def statements(msg: StatementsDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def statements(_msg: StatementsDue, db: Database) -> None:
     settings = StatementSettings()
     after: RecipientId | None = None
     while True:

@@ -1,15 +1,14 @@
-"""reconcile: list the bank's lines -> compare each page with the book -> look for what only the book has -> look again
-at the cases that are open.
+"""reconcile: list Stripe's balance transactions -> compare each page with the ledger -> look for what only the ledger
+has -> check the open cases again.
 
-Reads only; money is never moved, and what it finds is a case (db/reconciliation/cases.py) that closes itself when bank
-and book agree again. The one thing it does by itself is to queue a lookup for the payment of a case that has stood for
-a while. Each page is one transaction with the run's cursor: a run that was killed goes on behind the last page, and the
-same page twice finds its lines and cases there.
+Reads only; money is never moved, and each difference is a case (db/reconciliation/cases.py) that closes when Stripe and
+the ledger agree again. The one thing it does by itself is to queue a look-up for the payment of a case that has been
+open for a while. run_loop.py says why a run that was killed, or a second one, is harmless.
 """
 
-import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from loguru import logger
 
@@ -27,13 +26,13 @@ from messages.money import DECIMALS, Money
 from messages.payments import PaymentLookupRequested
 from messages.reconciliation import ReconcileDue
 from messages.refunds import RefundLookupRequested
-from messages.runtime.crash_points import crash_point
 from messages.statement_lines import BankLine
 from outbox.append import append
 from outbox.process.metrics import RECONCILED_LINES
 from stripe_client import balance_transaction_sources as sources
 from stripe_client import balance_transactions
 from stripe_client.gateway import Gateway
+from workers.reconciliation.run_loop import Comparison, move_to, run_comparison
 from workers.rules import bank_differences
 from workers.runtime.actor import actor
 from workers.runtime.settings import ReconcileSettings
@@ -42,8 +41,6 @@ BY = "reconciliation"
 # The cases that this actor opens about one line of the bank, and closes.
 OURS = (CaseType.MISSING_IN_BOOK, CaseType.MISSING_AT_STRIPE, CaseType.AMOUNT_DIFFERS, CaseType.UNKNOWN_TENANT)
 FIXABLE = (CaseType.MISSING_IN_BOOK, CaseType.AMOUNT_DIFFERS)
-# One delivery ends here and appends the next: far below its time limit in messages/queues.py.
-RUN_SECONDS = 90.0
 _SLICE = timedelta(hours=1)
 _LOOK_AT_ONCE = 200
 
@@ -53,48 +50,14 @@ Owner = tuple[TenantId, PaymentId | None]
 @actor(ReconcileDue)
 def reconcile(msg: ReconcileDue, db: Database, stripe: Gateway) -> None:
     settings = ReconcileSettings()
-    started = time.monotonic()
-    run = _begin_or_resume(db, msg.span, settings)
-    if run is None:
-        return
-    for here in _steps(db, stripe, run, settings):
-        crash_point("reconcile.step_done")
-        if here.state == "running" and time.monotonic() - started > RUN_SECONDS:
-            with db.system_transaction() as tx:
-                append(tx, msg)
-            return
-        if here.state == "done":
-            _finish(db, here)
-
-
-def _begin_or_resume(db: Database, span: str, settings: ReconcileSettings) -> Run | None:
-    reach = timedelta(days=settings.reconcile_daily_days)
-    if span == "rolling":
-        reach = timedelta(hours=settings.reconcile_rolling_hours)
-    with db.system_transaction() as tx:
-        return reconciliation_runs.resume(tx, span) or reconciliation_runs.begin(
-            tx, span, reach_seconds=reach.total_seconds(), grace_seconds=settings.reconcile_grace_seconds
-        )
-
-
-def _steps(db: Database, stripe: Gateway, run: Run, settings: ReconcileSettings) -> Iterator[Run]:
-    """The run after each step, until it is done or somebody else has moved it."""
-    here: Run | None = run
-    if run.phase == "listing":
-        for lines in _pages(stripe, run):
-            here = here and _compare(db, stripe, here, lines, settings)
-            if here is None:
-                return
-            yield here
-        here = here and _move(db, here, StepFindings(), phase="searching")
-    while here and here.phase == "searching":
-        yield here
-        here = _search(db, stripe, here)
-    while here and here.state == "running":
-        yield here
-        here = _recheck(db, here)
-    if here:
-        yield here
+    comparison = Comparison(
+        pages=partial(_pages, stripe),
+        compare=partial(_compare, db, stripe, settings),
+        search=partial(_search, db, stripe),
+        recheck=partial(_recheck, db),
+        finish=partial(_finish, db),
+    )
+    run_comparison(msg, db, comparison, settings, span=msg.span)
 
 
 def _pages(stripe: Gateway, run: Run) -> Iterator[list[BankLine]]:
@@ -106,7 +69,7 @@ def _pages(stripe: Gateway, run: Run) -> Iterator[list[BankLine]]:
     )
 
 
-def _compare(db: Database, stripe: Gateway, run: Run, lines: list[BankLine], settings: ReconcileSettings) -> Run | None:
+def _compare(db: Database, stripe: Gateway, settings: ReconcileSettings, run: Run, lines: list[BankLine]) -> Run | None:
     """One page of the bank's lines: kept, compared, and each difference a case."""
     ids = [line.balance_transaction_id for line in lines]
     with db.system_transaction() as tx:
@@ -173,7 +136,7 @@ def _open(tx: Tx, line: ComparedLine, owner: Owner | None, settings: ReconcileSe
 def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
     """One hour of the book's journals: what they book at the bank, the bank has shown, or is asked for one by one."""
     if run.searched_until >= run.window_until:
-        return _move(db, run, StepFindings(), phase="rechecking")
+        return move_to(db, run, "rechecking")
     until = min(run.searched_until + _SLICE, run.window_until)
     with db.system_transaction() as tx:
         unbanked = reconciliation_balance_transactions.without_line(
@@ -234,13 +197,6 @@ def _recheck(db: Database, run: Run) -> Run | None:
         progress = StepFindings(cases_closed=closed)
         last = standing[-1].case_id if standing else None
         return reconciliation_runs.step(tx, run, progress, rechecked_to=last, done=len(standing) < _LOOK_AT_ONCE)
-
-
-def _move(
-    db: Database, run: Run, findings: StepFindings, *, phase: str, searched_until: datetime | None = None
-) -> Run | None:
-    with db.system_transaction() as tx:
-        return reconciliation_runs.step(tx, run, findings, phase=phase, searched_until=searched_until)
 
 
 def _finish(db: Database, run: Run) -> None:

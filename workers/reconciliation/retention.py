@@ -13,7 +13,6 @@ from db.retention import Forgettable
 from db.session import Database
 from messages.reconciliation import RetentionDue
 from outbox.process.metrics import FORGOTTEN
-from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 from workers.runtime.settings import RetentionSettings
 
@@ -23,8 +22,7 @@ RUN_SECONDS = 120.0
 
 
 @actor(RetentionDue)
-def forget_old(msg: RetentionDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def forget_old(_msg: RetentionDue, db: Database) -> None:
     settings = RetentionSettings()
     ages: dict[Forgettable, int] = {
         "webhook_inbox": settings.retain_inbox_days,

@@ -1,26 +1,24 @@
-"""What replaying a dead letter would mean, for shares: measuring one, a transfer, a reversal, asking about an account.
-
-The classes, and what they mean, stand in workers/rules/replay_charges.py. Values in, a judgement out.
+"""Replay checks of a share, and of the transfers and reversals that move it. The classes, and what they mean, stand in
+replay_check.py. Values in, a ReplayCheck out.
 """
 
 from dataclasses import dataclass, field
 
 from messages.money import Money
-from workers.rules.replay_after_charge import CallFacts
-from workers.rules.replay_charges import SURELY_VISIBLE_SECONDS, ReplayCheck
+from workers.rules.replay_check import CallFacts, ReplayCheck, check_absent
 
 _DONE = frozenset({"paid", "reversed"})
-# It came to nothing, its shares were measured anew, and another row asks for what is still open.
-_FOLLOWED_BY_ANOTHER = frozenset({"refused", "canceled", "short"})
+# It moved nothing, its shares were compared anew, and another row moves what is still owed.
+_REPLACED = frozenset({"refused", "canceled", "short"})
 
 
-def judge_share(*, known: bool, settled: bool, gap: Money | None) -> ReplayCheck:
-    """A `share` letter: measures the gap, and asks for one movement when there is one and none is under way."""
+def check_share(*, known: bool, settled: bool, gap: Money | None) -> ReplayCheck:
+    """A `share` message: it compares owed with paid, and requests one transfer or reversal if none is under way."""
     if not known:
-        return ReplayCheck("must_not", "the book has no such share")
+        return ReplayCheck("must_not", "the database has no such share")
     if settled and (gap is None or not gap.minor):
         return ReplayCheck("already_done", "the share is settled, and nothing of it is open")
-    return ReplayCheck("safe", "a share is measured anew each time; only what is still open can move", _to_move(gap))
+    return ReplayCheck("safe", "a share is compared anew each time; only what is still open can move", _to_move(gap))
 
 
 def _to_move(gap: Money | None) -> Money | None:
@@ -29,8 +27,8 @@ def _to_move(gap: Money | None) -> Money | None:
 
 @dataclass(frozen=True, slots=True)
 class MovementFacts:
-    """A transfer or a reversal. `at_stripe` is True when Stripe has it, False when it was asked and has nothing of it,
-    None when it was not asked.
+    """A transfer or a reversal, as `word` says. `at_stripe` is True when Stripe has it, False when it was asked and has
+    none, None when it was not asked.
     """
 
     word: str
@@ -40,31 +38,26 @@ class MovementFacts:
     at_stripe: bool | None = None
 
 
-def judge_movement(facts: MovementFacts) -> ReplayCheck:
-    """A `transfer` or `transfer_reversal` letter."""
+def check_movement(facts: MovementFacts) -> ReplayCheck:
+    """A `transfer` or `transfer_reversal` message."""
     if facts.state is None:
-        return ReplayCheck("must_not", f"the book has no such {facts.word}")
+        return ReplayCheck("must_not", f"the database has no such {facts.word}")
     if facts.state in _DONE:
         return ReplayCheck("already_done", f"the {facts.word} is {facts.state}")
-    if facts.state in _FOLLOWED_BY_ANOTHER:
-        said = f"the {facts.word} is {facts.state}; its shares were measured anew, and another asks for what is open"
+    if facts.state in _REPLACED:
+        said = f"the {facts.word} is {facts.state}; its shares were compared anew, and another one moves what is open"
         return ReplayCheck("already_done", said)
-    return _judge_open(facts)
+    return _check_unfinished(facts)
 
 
-def _judge_open(facts: MovementFacts) -> ReplayCheck:
+def _check_unfinished(facts: MovementFacts) -> ReplayCheck:
     if facts.at_stripe:
         return ReplayCheck("safe", "Stripe has made it; the replay only writes that down")
     if facts.call.outcome is None:
         return ReplayCheck("safe", f"nothing was ever sent to Stripe for this {facts.word}", facts.amount)
-    if not facts.call.key_must_not_be_used:
-        return ReplayCheck("safe", "Stripe has nothing, and the key still lives: the same call again", facts.amount)
-    if facts.call.seconds_since_last_send >= SURELY_VISIBLE_SECONDS:
-        seen = f"Stripe listed each {facts.word}, more than a day after the last send, and this is none of them"
-        return ReplayCheck("needs_new_key", seen, facts.amount)
-    hours = (SURELY_VISIBLE_SECONDS - facts.call.seconds_since_last_send) / 3_600
-    return ReplayCheck("must_not", f"Stripe has nothing yet, which proves absence only in {hours:.1f} hours")
+    listed = f"Stripe listed each {facts.word}, more than a day after the last send, and this is none of them"
+    return check_absent(facts.call, facts.amount, listed=listed)
 
 
-ACCOUNT = ReplayCheck("safe", "it asks Stripe how the account stands and moves no money")
-"""An `account_lookup` letter."""
+ACCOUNT = ReplayCheck("safe", "it asks Stripe about the account and moves no money")
+"""An `account_lookup` message."""

@@ -1,13 +1,15 @@
 """@actor(Message): what every handler has in common, so that a handler holds nothing but its own story.
 
-Decode the payload, bind log and trace, run the handler. What it raises becomes a retry or a dead letter
-(workers/runtime/retries.py). A message that an operator replayed closes its dead letter when it is done.
+A handler is a function of its message and the database, and of the Stripe gateway if it asks Stripe
+(workers/runtime/by_need.py). Phases: decode the payload, bind log and trace, run the handler. What it raises becomes a
+retry or a dead letter (workers/runtime/retries.py). A message that an operator replayed closes its dead letter when it
+is done.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 from uuid import UUID
 
 from dramatiq.middleware import TimeLimitExceeded
@@ -26,6 +28,7 @@ from outbox.append import Envelope
 from outbox.process.metrics import MESSAGE_SECONDS, MESSAGES
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
+from workers.runtime.by_need import with_gateway
 from workers.runtime.pauses import refuse_while_paused
 from workers.runtime.retries import Delivery, after_failure, bury_unreadable, write_down
 
@@ -33,7 +36,15 @@ from workers.runtime.retries import Delivery, after_failure, bury_unreadable, wr
 _FAILED = frozenset({"try_again", "gave_up"})
 
 M = TypeVar("M", bound=Message)
-Handler = Callable[[M, Database, Gateway], None]
+DatabaseHandler = Callable[[M, Database], None]
+StripeHandler = Callable[[M, Database, Gateway], None]
+
+
+class _Register(Protocol[M]):
+    @overload
+    def __call__(self, handler: StripeHandler[M], /) -> StripeHandler[M]: ...
+    @overload
+    def __call__(self, handler: DatabaseHandler[M], /) -> DatabaseHandler[M]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +62,12 @@ class Actor:
 ACTORS: dict[str, Actor] = {}
 
 
-def actor(message: type[M]) -> Callable[[Handler[M]], Handler[M]]:
+def actor(message: type[M]) -> _Register[M]:
     """Register a handler for one kind of message. The handler itself stays a plain function that tests can call."""
 
-    def register(handler: Handler[M]) -> Handler[M]:
+    def register(handler: Any) -> Any:
         assert message.kind not in ACTORS, f"{message.kind} has two actors"
-        ACTORS[message.kind] = Actor(message, handler)
+        ACTORS[message.kind] = Actor(message, with_gateway(handler))
         return handler
 
     return register
@@ -125,7 +136,7 @@ def _handle(entry: Actor, delivery: Delivery, db: Database, stripe: Gateway, sea
         with asking_for(message.tenant_id, urgency_of(message)):
             entry.handler(message, db, stripe)
     except TimeLimitExceeded:
-        slow = TryAgain(f"ran longer than {entry.route.time_limit_seconds} s and was interrupted")
+        slow = TryAgain(f"ran longer than {entry.route.patience.time_limit_seconds} s and was interrupted")
         return after_failure(db, delivery, slow, sealer)
     except Exception as error:  # noqa: BLE001  whatever a handler raises must end as a row, or the message is lost
         return after_failure(db, delivery, error, sealer)

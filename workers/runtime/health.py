@@ -17,16 +17,8 @@ from messages.runtime.cache import CacheSettings
 from messages.runtime.settings import load
 from messages.verdicts import Verdict
 from outbox.broker.settings import BrokerSettings
-from outbox.monitoring.health import (
-    CachedCheck,
-    Check,
-    Health,
-    HealthSettings,
-    broker_check,
-    cache_check,
-    database_check,
-    serve_health,
-)
+from outbox.monitoring.checks import broker_check, cache_check, database_check
+from outbox.process.health import CachedCheck, Check, Health, HealthSettings, serve_health
 from outbox.process.logs import configure_logs
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway

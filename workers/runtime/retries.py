@@ -86,9 +86,9 @@ def _ending(delivery: Delivery, error: BaseException) -> FinalFailure | None:
     said = reason_of(error)
     if isinstance(error, GiveUp):
         return FinalFailure("gave_up", said)
-    if age_seconds > route.max_age_seconds:
-        return FinalFailure("expired", f"older than {route.max_age_seconds} s and still failing: {said}")
-    if not isinstance(error, TryLater) and envelope.attempt >= route.tries:
+    if age_seconds > route.patience.max_age_seconds:
+        return FinalFailure("expired", f"older than {route.patience.max_age_seconds} s and still failing: {said}")
+    if not isinstance(error, TryLater) and envelope.attempt >= route.patience.tries:
         return FinalFailure("tries_used_up", f"{envelope.attempt} tries used up, the last failed with: {said}")
     return None
 
@@ -97,7 +97,7 @@ def _pause(route: Route, attempt: int, error: BaseException) -> float:
     """TryLater says it; otherwise full jitter below a growing ceiling, so that failures of one second spread out."""
     if isinstance(error, TryLater):
         return error.seconds * random.uniform(1.0, 1.2)  # noqa: S311  spreads load, guards nothing
-    ceiling = min(route.backoff_ceiling_seconds, route.backoff_base_seconds * 2 ** min(attempt, 30))
+    ceiling = min(route.patience.backoff_ceiling_seconds, route.patience.backoff_base_seconds * 2 ** min(attempt, 30))
     return random.uniform(0, ceiling)  # noqa: S311  spreads load, guards nothing
 
 
@@ -151,7 +151,7 @@ def bury_unreadable(
         NotWrittenDownError: the database stayed away.
     """
     original = orjson.dumps(payload)
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         source="worker",
         cause="undecodable",
         reason=reason,
@@ -164,7 +164,7 @@ def bury_unreadable(
         trace_id=envelope.trace_id,
         headers={"attempt": envelope.attempt},
     )
-    write_down(db, lambda tx: dead_letters.bury(tx, letter))
+    write_down(db, lambda tx: dead_letters.bury(tx, dead_letter))
     with bound(message_id=envelope.message_id, actor=kind, attempt=envelope.attempt, trace_id=envelope.trace_id):
         logger.error("gave up: {}", reason)
 

@@ -21,7 +21,6 @@ from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
 from messages.runtime.crash_points import crash_point
 from messages.shares import AccountLookupRequested, EscrowDue, ReversalRequested, ShareDue, TransferRequested
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.reconciliation.cases import keep_cases
 from workers.runtime.actor import actor
 from workers.runtime.settings import EscrowSettings, SweepSettings
@@ -35,8 +34,7 @@ WOKEN_AT_ONCE = 500
 
 
 @actor(EscrowDue)
-def escrow(msg: EscrowDue, db: Database, _stripe: Gateway) -> None:
-    del msg
+def escrow(_msg: EscrowDue, db: Database) -> None:
     settings = EscrowSettings()
     _let_go(db)
     _wake(db, SweepSettings().sweep_after_seconds)

@@ -1,14 +1,13 @@
-"""share_reconcile: list Stripe's transfers -> compare the cut of each payment -> look again at the cases that are open.
+"""reconcile_shares: list Stripe's transfers -> compare the split of each payment -> check the open cases again.
 
-Four books of one thing: what the rule gives each party, by the terms that were in force when the order came; the frozen
-rows; the ledger; and the transfers at Stripe. Each discrepancy is a case (SHARE_DIFFERS) that closes itself once the
-four agree. Reads only, moves no money. As reconcile: each page is one transaction with the run's cursor, so a run that
-was killed goes on behind its last page, and the same page twice finds its cases there.
+Four records of one thing: what the rule gives each party, by the terms in force when the order came; the share rows;
+the ledger; and the transfers at Stripe. Each discrepancy is a case (SHARE_DIFFERS) that closes once the four agree.
+Reads only, moves no money. workers/reconciliation/run_loop.py says why a run that was killed, or a second one, is
+harmless.
 """
 
-import time
 from collections.abc import Iterator
-from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from loguru import logger
@@ -21,72 +20,32 @@ from db.session import Database, Tx
 from db.shares import reconcile as share_reconcile
 from db.shares.reconcile import BookedTransfer, SplitPayment
 from messages.money import Money
-from messages.reconciliation import ShareReconcileDue
-from messages.runtime.crash_points import crash_point
-from outbox.append import append
+from messages.reconciliation import ShareReconciliationDue
 from stripe_client import transfers
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import TransferAnswer
+from workers.reconciliation.run_loop import Comparison, run_comparison
 from workers.rules import share_differences
 from workers.rules.sale_split import RoyaltyTerm
 from workers.rules.share_differences import BookedLeg, Difference, FrozenLeg, SplitSale, TransferRecord
 from workers.runtime.actor import actor
 from workers.runtime.settings import ReconcileSettings
 
-BY = "royalty reconciliation"
-# One delivery ends here and appends the next: far below its time limit in messages/queues.py.
-RUN_SECONDS = 90.0
+BY = "share reconciliation"
 _AT_ONCE = 200
 _AGREE = "rule, shares, ledger and Stripe agree"
 
 
-@actor(ShareReconcileDue)
-def royalty_reconcile(msg: ShareReconcileDue, db: Database, stripe: Gateway) -> None:
-    started = time.monotonic()
-    run = _begin_or_resume(db, f"shares_{msg.span}", ReconcileSettings())
-    if run is None:
-        return
-    for here in _steps(db, stripe, run):
-        crash_point("royalty_reconcile.step_done")
-        if here.state == "running" and time.monotonic() - started > RUN_SECONDS:
-            with db.system_transaction() as tx:
-                append(tx, msg)
-            return
-        if here.state == "done":
-            logger.info(
-                "compared {} shares and transfers ({}), {} differ; {} cases opened, {} closed",
-                *(here.lines, here.span, here.mismatches, here.cases_opened, here.cases_closed),
-            )
-
-
-def _begin_or_resume(db: Database, span: str, settings: ReconcileSettings) -> Run | None:
-    reach = timedelta(days=settings.reconcile_daily_days)
-    if span == "shares_rolling":
-        reach = timedelta(hours=settings.reconcile_rolling_hours)
-    with db.system_transaction() as tx:
-        return reconciliation_runs.resume(tx, span) or reconciliation_runs.begin(
-            tx, span, reach_seconds=reach.total_seconds(), grace_seconds=settings.reconcile_grace_seconds
-        )
-
-
-def _steps(db: Database, stripe: Gateway, run: Run) -> Iterator[Run]:
-    """The run after each step, until it is done or somebody else has moved it."""
-    here: Run | None = run
-    if run.phase == "listing":
-        for page in _pages(stripe, run):
-            here = here and _compare_transfers(db, here, page)
-            if here is None:
-                return
-            yield here
-        here = here and _move(db, here, phase="searching")
-    while here and here.phase == "searching":
-        here = _compare_cuts(db, here)
-        if here:
-            yield here
-    while here and here.state == "running":
-        here = _recheck(db, stripe, here)
-        if here:
-            yield here
+@actor(ShareReconciliationDue)
+def reconcile_shares(msg: ShareReconciliationDue, db: Database, stripe: Gateway) -> None:
+    comparison = Comparison(
+        pages=partial(_pages, stripe),
+        compare=partial(_compare_transfers, db),
+        search=partial(_compare_splits, db),
+        recheck=partial(_recheck, db, stripe),
+        finish=_finish,
+    )
+    run_comparison(msg, db, comparison, ReconcileSettings(), span=f"shares_{msg.span}")
 
 
 def _pages(stripe: Gateway, run: Run) -> Iterator[list[TransferAnswer]]:
@@ -98,9 +57,11 @@ def _pages(stripe: Gateway, run: Run) -> Iterator[list[TransferAnswer]]:
     )
 
 
-def _move(db: Database, run: Run, *, phase: str) -> Run | None:
-    with db.system_transaction() as tx:
-        return reconciliation_runs.step(tx, run, StepFindings(), phase=phase)
+def _finish(run: Run) -> None:
+    logger.info(
+        "compared {} shares and transfers ({}), {} differ; {} cases opened, {} closed",
+        *(run.lines, run.span, run.mismatches, run.cases_opened, run.cases_closed),
+    )
 
 
 # ------------------------------------------------------------------------------------------------ Stripe and the book
@@ -109,12 +70,12 @@ def _move(db: Database, run: Run, *, phase: str) -> Run | None:
 def _compare_transfers(db: Database, run: Run, page: list[TransferAnswer]) -> Run | None:
     """One page of Stripe's transfers: each is a row of ours, with its journal, its lines and what came back of it."""
     with db.system_transaction() as tx:
-        differing, opened, closed = _judge_transfers(tx, page)
+        differing, opened, closed = _transfer_cases(tx, page)
         progress = StepFindings(len(page), differing, opened, closed)
         return reconciliation_runs.step(tx, run, progress, listed_to=page[-1].stripe_transfer_id)
 
 
-def _judge_transfers(tx: Tx, page: list[TransferAnswer]) -> tuple[int, int, int]:
+def _transfer_cases(tx: Tx, page: list[TransferAnswer]) -> tuple[int, int, int]:
     """Open and close cases of these transfers; returns how many differ, were opened and closed."""
     booked_transfers = share_reconcile.sent(
         tx,
@@ -174,47 +135,47 @@ def _open_transfer(tx: Tx, answer: TransferAnswer, row: BookedTransfer | None, w
 # ------------------------------------------------------------------------------------- the rule, the rows, the ledger
 
 
-def _compare_cuts(db: Database, run: Run) -> Run | None:
+def _compare_splits(db: Database, run: Run) -> Run | None:
     """One page of payments, from the last one's moment on."""
     with db.system_transaction() as tx:
         page = share_reconcile.page(tx, after=run.searched_until, until=run.window_until, size=_AT_ONCE)
         if not page:
             return reconciliation_runs.step(tx, run, StepFindings(), phase="rechecking")
-        differing, opened, closed = _judge_cuts(tx, page)
+        differing, opened, closed = _split_cases(tx, page)
         progress = StepFindings(len(page), differing, opened, closed)
         return reconciliation_runs.step(tx, run, progress, searched_until=page[-1].frozen_at)
 
 
-def _judge_cuts(tx: Tx, page: list[SplitPayment]) -> tuple[int, int, int]:
+def _split_cases(tx: Tx, page: list[SplitPayment]) -> tuple[int, int, int]:
     opened, well, differing = 0, [], 0
-    for cut in page:
-        wrong = share_differences.differences(_as_sale(cut))
+    for split in page:
+        wrong = share_differences.differences(_as_sale(split))
         if not wrong:
-            well.append(str(cut.payment_id))
+            well.append(str(split.payment_id))
             continue
         differing += 1
         opened += cases.open_case(
             tx,
             type=CaseType.SHARE_DIFFERS,
-            subject=str(cut.payment_id),
+            subject=str(split.payment_id),
             details="; ".join(difference.said for difference in wrong),
-            tenant_id=cut.tenant_id,
-            payment_id=cut.payment_id,
-            amount=Money(sum(difference.minor for difference in wrong), cut.currency),
+            tenant_id=split.tenant_id,
+            payment_id=split.payment_id,
+            amount=Money(sum(difference.minor for difference in wrong), split.currency),
         )
     closed = cases.close_all(tx, types=[CaseType.SHARE_DIFFERS], subjects=well, by=BY, because=_AGREE)
     return differing, opened, closed
 
 
-def _as_sale(cut: SplitPayment) -> SplitSale:
+def _as_sale(split: SplitPayment) -> SplitSale:
     return SplitSale(
-        captured=Money(cut.captured_minor, cut.currency),
-        fee=Money(cut.fee_minor, cut.currency),
-        given_back=cut.given_back_minor,
-        venue_id=cut.venue_id,
-        seller_id=cut.seller_id,
-        basis="seller" if cut.sale == "resale" else "venue",
-        promised=[RoyaltyTerm(UUID(recipient), points) for recipient, points in cut.royalties],
+        captured=Money(split.captured_minor, split.currency),
+        fee=Money(split.fee_minor, split.currency),
+        given_back=split.given_back_minor,
+        venue_id=split.venue_id,
+        seller_id=split.seller_id,
+        basis="seller" if split.sale == "resale" else "venue",
+        promised=[RoyaltyTerm(UUID(recipient), points) for recipient, points in split.royalties],
         legs=[
             FrozenLeg(
                 recipient_id=UUID(leg["recipient_id"]),
@@ -227,11 +188,11 @@ def _as_sale(cut: SplitPayment) -> SplitSale:
                 reached=int(leg["sent"]) - int(leg["back"]),
                 settled=leg["state"] == "settled",
             )
-            for leg in cut.legs
+            for leg in split.legs
         ],
         booked={
             UUID(one["party"]): BookedLeg(int(one["distributed"]), int(one["clawed"]), int(one["receivable"]))
-            for one in cut.booked
+            for one in split.booked
         },
     )
 
@@ -246,11 +207,11 @@ def _recheck(db: Database, stripe: Gateway, run: Run) -> Run | None:
     subjects = [case.subject for case in standing]
     read = [transfers.retrieve(stripe, one) for one in subjects if one.startswith("tr_")]
     with db.system_transaction() as tx:
-        cuts = share_reconcile.of_payments(tx, [UUID(one) for one in subjects if not one.startswith("tr_")])
-        judged = (
-            _judge_cuts(tx, cuts),
-            _judge_transfers(tx, [transfer_answer for transfer_answer in read if transfer_answer is not None]),
+        splits = share_reconcile.of_payments(tx, [UUID(one) for one in subjects if not one.startswith("tr_")])
+        results = (
+            _split_cases(tx, splits),
+            _transfer_cases(tx, [transfer_answer for transfer_answer in read if transfer_answer is not None]),
         )
-        progress = StepFindings(cases_closed=sum(closed for _, _, closed in judged))
+        progress = StepFindings(cases_closed=sum(closed for _, _, closed in results))
         last = standing[-1].case_id if standing else None
         return reconciliation_runs.step(tx, run, progress, rechecked_to=last, done=len(standing) < _AT_ONCE)

@@ -23,7 +23,6 @@ from messages.runtime.crash_points import crash_point
 from messages.shares import ReversalRequested, ShareDue, ShareSettled, TransferRequested
 from messages.verdicts import GiveUp
 from outbox.append import append
-from stripe_client.gateway import Gateway
 from workers.rules.payability import PayabilityFacts, waits_for
 from workers.runtime.actor import actor
 
@@ -31,8 +30,7 @@ BY = "share"
 
 
 @actor(ShareDue)
-def share(msg: ShareDue, db: Database, stripe: Gateway) -> None:
-    del stripe
+def share(msg: ShareDue, db: Database) -> None:
     with db.transaction(msg.tenant_id) as tx:
         current = shares.lock(tx, msg.share_id)
         if current is None:

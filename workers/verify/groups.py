@@ -1,4 +1,4 @@
-"""The checker's look at groups: all or nothing, to the cent."""
+"""Group payments: all or nothing, to the cent."""
 
 from collections.abc import Iterable
 
@@ -8,8 +8,8 @@ from workers.verify.report import RESTING_GROUPS, KindCount, Report
 
 
 def check_groups(report: Report, groups: Iterable[BookedGroup]) -> None:
-    """A settled group keeps what its shares add up to (less what was refunded since) and holds nothing more; a voided
-    one keeps and holds nothing; every other one is waited for, by its deadline or by a message.
+    """A settled group has captured the sum of its contributions (less later refunds) and nothing more; a voided group
+    has captured and authorized nothing; every other group has a deadline ahead or a message pending.
     """
     for group in groups:
         rests = group.state == "open" and not group.is_over and not group.is_waited_for
@@ -26,25 +26,25 @@ def check_groups(report: Report, groups: Iterable[BookedGroup]) -> None:
 def _check_voided(report: Report, count: KindCount, group: BookedGroup) -> None:
     if not (group.live or group.kept_minor or group.stray_minor):
         count.done += 1
-    elif group.has_dead_letter:  # the bank sent a refund back, and the buyer is owed it again
+    elif group.has_dead_letter:  # a refund failed at the bank, and the buyer is owed the amount
         count.dead += 1
     else:
         count.unexpected += 1
-        held = f"keeps {group.kept_minor + group.stray_minor} minor units and has {group.live} payments that may hold"
-        report.findings.append(f"group {group.group_id} is voided but {held}")
+        kept = f"keeps {group.kept_minor + group.stray_minor} minor units and has {group.live} payments still open"
+        report.findings.append(f"group {group.group_id} is voided but {kept}")
 
 
 def _check_settled(report: Report, count: KindCount, group: BookedGroup) -> None:
-    """Shares may be refunded one by one after it was settled; another payment must not have taken a share as well."""
+    """Contributions may be refunded one by one after settlement; no second payment may have captured a contribution."""
     if not (group.live or group.stray_minor) and group.kept_minor <= group.amount_minor:
         count.done += 1
-    elif group.is_waited_for:  # what was superseded is being released or given back
+    elif group.is_waited_for:  # the replaced payment is being released or refunded
         count.waiting += 1
     elif group.has_dead_letter:
         count.dead += 1
     else:
         count.unexpected += 1
-        kept = f"keeps {group.kept_minor} of {group.amount_minor}, and {group.stray_minor} beside them"
+        kept = f"keeps {group.kept_minor} of {group.amount_minor}, plus {group.stray_minor} of replaced payments"
         report.findings.append(f"group {group.group_id} is settled but {kept}, with {group.live} payments open")
 
 
@@ -56,4 +56,4 @@ def _check_moving(report: Report, count: KindCount, group: BookedGroup) -> None:
         count.waiting += 1
     else:
         count.lost += 1
-        report.findings.append(f"group {group.group_id} stands as {group.state} and nothing works on it")
+        report.findings.append(f"group {group.group_id} is stuck as {group.state}: no message is left for it")

@@ -1,4 +1,4 @@
-"""The checker's look at money: charges, refunds and disputes at Stripe and in the book, and each tenant's balance."""
+"""Charges, refunds and disputes at Stripe against the database, and each tenant's balance against the ledger."""
 
 from collections import defaultdict
 from uuid import UUID
@@ -9,12 +9,14 @@ from stripe_client.outcomes import BalanceTransaction, Charged, DisputeAnswer, R
 from stripe_client.payment_intents import ListedIntent
 from workers.verify.report import Balances, KindCount, Report
 
-# Something that moved this recently is being worked on, even when its message is with a worker and no queue shows it.
+# A record that changed this recently is being processed, even when its message is with a worker and in no queue.
 IN_HAND_SECONDS = 60.0
 
 
 def check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: list[ListedIntent]) -> None:
-    """Each charge at Stripe has one charge, and one journal, of the same amount in the book; and back (M1, M2)."""
+    """Each charge at Stripe matches one charge and one journal of the same amount in the database, and vice versa (M1,
+    M2).
+    """
     count = report.kinds["charges"]
     charged: dict[UUID, list[Charged]] = defaultdict(list)
     for intent in at_stripe:
@@ -28,13 +30,13 @@ def check_charges(report: Report, book: dict[UUID, BookedPayment], at_stripe: li
             report.findings.append(f"payment {payment_id} was charged {len(outcomes)} times")
         if payment is None:
             count.unexpected += 1
-            report.findings.append(f"Stripe holds a charge for payment {payment_id}, which the book does not know")
+            report.findings.append(f"Stripe has a charge for payment {payment_id}, which is not in the database")
         else:
             _compare_charge(report, count, payment, outcomes)
     for payment in book.values():
         if payment.charge_id is not None and payment.payment_id not in charged:
             count.unexpected += 1
-            report.findings.append(f"the book holds charge {payment.charge_id}, which Stripe does not list")
+            report.findings.append(f"the database has charge {payment.charge_id}, which Stripe does not list")
 
 
 def _compare_charge(report: Report, count: KindCount, payment: BookedPayment, outcomes: list[Charged]) -> None:
@@ -44,13 +46,15 @@ def _compare_charge(report: Report, count: KindCount, payment: BookedPayment, ou
             count.waiting += 1
             return
         count.lost += 1
-        report.findings.append(f"payment {payment.payment_id} was charged at Stripe, but the book says {payment.state}")
+        report.findings.append(
+            f"payment {payment.payment_id} was charged at Stripe, but is {payment.state} in the database"
+        )
         return
     count.done += 1
     if not (match.amount.minor == payment.charged_minor == payment.journal_minor):
         count.unexpected += 1
         report.findings.append(
-            f"charge {payment.charge_id}: Stripe {match.amount.minor}, book {payment.charged_minor}, "
+            f"charge {payment.charge_id}: Stripe {match.amount.minor}, database {payment.charged_minor}, "
             f"journal {payment.journal_minor}"
         )
 
@@ -62,29 +66,31 @@ def check_refunds(
     at_stripe: list[RefundAnswer],
     intents: list[ListedIntent],
 ) -> None:
-    """Each refund at Stripe is one in the book, with its journals, and back (M2); never more than was taken (M3)."""
+    """Each refund at Stripe matches one in the database with its journals, and vice versa (M2); never more than
+    captured (M3).
+    """
     payment_of = {intent.intent_id: intent.payment_id for intent in intents}
     ours = [refund for refund in at_stripe if refund.payment_intent_id in payment_of]
     count = report.kinds["refunds"]
     by_stripe_id = {refund.stripe_refund_id: refund for refund in booked if refund.stripe_refund_id}
     seen: set[UUID] = set()
-    given: dict[UUID, int] = defaultdict(int)
+    refunded: dict[UUID, int] = defaultdict(int)
     for answer in ours:
         count.attempted += 1
         if answer.refund_id is not None and answer.refund_id in seen:
             count.duplicated += 1
-            report.findings.append(f"refund {answer.refund_id} was made twice at Stripe")
+            report.findings.append(f"refund {answer.refund_id} was created twice at Stripe")
         if answer.refund_id is not None:
             seen.add(answer.refund_id)
         if answer.status not in {"failed", "canceled"}:
-            given[payment_of[answer.payment_intent_id or ""]] += answer.amount.minor
+            refunded[payment_of[answer.payment_intent_id or ""]] += answer.amount.minor
         payment = book.get(payment_of[answer.payment_intent_id or ""])
         _compare_refund(report, count, by_stripe_id.get(answer.stripe_refund_id), answer, payment)
-    for payment_id, minor in given.items():
+    for payment_id, minor in refunded.items():
         payment = book.get(payment_id)
         if payment is not None and minor > (payment.charged_minor or 0):
             count.unexpected += 1
-            report.findings.append(f"payment {payment_id}: {minor} was given back of {payment.charged_minor} captured")
+            report.findings.append(f"payment {payment_id}: {minor} refunded of {payment.charged_minor} captured")
     _check_unsent(report, count, booked, {answer.stripe_refund_id for answer in ours})
 
 
@@ -96,7 +102,7 @@ def _compare_refund(
             count.waiting += 1
             return
         count.lost += 1
-        report.findings.append(f"{answer.stripe_refund_id} over {answer.amount} is at Stripe and not in the book")
+        report.findings.append(f"{answer.stripe_refund_id} of {answer.amount} is at Stripe but not in the database")
         return
     returned = answer.returned is not None
     expected = (-answer.amount.minor if answer.balance else None, answer.amount.minor if returned else None)
@@ -109,20 +115,20 @@ def _compare_refund(
     else:
         count.unexpected += 1
         report.findings.append(
-            f"{answer.stripe_refund_id}: Stripe says {answer.status} {expected}, the book {refund.state} "
-            f"{(refund.journal_minor, refund.failure_journal_minor)}"
+            f"{answer.stripe_refund_id}: {answer.status} {expected} at Stripe, {refund.state} "
+            f"{(refund.journal_minor, refund.failure_journal_minor)} in the database"
         )
 
 
 def _check_unsent(report: Report, count: KindCount, booked: list[BookedRefund], at_stripe: set[str]) -> None:
-    """Refunds that Stripe does not list: refused, still to be sent, or lost."""
+    """Refunds that Stripe does not list: refused, not sent yet, or lost."""
     for refund in booked:
         if refund.stripe_refund_id in at_stripe:
             continue
         count.attempted += 1
         if refund.stripe_refund_id is not None:
             count.unexpected += 1
-            report.findings.append(f"the book holds {refund.stripe_refund_id}, which Stripe does not list")
+            report.findings.append(f"the database has {refund.stripe_refund_id}, which Stripe does not list")
         elif refund.state == "refused":
             count.done += 1
         elif refund.has_dead_letter:
@@ -131,7 +137,7 @@ def _check_unsent(report: Report, count: KindCount, booked: list[BookedRefund], 
             count.waiting += 1
         else:
             count.lost += 1
-            report.findings.append(f"refund {refund.refund_id} stands as {refund.state} and nothing works on it")
+            report.findings.append(f"refund {refund.refund_id} is stuck as {refund.state}: no message is left for it")
 
 
 def check_disputes(
@@ -140,12 +146,14 @@ def check_disputes(
     booked: dict[str, BookedDispute],
     at_stripe: list[DisputeAnswer],
 ) -> None:
-    """Each dispute of our charges is in the book as Stripe has it, with a journal for each movement of money (M2)."""
+    """Each dispute of our charges has the same status in the database as at Stripe, and a journal for each movement
+    (M2).
+    """
     count = report.kinds["disputes"]
     by_charge = {payment.charge_id: payment for payment in book.values() if payment.charge_id}
     for answer in at_stripe:
         payment = by_charge.get(answer.charge_id)
-        if payment is None:  # of a charge that is not ours
+        if payment is None:  # the dispute of another charge
             continue
         count.attempted += 1
         dispute = booked.get(answer.dispute_id)
@@ -159,19 +167,20 @@ def check_disputes(
         else:
             count.lost += dispute is None
             count.unexpected += dispute is not None
-            held = dispute and (dispute.status, sorted(dispute.journals))
+            recorded = dispute and (dispute.status, sorted(dispute.journals))
             report.findings.append(
-                f"{answer.dispute_id}: Stripe says {answer.status} {sorted(moved)}, the book {held or 'nothing'}"
+                f"{answer.dispute_id}: {answer.status} {sorted(moved)} at Stripe, "
+                f"{recorded or 'missing'} in the database"
             )
-    strs = {answer.dispute_id for answer in at_stripe}
-    for stranger in sorted(booked.keys() - strs):
+    listed = {answer.dispute_id for answer in at_stripe}
+    for unlisted in sorted(booked.keys() - listed):
         count.unexpected += 1
-        report.findings.append(f"the book holds {stranger}, which Stripe does not list")
+        report.findings.append(f"the database has {unlisted}, which Stripe does not list")
 
 
-def is_in_hand(thing: BookedPayment | BookedRefund) -> bool:
-    """Something of ours still works on it, or did a moment ago."""
-    return thing.has_outbox_row or thing.event_waits or thing.seconds_since_move < IN_HAND_SECONDS
+def is_in_hand(row: BookedPayment | BookedRefund) -> bool:
+    """It is being processed: a message or an event is pending, or it changed a moment ago."""
+    return row.has_outbox_row or row.event_waits or row.seconds_since_move < IN_HAND_SECONDS
 
 
 def check_balances(
@@ -182,7 +191,9 @@ def check_balances(
     disputes: list[DisputeAnswer],
     of_shares: Balances,
 ) -> None:
-    """Per tenant and currency the ledger holds what Stripe's balance transactions add up to, payouts left aside."""
+    """By tenant and currency: the ledger's Stripe balance equals the sum of Stripe's balance transactions, without
+    payouts.
+    """
     at_stripe = _balances_at_stripe(intents, refunds, disputes)
     for key, minor in of_shares.items():
         at_stripe[key] += minor
@@ -196,7 +207,7 @@ def check_balances(
 def _balances_at_stripe(
     intents: list[ListedIntent], refunds: list[RefundAnswer], disputes: list[DisputeAnswer]
 ) -> Balances:
-    """Net of the balance transactions of our charges, refunds and disputes, in the currency of the balance."""
+    """Net amount of the balance transactions of our charges, refunds and disputes, in the balance currency."""
     sums: Balances = defaultdict(int)
     tenant_of = {intent.intent_id: intent.tenant_id for intent in intents}
     for intent in intents:

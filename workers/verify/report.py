@@ -1,4 +1,6 @@
-"""What the checker says: each kind of thing counted once, the four numbers that must be zero, and findings in words."""
+"""The result of `fleet verify`: a count per kind of record, the four totals that must be zero, and the findings as
+text.
+"""
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
@@ -14,13 +16,13 @@ RESTING_PAYMENTS = "payments with buyer or bank"
 RESTING_GROUPS = "groups with their members"
 SHARES_IN_ESCROW = "shares in escrow"
 SHARES_THAT_WAIT = "shares that wait for something"
-# Nothing of ours is due: the buyer, the bank, a group, the day of the event or the recipient is.
+# These wait for somebody else: the buyer, the bank, a group's members, the date of the event, or the recipient.
 NOT_OURS_TO_MOVE = frozenset({RESTING_PAYMENTS, RESTING_GROUPS, SHARES_IN_ESCROW, SHARES_THAT_WAIT})
 
 
 @dataclass(slots=True)
 class KindCount:
-    """One kind of thing; every attempted one is done, waiting, dead or lost."""
+    """The counts of one kind of record; each attempted one is exactly one of done, waiting, dead or lost."""
 
     attempted: int = 0
     done: int = 0
@@ -33,9 +35,9 @@ class KindCount:
 
 @dataclass(slots=True)
 class Report:
-    """The result. `findings` says in words what each lost, duplicated, unexpected or unexplained thing is.
+    """The result. `findings` describes each lost, duplicated, unexpected or unexplained record in one sentence.
 
-    `waits` counts what shares wait for; `unexplained_of_parties` is by recipient (the platform by its tenant).
+    `waits` counts shares by what they wait for; `unexplained_of_parties` is by recipient (the platform by its tenant).
     """
 
     kinds: dict[str, KindCount] = field(default_factory=lambda: defaultdict(KindCount))
@@ -49,7 +51,7 @@ class Report:
 
     @property
     def totals(self) -> dict[str, int]:
-        """The four numbers that must be zero."""
+        """The four totals that must be zero."""
         counts = list(self.kinds.values())
         return {
             "lost": sum(count.lost for count in counts),
@@ -68,7 +70,7 @@ class Report:
 
     @property
     def quiet(self) -> bool:
-        """Nothing waits for us any more."""
+        """True when the fleet has no work left to do."""
         return not any(count.waiting for kind, count in self.kinds.items() if kind not in NOT_OURS_TO_MOVE)
 
     def as_dict(self) -> dict[str, Any]:

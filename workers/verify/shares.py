@@ -1,5 +1,5 @@
-"""The checker's look at shares: transfers and reversals at Stripe and in the book, how each share stands, and whether
-every cent is explained, party by party and account by account.
+"""Shares: transfers and reversals at Stripe against the database, the state of each share, and whether every cent is
+explained for each party and each connected account.
 """
 
 from collections import defaultdict
@@ -18,20 +18,20 @@ from stripe_client.outcomes import BalanceTransaction, ReversalAnswer, TransferA
 from workers.verify.money import IN_HAND_SECONDS
 from workers.verify.report import SHARES_IN_ESCROW, SHARES_THAT_WAIT, Accounts, Balances, KindCount, Report
 
-# What ended without anything sent to Stripe; a transfer that was netted whole is paid with nothing to send.
+# States that end without a call to Stripe; a transfer that is netted completely is paid without one as well.
 _ENDED_UNSENT = frozenset({"canceled", "refused", "short"})
 
 
 @dataclass(frozen=True, slots=True)
 class SharesAtStripe:
-    """Every transfer of the platform, and the reversals of those of which something came back."""
+    """Every transfer of the platform, and the reversals of those that were reversed at least in part."""
 
     transfers: list[TransferAnswer]
     reversals: list[ReversalAnswer]
 
     @classmethod
     def read(cls, stripe: Gateway, *, since_epoch: float) -> "SharesAtStripe":
-        """Ask Stripe.
+        """Read both from Stripe.
 
         Raises:
             Verdict: Stripe did not answer.
@@ -69,7 +69,7 @@ class BookedShares:
 
 
 def check_shares(report: Report, book: BookedShares, at_stripe: SharesAtStripe) -> None:
-    """Transfers and reversals one by one, then the shares that they bring, then every party's and account's sum."""
+    """Checks each transfer and reversal, then the shares, then the totals of each party and each account."""
     sent = [
         _Seen(
             transfer_answer.stripe_transfer_id,
@@ -98,8 +98,8 @@ def check_shares(report: Report, book: BookedShares, at_stripe: SharesAtStripe) 
         report, "transfers", book.transfers, [seen for seen in sent if seen.our_id or seen.stripe_id in names]
     )
     _check_movements(report, "transfer reversals", book.reversals, own_back)
-    for standing in book.shares:
-        _count_shares(report, standing)
+    for counts in book.shares:
+        _count_shares(report, counts)
     for payment_id, why in book.uncut:
         report.kinds["shares"].unexpected += 1
         report.findings.append(f"payment {payment_id}: {why}")
@@ -109,7 +109,7 @@ def check_shares(report: Report, book: BookedShares, at_stripe: SharesAtStripe) 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A movement at Stripe; `balance_minor` is what it does to our balance."""
+    """A movement at Stripe; `balance_minor` is its effect on our balance."""
 
     stripe_id: str
     our_id: UUID | None
@@ -118,7 +118,7 @@ class _Seen:
 
 
 def _check_movements(report: Report, kind: str, booked: list[BookedTransfer], at_stripe: list[_Seen]) -> None:
-    """Each at Stripe is one row of the book with a journal of the same amount, and back; one row, one movement."""
+    """Each movement at Stripe matches one row with a journal of the same amount, and each row one movement."""
     count = report.kinds[kind]
     by_stripe_id = {row.stripe_id: row for row in booked if row.stripe_id}
     by_our_id = {row.our_id: row for row in booked}
@@ -128,12 +128,12 @@ def _check_movements(report: Report, kind: str, booked: list[BookedTransfer], at
         row = by_stripe_id.get(seen.stripe_id) or (by_our_id.get(seen.our_id) if seen.our_id else None)
         if row is None:
             count.unexpected += 1
-            report.findings.append(f"Stripe holds {seen.stripe_id}, which the book does not know")
+            report.findings.append(f"Stripe has {seen.stripe_id}, which is not in the database")
             continue
         made[row.our_id] += 1
         if made[row.our_id] > 1:
             count.duplicated += 1
-            report.findings.append(f"{row.our_id} was made again at Stripe as {seen.stripe_id}")
+            report.findings.append(f"{row.our_id} was created again at Stripe as {seen.stripe_id}")
             continue
         _compare(report, count, row, seen)
     for row in booked:
@@ -151,49 +151,49 @@ def _compare(report: Report, count: KindCount, row: BookedTransfer, seen: _Seen)
         count.waiting += 1
     elif row.stripe_id is None:
         count.lost += 1
-        report.findings.append(f"{seen.stripe_id} was made at Stripe, but the book says {row.state}")
+        report.findings.append(f"{seen.stripe_id} was created at Stripe, but is {row.state} in the database")
     else:
         count.unexpected += 1
-        held = f"{row.stripe_id} {row.amount_minor}, journal {row.journal_minor}"
-        report.findings.append(f"{seen.stripe_id}: Stripe moved {seen.balance_minor}, the book holds {held}")
+        recorded = f"{row.stripe_id} {row.amount_minor}, journal {row.journal_minor}"
+        report.findings.append(f"{seen.stripe_id}: {seen.balance_minor} at Stripe, {recorded} in the database")
 
 
 def _count_unseen(report: Report, count: KindCount, row: BookedTransfer) -> None:
-    """Stripe does not list it: netted whole, never to be sent, still to be sent, or lost."""
+    """Rows that Stripe does not list: netted completely, ended without a call, not sent yet, or lost."""
     count.attempted += 1
     if row.state in _ENDED_UNSENT or (row.state == "paid" and not row.amount_minor):
         count.done += 1
     elif row.stripe_id is not None:
         count.unexpected += 1
-        report.findings.append(f"the book holds {row.stripe_id}, which Stripe does not list")
+        report.findings.append(f"the database has {row.stripe_id}, which Stripe does not list")
     elif row.has_dead_letter:
         count.dead += 1
     elif _is_in_hand(row):
         count.waiting += 1
     else:
         count.lost += 1
-        report.findings.append(f"{row.our_id} to {row.account_id} stands as {row.state} and nothing works on it")
+        report.findings.append(f"{row.our_id} to {row.account_id} is stuck as {row.state}: no message is left for it")
 
 
 def _is_in_hand(row: BookedTransfer) -> bool:
     return row.has_outbox_row or row.seconds_since_move < IN_HAND_SECONDS
 
 
-def _count_shares(report: Report, standing: ShareCounts) -> None:
-    """Settled, held, or waiting with a reason; what stands still without one is lost."""
-    kind, word = _how_it_stands(standing)
+def _count_shares(report: Report, counts: ShareCounts) -> None:
+    """Settled, held, or waiting for a reason; a share that is stuck without one is lost."""
+    kind, word = _kind_and_count(counts)
     count = report.kinds[kind]
-    count.attempted += standing.shares
-    setattr(count, word, getattr(count, word) + standing.shares)
+    count.attempted += counts.shares
+    setattr(count, word, getattr(count, word) + counts.shares)
     if kind == SHARES_THAT_WAIT:
-        report.waits[standing.reason or "unknown"] += standing.shares
+        report.waits[counts.reason or "unknown"] += counts.shares
     if word in {"lost", "unexpected"}:
         report.findings.append(
-            f"{standing.shares} shares (as {standing.example}) stand as {standing.state} and nothing works on them"
+            f"{counts.shares} shares (e.g. {counts.example}) are stuck as {counts.state}: no message is left for them"
         )
 
 
-def _how_it_stands(share_counts: ShareCounts) -> tuple[str, str]:
+def _kind_and_count(share_counts: ShareCounts) -> tuple[str, str]:
     if share_counts.state == "settled" and not share_counts.gap:
         return "shares", "done"
     if share_counts.state == "held" and not share_counts.released:
@@ -208,26 +208,26 @@ def _how_it_stands(share_counts: ShareCounts) -> tuple[str, str]:
 
 
 def _check_parties(report: Report, book: BookedShares) -> None:
-    """owed = paid + payable - receivable of each recipient; and the platform's fees are those of sales less returns."""
+    """For each recipient owed = paid + payable - receivable; platform fees equal those of its sales less refunds."""
     report.parties = book.parties
     for party in book.parties:
         if minor := party.unexplained_minor:
             report.unexplained_of_parties[party.recipient_id, party.currency] += minor
             report.findings.append(
                 f"{party.kind} {party.name} ({party.recipient_id}): {minor} {party.currency} minor units of its shares "
-                "are neither paid nor owed"
+                "are neither paid nor payable"
             )
     for platform in book.platform:
         if minor := platform.ledger_minor - platform.explained_minor:
             report.unexplained_of_parties[platform.tenant_id, platform.currency] += minor
             report.findings.append(
-                f"tenant {platform.tenant_id}: the platform's fees are {platform.ledger_minor} {platform.currency} "
-                f"by the ledger, and {platform.explained_minor} by its sales and returns"
+                f"tenant {platform.tenant_id}: the platform fees are {platform.ledger_minor} {platform.currency} "
+                f"in the ledger, but {platform.explained_minor} according to sales and refunds"
             )
 
 
 def _check_accounts(report: Report, book: BookedShares, at_stripe: SharesAtStripe) -> None:
-    """What the ledger says reached an account is what Stripe says; whoever made its transfers."""
+    """The amount that reached each account is the same in the ledger and at Stripe, whoever created the transfers."""
     arrived: Accounts = defaultdict(int)
     ours = book.accounts | {row.account_id for row in book.transfers}
     for transfer_answer in at_stripe.transfers:
@@ -241,14 +241,14 @@ def _check_accounts(report: Report, book: BookedShares, at_stripe: SharesAtStrip
         if minor := book.reached.get(key, 0) - arrived.get(key, 0):
             report.unexplained_of_accounts[key] = minor
             report.findings.append(
-                f"{key[0]}: by the ledger {minor} {key[1]} minor units more reached it than at Stripe"
+                f"{key[0]}: the ledger shows {minor} {key[1]} minor units more received than Stripe does"
             )
         else:
             count.done += 1
 
 
 def balances_of_shares(book: BookedShares, at_stripe: SharesAtStripe) -> Balances:
-    """Net of the balance transactions of our transfers and reversals, per tenant, in the currency of the balance."""
+    """Net amount of the balance transactions of our transfers and reversals, by tenant, in the balance currency."""
     sums: Balances = defaultdict(int)
     for tenant, moved in _moved(book, at_stripe):
         if moved is not None:

@@ -1,4 +1,4 @@
-"""The two sides that the checker compares: what Stripe lists, and what the book says at one moment."""
+"""The two sides of the comparison: Stripe's lists, and the database at one moment."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -34,7 +34,7 @@ class StripeSide:
 
     @classmethod
     def read(cls, stripe: Gateway, since: float) -> "StripeSide":
-        """The youngest first: a refund or dispute made meanwhile then has its charge among those listed later.
+        """Charges are read last, so that a refund or dispute created meanwhile has its charge in the list.
 
         Raises:
             Verdict: Stripe did not answer.

@@ -1,6 +1,6 @@
-"""The checker's look at tokens (M11): paid tickets, the book and the chain, side by side.
+"""Ticket tokens (M11): paid tickets, the database and the chain.
 
-Without a chain in the settings only tickets and book are compared, and the report says so by having no line for it.
+Without a chain in the settings only tickets and database are compared; the report then has no row for the chain.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ MOVING = frozenset({"queued", "submitted", "mined", "voiding"})
 
 @dataclass(frozen=True, slots=True)
 class OnChain:
-    """What the contract itself says: who owns each token of the book (None: nobody), and each series' royalty."""
+    """The contract's state: the owner of each token in the database (None: it does not exist), and each series'
+    royalty.
+    """
 
     owners: dict[str, str | None]
     royalties: dict[str, ResaleRoyalty]
 
 
 def check_tickets(report: Report, booked: list[BookedMint], unqueued: list[UUID]) -> None:
-    """Each paid ticket of a venue that mints is at its end, on its way, or waits for a person."""
+    """Each paid ticket of a minting venue is done, in progress, or waiting for an operator."""
     if not booked and not unqueued:
         return
     count = report.kinds["tickets to mint"]
@@ -37,11 +39,11 @@ def check_tickets(report: Report, booked: list[BookedMint], unqueued: list[UUID]
     count.waiting += queued_soon
     count.lost = len(unqueued) - queued_soon
     lost = unqueued[queued_soon:]
-    report.findings.extend(f"ticket {ticket} was paid and has no mint" for ticket in lost[:20])
+    report.findings.extend(f"ticket {ticket} was paid but has no mint" for ticket in lost[:20])
 
 
 def check_chain(report: Report, booked: list[BookedMint], series: list[Series], chain: OnChain) -> None:
-    """Each token the book calls minted exists, and none that it does not. A buyer may have passed one on since."""
+    """Each token minted according to the database exists, and no other does. The owner may have changed since."""
     if not booked:
         return
     count = report.kinds["tokens"]
@@ -51,15 +53,15 @@ def check_chain(report: Report, booked: list[BookedMint], series: list[Series], 
             count.attempted += 1
             if owner is None:
                 count.lost += 1
-                report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, and its token does not exist")
+                report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, but its token does not exist")
             elif mint.state == "voided" and owner != VOID_ADDRESS:
                 count.unexpected += 1
-                report.findings.append(f"ticket {mint.ticket_id} is voided, and its token belongs to {owner}")
+                report.findings.append(f"ticket {mint.ticket_id} is voided, but its token belongs to {owner}")
             else:
                 count.done += 1
         elif owner is not None and mint.state in {"canceled", "failed"}:
             count.unexpected += 1
-            report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, and its token belongs to {owner}")
+            report.findings.append(f"ticket {mint.ticket_id} is {mint.state}, but its token belongs to {owner}")
     for each in series:
         resale_royalty = chain.royalties[each.series]
         if resale_royalty != each.wanted and any(mint.token_id.startswith(each.series) for mint in booked):
@@ -71,6 +73,7 @@ def _other_royalty(report: Report, series: Series, resale_royalty: ResaleRoyalty
     count.attempted += 1
     count.waiting += 1
     report.findings.append(
-        f"event {series.event_id} gives {resale_royalty.basis_points} bps to {resale_royalty.receiver}, "
-        f"wanted are {series.wanted_basis_points} to {series.wanted_receiver}"
+        f"event {series.event_id}: the contract's royalty is {resale_royalty.basis_points} bps "
+        f"to {resale_royalty.receiver}, "
+        f"expected {series.wanted_basis_points} bps to {series.wanted_receiver}"
     )

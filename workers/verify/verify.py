@@ -1,10 +1,10 @@
-"""The checker: what was asked for, the book, the outbox, the broker, Stripe and the chain, side by side.
+"""`fleet verify`: compares the order service's log, the database, the outbox, the broker, Stripe and the chain.
 
-Reads only. Stripe is read through its own API, so the same check serves against the emulator, a sandbox or the real
-account. Each kind of thing is counted as attempted, and then as exactly one of done, waiting, dead or lost; what is
-there twice is duplicated, what nobody asked for is unexpected; and per tenant and currency the ledger's Stripe balance
-must equal the sum of Stripe's balance transactions, else the difference is unexplained; and so must every party's
-shares be what was paid to it and what it is owed, and every connected account hold what the ledger says reached it.
+Read-only. Stripe is read through its API, so the same check works against the emulator, a sandbox or the live account.
+Each kind of record is counted as attempted, and then as exactly one of done, waiting, dead or lost; a second copy is
+duplicated, a record without a request is unexpected. Unexplained amounts: by tenant and currency, the ledger's Stripe
+balance less the sum of Stripe's balance transactions; for each party, its shares less what was paid and is payable; for
+each connected account, the amount received in the ledger less that at Stripe.
 """
 
 from collections import defaultdict
@@ -36,23 +36,23 @@ from workers.verify.sides import DatabaseSide, StripeSide
 from workers.verify.tokens import OnChain, check_chain, check_tickets
 
 FINAL = frozenset({"succeeded", "failed", "canceled"})
-# With the buyer, the bank or the venue: nothing of ours is due.
+# Waiting for the buyer, the bank or the venue, not for the fleet.
 RESTING = frozenset({"requires_action", "processing", "authorized"})
 
 
 @dataclass(frozen=True, slots=True)
 class OrderServiceLog:
-    """The order service's own log: one JSON object a line, written by whoever publishes.
+    """The order service's own log, one JSON object per line.
 
-    {"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}
-    {"published": "wish", "key": source#id of the event, "order_id": ...}  an order cancelled, or money wanted back
-    {"told": "payment.succeeded", "event_id": ..., "payment_id": ...}      what came back to the order service
+    `{"published": "order" | "duplicate" | "poison", "order_id": ..., "sha256": hex of the body}`
+    `{"published": "wish", "key": source#id of the event, "order_id": ...}`  a cancellation or refund request
+    `{"told": "payment.succeeded", "event_id": ..., "payment_id": ...}`  an event the order service received
     """
 
     orders: frozenset[UUID]
     poison: frozenset[bytes]
-    wishes: frozenset[tuple[str, UUID]]
-    told: tuple[tuple[str, UUID, str], ...]
+    requests: frozenset[tuple[str, UUID]]
+    received: tuple[tuple[str, UUID, str], ...]
     listens: bool
 
     @classmethod
@@ -61,10 +61,12 @@ class OrderServiceLog:
         return cls(
             orders=frozenset(UUID(line["order_id"]) for line in lines if line.get("published") == "order"),
             poison=frozenset(bytes.fromhex(line["sha256"]) for line in lines if line.get("published") == "poison"),
-            wishes=frozenset(
+            requests=frozenset(
                 (line["key"], UUID(line["order_id"])) for line in lines if line.get("published") == "wish"
             ),
-            told=tuple((line["told"], UUID(line["payment_id"]), line["event_id"]) for line in lines if "told" in line),
+            received=tuple(
+                (line["told"], UUID(line["payment_id"]), line["event_id"]) for line in lines if "told" in line
+            ),
             listens=any("told" in line or line.get("listening") for line in lines),
         )
 
@@ -72,13 +74,13 @@ class OrderServiceLog:
 def verify(
     db: Database, stripe: Gateway, broker_url: str, order_log: OrderServiceLog, chain: ContractSettings | None = None
 ) -> Report:
-    """Look everywhere and compare. Run it when the fleet is quiet; while it works, things count as waiting.
+    """Read all sides and compare them. Run it on an idle fleet; on a busy one, work in progress counts as waiting.
 
-    `chain` says where the ticket contract is, if there is one.
+    `chain` is the ticket contract, if there is one.
 
     Raises:
         Verdict: Stripe did not answer.
-        psycopg.OperationalError, pika.exceptions.AMQPError: the book or the broker is away.
+        psycopg.OperationalError, pika.exceptions.AMQPError: the database or the broker is unreachable.
     """
     report = Report()
     with db.system_transaction() as tx:
@@ -87,7 +89,7 @@ def verify(
     depths = topology.depths(broker_url)
     with db.system_transaction() as tx:
         book = DatabaseSide.read(tx)
-        _check_what_came(report, order_log, tx, depths)
+        _check_received(report, order_log, tx, depths)
     check_tickets(report, book.mints, book.unqueued)
     if chain is not None and chain.is_configured:
         check_chain(report, book.mints, book.events, _on_chain(chain, book.mints, book.events))
@@ -105,15 +107,15 @@ def verify(
     return report
 
 
-def _check_what_came(report: Report, order_log: OrderServiceLog, tx: Tx, depths: dict[str, int]) -> None:
-    """Orders, wishes, messages and events, each counted against the book of one moment; and the ledger's journals."""
+def _check_received(report: Report, order_log: OrderServiceLog, tx: Tx, depths: dict[str, int]) -> None:
+    """Orders, requests, messages and events against the database at one moment; and the ledger's journals."""
     still_queued = max(0, depths[ORDERS_QUEUE]) + outbox_table.count_for(tx, ORDERS_QUEUE)
     seen, buried = (
         reconciliation_verify.orders_seen(tx, list(order_log.orders)),
         reconciliation_verify.buried(tx, list(order_log.poison)),
     )
     _check_orders(report, order_log, seen, buried, still_queued)
-    _check_wishes(report, order_log, refund_verify.wishes_granted(tx, sorted(order_log.wishes)), still_queued)
+    _check_requests(report, order_log, refund_verify.wishes_granted(tx, sorted(order_log.requests)), still_queued)
     _check_messages(report, outbox_table.depth(tx), depths, dead_letters.count_open(tx))
     _check_events(report, reconciliation_verify.inbox(tx))
     _check_journals(report, *reconciliation_verify.journals(tx))
@@ -132,7 +134,7 @@ def _on_chain(settings: ContractSettings, booked: list[BookedMint], events: list
 def _check_orders(
     report: Report, order_log: OrderServiceLog, seen: set[UUID], buried: set[bytes], still_queued: int
 ) -> None:
-    """Each published order is in the book; each poisonous event is a dead letter."""
+    """Each published order is in the database; each malformed event is a dead letter."""
     orders, poison = report.kinds["orders"], report.kinds["poisonous events"]
     orders.attempted, orders.done = len(order_log.orders), len(seen)
     orders.waiting = min(still_queued, orders.attempted - orders.done)
@@ -141,21 +143,21 @@ def _check_orders(
     poison.waiting = min(still_queued, poison.attempted - poison.dead)
     poison.lost = poison.attempted - poison.dead - poison.waiting
     for missing in (sorted(order_log.orders - seen) if orders.lost else [])[:20]:
-        report.findings.append(f"order {missing} was published and is nowhere")
+        report.findings.append(f"order {missing} was published but not found")
 
 
-def _check_wishes(report: Report, order_log: OrderServiceLog, granted: set[str], still_queued: int) -> None:
-    """Each refund or cancellation the order service asked for was granted, or is a dead letter."""
-    wishes = report.kinds["refunds and cancellations asked for"]
-    wishes.attempted, wishes.done = len(order_log.wishes), len(granted)
-    wishes.waiting = min(still_queued, wishes.attempted - wishes.done)
-    wishes.lost = wishes.attempted - wishes.done - wishes.waiting
-    lost = sorted(key for key, _ in order_log.wishes if key not in granted) if wishes.lost else []
-    report.findings.extend(f"event {key} was published and nothing came of it" for key in lost[:20])
+def _check_requests(report: Report, order_log: OrderServiceLog, granted: set[str], still_queued: int) -> None:
+    """Each refund or cancellation that the order service requested was processed, or is a dead letter."""
+    requests = report.kinds["refunds and cancellations asked for"]
+    requests.attempted, requests.done = len(order_log.requests), len(granted)
+    requests.waiting = min(still_queued, requests.attempted - requests.done)
+    requests.lost = requests.attempted - requests.done - requests.waiting
+    lost = sorted(key for key, _ in order_log.requests if key not in granted) if requests.lost else []
+    report.findings.extend(f"event {key} was published but not processed" for key in lost[:20])
 
 
 def _check_messages(report: Report, outbox: outbox_table.Depth, depths: dict[str, int], open_dead_letters: int) -> None:
-    """Messages under way, and those a person must look at."""
+    """Messages in progress, and open dead letters."""
     messages = report.kinds["messages under way"]
     others = {DEAD_LETTER_QUEUE, ORDER_SERVICE_QUEUE, NOTIFICATION_QUEUE}
     own = {name: count for name, count in depths.items() if name not in others}
@@ -175,7 +177,7 @@ def _check_journals(report: Report, posted: int, unbalanced: int) -> None:
 
 
 def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
-    """Each payment is settled, rests with buyer or bank, is due somewhere, or is a dead letter."""
+    """Each payment is final, waits for the buyer or the bank, is being processed, or is a dead letter."""
     moving, resting = report.kinds["payments"], report.kinds[RESTING_PAYMENTS]
     for payment in book:
         report.states[payment.state] += 1
@@ -189,24 +191,26 @@ def _check_payments(report: Report, book: Iterable[BookedPayment]) -> None:
             count.waiting += 1
         else:
             count.lost += 1
-            report.findings.append(f"payment {payment.payment_id} stands as {payment.state} and nothing works on it")
+            report.findings.append(
+                f"payment {payment.payment_id} is stuck as {payment.state}: no message is left for it"
+            )
 
 
 def _check_facts(
     report: Report, order_log: OrderServiceLog, book: Iterable[BookedPayment], depths: dict[str, int]
 ) -> None:
-    """The order service heard of each success once; the same event id twice on the wire is allowed."""
+    """The order service received each success once; a redelivery with the same event id is allowed."""
     if not order_log.listens:
         return
     count = report.kinds["payment.succeeded told"]
-    told: dict[UUID, set[str]] = defaultdict(set)
-    for kind, payment_id, event_id in order_log.told:
+    received: dict[UUID, set[str]] = defaultdict(set)
+    for kind, payment_id, event_id in order_log.received:
         if kind in {"payment.succeeded", "payment.succeeded_late"}:
-            told[payment_id].add(event_id)
+            received[payment_id].add(event_id)
     succeeded = [payment.payment_id for payment in book if payment.state == "succeeded"]
     count.attempted = len(succeeded)
-    count.done = sum(1 for payment_id in succeeded if told[payment_id])
+    count.done = sum(1 for payment_id in succeeded if received[payment_id])
     under_way = max(0, depths[ORDER_SERVICE_QUEUE]) + report.kinds["messages under way"].waiting
     count.waiting = min(under_way, count.attempted - count.done)
     count.lost = count.attempted - count.done - count.waiting
-    count.duplicated = sum(len(events) - 1 for events in told.values() if len(events) > 1)
+    count.duplicated = sum(len(events) - 1 for events in received.values() if len(events) > 1)

@@ -131,7 +131,7 @@ def lines_for(procfile: Mapping[str, str], scale: Mapping[str, int]) -> dict[str
 
 
 def health_of(stack: Stack, program: str) -> dict[str, str]:
-    """Each process has a port of its own: /health/live, /health/ready and /metrics (outbox/monitoring/health.py)."""
+    """Each process has a port of its own: /health/live, /health/ready and /metrics (outbox/process/health.py)."""
     return {"HEALTH_HOST": "127.0.0.1", "HEALTH_PORT": str(stack.memory.port(f"health_{program}"))}
 
 

@@ -152,7 +152,7 @@ def _worked(tx: Tx, work: Callable[[Tx], StoredAnswer]) -> StoredAnswer:
         refused = problem
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         reason = error.diag.message_primary or str(error)
-        refused = Problem(ProblemCode.CONSTRAINT_VIOLATION, f"the request violates a database constraint: {reason}")
+        refused = Problem(ProblemCode.CONSTRAINT_VIOLATION, f"the database rejected the request: {reason}")
     return StoredAnswer(refused.status, orjson.dumps(refused.document))
 
 

@@ -1,1 +1,1 @@
-"""The ops console: what waits, what died and what operators may do about it, as pages for a browser."""
+"""The ops console: web pages that show queues, payments, dead letters and disputes, and let operators act on them."""

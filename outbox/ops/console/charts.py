@@ -1,5 +1,5 @@
-"""Charts as numbers: where each line goes on a plot of 100 by 40, and what its axes say. The templates draw them as
-inline SVG; labels are HTML beside the plot, so that they stay readable at any width.
+"""Charts as data: the coordinates of each line on a plot of 100 by 40, and the labels of the axes. The templates draw
+them as inline SVG; labels are HTML beside the plot, so that they stay readable at any width.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """`steps` are the labels of the upright axis from top to bottom; `summary` tells it to those who cannot see it."""
+    """`steps` are the labels of the vertical axis from top to bottom; `summary` is the text for screen readers."""
 
     name: str
     unit: str
@@ -34,7 +34,7 @@ class LineChart:
 
 
 def line_chart(name: str, unit: str, series: Sequence[tuple[str, str, Points]], *, decimals: int = 0) -> LineChart:
-    """Lines over one stretch of time; each point is (place from 0 to 1, value or None where nothing is known)."""
+    """Lines over one time span; each point is (position from 0 to 1, value or None where there is no data)."""
     values = [value for _, _, points in series for _, value in points if value is not None]
     top = nice_top(max(values, default=0.0))
     lines = [_line(label, tone, points, top, decimals) for label, tone, points in series]
@@ -63,7 +63,7 @@ def _line(name: str, tone: str, points: Points, top: float, decimals: int) -> Ch
 
 
 def _path(run: Points, top: float) -> str:
-    """A run of one point becomes a line of no length, which a round cap shows as a dot."""
+    """A run of one point becomes a line of zero length, which a round cap shows as a dot."""
     first, *rest = [_place(point, top) for point in run]
     return f"M{first} " + (" ".join(f"L{place}" for place in rest) if rest else "h0")
 
@@ -99,7 +99,9 @@ class Slice:
 
 
 def shares(parts: Sequence[tuple[str, str, int, int]]) -> list[Slice]:
-    """A bar of 100 made of (name, tone, count, amount), by amount; what is too thin to see is made visible."""
+    """A bar of width 100 from (name, tone, count, amount), proportional to the amounts; very thin slices are widened to
+    stay visible.
+    """
     total = sum(amount for *_, amount in parts) or 1
     widths = [max(amount / total * WIDTH, 0.6) if amount else 0.0 for *_, amount in parts]
     scale = WIDTH / (sum(widths) or 1)

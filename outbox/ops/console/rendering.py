@@ -1,5 +1,5 @@
-"""Pages from templates: everything is escaped, nothing undefined is quietly empty, and money, times and states look the
-same everywhere.
+"""Templates and their filters: everything is escaped, an undefined name is an error, and money, times and states look
+the same everywhere.
 """
 
 import json
@@ -12,6 +12,7 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from messages.money import DECIMALS, Money
+from outbox.ops.labels import label
 
 _TONES = {
     "good": "settled reversed paid succeeded resolved done safe answered applied closed won warning_closed "
@@ -33,12 +34,13 @@ _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.s
 
 
 def tone(state: str | None) -> str:
-    """The colour family of a state: good, busy, warn, bad, or calm for all that needs no eye."""
+    """The colour of a state: good, busy, warn, bad, or calm for what needs no attention."""
     return _TONE_OF.get(state or "", "calm")
 
 
 def words(text: str | None) -> str:
-    return (text or "").replace("_", " ")
+    """A code as it is shown."""
+    return label(text)
 
 
 def money(minor: int | None, currency: str | None) -> str:
@@ -48,12 +50,12 @@ def money(minor: int | None, currency: str | None) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A point in time, always in UTC: operators of one incident sit in several time zones."""
+    """A point in time, always in UTC: the operators of one incident work in several time zones."""
     return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S}"
 
 
 def precisely(at: datetime) -> str:
-    """With milliseconds: in a timeline they tell what came first."""
+    """With milliseconds, which show the order of events in a timeline."""
     return f"{at.astimezone(UTC):%d %b %Y, %H:%M:%S.%f}"[:-3]
 
 
@@ -79,7 +81,7 @@ def seconds_left(until: datetime) -> float:
 
 
 def pretty_json(text: str) -> str:
-    """A payload as people read it; text that is no JSON stays as it is."""
+    """A payload as indented JSON; text that is not JSON is returned unchanged."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:
@@ -87,13 +89,13 @@ def pretty_json(text: str) -> str:
 
 
 def short(identifier: UUID | str) -> str:
-    """The end of an id: with UUIDv7 the beginning is only the time, and neighbours share it."""
+    """The end of an id: a UUIDv7 starts with its timestamp, which neighbouring rows share."""
     text = str(identifier)
     return f"…{text[-8:]}" if len(text) > 12 else text
 
 
 def fingerprint(names: Sequence[str]) -> str:
-    """Changes when a file of static/ does, so that browsers may keep them."""
+    """A version of the static files that changes with their content, so that browsers may cache them."""
     digest = sha256()
     for name in names:
         digest.update((files("outbox.ops.console") / "static" / name).read_bytes())

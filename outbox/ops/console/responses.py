@@ -1,4 +1,4 @@
-"""What every answer carries, and how trouble is told: a page for a browser, application/problem+json (RFC 9457) for a
+"""Security headers of every response, and errors: an HTML page for a browser, application/problem+json (RFC 9457) for a
 program.
 """
 
@@ -28,7 +28,7 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # same-origin and not no-referrer: with the latter browsers send `Origin: null` along with our own forms.
+    # same-origin and not no-referrer: with no-referrer, browsers send `Origin: null` with our own forms.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -39,7 +39,7 @@ _KEPT_A_YEAR = "public, max-age=31536000, immutable"
 
 
 class PageError(Exception):
-    """Something that the person must be told; `detail` is a sentence they can act on."""
+    """An error shown to the user; `detail` is a sentence they can act on."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -52,7 +52,7 @@ class PageError(Exception):
 
 
 class SafeHeaders:
-    """ASGI middleware: the headers above on each answer; pages are never cached, versioned assets for a year."""
+    """ASGI middleware: the headers above on each response; pages are never cached, versioned assets for a year."""
 
     def __init__(self, app: ASGIApp, *, encrypted: bool) -> None:
         self._app = app
@@ -79,11 +79,11 @@ class SafeHeaders:
 
 
 def wants_json(request: Request) -> bool:
-    """Browsers say text/html; whoever names json and not html is a program."""
+    """Browsers accept text/html; a client that accepts JSON but not HTML is a program."""
     accepted = request.headers.get("accept", "")
     return "json" in accepted and "text/html" not in accepted
 
 
-def problem(trouble: PageError) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if trouble.status == 401 else None
-    return problem_details.problem(trouble.status, trouble.detail, headers=headers)
+def problem(error: PageError) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return problem_details.problem(error.status, error.detail, headers=headers)

@@ -1,7 +1,7 @@
-"""The fleet's pulse, taken every few seconds by one thread: a hundred open browsers cost the database nothing more.
+"""One thread samples the numbers of the overview page every few seconds, so that open browsers cost no extra queries.
 
-A sample that took long is followed by a longer pause, so that watching never takes more than a twentieth of one
-connection. What cannot be reached is shown as such and tried again; the last good sample stays, with its age.
+After a slow sample the pause is longer, so that sampling never uses more than a twentieth of one connection. When the
+database or the broker is unreachable, the page says so; the last good sample is kept and shown with its age.
 """
 
 import time
@@ -32,7 +32,7 @@ KEPT_SAMPLES = 600  # half an hour at full pace
 
 @dataclass(frozen=True, slots=True)
 class SamplePoint:
-    """One point of the lines that only a watcher can draw; `at` is monotonic."""
+    """One point of a chart that cannot be computed from the database later; `at` is monotonic time."""
 
     at: float
     outbox_due: int
@@ -42,7 +42,7 @@ class SamplePoint:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was seen at one moment; `queues` is None while the broker is away."""
+    """The numbers at one moment; `queues` is None while the broker is unreachable."""
 
     taken_at: float
     glance: Overview
@@ -56,7 +56,7 @@ class Sample:
 
 @dataclass
 class Sampler:
-    """`depths` asks the broker: ready messages by queue."""
+    """`depths` reads the number of ready messages in each queue from the broker."""
 
     db: Database
     depths: Callable[[], dict[str, int]]
@@ -65,7 +65,7 @@ class Sampler:
     _stopping: Event = field(default_factory=Event)
 
     def start(self) -> None:
-        Thread(target=self._run, name="watch", daemon=True).start()
+        Thread(target=self._run, name="sampler", daemon=True).start()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -78,7 +78,7 @@ class Sampler:
             pause = max(EVERY_SECONDS, (time.monotonic() - started) / SHARE_OF_TIME)
 
     def look(self) -> None:
-        """Take one sample; keep the last one when the database is away."""
+        """Take one sample; keep the last one when the database is unreachable."""
         try:
             self.latest = self._sample()
         except (psycopg.Error, PoolTimeout) as error:

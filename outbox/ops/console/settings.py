@@ -40,11 +40,11 @@ class ConsoleSettings(FleetSettings):
             "CONSOLE_SIGNING_KEY_FILE": self.console_signing_key_file,
         }
         if self.app_env is not AppEnv.LOCAL:
-            if strs := [name for name, file in files.items() if file is not None]:
-                raise ValueError(f"{' and '.join(strs)}: only for APP_ENV=local; elsewhere people come with a token.")
+            if forbidden := [name for name, file in files.items() if file is not None]:
+                raise ValueError(f"{' and '.join(forbidden)}: only for APP_ENV=local; elsewhere use a token.")
         elif missing := [name for name, file in files.items() if file is None]:
             raise ValueError(
-                f"{' and '.join(missing)}: APP_ENV=local needs it for the login form; `fleet up` makes it."
+                f"{' and '.join(missing)}: required for the login form with APP_ENV=local; `fleet up` creates it."
             )
         elif self.console_signing_key_file is not None:
             read_private_key(self.console_signing_key_file)

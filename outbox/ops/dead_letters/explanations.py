@@ -1,6 +1,6 @@
-"""What the codes of dead letters mean, in words for somebody who sees them for the first time.
+"""Explanations of failure causes and replay classes, for an operator who sees them for the first time.
 
-Values in, words out; the command line and the console say the same. deploy/runbooks/dead-letters.md tells it at length.
+The command line shows these texts; deploy/runbooks/dead-letters.md explains the same codes in more detail.
 """
 
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from datetime import datetime
 
 from db.dead_letters.views import DeadLetterDetails, DeadLetterLine
 from messages.queues import kind_to_message
+from outbox.ops.labels import label
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,38 +19,43 @@ class Explanation:
 
 CAUSES: dict[str, Explanation] = {
     "tries_used_up": Explanation(
-        "every try of its queue failed", "see why the last one failed; once that is over, preview and replay the group"
+        "every attempt failed",
+        "read the error of the last attempt; once its cause is fixed, preview and replay the group",
     ),
     "gave_up": Explanation(
-        "a worker judged that no retry can help", "read its reason: put that right first, or discard the letter"
+        "a worker decided that retrying cannot help", "read the reason; fix it first, or discard the dead letter"
     ),
     "expired": Explanation(
-        "it was still failing when it became too old", "preview it: after so long the payment may have moved on"
+        "it was still failing when it reached its maximum age", "preview it first: the payment may have changed since"
     ),
     "undecodable": Explanation(
-        "its bytes or its payload are not what the model asks for",
-        "have the sender send it again, or edit it when it is one of ours",
+        "the message cannot be decoded, or its payload fails validation",
+        "ask the sender to send it again; the payload of an internal message can be edited",
     ),
     "unknown_actor": Explanation(
-        "no actor of this version has its name", "deploy the version that knows it, then replay; or redirect the group"
+        "this version has no actor of that name", "deploy a version that has it, then replay; or redirect the group"
     ),
     "killed_worker": Explanation(
-        "the broker delivered it again and again, and no worker ever answered",
-        "find what kills the worker (memory, a crash) before you replay: replay one letter, then the group",
+        "the broker redelivered it until the delivery limit; no worker acknowledged it",
+        "find out what kills the worker (memory, a crash) first; then replay one dead letter, then the group",
     ),
     "refused": Explanation(
-        "the intake refused it: it contradicts what is booked, or names what nobody knows",
-        "register what is missing and replay, or discard it and tell the sender",
+        "intake rejected it: it contradicts recorded data, or refers to something unknown",
+        "register what is missing and replay, or discard it and inform the sender",
     ),
 }
 
 CLASSES: dict[str, Explanation] = {
-    "already_done": Explanation("the work is done already", "replaying closes it and moves no money"),
-    "safe": Explanation("the message can run again as it is", "replaying runs it under its old key and guards"),
-    "needs_new_key": Explanation("Stripe was asked and has nothing", "replaying sends it under a new key, once"),
-    "must_not": Explanation("running it again would be wrong", "replaying skips it; discard it with the reason shown"),
+    "already_done": Explanation("the work has already been done", "replaying closes the dead letter; no money moves"),
+    "safe": Explanation("the message can be processed again unchanged", "replaying uses the same idempotency key"),
+    "needs_new_key": Explanation(
+        "Stripe has no record of the operation", "replaying sends it once, with a new idempotency key"
+    ),
+    "must_not": Explanation(
+        "processing it again would be wrong", "replaying skips it; discard it with the reason shown"
+    ),
 }
-NOT_CLASSIFIED = Explanation("not judged yet", "a worker is at it, or none is running")
+NOT_CLASSIFIED = Explanation("not classified yet", "a worker is classifying it, or no worker is running")
 
 
 def class_meaning(name: str | None) -> Explanation:
@@ -58,36 +64,36 @@ def class_meaning(name: str | None) -> Explanation:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What can be done, and the command that does it when there is one."""
+    """A possible action, and its command if there is one."""
 
     says: str
     command: str | None = None
 
 
 def next_steps(detail: DeadLetterDetails) -> list[NextStep]:
-    """What can be done with a letter now."""
+    """The possible actions on a dead letter in its current state."""
     letter = detail.letter
     if letter.state == "open":
         return _steps_of_open(letter)
     if letter.state == "replaying":
         batch = f" {detail.replays[-1].batch_id}" if detail.replays else ""
-        return [NextStep("It is being replayed; see how that goes", f"fleet dlq batches{batch}")]
+        return [NextStep("It is being replayed; show the progress", f"fleet dlq batches{batch}")]
     if detail.successors:
-        return [NextStep("It goes on as its successor", f"fleet dlq show {detail.successors[-1]}")]
-    return [NextStep(f"Nothing is left to do: it was {letter.state} by {letter.closed_by}")]
+        return [NextStep("It was replaced by its successor", f"fleet dlq show {detail.successors[-1]}")]
+    return [NextStep(f"Nothing to do: it was {letter.state} by {letter.closed_by}")]
 
 
 def _steps_of_open(letter: DeadLetterLine) -> list[NextStep]:
     meaning, name = CAUSES[letter.cause], letter.dead_letter_id
     steps = [
         NextStep(f"{_sentence(meaning.what)}: {meaning.then}"),
-        NextStep("See what a replay would do, without doing it", f"fleet dlq preview {name} --reason WHY"),
+        NextStep("Preview a replay without running it", f"fleet dlq preview {name} --reason WHY"),
     ]
     if letter.kind in kind_to_message():
-        steps.append(NextStep("Change its payload", f"fleet dlq edit {name} --payload FILE --reason WHY"))
-    steps.append(NextStep("Close it undone", f"fleet dlq discard {name} --reason WHY"))
+        steps.append(NextStep("Edit its payload", f"fleet dlq edit {name} --payload FILE --reason WHY"))
+    steps.append(NextStep("Discard it", f"fleet dlq discard {name} --reason WHY"))
     if letter.payment_id:
-        steps.append(NextStep("See its payment", f"fleet payment show {letter.payment_id}"))
+        steps.append(NextStep("Show its payment", f"fleet payment show {letter.payment_id}"))
     return steps
 
 
@@ -96,8 +102,8 @@ def _sentence(text: str) -> str:
 
 
 def cause(code: str) -> str:
-    """The code as a person would write it."""
-    return code.replace("_", " ")
+    """The code as it is shown."""
+    return label(code)
 
 
 def age(since: datetime, now: datetime) -> str:

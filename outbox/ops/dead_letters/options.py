@@ -39,11 +39,11 @@ class DeadLetterOptions:
         return self == NOTHING
 
     def as_filter(self, state: str | None = "open") -> "DeadLetterFilter":
+        from db.dead_letters.states import CAUSES
         from db.dead_letters.views import DeadLetterFilter
-        from outbox.ops.dead_letters.explanations import CAUSES
 
         if self.cause is not None:
-            one_of("--cause", self.cause, tuple(CAUSES))
+            one_of("--cause", self.cause, CAUSES)
         return DeadLetterFilter(
             ids=self.letters or None,
             group_key=self.group,

@@ -1,4 +1,7 @@
-"""How far a replay batch is, and following it until workers have judged or replayed it."""
+"""Watch a batch until workers have classified or replayed it, with a progress bar on a terminal.
+
+Watching is read-only: after Ctrl-C or a closed terminal the batch continues, and can be watched again.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ class BatchProgress:
 
     @property
     def is_settled(self) -> bool:
-        """Nothing of it is under way any more."""
+        """True when no message of the batch is in progress any more."""
         return self.batch.state in {"done", "canceled"} and not self.progress.appended
 
     @property
@@ -40,16 +43,20 @@ def standing(db: Database, batch_id: UUID) -> BatchProgress:
     with db.ops_transaction() as tx:
         batch = replay_batches.get(tx, batch_id)
         if batch is None:
-            raise LeaveError(1, f"There is no batch {batch_id}.")
+            raise LeaveError(1, f"Batch {batch_id} not found.")
         return BatchProgress(batch, replay_batches.progress(tx, batch_id))
 
 
 def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
-    return _watch(db, batch_id, "judging", lambda at: at.is_judged, lambda at: at.judged, patience_seconds)
+    return _watch(
+        db, batch_id, "classifying", lambda state: state.is_judged, lambda state: state.judged, patience_seconds
+    )
 
 
 def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
-    return _watch(db, batch_id, "replaying", lambda at: at.is_settled, lambda at: at.settled, patience_seconds)
+    return _watch(
+        db, batch_id, "replaying", lambda state: state.is_settled, lambda state: state.settled, patience_seconds
+    )
 
 
 def _watch(
@@ -68,17 +75,19 @@ def _watch(
         ended=ended,
         patience_seconds=patience_seconds,
         standing_still=lambda progress: _standing_still(progress, patience_seconds),
-        stopped=f"You stopped watching; {_goes_on(batch_id)}.",
+        stopped=f"Stopped watching; {_continues(batch_id)}.",
     )
 
 
 def _standing_still(progress: BatchProgress, seconds: float) -> str:
     return (
-        f"Batch {progress.batch.batch_id} is {progress.batch.state} and did not move for {seconds:.0f} s: "
-        f"is a worker running? `fleet queues` shows who listens to `replays`. "
-        f"Nothing is lost; {_goes_on(progress.batch.batch_id)}."
+        f"Batch {progress.batch.batch_id} is {progress.batch.state} and has made no progress for {seconds:.0f} s. "
+        f"Is a worker running? `fleet queues` shows the consumers of `replays`. "
+        f"Nothing is lost; {_continues(progress.batch.batch_id)}."
     )
 
 
-def _goes_on(batch_id: UUID) -> str:
-    return f"the batch goes on by itself: `fleet dlq batches {batch_id}` shows it, `fleet dlq cancel` stops it"
+def _continues(batch_id: UUID) -> str:
+    return (
+        f"the batch continues in the background: `fleet dlq batches {batch_id}` shows it, `fleet dlq cancel` stops it"
+    )

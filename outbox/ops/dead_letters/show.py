@@ -1,4 +1,4 @@
-"""What the ops commands show and do not change: letters, groups, one letter, batches."""
+"""Read-only commands: dead letters, their groups and details, replay batches."""
 
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from db.dead_letters.views import DeadLetterDetails, DeadLetterLine, FailedRun
 from outbox.ops import output
 from outbox.ops.dead_letters import explanations, tables
 from outbox.ops.dead_letters.options import DeadLetterOptions
+from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
@@ -31,7 +32,7 @@ def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: 
     if dead_letters:
         console.print(tables.letters(console, dead_letters))
     left = f" of {total}; --limit shows more" if total > len(dead_letters) else ""
-    said().print(f"{len(dead_letters)} dead letters{left}." if dead_letters else "No dead letter matches.", style="dim")
+    said().print(f"{len(dead_letters)} dead letters{left}." if dead_letters else "No dead letters match.", style="dim")
 
 
 @troubles()
@@ -43,10 +44,10 @@ def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None
         return
     console = out()
     if not dead_letter_groups:
-        said().print("No dead letter matches.", style="dim")
+        said().print("No dead letters match.", style="dim")
         return
     console.print(tables.groups(console, dead_letter_groups))
-    said().print("\nWhat a replay would do: fleet dlq preview --group KEY --reason WHY", style="dim")
+    said().print("\nPreview a replay: fleet dlq preview --group KEY --reason WHY", style="dim")
 
 
 @troubles()
@@ -54,7 +55,7 @@ def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> N
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         detail = dead_letter_views.detail(tx, dead_letter_id)
     if detail is None:
-        raise LeaveError(REFUSED, f"There is no dead letter {dead_letter_id}.")
+        raise LeaveError(REFUSED, f"Dead letter {dead_letter_id} not found.")
     if payload_only:
         out().print(plain(_pretty(detail.payload)), soft_wrap=True)
     elif as_json:
@@ -90,13 +91,13 @@ def _print_letter(detail: DeadLetterDetails) -> None:
         console.print(Text("\nHeaders", style="bold"))
         console.print(facts({name: _flat(value) for name, value in detail.headers.items()}))
     if detail.history:
-        console.print(Text("\nFailed runs", style="bold"))
+        console.print(Text("\nFailed attempts", style="bold"))
         for run in detail.history:
             _print_run(run)
     if detail.replays:
         console.print(Text("\nReplays", style="bold"))
         console.print(_replays(detail))
-    console.print(Text("\nWhat can be done", style="bold"))
+    console.print(Text("\nNext steps", style="bold"))
     for step in explanations.next_steps(detail):
         console.print(plain(f"{step.says}{':' if step.command else '.'}"))
         if step.command:
@@ -108,16 +109,16 @@ def _letter_facts(detail: DeadLetterDetails) -> object:
     return facts({
         "reason": plain(letter.reason, "bold"),
         "cause": f"{explanations.cause(letter.cause)}: {explanations.CAUSES[letter.cause].what}",
-        "died": f"{_moment(letter.died_at)}" + (f", {letter.deaths} deaths" if letter.deaths > 1 else ""),
-        "message": " ".join(filter(None, [letter.kind or "not one of ours", letter.message_id])),
-        "from": letter.source + (f", queue {letter.queue}" if letter.queue else ""),
+        "failed": f"{_moment(letter.died_at)}" + (f", {letter.deaths} times" if letter.deaths > 1 else ""),
+        "message": " ".join(filter(None, [letter.kind or "unknown message", letter.message_id])),
+        "source": letter.source + (f", queue {letter.queue}" if letter.queue else ""),
         "error": " at ".join(filter(None, [letter.error_class, letter.top_frame])) or None,
         "group": letter.group_key,
         "payment": letter.payment_id,
         "tenant": letter.tenant_id,
         "trace": letter.trace_id,
-        "follows": letter.successor_of,
-        "followed by": ", ".join(map(str, detail.successors)) or None,
+        "replaces": letter.successor_of,
+        "replaced by": ", ".join(map(str, detail.successors)) or None,
         "closed": _closed(letter),
     })  # fmt: skip
 
@@ -129,8 +130,8 @@ def _closed(letter: DeadLetterLine) -> str | None:
 
 
 def _print_run(run: FailedRun) -> None:
-    then = f"{run.verdict.replace('_', ' ')} at {_moment(run.next_due_at)}" if run.next_due_at else "given up"
-    head = f"{_moment(run.failed_at)}  run {run.run}, try {run.attempt}: {then}"
+    then = f"{run.verdict.replace('_', ' ')} at {_moment(run.next_due_at)}" if run.next_due_at else "gave up"
+    head = f"{_moment(run.failed_at)}  run {run.run}, attempt {run.attempt}: {then}"
     console = out()
     console.print(plain(head, "dim"))
     console.print(plain(f"  {run.error_class}: {run.reason}"))
@@ -140,12 +141,12 @@ def _print_run(run: FailedRun) -> None:
 
 
 def _replays(detail: DeadLetterDetails) -> object:
-    shown = table("batch", "when", "by", "class", "became", "what was seen")
+    shown = table("batch", "when", "by", "class", "outcome", "reason")
     for replay in detail.replays:
-        label = (replay.class_ or "not judged").replace("_", " ")
+        class_ = label(replay.class_) if replay.class_ else "not classified"
         when = _moment(replay.moved_at)
-        became = output.state(replay.state)
-        shown.add_row(str(replay.batch_id), when, plain(replay.created_by), label, became, plain(replay.proof or "-"))
+        outcome = output.state(replay.state)
+        shown.add_row(str(replay.batch_id), when, plain(replay.created_by), class_, outcome, plain(replay.proof or "-"))
     return shown
 
 
@@ -157,13 +158,13 @@ def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
         progress = [(batch, replay_batches.progress(tx, batch.batch_id)) for batch in found]
         items = replay_batches.items(tx, batch_id, limit=limit) if batch_id else []
     if batch_id and not replay_batch:
-        raise LeaveError(REFUSED, f"There is no batch {batch_id}.")
+        raise LeaveError(REFUSED, f"Batch {batch_id} not found.")
     if as_json:
         documents = [record(batch) | {"progress": record(done)} for batch, done in progress]
         print_json({"batches": documents} | ({"items": [record(item) for item in items]} if batch_id else {}))
         return
     console = out()
-    console.print(tables.batches(console, progress) if progress else "No batch was ever made.")
+    console.print(tables.batches(console, progress) if progress else "No replay batches yet.")
     if items:
         console.print()
         console.print(tables.items(items))

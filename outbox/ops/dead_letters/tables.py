@@ -1,4 +1,4 @@
-"""Dead letters, groups and batches as tables: wide terminals get more columns, narrow ones more lines."""
+"""Tables of dead letters, groups and batches: more columns on a wide terminal, more lines on a narrow one."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,16 @@ from db.dead_letters.replay_batches import ClassTotal, ItemCounts, ReplayBatch, 
 from db.dead_letters.views import DeadLetterGroup, DeadLetterLine
 from outbox.ops import output
 from outbox.ops.dead_letters import explanations
+from outbox.ops.labels import label
 from outbox.ops.output import is_narrow, plain, table
 
 CLASS_STYLES = {"already_done": "green", "safe": "green", "needs_new_key": "yellow", "must_not": "red"}
+
+_GROUP_NUMBERS = ("dead letters", "payments", "newest")
+
+
+def _class(name: str | None) -> Text:
+    return Text(label(name) if name else "not classified", style=CLASS_STYLES.get(name or "", "dim"))
 
 
 def letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
@@ -23,8 +30,8 @@ def letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
 
 
 def _wide_letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
-    """One line a letter: the reason gets what the other columns leave."""
-    shown = table("letter", "age", "state", "kind", "cause", "group", "reason", right=("age",))
+    """One line per dead letter; the reason gets the remaining width."""
+    shown = table("dead letter", "age", "state", "kind", "cause", "group", "reason", right=("age",))
     others = 36 + 4 + 9 + 13 + 12 + 2 * 6 + max((len(letter.kind or "-") for letter in dead_letters), default=4)
     for letter in dead_letters:
         shown.add_row(
@@ -40,8 +47,8 @@ def _wide_letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> T
 
 
 def _narrow_letters(dead_letters: Sequence[DeadLetterLine]) -> Table:
-    """Two lines a letter."""
-    shown = table("letter", "age", "what", "reason", right=("age",))
+    """Two lines per dead letter."""
+    shown = table("dead letter", "age", "message", "reason", right=("age",))
     shown.columns[0].no_wrap = True
     for letter in dead_letters:
         what = plain(letter.kind or letter.source).append(f"\n{explanations.cause(letter.cause)}", "dim")
@@ -53,7 +60,7 @@ def _narrow_letters(dead_letters: Sequence[DeadLetterLine]) -> Table:
 
 def groups(console: Console, dead_letter_groups: Sequence[DeadLetterGroup]) -> Table:
     narrow = is_narrow(console)
-    shown = table("group", "letters", "payments", "newest", "what", "example", right=("letters", "payments", "newest"))
+    shown = table("group", "dead letters", "payments", "newest", "message", "example", right=_GROUP_NUMBERS)
     shown.columns[0].no_wrap = True
     for group in dead_letter_groups:
         what = plain(group.kind or "-").append(f"  {explanations.cause(group.cause)}", "dim")
@@ -65,20 +72,19 @@ def groups(console: Console, dead_letter_groups: Sequence[DeadLetterGroup]) -> T
 
 
 def classes(totals: Sequence[ClassTotal]) -> Table:
-    """How many letters are of which class, and what that means."""
-    shown = table("class", "letters", "what it means", "what happens", right=("letters",))
+    """The number of dead letters in each class, with its meaning."""
+    shown = table("class", "dead letters", "meaning", "replay", right=("dead letters",))
     for name in (*explanations.CLASSES, None):
         count = sum(total.items for total in totals if total.class_ == name)
         if count:
             meaning = explanations.class_meaning(name)
-            label = Text((name or "not judged").replace("_", " "), style=CLASS_STYLES.get(name or "", "dim"))
-            shown.add_row(label, str(count), meaning.what, meaning.then)
+            shown.add_row(_class(name), str(count), meaning.what, meaning.then)
     return shown
 
 
 def movable(totals: Sequence[ClassTotal], names: Mapping[UUID, str]) -> Table:
-    """The money a replay may move, per tenant and currency."""
-    shown = table("tenant", "currency", "letters", "may move", right=("letters", "may move"))
+    """The money a replay may move, by tenant and currency."""
+    shown = table("tenant", "currency", "dead letters", "may move", right=("dead letters", "may move"))
     for (tenant_id, currency), (count, minor) in may_move(totals).items():
         name = names.get(tenant_id, str(tenant_id)) if tenant_id else "-"
         shown.add_row(plain(name), currency.upper(), str(count), Text(output.money(minor, currency), style="bold"))
@@ -86,7 +92,7 @@ def movable(totals: Sequence[ClassTotal], names: Mapping[UUID, str]) -> Table:
 
 
 def may_move(totals: Sequence[ClassTotal]) -> dict[tuple[UUID | None, str], tuple[int, int]]:
-    """Per tenant and currency: how many letters may move money, and how much in minor units."""
+    """By tenant and currency: the number of dead letters that may move money, and the amount in minor units."""
     sums: dict[tuple[UUID | None, str], tuple[int, int]] = {}
     for total in totals:
         if total.class_ in {"safe", "needs_new_key"} and total.currency:
@@ -96,23 +102,23 @@ def may_move(totals: Sequence[ClassTotal]) -> dict[tuple[UUID | None, str], tupl
 
 
 def proofs(replay_items: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
-    """What was seen, and of how many letters; what must not be replayed comes first."""
+    """The reasons for the classification with the number of dead letters; `must_not` comes first."""
     seen = Counter((item.class_, item.proof or "-") for item in replay_items)
     order = ["must_not", "needs_new_key", "safe", "already_done", None]
-    shown = table("class", "letters", "what was seen", right=("letters",))
+    shown = table("class", "dead letters", "reason", right=("dead letters",))
     for (name, proof), count in sorted(seen.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1]))[:at_most]:
-        label = Text((name or "not judged").replace("_", " "), style=CLASS_STYLES.get(name or "", "dim"))
-        shown.add_row(label, str(count), plain(proof))
+        shown.add_row(_class(name), str(count), plain(proof))
     return shown
 
 
 def items(replay_items: Sequence[ReplayItem]) -> Table:
-    shown = table("letter", "class", "state", "may move", "what was seen", right=("may move",))
+    shown = table("dead letter", "class", "state", "may move", "reason", right=("may move",))
     shown.columns[0].no_wrap = True
     for item in replay_items:
-        label = Text((item.class_ or "not judged").replace("_", " "), style=CLASS_STYLES.get(item.class_ or "", "dim"))
         moves = output.money(item.amount_minor, item.currency)
-        shown.add_row(str(item.dead_letter_id), label, output.state(item.state), moves, plain(item.proof or "-"))
+        shown.add_row(
+            str(item.dead_letter_id), _class(item.class_), output.state(item.state), moves, plain(item.proof or "-")
+        )
     return shown
 
 
@@ -125,7 +131,7 @@ def progress(of: ItemCounts) -> Text:
 
 
 def batches(console: Console, found: Sequence[tuple[ReplayBatch, ItemCounts]]) -> Table:
-    shown = table("batch", "age", "state", "by", "letters", "of them", "why", right=("age", "letters"))
+    shown = table("batch", "age", "state", "by", "dead letters", "progress", "reason", right=("age", "dead letters"))
     shown.columns[0].no_wrap = True
     for batch, done in found:
         people = batch.created_by + (f"\napproved by {batch.approved_by}" if batch.approved_by else "")

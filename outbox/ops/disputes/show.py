@@ -1,4 +1,4 @@
-"""What the commands about disputes show and decide. Submitting and accepting ask first, and are done by a worker."""
+"""Dispute commands. Submitting evidence and accepting a loss ask for confirmation; a worker sends them to Stripe."""
 
 import sys
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ NEAR_SECONDS = 72 * 3_600
 
 @dataclass(frozen=True, slots=True)
 class EvidenceChanges:
-    """What the command line writes into the evidence: FIELD=TEXT, FIELD=FILE, or all of it anew."""
+    """Changes to the evidence: FIELD=TEXT, FIELD=FILE, or collecting all of it again."""
 
     texts: tuple[str, ...]
     files: tuple[str, ...]
@@ -59,16 +59,16 @@ def list_disputes(selection: str, *, limit: int, as_json: bool) -> None:
         return
     if found:
         out().print(_lines(found))
-    said().print(f"{len(found)} disputes." if found else "No dispute matches.", style="dim")
+    said().print(f"{len(found)} disputes." if found else "No disputes match.", style="dim")
 
 
 def _lines(found: Sequence[DisputeLine]) -> Table:
-    shown = table("dispute", "answer within", "status", "reason", "amount", "venue", "payment", right=("amount",))
+    shown = table("dispute", "respond within", "status", "reason", "amount", "venue", "payment", right=("amount",))
     shown.columns[0].no_wrap = True
     for line in found:
         due = countdown(line.evidence_due_at) if line.is_waiting else Text("-")
         under_way = line.wish is not None and line.submitted_at is None
-        status = plain(f"{line.wish} is under way" if under_way else line.status.replace("_", " "))
+        status = plain(f"{line.wish} in progress" if under_way else line.status.replace("_", " "))
         amount = output.money(line.amount_minor, line.currency)
         venue = plain(f"{line.venue}, {line.tenant}")
         shown.add_row(line.dispute_id, due, status, _words(line.reason), amount, venue, str(line.payment_id))
@@ -76,12 +76,12 @@ def _lines(found: Sequence[DisputeLine]) -> Table:
 
 
 def countdown(due_at: datetime | None) -> Text:
-    """How much time is left to answer."""
+    """The time left to respond."""
     if due_at is None:
         return Text("-")
     left = (due_at - datetime.now(UTC)).total_seconds()
     if left <= 0:
-        return Text("too late", "bold red")
+        return Text("overdue", "bold red")
     amount = f"{left / 86_400:.0f} days" if left >= 2 * 86_400 else f"{left / 3_600:.0f} h"
     return Text(amount, "bold red" if left < NEAR_SECONDS else "yellow")
 
@@ -107,14 +107,16 @@ def show_dispute(dispute_id: DisputeId, *, as_json: bool) -> None:
 
 
 def _heading(dispute: Dispute) -> dict[str, object]:
-    wish = f"{dispute.wish_by} decided to {dispute.wish} it; a worker carries that out" if dispute.wish else None
+    wish = (
+        f"{dispute.wish_by} decided to {dispute.wish} it; a worker is sending that to Stripe" if dispute.wish else None
+    )
     return {
         "track": dispute.track,
         "reason": _words(dispute.reason),
-        "answer within": countdown(dispute.evidence_due_at) if dispute.is_answerable else None,
+        "respond within": countdown(dispute.evidence_due_at) if dispute.is_answerable else None,
         "due": dispute.evidence_due_at if dispute.is_answerable else None,
         "decided": wish if dispute.is_answerable else None,
-        "Stripe refused": plain(dispute.wish_refused, "red") if dispute.wish_refused else None,
+        "rejected by Stripe": plain(dispute.wish_refused, "red") if dispute.wish_refused else None,
         "submitted": dispute.submitted_at,
         "loss": _loss(dispute),
         "payment": dispute.payment_id,
@@ -127,12 +129,12 @@ def _loss(dispute: Dispute) -> str | None:
     if dispute.lost_minor is None:
         return None
     platform = output.money(dispute.lost_platform_fee_minor, dispute.currency)
-    taken_back = ", taken back because it was won" if dispute.loss_reversed else ""
-    return f"{output.money(dispute.lost_minor, dispute.currency)}, {platform} of it the platform's{taken_back}"
+    reversed_ = ", reversed because the dispute was won" if dispute.loss_reversed else ""
+    return f"{output.money(dispute.lost_minor, dispute.currency)}, {platform} of it platform fee{reversed_}"
 
 
 def _money(moved: Sequence[BookedDisputeMovement]) -> Table:
-    shown = table("balance transaction", "what", "amount", "fee", right=("amount", "fee"))
+    shown = table("balance transaction", "category", "amount", "fee", right=("amount", "fee"))
     for each in moved:
         amounts = (
             output.money(each.amount_minor, each.currency),
@@ -143,7 +145,7 @@ def _money(moved: Sequence[BookedDisputeMovement]) -> Table:
 
 
 def _history(moves: Sequence[DisputeStateChange]) -> Table:
-    shown = table("when (UTC)", "status", "seen by")
+    shown = table("when (UTC)", "status", "source")
     for move in moves:
         shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", _words(move.to_status), plain(move.by))
     return shown
@@ -153,7 +155,7 @@ def _history(moves: Sequence[DisputeStateChange]) -> Table:
 def show_evidence(
     dispute_id: DisputeId, changes: EvidenceChanges, operator: str | None, reason: str | None, *, as_json: bool
 ) -> None:
-    """The evidence as it would be submitted; written first when there is something to write."""
+    """The evidence as it would be submitted, after applying the changes."""
     with operator_session(operator) as at:
         if not changes.is_empty:
             with at.transaction() as acting:
@@ -181,11 +183,15 @@ def submit(dispute_id: DisputeId, options: CommandOptions) -> None:
         with operator.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         fields = ", ".join(dispute.evidence) or "nothing"
-        confirm(f"Submit {fields} for {dispute_id}? It is sent once.", "Nothing was submitted.", options)
+        confirm(
+            f"Submit {fields} for {dispute_id}? Evidence can be submitted only once.", "Nothing was submitted.", options
+        )
         with operator.transaction() as acting:
             submit_evidence(acting, dispute_id, reason=reason)
     print_result(
-        _decided(dispute_id, "submit"), f"A worker submits it; watch: fleet dispute show {dispute_id}", options
+        _decided(dispute_id, "submit"),
+        f"A worker is submitting it. Follow it: fleet dispute show {dispute_id}",
+        options,
     )
 
 
@@ -195,12 +201,12 @@ def accept(dispute_id: DisputeId, options: CommandOptions) -> None:
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
-        question = f"Accept {dispute_id} and give up {dispute.amount}? It cannot be taken back."
+        question = f"Accept {dispute_id} and lose {dispute.amount}? This is final."
         confirm(question, "Nothing was accepted.", options)
         with operator.transaction() as acting:
             accept_loss(acting, dispute_id, reason=reason)
     print_result(
-        _decided(dispute_id, "accept"), f"A worker accepts it; watch: fleet dispute show {dispute_id}", options
+        _decided(dispute_id, "accept"), f"A worker is accepting it. Follow it: fleet dispute show {dispute_id}", options
     )
 
 
@@ -213,13 +219,11 @@ def list_warnings(*, limit: int, as_json: bool) -> None:
         return
     if early_warnings:
         out().print(_warnings(early_warnings))
-    said().print(
-        f"{len(early_warnings)} warnings." if early_warnings else "No card's bank has warned of fraud.", style="dim"
-    )
+    said().print(f"{len(early_warnings)} warnings." if early_warnings else "No early fraud warnings.", style="dim")
 
 
 def _warnings(early_warnings: Sequence[EarlyWarning]) -> Table:
-    shown = table("warning", "age", "what", "decision", "because", "payment", right=("age",))
+    shown = table("warning", "age", "kind", "decision", "reason", "payment", right=("age",))
     for warning in early_warnings:
         what = (_words(warning.fraud_type), _words(warning.decision), plain(warning.because))
         shown.add_row(warning.warning_id, tables.age(warning.warned_at), *what, str(warning.payment_id))
@@ -229,7 +233,7 @@ def _warnings(early_warnings: Sequence[EarlyWarning]) -> Table:
 def _known(tx: Tx, dispute_id: DisputeId) -> Dispute:
     dispute = disputes.get(tx, dispute_id)
     if dispute is None:
-        raise LeaveError(REFUSED, f"There is no dispute {dispute_id}.")
+        raise LeaveError(REFUSED, f"Dispute {dispute_id} not found.")
     return dispute
 
 

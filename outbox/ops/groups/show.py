@@ -1,7 +1,7 @@
-"""What the group commands show, and how an operator cancels a group; what that needs is outbox/requests' to say.
+"""Group payment commands: list, show and cancel.
 
-A group that is settled is left alone: its shares are payments, and giving those back needs the approval that refunds
-need.
+Cancelling is one transaction: the message for the worker, and the entry in the operator log. A settled group cannot be
+cancelled: its contributions are captured payments, and refunding those needs the approval that refunds need.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,9 @@ def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"groups": [record(group) for group in groups]})
         return
-    shown = table("group", "state", "paid", "secured", "of", "deadline (UTC)", "why", right=("paid", "secured", "of"))
+    shown = table(
+        "group", "state", "paid", "secured", "of", "deadline (UTC)", "reason", right=("paid", "secured", "of")
+    )
     shown.columns[0].no_wrap = True
     for group in groups:
         money = [output.money(minor, group.currency) for minor in (group.secured_minor, group.amount_minor)]
@@ -39,7 +41,7 @@ def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
         shown.add_row(
             str(group.group_id), output.state(group.state), paid, *money, due, plain(group.state_reason or "")
         )
-    out().print(shown if groups else "No group matches.")
+    out().print(shown if groups else "No groups match.")
 
 
 @troubles()
@@ -70,12 +72,12 @@ def _print_group(
         "group": group.group_id,
         "state": f"{group.state}" + (f", {group.state_reason}" if group.state_reason else ""),
         "amount": output.money(group.amount_minor, group.currency),
-        "secured": f"{output.money(group.secured_minor, group.currency)}, {group.secured} of {group.members} shares",
+        "secured": f"{output.money(group.secured_minor, group.currency)}, {group.secured} of {group.members} members",
         "deadline": f"{group.deadline:%Y-%m-%d %H:%M:%S} UTC",
         "venue": f"{group.venue}, {group.tenant}",
         "event": group.event_id,
     }))  # fmt: skip
-    members = table("buyer", "share", "state", "why", "payment", right=("share",))
+    members = table("buyer", "contribution", "state", "reason", "payment", right=("contribution",))
     for share in shares:
         much = output.money(share.share_minor, group.currency)
         name = str(share.payment_id or "")
@@ -94,14 +96,14 @@ def _print_group(
         )
     if attempts:
         out().print(tried)
-    shown = table("when (UTC)", "who", "move", "why", "by")
+    shown = table("when (UTC)", "member", "state change", "reason", "by")
     for move in moves:
         moved = f"{move.from_state} -> {move.to_state}" if move.from_state else move.to_state
         who = plain(move.buyer_id or "the group")
         shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", who, moved, plain(move.reason or ""), plain(move.by))
     out().print(shown)
     if group.state in {"open", "complete"}:
-        said().print(f"\nCall it off:  fleet groups cancel {group.group_id} --reason WHY", style="dim")
+        said().print(f"\nCancel it:  fleet groups cancel {group.group_id} --reason WHY", style="dim")
 
 
 @troubles()
@@ -111,14 +113,16 @@ def cancel_group(group_id: UUID, options: CommandOptions) -> None:
         with operator.db.ops_transaction() as tx:
             group = cancellable_group(tx, group_id)
         much = output.money(group.secured_minor, group.currency)
-        confirm(f"Call off this group of {group.members}, {much} secured?", "It goes on.", options)
+        confirm(f"Cancel this group of {group.members} members, {much} secured?", "Not cancelled.", options)
         with operator.transaction() as acting:
             request_cancellation(acting, group_id, reason=reason)
-    print_result({"group_id": group_id}, f"Asked for; see how it goes: fleet groups show {group_id}", options)
+    print_result({"group_id": group_id}, f"Requested. Follow it: fleet groups show {group_id}", options)
 
 
 def _one(tx: Tx, group_id: UUID) -> GroupLine:
     groups = group_views.by_id(tx, group_id)
     if len(groups) != 1:
-        raise RefusedError(f"there is no group {group_id}" if not groups else f"several tenants know group {group_id}")
+        raise RefusedError(
+            f"group {group_id} not found" if not groups else f"several tenants use the group id {group_id}"
+        )
     return groups[0]

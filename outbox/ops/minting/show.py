@@ -1,6 +1,6 @@
-"""What `fleet mint` shows, and the one thing an operator can ask for: that a failed mint is tried again.
+"""`fleet mint`: list and show mints, and retry a failed one.
 
-The ops room holds no key of the chain: what is asked for is a message to a worker.
+Ops commands hold no signing key: a retry is a message to a worker.
 """
 
 from datetime import UTC, datetime
@@ -35,13 +35,15 @@ def list_mints(state: str, tenant_id: UUID | None, payment_id: UUID | None, *, l
         return
     if found:
         out().print(_lines(found))
-    said().print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "No ticket mints yet.")
+    said().print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "No mints yet.")
     for signer, reason in waits.items():
-        said().print(plain(f"Nothing is minted{'' if signer == '-' else f' by {signer}'}: {reason}", "yellow"))
+        said().print(
+            plain(f"Minting has stopped{'' if signer == '-' else f' for signer {signer}'}: {reason}", "yellow")
+        )
 
 
 def _lines(found: list[MintLine]) -> Table:
-    shown = table("ticket", "age", "state", "wallet", "why", right=("age",))
+    shown = table("ticket", "age", "state", "wallet", "reason", right=("age",))
     shown.columns[0].no_wrap = True
     for line in found:
         age = tables.age(line.state_since)
@@ -73,9 +75,9 @@ def _heading(line: MintLine) -> dict[str, object]:
     return {
         "token": line.token_id,
         "wallet": line.to_address,
-        "why": line.why,
-        "tries": line.tries or None,
-        "to be voided": "yes, the ticket was refunded" if line.void_wanted and line.state != "voided" else None,
+        "reason": line.why,
+        "failed attempts": line.tries or None,
+        "void requested": "yes, the ticket was refunded" if line.void_wanted and line.state != "voided" else None,
         "payment": line.payment_id,
         "order": line.order_id,
         "event": line.event_id,
@@ -84,7 +86,7 @@ def _heading(line: MintLine) -> dict[str, object]:
 
 def _transactions(sent: list[SentLine]) -> Table:
     shown = table(
-        "transaction", "what", "nonce", "state", "versions", "gwei", "block", right=("nonce", "gwei", "block")
+        "transaction", "kind", "nonce", "state", "versions", "gwei", "block", right=("nonce", "gwei", "block")
     )
     for each in sent:
         fee, block = f"{each.max_fee_wei / GWEI:g}", str(each.block_number or "-")
@@ -94,7 +96,7 @@ def _transactions(sent: list[SentLine]) -> Table:
 
 
 def _history(moves: list[MintStateChange]) -> Table:
-    shown = table("when (UTC)", "moved to", "by", "why")
+    shown = table("when (UTC)", "new state", "by", "reason")
     for move in moves:
         when = f"{move.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         shown.add_row(when, output.state(move.to_state), plain(move.by), plain(move.reason or ""))
@@ -104,19 +106,19 @@ def _history(moves: list[MintStateChange]) -> Table:
 @troubles()
 def retry_mint(ticket_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
     if not (reason or "").strip():
-        raise LeaveError(2, "Say why: --reason WHY.")
+        raise LeaveError(2, "A reason is required: --reason WHY.")
     with operator_session(operator) as at, at.transaction() as acting:
         mint = _only(mint_views.of_ticket(acting.tx, ticket_id), ticket_id)
         request_retry(acting, mint, reason=str(reason))
     if as_json:
         print_json({"ticket_id": ticket_id, "asked_at": datetime.now(UTC).isoformat()})
     else:
-        said().print(f"A worker queues ticket {ticket_id} again; fleet mint show {ticket_id} tells how it goes.")
+        said().print(f"Retry requested for ticket {ticket_id}. Follow it: fleet mint show {ticket_id}")
 
 
 def _only(found: list[MintLine], ticket_id: UUID) -> MintLine:
     if not found:
-        raise LeaveError(REFUSED, f"No mint was asked for ticket {ticket_id}.")
+        raise LeaveError(REFUSED, f"No mint was requested for ticket {ticket_id}.")
     if len(found) > 1:
-        raise LeaveError(REFUSED, f"{len(found)} tenants have used the ticket id {ticket_id}; list them by tenant.")
+        raise LeaveError(REFUSED, f"{len(found)} tenants use the ticket id {ticket_id}; list them by tenant.")
     return found[0]

@@ -1,4 +1,4 @@
-"""The operator log: what operators did, and whether its chain of hashes holds."""
+"""The operator log: its entries, and whether its hash chain is intact."""
 
 import orjson
 
@@ -15,17 +15,17 @@ def show_log(*, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"entries": [record(entry) for entry in entries]})
         return
-    shown = table("seq", "when", "who", "did", "what with", "why", right=("seq",))
+    shown = table("seq", "when", "operator", "action", "subject", "reason", right=("seq",))
     for entry in entries:
         subject = ", ".join(f"{name} {_flat(value)}" for name, value in entry.subject.items())
         when = _moment(entry.at)
         shown.add_row(str(entry.seq), when, plain(entry.operator), entry.action, plain(subject), plain(entry.reason))
-    out().print(shown if entries else "No operator has done anything yet.")
+    out().print(shown if entries else "The operator log is empty.")
 
 
 @troubles()
 def verify_log(expected: str | None = None, *, as_json: bool) -> None:
-    """Exit code 1 names the first entry that does not fit, or says that the chain is not the one expected."""
+    """Exit code 1: the first broken entry is named, or the chain does not contain the expected entry."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         walked, broken = operator_log.first_broken_link(tx)
         head = operator_log.hash_at(tx, walked)
@@ -34,12 +34,16 @@ def verify_log(expected: str | None = None, *, as_json: bool) -> None:
     if as_json:
         print_json({"entries": walked, "first_broken_link": broken, "head": head})
     elif broken is None and not is_other:
-        out().print(f"The chain holds: {walked} entries.", style="green")
+        out().print(f"The hash chain is intact: {walked} entries.", style="green")
         out().print(facts({"head": f"{walked}:{head or ''}"}), soft_wrap=True)
     if broken is not None:
-        raise LeaveError(REFUSED, f"The chain breaks at entry {broken}: it, or one before it, was changed or removed.")
+        raise LeaveError(
+            REFUSED, f"The hash chain is broken at entry {broken}: this entry or an earlier one was changed or removed."
+        )
     if is_other:
-        raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: entry {expected} is not in it.")
+        raise LeaveError(
+            REFUSED, f"The hash chain is intact but does not contain the expected entry {expected}: it was replaced."
+        )
 
 
 def _flat(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`fleet pause add|list|lift`; the options stand in commands.py, what may be asked in outbox/requests/operators."""
+"""`fleet pause add|list|lift`: output and prompts; commands.py has the options, outbox/requests what may be asked."""
 
 from uuid import UUID
 
@@ -42,7 +42,7 @@ def lift_pause(pause_id: UUID, options: CommandOptions, *, alike: bool) -> None:
     said_of = "Lifted" if len(lifted) == 1 else f"Lifted {len(lifted)} pauses"
     print_result(
         {"pause_ids": lifted} if alike else {"pause_id": pause_id},
-        f"{said_of}; what waits comes back within a minute.",
+        f"{said_of}. Waiting messages are processed again within a minute.",
         options,
     )
 
@@ -54,7 +54,7 @@ def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"pauses": [record(each) for each in found]})
         return
-    shown = table("pause", "holds back", "of", "since", "until", "by", "why")
+    shown = table("pause", "paused", "tenant or venue", "since", "until", "by", "reason")
     for each in found:
         since = f"{each.paused_at:%Y-%m-%d %H:%M:%S}"
         held_back = (each.what, plain(place(each)), since, plain(end(each)))

@@ -1,4 +1,4 @@
-"""A payment's timeline in words: what each line of db/operators/timeline.py says to somebody who was not there."""
+"""A payment's timeline as text: one sentence for each entry of db/operators/timeline.py."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +21,9 @@ _PART_STYLES = {
     **{"webhook": "magenta", "failure": "red", "outbox": "yellow", "dead letter": "red", "replay": "yellow"},
 }
 
+# Where the shown name differs from the code.
+_PART_LABELS = {"wish": "request", "call": "Stripe call", "failure": "failed run", "event": "published"}
+
 
 @troubles()
 def show_payment(name: str, *, as_json: bool) -> None:
@@ -39,7 +42,7 @@ def _not_one(name: str, payments: list[PaymentHeading]) -> str:
     if not payments:
         return f"No payment has the payment, order, payment intent or charge id {name}."
     several = "".join(f"\n  {payment.payment_id}  {payment.tenant}" for payment in payments)
-    return f"{len(payments)} tenants know the order {name}; name the payment:{several}"
+    return f"{len(payments)} tenants use the order id {name}; give the payment id instead:{several}"
 
 
 def _print_story(payment: PaymentHeading, story: list[TimelineEntry]) -> None:
@@ -49,16 +52,24 @@ def _print_story(payment: PaymentHeading, story: list[TimelineEntry]) -> None:
     console.print()
     console.print(facts(_heading(payment)))
     console.print()
-    shown = table("when (UTC)", "part", "what happened", "by")
+    shown = table("when (UTC)", "part", "event", "by")
     shown.columns[0].no_wrap = shown.columns[1].no_wrap = True
     day = None
     for line in story:
         if day != (day := line.at.date()):
             shown.add_row(Text(f"{day}", style="dim"))
         shown.add_row(
-            _time(line.at), Text(line.part, _PART_STYLES.get(line.part, "")), _told(line), plain(line.by or "")
+            _time(line.at),
+            Text(part_label(line.part), _PART_STYLES.get(line.part, "")),
+            _text(line),
+            plain(line.by or ""),
         )
     console.print(shown)
+
+
+def part_label(part: str) -> str:
+    """The name of a part as shown; JSON keeps the code."""
+    return _PART_LABELS.get(part, part)
 
 
 def _heading(payment: PaymentHeading) -> dict[str, object]:
@@ -69,12 +80,12 @@ def _heading(payment: PaymentHeading) -> dict[str, object]:
         "venue": f"{payment.venue}, {payment.tenant}",
         "platform fee": _money(fee, payment) if fee is not None else None,
         "stripe fee": kept if payment.stripe_fee_minor is not None else None,
-        "given back": _money(payment.refunded_minor, payment) if payment.refunded_minor else None,
-        "to be cancelled": _to_cancel(payment),
-        "to be captured": _money(wanted, payment) if (wanted := payment.capture_requested_minor) else None,
-        "hold ends": payment.capture_before and f"{payment.capture_before:%Y-%m-%d %H:%M:%S} UTC",
+        "refunded": _money(payment.refunded_minor, payment) if payment.refunded_minor else None,
+        "cancellation": _to_cancel(payment),
+        "capture requested": _money(requested, payment) if (requested := payment.capture_requested_minor) else None,
+        "authorization expires": payment.capture_before and f"{payment.capture_before:%Y-%m-%d %H:%M:%S} UTC",
         "capture": payment.capture,
-        "intent": payment.payment_intent_id,
+        "payment intent": payment.payment_intent_id,
         "charge": payment.charge_id,
         "state since": f"{payment.state_since:%Y-%m-%d %H:%M:%S} UTC"
         + (f", {payment.state_reason}" if payment.state_reason else ""),
@@ -84,7 +95,7 @@ def _heading(payment: PaymentHeading) -> dict[str, object]:
 def _to_cancel(payment: PaymentHeading) -> str | None:
     if payment.cancel_reason is None or payment.state == "canceled":
         return None
-    return f"{payment.cancel_reason.replace('_', ' ')}, asked by {payment.cancel_requested_by}"
+    return f"{payment.cancel_reason.replace('_', ' ')}, requested by {payment.cancel_requested_by}"
 
 
 def _money(minor: int | None, payment: PaymentHeading) -> str:
@@ -92,11 +103,11 @@ def _money(minor: int | None, payment: PaymentHeading) -> str:
 
 
 def _time(at: datetime) -> str:
-    """To the millisecond, because much happens within one second."""
+    """To the millisecond, because many entries fall within one second."""
     return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
 
 
-def _told(line: TimelineEntry) -> Text:
+def _text(line: TimelineEntry) -> Text:
     head, *rest = sentence(line).split("\n")
     said = plain(head)
     for detail in rest:
@@ -105,7 +116,7 @@ def _told(line: TimelineEntry) -> Text:
 
 
 def sentence(line: TimelineEntry) -> str:
-    """The line in words; what follows the first line is detail."""
+    """The entry as text; the first line is the summary, further lines are details."""
     return _SENTENCES[line.part](line.what, line.detail)
 
 
@@ -119,7 +130,7 @@ def _state(to: str, details: dict[str, Any]) -> str:
 
 
 def _wish(what: str, details: dict[str, Any]) -> str:
-    return f"asked to {what}: {details['reason'].replace('_', ' ')}"
+    return f"{what} requested: {details['reason'].replace('_', ' ')}"
 
 
 def _refund(to: str, of: dict[str, Any]) -> str:
@@ -137,26 +148,25 @@ def _token(to: str, of: dict[str, Any]) -> str:
 
 
 def _group(to: str, details: dict[str, Any]) -> str:
-    who = f"share of {details['member']}" if details["member"] else "group"
+    who = f"contribution of {details['member']}" if details["member"] else "group"
     move = f"{details['from_state']} -> {to}" if details["from_state"] else to
     return f"{who} {move}" + (f": {details['reason']}" if details["reason"] else "") + f"\ngroup {details['group_id']}"
 
 
 def _event(what: str, details: dict[str, Any]) -> str:
-    return f"{what} {'waits to be told' if details['waits'] else 'told'}"
+    return f"{what} {'waiting to be published' if details['waits'] else 'published'}"
 
 
 def _call(what: str, details: dict[str, Any]) -> str:
     name = details["operation"]
     match what:
         case "sent":
-            return (
-                f"{name} sent, generation {details['generation']}\nkey {details['idempotency_key']}{_open_end(details)}"
-            )
+            key = f"idempotency key {details['idempotency_key']}"
+            return f"{name} sent, key generation {details['generation']}\n{key}{_open_end(details)}"
         case "sent_again":
-            return f"{name} sent again with the same key, {details['sends']} times in all"
+            return f"{name} sent again with the same idempotency key, {details['sends']} times in total"
         case "absent":
-            return f"{name} proved absent at Stripe\n{details['answer']}"
+            return f"{name} verified as absent at Stripe\n{details['answer']}"
         case _:
             request = f"\nrequest {details['request_id']}" if details["request_id"] else ""
             return f"{name} answered: {details['answer']} {details['object_id'] or ''}".rstrip() + request
@@ -165,7 +175,7 @@ def _call(what: str, details: dict[str, Any]) -> str:
 def _open_end(details: dict[str, Any]) -> str:
     if details["outcome"] != "unknown":
         return ""
-    return "\nthe answer is not known yet" + (", Stripe must be asked first" if details["needs_lookup"] else "")
+    return "\nthe outcome is unknown" + (", it must be looked up at Stripe first" if details["needs_lookup"] else "")
 
 
 def _attempt(outcome: str, details: dict[str, Any]) -> str:
@@ -177,7 +187,7 @@ def _charge(_: str, details: dict[str, Any]) -> str:
     kept = ""
     if details["balance_transaction_id"]:
         fee = output.money(details["stripe_fee_minor"], details["balance_currency"])
-        kept = f"\nStripe kept {fee}, {details['balance_transaction_id']}"
+        kept = f"\nStripe fee {fee}, {details['balance_transaction_id']}"
     return f"charge {details['charge_id']} of {output.money(details['amount_minor'], details['currency'])}{kept}"
 
 
@@ -206,34 +216,35 @@ def _dispute(status: str, details: dict[str, Any]) -> str:
 def _warning(decision: str, details: dict[str, Any]) -> str:
     refund = f", refund {details['refund_id']}" if details["refund_id"] else ""
     kind = details["fraud_type"].replace("_", " ")
-    return f"the card's bank warns of fraud ({kind}): {decision}{refund}\n{details['reason']}"
+    return f"early fraud warning ({kind}): {decision}{refund}\n{details['reason']}"
 
 
 def _failure(verdict: str, details: dict[str, Any]) -> str:
     due = details["next_due_at"]
-    then = f"will run again at {datetime.fromisoformat(due):%Y-%m-%d %H:%M:%S}" if due else "given up"
-    return (
-        f"run {details['run']}, try {details['attempt']} failed: {then}\n{details['error_class']}: {details['reason']}"
-    )
+    then = f"retry at {datetime.fromisoformat(due):%Y-%m-%d %H:%M:%S}" if due else "gave up"
+    head = f"run {details['run']}, attempt {details['attempt']} failed: {then}"
+    return f"{head}\n{details['error_class']}: {details['reason']}"
 
 
 def _outbox(_: str, details: dict[str, Any]) -> str:
     refused = f", returned by the broker {details['refusals']} times" if details["refusals"] else ""
     due = datetime.fromisoformat(details["due_at"])
-    waits = f"waits in the outbox for {details['to']}{refused}"
+    waits = f"in the outbox for {details['to']}{refused}"
     return f"{waits}\ndue {due:%Y-%m-%d %H:%M:%S}, message {details['message_id']}"
 
 
 def _dead_letter(what: str, details: dict[str, Any]) -> str:
-    verb = f"died ({explanations.cause(details['cause'])})" if what == "died" else what
+    verb = f"dead-lettered ({explanations.cause(details['cause'])})" if what == "died" else what
     name = f"{details['kind'] or 'message'} {verb}"
-    follows = f"\nfollows {details['successor_of']}" if details["successor_of"] and what == "died" else ""
-    return f"{name}: {details['reason']}\nletter {details['dead_letter_id']}{follows}"
+    follows = f"\nreplaces {details['successor_of']}" if details["successor_of"] and what == "died" else ""
+    return f"{name}: {details['reason']}\ndead letter {details['dead_letter_id']}{follows}"
 
 
 def _replay(state: str, details: dict[str, Any]) -> str:
     judged = (
-        f"judged {details['class'].replace('_', ' ')}: {details['proof']}" if details["class"] else "not judged yet"
+        f"classified as {details['class'].replace('_', ' ')}: {details['proof']}"
+        if details["class"]
+        else "not classified yet"
     )
     return f"replay {state}, {judged}\nbatch {details['batch_id']} ({details['batch_state']})"
 

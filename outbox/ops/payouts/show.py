@@ -1,4 +1,4 @@
-"""What the commands about payouts of connected accounts show; a worker has read it all, this room holds no key."""
+"""Commands about payouts of connected accounts. Read-only, from the database: ops commands have no Stripe key."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,7 @@ from outbox.ops import output
 from outbox.ops.output import facts, out, plain, print_json, record, table
 from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
-# A report over the whole ledger may take longer than anything on the hot path.
+# A report over the whole ledger may take longer than a query on the hot path.
 REPORT_SECONDS = 600
 
 
@@ -27,9 +27,9 @@ def list_payouts(recipient_id: UUID | None, *, failed: bool, limit: int, as_json
 
 
 def _payouts(payouts: Sequence[PayoutRow]) -> Table:
-    shown = table("payout", "of", "made", "amount", "state", "contents", right=("amount",))
+    shown = table("payout", "recipient", "created", "amount", "state", "contents", right=("amount",))
     for row in payouts:
-        contents = "known" if row.listed_at else "not told" if not row.automatic else "not ready"
+        contents = "listed" if row.listed_at else "manual payout" if not row.automatic else "not listed yet"
         state = Text(row.state, "bold red" if row.came_back_at else "")
         shown.add_row(
             row.payout_id,
@@ -48,13 +48,13 @@ def show_payout(payout_id: str, *, as_json: bool) -> None:
         row = payout_views.payout(tx, payout_id)
         contents = payout_views.contents(tx, payout_id) if row else []
     if row is None:
-        raise LeaveError(REFUSED, f"No payout {payout_id} of a connected account is known.")
+        raise LeaveError(REFUSED, f"Payout {payout_id} of a connected account not found.")
     if as_json:
         print_json(record(row) | {"state": row.state, "contents": [record(payout) for payout in contents]})
         return
     out().print(_facts(row))
     if not row.automatic:
-        out().print("It was made by hand, so Stripe does not tell what it contained.")
+        out().print("Stripe does not list the contents of a manual payout.")
     elif contents:
         out().print(_contents(contents))
 
@@ -64,20 +64,20 @@ def _facts(row: PayoutRow) -> Table:
         {
             "payout": row.payout_id,
             "account": row.account_id,
-            "of": row.names,
+            "recipient": row.names,
             "amount": output.money(row.amount_minor, row.currency),
             "state": row.state,
-            "why it failed": row.failure_code,
-            "made": row.created_at,
-            "arrives": row.arrives_at,
-            "seen paid": row.paid_at,
-            "seen to come back": row.came_back_at,
+            "failure code": row.failure_code,
+            "created": row.created_at,
+            "arrival date": row.arrives_at,
+            "reported paid": row.paid_at,
+            "reported failed": row.came_back_at,
         }
     )
 
 
 def _contents(contents: Sequence[PayoutLine]) -> Table:
-    shown = table("made by", "type", "on", "net", "order", "payment", right=("net",))
+    shown = table("created by", "type", "on", "net", "order", "payment", right=("net",))
     for payout in contents:
         net = output.money(payout.net_minor, payout.currency)
         order, payment = payout.order_id or "", payout.payment_id or ""
@@ -102,7 +102,7 @@ def show_balances(tenant_id: UUID | None, *, as_json: bool) -> None:
 
 def _balances(recipient_balances: Sequence[RecipientBalance]) -> Table:
     amounts = ("payable", "in escrow", "owes us", "pending", "available")
-    shown = table("recipient", "name", *amounts, "seen", right=amounts)
+    shown = table("recipient", "name", *amounts, "read from Stripe", right=amounts)
     for row in recipient_balances:
         minor = (row.payable_minor, row.escrow_minor, row.receivable_minor, row.pending_minor, row.available_minor)
         shown.add_row(

@@ -1,4 +1,4 @@
-"""`fleet outbox status`, `fleet queues` and `fleet keys`: how the way on stands."""
+"""`fleet outbox status`, `fleet queues` and `fleet keys`: outbox backlog, broker queues, new sealing keys."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from rich.text import Text
 from db.queue import backlog
 from db.queue import outbox as outbox_table
 from db.queue.outbox import Depth
+from messages.patience import Patience
 from messages.queues import DEAD_LETTER_QUEUE, ROUTES, Route
 from messages.runtime.settings import load
 from outbox.broker import topology
@@ -35,15 +36,15 @@ def show_outbox(*, limit: int, as_json: bool) -> None:
         out().print()
         out().print(_lots(lots))
     if retries:
-        out().print(Text("\nComing next", style="bold"))
+        out().print(Text("\nNext retries", style="bold"))
         out().print(_next(retries))
 
 
 def _depth(depth: Depth) -> object:
-    oldest = f", the oldest for {depth.oldest_due_seconds:.1f} s" if depth.due else ""
+    oldest = f", oldest for {depth.oldest_due_seconds:.1f} s" if depth.due else ""
     return facts({
         "due": Text(f"{depth.due}{oldest}", style="yellow" if depth.oldest_due_seconds > 30 else ""),
-        "waiting": f"{depth.waiting} for their time",
+        "waiting": f"{depth.waiting} scheduled for later",
         "refused": Text(f"{depth.refused} returned or nacked by the broker", style="red" if depth.refused else ""),
     })  # fmt: skip
 
@@ -62,7 +63,7 @@ _NUMBERS = ("due", "waiting", "retries", "refused", "oldest due", "next due")
 
 
 def _next(retries: list[backlog.NextRetry]) -> object:
-    shown = table("due in", "kind", "try", "payment", "because", right=("due in", "try"))
+    shown = table("due in", "kind", "attempt", "payment", "last failure", right=("due in", "attempt"))
     for retry in retries:
         about = str(retry.payment_id or "-")
         shown.add_row(_age(retry.due_at), plain(retry.kind), str(retry.attempt), about, plain(retry.reason or "-"))
@@ -75,7 +76,7 @@ def _age(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """One queue at the broker; None means that it does not stand, and an empty `drift` that all is well."""
+    """One queue at the broker; None means that it is missing, an empty `drift` that it matches our declaration."""
 
     queue: str
     ready: int | None
@@ -85,7 +86,7 @@ class QueueState:
 
 @troubles()
 def show_queues(*, as_json: bool) -> None:
-    """Exit code 1 when a queue is missing or stands with other arguments than ours."""
+    """Exit code 1 when a queue is missing or its arguments differ from ours."""
     (settings,) = load(BrokerSettings)
     with _connection(settings.rabbitmq_url.get_secret_value()) as connection:
         queue_states = [_look(connection, queue) for queue in topology.queues()]
@@ -112,41 +113,35 @@ def _connection(url: str) -> Iterator[pika.BlockingConnection]:
 
 
 def _look(connection: pika.BlockingConnection, queue: topology.Queue) -> QueueState:
-    """A passive look first, so that nothing is made; then a declaration with our arguments, which changes nothing."""
+    """A passive declaration first, which creates nothing; then one with our arguments, which only compares."""
     try:
-        stands = connection.channel().queue_declare(queue.name, passive=True).method
+        declared = connection.channel().queue_declare(queue.name, passive=True).method
     except ChannelClosedByBroker:
-        return QueueState(
-            queue.name, None, None, "missing: start any process of the fleet once, it declares its queues"
-        )
-    ready, consumers = int(stands.message_count), int(stands.consumer_count)
+        return QueueState(queue.name, None, None, "missing; start any process of the fleet, which declares the queues")
+    ready, consumers = int(declared.message_count), int(declared.consumer_count)
     try:
         connection.channel().queue_declare(queue.name, durable=True, arguments=queue.arguments)
     except ChannelClosedByBroker as error:
-        return QueueState(queue.name, ready, consumers, f"other arguments than ours: {error.reply_text}")
+        return QueueState(queue.name, ready, consumers, f"arguments differ from ours: {error.reply_text}")
     return QueueState(queue.name, ready, consumers, "")
 
 
 def _print_queues(queue_states: list[QueueState]) -> None:
     console = out()
-    columns = ("queue", "ready", "consumers", "kind", "tries", "backoff", "time limit", "too old after")
-    shown = table(*columns, right=("ready", "consumers", "tries", "backoff", "time limit", "too old after"))
+    columns = ("queue", "ready", "consumers", "kind", "attempts", "backoff", "time limit", "maximum age")
+    shown = table(*columns, right=("ready", "consumers", "attempts", "backoff", "time limit", "maximum age"))
     for queue in queue_states:
         routes = _routes(queue.queue)
-        patience = [(kind, *_patience(route)) for kind, route in routes] or [("-",) * 5]
+        patience = [(kind, *_patience(route.patience)) for kind, route in routes] or [("-",) * 5]
         cells = [plain("\n".join(column)) for column in zip(*patience, strict=True)]
         shown.add_row(_name(queue), _count(queue.ready, queue), _count(queue.consumers, queue), *cells)
     console.print(shown)
     waiting = next((queue.ready for queue in queue_states if queue.queue == DEAD_LETTER_QUEUE), 0)
     if waiting:
-        said().print(
-            f"\n{waiting} messages that the broker set aside wait to be written down as dead letters.", style="yellow"
-        )
+        said().print(f"\n{waiting} messages dead-lettered by the broker are waiting to be stored.", style="yellow")
     if is_narrow(console):
         return
-    said().print(
-        "\nbackoff: a random time below the first figure, doubled with every try, up to the second", style="dim"
-    )
+    said().print("\nbackoff: random, up to the first value, doubled with each attempt up to the second", style="dim")
 
 
 def _name(queue: QueueState) -> Text:
@@ -164,30 +159,30 @@ def _routes(queue: str) -> list[tuple[str, Route]]:
 
 
 def _routes_document(queue: str) -> list[dict[str, object]]:
-    return [record(route, "queue") | {"kind": kind} for kind, route in _routes(queue)]
+    return [record(route.patience) | {"kind": kind} for kind, route in _routes(queue)]
 
 
-def _patience(route: Route) -> tuple[str, str, str, str]:
-    backoff = f"{route.backoff_base_seconds:g} s to {route.backoff_ceiling_seconds:g} s"
-    days, hours = divmod(route.max_age_seconds, 86_400)
+def _patience(patience: Patience) -> tuple[str, str, str, str]:
+    backoff = f"{patience.backoff_base_seconds:g} s to {patience.backoff_ceiling_seconds:g} s"
+    days, hours = divmod(patience.max_age_seconds, 86_400)
     return (
-        str(route.tries),
+        str(patience.tries),
         backoff,
-        f"{route.time_limit_seconds} s",
+        f"{patience.time_limit_seconds} s",
         f"{days} d" if not hours else f"{hours // 3_600} h",
     )
 
 
 @troubles()
 def show_keys(*, as_json: bool) -> None:
-    """The private half is for the workers alone; nothing keeps it but who runs this."""
+    """The private key is for workers only; it is not stored anywhere."""
     public, private = new_pair()
     if as_json:
         print_json({"DEAD_LETTER_PUBLIC_KEY": public, "DEAD_LETTER_PRIVATE_KEY": private})
         return
     out().print(f"DEAD_LETTER_PUBLIC_KEY={public}\nDEAD_LETTER_PRIVATE_KEY={private}", soft_wrap=True)
     said().print(
-        "The public half goes to every process, the private half to the workers alone. Keep it: without it nobody can "
-        "open the originals of letters sealed so far.",
+        "The public key goes to every process, the private key to the workers only. Keep the private key: without it "
+        "the sealed originals of dead letters cannot be opened.",
         style="dim",
     )

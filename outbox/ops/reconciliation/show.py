@@ -1,4 +1,4 @@
-"""What the commands about the books show: ledger reports, the chain, cases and the coverage of Stripe's events."""
+"""Reconciliation commands: ledger reports, the hash chain, cases, and webhook coverage."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,19 +15,20 @@ from db.reconciliation.cases import Case
 from db.webhooks import event_coverage
 from outbox.ops import chain_heads, output
 from outbox.ops.dead_letters import tables
+from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 from outbox.requests.operators.cases import accept_case
 
-# A report over the whole ledger may take longer than anything on the hot path.
+# A report over the whole ledger may take longer than a query on the hot path.
 REPORT_SECONDS = 600
-# The sweep runs every few minutes; a cursor that stands for so long means that nobody runs it.
-SWEEP_STANDS_SECONDS = 1_800
+# The sweep runs every few minutes; a cursor this old means that it is not running.
+SWEEP_STUCK_SECONDS = 1_800
 
 
 @troubles()
 def show_trial_balance(tenant_id: UUID | None, *, as_json: bool) -> None:
-    """Exit code 1 when the accounts of a currency do not add up to zero."""
+    """Exit code 1 when the accounts of a currency do not sum to zero."""
     with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         totals = ledger_reports.trial_balance(tx, tenant_id=tenant_id)
     off = ledger_reports.off_balance(totals)
@@ -84,12 +85,12 @@ def show_receivables(tenant_id: UUID | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"receivables": [record(row) for row in receivables]})
         return
-    out().print(_receivables(receivables) if receivables else "Nothing stands open.")
+    out().print(_receivables(receivables) if receivables else "No receivables.")
 
 
 def _receivables(receivables: Sequence[Receivable]) -> Table:
     ages = ("0-7 days", "8-30 days", "31-90 days", "older")
-    shown = table("what", "tenant", "venue", "total", *ages, right=("total", *ages))
+    shown = table("receivable", "tenant", "venue", "total", *ages, right=("total", *ages))
     for row in receivables:
         parts = (row.total_minor, row.to_7_days_minor, row.to_30_days_minor, row.to_90_days_minor, row.older_minor)
         amounts = [output.money(minor, row.currency) if minor else "-" for minor in parts]
@@ -98,15 +99,15 @@ def _receivables(receivables: Sequence[Receivable]) -> Table:
 
 
 _OPEN_ACCOUNTS = {
-    "refunds_payable": "refunds that came back",
-    "disputed_funds": "held by disputes",
+    "refunds_payable": "failed refunds",
+    "disputed_funds": "withheld by disputes",
     "venue_payable": "venues that owe us",
 }
 
 
 @troubles()
 def verify_ledger(expected: str | None, *, as_json: bool) -> None:
-    """Exit code 1 names the first link that does not fit, or says that the chain is not the one expected."""
+    """Exit code 1: the first broken link is named, or the chain does not contain the expected link."""
     with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         walked = hash_chain.walk(tx)
         waiting = hash_chain.unsealed(tx)
@@ -115,17 +116,19 @@ def verify_ledger(expected: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(record(walked) | {"unsealed": waiting})
     elif walked.broken is None and not is_other:
-        out().print(f"The chain holds: {walked.links} journals are sealed, {waiting} are not yet.", style="green")
+        out().print(f"The hash chain is intact: {walked.links} journals sealed, {waiting} not yet.", style="green")
         out().print(facts({"head": f"{walked.links}:{walked.head}"}), soft_wrap=True)
     if walked.broken is not None:
         broken = walked.broken
         raise LeaveError(
             REFUSED,
-            f"The chain breaks at link {broken.seq}, journal {broken.journal_id} of tenant {broken.tenant_id}: "
-            f"{broken.why}. {walked.links} links before it are whole; {waiting} journals are not sealed.",
+            f"The hash chain is broken at link {broken.seq}, journal {broken.journal_id} of tenant {broken.tenant_id}: "
+            f"{broken.why}. The {walked.links} links before it are intact; {waiting} journals are not sealed.",
         )
     if is_other:
-        raise LeaveError(REFUSED, f"The chain is whole but not the one you knew: link {expected} is not in it.")
+        raise LeaveError(
+            REFUSED, f"The hash chain is intact but does not contain the expected link {expected}: it was replaced."
+        )
 
 
 @troubles()
@@ -140,15 +143,15 @@ def list_cases(
         return
     if cases:
         out().print(_cases(cases))
-    said().print(f"{len(cases)} cases." if cases else "No case matches.", style="dim")
+    said().print(f"{len(cases)} cases." if cases else "No cases match.", style="dim")
 
 
 def _cases(cases: Sequence[Case]) -> Table:
-    shown = table("case", "age", "state", "type", "subject", "amount", "what is off", right=("age", "amount"))
+    shown = table("case", "age", "state", "type", "subject", "amount", "mismatch", right=("age", "amount"))
     shown.columns[0].no_wrap = True
     for case in cases:
         amount = output.money(case.amount_minor, case.currency)
-        row = (output.state(case.state), case.type.replace("_", " "), plain(case.subject), amount, plain(case.details))
+        row = (output.state(case.state), label(case.type), plain(case.subject), amount, plain(case.details))
         shown.add_row(str(case.case_id), tables.age(case.opened_at), *row)
     return shown
 
@@ -158,31 +161,31 @@ def show_case(case_id: UUID, *, as_json: bool) -> None:
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         case = case_views.get(tx, case_id)
     if case is None:
-        raise LeaveError(REFUSED, f"There is no case {case_id}.")
+        raise LeaveError(REFUSED, f"Case {case_id} not found.")
     if as_json:
         print_json(record(case))
         return
     closed = f"{case.closed_at} by {case.closed_by}: {case.closed_because}" if case.closed_at else None
     out().print(Text(f"Case {case.case_id}  ", "bold").append(output.state(case.state)))
     out().print(facts({
-        "type": case.type.replace("_", " "),
-        "what is off": plain(case.details, "bold"),
+        "type": label(case.type),
+        "mismatch": plain(case.details, "bold"),
         "subject": case.subject,
         "amount": output.money(case.amount_minor, case.currency) if case.currency else None,
         "opened": case.opened_at,
         "last seen": f"{case.seen_at}, {case.times_seen} times",
-        "what to do": case.suggested_action if case.state == "open" else None,
-        "by itself": _by_itself(case),
+        "suggested action": case.suggested_action if case.state == "open" else None,
+        "automatic fix": _automatic_fix(case),
         "payment": case.payment_id,
         "tenant": case.tenant_id,
         "closed": closed,
     }))  # fmt: skip
 
 
-def _by_itself(case: Case) -> str | None:
+def _automatic_fix(case: Case) -> str | None:
     if case.auto_fixed_at is not None:
-        return f"the payment was looked up again at {case.auto_fixed_at}"
-    return f"the payment is looked up again after {case.auto_fix_after}" if case.auto_fix_after else None
+        return f"payment re-fetched from Stripe at {case.auto_fixed_at}"
+    return f"payment will be re-fetched from Stripe after {case.auto_fix_after}" if case.auto_fix_after else None
 
 
 @troubles()
@@ -192,7 +195,9 @@ def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_js
     if as_json:
         print_json(record(case))
         return
-    out().print(plain(f"Closed: {case.type.replace('_', ' ')} {case.subject}. The same finding is not opened again."))
+    out().print(
+        plain(f"Closed: {case.type.replace('_', ' ')} {case.subject}. The same mismatch will not open another case.")
+    )
 
 
 @troubles()
@@ -202,25 +207,25 @@ def list_runs(*, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"runs": [record(run) for run in runs]})
         return
-    columns = ("lines", "differing", "opened", "closed")
-    shown = table("began (UTC)", "span", "from", "until", *columns, "state", right=columns)
+    columns = ("lines", "mismatches", "opened", "closed")
+    shown = table("started (UTC)", "span", "from", "until", *columns, "state", right=columns)
     for run in runs:
         window = (f"{run.window_from:%m-%d %H:%M}", f"{run.window_until:%m-%d %H:%M}")
         numbers = [str(n) for n in (run.lines, run.mismatches, run.cases_opened, run.cases_closed)]
         word = output.state(run.state if run.state != "running" else f"running_{run.phase}")
         shown.add_row(f"{run.started_at:%Y-%m-%d %H:%M:%S}", run.span, *window, *numbers, word)
-    out().print(shown if runs else "The book and the bank were never compared.")
+    out().print(shown if runs else "No comparison has run yet.")
 
 
 @troubles()
 def show_coverage(*, hours: int, as_json: bool) -> None:
-    """Exit code 1 when the sweep stands still."""
+    """Exit code 1 when the sweep is stuck."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         coverages, sweep = event_coverage.coverage(tx, hours=hours), event_coverage.standing(tx)
     if as_json:
         print_json({"hours": [record(hour) for hour in coverages], "sweep": record(sweep) if sweep else None})
     elif coverages:
-        columns = ("listed at Stripe", "came by webhook", "only by the sweep", "covered")
+        columns = ("listed at Stripe", "by webhook", "by sweep only", "coverage")
         shown = table("hour (UTC)", *columns, right=columns)
         for hour in coverages:
             covered = f"{hour.by_webhook / hour.listed:.1%}" if hour.listed else "-"
@@ -228,12 +233,12 @@ def show_coverage(*, hours: int, as_json: bool) -> None:
             shown.add_row(f"{hour.hour:%Y-%m-%d %H:%M}", *numbers, covered)
         out().print(shown)
     if sweep is None:
-        said().print("The sweep over Stripe's events has never run.", style="dim")
-    elif sweep.behind_seconds > SWEEP_STANDS_SECONDS:
+        said().print("The event sweep has never run.", style="dim")
+    elif sweep.behind_seconds > SWEEP_STUCK_SECONDS:
         raise LeaveError(
             REFUSED,
-            f"The sweep stands at {sweep.swept_until:%Y-%m-%d %H:%M} UTC, {sweep.behind_seconds / 3600:.1f} h ago: do "
-            "scheduler and workers run?",
+            f"The event sweep is stuck at {sweep.swept_until:%Y-%m-%d %H:%M} UTC, {sweep.behind_seconds / 3600:.1f}"
+            " h ago. Check that the scheduler and the workers are running.",
         )
     elif not as_json:
         said().print(f"Swept until {sweep.swept_until:%Y-%m-%d %H:%M:%S} UTC.", style="dim")

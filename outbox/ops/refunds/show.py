@@ -1,4 +1,4 @@
-"""What the refund commands show and do not change: refunds, requests, obligations, and how far cancelled events are."""
+"""Read-only refund commands: refunds, operator requests, obligations, and the progress of cancelled events."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from db.session import Database
 from db.text import uuid_or_none
 from outbox.ops import output
 from outbox.ops.dead_letters import explanations
+from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.prompts import follow
 from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
@@ -43,13 +44,13 @@ def list_refunds(
         return
     if refunds:
         out().print(_lines(refunds))
-    said().print(f"{_counted(len(refunds))}." if refunds else "No refund matches.", style="dim")
+    said().print(f"{_counted(len(refunds))}." if refunds else "No refunds match.", style="dim")
     for request in waiting:
         said().print(plain(f"{_request(request)}; {_next_step(request)}"))
 
 
 def _lines(refunds: Sequence[RefundLine]) -> Table:
-    shown = table("refund", "age", "state", "amount", "reason", "source", "why", right=("age", "amount"))
+    shown = table("refund", "age", "state", "amount", "reason", "source", "details", right=("age", "amount"))
     shown.columns[0].no_wrap = True
     for refund in refunds:
         why = refund.state_reason or refund.note
@@ -62,14 +63,16 @@ def _lines(refunds: Sequence[RefundLine]) -> Table:
 
 
 def _request(request: OperatorRequest) -> str:
-    much = output.money(request.amount_minor, request.currency) if request.amount_minor else "what is left"
-    return f"{request.created_by} asked for {much} of payment {request.payment_id}: {request.state.replace('_', ' ')}"
+    much = output.money(request.amount_minor, request.currency) if request.amount_minor else "the balance"
+    return f"{request.created_by} requested a refund of {much} of payment {request.payment_id}: {label(request.state)}"
 
 
 def _next_step(request: OperatorRequest) -> str:
     if request.state == "awaiting_approval":
-        return f"somebody else: fleet refunds approve {request.request_id}"
-    return "a worker has it" if request.state == "asked" else (request.state_reason or f"refund {request.refund_id}")
+        return f"a second operator approves it with: fleet refunds approve {request.request_id}"
+    if request.state == "asked":
+        return "a worker is processing it"
+    return request.state_reason or f"refund {request.refund_id}"
 
 
 @troubles()
@@ -82,7 +85,7 @@ def show_refund(name: str, *, as_json: bool) -> None:
         refund = refund_views.by_name(tx, str(request.refund_id) if request and request.refund_id else name)
         moves = refund_views.history(tx, refund) if refund else []
     if request is None and refund is None:
-        raise LeaveError(REFUSED, f"There is no refund {name}.")
+        raise LeaveError(REFUSED, f"Refund {name} not found.")
     if as_json:
         document = {"request": record(request) if request else None, "refund": record(refund) if refund else None}
         print_json(document | {"history": [record(move) for move in moves]})
@@ -101,24 +104,24 @@ def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> Non
         "reason": refund.reason.replace("_", " "),
         "note": refund.note or None,
         "state reason": refund.state_reason,
-        "asked by": f"{refund.requested_by} ({refund.source.replace('_', ' ')})",
+        "requested by": f"{refund.requested_by} ({refund.source.replace('_', ' ')})",
         "tickets": ", ".join(map(str, refund.ticket_ids)) or None,
         "payment": refund.payment_id,
         "order": refund.order_id,
-        "at Stripe": refund.stripe_refund_id,
+        "Stripe refund": refund.stripe_refund_id,
     }))  # fmt: skip
-    shown = table("when (UTC)", "move", "why", "by")
+    shown = table("when (UTC)", "state change", "reason", "by")
     for move in moves:
         moved = f"{move.from_state} -> {move.to_state}" if move.from_state else move.to_state
         shown.add_row(f"{move.at:%Y-%m-%d %H:%M:%S}", moved, plain(move.reason or ""), plain(move.by))
     out().print(shown)
     if refund.state in {"failed", "refused", "canceled"}:
-        said().print(f"\nTry it again:  fleet refunds retry {refund.refund_id} --reason WHY", style="dim")
+        said().print(f"\nRetry it:  fleet refunds retry {refund.refund_id} --reason WHY", style="dim")
 
 
 @troubles()
 def show_obligations(*, limit: int, as_json: bool) -> None:
-    """Exit code 1 when somebody is owed something."""
+    """Exit code 1 when a buyer is owed an amount."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         obligations = refund_views.obligations(tx, limit=limit)
     if as_json:
@@ -127,16 +130,14 @@ def show_obligations(*, limit: int, as_json: bool) -> None:
         out().print(_obligations(obligations))
     if obligations:
         raise LeaveError(
-            REFUSED, f"Owed again: {_counted(len(obligations))}. Try one again: fleet refunds retry REFUND"
+            REFUSED, f"Owed to buyers: {_counted(len(obligations))}. Retry one: fleet refunds retry REFUND"
         )
     if not as_json:
-        said().print("No buyer is owed anything.", style="dim")
+        said().print("No amounts owed.", style="dim")
 
 
 def _obligations(obligations: Sequence[Obligation]) -> Table:
-    shown = table(
-        "refund", "owed for", "owed", "in the ledger", "what happened", right=("owed for", "owed", "in the ledger")
-    )
+    shown = table("refund", "owed for", "owed", "in the ledger", "failure", right=("owed for", "owed", "in the ledger"))
     shown.columns[0].no_wrap = True
     for obligation in obligations:
         amounts = [
@@ -154,13 +155,13 @@ def list_runs(*, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"cancellations": [record(run) for run in found]})
         return
-    shown = table("cancellation", "age", "state", "orders", "refunds", "cancelled", "why", right=("age", "orders"))
+    shown = table("cancellation", "age", "state", "orders", "refunds", "cancelled", "reason", right=("age", "orders"))
     shown.columns[0].no_wrap = True
     for run in found:
         counts = (f"{run.taken} of {run.total}", str(run.refunds_asked), str(run.cancellations_asked))
         why = plain(run.state_reason or run.note)
         shown.add_row(str(run.cancellation_id), _age(run.created_at), output.state(run.state), *counts, why)
-    out().print(shown if found else "No event was ever cancelled.")
+    out().print(shown if found else "No cancelled events.")
 
 
 @troubles()
@@ -173,19 +174,19 @@ def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool)
 
 
 def _run(db: Database, name: UUID) -> MassRefund:
-    """By its own id or by its event's; of several tenants' events of one id, the newest."""
+    """By its own id or its event's id; the newest one if several tenants use that event id."""
     with db.ops_transaction() as tx:
         run = mass_refunds.get(tx, name) or mass_refunds.latest_of_event(tx, name)
     if run is None:
-        raise LeaveError(REFUSED, f"No event was cancelled under {name}.")
+        raise LeaveError(REFUSED, f"Cancelled event {name} not found.")
     return run
 
 
 def until_done(db: Database, cancellation_id: UUID, *, patience_seconds: float) -> MassRefund:
-    """Follow it with a bar. Raises LeaveError when nothing moves for so long; it goes on by itself."""
+    """Follow it with a progress bar. Raises LeaveError when there is no progress for that long; the run continues."""
     return follow(
         lambda: _run(db, cancellation_id),
-        title="giving back",
+        title="refunding",
         count=lambda run: (run.taken, run.total),
         ended=lambda run: run.state not in ACTIVE_MASS_REFUNDS,
         patience_seconds=patience_seconds,
@@ -196,7 +197,7 @@ def until_done(db: Database, cancellation_id: UUID, *, patience_seconds: float) 
 def _standing_still(run: MassRefund) -> str:
     why = run.state_reason or f"it is {run.state.replace('_', ' ')}"
     return (
-        f"It stands at {run.taken} of {run.total} orders: {why}. It goes on by itself; "
+        f"No progress at {run.taken} of {run.total} orders: {why}. The run continues in the background; "
         f"`fleet refunds event-status {run.cancellation_id}` shows it."
     )
 
@@ -221,20 +222,20 @@ def _facts(run: MassRefund) -> dict[str, object]:
     people = run.created_by + (f", approved by {run.approved_by}" if run.approved_by else "")
     return {
         "cancellation": run.cancellation_id,
-        "why": run.note,
-        "asked by": f"{people}, {_age(run.created_at)} ago",
-        "orders": f"{run.taken} of {run.total} taken, {run.rate_per_second} a second",
-        "refunds asked": run.refunds_asked,
-        "cancelled instead": run.cancellations_asked,
-        "nothing left": run.nothing_left,
-        "could not be": run.refused or None,
-        "waits because": run.state_reason,
-        "last moved": f"{_age(run.moved_at)} ago",
+        "reason": run.note,
+        "requested by": f"{people}, {_age(run.created_at)} ago",
+        "orders": f"{run.taken} of {run.total} processed, {run.rate_per_second} per second",
+        "refunds requested": run.refunds_asked,
+        "cancelled before capture": run.cancellations_asked,
+        "nothing left to refund": run.nothing_left,
+        "could not be refunded": run.refused or None,
+        "waiting because": run.state_reason,
+        "last progress": f"{_age(run.moved_at)} ago",
     }
 
 
 def _fates(outcome_counts: Sequence[OutcomeCount]) -> Table:
-    shown = table("what became of it", "state", "count", "amount", right=("count", "amount"))
+    shown = table("outcome", "state", "count", "amount", right=("count", "amount"))
     for fate in outcome_counts:
         what = "refunds" if fate.what == "refund" else "payments cancelled"
         shown.add_row(what, output.state(fate.state), str(fate.count), output.money(fate.amount_minor, fate.currency))
@@ -242,7 +243,7 @@ def _fates(outcome_counts: Sequence[OutcomeCount]) -> Table:
 
 
 def _refusal(refusal: RefusalCount) -> Text:
-    return plain(f"payment {refusal.payment_id} could not be given back: {refusal.reason}", "red")
+    return plain(f"payment {refusal.payment_id} could not be refunded: {refusal.reason}", "red")
 
 
 def _counted(count: int) -> str:

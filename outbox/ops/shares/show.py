@@ -1,4 +1,4 @@
-"""What the commands about shares show and do not change: escrow, the tree of a payment, recipients, royalties."""
+"""Read-only commands about shares: escrow, the split of a payment, recipients, royalties."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from db.shares.views import RecipientLine, ShareLine, ShareTransfer
 from messages.ids import RecipientId
 from outbox.ops import approvals, output
 from outbox.ops.dead_letters import explanations
+from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
 from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 from outbox.ops.shares.tree import ShareTree, tree_of
@@ -32,18 +33,21 @@ def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
         waiting = requests.waiting(tx, limit=limit, kinds=KINDS)
     if as_json:
         print_json(
-            {"held": [record(one) for one in escrows], "wishes": [approvals.document(request) for request in waiting]}
+            {
+                "held": [record(one) for one in escrows],
+                "wishes": [approvals.document(request) for request in waiting],
+            }
         )
         return
     if escrows:
         out().print(_held(escrows))
-    said().print(f"{len(escrows)} payments in escrow." if escrows else "Nothing is in escrow.", style="dim")
+    said().print(f"{len(escrows)} payments in escrow." if escrows else "Escrow is empty.", style="dim")
     for request in waiting:
         said().print(_request(request))
 
 
 def _held(escrows: Sequence[EscrowLine]) -> Table:
-    shown = table("payment", "venue", "held", "since", "kept by", "free (UTC)", "why", right=("held", "since"))
+    shown = table("payment", "venue", "held", "since", "reason", "until (UTC)", "held by", right=("held", "since"))
     shown.columns[0].no_wrap = True
     for one in escrows:
         shown.add_row(
@@ -61,24 +65,27 @@ def _held(escrows: Sequence[EscrowLine]) -> Table:
 def _request(request: OperatorRequest) -> Text:
     much = output.money(request.amount_minor, request.currency)
     then = (
-        f"somebody else: fleet escrow approve {request.request_id}"
+        f"a second operator approves it with: fleet escrow approve {request.request_id}"
         if request.state == "awaiting_approval"
-        else "a worker has it"
+        else "a worker is processing it"
     )
-    return plain(f"{request.created_by} asked to {request.kind} {much} of payment {request.payment_id}; {then}")
+    return plain(f"{request.created_by} requested: {request.kind} {much} of payment {request.payment_id}; {then}")
 
 
 @troubles()
 def show_tree(name: str, *, as_json: bool) -> None:
-    """By any id of a payment that `fleet payment show` takes."""
+    """By any id that `fleet payment show` accepts."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         payments = timeline.find(tx, name)
         tree = tree_of(tx, payments[0].payment_id) if len(payments) == 1 else None
         waiting = requests.waiting(tx, limit=10, kinds=KINDS, payment_id=payments[0].payment_id) if tree else []
     if not payments:
-        raise LeaveError(REFUSED, f"There is no payment {name}.")
+        raise LeaveError(REFUSED, f"Payment {name} not found.")
     if tree is None:
-        raise LeaveError(REFUSED, f"Payment {payments[0].payment_id} has no shares: it has not succeeded, or is older.")
+        raise LeaveError(
+            REFUSED,
+            f"Payment {payments[0].payment_id} has no shares: it has not succeeded, or predates the split of payments.",
+        )
     if as_json:
         print_json(document(tree) | {"wishes": [approvals.document(request) for request in waiting]})
         return
@@ -131,8 +138,8 @@ def _branches(tree: ShareTree) -> Branches:
 def _why_held(held: EscrowLine) -> str:
     if held.held_by is not None:
         return f"held by {held.held_by}, {held.held_because}"
-    until = f", free {held.free_at:%Y-%m-%d %H:%M} UTC" if held.free_at and held.kept_by == "event" else ""
-    return f"kept by {(held.kept_by or 'nothing').replace('_', ' ')}{until}"
+    until = f", until {held.free_at:%Y-%m-%d %H:%M} UTC" if held.free_at and held.kept_by == "event" else ""
+    return f"{label(held.kept_by) or 'no reason'}{until}"
 
 
 def _share(share: ShareLine) -> Text:
@@ -142,9 +149,9 @@ def _share(share: ShareLine) -> Text:
         output.state(share.state)
     )
     if taken := share.returned_minor + share.borne_minor:
-        line.append(f"  taken back {output.money(taken, share.currency)}", "dim")
+        line.append(f"  clawed back {output.money(taken, share.currency)}", "dim")
     if share.waits_for:
-        line.append(f"  waits for {share.waits_for.replace('_', ' ')}", "yellow")
+        line.append(f"  waiting for {label(share.waits_for)}", "yellow")
     return line
 
 
@@ -178,7 +185,7 @@ def list_recipients(tenant_id: UUID | None, *, limit: int, as_json: bool) -> Non
     if as_json:
         print_json({"recipients": [_recipient_record(recipient) for recipient in recipients]})
         return
-    out().print(_recipients(recipients) if recipients else "There is no recipient.")
+    out().print(_recipients(recipients) if recipients else "No recipients.")
 
 
 def _recipients(recipients: Sequence[RecipientLine]) -> Table:
@@ -216,7 +223,7 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
         waiting = share_views.waiting(tx, recipient_id=recipient_id, limit=limit)
         weekly = statements.of_recipient(tx, RecipientId(recipient_id), limit=limit)
     if not recipients:
-        raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")
+        raise LeaveError(REFUSED, f"Recipient {recipient_id} not found.")
     if as_json:
         print_json(
             {"balances": [_recipient_record(recipient) for recipient in recipients]}
@@ -232,12 +239,12 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
         "minimum": output.money(first.minimum_minor, first.currency) if first.minimum_minor else None,
     }))  # fmt: skip
     out().print(_recipients(recipients))
-    shown = table("payment", "share", "released", "waits for", right=("share", "released"))
+    shown = table("payment", "share", "released", "waiting for", right=("share", "released"))
     for share in waiting:
         much = output.money(share.left_minor - share.reached_minor, share.currency)
-        why = (share.waits_for or "its transfer").replace("_", " ")
+        why = label(share.waits_for or "transfer")
         shown.add_row(str(share.payment_id), much, _age(share.state_since), plain(why))
-    out().print(shown if waiting else "No share of it waits.")
+    out().print(shown if waiting else "No shares are waiting.")
 
 
 @troubles()
@@ -248,18 +255,26 @@ def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
         print_json({"royalties": [record(royalty) for royalty in royalties]})
         return
     shown = table(
-        "venue", "event", "sale", "recipient", "of the sale", "from (UTC)", "until", "", right=("of the sale",)
+        "venue",
+        "event",
+        "sale",
+        "recipient",
+        "part of the sale",
+        "from (UTC)",
+        "until",
+        "",
+        right=("part of the sale",),
     )
     for royalty in royalties:
         points = f"{royalty.basis_points / 100:g} %"
-        event = str(royalty.event_id) if royalty.event_id else "every other"
+        event = str(royalty.event_id) if royalty.event_id else "all other events"
         period = (
             royalty.valid_from,
             royalty.valid_until,
             Text(royalty.holds, "green" if royalty.holds == "now" else "dim"),
         )
         shown.add_row(plain(royalty.venue), event, royalty.sale, plain(royalty.recipient), points, *period)
-    out().print(shown if royalties else "No royalty is set.")
+    out().print(shown if royalties else "No royalties are configured.")
 
 
 def _age(at: datetime) -> str:

@@ -1,8 +1,8 @@
-"""The distribution of a payment as a tree: who got what of it, and what of that is each ticket's.
+"""The split of a payment as a tree: recipients, their shares, and the part of each share that belongs to each ticket.
 
-A share is frozen for the payment as a whole. What of it is one ticket's follows from the ticket's price, by largest
-remainder (Money.allocate), so that each share adds up over the tickets to the cent; a ticket's own parts may differ
-from its price by odd cents.
+A share is fixed for the payment as a whole. It is allocated over the tickets in proportion to their prices, by largest
+remainder (Money.allocate), so that each share sums to the cent; the parts of one ticket may differ from its price by
+odd cents.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class TicketShares:
-    """One ticket, and in the order of the payment's shares what of each is this ticket's, in minor units."""
+    """One ticket and its part of each share, in the order of the payment's shares, in minor units."""
 
     ticket: TicketSold
     parts_minor: list[int]
@@ -46,7 +46,7 @@ def tree_of(tx: Tx, payment_id: UUID) -> ShareTree | None:
 
 
 def per_ticket(cut: Sequence[ShareLine], tickets: Sequence[TicketSold]) -> list[TicketShares]:
-    """What of each share is each ticket's. Tickets that were all given away share alike."""
+    """The part of each share for each ticket. Tickets that are all free share equally."""
     if not tickets:
         return []
     prices = [ticket.price_minor for ticket in tickets]

@@ -18,12 +18,14 @@ def cancellable_group(tx: Tx, group_id: UUID) -> GroupLine:
     """Raises RefusedError for a group that is unknown, known to several tenants, settled or ended."""
     groups = group_views.by_id(tx, group_id)
     if len(groups) != 1:
-        raise RefusedError(f"there is no group {group_id}" if not groups else f"several tenants know group {group_id}")
+        raise RefusedError(
+            f"group {group_id} not found" if not groups else f"several tenants use the group id {group_id}"
+        )
     group = groups[0]
     if group.state == "settled":
-        raise RefusedError("the group is settled; give its shares back with `fleet refunds create PAYMENT`")
+        raise RefusedError("the group is settled; refund its payments with `fleet refunds create PAYMENT`")
     if group.state not in {"open", "complete"}:
-        raise RefusedError(f"the group is {group.state} already")
+        raise RefusedError(f"the group is already {group.state}")
     return group
 
 

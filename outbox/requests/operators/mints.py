@@ -15,7 +15,7 @@ def retry_mint(acting: OperatorTransaction, mint: MintLine, *, reason: str) -> N
         RefusedError: no reason was given, or the mint has not failed.
     """
     require(reason.strip(), "say why, in a few words")
-    require(mint.state == "failed", f"the mint is {mint.state}; only a failed one can be tried again")
+    require(mint.state == "failed", f"the mint is {mint.state}; only a failed mint can be retried")
     tenant_id, payment_id, ticket_id = TenantId(mint.tenant_id), PaymentId(mint.payment_id), TicketId(mint.ticket_id)
     append(acting.tx, MintRetryRequested(tenant_id=tenant_id, payment_id=payment_id, ticket_id=ticket_id))
     acting.log("mint_retry", {"ticket_id": str(ticket_id), "payment_id": str(payment_id)}, reason)

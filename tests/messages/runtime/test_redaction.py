@@ -62,7 +62,7 @@ def test_no_planted_secret_survives_in_any_text(before: str, planted: str, after
 @given(before=AROUND, user=st.sampled_from(["fleet", ""]), password=PASSWORDS)
 @pytest.mark.parametrize("scheme", ["postgresql", "amqps", "redis"])
 def test_no_password_survives_in_an_address(scheme: str, before: str, user: str, password: str) -> None:
-    assume(password not in before)
+    assume(password not in f"{before}{scheme}://{user}:@db.internal:5432/fleet")
 
     redacted = redact_text(f"{before}{scheme}://{user}:{password}@db.internal:5432/fleet")
 

@@ -18,7 +18,8 @@ from deploy.local.stack.stack import Stack
 from deploy.local.stripe.process import free_port
 from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
-from outbox.intake.http import LARGEST_WEBHOOK_BYTES, WebhookEndpoint, health_of
+from outbox.intake.http import LARGEST_WEBHOOK_BYTES, NEEDED, WebhookEndpoint, checks_of
+from outbox.process.health import Health
 from outbox.process.heartbeat import beat
 from stripe_client.webhook_signatures import WebhookSettings
 from tests import signing
@@ -35,14 +36,12 @@ def make_door(book: Book, stack: Stack) -> Iterator[MakeDoor]:
         made.append(Database(book.settings, application="test"))
         secrets = tuple(SecretStr(secret) for secret in (signing.SECRET, signing.ROLLED_SECRET))
         env: Any = changes.get("env", "test")
+        cache = CacheSettings(app_env="test", redis_url=SecretStr(changes.get("cache", stack.valkey.url)))  # type: ignore[arg-type]
+        broker = BrokerSettings(app_env="test", rabbitmq_url=SecretStr(changes.get("broker", stack.rabbitmq.url)))  # type: ignore[arg-type]
         door = WebhookEndpoint(
             made[-1],
             WebhookSettings(app_env=env, stripe_webhook_secrets=secrets),
-            health_of(
-                made[-1],
-                CacheSettings(app_env="test", redis_url=SecretStr(changes.get("cache", stack.valkey.url))),  # type: ignore[arg-type]
-                BrokerSettings(app_env="test", rabbitmq_url=SecretStr(changes.get("broker", stack.rabbitmq.url))),  # type: ignore[arg-type]
-            ),
+            Health("intake-http", checks_of(made[-1], cache, broker), NEEDED),
         )
         return TestClient(door.app(), raise_server_exceptions=False)
 

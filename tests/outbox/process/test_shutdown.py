@@ -32,7 +32,9 @@ from starlette.routing import Route
 from outbox.process import http_server
 http_server.DRAIN_SECONDS = 0.2
 async def read(request): await request.body()
+from outbox.process.shutdown import stop_on_signals
 stopping = threading.Event()
+stop_on_signals(stopping)
 app = Starlette(routes=[Route("/", read, methods=["POST"])])
 http_server.listen(app, "test", stopping, host="127.0.0.1", port=int(sys.argv[1]))
 print("asked to stop:", stopping.is_set())

@@ -1,4 +1,4 @@
-"""FAULTS 32: letters of refunds, captures, cancellations and disputes are judged from the book and from Stripe."""
+"""FAULTS 32: dead letters of refunds, captures and disputes are checked against the database and Stripe."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,33 +17,36 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
 from messages.disputes import DisputeLookupRequested, EvidenceSubmissionRequested
+from messages.orders import OrderPlaced
 from messages.queues import ROUTES
 from messages.reconciliation import RetentionDue
+from messages.resales import OrderResold
 from messages.verdicts import TryAgain
+from outbox.intake.order_events import WORDS
+from outbox.requests.orders import OrderRequest
 from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import decided, hear, reread
 from tests.workers.refunds.scenario import asked, charged, message, wish_to_cancel, wish_to_capture
 from tests.workers.refunds.scenario import lookup as refund_lookup_of
-from workers.dead_letters import judge_groups, judge_shares
-from workers.dead_letters.judge import PERIODIC, OpenedDeadLetter, judge
-from workers.dead_letters.judge_money import BY_KIND
+from workers.dead_letters.replay_check import CHECKS, ORDER_EVENT_CHECKS, OpenedDeadLetter, check_replay
 from workers.disputes.submit_evidence import dispute_evidence
 from workers.payments.capture import capture
 from workers.refunds.refund import refund
-from workers.rules.replay_charges import ReplayCheck
+from workers.rules.replay_check import ReplayCheck
+from workers.runtime.by_need import takes_gateway
 
-Judged = Callable[[Message], ReplayCheck]
+Check = Callable[[Message], ReplayCheck]
 
 
 @pytest.fixture
-def judged(db: Database, gateway: Gateway) -> Judged:
-    """What the dead letter of this message would be judged as, now."""
+def check(db: Database, gateway: Gateway) -> Check:
+    """The replay check of this message's dead letter, now."""
 
     def run(dead: Message) -> ReplayCheck:
         payload: dict[str, Any] = dead.model_dump(mode="json")
         message_id = uuid4()
-        letter = SealedDeadLetter(message_id, None, "worker", dead.kind, None, str(message_id), None, None)
-        return judge(OpenedDeadLetter(letter, orjson.dumps(payload), payload), db, gateway)
+        dead_letter = SealedDeadLetter(message_id, None, "worker", dead.kind, None, str(message_id), None, None)
+        return check_replay(OpenedDeadLetter(dead_letter, orjson.dumps(payload), payload), db, gateway)
 
     return run
 
@@ -66,54 +69,51 @@ def age_calls(owner: psycopg.Connection, hours: float) -> None:
     )
 
 
-def test_every_kind_of_message_is_judged_by_somebody() -> None:
-    kinds = {kind.kind for kind in ROUTES}
+def test_every_kind_of_message_that_is_not_periodic_has_a_row_in_the_table_of_checks() -> None:
+    assert set(CHECKS) == {message for message, route in ROUTES.items() if not route.is_periodic}
+    assert all(takes_gateway(check) in {True, False} for check in CHECKS.values())
 
-    assert kinds - PERIODIC - set(BY_KIND) - judge_groups.KINDS - judge_shares.KINDS == {
-        "charge",
-        "lookup",
-        "webhook",
-        "cancel_event",
-        "ops_refund",
-        "mint",
-        "mint_retry",
-    }
+
+def test_every_event_of_the_order_service_has_a_row_in_its_table_of_checks() -> None:
+    orders = {OrderPlaced, OrderResold}  # intake reads both as an OrderRequest
+
+    assert set(ORDER_EVENT_CHECKS) == {OrderRequest, *WORDS.values()} - orders
 
 
 def test_a_refund_that_was_never_sent_is_safe_and_one_that_succeeded_is_done(
-    db: Database, gateway: Gateway, tenant: Tenant, judged: Judged
+    db: Database, gateway: Gateway, tenant: Tenant, check: Check
 ) -> None:
     wanted = asked(db, charged(db, gateway, tenant), 1000)
-    before = judged(message(wanted))
+    before = check(message(wanted))
     refund(message(wanted), db, gateway)
 
     assert (before.class_, before.amount) == ("safe", wanted.amount)
-    assert judged(message(wanted)).class_ == "already_done"
-    assert judged(refund_lookup_of(wanted)).class_ == "safe"
+    assert check(message(wanted)).class_ == "already_done"
+    assert check(refund_lookup_of(wanted)).class_ == "safe"
 
 
 def test_a_refund_beside_a_chargeback_must_not_be_replayed(
-    db: Database, gateway: Gateway, stripe_control: EmulatorControl, tenant: Tenant, judged: Judged
+    db: Database, gateway: Gateway, stripe_control: EmulatorControl, tenant: Tenant, check: Check
 ) -> None:
     payment = charged(db, gateway, tenant)
     wanted = asked(db, payment, 1000)
     stripe_control.dispute(payment.payment_intent_id or "")
     hear(db, gateway)
 
-    found = judged(message(wanted))
+    found = check(message(wanted))
 
     assert (found.class_, "dispute" in found.proof) == ("must_not", True)
 
 
 def test_a_refund_that_stripe_refused_must_be_asked_for_anew(
-    db: Database, gateway: Gateway, tenant: Tenant, judged: Judged
+    db: Database, gateway: Gateway, tenant: Tenant, check: Check
 ) -> None:
     payment = charged(db, gateway, tenant)
     gateway.v1.refunds.create(params={"payment_intent": payment.payment_intent_id or ""})
     wanted = asked(db, payment, 1000)
     refund(message(wanted), db, gateway)
 
-    assert judged(message(wanted)).class_ == "must_not"
+    assert check(message(wanted)).class_ == "must_not"
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_a_refund_that_stripe_refused_must_be_asked_for_anew(
         ("drop_before", 25, "needs_new_key", True),
     ],
 )
-def test_an_unanswered_refund_is_judged_by_what_stripe_has_and_by_the_age_of_its_key(
+def test_an_unanswered_refund_is_checked_by_what_stripe_has_and_by_the_age_of_its_key(
     db: Database,
     owner: psycopg.Connection,
     gateway: Gateway,
     stripe_control: EmulatorControl,
     tenant: Tenant,
-    judged: Judged,
+    check: Check,
     fault: str,
     hours: float,
     class_: str,
@@ -143,21 +143,21 @@ def test_an_unanswered_refund_is_judged_by_what_stripe_has_and_by_the_age_of_its
         refund(message(wanted), db, gateway)
     age_calls(owner, hours)
 
-    found = judged(message(wanted))
+    found = check(message(wanted))
 
     assert (found.class_, found.amount is not None) == (class_, moves)
 
 
 def test_a_capture_is_safe_while_the_amount_is_held_and_must_not_be_once_the_hold_has_expired(
-    db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, judged: Judged
+    db: Database, owner: psycopg.Connection, gateway: Gateway, tenant: Tenant, check: Check
 ) -> None:
     payment = charged(db, gateway, tenant, capture="manual")
     wish = wish_to_capture(db, payment)
-    assert judged(wish).class_ == "safe"
+    assert check(wish).class_ == "safe"
 
     owner.execute("UPDATE payments SET capture_before = now() - interval '1 minute'")
 
-    found = judged(wish)
+    found = check(wish)
     assert (found.class_, "expired" in found.proof) == ("must_not", True)
 
 
@@ -167,7 +167,7 @@ def test_an_unanswered_capture_is_looked_up_at_stripe(
     gateway: Gateway,
     stripe_control: EmulatorControl,
     tenant: Tenant,
-    judged: Judged,
+    check: Check,
 ) -> None:
     payment = charged(db, gateway, tenant, capture="manual")
     wish = wish_to_capture(db, payment)
@@ -175,46 +175,46 @@ def test_an_unanswered_capture_is_looked_up_at_stripe(
     with pytest.raises(TryAgain):
         capture(wish, db, gateway)
 
-    found = judged(wish)
+    found = check(wish)
 
     assert (found.class_, found.amount) == ("safe", None)
     assert "Charged" in found.proof
 
 
 def test_a_cancellation_is_safe_until_the_payment_is_settled(
-    db: Database, gateway: Gateway, tenant: Tenant, judged: Judged
+    db: Database, gateway: Gateway, tenant: Tenant, check: Check
 ) -> None:
     held, paid = charged(db, gateway, tenant, capture="manual"), charged(db, gateway, tenant)
     wish = wish_to_cancel(db, held)
 
-    assert judged(wish).class_ == "safe"
-    assert judged(wish.model_copy(update={"payment_id": paid.payment_id})).class_ == "already_done"
-    assert judged(wish.model_copy(update={"payment_id": uuid4()})).class_ == "must_not"
+    assert check(wish).class_ == "safe"
+    assert check(wish.model_copy(update={"payment_id": paid.payment_id})).class_ == "already_done"
+    assert check(wish.model_copy(update={"payment_id": uuid4()})).class_ == "must_not"
 
 
 def test_evidence_is_safe_while_the_dispute_waits_and_done_once_it_was_taken(
-    db: Database, gateway: Gateway, disputed: tuple[Payment, Dispute], judged: Judged
+    db: Database, gateway: Gateway, disputed: tuple[Payment, Dispute], check: Check
 ) -> None:
     _, dispute = disputed
     wish = decided(db, dispute, "submit", {"uncategorized_text": "scanned at the door"})
-    assert judged(wish).class_ == "safe"
+    assert check(wish).class_ == "safe"
 
     dispute_evidence(wish, db, gateway)
 
-    assert judged(wish).class_ == "already_done"
+    assert check(wish).class_ == "already_done"
     looking = DisputeLookupRequested(**wish.model_dump())
-    assert judged(looking).class_ == "safe"
+    assert check(looking).class_ == "safe"
 
 
 def test_evidence_past_its_deadline_or_not_decided_any_more_must_not_be_replayed(
-    db: Database, owner: psycopg.Connection, disputed: tuple[Payment, Dispute], judged: Judged
+    db: Database, owner: psycopg.Connection, disputed: tuple[Payment, Dispute], check: Check
 ) -> None:
     _, dispute = disputed
     wish = decided(db, dispute, "accept")
-    assert judged(EvidenceSubmissionRequested(**wish.model_dump())).class_ == "must_not"
+    assert check(EvidenceSubmissionRequested(**wish.model_dump())).class_ == "must_not"
 
     owner.execute("UPDATE disputes SET evidence_due_at = now() - interval '1 minute'")
-    assert "deadline" in judged(wish).proof
+    assert "deadline" in check(wish).proof
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_an_unanswered_submission_is_looked_up_at_stripe(
     gateway: Gateway,
     stripe_control: EmulatorControl,
     disputed: tuple[Payment, Dispute],
-    judged: Judged,
+    check: Check,
     fault: str,
     hours: float,
     class_: str,
@@ -239,12 +239,12 @@ def test_an_unanswered_submission_is_looked_up_at_stripe(
         dispute_evidence(wish, db, gateway)
     age_calls(owner, hours)
 
-    found = judged(wish)
+    found = check(wish)
 
     assert found.class_ == class_
     if fault == "drop_after":
         assert "under_review" in found.proof
 
 
-def test_what_the_clock_makes_due_again_is_done(judged: Judged) -> None:
-    assert judged(RetentionDue(due_at=datetime.now(UTC))).class_ == "already_done"
+def test_what_the_clock_makes_due_again_is_done(check: Check) -> None:
+    assert check(RetentionDue(due_at=datetime.now(UTC))).class_ == "already_done"

@@ -1,4 +1,4 @@
-"""FAULTS 32: letters of shares, transfers, reversals and accounts are judged from the book and from Stripe."""
+"""FAULTS 32: dead letters of shares, transfers, reversals and accounts are checked against the database and Stripe."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,12 +19,12 @@ from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalReques
 from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
 from tests.workers.shares.scenario import Market, market
-from workers.dead_letters.judge import OpenedDeadLetter, judge
-from workers.rules.replay_charges import ReplayCheck
+from workers.dead_letters.replay_check import OpenedDeadLetter, check_replay
+from workers.rules.replay_check import ReplayCheck
 from workers.shares.share import share
 from workers.transfers.transfer import transfer
 
-Judged = Callable[[Message], ReplayCheck]
+Check = Callable[[Message], ReplayCheck]
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def place(db: Database, owner: psycopg.Connection, gateway: Gateway, stripe_cont
 
 
 @pytest.fixture
-def judged(place: Market) -> Judged:
-    """What the dead letter of this message would be judged as, now."""
+def check(place: Market) -> Check:
+    """The replay check of this message's dead letter, now."""
 
     def run(dead: Message) -> ReplayCheck:
         payload: dict[str, Any] = dead.model_dump(mode="json")
-        letter = SealedDeadLetter(uuid4(), None, "worker", dead.kind, None, str(uuid4()), None, None)
-        return judge(OpenedDeadLetter(letter, orjson.dumps(payload), payload), place.db, place.gateway)
+        dead_letter = SealedDeadLetter(uuid4(), None, "worker", dead.kind, None, str(uuid4()), None, None)
+        return check_replay(OpenedDeadLetter(dead_letter, orjson.dumps(payload), payload), place.db, place.gateway)
 
     return run
 
@@ -52,7 +52,7 @@ def asked(place: Market) -> tuple[ShareDue, TransferRequested]:
         payment_id=payment.payment_id,
         share_id=place.shares(payment)[place.artist].share_id,
     )
-    share(due, place.db, place.gateway)
+    share(due, place.db)
     row = place.owner.execute("SELECT transfer_id FROM transfers").fetchone()
     assert row is not None
     return due, TransferRequested(tenant_id=payment.tenant_id, transfer_id=TransferId(row[0]))
@@ -73,49 +73,49 @@ def unanswered(place: Market, wanted: TransferRequested, fault: str) -> None:
     place.control.clear_faults()
 
 
-def test_a_transfer_that_was_never_sent_is_safe_and_one_that_was_made_is_done(place: Market, judged: Judged) -> None:
+def test_a_transfer_that_was_never_sent_is_safe_and_one_that_was_made_is_done(place: Market, check: Check) -> None:
     due, wanted = asked(place)
-    before = judged(wanted)
+    before = check(wanted)
     place.work()
 
     assert (before.class_, before.amount and before.amount.minor) == ("safe", 1_000)
-    assert judged(wanted).class_ == "already_done"
-    assert judged(due).class_ == "already_done"
+    assert check(wanted).class_ == "already_done"
+    assert check(due).class_ == "already_done"
 
 
-def test_a_transfer_whose_answer_was_lost_is_only_written_down(place: Market, judged: Judged) -> None:
+def test_a_transfer_whose_answer_was_lost_is_only_written_down(place: Market, check: Check) -> None:
     _, wanted = asked(place)
     unanswered(place, wanted, "drop_after")
 
-    found = judged(wanted)
+    found = check(wanted)
 
     assert (found.class_, found.amount) == ("safe", None)
     assert "only writes that down" in found.proof
 
 
 def test_a_transfer_that_stripe_never_got_goes_under_its_key_waits_or_needs_a_new_one(
-    place: Market, judged: Judged
+    place: Market, check: Check
 ) -> None:
     _, wanted = asked(place)
     unanswered(place, wanted, "drop_before")
 
-    classes = [judged(wanted).class_]
+    classes = [check(wanted).class_]
     for hours in (23.5, 1.0):
         age_calls(place, hours)
-        classes.append(judged(wanted).class_)
+        classes.append(check(wanted).class_)
 
     assert classes == ["safe", "must_not", "needs_new_key"]
 
 
-def test_a_transfer_that_stripe_refused_was_followed_by_another_look(place: Market, judged: Judged) -> None:
+def test_a_transfer_that_stripe_refused_was_followed_by_another_look(place: Market, check: Check) -> None:
     place.control.set_capability(place.artist_account, "transfers", "inactive")
     _, wanted = asked(place)
     place.work()
 
-    assert judged(wanted).class_ == "already_done"
+    assert check(wanted).class_ == "already_done"
 
 
-def test_a_reversal_is_safe_until_it_is_made(place: Market, judged: Judged) -> None:
+def test_a_reversal_is_safe_until_it_is_made(place: Market, check: Check) -> None:
     payment = place.sell(amount_minor=10_000)
     place.work()
     place.control.advance_clock(8 * 86_400)
@@ -127,25 +127,25 @@ def test_a_reversal_is_safe_until_it_is_made(place: Market, judged: Judged) -> N
     assert row is not None
     wanted = ReversalRequested(tenant_id=payment.tenant_id, reversal_id=ReversalId(row[0]))
 
-    before = judged(wanted)
+    before = check(wanted)
     place.deliver("transfer_reversal", wanted.model_dump(mode="json"))
 
     assert (before.class_, before.amount) == ("safe", None)
-    assert judged(wanted).class_ == "already_done"
+    assert check(wanted).class_ == "already_done"
 
 
-def test_what_nobody_knows_must_not_be_replayed_and_asking_about_an_account_may(place: Market, judged: Judged) -> None:
+def test_what_nobody_knows_must_not_be_replayed_and_asking_about_an_account_may(place: Market, check: Check) -> None:
     tenant, nobody = place.tenant.tenant_id, uuid4()
     payment = place.sell(amount_minor=10_000)
 
-    assert judged(TransferRequested(tenant_id=tenant, transfer_id=TransferId(nobody))).class_ == "must_not"
-    assert judged(ReversalRequested(tenant_id=tenant, reversal_id=ReversalId(nobody))).class_ == "must_not"
+    assert check(TransferRequested(tenant_id=tenant, transfer_id=TransferId(nobody))).class_ == "must_not"
+    assert check(ReversalRequested(tenant_id=tenant, reversal_id=ReversalId(nobody))).class_ == "must_not"
     unknown = ShareDue(tenant_id=tenant, payment_id=payment.payment_id, share_id=ShareId(nobody))
-    assert judged(unknown).class_ == "must_not"
-    assert judged(AccountLookupRequested(account_id=place.artist_account)).class_ == "safe"
+    assert check(unknown).class_ == "must_not"
+    assert check(AccountLookupRequested(account_id=place.artist_account)).class_ == "safe"
 
 
-def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Market, judged: Judged) -> None:
+def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Market, check: Check) -> None:
     place.owner.execute("UPDATE venues SET escrow_days = 3")
     payment = place.sell(amount_minor=10_000)
     with place.db.ops_transaction() as tx:
@@ -154,7 +154,7 @@ def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Marke
         request = requests.ask(tx, new, awaits_approval=False)
     wanted = OpsEscrowDue(tenant_id=payment.tenant_id, payment_id=payment.payment_id, wish_id=request.request_id)
 
-    before = judged(wanted).class_
+    before = check(wanted).class_
     place.owner.execute("UPDATE operator_requests SET state = 'granted'")
 
-    assert (before, judged(wanted).class_) == ("safe", "already_done")
+    assert (before, check(wanted).class_) == ("safe", "already_done")

@@ -37,13 +37,13 @@ def dispute(db: Database, gateway: Gateway, stripe_control: EmulatorControl, pay
 
 
 @pytest.fixture
-def swept(db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+def swept(db: Database, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Every message of ours is lost; the sweep runs, and says what kinds of messages it appended."""
     monkeypatch.setenv("APP_ENV", "test")
 
     def run() -> list[str]:
         owner.execute("DELETE FROM outbox WHERE exchange = ''")
-        sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+        sweep(SweepDue(due_at=datetime.now(UTC)), db)
         return [row[0] for row in owner.execute("SELECT kind FROM outbox WHERE exchange = '' ORDER BY id").fetchall()]
 
     return run

@@ -260,6 +260,6 @@ def test_a_share_is_captured_whole_or_not_at_all(party: Party) -> None:
         request_capture(tx, payment_id=payment_id, amount=Money(1, "eur"))
 
 
-def test_an_unknown_group_is_for_a_person(db: Database, gateway: Gateway, tenant: Tenant) -> None:
+def test_an_unknown_group_is_for_a_person(db: Database, tenant: Tenant) -> None:
     with pytest.raises(GiveUp, match="no group"):
-        group(GroupDue(tenant_id=tenant.tenant_id, group_id=uuid4()), db, gateway)
+        group(GroupDue(tenant_id=tenant.tenant_id, group_id=uuid4()), db)

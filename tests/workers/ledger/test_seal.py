@@ -11,13 +11,12 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.money import Money
 from messages.reconciliation import SealDue
-from stripe_client.gateway import Gateway
 from workers.ledger import seal as ledger_seal
 from workers.ledger.seal import seal_ledger
 
 
 def test_one_run_seals_all_journals_batch_by_batch(
-    db: Database, gateway: Gateway, tenant: Tenant, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    db: Database, tenant: Tenant, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_seal, "BATCH", 3)
     with db.transaction(tenant.tenant_id) as tx:
@@ -26,7 +25,7 @@ def test_one_run_seals_all_journals_batch_by_batch(
             ledger.post(tx, kind="stripe_fee", source_id=f"txn_{number}", payment_id=None, entries=entries)
 
     for _ in range(2):
-        seal_ledger(SealDue(due_at=datetime.now(UTC)), db, gateway)
+        seal_ledger(SealDue(due_at=datetime.now(UTC)), db)
 
     with db.ops_transaction() as tx:
         assert (hash_chain.walk(tx).links, hash_chain.unsealed(tx)) == (10, 0)

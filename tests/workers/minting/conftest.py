@@ -197,14 +197,14 @@ class Sales:
 
     def queue(self, sold: Sold) -> None:
         request = MintRequested(tenant_id=self.tenant.tenant_id, payment_id=sold.payment.payment_id)
-        mint(request, self.db, self.gateway)
+        mint(request, self.db)
 
     def retry(self, ticket_id: UUID) -> None:
         payment_id = self.mint_of(ticket_id).payment_id
         again = MintRetryRequested(
             tenant_id=self.tenant.tenant_id, payment_id=payment_id, ticket_id=TicketId(ticket_id)
         )
-        mint_retry(again, self.db, self.gateway)
+        mint_retry(again, self.db)
 
     def mint_of(self, ticket_id: UUID) -> Mint:
         with self.db.transaction(self.tenant.tenant_id) as tx:

@@ -32,9 +32,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_sweep(db: Database, gateway: Gateway, owner: psycopg.Connection) -> Callable[[], None]:
+def run_sweep(db: Database, owner: psycopg.Connection) -> Callable[[], None]:
     def run() -> None:
-        sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+        sweep(SweepDue(due_at=datetime.now(UTC)), db)
 
     return run
 

@@ -43,7 +43,7 @@ def a_week_goes_by(place: Market) -> None:
 
 
 def look(place: Market) -> None:
-    statements(StatementsDue(due_at=today()), place.db, place.gateway)
+    statements(StatementsDue(due_at=today()), place.db)
     place.work()
 
 

@@ -59,7 +59,7 @@ def test_a_wrong_journal_is_one_case_that_closes_when_the_difference_is_posted(
     (case,) = cases_of(db)
     assert (case.type, case.amount_minor, case.currency, case.times_seen) == ("amount_differs", 100, "eur", 3)
     assert (case.tenant_id, case.payment_id) == (payment.tenant_id, payment.payment_id)
-    assert "the book holds 39.48 EUR" in case.details
+    assert "the ledger has 39.48 EUR" in case.details
 
     put_right(db, owner, payment, Money(100, "eur"))
     run()

@@ -13,7 +13,6 @@ from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
 from db.session import Database
 from messages.reconciliation import RetentionDue
-from stripe_client.gateway import Gateway
 from tests.workers.conftest import Ledgers
 from workers.reconciliation.retention import forget_old
 
@@ -22,9 +21,9 @@ Run = Callable[[], None]
 
 
 @pytest.fixture
-def run(db: Database, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(db: Database, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("APP_ENV", "test")
-    return lambda: forget_old(RetentionDue(due_at=datetime.now(UTC)), db, gateway)
+    return lambda: forget_old(RetentionDue(due_at=datetime.now(UTC)), db)
 
 
 def test_old_rows_go_and_young_ones_stay(

@@ -283,8 +283,8 @@ def test_the_sweep_wakes_one_whose_message_was_lost(
     owner.execute("DELETE FROM outbox")
     owner.execute("UPDATE event_cancellations SET moved_at = moved_at - interval '1 hour'")
 
-    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
-    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db)
 
     (waiting,) = owner.execute("SELECT body FROM outbox WHERE kind = 'cancel_event'").fetchall()
     assert orjson.loads(waiting[0])["kwargs"]["payload"]["cancellation_id"] == str(run.cancellation_id)

@@ -31,7 +31,7 @@ def tenant(owner: psycopg.Connection) -> Tenant:
 
 
 @pytest.fixture
-def swept(db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+def swept(db: Database, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Every message is lost and an hour goes by; then the sweep runs, and says what kinds of messages it appended."""
     monkeypatch.setenv("APP_ENV", "test")
 
@@ -41,7 +41,7 @@ def swept(db: Database, gateway: Gateway, owner: psycopg.Connection, monkeypatch
             owner.execute(f"UPDATE {table} SET state_since = state_since - interval '1 hour'")
         owner.execute("UPDATE refunds SET created_at = created_at - interval '1 hour'")
         owner.execute("UPDATE payments SET cancel_requested_at = cancel_requested_at - interval '1 hour'")
-        sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+        sweep(SweepDue(due_at=datetime.now(UTC)), db)
         return [row[0] for row in owner.execute("SELECT kind FROM outbox ORDER BY kind").fetchall()]
 
     return run

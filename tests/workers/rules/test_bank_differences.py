@@ -30,8 +30,8 @@ def test_the_sentence_says_both_sides() -> None:
     both = {"category": "charge", "source": "ch_1", "net_minor": 4048, "currency": "eur"}
 
     assert sentence(**both, book_minor=4000, elsewhere=False) == (  # type: ignore[arg-type]
-        "Stripe moved 40.48 EUR (charge of ch_1); the book holds 40.00 EUR"
+        "Stripe moved 40.48 EUR (charge of ch_1); the ledger has 40.00 EUR"
     )
     assert sentence(**both, book_minor=None, elsewhere=True).endswith(  # type: ignore[arg-type]
-        "the book holds nothing of it, and money in another currency"
+        "the ledger has no entry for it, and an entry in another currency"
     )

@@ -20,9 +20,11 @@ from messages.payments import ChargeRequested
 from messages.queues import ROUTES
 from messages.verdicts import GiveUp, TryAgain, TryLater
 from outbox.append import Envelope, new_envelope
+from stripe_client.gateway import Gateway
 from tests.conftest import Book
 from workers.runtime import retries as afterwards
 from workers.runtime.actor import Actor, envelope_of, run
+from workers.runtime.by_need import with_gateway
 from workers.runtime.retries import NotWrittenDownError
 
 ROUTE = ROUTES[ChargeRequested]
@@ -44,7 +46,7 @@ def test_try_again_is_a_row_in_the_outbox_with_a_due_time_and_a_row_of_the_failu
     [retry] = retries(owner)
     assert (retry["message_id"], retry["run"], retry["attempt"]) == (envelope.message_id, 2, 2)
     assert retry["payload"] == MESSAGE.model_dump(mode="json")
-    assert 0 <= retry["waits_seconds"] <= ROUTE.backoff_base_seconds * 2
+    assert 0 <= retry["waits_seconds"] <= ROUTE.patience.backoff_base_seconds * 2
     assert failures(owner) == [(envelope.message_id, 1, 1, "try_again", "TryAgain", "the object is locked")]
 
 
@@ -58,10 +60,10 @@ def test_try_later_waits_as_long_as_it_says_and_spends_no_try(db: Database, owne
 
 def test_the_backoff_grows_and_stays_under_its_ceiling(db: Database, owner: psycopg.Connection) -> None:
     for _ in range(25):
-        deliver(db, TryAgain("again"), attempt=ROUTE.tries - 1)
+        deliver(db, TryAgain("again"), attempt=ROUTE.patience.tries - 1)
 
     waits = [retry["waits_seconds"] for retry in retries(owner)]
-    assert max(waits) <= ROUTE.backoff_ceiling_seconds
+    assert max(waits) <= ROUTE.patience.backoff_ceiling_seconds
     assert max(waits) > 30  # full jitter below 300 s: all 25 under 30 s would be one chance in 10^25
 
 
@@ -86,19 +88,19 @@ def test_give_up_is_a_dead_letter_with_reason_payload_and_history(db: Database, 
 
 
 def test_the_last_try_ends_as_a_dead_letter_that_tells_the_last_error(db: Database, owner: psycopg.Connection) -> None:
-    deliver(db, TryAgain("no answer"), attempt=ROUTE.tries)
+    deliver(db, TryAgain("no answer"), attempt=ROUTE.patience.tries)
 
     assert retries(owner) == []
-    assert letters(owner)[0]["reason"] == f"{ROUTE.tries} tries used up, the last failed with: no answer"
+    assert letters(owner)[0]["reason"] == f"{ROUTE.patience.tries} tries used up, the last failed with: no answer"
 
 
 def test_try_later_goes_on_when_all_tries_are_spent_but_not_past_the_age(
     db: Database, owner: psycopg.Connection
 ) -> None:
-    deliver(db, TryLater("wait", seconds=1), attempt=ROUTE.tries)
+    deliver(db, TryLater("wait", seconds=1), attempt=ROUTE.patience.tries)
     assert len(retries(owner)) == 1
 
-    deliver(db, TryLater("wait", seconds=1), age_seconds=ROUTE.max_age_seconds + 1)
+    deliver(db, TryLater("wait", seconds=1), age_seconds=ROUTE.patience.max_age_seconds + 1)
 
     assert len(retries(owner)) == 1
     assert "and still failing: wait" in letters(owner)[0]["reason"]
@@ -150,7 +152,7 @@ def test_a_payload_that_is_no_message_is_told_in_the_log_once_without_its_conten
 
 @pytest.mark.parametrize("error", [GiveUp(f"card {CARD}"), TryAgain(f"card {CARD}"), ValueError(f"card {CARD}")])
 def test_no_card_number_of_an_error_is_written_down(db: Database, owner: psycopg.Connection, error: Exception) -> None:
-    deliver(db, error, attempt=ROUTE.tries)
+    deliver(db, error, attempt=ROUTE.patience.tries)
     deliver(db, error)
 
     written = owner.execute("SELECT reason FROM message_failures UNION ALL SELECT reason FROM dead_letters").fetchall()
@@ -244,3 +246,17 @@ def failures(owner: psycopg.Connection) -> list[tuple[Any, ...]]:
 def letters(owner: psycopg.Connection) -> list[dict[str, Any]]:
     with owner.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         return cursor.execute("SELECT * FROM dead_letters ORDER BY died_at").fetchall()
+
+
+def test_an_actor_gets_a_gateway_only_if_its_handler_asks_for_one(db: Database, gateway: Gateway) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    with_gateway(lambda message, database: seen.append((message, database)))(MESSAGE, db, gateway)
+    with_gateway(lambda message, database, stripe: seen.append((message, database, stripe)))(MESSAGE, db, gateway)
+
+    assert seen == [(MESSAGE, db), (MESSAGE, db, gateway)]
+
+
+def test_a_handler_that_nobody_could_call_is_refused_at_its_import() -> None:
+    with pytest.raises(AssertionError, match="takes a message, the database and"):
+        with_gateway(lambda message: None)

@@ -61,7 +61,7 @@ def test_every_message_class_of_ours_is_in_the_queue_table() -> None:
 
 
 def test_a_run_may_take_far_less_than_the_brokers_consumer_timeout() -> None:
-    assert max(route.time_limit_seconds for route in ROUTES.values()) <= 300
+    assert max(route.patience.time_limit_seconds for route in ROUTES.values()) <= 300
 
 
 def test_a_delivered_message_is_handled_and_acked(

@@ -168,11 +168,11 @@ def test_what_waited_for_a_pause_comes_back_with_the_sweep_after_it_was_lifted(
 ) -> None:
     pause()
     wait_for_the_end(db, gateway, owner, payment)
-    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db)
     assert min(waits(owner)) > 100  # it still holds
 
     lift_all(db)
-    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db)
 
     assert max(waits(owner)) < 1
 
@@ -184,12 +184,12 @@ def test_what_waits_for_something_else_is_left_and_so_is_all_of_a_tenant_that_is
     wait_for_the_end(db, gateway, owner, payment)
     lift_all(db)
     pause(venue=True)
-    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db)
     assert min(waits(owner)) > 100
 
     lift_all(db)
     owner.execute("UPDATE outbox SET due_at = due_at + interval '1 second'")  # by another failure than the pause
-    sweep(SweepDue(due_at=datetime.now(UTC)), db, gateway)
+    sweep(SweepDue(due_at=datetime.now(UTC)), db)
 
     assert min(waits(owner)) > 100
 

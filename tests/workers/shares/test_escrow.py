@@ -47,7 +47,7 @@ def over(place: Market, payment: Payment, *, days: float) -> None:
 
 
 def run(place: Market) -> None:
-    run_escrow(EscrowDue(due_at=today()), place.db, place.gateway)
+    run_escrow(EscrowDue(due_at=today()), place.db)
     place.work()
 
 
@@ -103,7 +103,7 @@ def test_an_open_refund_keeps_the_shares_and_only_the_rest_goes_afterwards(place
     payment = place.sell(amount_minor=10_000)
     over(place, payment, days=4)
     asked(place.db, payment, 5_000)
-    run_escrow(EscrowDue(due_at=today()), place.db, place.gateway)
+    run_escrow(EscrowDue(due_at=today()), place.db)
     while_open = (kept_by(place, payment), place.states(payment))
     place.work()
 
@@ -159,7 +159,7 @@ def test_two_runs_at_once_let_each_payment_go_once(place: Market) -> None:
         over(place, payment, days=4)
 
     with ThreadPoolExecutor(2) as both:
-        for done in [both.submit(run_escrow, EscrowDue(due_at=today()), place.db, place.gateway) for _ in range(2)]:
+        for done in [both.submit(run_escrow, EscrowDue(due_at=today()), place.db) for _ in range(2)]:
             done.result()
     place.work()
 
@@ -186,7 +186,7 @@ def lose_and_age(place: Market) -> list[str]:
     for table in ("transfers", "transfer_reversals"):
         place.owner.execute(f"UPDATE {table} SET state_since = state_since - interval '1 hour'")
     place.owner.execute("UPDATE share_returns SET at = at - interval '30 minutes'")
-    run_escrow(EscrowDue(due_at=today()), place.db, place.gateway)
+    run_escrow(EscrowDue(due_at=today()), place.db)
     return [row[0] for row in place.owner.execute("SELECT kind FROM outbox ORDER BY kind").fetchall()]
 
 
@@ -226,7 +226,7 @@ def test_whatever_message_is_lost_the_shares_arrive(place: Market) -> None:
 
 def case_of(place: Market, change: str, *parameters: Any) -> list[str]:
     place.owner.execute(change, parameters)  # type: ignore[arg-type]  # a literal of the test below
-    run_escrow(EscrowDue(due_at=today()), place.db, place.gateway)
+    run_escrow(EscrowDue(due_at=today()), place.db)
     return cases(place)
 
 

@@ -1,4 +1,4 @@
-"""royalty_reconcile: rule, frozen shares, ledger and Stripe tell the same of every sale, or a case says what is off."""
+"""reconcile_shares: rule, share rows, ledger and Stripe agree on every sale, or a case says what differs."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,13 +9,14 @@ import pytest
 from db.reconciliation.cases import Case
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
-from messages.reconciliation import ShareReconcileDue
+from messages.reconciliation import ShareReconciliationDue
 from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import look
 from tests.workers.reconciliation.scenario import at_once, cases_of, reconcile_now
 from tests.workers.shares.scenario import Market, market, royalty
+from workers.reconciliation import run_loop
 from workers.shares import reconcile as share_reconcile
-from workers.shares.reconcile import royalty_reconcile
+from workers.shares.reconcile import reconcile_shares
 
 Run = Callable[[], list[Case]]
 
@@ -35,7 +36,7 @@ def compare(place: Market, monkeypatch: pytest.MonkeyPatch) -> Run:
             "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
             "('shares_rolling', now() - interval '1 hour', now() + interval '9 days', now() - interval '1 hour')"
         )
-        royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
+        reconcile_shares(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
         return cases_of(place.db)
 
     return once
@@ -150,13 +151,13 @@ def test_a_run_that_was_killed_goes_on_behind_its_last_page(
         place.sell(amount_minor=1_000)
         place.work()
     monkeypatch.setattr(share_reconcile, "_AT_ONCE", 1)
-    monkeypatch.setattr(share_reconcile, "RUN_SECONDS", 0.0)
+    monkeypatch.setattr(run_loop, "RUN_SECONDS", 0.0)
 
     compare()
     for _ in range(20):
         if ran(place)[0] == "done":
             break
-        royalty_reconcile(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
+        reconcile_shares(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
 
     assert ran(place) == ("done", 6 + 3, 0)
     waiting = place.owner.execute("SELECT count(*) FROM outbox WHERE kind = 'royalty_reconcile'").fetchone()

@@ -2,7 +2,7 @@
 as plain SVG on one page for each dashboard. It shows that queries bring lines and that titles and units make sense, and
 nothing of how Grafana itself draws.
 
-    python -m deploy.local.alerts.draw http://127.0.0.1:PORT FOLDER [MINUTES]
+    python -m deploy.local.proofs.alerts.draw http://127.0.0.1:PORT FOLDER [MINUTES]
 """
 
 import html

@@ -1,4 +1,4 @@
-"""The page for people that a run of the proof leaves behind: deploy/docs/alerts-proof.md."""
+"""The report of a run of the proof: deploy/docs/alerts-proof.md."""
 
 from pathlib import Path
 
@@ -7,24 +7,24 @@ from deploy.local.proofs.alerts.result import Result
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "alerts-proof.md"
 HEAD = f"""\
-# Each alert, fired once for real
+# Every alert, triggered for real
 
 Written by `fleet alerts-proof --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
-process every other second, and an Alertmanager with `deploy/prometheus/alertmanager.yaml`, of which addresses and keys
-differ, and `group_interval`: five seconds. A small server stands where PagerDuty and Slack would be, and refuses what
-they would: an event of PagerDuty's Events API v2 without summary, severity or a link to a runbook, a message to Slack
-without title, text or that link.
+process every two seconds, and an Alertmanager with `deploy/prometheus/alertmanager.yaml` (with other addresses and
+keys, and a `group_interval` of five seconds). A small server replaces PagerDuty and Slack and rejects what they would
+reject: a PagerDuty event (Events API v2) without a summary, a severity or a runbook link, a Slack message without a
+title, a text or that link.
 
-Windows of rates are shortened to seconds, and so is `for`. The age is shortened too for
+Rate windows and `for` are shortened to seconds. The age thresholds are shortened as well for
 {", ".join(sorted(AGES))};
-a recipient may owe 1.00 and not 1000.00. *(time moved)*: a time was moved in the database, because days would have to
-pass. "silenced by": Alertmanager held it back, because the other alert says what is wrong.
+a recipient may owe 1.00 instead of 1000.00. *(time moved)*: a timestamp was changed in the database instead of waiting
+for days. "silenced by": Alertmanager inhibited it, because the other alert names the cause.
 
 """
 
 
 def of(result: Result) -> str:
-    lines = [HEAD, "| alert | provoked by | told to | it said |\n| --- | --- | --- | --- |\n"]
+    lines = [HEAD, "| alert | triggered by | sent to | summary |\n| --- | --- | --- | --- |\n"]
     for alert in alerts():
         fired = result.fired.get(alert)
         if fired is None:
@@ -33,5 +33,5 @@ def of(result: Result) -> str:
             moved = " *(time moved)*" if fired.moved_time else ""
             lines.append(f"| {alert} | {fired.by}{moved} | {fired.told_to or '**nobody**'} | {fired.said} |\n")
     early = ", ".join(sorted(result.early)) or "none"
-    lines.append(f"\nWhile all was well and orders came in, these fired: {early}.\n\n{result.figures()}\n")
+    lines.append(f"\nFired while the fleet was healthy and orders arrived: {early}.\n\n{result.figures()}\n")
     return "".join(lines)

@@ -2,7 +2,7 @@
 
 Before the first, the fleet works for a while and none may fire; before each, its alerts must be quiet; after it, what
 was done is undone. Each provocation has an Alertmanager of its own, so that nothing told earlier hides what is told
-now. A page for people lies in deploy/docs/alerts-proof.md, written by --write (deploy/local/alerts/page.py).
+now. A page for people lies in deploy/docs/alerts-proof.md, written by --write (deploy/local/proofs/alerts/page.py).
 """
 
 import logging

@@ -54,7 +54,7 @@ class Result:
         told = sum(bool(fired.told_to) for fired in self.fired.values()) - silenced
         came = ", ".join(f"{count} to {who}" for who, count in sorted(self.messages.items())) or "none"
         return (
-            f"{len(self.fired)} of {len(alerts())} alerts fired, {told} were told to a receiver and {silenced} "
+            f"{len(self.fired)} of {len(alerts())} alerts fired, {told} were sent to a receiver and {silenced} "
             f"silenced by another; messages with a summary and a link: {came}; {len(self.refused)} would have been "
             f"refused. {len(self.early)} fired without a reason. {self.seconds:.0f} s, load {self.load:.1f}."
         )

@@ -51,14 +51,14 @@ def no_answer(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("4b", "the same, answered with 500, and that answer is kept", short=True)
+@case("4b", "the same, answered with a 500 that is stored", short=True)
 def kept_500(scene: Scene) -> Iterator[None]:
     effects = [("error_with_effect", {"probability": 0.5}), ("non_json_body", {"probability": 0.3})]
     _strike(scene, *effects, firings=scene.chance.randint(4, 8), webhooks=scene.chance.random() < 0.5)
     yield
 
 
-@case("5b", "the key of a refund is forgotten at Stripe before the retry")
+@case("5b", "the key of a refund expires at Stripe before the retry")
 def pruned_key(scene: Scene) -> Iterator[None]:
     """Executed or not, nobody can tell: only the list of the payment's refunds can (M13)."""
     effect = scene.chance.choice(["drop_after", "drop_before"])
@@ -78,7 +78,7 @@ def _unanswered(scene: Scene) -> int:
     )
 
 
-@case("6c", "409 and 429 in bursts, where money comes back")
+@case("6c", "409 and 429 in bursts, on refunds")
 def bursts(scene: Scene) -> Iterator[None]:
     reason = scene.chance.choice(["global-rate", "endpoint-rate", "global-concurrency"])
     _strike(
@@ -91,7 +91,7 @@ def bursts(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("7b", "Stripe hangs over a refund")
+@case("7b", "Stripe hangs on a refund")
 def hangs(scene: Scene) -> Iterator[None]:
     _strike(scene, ("latency", {"probability": 0.7, "seconds": HANGS_SECONDS}), firings=scene.chance.randint(4, 8))
     yield

@@ -43,7 +43,7 @@ def some_points(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("1d", "killed at each named point of what comes after a sale")
+@case("1d", "killed at each named point after a sale")
 def every_point_afterwards(scene: Scene) -> Iterator[None]:
     """One family after another. Each death gives back all that the workers hold, and the broker counts that against its
     delivery limit: twenty deaths in a row would set aside slow messages that have never been worked on.
@@ -80,7 +80,7 @@ def random_kills(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("2", "a worker and a relay stand still, then go on", short=True)
+@case("2", "a worker and a relay hang, then continue", short=True)
 def stand_still(scene: Scene) -> Iterator[None]:
     for name in scene.chance.sample(["workers", "relay.1"], 2):
         members = scene.fleet.members(name)
@@ -92,7 +92,7 @@ def stand_still(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("19", "killed when the retry is written and the ack is not sent")
+@case("19", "killed after the retry is written and before the ack is sent")
 def retry_without_ack(scene: Scene) -> Iterator[None]:
     deaths = scene.chance.randint(2, 4)
     failing: dict[str, Any] = {
@@ -111,7 +111,7 @@ def retry_without_ack(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("28", "a relay stands still, loses its claim, and comes back")
+@case("28", "a relay hangs, loses its claim, and continues")
 def split_brain(scene: Scene) -> Iterator[None]:
     name = scene.chance.choice(["relay.1", "relay.2"])
     scene.note(name)
@@ -131,7 +131,7 @@ def split_brain(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("36", "told to stop under load, killed when the grace is over")
+@case("36", "SIGTERM under load, SIGKILL after the grace period")
 def scale_in(scene: Scene) -> Iterator[None]:
     for name in scene.chance.sample(["workers", "relay.1", "intake-orders", "intake-http"], 3):
         grace = scene.chance.choice([0.2, 1.0, 15.0])

@@ -20,7 +20,7 @@ LETTERS = DeadLetterFilter(source="worker", kind="charge", text=REFUSED)
 NO_APPROVAL_MINOR = 10**12  # the second person is another story
 
 
-@case("31", "two operators replay the same letters, and their workers are killed", short=True, buries=True)
+@case("31", "two operators replay the same dead letters, and their workers are killed", short=True, buries=True)
 def bulk_replay(scene: Scene) -> Iterator[None]:
     wanted = scene.chance.randint(8, 16)
     make_letters(scene, CREATE, "charge", wanted)

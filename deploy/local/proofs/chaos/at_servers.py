@@ -49,7 +49,7 @@ def broker_restarted(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("14c", "the broker takes nothing: its memory alarm")
+@case("14c", "the broker blocks publishers: its memory alarm")
 def memory_alarm(scene: Scene) -> Iterator[None]:
     """Whoever publishes is blocked, also the order service: so the sale stands too, and what Stripe tells piles up."""
     broker = scene.fleet.stack.rabbitmq
@@ -75,7 +75,7 @@ def unroutable(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("20", "a message is delivered until the broker gives up", buries=True)
+@case("20", "a message is redelivered up to the delivery limit", buries=True)
 def delivery_limit(scene: Scene) -> Iterator[None]:
     """A consumer that dies with the message each time; the workers stand meanwhile."""
     before = scene.truth.count("dead_letters WHERE cause = 'killed_worker'")
@@ -110,7 +110,7 @@ def database_restarts(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("22", "sessions are ended at random, and 200 idle ones crowd the database", short=True)
+@case("22", "sessions are terminated at random, and 200 idle ones occupy the database", short=True)
 def crowded(scene: Scene) -> Iterator[None]:
     with ExitStack() as idlers:
         for _ in range(IDLE_CONNECTIONS):
@@ -128,7 +128,7 @@ def crowded(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("24", "forgotten transactions hold rows and an old snapshot")
+@case("24", "forgotten transactions keep row locks and an old snapshot")
 def holder(scene: Scene) -> Iterator[None]:
     settled = "payment_history WHERE to_state = 'succeeded'"
     url = scene.fleet.stack.postgres.migration_url
@@ -158,7 +158,7 @@ def late_commit(scene: Scene) -> Iterator[None]:
     scene.until(lambda: not scene.truth.count("outbox WHERE id = %(id)s", id=row[0]), "the late row is published")
 
 
-@case("27a", "the cache is emptied, then away", short=True)
+@case("27a", "the cache is emptied, then stopped", short=True)
 def cache_away(scene: Scene) -> Iterator[None]:
     valkey = scene.fleet.stack.valkey
     with redis.Redis.from_url(valkey.url) as client:
@@ -174,7 +174,7 @@ def cache_away(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("29", "poison straight onto the queues", short=True, buries=True)
+@case("29", "malformed messages published to the queues", short=True, buries=True)
 def poison(scene: Scene) -> Iterator[None]:
     """What nobody can read is set aside by the broker; what nobody can use becomes a dead letter with its reason."""
     points = [point for point in POINTS if point.startswith("dead_letters.")]

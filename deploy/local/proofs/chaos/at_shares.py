@@ -64,7 +64,7 @@ def _strike(scene: Scene, *effects: tuple[str, dict[str, Any]], firings: int) ->
         scene.control.clear_faults()
 
 
-@case("3c", "Stripe sends shares, takes them back, and never answers", short=True)
+@case("3c", "Stripe executes transfers and reversals and never responds", short=True)
 def no_answer(scene: Scene) -> Iterator[None]:
     _strike(
         scene,
@@ -77,7 +77,7 @@ def no_answer(scene: Scene) -> Iterator[None]:
     _require_once(scene)
 
 
-@case("4c", "the same, answered with 500, and that answer is kept", short=True)
+@case("4c", "the same, answered with a 500 that is stored", short=True)
 def kept_500(scene: Scene) -> Iterator[None]:
     effects = [("error_with_effect", {"probability": 0.5}), ("non_json_body", {"probability": 0.3})]
     _strike(scene, *effects, firings=scene.chance.randint(4, 8))
@@ -85,7 +85,7 @@ def kept_500(scene: Scene) -> Iterator[None]:
     _require_once(scene)
 
 
-@case("5c", "the key of a transfer is forgotten at Stripe before the retry")
+@case("5c", "the key of a transfer expires at Stripe before the retry")
 def pruned_key(scene: Scene) -> Iterator[None]:
     effect = scene.chance.choice(["drop_after", "drop_before"])
     scene.note(effect)
@@ -104,7 +104,7 @@ def _unanswered(scene: Scene) -> int:
     )
 
 
-@case("6d", "409 and 429 in bursts, where shares move")
+@case("6d", "409 and 429 in bursts, on transfers")
 def bursts(scene: Scene) -> Iterator[None]:
     _strike(
         scene,
@@ -117,7 +117,7 @@ def bursts(scene: Scene) -> Iterator[None]:
     _require_once(scene)
 
 
-@case("7c", "Stripe hangs over a transfer")
+@case("7c", "Stripe hangs on a transfer")
 def hangs(scene: Scene) -> Iterator[None]:
     _strike(scene, ("latency", {"probability": 0.7, "seconds": HANGS_SECONDS}), firings=scene.chance.randint(3, 6))
     yield
@@ -134,7 +134,7 @@ def _require_once(scene: Scene) -> None:
 # --------------------------------------------------------------------------------------------------------- 33 and 34
 
 
-@case("33", "what is to come back is more than the account has", short=True)
+@case("33", "a reversal above the account's balance", short=True)
 def empty_account(scene: Scene) -> Iterator[None]:
     """The rest becomes a receivable, which the next shares of the same recipient pay; nothing is asked for ever."""
     scene.until(lambda: len(paid_sales(scene)) >= 4, "shares have reached their accounts")
@@ -161,7 +161,7 @@ def empty_account(scene: Scene) -> Iterator[None]:
         scene.require(asked <= MOST_REVERSALS, f"{asked} reversals were asked for where the account was empty")
 
 
-@case("33b", "a transfer is more than the platform's balance")
+@case("33b", "a transfer above the platform's balance")
 def empty_balance(scene: Scene) -> Iterator[None]:
     """A dispute that was lost is won after all: its shares are paid again out of a balance that is not there."""
     scene.until(lambda: bool(paid_sales(scene)), "shares have reached their accounts")
@@ -197,7 +197,7 @@ def empty_balance(scene: Scene) -> Iterator[None]:
     _require_settled(scene, [sold])
 
 
-@case("34", "a refund arrives and its clawback fails, and the opposite", short=True)
+@case("34", "a refund succeeds and its clawback fails, and the reverse", short=True)
 def one_leg_fails(scene: Scene) -> Iterator[None]:
     scene.until(lambda: len(paid_sales(scene)) >= 2, "shares have reached their accounts")
     first, second = paid_sales(scene)[:2]

@@ -21,7 +21,7 @@ def _often(probability: float, **details: Any) -> dict[str, Any]:
     return {**CREATE, "probability": probability, **details}
 
 
-@case("3", "Stripe executes and never answers", short=True)
+@case("3", "Stripe executes and never responds", short=True)
 def no_answer(scene: Scene) -> Iterator[None]:
     firings = scene.chance.randint(6, 15)
     rules = [
@@ -34,7 +34,7 @@ def no_answer(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("4", "Stripe executes, answers 500 and keeps that answer", short=True)
+@case("4", "Stripe executes, responds with 500 and stores that response", short=True)
 def kept_500(scene: Scene) -> Iterator[None]:
     firings = scene.chance.randint(6, 15)
     scene.note(f"{firings} calls")
@@ -42,7 +42,7 @@ def kept_500(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("5", "the key is forgotten at Stripe before the retry")
+@case("5", "the key expires at Stripe before the retry")
 def pruned_key(scene: Scene) -> Iterator[None]:
     effect = scene.chance.choice(["drop_after", "drop_before"])
     scene.note(effect)
@@ -145,7 +145,7 @@ def duplicates(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("10", "webhooks shuffled")
+@case("10", "webhooks reordered")
 def shuffled(scene: Scene) -> Iterator[None]:
     seconds = scene.chance.randint(2, 6)
     scene.note(f"over {seconds} s")
@@ -154,7 +154,7 @@ def shuffled(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("11", "the webhook comes before our commit")
+@case("11", "the webhook arrives before our commit")
 def webhook_first(scene: Scene) -> Iterator[None]:
     """The intent exists and its events are sent at once; the answer to the call comes two seconds later."""
     refunds = ("slow_body", {"method": "POST", "path": "/v1/refunds", "seconds": 2})
@@ -163,7 +163,7 @@ def webhook_first(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("12", "webhooks never come")
+@case("12", "webhooks never arrive")
 def dropped(scene: Scene) -> Iterator[None]:
     """Also of what nobody but Stripe knows: a refund in the dashboard, a dispute. Only its list of events has them."""
     scene.until(lambda: len(scene.truth.whole_charges()) >= 2, "two charges of which nothing was given back")
@@ -183,7 +183,7 @@ def dropped(scene: Scene) -> Iterator[None]:
     scene.require(known, "the dispute is not in the book")
 
 
-@case("13", "webhooks signed wrongly, too late, or by somebody else")
+@case("13", "webhooks with a wrong, outdated or foreign signature")
 def bad_signatures(scene: Scene) -> Iterator[None]:
     forged = f"evt_forged_{scene.chance.randrange(10**9)}"
     body = f'{{"id": "{forged}", "object": "event", "type": "payment_intent.succeeded"}}'.encode()
@@ -206,7 +206,7 @@ def bad_signatures(scene: Scene) -> Iterator[None]:
     scene.require(not known, "a forged event is in the inbox")
 
 
-@case("30", "a share of all calls fails at random")
+@case("30", "a fraction of all requests fails at random")
 def failing(scene: Scene) -> Iterator[None]:
     share = scene.chance.choice([0.1, 0.5])
     scene.note(f"{share:.0%}")

@@ -19,7 +19,7 @@ STUCK = (
 UNCONFIRMED = "outbox WHERE due_at < clock_timestamp() - interval '1 second'"
 
 
-@case("15", "relay and broker are parted between publish and confirm", short=True)
+@case("15", "relay and broker are disconnected between publish and confirm", short=True)
 def parted(scene: Scene) -> Iterator[None]:
     wire = scene.fleet.relay_wire
     for _ in range(scene.chance.randint(1, 3)):
@@ -58,7 +58,7 @@ def half_open_database(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("17c", "a slow network to both")
+@case("17c", "a slow network to broker and database")
 def slow_network(scene: Scene) -> Iterator[None]:
     wires = (scene.fleet.postgres_wire, scene.fleet.rabbitmq_wire, scene.fleet.relay_wire)
     milliseconds = scene.chance.randint(20, 150)
@@ -73,7 +73,7 @@ def slow_network(scene: Scene) -> Iterator[None]:
     yield
 
 
-@case("23", "the answer to COMMIT is lost", short=True)
+@case("23", "the response to COMMIT is lost", short=True)
 def lost_commit_answers(scene: Scene) -> Iterator[None]:
     wire = scene.fleet.postgres_wire
     applications = ["fleet-worker", "fleet-relay", "fleet-intake-orders", "fleet-intake-http", "fleet-intake-api"]

@@ -9,7 +9,7 @@ from db.shares import sale_terms
 from deploy.local.proofs.chaos.at_shares import take_back_paid
 from deploy.local.proofs.chaos.cases import Scene
 from messages.ids import TenantId
-from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconcileDue
+from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconciliationDue
 from messages.runtime.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
 from outbox.ops.session import Operator, OpsSettings
@@ -140,7 +140,7 @@ def _pay_out_recipients(scene: Scene) -> None:
 
 
 def _compare_shares(scene: Scene) -> None:
-    scene.truth.queue(ShareReconcileDue(span="rolling", due_at=datetime.now(UTC)))
+    scene.truth.queue(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)))
 
 
 def _settle_a_week(scene: Scene) -> None:

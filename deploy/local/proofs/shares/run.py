@@ -39,7 +39,7 @@ from deploy.local.stack.stack import Stack
 from deploy.local.stack.up import down, up
 from deploy.local.stripe.control import EmulatorControl
 from deploy.report import print_report, wide_console
-from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconcileDue
+from messages.reconciliation import EventSweepDue, ReconcileDue, SealDue, ShareReconciliationDue
 from messages.runtime.settings import load
 from messages.shares import EscrowDue
 from messages.sweeps import SweepDue
@@ -206,7 +206,7 @@ def _close(place: Place, service: ShareOrderService) -> Outcome:
         now = datetime.now(UTC)
         with place.db.system_transaction() as tx:
             append(tx, EventSweepDue(due_at=now), SweepDue(due_at=now), SealDue(due_at=now))
-            append(tx, ReconcileDue(span="rolling", due_at=now), ShareReconcileDue(span="rolling", due_at=now))
+            append(tx, ReconcileDue(span="rolling", due_at=now), ShareReconciliationDue(span="rolling", due_at=now))
             append(tx, EscrowDue(due_at=now))
         _let_a_day_pass(place)
         time.sleep(LOOK_AGAIN_SECONDS)

@@ -1,1 +1,1 @@
-"""Who is at the console: tokens, the people who log in by form, CSRF."""
+"""Authentication of the console: tokens, users of the login form, CSRF."""

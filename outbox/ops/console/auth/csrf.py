@@ -1,8 +1,8 @@
-"""CSRF: a form must carry what only a page of ours, shown to this very person in this very browser, can know.
+"""CSRF protection: a double-submit token, bound to the user and the browser.
 
-A random value lies in a cookie (HttpOnly, SameSite=Strict); each form carries its HMAC with the person's name. A
-foreign page can read neither, and another host cannot plant a cookie under the `__Host-` prefix. There is no server
-secret, so any number of consoles agree. Sec-Fetch-Site is a second lock.
+A random seed is kept in a cookie (HttpOnly, SameSite=Strict); each form carries the HMAC of the user's name under that
+seed. Another origin can read neither, and another host cannot set a cookie with the `__Host-` prefix. There is no
+server secret, so any number of console instances work together. Sec-Fetch-Site is checked as a second line of defence.
 """
 
 import hmac
@@ -20,19 +20,19 @@ _SEED_LENGTH = 43  # of token_urlsafe(32)
 
 
 class CsrfProtection:
-    def __init__(self, gatekeeper: Authenticator) -> None:
-        self._gatekeeper = gatekeeper
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
     def seed_of(self, request: Request) -> str | None:
-        """The browser's random value; None when it has none yet."""
+        """The seed in the browser's cookie; None when there is none yet."""
         seed = request.cookies.get(self.cookie_name(request), "")
         return seed if len(seed) == _SEED_LENGTH else None
 
     def cookie_name(self, request: Request) -> str:
-        return self._gatekeeper.cookie_name(_COOKIE, request)
+        return self._authenticator.cookie_name(_COOKIE, request)
 
-    def holds(self, request: Request, name: str, token: str) -> bool:
-        """True when the form came from a page of ours, shown to `name` (empty before the login)."""
+    def is_valid(self, request: Request, name: str, token: str) -> bool:
+        """True when the form was rendered by the console for the user `name` (empty before the login)."""
         seed = self.seed_of(request)
         site = request.headers.get("sec-fetch-site", "same-origin")
         if seed is None or site not in {"same-origin", "none"}:

@@ -1,6 +1,6 @@
-"""The login form of the one-machine stack: names and hashed passwords from a file, a short token from a local key.
+"""The login form of the one-machine stack: users and hashed passwords from a file, tokens signed with a local key.
 
-Its routes exist only when APP_ENV=local; elsewhere people come with a token of the company's own identity provider.
+Its routes exist only when APP_ENV=local; elsewhere users authenticate with a token of the company's identity provider.
 Passwords are hashed with scrypt (RFC 7914). An unknown name costs the same time as a wrong password.
 """
 
@@ -16,7 +16,7 @@ from outbox.ops.console.auth.tokens import OperatorRole
 from outbox.ops.console.settings import ConsoleSettings
 from outbox.web.bearer_tokens import read_private_key, sign
 
-# A working day; then the password is asked for again.
+# A working day; then the user has to log in again.
 SESSION_SECONDS = 8 * 3600
 _SALT_BYTES = 16
 # 16 MiB and about 50 ms a try (OWASP's minimum for scrypt with p=5 on small machines).
@@ -38,10 +38,10 @@ def hashed(password: str) -> str:
 
 
 def read_users(file: Path) -> dict[str, User]:
-    """The people of a users file: `{"name": {"roles": ["reader"], "password": "salt$hash"}}`.
+    """The users in a users file: `{"name": {"roles": ["reader"], "password": "salt$hash"}}`.
 
     Raises:
-        ValueError: the file cannot be read, or is not of that form.
+        ValueError: the file cannot be read or has another format.
     """
     try:
         content = orjson.loads(file.read_bytes())
@@ -52,15 +52,15 @@ def read_users(file: Path) -> dict[str, User]:
         for user in people.values():
             _parts(user.password)
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{file} is no users file ({type(error).__name__}); `fleet up` makes one") from None
+        raise ValueError(f"{file} is not a valid users file ({type(error).__name__}); `fleet up` creates one") from None
     return people
 
 
 class Login:
-    """Knows the people of the file, and signs tokens for them."""
+    """Checks passwords against the users file and signs tokens."""
 
     def __init__(self, users: dict[str, User], settings: ConsoleSettings) -> None:
-        assert settings.console_signing_key_file is not None, "the settings ask for it when APP_ENV=local"
+        assert settings.console_signing_key_file is not None, "ConsoleSettings requires it when APP_ENV=local"
         self._users = users
         self._key = read_private_key(settings.console_signing_key_file)
         self._issuer = settings.console_jwt_issuer
@@ -68,7 +68,7 @@ class Login:
         self._nobody = hashed(secrets.token_hex(16))
 
     def token_for(self, name: str, password: str) -> str | None:
-        """A token for eight hours; None when name and password do not fit."""
+        """A token for eight hours; None when the name or the password is wrong."""
         user = self._users.get(name)
         salt, expected = _parts(user.password if user else self._nobody)
         fits = hmac.compare_digest(_hash(password, salt), expected)

@@ -1,7 +1,7 @@
-"""Who is at the console: an RS256 JWT (outbox/web/bearer_tokens.py), from `Authorization: Bearer` or from the browser's
+"""Authentication: an RS256 JWT (outbox/web/bearer_tokens.py), from `Authorization: Bearer` or from the browser's
 cookie.
 
-Its subject is the name that the operator log will carry. The claim `roles` says what that person may do.
+Its subject is the name written to the operator log. The claim `roles` lists what the user may do.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from outbox.web.bearer_tokens import BadTokenError, EndedTokenError, OneKey, Tok
 
 
 class OperatorRole(StrEnum):
-    """A reader sees; an operator previews, replays, discards, edits and cancels; an approver is the second person."""
+    """A reader sees every page; an operator also acts (replay, discard, edit, refund, pause); an approver approves
+    other operators' requests.
+    """
 
     READER = "reader"
     OPERATOR = "operator"
@@ -24,7 +26,7 @@ class OperatorRole(StrEnum):
 
 
 class NotSignedInError(Exception):
-    """No token, or one that does not hold; the sentence says which."""
+    """There is no token, or it is invalid; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,12 @@ class SignedInOperator:
     roles: frozenset[OperatorRole]
 
     def may(self, role: OperatorRole) -> bool:
-        """Whoever has any role may read."""
+        """Any role includes reading."""
         return role in self.roles or (role is OperatorRole.READER and bool(self.roles))
 
 
 class Authenticator:
-    """Checks tokens. Knows the public key only; the pages cannot make a token."""
+    """Checks tokens. It holds the public key only, so the console cannot issue a token."""
 
     def __init__(self, settings: ConsoleSettings) -> None:
         self._tokens = TokenChecker(
@@ -48,40 +50,40 @@ class Authenticator:
         )
         self._app_env = settings.app_env
 
-    def person_of(self, request: Request) -> SignedInOperator:
-        """Who sent this request.
+    def user_of(self, request: Request) -> SignedInOperator:
+        """The user who sent this request.
 
         Raises:
-            UnknownPersonError: no token, or a token that does not hold.
+            NotSignedInError: no token, or an invalid one.
         """
         try:
             token = bearer(request.headers) or request.cookies.get(self.cookie_name("fleet_console", request))
         except BadTokenError as error:
             raise NotSignedInError(str(error)) from None
         if token is None:
-            raise NotSignedInError("you are not logged in")
-        return self.person_in(token)
+            raise NotSignedInError("not logged in")
+        return self.user_in(token)
 
-    def person_in(self, token: str) -> SignedInOperator:
+    def user_in(self, token: str) -> SignedInOperator:
         try:
-            return _person(self._tokens.claims_of(token))
+            return _user(self._tokens.claims_of(token))
         except EndedTokenError:
             raise NotSignedInError("your session has ended; log in again") from None
         except BadTokenError as error:
             raise NotSignedInError(str(error)) from None
 
     def is_secure(self, request: Request) -> bool:
-        """True unless this is a machine talking to itself: then the cookies may travel without TLS."""
-        near = self._app_env in (AppEnv.LOCAL, AppEnv.TEST) and is_loopback_host(request.url.hostname or "-")
-        return not near
+        """True unless the request is local (loopback, in development): then cookies may be sent without TLS."""
+        is_local = self._app_env in (AppEnv.LOCAL, AppEnv.TEST) and is_loopback_host(request.url.hostname or "-")
+        return not is_local
 
     def cookie_name(self, name: str, request: Request) -> str:
-        """`__Host-` makes the browser insist on Secure, Path=/ and no Domain: no other host can plant one."""
+        """`__Host-` makes the browser insist on Secure, Path=/ and no Domain: no other host can set one."""
         return f"__Host-{name}" if self.is_secure(request) else name
 
 
-def _person(claims: dict[str, Any]) -> SignedInOperator:
-    strs = {role.value for role in OperatorRole}
+def _user(claims: dict[str, Any]) -> SignedInOperator:
+    known_roles = {role.value for role in OperatorRole}
     return SignedInOperator(
-        name_in(claims), frozenset(OperatorRole(word) for word in words_in(claims, "roles") if word in strs)
+        name_in(claims), frozenset(OperatorRole(word) for word in words_in(claims, "roles") if word in known_roles)
     )

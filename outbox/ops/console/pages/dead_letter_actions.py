@@ -1,4 +1,4 @@
-"""What an operator decides about dead letters: preview a replay, discard, edit. Asked for by way of outbox/requests."""
+"""Actions on dead letters: preview a replay, discard, edit the payload; each is requested through outbox/requests."""
 
 import json
 from typing import Any
@@ -9,76 +9,76 @@ from starlette.responses import Response
 from db.dead_letters import views as dead_letter_views
 from messages.queues import kind_to_message
 from outbox.ops.console.pages.dead_letters import as_fields, chosen_in
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 from outbox.requests.operators import dead_letters, replays
 from outbox.requests.refusals import RefusedError
 
 
-def preview(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
+def preview(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
         batch_id, _size = replays.preview(
             acting,
-            chosen_in(visit.form),
-            reason=visit.form.text("reason"),
-            rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
-            target_queue=visit.form.text("target_queue") or None,
+            chosen_in(context.form),
+            reason=context.form.text("reason"),
+            rate_per_second=context.form.number("rate", otherwise=20, lowest=1, highest=1000),
+            target_queue=context.form.text("target_queue") or None,
         )
-    return visit.go(f"/batches/{batch_id}")
+    return context.redirect(f"/batches/{batch_id}")
 
 
-def discard(visit: RequestContext) -> Response:
-    """Asks once more, with the number of letters: what is discarded is never done."""
-    chosen, reason = chosen_in(visit.form), visit.form.text("reason")
+def discard(context: RequestContext) -> Response:
+    """Asks for confirmation with the number of dead letters, because a discarded message is never processed."""
+    chosen, reason = chosen_in(context.form), context.form.text("reason")
     if not reason:
-        raise RefusedError("say why: a discarded letter is never done")
-    if visit.form.text("confirmed") == "yes":
-        with visit.operator.transaction() as acting:
+        raise RefusedError("give a reason: a discarded message is never processed")
+    if context.form.text("confirmed") == "yes":
+        with context.operator.transaction() as acting:
             dead_letters.discard(acting, chosen, reason=reason)
-        return visit.go("/dead-letters", done="discarded")
-    with visit.db.ops_transaction() as tx:
+        return context.redirect("/dead-letters", done="discarded")
+    with context.db.ops_transaction() as tx:
         count, some = dead_letter_views.count(tx, chosen), dead_letter_views.find(tx, chosen, limit=10)
     if not count:
         raise RefusedError("no open dead letter matches")
-    kept = {**as_fields(visit.form), "scope": visit.form.text("scope"), "reason": reason}
-    return visit.page("discard.html", count=count, some=some, kept=kept, ticked=visit.form.texts("letter"))
+    kept = {**as_fields(context.form), "scope": context.form.text("scope"), "reason": reason}
+    return context.page("discard.html", count=count, some=some, kept=kept, selected=context.form.texts("dead_letter"))
 
 
-def edit_page(visit: RequestContext) -> Response:
-    dead_letter = _open_letter(visit)
-    return visit.page(
-        "edit.html", letter=dead_letter.letter, payload=_message_in(dead_letter.payload), reason="", refused=""
+def edit_page(context: RequestContext) -> Response:
+    details = _open_dead_letter(context)
+    return context.page(
+        "edit_payload.html", dead_letter=details.letter, payload=_message_in(details.payload), reason="", refused=""
     )
 
 
-def edit(visit: RequestContext) -> Response:
-    dead_letter = _open_letter(visit)
-    payload, reason = visit.form.text("payload"), visit.form.text("reason")
+def edit(context: RequestContext) -> Response:
+    details = _open_dead_letter(context)
+    payload, reason = context.form.text("payload"), context.form.text("reason")
     try:
-        with visit.operator.transaction() as acting:
+        with context.operator.transaction() as acting:
             successor = dead_letters.edit(
-                acting, dead_letter.letter.dead_letter_id, _as_payload(payload), visit.room.sealer, reason=reason
+                acting, details.letter.dead_letter_id, _as_payload(payload), context.services.sealer, reason=reason
             )
     except RefusedError as error:
         again = {"payload": payload, "reason": reason, "refused": str(error)}
-        return visit.page("edit.html", status=422, letter=dead_letter.letter, **again)
-    return visit.go(f"/dead-letters/{successor}", done="edited")
+        return context.page("edit_payload.html", status=422, dead_letter=details.letter, **again)
+    return context.redirect(f"/dead-letters/{successor}", done="edited")
 
 
-def _open_letter(visit: RequestContext) -> dead_letter_views.DeadLetterDetails:
-    with visit.db.ops_transaction() as tx:
-        dead_letter = dead_letter_views.detail(tx, visit.id_in_path("letter"))
-    if dead_letter is None:
-        raise PageError(404, "there is no such dead letter")
-    if dead_letter.letter.state != "open":
-        raise RefusedError(f"this letter is {dead_letter.letter.state}; only an open one can be edited")
-    if dead_letter.letter.kind not in kind_to_message():
-        raise RefusedError("this is no message of ours; its payload cannot be edited here")
-    return dead_letter
+def _open_dead_letter(context: RequestContext) -> dead_letter_views.DeadLetterDetails:
+    with context.db.ops_transaction() as tx:
+        details = dead_letter_views.detail(tx, context.id_in_path("dead_letter"))
+    if details is None:
+        raise PageError(404, "dead letter not found")
+    if details.letter.state != "open":
+        raise RefusedError(f"this dead letter is {details.letter.state}; only an open one can be edited")
+    if details.letter.kind not in kind_to_message():
+        raise RefusedError("the payload of a foreign message cannot be edited here")
+    return details
 
 
 def _message_in(payload: str) -> str:
-    """The message itself, without the envelope that it travelled in."""
+    """The message itself, without its Dramatiq envelope."""
     try:
         content = json.loads(payload)
     except ValueError:
@@ -92,7 +92,7 @@ def _as_payload(text: str) -> dict[str, Any]:
     try:
         payload = orjson.loads(text)
     except ValueError:
-        raise RefusedError("the payload is no JSON") from None
+        raise RefusedError("the payload is not valid JSON") from None
     if not isinstance(payload, dict):
-        raise RefusedError("the payload is no JSON object")
+        raise RefusedError("the payload must be a JSON object")
     return payload

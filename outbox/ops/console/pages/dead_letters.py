@@ -1,4 +1,4 @@
-"""Dead letters: in groups, as a list with filters, and one by one with all that is known."""
+"""Dead letters: the filtered list, the groups by failure cause, and the details of one."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,68 +7,68 @@ from uuid import UUID
 from starlette.responses import Response
 
 from db.dead_letters import views as dead_letter_views
+from db.dead_letters.states import CAUSES
 from db.dead_letters.views import DeadLetterFilter
 from db.tenants import tenants
 from messages.queues import ROUTES, kind_to_message
+from outbox.ops.console.request_context import FormFields, RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import FormFields, RequestContext
 
 PER_PAGE = 50
 STATES = ("open", "replaying", "resolved", "discarded")
-CAUSES = ("tries_used_up", "gave_up", "expired", "undecodable", "unknown_actor", "killed_worker", "refused")
 SOURCES = ("worker", "orders", "broker")
 AGES = {"": None, "1 hour": 3600.0, "1 day": 86_400.0, "1 week": 604_800.0}
-# Of a filter as it stands in an address or a form.
+# Field names of the filter, in a query string and in a form.
 NAMES = ("state", "group", "cause", "kind", "source", "tenant", "payment", "text", "older")
 
 
-def index(visit: RequestContext) -> Response:
-    chosen = filter_of(visit.query)
-    page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
-    with visit.db.ops_transaction() as tx:
+def index(context: RequestContext) -> Response:
+    chosen = filter_of(context.query)
+    page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
+    with context.db.ops_transaction() as tx:
         total = dead_letter_views.count(tx, chosen)
         dead_letters = dead_letter_views.find(tx, chosen, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
         names = tenants.names(tx)
-    return visit.page(
-        "letters.html",
-        letters=dead_letters,
+    return context.page(
+        "dead_letters.html",
+        dead_letters=dead_letters,
         total=total,
         tenants=names,
         page=page,
         pages=max(1, -(-total // PER_PAGE)),
-        filter=as_fields(visit.query),
+        filter=as_fields(context.query),
         choices=_choices(),
         **decisions(),
     )
 
 
-def groups(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
-        return visit.page("groups.html", groups=dead_letter_views.groups(tx, DeadLetterFilter()))
+def groups(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
+        return context.page("dead_letter_groups.html", groups=dead_letter_views.groups(tx, DeadLetterFilter()))
 
 
-def detail(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
-        dead_letter = dead_letter_views.detail(tx, visit.id_in_path("letter"))
+def detail(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
+        details = dead_letter_views.detail(tx, context.id_in_path("dead_letter"))
         names = tenants.names(tx)
-    if dead_letter is None:
-        raise PageError(404, "there is no such dead letter")
-    editable = dead_letter.letter.kind in kind_to_message()
-    return visit.page(
-        "letter.html", found=dead_letter, letter=dead_letter.letter, tenants=names, editable=editable, **decisions()
+    if details is None:
+        raise PageError(404, "dead letter not found")
+    editable = details.letter.kind in kind_to_message()
+    return context.page(
+        "dead_letter.html", details=details, dead_letter=details.letter, tenants=names, editable=editable, **decisions()
     )
 
 
 def decisions() -> dict[str, Any]:
-    """What the form of a decision offers."""
+    """The choices of the replay form."""
     return {"target_queues": sorted({route.queue for route in ROUTES.values()})}
 
 
 def filter_of(fields: FormFields) -> DeadLetterFilter:
-    """The filter that a query or a form describes; without a state it means the open ones.
+    """The filter in a query string or a form; the default state is open.
 
     Raises:
-        Trouble: an id that is none.
+        PageError: 422, an id is not a UUID.
     """
     state = fields.text("state") or "open"
     return DeadLetterFilter(
@@ -85,21 +85,21 @@ def filter_of(fields: FormFields) -> DeadLetterFilter:
 
 
 def chosen_in(fields: FormFields) -> DeadLetterFilter:
-    """Which letters a decision is about: those ticked, or all open ones of the filter.
+    """The dead letters an action applies to: the selected ones, or all open ones that match the filter.
 
     Raises:
-        Trouble: nothing was ticked, or an id that is none.
+        PageError: 422, nothing was selected, or an id is not a UUID.
     """
     if fields.text("scope") == "filter":
         return replace(filter_of(fields), state="open")
-    ids = tuple(_as_id(text) for text in fields.texts("letter"))
+    ids = tuple(_as_id(text) for text in fields.texts("dead_letter"))
     if not ids:
-        raise PageError(422, "no dead letter was ticked: tick some, or choose all that match")
+        raise PageError(422, "no dead letter was selected: select some, or choose all that match")
     return DeadLetterFilter(ids=ids)
 
 
 def as_fields(fields: FormFields) -> dict[str, str]:
-    """The filter as plain texts, to write it into a form or an address again."""
+    """The filter as strings, for a form or a query string."""
     return {name: fields.text(name) for name in NAMES}
 
 
@@ -122,4 +122,6 @@ def _as_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise PageError(422, f"{text[:60]!r} is no id: ids look like 0198c5f2-8d3e-7c4a-9b21-5f6e7d8c9a01") from None
+        raise PageError(
+            422, f"{text[:60]!r} is not a valid id; ids look like 0198c5f2-8d3e-7c4a-9b21-5f6e7d8c9a01"
+        ) from None

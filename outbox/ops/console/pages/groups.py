@@ -1,4 +1,6 @@
-"""Groups that pay together: who has paid, who is missing, and what happened. Calling one off is a command."""
+"""Group payments: which members have paid, which have not, and the state history. Cancelling one is a command (`fleet
+groups cancel`).
+"""
 
 from starlette.responses import Response
 
@@ -6,28 +8,28 @@ from db.groups import contributions
 from db.groups import views as group_views
 from db.groups.states import GroupState
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 
 SHOWN = 50
 STATES = tuple(state.value for state in GroupState)
 
 
-def index(visit: RequestContext) -> Response:
-    asked = visit.query.text("state").replace("cancelled", "canceled")  # the spelling of before is understood
-    state = GroupState(asked) if asked in STATES else None
-    with visit.db.ops_transaction() as tx:
+def index(context: RequestContext) -> Response:
+    selected = context.query.text("state").replace("cancelled", "canceled")  # the former spelling is accepted
+    state = GroupState(selected) if selected in STATES else None
+    with context.db.ops_transaction() as tx:
         groups = group_views.latest(tx, state=state, limit=SHOWN)
         names = tenants.names(tx)
-    return visit.page("paying_groups.html", groups=groups, state=state or "", states=STATES, tenants=names)
+    return context.page("groups.html", groups=groups, state=state or "", states=STATES, tenants=names)
 
 
-def detail(visit: RequestContext) -> Response:
-    group_id = visit.id_in_path("group")
-    with visit.db.ops_transaction() as tx:
+def detail(context: RequestContext) -> Response:
+    group_id = context.id_in_path("group")
+    with context.db.ops_transaction() as tx:
         groups = group_views.by_id(tx, group_id)
         if len(groups) != 1:
-            raise PageError(404, "no group has this id" if not groups else "several tenants have used this id")
-        shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
-        moves = group_views.moves(tx, groups[0])
-    return visit.page("paying_group.html", group=groups[0], shares=shares, attempts=attempts, moves=moves)
+            raise PageError(404, "group not found" if not groups else "several tenants use this id")
+        members, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
+        state_changes = group_views.moves(tx, groups[0])
+    return context.page("group.html", group=groups[0], members=members, attempts=attempts, state_changes=state_changes)

@@ -1,54 +1,60 @@
-"""Coming and going by the login form; only where APP_ENV=local."""
+"""Log in and log out with the login form; only where APP_ENV=local."""
 
 from loguru import logger
 from starlette.requests import Request
 from starlette.responses import Response
 
-from outbox.ops.console.visit import NOBODY, Endpoint, Page, RequestContext, Services, serve, set_cookie
+from outbox.ops.console.request_context import ANONYMOUS, Endpoint, Page, RequestContext, Services, serve, set_cookie
 
 COOKIE = "fleet_console"
 
 
-def login_page(visit: RequestContext) -> Response:
-    return visit.page("login.html", wrong=False, name="", onward=_onward(visit.query.text("next")))
+def login_page(context: RequestContext) -> Response:
+    return context.page("login.html", wrong=False, name="", next_path=_local_path(context.query.text("next")))
 
 
-def log_in(visit: RequestContext) -> Response:
-    doorman = visit.room.doorman
-    assert doorman is not None, "this route exists only with one"
-    name, onward = visit.form.text("name"), _onward(visit.form.text("next"))
-    token = doorman.token_for(name, visit.form.text("password"))
+def log_in(context: RequestContext) -> Response:
+    login = context.services.login
+    assert login is not None, "these routes exist only with a login form"
+    name, next_path = context.form.text("name"), _local_path(context.form.text("next"))
+    token = login.token_for(name, context.form.text("password"))
     if token is None:
         logger.warning("login rejected: wrong name or password")
-        return visit.page("login.html", status=401, wrong=True, name=name, onward=onward)
+        return context.page("login.html", status=401, wrong=True, name=name, next_path=next_path)
     logger.info("{} logged in", name)
-    response = visit.go(onward)
-    set_cookie(visit.room, visit.request, response, visit.room.gatekeeper.cookie_name(COOKIE, visit.request), token)
-    return response
-
-
-def log_out(visit: RequestContext) -> Response:
-    response = visit.go("/login")
-    response.delete_cookie(
-        visit.room.gatekeeper.cookie_name(COOKIE, visit.request),
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=visit.room.gatekeeper.is_secure(visit.request),
+    response = context.redirect(next_path)
+    set_cookie(
+        context.services,
+        context.request,
+        response,
+        context.services.authenticator.cookie_name(COOKIE, context.request),
+        token,
     )
     return response
 
 
-def for_anybody(room: Services, page: Page) -> Endpoint:
-    """A page that needs no token; its forms are guarded all the same."""
+def log_out(context: RequestContext) -> Response:
+    response = context.redirect("/login")
+    response.delete_cookie(
+        context.services.authenticator.cookie_name(COOKIE, context.request),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=context.services.authenticator.is_secure(context.request),
+    )
+    return response
+
+
+def without_login(services: Services, page: Page) -> Endpoint:
+    """A page that needs no token; its forms are CSRF-protected all the same."""
 
     async def endpoint(request: Request) -> Response:
-        return await serve(room, request, NOBODY, page)
+        return await serve(services, request, ANONYMOUS, page)
 
     return endpoint
 
 
-def _onward(path: str) -> str:
-    """Where the person was going, if that is a page of ours."""
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if is_ours else "/"
+def _local_path(path: str) -> str:
+    """The path to continue to after the login, if it is a path of the console."""
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_local else "/"

@@ -1,4 +1,6 @@
-"""Tokens of tickets: what waits and why, and one ticket's whole way onto the chain. Trying again is a command."""
+"""Ticket tokens: the state of each mint, what it waits for, and the transactions of one ticket. Retrying is a command
+(`fleet mint retry`).
+"""
 
 from starlette.responses import Response
 
@@ -6,33 +8,35 @@ from db.minting import mints, signers
 from db.minting import views as mint_views
 from db.minting.states import MintState
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 
 SHOWN = 50
 GWEI = 10**9
 STATES = tuple(state.value for state in MintState)
 
 
-def index(visit: RequestContext) -> Response:
-    asked = visit.query.text("state")
-    state = asked if asked in STATES else None
-    with visit.db.ops_transaction() as tx:
-        wanted = None if state is None else [state]
-        found = mint_views.find(tx, states=wanted, tenant_id=None, payment_id=None, limit=SHOWN)
+def index(context: RequestContext) -> Response:
+    selected = context.query.text("state")
+    state = selected if selected in STATES else None
+    with context.db.ops_transaction() as tx:
+        states = None if state is None else [state]
+        latest = mint_views.find(tx, states=states, tenant_id=None, payment_id=None, limit=SHOWN)
         counts, waits, names = mints.counts(tx), signers.waits(tx), tenants.names(tx)
-    return visit.page(
-        "mints.html", mints=found, counts=counts, waits=waits, state=state or "", states=STATES, tenants=names
+    return context.page(
+        "mints.html", mints=latest, counts=counts, waits=waits, state=state or "", states=STATES, tenants=names
     )
 
 
-def detail(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
-        found = mint_views.of_ticket(tx, visit.id_in_path("ticket"))
-        if len(found) != 1:
+def detail(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
+        matches = mint_views.of_ticket(tx, context.id_in_path("ticket"))
+        if len(matches) != 1:
             raise PageError(
-                404, "no token was asked for this ticket" if not found else "several tenants have used this id"
+                404, "no mint was requested for this ticket" if not matches else "several tenants use this id"
             )
-        moves, sent = mint_views.history(tx, found[0]), mint_views.transactions(tx, found[0])
+        history, transactions = mint_views.history(tx, matches[0]), mint_views.transactions(tx, matches[0])
         names = tenants.names(tx)
-    return visit.page("mint.html", mint=found[0], moves=moves, sent=sent, gwei=GWEI, tenants=names)
+    return context.page(
+        "mint.html", mint=matches[0], history=history, transactions=transactions, gwei=GWEI, tenants=names
+    )

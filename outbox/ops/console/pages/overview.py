@@ -1,4 +1,4 @@
-"""The first page: is money moving, what waits, how much lies where. It refreshes itself every few seconds."""
+"""The first page: throughput, backlogs and money by state. It refreshes every few seconds."""
 
 import time
 from itertools import groupby
@@ -9,12 +9,12 @@ from starlette.responses import Response
 from db.monitoring.overview import StateTotal
 from db.monitoring.throughput import Interval
 from outbox.ops.console.charts import LineChart, Points, Slice, line_chart, shares
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.sampler import SLICE_SECONDS, SLICES, Sample, SamplePoint, Sampler
-from outbox.ops.console.visit import RequestContext
 
-# Older than three samples: the numbers are history then, and the page says so.
+# After about five missed samples the page warns that its numbers are stale.
 STALE_SECONDS = 15.0
-# Unit of a chart of ages, its seconds, and the longest age that it suits.
+# Units for a chart of ages: name, seconds, and the largest age it is used for.
 _UNITS = (("seconds", 1, 300.0), ("minutes", 60, 18_000.0), ("hours", 3600, float("inf")))
 _ORDER_OF_STATES = (
     "succeeded",
@@ -28,17 +28,17 @@ _ORDER_OF_STATES = (
 )
 
 
-def index(visit: RequestContext) -> Response:
-    return visit.page("overview.html", **_seen(visit.room.watch))
+def index(context: RequestContext) -> Response:
+    return context.page("overview.html", **_values(context.services.sampler))
 
 
-def live(visit: RequestContext) -> Response:
-    """The part of the page that changes."""
-    return visit.page("overview_live.html", **_seen(visit.room.watch))
+def live(context: RequestContext) -> Response:
+    """The part of the page that refreshes."""
+    return context.page("overview_live.html", **_values(context.services.sampler))
 
 
-def _seen(watch: Sampler) -> dict[str, Any]:
-    sample = watch.latest
+def _values(sampler: Sampler) -> dict[str, Any]:
+    sample = sampler.latest
     if sample is None:
         return {"sample": None}
     age = time.monotonic() - sample.taken_at
@@ -46,7 +46,7 @@ def _seen(watch: Sampler) -> dict[str, Any]:
         "sample": sample,
         "stale_seconds": age if age > STALE_SECONDS else None,
         "last_minute": sample.beats[-1],
-        "charts": [_pace(sample.beats), _speed(sample.beats), _oldest(list(watch.marks))],
+        "charts": [_pace(sample.beats), _speed(sample.beats), _oldest(list(sampler.marks))],
         "queues": _queues(sample),
         "currencies": _by_currency(sample.totals),
     }
@@ -71,7 +71,7 @@ def _speed(beats: list[Interval]) -> LineChart:
 
 
 def _oldest(marks: list[SamplePoint]) -> LineChart:
-    """Drawn from this process's own samples: the book does not keep how old things were."""
+    """Drawn from this process's own samples, because the database does not record past ages."""
     span = SLICE_SECONDS * SLICES
     now = marks[-1].at if marks else 0.0
     recent = [mark for mark in marks if now - mark.at <= span]
@@ -82,14 +82,14 @@ def _oldest(marks: list[SamplePoint]) -> LineChart:
         return [(1 - (now - mark.at) / span, getattr(mark, name) / per) for mark in recent]
 
     series = [
-        ("payment not yet answered", "warn", of("oldest_moving_seconds")),
+        ("payment in progress", "warn", of("oldest_moving_seconds")),
         ("outbox row due", "busy", of("oldest_due_seconds")),
     ]
     return line_chart("Oldest waiting", unit, series, decimals=1)
 
 
 def _queues(sample: Sample) -> list[dict[str, Any]]:
-    """One bar a queue: what the broker holds, and what is still on its way there."""
+    """One bar per queue: messages ready at the broker and outbox rows due for it."""
     due: dict[str, int] = {}
     for lot in sample.lots:
         due[lot.destination] = due.get(lot.destination, 0) + lot.due
@@ -109,7 +109,7 @@ def _queues(sample: Sample) -> list[dict[str, Any]]:
 
 
 def _by_currency(totals: list[StateTotal]) -> list[tuple[str, int, int, list[Slice]]]:
-    """Per currency: payments, their money, and its shares by state."""
+    """Per currency: number of payments, total amount, and the breakdown by state."""
     made = []
     for currency, group in groupby(sorted(totals, key=lambda total: total.currency), key=lambda total: total.currency):
         rows = sorted(group, key=lambda total: _ORDER_OF_STATES.index(total.state))

@@ -1,4 +1,4 @@
-"""Balances of recipients, and payouts of their accounts with what each contained. Nothing is decided here."""
+"""Recipients' balances, and the payouts of their connected accounts with their contents. Read-only."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,22 @@ from db.payouts import views as payout_views
 from db.payouts.views import RecipientBalance
 from db.session import Database
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 
 SHOWN = 50
 
 
-def index(visit: RequestContext) -> Response:
-    failed = visit.query.text("show") == "failed"
-    with visit.db.ops_transaction() as tx:
+def index(context: RequestContext) -> Response:
+    failed = context.query.text("show") == "failed"
+    with context.db.ops_transaction() as tx:
         payouts = payout_views.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
         names = tenants.names(tx)
-    return visit.page("payouts.html", payouts=payouts, failed=failed, balances=_balances(visit.db), tenants=names)
+    return context.page("payouts.html", payouts=payouts, failed=failed, balances=_balances(context.db), tenants=names)
 
 
 def _balances(db: Database) -> Sequence[RecipientBalance] | None:
-    """None: the ledger is too large to be summed while a page loads."""
+    """None when the ledger is too large to sum within the page's query timeout."""
     try:
         with db.ops_transaction() as tx:
             return payout_views.balances(tx, tenant_id=None)
@@ -32,11 +32,11 @@ def _balances(db: Database) -> Sequence[RecipientBalance] | None:
         return None
 
 
-def detail(visit: RequestContext) -> Response:
-    payout_id = str(visit.request.path_params["payout"])
-    with visit.db.ops_transaction() as tx:
+def detail(context: RequestContext) -> Response:
+    payout_id = str(context.request.path_params["payout"])
+    with context.db.ops_transaction() as tx:
         payout = payout_views.payout(tx, payout_id)
         contents = payout_views.contents(tx, payout_id) if payout else []
     if payout is None:
-        raise PageError(404, "no such payout of a connected account is known")
-    return visit.page("payout.html", payout=payout, contents=contents)
+        raise PageError(404, "payout not found")
+    return context.page("payout.html", payout=payout, contents=contents)

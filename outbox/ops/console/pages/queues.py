@@ -1,23 +1,25 @@
-"""Queues and the lag of the outbox: what is due, what waits for its time, and how patient each queue is."""
+"""Queues and outbox lag: messages due, messages scheduled for later, and the retry policy of each queue."""
 
 from starlette.responses import Response
 
 from db.queue import backlog, outbox
 from messages.queues import ROUTES
-from outbox.ops.console.visit import RequestContext
+from outbox.ops.console.request_context import RequestContext
 
 SHOWN_RETRIES = 50
 
 
-def index(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
+def index(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
         depth, lots, retries = outbox.depth(tx), backlog.lots(tx), backlog.next_retries(tx, limit=SHOWN_RETRIES)
-    sample = visit.room.watch.latest
-    return visit.page(
+    sample = context.services.sampler.latest
+    return context.page(
         "queues.html",
         depth=depth,
         lots=lots,
         retries=retries,
         ready=sample.queues if sample else None,
-        patience=sorted(((message.kind, route) for message, route in ROUTES.items()), key=lambda pair: pair[1].queue),
+        retry_policies=sorted(
+            ((message.kind, route) for message, route in ROUTES.items()), key=lambda pair: pair[1].queue
+        ),
     )

@@ -1,4 +1,6 @@
-"""The budget of requests to Stripe: each endpoint's rate, the tenants' shares, and what operators hold back."""
+"""Stripe rate limits: the request rate of each endpoint, the usage by tenant, and the tenants and venues that are
+paused.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +13,20 @@ from starlette.responses import Response
 
 from db.session import Tx
 from db.tenants import pauses, tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 from outbox.ops.options import SPANS
 from outbox.ops.pauses import show as pause_show
 from outbox.requests.operators import pauses as pause_requests
 from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
 
-SHOWN_OVER = 10
+SHOWN_ENDED = 10
 FULL = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetGauge:
-    """A bucket and its bar, in hundredths of what Stripe grants."""
+    """A rate limiter bucket and its bar, in percent of Stripe's limit."""
 
     state: BucketState
     learned_width: float
@@ -41,48 +43,50 @@ class BudgetGauge:
 
 @dataclass(frozen=True, slots=True)
 class TenantUsage:
-    """What one tenant had of the account's requests in the last seconds."""
+    """One tenant's part of the account's requests in the last seconds."""
 
     tenant_id: UUID | None
     per_second: float
     width: float
 
 
-def index(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
-        choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_OVER)
-    over = [each for each in latest if not each.is_in_force][:SHOWN_OVER]
-    return visit.page("budget.html", places=choices, over=over, spans=SPANS, end=pause_show.end, **_live(visit))
+def index(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
+        choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_ENDED)
+    ended = [each for each in latest if not each.is_in_force][:SHOWN_ENDED]
+    return context.page(
+        "rate_limits.html", places=choices, ended=ended, spans=SPANS, end=pause_show.end, **_live(context)
+    )
 
 
-def live(visit: RequestContext) -> Response:
-    """The part of the page that changes."""
-    return visit.page("budget_live.html", **_live(visit))
+def live(context: RequestContext) -> Response:
+    """The part of the page that refreshes."""
+    return context.page("rate_limits_live.html", **_live(context))
 
 
-def pause(visit: RequestContext) -> Response:
-    whom, span = visit.form.text("whom"), visit.form.text("span")
-    tenant, _, venue = whom.partition("/")
+def pause(context: RequestContext) -> Response:
+    target, span = context.form.text("target"), context.form.text("span")
+    tenant, _, venue = target.partition("/")
     try:
         tenant_id, venue_id = UUID(tenant), UUID(venue) if venue else None
     except ValueError:
         raise PageError(422, "choose a tenant or a venue") from None
-    with visit.operator.transaction() as acting:
+    with context.operator.transaction() as acting:
         pause_requests.pause(
             acting,
             tenant_id=tenant_id,
             venue_id=venue_id,
-            what=visit.form.text("what"),
-            reason=visit.form.text("reason"),
+            what=context.form.text("what"),
+            reason=context.form.text("reason"),
             seconds=SPANS.get(span),
         )
-    return visit.go("/budget", done="paused")
+    return context.redirect("/budget", done="paused")
 
 
-def lift(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        pause_requests.lift(acting, visit.id_in_path("pause"), reason=visit.form.text("reason"))
-    return visit.go("/budget", done="lifted")
+def lift(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        pause_requests.lift(acting, context.id_in_path("pause"), reason=context.form.text("reason"))
+    return context.redirect("/budget", done="lifted")
 
 
 def places(tx: Tx) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -100,25 +104,25 @@ def places(tx: Tx) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _live(visit: RequestContext) -> dict[str, Any]:
-    states = _read(visit.room.budget)
-    with visit.db.ops_transaction() as tx:
-        held, names = pauses.in_force(tx), tenants.names(tx)
+def _live(context: RequestContext) -> dict[str, Any]:
+    states = _buckets(context.services.read_buckets)
+    with context.db.ops_transaction() as tx:
+        active, names = pauses.in_force(tx), tenants.names(tx)
     return {
         "gauges": None if states is None else [_gauge(state) for state in states],
-        "shares": _shares(states or []),
-        "held": held,
+        "usage": _usage(states or []),
+        "pauses": active,
         "tenants": names,
         "place": pause_show.place,
     }
 
 
-def _read(look: Callable[[], list[BucketState]] | None) -> list[BucketState] | None:
-    """None while the cache is away: every worker then goes by its own share."""
-    if look is None:
+def _buckets(read: Callable[[], list[BucketState]] | None) -> list[BucketState] | None:
+    """None while the cache is unreachable: each worker then uses its local share of the budget."""
+    if read is None:
         return None
     try:
-        return look()
+        return read()
     except (redis.RedisError, OSError):
         return None
 
@@ -129,7 +133,7 @@ def _gauge(state: BucketState) -> BudgetGauge:
     return BudgetGauge(state, round(state.learned_per_second * per_hundred, 1), round(used, 1))
 
 
-def _shares(states: list[BucketState]) -> list[TenantUsage]:
+def _usage(states: list[BucketState]) -> list[TenantUsage]:
     account = next((state for state in states if state.name == ACCOUNT), None)
     if account is None:
         return []

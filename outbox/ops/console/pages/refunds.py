@@ -1,4 +1,6 @@
-"""Money that goes back: cancelled events with their progress, what is owed to buyers again, what waits or failed."""
+"""Refunds: cancelled events and their progress, amounts owed to buyers after a failed refund, and refunds pending or
+failed.
+"""
 
 from dataclasses import dataclass
 
@@ -12,38 +14,40 @@ from db.refunds.states import ACTIVE_MASS_REFUNDS
 from db.refunds.views import OutcomeCount, RefusalCount
 from db.session import Tx
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 from outbox.requests import approvals
 from outbox.requests.operators import mass_refunds as mass_refund_requests
 from outbox.requests.operators.refunds import retry_refund
 
 SHOWN = 50
 SHOWN_RUNS = 10
-# What the page shows of single refunds; those that succeeded are found by their payment.
+# The states listed on the page; a refund that succeeded is shown with its payment.
 STATES = (*refund_views.MOVING, *refund_views.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class MassRefundView:
-    """A cancelled event as its page shows it, with what became of its payments."""
+    """A cancelled event with the outcomes of its payments."""
 
     run: MassRefund
-    fates: list[OutcomeCount]
+    outcomes: list[OutcomeCount]
     refusals: list[RefusalCount]
 
     @property
     def is_moving(self) -> bool:
-        """Also when it is done: its refunds may still be with the workers, or at Stripe."""
-        under_way = any(fate.what == "refund" and fate.state in {"requested", "sending"} for fate in self.fates)
-        return self.run.state in ACTIVE_MASS_REFUNDS or under_way
+        """True also when the run is done, as long as its refunds are with workers or at Stripe."""
+        in_progress = any(
+            outcome.what == "refund" and outcome.state in {"requested", "sending"} for outcome in self.outcomes
+        )
+        return self.run.state in ACTIVE_MASS_REFUNDS or in_progress
 
 
-def index(visit: RequestContext) -> Response:
-    state = visit.query.text("state")
+def index(context: RequestContext) -> Response:
+    state = context.query.text("state")
     states = (state,) if state in STATES else STATES
-    with visit.db.ops_transaction() as tx:
-        return visit.page(
+    with context.db.ops_transaction() as tx:
+        return context.page(
             "refunds.html",
             runs=mass_refunds.latest(tx, limit=SHOWN_RUNS),
             requests=requests.waiting(tx, limit=SHOWN, kinds=["refund"]),
@@ -55,65 +59,67 @@ def index(visit: RequestContext) -> Response:
         )
 
 
-def event(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
-        view, names = _view(tx, visit), tenants.names(tx)
-    return visit.page("cancelled_event.html", view=view, run=view.run, tenants=names)
+def event(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
+        view, names = _view(tx, context), tenants.names(tx)
+    return context.page("cancelled_event.html", view=view, run=view.run, tenants=names)
 
 
-def event_live(visit: RequestContext) -> Response:
-    """The part of the page that changes while workers are at it."""
-    with visit.db.ops_transaction() as tx:
-        view, names = _view(tx, visit), tenants.names(tx)
-    return visit.page("cancelled_event_live.html", view=view, run=view.run, tenants=names)
+def event_live(context: RequestContext) -> Response:
+    """The part of the page that refreshes while workers process the refunds."""
+    with context.db.ops_transaction() as tx:
+        view, names = _view(tx, context), tenants.names(tx)
+    return context.page("cancelled_event_live.html", view=view, run=view.run, tenants=names)
 
 
-def retry(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        request = retry_refund(acting, visit.id_in_path("refund"), note=visit.form.text("reason"))
-    return visit.go("/refunds", done="refund_waits" if request.state == "awaiting_approval" else "refund_asked")
+def retry(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        request = retry_refund(acting, context.id_in_path("refund"), note=context.form.text("reason"))
+    return context.redirect(
+        "/refunds", done="refund_awaits_approval" if request.state == "awaiting_approval" else "refund_requested"
+    )
 
 
-def approve(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        approved = approvals.approve(acting, visit.id_in_path("name"))
+def approve(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        approved = approvals.approve(acting, context.id_in_path("request"))
     if isinstance(approved, MassRefund):
-        return visit.go(f"/refunds/events/{approved.cancellation_id}", done="event_steered")
-    return visit.go("/refunds", done="refund_asked")
+        return context.redirect(f"/refunds/events/{approved.cancellation_id}", done="cancellation_updated")
+    return context.redirect("/refunds", done="refund_requested")
 
 
-def withdraw(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        approvals.withdraw(acting, visit.id_in_path("name"), reason=visit.form.text("reason"))
-    return visit.go("/refunds", done="refund_withdrawn")
+def withdraw(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        approvals.withdraw(acting, context.id_in_path("request"), reason=context.form.text("reason"))
+    return context.redirect("/refunds", done="refund_withdrawn")
 
 
-def pause(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        run = mass_refund_requests.pause(acting, visit.id_in_path("run"), reason=visit.form.text("reason"))
-    return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
+def pause(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        run = mass_refund_requests.pause(acting, context.id_in_path("run"), reason=context.form.text("reason"))
+    return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 
-def resume(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
+def resume(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
         run = mass_refund_requests.resume(
             acting,
-            visit.id_in_path("run"),
-            reason=visit.form.text("reason"),
-            rate_per_second=visit.form.number("rate", otherwise=20, lowest=1, highest=1000),
-            despite_balance=visit.form.text("despite_balance") == "yes",
+            context.id_in_path("run"),
+            reason=context.form.text("reason"),
+            rate_per_second=context.form.number("rate", otherwise=20, lowest=1, highest=1000),
+            despite_balance=context.form.text("despite_balance") == "yes",
         )
-    return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
+    return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 
-def stop(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        run = mass_refund_requests.stop(acting, visit.id_in_path("run"), reason=visit.form.text("reason"))
-    return visit.go(f"/refunds/events/{run.cancellation_id}", done="event_steered")
+def stop(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        run = mass_refund_requests.stop(acting, context.id_in_path("run"), reason=context.form.text("reason"))
+    return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 
-def _view(tx: Tx, visit: RequestContext) -> MassRefundView:
-    run = mass_refunds.get(tx, visit.id_in_path("run"))
+def _view(tx: Tx, context: RequestContext) -> MassRefundView:
+    run = mass_refunds.get(tx, context.id_in_path("run"))
     if run is None:
-        raise PageError(404, "no event was cancelled under this id")
+        raise PageError(404, "cancelled event not found")
     return MassRefundView(run, refund_views.fates(tx, run), refund_views.refusals(tx, run))

@@ -1,4 +1,4 @@
-"""Replay batches: what each would mean for money, starting and stopping one, its progress, and the second person."""
+"""Replay batches: the preview with the money at stake, start, cancel, progress, and approval by a second operator."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +12,19 @@ from db.operators import requests as operator_requests
 from db.refunds import mass_refunds
 from db.session import Tx
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 from outbox.requests.approvals import approve_batch
 from outbox.requests.operators import replays
 
 PER_PAGE = 50
 SHOWN_BATCHES = 100
-# What a class means, in the words of the page; None is not judged yet.
+# The explanation of each class; None means not classified yet.
 MEANINGS = {
-    "safe": "the replay repeats the same operation under the same key",
-    "needs_new_key": "proved never to have happened; it is sent under a new key",
-    "already_done": "done meanwhile; the letter is closed and nothing is sent",
-    "must_not": "a replay could do harm or cannot work (refunded, cancelled, refused again); it is left alone",
+    "safe": "repeats the same operation with the same idempotency key",
+    "needs_new_key": "verified not to have happened; sent with a new idempotency key",
+    "already_done": "has succeeded in the meantime; closed without sending anything",
+    "must_not": "a replay would be harmful or would fail again (refunded, cancelled, refused); skipped",
 }
 MOVING = frozenset({"classifying", "running"})
 MAY_MOVE_MONEY = frozenset({"safe", "needs_new_key"})
@@ -32,7 +32,7 @@ MAY_MOVE_MONEY = frozenset({"safe", "needs_new_key"})
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its page shows it: totals by class, the money it may move by tenant and currency, and where it is."""
+    """A batch with its totals by class, the money it may move by tenant and currency, and its progress."""
 
     batch: ReplayBatch
     progress: ItemCounts
@@ -47,7 +47,7 @@ class BatchView:
 
     @property
     def money(self) -> list[tuple[UUID | None, str, int, int]]:
-        """Tenant, currency, items and minor units of what may move."""
+        """Tenant, currency, number of dead letters and amount in minor units, of what the batch may move."""
         sums: dict[tuple[UUID | None, str], tuple[int, int]] = {}
         for total in self.totals:
             if total.class_ in MAY_MOVE_MONEY and total.currency is not None:
@@ -56,7 +56,7 @@ class BatchView:
         return [(tenant, currency, *both) for (tenant, currency), both in sums.items()]
 
     @property
-    def judged(self) -> int:
+    def classified(self) -> int:
         return self.progress.total - self.progress.unclassified
 
     @property
@@ -65,21 +65,21 @@ class BatchView:
 
     @property
     def is_moving(self) -> bool:
-        """Also when done: items that were appended are still with the workers."""
+        """True also when the batch is done, as long as workers are still processing its messages."""
         return self.batch.state in MOVING or self.progress.appended > 0
 
 
-def index(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
+def index(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
         shown = [
             (batch, replay_batches.progress(tx, batch.batch_id))
             for batch in replay_batches.latest(tx, limit=SHOWN_BATCHES)
         ]
-    return visit.page("batches.html", batches=shown)
+    return context.page("replay_batches.html", batches=shown)
 
 
-def approvals(visit: RequestContext) -> Response:
-    with visit.db.ops_transaction() as tx:
+def approvals(context: RequestContext) -> Response:
+    with context.db.ops_transaction() as tx:
         waiting = replay_batches.in_state(tx, "awaiting_approval")
         views = [_view(tx, batch) for batch in waiting]
         names = tenants.names(tx)
@@ -90,55 +90,55 @@ def approvals(visit: RequestContext) -> Response:
         ]
         runs = [run for run in mass_refunds.latest(tx, limit=SHOWN_BATCHES) if run.state == "awaiting_approval"]
     shown: dict[str, Any] = {"views": views, "requests": requests, "runs": runs, "tenants": names}
-    return visit.page("approvals.html", **shown, limit_minor=visit.room.ops.replay_approval_minor)
+    return context.page("approvals.html", **shown, limit_minor=context.services.ops.replay_approval_minor)
 
 
-def detail(visit: RequestContext) -> Response:
-    page = visit.query.number("page", otherwise=1, lowest=1, highest=100_000)
-    with visit.db.ops_transaction() as tx:
-        view = _view(tx, _found(tx, visit))
+def detail(context: RequestContext) -> Response:
+    page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
+    with context.db.ops_transaction() as tx:
+        view = _view(tx, _get_batch(tx, context))
         items = replay_batches.items(tx, view.batch.batch_id, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
         names = tenants.names(tx)
     pages = max(1, -(-view.progress.total // PER_PAGE))
-    return visit.page("batch.html", items=items, page=page, pages=pages, **_shown(view, names))
+    return context.page("replay_batch.html", items=items, page=page, pages=pages, **_shown(view, names))
 
 
-def progress(visit: RequestContext) -> Response:
-    """The part of the page that changes while a worker is at it."""
-    with visit.db.ops_transaction() as tx:
-        view, names = _view(tx, _found(tx, visit)), tenants.names(tx)
-    response = visit.page("batch_live.html", **_shown(view, names))
+def progress(context: RequestContext) -> Response:
+    """The part of the page that refreshes while a worker processes the batch."""
+    with context.db.ops_transaction() as tx:
+        view, names = _view(tx, _get_batch(tx, context)), tenants.names(tx)
+    response = context.page("replay_batch_live.html", **_shown(view, names))
     if not view.is_moving:
-        # Once more the whole page: the letters below have moved too.
+        # Reload the whole page, because the list of dead letters has changed too.
         response.headers["HX-Redirect"] = f"/batches/{view.batch.batch_id}"
     return response
 
 
-def start(visit: RequestContext) -> Response:
-    batch_id = visit.id_in_path("batch")
-    with visit.operator.transaction() as acting:
+def start(context: RequestContext) -> Response:
+    batch_id = context.id_in_path("batch")
+    with context.operator.transaction() as acting:
         state = replays.start(acting, batch_id)
-    return visit.go(f"/batches/{batch_id}", done="started" if state == "running" else "waits")
+    return context.redirect(f"/batches/{batch_id}", done="started" if state == "running" else "awaits_approval")
 
 
-def approve(visit: RequestContext) -> Response:
-    batch_id = visit.id_in_path("batch")
-    with visit.operator.transaction() as acting:
+def approve(context: RequestContext) -> Response:
+    batch_id = context.id_in_path("batch")
+    with context.operator.transaction() as acting:
         approve_batch(acting, batch_id)
-    return visit.go(f"/batches/{batch_id}", done="approved")
+    return context.redirect(f"/batches/{batch_id}", done="approved")
 
 
-def cancel(visit: RequestContext) -> Response:
-    batch_id = visit.id_in_path("batch")
-    with visit.operator.transaction() as acting:
-        replays.cancel(acting, batch_id, reason=visit.form.text("reason"))
-    return visit.go(f"/batches/{batch_id}", done="cancelled")
+def cancel(context: RequestContext) -> Response:
+    batch_id = context.id_in_path("batch")
+    with context.operator.transaction() as acting:
+        replays.cancel(acting, batch_id, reason=context.form.text("reason"))
+    return context.redirect(f"/batches/{batch_id}", done="cancelled")
 
 
-def _found(tx: Tx, visit: RequestContext) -> ReplayBatch:
-    batch = replay_batches.get(tx, visit.id_in_path("batch"))
+def _get_batch(tx: Tx, context: RequestContext) -> ReplayBatch:
+    batch = replay_batches.get(tx, context.id_in_path("batch"))
     if batch is None:
-        raise PageError(404, "there is no such batch")
+        raise PageError(404, "batch not found")
     return batch
 
 

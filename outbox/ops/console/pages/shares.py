@@ -1,13 +1,13 @@
-"""Everyone's shares: what escrow holds and why, what was released and has not arrived, and the tree of one payment."""
+"""Shares: what escrow holds and why, what was released but not transferred yet, and the split of one payment."""
 
 from starlette.responses import Response
 
-from db.operators import requests
+from db.operators import requests as operator_requests
 from db.shares import escrow
 from db.shares import views as share_views
 from db.tenants import tenants
+from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.console.visit import RequestContext
 from outbox.ops.shares.tree import tree_of
 from outbox.requests import approvals
 from outbox.requests.operators import shares
@@ -17,13 +17,13 @@ SHOWN = 50
 KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person")
 
 
-def index(visit: RequestContext) -> Response:
-    asked = visit.query.text("kept_by")
-    kept_by = asked if asked in KEPT_BY else None
-    with visit.db.ops_transaction() as tx:
-        return visit.page(
+def index(context: RequestContext) -> Response:
+    selected = context.query.text("kept_by")
+    kept_by = selected if selected in KEPT_BY else None
+    with context.db.ops_transaction() as tx:
+        return context.page(
             "shares.html",
-            wishes=requests.waiting(tx, limit=SHOWN, kinds=KINDS),
+            requests=operator_requests.waiting(tx, limit=SHOWN, kinds=KINDS),
             held=escrow.find(tx, kept_by=kept_by, limit=SHOWN),
             waiting=share_views.waiting(tx, limit=SHOWN),
             tenants=tenants.names(tx),
@@ -32,35 +32,37 @@ def index(visit: RequestContext) -> Response:
         )
 
 
-def payment(visit: RequestContext) -> Response:
-    payment_id = visit.id_in_path("payment")
-    with visit.db.ops_transaction() as tx:
+def payment(context: RequestContext) -> Response:
+    payment_id = context.id_in_path("payment")
+    with context.db.ops_transaction() as tx:
         tree = tree_of(tx, payment_id)
-        wishes = requests.waiting(tx, limit=SHOWN, kinds=KINDS, payment_id=payment_id)
+        requests = operator_requests.waiting(tx, limit=SHOWN, kinds=KINDS, payment_id=payment_id)
     if tree is None:
-        raise PageError(404, "this payment has no shares: it has not succeeded, or is older than shares are")
-    return visit.page("shares_of_payment.html", tree=tree, held=tree.held, wishes=wishes, payment_id=payment_id)
+        raise PageError(404, "this payment has no shares: it has not succeeded, or it predates the split of payments")
+    return context.page("shares_of_payment.html", tree=tree, held=tree.held, requests=requests, payment_id=payment_id)
 
 
-def release(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        request = shares.release(acting, visit.id_in_path("payment"), note=visit.form.text("reason"))
-    return visit.go("/shares", done="escrow_waits" if request.state == "awaiting_approval" else "escrow_asked")
+def release(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        request = shares.release(acting, context.id_in_path("payment"), note=context.form.text("reason"))
+    return context.redirect(
+        "/shares", done="release_awaits_approval" if request.state == "awaiting_approval" else "escrow_requested"
+    )
 
 
-def hold(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        shares.hold(acting, visit.id_in_path("payment"), note=visit.form.text("reason"))
-    return visit.go("/shares", done="escrow_asked")
+def hold(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        shares.hold(acting, context.id_in_path("payment"), note=context.form.text("reason"))
+    return context.redirect("/shares", done="escrow_requested")
 
 
-def approve(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        approvals.approve(acting, visit.id_in_path("wish"))
-    return visit.go("/shares", done="escrow_asked")
+def approve(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        approvals.approve(acting, context.id_in_path("request"))
+    return context.redirect("/shares", done="escrow_requested")
 
 
-def withdraw(visit: RequestContext) -> Response:
-    with visit.operator.transaction() as acting:
-        approvals.withdraw(acting, visit.id_in_path("wish"), reason=visit.form.text("reason"))
-    return visit.go("/shares", done="escrow_withdrawn")
+def withdraw(context: RequestContext) -> Response:
+    with context.operator.transaction() as acting:
+        approvals.withdraw(acting, context.id_in_path("request"), reason=context.form.text("reason"))
+    return context.redirect("/shares", done="request_withdrawn")

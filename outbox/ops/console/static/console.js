@@ -1,21 +1,21 @@
-// The little that forms and links cannot do alone. Everything works without it.
+// Small enhancements; every page works without JavaScript.
 "use strict";
 
-// Tick all letters of a page, and say how many are ticked.
-function countTicked() {
-  const ticked = document.querySelectorAll('input[name="letter"]:checked').length;
-  const place = document.querySelector("[data-ticked]");
-  if (place) place.textContent = ticked ? `(${ticked})` : "";
+// Select all dead letters of a page, and show how many are selected.
+function countSelected() {
+  const selected = document.querySelectorAll('input[name="dead_letter"]:checked').length;
+  const counter = document.querySelector("[data-selected-count]");
+  if (counter) counter.textContent = selected ? `(${selected})` : "";
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-tick-all]")) {
-    document.querySelectorAll('input[name="letter"]').forEach((box) => { box.checked = event.target.checked; });
+  if (event.target.matches("[data-select-all]")) {
+    document.querySelectorAll('input[name="dead_letter"]').forEach((box) => { box.checked = event.target.checked; });
   }
-  if (event.target.matches('[data-tick-all], input[name="letter"]')) countTicked();
+  if (event.target.matches('[data-select-all], input[name="dead_letter"]')) countSelected();
 });
 
-// "/" goes to the search field, as in most tools; never while somebody is typing.
+// "/" focuses the search field, except while typing in another field.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -27,7 +27,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A decision is sent once, also by an impatient double click.
+// A form is submitted only once, even on a double click.
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post") return;
   if (event.target.dataset.sent) event.preventDefault();
@@ -35,5 +35,5 @@ document.addEventListener("submit", (event) => {
 });
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
-  countTicked();
+  countSelected();
 });

@@ -20,7 +20,8 @@ from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
 from outbox.intake.api.app import Api
 from outbox.intake.api.settings import ApiSettings
-from outbox.intake.http import WebhookEndpoint, health_of
+from outbox.intake.http import NEEDED, WebhookEndpoint, checks_of
+from outbox.process.health import Health
 from stripe_client.webhook_signatures import WebhookSettings
 from tests import factories, signing, tokens
 from tests.conftest import Book
@@ -75,11 +76,12 @@ def make_api(book: Book, stack: Stack, keys: Keys, valkey: redis.Redis) -> Itera
 
     def make(*, cache: str = stack.valkey.url, **changes: Any) -> TestClient:
         cached = CacheSettings(app_env="test", redis_url=cache)  # type: ignore[arg-type]
+        broker = BrokerSettings(app_env="test", rabbitmq_url=stack.rabbitmq.url)
         made.append(Api(api_settings(keys, **changes), book.settings, cached))
         door = WebhookEndpoint(
             db=None,  # type: ignore[arg-type]  # webhooks have tests of their own
             secrets=WebhookSettings(app_env="test", stripe_webhook_secrets=(signing.SECRET,)),  # type: ignore[arg-type]
-            health=health_of(None, cached, BrokerSettings(app_env="test", rabbitmq_url=stack.rabbitmq.url)),  # type: ignore[arg-type]
+            health=Health("intake-http", checks_of(None, cached, broker), NEEDED),  # type: ignore[arg-type]
             api=made[-1].routes(),
         )
         return TestClient(door.app(), raise_server_exceptions=False)

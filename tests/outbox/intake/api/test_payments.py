@@ -105,7 +105,7 @@ def test_a_body_that_breaks_a_rule_is_told_field_by_field_and_never_repeated(
     [
         ({"venue_id": str(uuid4())}, "is unknown to this tenant"),
         ({"amount": {"minor": 4200, "currency": "usd"}}, "the venue sells in eur"),
-        ({"buyer_id": "nul\x00nul"}, "the book refused this"),
+        ({"buyer_id": "nul\x00nul"}, "the database rejected the request"),
     ],
 )
 def test_what_the_book_cannot_take_is_refused_with_a_reason(
@@ -201,7 +201,7 @@ def test_a_service_that_knows_of_the_buyers_return_has_stripe_asked(
 def test_internal_routes_are_for_services_with_that_scope(as_: As, tenant: Tenant, claims: dict[str, Any]) -> None:
     answer = as_(**claims).post(f"/internal/payments/{uuid4()}/complete")
 
-    assert_problem(answer, 403, "permission")
+    assert_problem(answer, 403, "insufficient-permissions")
     assert 'scope="payments:complete"' in answer.headers["www-authenticate"]
 
 

@@ -155,7 +155,7 @@ def test_money_is_moved_by_those_who_may_and_reach_the_venue(
 ) -> None:
     path = f"/payments/{paid.payment_id}/{operation}"
 
-    assert_problem(as_("buyer", sub="buyer-1").post(path), 403, "permission")
+    assert_problem(as_("buyer", sub="buyer-1").post(path), 403, "insufficient-permissions")
     assert_problem(as_("buyer", "finance", sub="buyer-1", venues=[]).post(path), 404, "payment-not-found")
     assert_problem(as_("finance", of=neighbour).post(path), 404, "payment-not-found")
     assert queued(owner) == ["charge"]

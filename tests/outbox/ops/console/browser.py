@@ -15,8 +15,8 @@ from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
 from outbox.ops.console.auth.login import Login, User, hashed
 from outbox.ops.console.auth.tokens import OperatorRole
+from outbox.ops.console.request_context import Services
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Services
 
 PASSWORD = "correct horse battery staple"
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
@@ -25,24 +25,24 @@ WHY_SKIPPED = "no chromium on the PATH: `make test` installs it as root or with 
 _FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 
-def doorman(settings: ConsoleSettings) -> Login:
+def login(settings: ConsoleSettings) -> Login:
     people = {"oda": OperatorRole.OPERATOR, "ada": OperatorRole.APPROVER, "rita": OperatorRole.READER}
     word = hashed(PASSWORD)
     return Login({name: User(name, (role,), word) for name, role in people.items()}, settings)
 
 
 @contextmanager
-def served(room: Services) -> Iterator[str]:
+def served(services: Services) -> Iterator[str]:
     """The address at which the console answers."""
     port = free_port(taken=())
-    server = uvicorn.Server(uvicorn.Config(app(room, AppEnv.LOCAL), host="127.0.0.1", port=port, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app(services, AppEnv.LOCAL), host="127.0.0.1", port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    room.watch.start()
+    services.sampler.start()
     yield f"http://127.0.0.1:{port}"
-    room.watch.stop()
+    services.sampler.stop()
     server.should_exit = True
     thread.join()
 

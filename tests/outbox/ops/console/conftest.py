@@ -21,9 +21,9 @@ from outbox.ops.console.auth.csrf import CsrfProtection
 from outbox.ops.console.auth.login import Login
 from outbox.ops.console.auth.tokens import Authenticator
 from outbox.ops.console.rendering import environment
+from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.console.visit import Services
 from outbox.ops.session import OpsSettings
 from outbox.sealing import Sealer, SealSettings, new_pair
 from tests import tokens
@@ -61,22 +61,22 @@ def seal() -> tuple[str, str]:
     return new_pair()
 
 
-def room_of(db: Database, settings: ConsoleSettings, seal: tuple[str, str], doorman: Login | None = None) -> Services:
+def services_of(db: Database, settings: ConsoleSettings, seal: tuple[str, str], login: Login | None = None) -> Services:
     ops = OpsSettings(app_env=settings.app_env, replay_approval_minor=APPROVAL_ABOVE_MINOR)
     sealer = Sealer(SealSettings(app_env=settings.app_env, dead_letter_public_key=seal[0]))
-    gatekeeper = Authenticator(settings)
+    authenticator = Authenticator(settings)
     watch = Sampler(db, lambda: dict.fromkeys([queue.name for queue in topology.queues()], 0) | {"charges": 3})
-    return Services(db, ops, sealer, gatekeeper, CsrfProtection(gatekeeper), watch, environment(), doorman)
+    return Services(db, ops, sealer, authenticator, CsrfProtection(authenticator), watch, environment(), login)
 
 
 @pytest.fixture
-def room(db: Database, console: ConsoleSettings, seal: tuple[str, str]) -> Services:
-    return room_of(db, console, seal)
+def services(db: Database, console: ConsoleSettings, seal: tuple[str, str]) -> Services:
+    return services_of(db, console, seal)
 
 
 @pytest.fixture
-def application(room: Services) -> Starlette:
-    return app(room, AppEnv.TEST)
+def application(services: Services) -> Starlette:
+    return app(services, AppEnv.TEST)
 
 
 @dataclass
@@ -154,8 +154,8 @@ def browser() -> Iterator[Chromium]:
 
 
 @pytest.fixture
-def local_room(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Services:
+def local_services(db: Database, keys: Keys, seal: tuple[str, str], tmp_path: Path) -> Services:
     (tmp_path / "users.json").write_text("{}")
     files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
     settings = console_settings(keys, app_env="local", **files)
-    return room_of(db, settings, seal, browsing.doorman(settings))
+    return services_of(db, settings, seal, browsing.login(settings))

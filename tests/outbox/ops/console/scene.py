@@ -257,9 +257,9 @@ class Scene:
         with self.db.transaction(payment.tenant_id) as tx:
             entries = ledger.charge_entries(payment.amount, Money(260, "eur"), payment.venue_id)
             ledger.post(tx, kind="charge", source_id="ch_1", payment_id=payment.payment_id, entries=entries)
-        bank = "Stripe moved 40.48 EUR (charge of ch_1); the book holds"
+        bank = "Stripe moved 40.48 EUR (charge of ch_1); the ledger has"
         found = [
-            (CaseType.UNKNOWN_TENANT, "txn_3QdoorSale", f"{bank} nothing of it", 4048),
+            (CaseType.UNKNOWN_TENANT, "txn_3QdoorSale", f"{bank} no entry for it", 4048),
             (CaseType.REFUND_FAILED, "re_3QbankSaidNo", "the bank sent 42.00 EUR back: account closed", 4200),
             (CaseType.AMOUNT_DIFFERS, "txn_3QtwoCentsOff", f"{bank} 40.46 EUR", 2),
         ]

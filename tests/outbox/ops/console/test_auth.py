@@ -96,17 +96,17 @@ def test_only_an_operator_is_offered_decisions(as_: Any, db: Database, owner: ps
     assert as_("rita", "reader").get(f"/dead-letters/{letter}/edit").status_code == 403
 
 
-def test_a_program_is_told_in_problem_json_and_a_browser_in_a_page(nobody: TestClient, keys: Keys) -> None:
+def test_a_program_gets_problem_json_and_a_browser_gets_a_page(nobody: TestClient, keys: Keys) -> None:
     for_a_program = nobody.get("/payments", headers={"accept": "application/json"})
     for_a_browser = nobody.get("/payments", headers={"accept": "text/html"})
 
     assert for_a_program.status_code == for_a_browser.status_code == 401
     assert for_a_program.headers["content-type"] == "application/problem+json"
-    assert for_a_program.json()["detail"] == "you are not logged in"
+    assert for_a_program.json()["detail"] == "not logged in"
     assert for_a_program.headers["www-authenticate"] == for_a_browser.headers["www-authenticate"] == "Bearer"
     assert "<h1>Unauthorized</h1>" in for_a_browser.text
     missing = nobody.get("/nowhere", headers={"accept": "application/json"})
-    assert (missing.status_code, missing.json()["detail"]) == (404, "there is no such page")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "page not found")
 
 
 def concrete(path: str) -> str:

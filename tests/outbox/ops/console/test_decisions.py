@@ -1,4 +1,4 @@
-"""Each decision of a page goes through outbox/requests: it is done, and the operator log says by whom and why."""
+"""Each action of a page is carried out, and the operator log records by whom and why."""
 
 import json
 from typing import Any
@@ -26,9 +26,9 @@ def logged(db: Database) -> list[tuple[str, str, str]]:
         return [(entry.operator, entry.action, entry.reason) for entry in operator_log.latest(tx, limit=20)][::-1]
 
 
-def state_of(db: Database, letter: UUID) -> str:
+def state_of(db: Database, dead_letter: UUID) -> str:
     with db.ops_transaction() as tx:
-        found = dead_letter_views.detail(tx, letter)
+        found = dead_letter_views.detail(tx, dead_letter)
     assert found is not None
     return found.letter.state
 
@@ -37,17 +37,17 @@ def batch_of(location: str) -> UUID:
     return UUID(location.removeprefix("/batches/").partition("?")[0])
 
 
-def test_ticked_letters_become_a_batch_that_a_worker_will_judge(
+def test_selected_dead_letters_become_a_batch_that_a_worker_classifies(
     as_: Any, db: Database, scene: Scene, owner: psycopg.Connection
 ) -> None:
-    ticked, other = scene.dead_charge(), scene.dead_charge()
+    selected, other = scene.dead_charge(), scene.dead_charge()
     oda = as_("oda", "operator")
 
     answer = oda.post(
         "/dead-letters/preview",
         {
-            "scope": "ticked",
-            "letter": [str(ticked)],
+            "scope": "selected",
+            "dead_letter": [str(selected)],
             "reason": "Stripe is back",
             "rate": "5",
             "target_queue": "charges",
@@ -59,15 +59,15 @@ def test_ticked_letters_become_a_batch_that_a_worker_will_judge(
     batch_id = batch_of(answer.headers["location"])
     with db.ops_transaction() as tx:
         batch = replay_batches.get(tx, batch_id)
-        assert [item.dead_letter_id for item in replay_batches.items(tx, batch_id)] == [ticked]
+        assert [item.dead_letter_id for item in replay_batches.items(tx, batch_id)] == [selected]
     assert batch is not None
     assert (batch.state, batch.rate_per_second, batch.target_queue) == ("classifying", 5, "charges")
     assert logged(db) == [("oda", "redirect", "Stripe is back")]
     assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'classify'").fetchone() == (1,)
-    assert "Judging from fresh state: 0 of 1" in oda.get(f"/batches/{batch_id}").text
+    assert "Classifying against the current state: 0 of 1" in oda.get(f"/batches/{batch_id}").text
 
 
-def test_a_filter_chooses_all_open_letters_that_match_and_no_other(as_: Any, db: Database, scene: Scene) -> None:
+def test_a_filter_selects_all_open_dead_letters_that_match_and_no_other(as_: Any, db: Database, scene: Scene) -> None:
     scene.aftermath()
     oda = as_("oda", "operator")
 
@@ -82,7 +82,7 @@ def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, sc
     scene.dead_charge()
     oda = as_("oda", "operator")
     batch_id = batch_of(
-        oda.post("/dead-letters/preview", {"scope": "filter", "reason": "back"}, onto=letter_page(db)).headers[
+        oda.post("/dead-letters/preview", {"scope": "filter", "reason": "back"}, onto=dead_letter_page(db)).headers[
             "location"
         ]
     )
@@ -91,7 +91,7 @@ def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, sc
     assert "Start the replay" in oda.get(page).text
 
     assert oda.post(f"{page}/start", onto=page).headers["location"] == f"{page}?done=started"
-    assert "0 of 1 have come to an end" in oda.get(f"{page}?done=started").text
+    assert "0 of 1 finished" in oda.get(f"{page}?done=started").text
     assert 'hx-trigger="every 1s"' in oda.get(f"{page}/live").text
     oda.post(f"{page}/cancel", {"reason": "not yet"}, onto=page)
 
@@ -99,23 +99,23 @@ def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, sc
     assert oda.get(f"{page}/live").headers["hx-redirect"] == page
 
 
-def test_a_dear_batch_waits_for_a_second_person(as_: Any, db: Database, scene: Scene) -> None:
+def test_a_batch_above_the_limit_waits_for_a_second_operator(as_: Any, db: Database, scene: Scene) -> None:
     for _ in range(3):
         scene.dead_charge()
     both, ada = as_("oda", "operator", "approver"), as_("ada", "approver")
     batch_id = batch_of(
-        both.post("/dead-letters/preview", {"scope": "filter", "reason": "back"}, onto=letter_page(db)).headers[
+        both.post("/dead-letters/preview", {"scope": "filter", "reason": "back"}, onto=dead_letter_page(db)).headers[
             "location"
         ]
     )
     judge(db, batch_id)
     page = f"/batches/{batch_id}"
 
-    assert both.post(f"{page}/start", onto=page).headers["location"] == f"{page}?done=waits"
-    assert "It is your own batch" in both.get("/approvals").text
+    assert both.post(f"{page}/start", onto=page).headers["location"] == f"{page}?done=awaits_approval"
+    assert "you cannot approve your own batch" in both.get("/approvals").text
     refused = both.post(f"{page}/approve", onto=page)
     assert refused.status_code == 409
-    assert "A second operator must approve this" in refused.text
+    assert "Four eyes are two people" in refused.text
     assert "126.00 EUR" in ada.get("/approvals").text
     assert ada.post(f"{page}/approve", onto="/approvals").status_code == 303
 
@@ -126,61 +126,67 @@ def test_a_dear_batch_waits_for_a_second_person(as_: Any, db: Database, scene: S
 
 
 def test_discarding_asks_once_more_and_needs_a_reason(as_: Any, db: Database, scene: Scene) -> None:
-    letter = scene.dead_charge()
+    dead_letter = scene.dead_charge()
     oda = as_("oda", "operator")
-    page = f"/dead-letters/{letter}"
+    page = f"/dead-letters/{dead_letter}"
 
-    assert oda.post("/dead-letters/discard", {"letter": str(letter), "reason": ""}, onto=page).status_code == 409
-    asked = oda.post("/dead-letters/discard", {"letter": str(letter), "reason": "a test order"}, onto=page)
-    assert "Discard 1 letter?" in asked.text
-    assert state_of(db, letter) == "open"
-    fields = {"letter": str(letter), "reason": "a test order", "confirmed": "yes"}
+    assert (
+        oda.post("/dead-letters/discard", {"dead_letter": str(dead_letter), "reason": ""}, onto=page).status_code == 409
+    )
+    asked = oda.post("/dead-letters/discard", {"dead_letter": str(dead_letter), "reason": "a test order"}, onto=page)
+    assert "Discard 1 dead letter?" in asked.text
+    assert state_of(db, dead_letter) == "open"
+    fields = {"dead_letter": str(dead_letter), "reason": "a test order", "confirmed": "yes"}
     oda.post("/dead-letters/discard", fields, onto=page)
 
-    assert state_of(db, letter) == "discarded"
+    assert state_of(db, dead_letter) == "discarded"
     assert logged(db) == [("oda", "discard", "a test order")]
 
 
 def test_an_edited_payload_makes_a_successor_that_its_model_accepts(as_: Any, db: Database, scene: Scene) -> None:
-    letter, other = scene.dead_charge(), scene.requested()
+    dead_letter, other = scene.dead_charge(), scene.requested()
     oda = as_("oda", "operator")
-    page = f"/dead-letters/{letter}/edit"
+    page = f"/dead-letters/{dead_letter}/edit"
     good = {"tenant_id": str(other.tenant_id), "payment_id": str(other.payment_id)}
 
     for bad in ("{", "[]", json.dumps(good | {"payment_id": "17"}), json.dumps(good | {"extra": 1})):
         refused = oda.post(page, {"payload": bad, "reason": "wrong payment"}, onto=page)
         assert refused.status_code == 422, bad
         assert 'role="alert"' in refused.text
-    assert state_of(db, letter) == "open"
+    assert state_of(db, dead_letter) == "open"
     answer = oda.post(page, {"payload": json.dumps(good), "reason": "wrong payment"}, onto=page)
 
     successor = answer.headers["location"].partition("?")[0]
-    assert str(letter) in oda.get(successor).text
-    assert successor in oda.get(f"/dead-letters/{letter}").text
-    assert state_of(db, letter) == "discarded"
+    assert str(dead_letter) in oda.get(successor).text
+    assert successor in oda.get(f"/dead-letters/{dead_letter}").text
+    assert state_of(db, dead_letter) == "discarded"
     assert logged(db) == [("oda", "edit", "wrong payment")]
 
 
-def test_nothing_ticked_and_no_id_are_told_in_a_sentence(as_: Any, db: Database, scene: Scene) -> None:
+def test_an_empty_selection_and_an_invalid_id_are_refused_with_a_sentence(as_: Any, db: Database, scene: Scene) -> None:
     scene.dead_charge()
     oda = as_("oda", "operator")
 
-    nothing = oda.post("/dead-letters/preview", {"scope": "ticked", "reason": "x"}, onto=letter_page(db))
-    assert (nothing.status_code, "No dead letter was ticked" in nothing.text) == (422, True)
+    nothing = oda.post("/dead-letters/preview", {"scope": "selected", "reason": "x"}, onto=dead_letter_page(db))
+    assert (nothing.status_code, "No dead letter was selected" in nothing.text) == (422, True)
     assert oda.get("/dead-letters?payment=17").status_code == 422
     assert oda.get("/dead-letters/01a2066c-d866-75d2-acea-a1254c0933ad").status_code == 404
 
 
-def test_a_broken_chain_is_said_loudly(as_: Any, db: Database, scene: Scene, owner: psycopg.Connection) -> None:
-    letter = scene.dead_charge()
+def test_a_broken_hash_chain_is_reported(as_: Any, db: Database, scene: Scene, owner: psycopg.Connection) -> None:
+    dead_letter = scene.dead_charge()
     oda = as_("oda", "operator")
-    oda.post("/dead-letters/discard", {"letter": str(letter), "reason": "x", "confirmed": "yes"}, onto=letter_page(db))
+    oda.post(
+        "/dead-letters/discard",
+        {"dead_letter": str(dead_letter), "reason": "x", "confirmed": "yes"},
+        onto=dead_letter_page(db),
+    )
     owner.execute("ALTER TABLE operator_log DISABLE TRIGGER the_operator_log_is_append_only")
     owner.execute("UPDATE operator_log SET operator = 'nobody'")
 
-    assert "The chain is broken at entry 1" in oda.get("/operator-log").text
+    assert "The hash chain is broken at entry 1" in oda.get("/operator-log").text
 
 
-def letter_page(db: Database) -> str:
+def dead_letter_page(db: Database) -> str:
     with db.ops_transaction() as tx:
         return f"/dead-letters/{dead_letter_views.find(tx, DeadLetterFilter(), limit=1)[0].dead_letter_id}"

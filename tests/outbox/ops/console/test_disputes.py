@@ -54,10 +54,10 @@ def test_a_reader_sees_the_evidence_and_has_no_form(as_: Any, scene: Scene) -> N
 
     assert "Submit the evidence" not in rita.get(f"/disputes/{dispute_id}").text
     for path in ("evidence", "decide"):
-        assert rita.post(f"/disputes/{dispute_id}/{path}", {"wish": "accept", "reason": "x"}).status_code == 403
+        assert rita.post(f"/disputes/{dispute_id}/{path}", {"decision": "accept", "reason": "x"}).status_code == 403
 
 
-def test_the_draft_is_saved_and_assembled_anew(as_: Any, db: Database, scene: Scene) -> None:
+def test_the_draft_is_saved_and_collected_again(as_: Any, db: Database, scene: Scene) -> None:
     oda, dispute_id = as_("oda", "operator"), scene.disputed()
     path = f"/disputes/{dispute_id}"
 
@@ -70,12 +70,12 @@ def test_the_draft_is_saved_and_assembled_anew(as_: Any, db: Database, scene: Sc
     assert "event tickets" in now(db, dispute_id).evidence["product_description"]
 
 
-@pytest.mark.parametrize(("wish", "kind"), [("submit", "dispute_evidence"), ("accept", "dispute_close")])
+@pytest.mark.parametrize(("decision", "kind"), [("submit", "dispute_evidence"), ("accept", "dispute_close")])
 def test_an_answer_is_asked_for_twice_logged_and_queued_once(
-    as_: Any, db: Database, owner: psycopg.Connection, scene: Scene, wish: str, kind: str
+    as_: Any, db: Database, owner: psycopg.Connection, scene: Scene, decision: str, kind: str
 ) -> None:
     oda, dispute_id = as_("oda", "operator"), scene.disputed()
-    path, wanted = f"/disputes/{dispute_id}", {"wish": wish, "reason": "scanned at the door"}
+    path, wanted = f"/disputes/{dispute_id}", {"decision": decision, "reason": "scanned at the door"}
 
     asked = oda.post(f"{path}/decide", wanted, onto=path)
     assert "scanned at the door" in asked.text
@@ -85,14 +85,14 @@ def test_an_answer_is_asked_for_twice_logged_and_queued_once(
     again = oda.post(f"{path}/decide", wanted | {"confirmed": "yes"})
 
     assert (done.status_code, again.status_code) == (303, 409)
-    assert (now(db, dispute_id).wish, queued(owner)) == (wish, [kind])
+    assert (now(db, dispute_id).wish, queued(owner)) == (decision, [kind])
     with db.ops_transaction() as tx:
         [entry] = operator_log.latest(tx, limit=5)
-    assert (entry.operator, entry.action, entry.reason) == ("oda", f"{wish} dispute", "scanned at the door")
+    assert (entry.operator, entry.action, entry.reason) == ("oda", f"{decision} dispute", "scanned at the door")
 
 
 def test_an_answer_without_a_reason_is_refused(as_: Any, scene: Scene) -> None:
     oda, dispute_id = as_("oda", "operator"), scene.disputed()
 
-    assert oda.post(f"/disputes/{dispute_id}/decide", {"wish": "accept"}).status_code == 409
-    assert oda.post(f"/disputes/{dispute_id}/decide", {"wish": "dream", "reason": "x"}).status_code == 422
+    assert oda.post(f"/disputes/{dispute_id}/decide", {"decision": "accept"}).status_code == 409
+    assert oda.post(f"/disputes/{dispute_id}/decide", {"decision": "dream", "reason": "x"}).status_code == 422

@@ -28,7 +28,7 @@ def test_a_group_is_listed_by_its_state_and_shown_with_shares_payments_and_histo
     assert f"/groups/{group_id}" not in rita.get("/groups?state=settled").text
     assert detail.count('href="/payments/') == 4  # each of two shares, and each of two payments
     assert "buyer-2" in detail
-    assert detail.partition("What happened")[2].count("invited") == 3
+    assert detail.partition(">History")[2].count("invited") == 3
     assert f"fleet groups cancel {group_id}" in detail
     assert rita.get(f"/groups/{uuid4()}").status_code == 404
 
@@ -49,8 +49,8 @@ def test_a_ticket_is_listed_with_what_it_waits_for_and_shown_with_its_transactio
     assert (f"/mints/{waiting}" in queued, f"/mints/{sent}" in queued) == (True, False)
     assert "0x" + "2b" * 32 in detail  # the version that was mined
     assert "23456789" in detail
-    assert [word in detail.partition("What happened")[2] for word in ("queued", "submitted", "mined")] == [True] * 3
-    assert "None was sent for it" in rita.get(f"/mints/{waiting}").text
+    assert [word in detail.partition(">History")[2] for word in ("queued", "submitted", "mined")] == [True] * 3
+    assert "No transactions yet" in rita.get(f"/mints/{waiting}").text
     assert rita.get(f"/mints/{uuid4()}").status_code == 404
 
 

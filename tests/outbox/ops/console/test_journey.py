@@ -16,7 +16,7 @@ from db.dead_letters.views import DeadLetterFilter
 from db.operators import log as operator_log
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
-from outbox.ops.console.visit import Services
+from outbox.ops.console.request_context import Services
 from outbox.sealing import Sealer, SealSettings
 from stripe_client.gateway import Gateway
 from tests.outbox.ops.console import browser as browsing
@@ -60,12 +60,12 @@ def worker(db: Database, owner: psycopg.Connection, gateway: Gateway, sealer: Se
 
 @pytest.fixture
 def fleet(
-    db: Database, owner: psycopg.Connection, gateway: Gateway, seal: tuple[str, str], local_room: Services
+    db: Database, owner: psycopg.Connection, gateway: Gateway, seal: tuple[str, str], local_services: Services
 ) -> Iterator[tuple[str, Scene]]:
     """The console's address and what the fleet holds, with a worker at work."""
     scene = Scene.set(db, owner, seal[0])
     sealer = Sealer(SealSettings(app_env="test", dead_letter_public_key=seal[0]))  # type: ignore[arg-type]
-    with browsing.served(local_room) as address, worker(db, owner, gateway, sealer):
+    with browsing.served(local_services) as address, worker(db, owner, gateway, sealer):
         yield address, scene
 
 
@@ -86,18 +86,18 @@ def test_from_the_login_to_a_replayed_batch(
         page.get_by_role("navigation", name="Views").get_by_role("link", name="Groups").click()
         page.get_by_role("link", name="TryAgain").click()
         page.get_by_label("all 3 that match").check()
-        page.get_by_label("Why").fill("Stripe is back")
+        page.get_by_label("Reason", exact=True).fill("Stripe is back")
         page.get_by_role("button", name="Preview a replay").click()
         expect(page.get_by_role("button", name="Start the replay")).to_be_visible(timeout=STEP_MS)
         expect(page.get_by_text("126.00 EUR")).to_be_visible()
         page.get_by_role("button", name="Start the replay").click()
-        expect(page.get_by_text("It waits for an approver")).to_be_visible()
+        expect(page.get_by_text("Waiting for approval by somebody other than oda")).to_be_visible()
         browsing.shoot(page, screenshots, "journey-1-waits")
     with browsing.page_of(browser, address) as page:
         browsing.log_in(page, "ada")
         page.get_by_role("link", name="Approvals").click()
         page.get_by_role("button", name="Approve and run").click()
-        expect(page.get_by_text("3 of 3 have come to an end")).to_be_visible(timeout=STEP_MS)
+        expect(page.get_by_text("3 of 3 finished")).to_be_visible(timeout=STEP_MS)
         expect(page.locator("table .badge", has_text="succeeded")).to_have_count(3, timeout=STEP_MS)
         browsing.shoot(page, screenshots, "journey-2-done")
 
@@ -123,7 +123,7 @@ def test_the_whole_way_by_keyboard_alone(
         page.keyboard.press("Enter")
         page.wait_for_url("**/")
         page.keyboard.press("Tab")
-        assert focused(page) == "Skip to the content"
+        assert focused(page) == "Skip to content"
         tab_to(page, "Dead letters")
         page.keyboard.press("Enter")
         page.wait_for_url("**/dead-letters")
@@ -131,17 +131,17 @@ def test_the_whole_way_by_keyboard_alone(
         page.keyboard.type("503")
         page.keyboard.press("Enter")
         page.wait_for_url("**text=503**")
-        tab_to(page, "Tick letter")
+        tab_to(page, "Select dead letter")
         page.keyboard.press("Space")
         expect(page.get_by_text("(1)")).to_be_visible()
-        tab_to(page, "Why")
+        tab_to(page, "Reason")
         page.keyboard.type("Stripe is back")
         page.keyboard.press("Enter")  # the first button of the form is the harmless one: preview
         page.wait_for_url("**/batches/**")
         expect(page.get_by_role("button", name="Start the replay")).to_be_visible(timeout=STEP_MS)
         tab_to(page, "Start the replay")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("1 of 1 have come to an end")).to_be_visible(timeout=STEP_MS)
+        expect(page.get_by_text("1 of 1 finished")).to_be_visible(timeout=STEP_MS)
 
     with db.ops_transaction() as tx:
         assert dead_letter_views.count(tx, DeadLetterFilter(state="resolved")) == 1

@@ -17,8 +17,8 @@ from db.operators.requests import NewOperatorRequest
 from db.refunds import mass_refund_steps
 from db.refunds.mass_refund_steps import BatchCounts
 from db.session import Database
+from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import SamplePoint
-from outbox.ops.console.visit import Services
 from outbox.ops.session import Operator
 from outbox.requests.mass_refunds import cancel_event
 from outbox.requests.operators import pauses, replays
@@ -37,16 +37,16 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     db: Database,
     owner: psycopg.Connection,
     seal: tuple[str, str],
-    local_room: Services,
+    local_services: Services,
     screenshots: Path,
 ) -> None:
     scene = Scene.set(db, owner, seal[0])
-    paths = a_bad_day(scene, local_room)
-    local_room = replace(local_room, budget=partial(budget_of, scene))
+    paths = a_bad_day(scene, local_services)
+    local_services = replace(local_services, read_buckets=partial(budget_of, scene))
     complaints: list[str] = []
     wide: list[str] = []
 
-    with browsing.served(local_room) as address:
+    with browsing.served(local_services) as address:
         for name, width, scheme in (("light", 1280, "light"), ("dark", 1280, "dark"), ("phone", 390, "light")):
             with browsing.page_of(browser, address, width=width, scheme=scheme, complaints=complaints) as page:
                 page.goto("/login")
@@ -62,12 +62,12 @@ def test_every_page_fits_its_window_and_breaks_no_policy(
     assert wide == []
 
 
-def a_bad_day(scene: Scene, room: Services) -> dict[str, str]:
+def a_bad_day(scene: Scene, services: Services) -> dict[str, str]:
     """A scene with everything in it; the pages to look at."""
     scene.sale(120)
     scene.aftermath()
     letter = scene.dead_charge(with_history=True)
-    oda = Operator(scene.db, room.ops, "oda")
+    oda = Operator(scene.db, services.ops, "oda")
     with oda.transaction() as acting:
         stripe_is_back = {"reason": "Stripe is back since 14:05", "rate_per_second": 5}
         charges, _ = replays.preview(acting, DeadLetterFilter(kind="charge"), **stripe_is_back)
@@ -90,10 +90,10 @@ def a_bad_day(scene: Scene, room: Services) -> dict[str, str]:
     case = scene.differences()
     scene.disputed(hours_left=400, inquiry=True)
     dispute = scene.disputed()
-    room.watch.look()
+    services.sampler.look()
     for seconds in range(0, 1500, 30):  # as if it had watched for a while
         older = SamplePoint(time.monotonic() - seconds, 3, 0.2 + seconds % 90 / 60, 1200 - seconds * 0.7)
-        room.watch.marks.appendleft(older)
+        services.sampler.marks.appendleft(older)
     cancellation = money_back(scene)
     shared_out = everybodys_part(scene)
     queued_token(scene)
@@ -102,9 +102,9 @@ def a_bad_day(scene: Scene, room: Services) -> dict[str, str]:
     assert row is not None
     return {
         "overview": "/",
-        "letters": "/dead-letters",
+        "dead-letters": "/dead-letters",
         "groups": "/dead-letters/groups",
-        "letter": f"/dead-letters/{letter}",
+        "dead-letter": f"/dead-letters/{letter}",
         "edit": f"/dead-letters/{letter}/edit",
         "batches": "/batches",
         "batch": f"/batches/{mine}",

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from db.session import Database
-from outbox.ops.console.visit import Services
+from outbox.ops.console.request_context import Services
 from tests.outbox.ops.console.scene import Scene
 
 
@@ -15,7 +15,7 @@ def scene(db: Database, owner: psycopg.Connection, seal: tuple[str, str]) -> Sce
     return Scene.set(db, owner, seal[0])
 
 
-def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Services) -> None:
+def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, services: Services) -> None:
     rita = as_("rita", "reader")
 
     for path in (
@@ -37,16 +37,16 @@ def test_every_page_answers_while_nothing_has_happened_yet(as_: Any, room: Servi
         "/reconciliation",
     ):
         assert rita.get(path).status_code == 200, path
-    room.watch.look()
+    services.sampler.look()
     assert "Settled in the last minute" in rita.get("/").text
-    assert "The chain holds" in rita.get("/operator-log").text
+    assert "The hash chain is intact" in rita.get("/operator-log").text
 
 
-def test_every_page_shows_an_ordinary_bad_day(as_: Any, room: Services, scene: Scene) -> None:
+def test_every_page_shows_an_ordinary_bad_day(as_: Any, services: Services, scene: Scene) -> None:
     scene.sale(30)
     scene.aftermath()
     letter = scene.dead_charge(with_history=True)
-    room.watch.look()
+    services.sampler.look()
     rita = as_("rita", "reader")
 
     overview = rita.get("/").text
@@ -56,7 +56,7 @@ def test_every_page_shows_an_ordinary_bad_day(as_: Any, room: Services, scene: S
     assert "/dead-letters?group=" in rita.get("/dead-letters/groups").text
     detail = rita.get(f"/dead-letters/{letter}").text
     assert "gateway.py" in detail
-    assert "Run 3" in detail
+    assert "Attempt 3" in detail
     assert "charges" in rita.get("/queues").text
 
 
@@ -88,13 +88,13 @@ def test_long_lists_come_in_pages(as_: Any, scene: Scene) -> None:
     assert "number 0<" in rita.get("/dead-letters?state=open&page=2").text
 
 
-def test_a_database_that_is_away_is_told_and_not_a_crash(as_: Any, room: Services) -> None:
+def test_an_unreachable_database_is_an_error_page_and_not_a_crash(as_: Any, services: Services) -> None:
     rita = as_("rita", "reader")
-    room.watch.look()
-    room.db.close()
+    services.sampler.look()
+    services.db.close()
 
     answer = rita.get("/payments")
 
     assert answer.status_code == 503
-    assert "The database is away" in answer.text
+    assert "The database is unreachable" in answer.text
     assert rita.get("/").status_code == 200

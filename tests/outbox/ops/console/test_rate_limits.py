@@ -17,7 +17,7 @@ from messages.ids import TenantId
 from messages.runtime.priority import Requester
 from messages.runtime.settings import AppEnv
 from outbox.ops.console.app import app
-from outbox.ops.console.visit import Services
+from outbox.ops.console.request_context import Services
 from stripe_client.rate_limit.shared_budget import SharedBudget
 from tests.outbox.ops.console.scene import Scene
 
@@ -33,8 +33,8 @@ def budget(stack: Stack) -> SharedBudget:
 
 
 @pytest.fixture
-def application(room: Services, budget: SharedBudget) -> Starlette:
-    return app(replace(room, budget=budget.look), AppEnv.TEST)
+def application(services: Services, budget: SharedBudget) -> Starlette:
+    return app(replace(services, read_buckets=budget.look), AppEnv.TEST)
 
 
 def test_the_page_shows_rates_and_who_uses_them(as_: Any, scene: Scene, budget: SharedBudget) -> None:
@@ -45,22 +45,22 @@ def test_the_page_shows_rates_and_who_uses_them(as_: Any, scene: Scene, budget: 
 
     assert "whole account" in page
     assert "payment intents" in page
-    assert re.search(r"cut [\d.]+ s ago", page)
+    assert re.search(r"reduced [\d.]+ s ago", page)
     assert "Rhine Arena" in page
-    assert "Hold somebody back" not in page  # a reader sees, and decides nothing
+    assert "Pause a tenant or venue" not in page  # a reader sees, and decides nothing
 
 
-def test_a_cache_that_is_away_is_told_and_the_page_stays(as_: Any, budget: SharedBudget) -> None:
+def test_an_unreachable_cache_is_shown_and_the_page_still_works(as_: Any, budget: SharedBudget) -> None:
     budget._client = SharedBudget.at("redis://127.0.0.1:1/0")._client
 
-    assert "The cache does not answer" in as_("rita", "reader").get("/budget").text
+    assert "The cache is unreachable" in as_("rita", "reader").get("/budget").text
 
 
 def test_an_operator_pauses_and_lifts_from_the_page(as_: Any, db: Database, scene: Scene) -> None:
     oda, tenant = as_("oda", "operator"), scene.tenants[1]
-    whom = f"{tenant.tenant_id}/{tenant.venues[0].venue_id}"
+    target = f"{tenant.tenant_id}/{tenant.venues[0].venue_id}"
 
-    fields = {"whom": whom, "what": "all", "span": "1 hour", "reason": "a bot"}
+    fields = {"target": target, "what": "all", "span": "1 hour", "reason": "a bot"}
     answer = oda.post("/budget/pauses", fields, onto="/budget")
     held = in_force(db)
     assert answer.headers["location"] == "/budget?done=paused"
@@ -74,11 +74,17 @@ def test_an_operator_pauses_and_lifts_from_the_page(as_: Any, db: Database, scen
     assert actions == [("lift", "gone"), ("pause", "a bot")]
 
 
-@pytest.mark.parametrize(("whom", "reason", "status"), [("", "x", 422), (str(UUID(int=1)), "x", 409), (None, "", 409)])
-def test_a_pause_of_nobody_or_without_a_reason_is_told_in_a_sentence(
-    as_: Any, scene: Scene, whom: str | None, reason: str, status: int
+@pytest.mark.parametrize(
+    ("target", "reason", "status"), [("", "x", 422), (str(UUID(int=1)), "x", 409), (None, "", 409)]
+)
+def test_a_pause_without_a_target_or_a_reason_is_refused(
+    as_: Any, scene: Scene, target: str | None, reason: str, status: int
 ) -> None:
-    fields = {"whom": str(scene.tenants[0].tenant_id) if whom is None else whom, "what": "charges", "reason": reason}
+    fields = {
+        "target": str(scene.tenants[0].tenant_id) if target is None else target,
+        "what": "charges",
+        "reason": reason,
+    }
 
     assert as_("oda", "operator").post("/budget/pauses", fields, onto="/budget").status_code == status
 

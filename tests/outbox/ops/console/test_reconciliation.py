@@ -19,11 +19,11 @@ def scene(db: Database, owner: psycopg.Connection, seal: tuple[str, str]) -> Sce
     return Scene.set(db, owner, seal[0])
 
 
-def test_a_quiet_book_says_that_everything_has_its_journal(as_: Any) -> None:
+def test_without_cases_the_page_says_that_everything_has_its_journal(as_: Any) -> None:
     page = as_("rita", "reader").get("/reconciliation").text
 
-    assert "every movement at the bank has its journal" in page
-    assert "never compared" in page
+    assert "every balance transaction at Stripe has its journal" in page
+    assert "No comparison has run yet" in page
     assert "never swept" in page
 
 
@@ -32,7 +32,7 @@ def test_cases_runs_coverage_and_trial_balance_are_on_one_page(as_: Any, scene: 
 
     page = as_("rita", "reader").get("/reconciliation").text
 
-    for words in ("the book holds 40.46 EUR", "411", "venue payable", "rolling", "zero"):
+    for words in ("the ledger has 40.46 EUR", "411", "venue payable", "rolling", "zero"):
         assert words in page, words
 
 
@@ -41,7 +41,7 @@ def test_cases_are_filtered_by_state_and_type(as_: Any, scene: Scene) -> None:
     rita = as_("rita", "reader")
 
     assert "txn_3QdoorSale" not in rita.get("/reconciliation?type=refund_failed").text
-    assert "No case matches" in rita.get("/reconciliation?state=closed").text
+    assert "No cases match" in rita.get("/reconciliation?state=closed").text
     assert rita.get("/reconciliation?state=dreaming&type=%00").status_code == 200
 
 
@@ -53,7 +53,7 @@ def test_an_operator_accepts_a_case_with_a_reason_and_the_log_says_so(as_: Any, 
     assert oda.post(f"{path}/close", {"reason": " "}, onto=path).status_code == 409
     assert oda.post(f"{path}/close", {"reason": "booked by hand"}, onto=path).status_code == 303
 
-    assert "Accept it as it is" not in oda.get(path).text
+    assert "Accept the difference" not in oda.get(path).text
     assert "booked by hand" in oda.get(path).text
     assert str(case) in oda.get("/operator-log").text
     with db.ops_transaction() as tx:

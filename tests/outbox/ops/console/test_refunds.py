@@ -30,12 +30,10 @@ def test_what_waits_and_what_is_owed_is_shown_with_its_age_and_filtered_by_state
     assert "expired or canceled card" in page
     assert f"/payments/{failed.payment_id}" in page
     assert f"/payments/{pending.payment_id}" in only_pending
-    assert "Try again" not in page  # a reader decides nothing
+    assert "Retry" not in page  # a reader decides nothing
 
 
-def test_an_operator_has_a_failed_refund_given_back_again_once(
-    as_: Any, scene: Scene, owner: psycopg.Connection
-) -> None:
+def test_an_operator_retries_a_failed_refund_once(as_: Any, scene: Scene, owner: psycopg.Connection) -> None:
     refunded(scene, "failed")
     (refund_id,) = owner.execute("SELECT refund_id FROM refunds").fetchone()  # type: ignore[misc]
     oda, rita = as_("oda", "operator"), as_("rita", "reader")
@@ -49,7 +47,7 @@ def test_an_operator_has_a_failed_refund_given_back_again_once(
         ("asked", "new card", refund_id)
     ]
     assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'ops_refund'").fetchone() == (1,)
-    assert "A worker gives it back now" in oda.get(asked.headers["location"]).text
+    assert "Refund requested" in oda.get(asked.headers["location"]).text
 
 
 def test_a_large_refund_is_approved_by_somebody_else(as_: Any, scene: Scene, owner: psycopg.Connection) -> None:
@@ -82,7 +80,7 @@ def test_a_cancelled_event_is_followed_paused_resumed_and_stopped(as_: Any, scen
         states.append((stood.state, stood.rate_per_second))
 
     assert states == [("paused", 20), ("running", 7), ("canceled", 7)]
-    assert "0 of 1 orders are taken" in oda.get(f"/refunds/events/{run}/live").text
+    assert "0 of 1 orders processed" in oda.get(f"/refunds/events/{run}/live").text
     assert oda.get(f"/refunds/events/{uuid4()}").status_code == 404
     assert oda.post(f"/refunds/events/{run}/pause", {"reason": "late"}).status_code == 409
 

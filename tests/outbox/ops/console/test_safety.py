@@ -16,7 +16,7 @@ from db.dead_letters import replay_batches
 from db.dead_letters import views as dead_letter_views
 from db.dead_letters.views import DeadLetterFilter
 from db.session import Database
-from outbox.ops.console.visit import Services
+from outbox.ops.console.request_context import Services
 from outbox.ops.session import Operator
 from outbox.requests.operators import replays
 from tests import tokens
@@ -119,17 +119,17 @@ def test_templates_hold_no_inline_script_style_or_handler() -> None:
 
 
 def test_what_came_from_outside_is_shown_as_text_on_every_page(
-    as_: Any, db: Database, room: Services, scene: Scene, owner: psycopg.Connection
+    as_: Any, db: Database, services: Services, scene: Scene, owner: psycopg.Connection
 ) -> None:
     evil = {"kind": EVIL, "reason": EVIL, "error_class": EVIL, "top_frame": EVIL, "queue": EVIL}
     letter = scene.bury(source="orders", payload=json.dumps({"a": EVIL}), original=b"evil", headers={"h": EVIL}, **evil)
     oda = as_("oda", "operator")
-    with Operator(room.db, room.ops, "oda").transaction() as acting:
+    with Operator(services.db, services.ops, "oda").transaction() as acting:
         batch, _ = replays.preview(acting, DeadLetterFilter(ids=(letter,)), reason=EVIL)
     with db.system_transaction() as tx:
         replay_batches.classify(tx, batch, letter, class_="must_not", proof=EVIL, amount_minor=None, currency=None)
     owner.execute("UPDATE tenants SET name = %s", [EVIL])
-    room.watch.look()
+    services.sampler.look()
 
     paths = ["/", "/dead-letters", "/dead-letters/groups", f"/dead-letters/{letter}", "/batches", f"/batches/{batch}"]
     for path in [*paths, "/operator-log", "/queues", f"/payments?q={EVIL}", f"/dead-letters?text={EVIL}&kind={EVIL}"]:

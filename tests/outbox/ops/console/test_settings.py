@@ -13,11 +13,11 @@ from starlette.testclient import TestClient
 
 from db.session import Database
 from messages.runtime.settings import EX_CONFIG, AppEnv
-from outbox.ops.console.__main__ import doorman_of
+from outbox.ops.console.__main__ import login_of
 from outbox.ops.console.app import app
 from outbox.ops.console.auth.login import hashed
 from tests import tokens
-from tests.outbox.ops.console.conftest import console_settings, hidden_fields, room_of
+from tests.outbox.ops.console.conftest import console_settings, hidden_fields, services_of
 from tests.tokens import Keys
 
 
@@ -56,7 +56,7 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
 def test_login_files_are_refused_outside_of_local(keys: Keys, app_env: str) -> None:
     with pytest.raises(ValidationError, match="only for APP_ENV=local"):
         console_settings(keys, app_env=app_env, console_signing_key_file=keys.private_file)
-    with pytest.raises(ValidationError, match="needs it for the login form"):
+    with pytest.raises(ValidationError, match="required for the login form"):
         console_settings(keys, app_env="local")
 
 
@@ -77,8 +77,8 @@ def local(db: Database, keys: Keys, seal: tuple[str, str], stored_password: str,
     (tmp_path / "users.json").write_text(json.dumps(people))
     files = {"console_users_file": tmp_path / "users.json", "console_signing_key_file": keys.private_file}
     settings = console_settings(keys, app_env="local", **files)
-    room = room_of(db, settings, seal, doorman_of(settings))
-    with TestClient(app(room, AppEnv.LOCAL), base_url="http://127.0.0.1", follow_redirects=False) as client:
+    services = services_of(db, settings, seal, login_of(settings))
+    with TestClient(app(services, AppEnv.LOCAL), base_url="http://127.0.0.1", follow_redirects=False) as client:
         yield client
 
 

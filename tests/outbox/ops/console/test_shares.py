@@ -26,7 +26,7 @@ def test_what_is_held_and_what_waits_is_shown_with_its_reason(as_: Any, scene: S
     assert f"/shares/payments/{waiting.payment_id}" in page
     assert "account" in page
     assert "Release or hold" not in page  # a reader decides nothing
-    held = only_unknown.partition("Released, and not there yet")[0]
+    held = only_unknown.partition("Released, transfer pending")[0]
     assert f"/shares/payments/{never.payment_id}" in held
     assert f"/shares/payments/{soon.payment_id}" not in held
 
@@ -39,8 +39,8 @@ def test_the_tree_of_a_payment_shows_shares_movements_and_tickets(as_: Any, scen
 
     assert "The Very Long-Named Band" in page
     assert "10 %" in page
-    assert "87.40 EUR" in page  # 99.99 less 2.60 for us and 9.99 for the band
-    assert "Ticket by ticket" in page
+    assert "87.40 EUR" in page  # 99.99 less 2.60 platform fee and 9.99 for the band
+    assert "By ticket" in page
     assert f'href="/shares/payments/{payment.payment_id}"' in rita.get(f"/payments/{payment.payment_id}").text
     assert rita.get(f"/shares/payments/{payment.tenant_id}").status_code == 404
 
@@ -59,7 +59,7 @@ def test_an_operator_asks_once_and_a_reader_never(as_: Any, scene: Scene, owner:
     rows = owner.execute("SELECT kind, state, note, amount_minor FROM operator_requests").fetchall()
     assert rows == [("release", "asked", "paid ahead", 3_940)]
     assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'ops_escrow'").fetchone() == (1,)
-    assert "A worker does it now" in oda.get(asked.headers["location"]).text
+    assert "A worker is processing it" in oda.get(asked.headers["location"]).text
 
 
 def test_a_large_release_is_approved_by_somebody_else(as_: Any, scene: Scene, owner: psycopg.Connection) -> None:
@@ -72,7 +72,7 @@ def test_a_large_release_is_approved_by_somebody_else(as_: Any, scene: Scene, ow
     by_myself = oda.post(f"/shares/wishes/{wish}/approve", {})
     by_another = ada.post(f"/shares/wishes/{wish}/approve", {}, onto="/shares")
 
-    assert "done=escrow_waits" in asked.headers["location"]
+    assert "done=release_awaits_approval" in asked.headers["location"]
     assert (by_myself.status_code, by_another.status_code) == (409, 303)
     assert "Release of" in waiting
     assert "Nothing waits for approval" in ada.get("/approvals").text

@@ -92,7 +92,7 @@ def test_a_preview_that_no_worker_judges_says_so_and_leaves(fleet: Fleet, db: Da
     answer = fleet("dlq", "preview", "--all", *WHY, "--wait", 0)
 
     assert answer.code == 69
-    assert "is a worker running?" in answer.err
+    assert "Is a worker running?" in answer.err
     assert batches(fleet)[0]["state"] == "classifying"
 
 
@@ -280,7 +280,7 @@ def test_missing_settings_and_a_database_that_is_away_have_their_own_codes(
     unset = fleet("dlq", "list")
 
     assert (away.code, unset.code) == (69, 78)
-    assert "The database is away" in away.err
+    assert "The database is unreachable" in away.err
     assert "DATABASE_URL is not set" in unset.err
 
 

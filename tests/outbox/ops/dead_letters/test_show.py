@@ -5,6 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from db.dead_letters import states
 from db.session import Database
 from outbox.ops.dead_letters.explanations import CAUSES, CLASSES
 from tests import factories
@@ -61,7 +62,7 @@ def test_a_filter_that_cannot_be_is_wrong_use(fleet: Fleet, words: list[str]) ->
     assert fleet("dlq", "list", *words).code == 2
 
 
-def test_letters_that_died_of_the_same_are_one_group(fleet: Fleet, db: Database) -> None:
+def test_dead_letters_with_the_same_failure_cause_are_one_group(fleet: Fleet, db: Database) -> None:
     for _ in range(2):
         bury(db, cause="tries_used_up", error_class="TryAgain", top_frame="workers/payments/charge.py:charge")
     bury(db, cause="gave_up")
@@ -95,10 +96,10 @@ def test_the_payload_alone_can_be_piped_into_an_editor(fleet: Fleet, db: Databas
     assert fleet("dlq", "show", bury(db), "--payload").json == {"n": 1}
 
 
-def test_an_unknown_letter_or_batch_is_said_in_one_sentence(fleet: Fleet) -> None:
+def test_an_unknown_dead_letter_or_batch_is_reported_in_one_sentence(fleet: Fleet) -> None:
     nobody = uuid4()
     assert (fleet("dlq", "show", nobody).code, fleet("dlq", "batches", nobody).code) == (1, 1)
-    assert fleet("dlq", "show", nobody).err == f"There is no dead letter {nobody}.\n"
+    assert fleet("dlq", "show", nobody).err == f"Dead letter {nobody} not found.\n"
 
 
 def test_what_comes_from_outside_is_redacted_and_cannot_paint_the_terminal(fleet: Fleet, db: Database) -> None:
@@ -128,7 +129,7 @@ def test_every_cause_and_class_of_the_database_has_words(owner: psycopg.Connecti
         assert rows is not None
         return {word for word in rows[0].split("'") if word.replace("_", "").isalpha() and word.islower()}
 
-    assert allowed("dead_letters", "cause") == set(CAUSES)
+    assert allowed("dead_letters", "cause") == set(CAUSES) == set(states.CAUSES)
     assert allowed("replay_items", "class") == set(CLASSES)
 
 
@@ -164,13 +165,13 @@ def test_the_log_chain_holds_until_somebody_changes_an_entry(
     owner.execute("ALTER TABLE operator_log DISABLE TRIGGER USER")
     owner.execute("DELETE FROM operator_log WHERE seq = 3")
     assert fleet("ops", "verify-log").code == 0  # nothing in the chain itself shows that its end was cut off
-    assert "not the one you knew" in fleet("ops", "verify-log", "--expect", head).err
+    assert "does not contain the expected entry" in fleet("ops", "verify-log", "--expect", head).err
 
     owner.execute("UPDATE operator_log SET operator = 'nobody' WHERE seq = 2")
 
     broken = fleet("ops", "verify-log")
     assert broken.code == 1
-    assert "breaks at entry 2" in broken.err
+    assert "broken at entry 2" in broken.err
 
 
 def test_the_log_shows_who_did_what_and_why(fleet: Fleet, db: Database) -> None:

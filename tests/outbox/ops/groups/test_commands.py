@@ -78,7 +78,7 @@ def test_a_filter_by_either_spelling_of_canceled_finds_the_group(
     assert (listed["group_id"], listed["state"]) == (str(group_id), "canceled")
 
 
-@pytest.mark.parametrize(("state", "word"), [("settled", "fleet refunds create"), ("voided", "voided already")])
+@pytest.mark.parametrize(("state", "word"), [("settled", "fleet refunds create"), ("voided", "already voided")])
 def test_a_group_that_has_ended_is_not_called_off(
     fleet: Fleet, owner: psycopg.Connection, group_id: UUID, state: str, word: str
 ) -> None:
@@ -104,4 +104,4 @@ def test_a_payments_timeline_tells_of_its_group(db: Database, owner: psycopg.Con
         story = timeline.happenings(tx, timeline.find(tx, row[0])[0])
 
     said = [sentence(line).split("\n")[0] for line in story if line.part == "group"]
-    assert said == ["group open", "share of buyer-0 invited -> paying"]
+    assert said == ["group open", "contribution of buyer-0 invited -> paying"]

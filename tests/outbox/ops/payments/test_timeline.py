@@ -142,7 +142,7 @@ def test_webhooks_and_what_waits_in_the_outbox_belong_to_the_story(
 
     assert story(document)[-2:] == [("webhook", "received"), ("webhook", "applied")]
     assert ("outbox", "waiting") in story(document)
-    assert "waits in the outbox for charges" in str(document)
+    assert "in the outbox for charges" in str(document)
 
 
 def test_refunds_with_their_calls_wishes_and_what_the_order_service_heard_belong_to_the_story(
@@ -159,7 +159,7 @@ def test_refunds_with_their_calls_wishes_and_what_the_order_service_heard_belong
     assert [what for part, what in told if part == "event"] == events_told(owner)
     assert "refund.create answered: succeeded re_" in str(document)
     assert "refund of 10.00 EUR sending -> succeeded" in shown
-    assert "refund.succeeded waits to be told" in shown
+    assert "refund.succeeded waiting to be published" in shown
     assert document["refunded_minor"] == 1000
 
 
@@ -244,7 +244,7 @@ def test_shares_their_transfers_and_what_came_back_of_them_are_told_in_order(
         "share of artist The Band: 10.00 EUR, 1000 basis points, released",
         "transfer of 10.00 EUR to artist The Band sending -> paid",
         "artist The Band owes 4.00 EUR",
-        "taking 6.00 EUR back from artist The Band sending -> reversed",
+        "reversal of 6.00 EUR from artist The Band sending -> reversed",
         "transfer.create answered: paid tr_",
         "transfer.reverse answered: balance_insufficient",
     ):

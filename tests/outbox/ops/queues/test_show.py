@@ -47,7 +47,7 @@ def test_every_queue_shows_depth_consumers_and_patience(
     assert answer.code == 0
     queues = {queue["queue"]: queue for queue in answer.json["queues"]}
     assert (queues["charges"]["ready"], queues["charges"]["consumers"]) == (0, 0)
-    assert queues["charges"]["routes"][0]["tries"] == ROUTES[ChargeRequested].tries
+    assert queues["charges"]["routes"][0]["tries"] == ROUTES[ChargeRequested].patience.tries
     assert fleet("queues").code == 0
 
 

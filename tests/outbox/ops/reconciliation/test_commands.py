@@ -70,10 +70,10 @@ def test_verify_says_how_many_journals_are_not_sealed_and_names_the_first_broken
     edit_an_entry(owner)
     broken = fleet("ledger", "verify")
 
-    assert "0 journals are sealed, 1 are not yet" in before.out
-    assert "1 journals are sealed, 0 are not yet" in after.out
+    assert "0 journals sealed, 1 not yet" in before.out
+    assert "1 journals sealed, 0 not yet" in after.out
     assert (before.code, after.code, known.code, unknown.code, broken.code) == (0, 0, 0, 1, 1)
-    assert "breaks at link 1" in broken.err
+    assert "broken at link 1" in broken.err
     assert fleet("ledger", "verify", "--expect", "nonsense").code == 2
 
 

@@ -159,7 +159,7 @@ def test_an_event_is_cancelled_and_followed_to_its_end(
     waiting.until(lambda: len(given_back(stripe_control)) == 3)
     waiting.until(lambda: all(of_payment(db, one)[0].state.value == "succeeded" for one in payments))
     shown = fleet("refunds", "event-status", EVENT)
-    assert "3 of 3 taken" in shown.out
+    assert "3 of 3 processed" in shown.out
     assert "126.00 EUR" in shown.out
     assert "storm" in fleet("refunds", "event-status").out
 

@@ -149,7 +149,7 @@ def test_the_tree_of_a_payment_adds_up_over_shares_and_over_tickets(fleet: Fleet
                  if part["share_id"] == share]  # fmt: skip
         assert (len(parts), sum(parts)) == (2, amount)
     told = fleet("escrow", "show", sold.payment_id).out
-    assert "kept by unknown end" in told
+    assert "event end unknown" in told
     assert "royalty 10 %" in told
 
 

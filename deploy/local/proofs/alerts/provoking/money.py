@@ -80,7 +80,7 @@ def _a_refund_waits_at_the_bank(scene: Scene) -> None:
 
 
 # Before anything else can die; nobody takes these letters away.
-FIRST = (Provocation("bytes that nobody can read", frozenset({"FleetMoneyDeadLetter", "FleetDeadLetter"}), _letters),)
+FIRST = (Provocation("an undecodable message", frozenset({"FleetMoneyDeadLetter", "FleetDeadLetter"}), _letters),)
 PROVOCATIONS = (
     Provocation("an entry is slipped into the ledger", frozenset({"FleetLedgerOutOfBalance"}), _ledger_forged),
     Provocation(

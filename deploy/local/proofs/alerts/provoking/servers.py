@@ -97,7 +97,7 @@ PROVOCATIONS = (
     Provocation("a queue is deleted", frozenset({"FleetOutboxRefused"}), _queue_gone, refunds),
     Provocation("the console is stopped", frozenset({"FleetConsoleAway"}), stopped("console")),
     Provocation("the scheduler is stopped", frozenset({"FleetCollectorBlind"}), stopped("scheduler")),
-    Provocation("one worker process stands still", frozenset({"FleetLoopStands"}), _worker_stands),
+    Provocation("one worker process hangs", frozenset({"FleetLoopStands"}), _worker_stands),
     Provocation("Valkey is killed", frozenset({"FleetCacheAway", "FleetBudgetNotShared"}), _cache_killed, orders),
     Provocation(
         "PostgreSQL is killed",

@@ -13,10 +13,10 @@ from deploy.local.proofs.alerts.scene import Scene
 from deploy.local.proofs.demo import sale
 from deploy.local.proofs.shares import group_story
 from messages.ids import PaymentId, TenantId
-from messages.reconciliation import ShareReconcileDue
+from messages.reconciliation import ShareReconciliationDue
 from messages.shares import EscrowDue
 
-OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/shares/market.py: the second one has an escrow
+OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/proofs/shares/market.py: the second one has an escrow
 RECONCILE_GRACE_SECONDS = 6.0  # a little more than the fleet of the proof has
 FUNDS_SECONDS = 2.0
 _PAID_OUT_TO_ARTISTS = """
@@ -119,7 +119,7 @@ def _group_stands(scene: Scene) -> Iterator[None]:
 
 
 def _compare_shares(scene: Scene) -> None:
-    say(scene, lambda due_at: ShareReconcileDue(span="rolling", due_at=due_at))
+    say(scene, lambda due_at: ShareReconciliationDue(span="rolling", due_at=due_at))
 
 
 def _look_at_escrow(scene: Scene) -> None:
@@ -154,7 +154,7 @@ PROVOCATIONS = (
         moved_time=True,
     ),
     Provocation(
-        "a sale is given back after its artist's account was paid out",
+        "a sale is refunded after its artist's account was paid out",
         frozenset({"FleetRecipientOwes"}),
         _account_is_empty,
     ),

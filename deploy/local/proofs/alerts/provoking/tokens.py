@@ -91,7 +91,7 @@ PROVOCATIONS = (
     Provocation("the contract's admin pauses it", frozenset({"FleetMintsHeldUp"}), _paused, orders),
     Provocation("the chain makes no blocks", frozenset({"FleetMintsStand"}), _no_blocks, orders),
     Provocation(
-        "somebody mints a paid ticket past the fleet, for themselves",
+        "somebody mints a paid ticket outside the fleet",
         frozenset({"FleetMintsFailed"}),
         _minted_past_the_fleet,
     ),

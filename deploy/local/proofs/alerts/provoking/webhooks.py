@@ -91,12 +91,12 @@ def _sweep_behind(scene: Scene) -> Iterator[None]:
 # Before anything else can open a case, and before a Stripe that fails makes webhooks late.
 FIRST = (
     Provocation(
-        "a payment at Stripe that is none of ours",
+        "a payment at Stripe that is not ours",
         frozenset({"FleetWebhooksUnmatched", "FleetCaseOpen"}),
         _foreign_payment,
     ),
     Provocation(
-        "workers stand still while webhooks come in",
+        "workers are stopped while webhooks arrive",
         frozenset({"FleetWebhooksBurnFast", "FleetWebhooksBurnSlow", "FleetWebhooksBurnLong"}),
         _webhooks_slow,
         orders,

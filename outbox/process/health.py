@@ -22,12 +22,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from pydantic import Field
 
-from db.session import Database
-from messages.runtime.cache import CacheSettings
 from messages.runtime.redaction import redact_text
 from messages.runtime.settings import FleetSettings
-from outbox.broker import topology
-from outbox.broker.settings import BrokerSettings
 from outbox.process.heartbeat import BEATS
 from outbox.process.metric_names import shown
 from outbox.process.metrics import exposition
@@ -110,7 +106,7 @@ class CachedCheck:
         try:
             self._answer = self.check()
         except Exception as error:  # noqa: BLE001  whatever it was, the answer is no
-            self._answer = _said_no("a dependency", error)
+            self._answer = said_no("a dependency", error)
         self._until = time.monotonic() + (ASK_AGAIN_SECONDS if self.seconds is None else self.seconds)
         self._answered.set()
 
@@ -217,35 +213,8 @@ def serve_health(settings: HealthSettings, health: Health) -> HealthServer | Non
     return server
 
 
-def database_check(db: Database) -> Check:
-    def check() -> bool:
-        try:
-            db.wait_until_reachable(seconds=2)
-        except Exception as error:  # noqa: BLE001  whatever it was, the answer is no
-            return _said_no("database", error)
-        return True
-
-    return check
-
-
-def broker_check(settings: BrokerSettings) -> Check:
-    return lambda: topology.is_reachable(settings.rabbitmq_url.get_secret_value())
-
-
-def cache_check(settings: CacheSettings) -> Check:
-    import redis  # noqa: PLC0415  a tenth of the start of a process, and most have no use for it
-
-    def check() -> bool:
-        try:
-            with redis.Redis.from_url(settings.client_url, socket_timeout=2, socket_connect_timeout=2) as client:
-                return bool(client.ping())
-        except redis.RedisError as error:
-            return _said_no("cache", error)
-
-    return check
-
-
-def _said_no(name: str, error: Exception) -> bool:
+def said_no(name: str, error: Exception) -> bool:
+    """The answer of a check that failed; the log says with what."""
     logger.warning("health check of {} failed: {}", name, redact_text(type(error).__name__))
     return False
 

@@ -1,7 +1,7 @@
-"""One request of one person: who it is, what the form said, and the room with everything a page needs.
+"""The context of one request: the signed-in user, the form fields, and the services that every page needs.
 
-`guarded` stands before each page: token, role, and for a POST the CSRF token, in this order; then the page runs in a
-thread, because it reads the database.
+`guarded` wraps each page: it checks the token, the role, and for a POST the CSRF token, in this order; then the page
+runs in a thread, because it reads the database.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,32 +27,34 @@ from stripe_client.rate_limit.shared_budget import BucketState
 
 # A form holds a selection of some hundred ids, or one payload.
 LARGEST_FORM_BYTES = 256 * 1024
-NOBODY = SignedInOperator("", frozenset())
+ANONYMOUS = SignedInOperator("", frozenset())
 
 
 @dataclass(frozen=True)
 class Services:
-    """What all pages share. `doorman` is None where nobody logs in by form; `budget` looks into the cache."""
+    """What all pages share. `login` is None where there is no login form; `read_buckets` reads the rate limiter's state
+    from the cache.
+    """
 
     db: Database
     ops: OpsSettings
     sealer: Sealer
-    gatekeeper: Authenticator
-    forgery: CsrfProtection
-    watch: Sampler
+    authenticator: Authenticator
+    csrf: CsrfProtection
+    sampler: Sampler
     templates: Environment
-    doorman: Login | None
-    budget: Callable[[], list[BucketState]] | None = None
+    login: Login | None
+    read_buckets: Callable[[], list[BucketState]] | None = None
 
 
 class FormFields:
-    """What a form or a query said; a field that is missing is an empty text."""
+    """The fields of a form or a query string; a missing field is an empty string."""
 
     def __init__(self, encoded: str) -> None:
         try:
             fields = parse_qs(encoded.replace("%00", ""), keep_blank_values=True, max_num_fields=2000)
         except ValueError:
-            raise PageError(413, "there are more fields than any of our forms has") from None
+            raise PageError(413, "too many form fields") from None
         self._fields = fields
 
     def text(self, name: str) -> str:
@@ -71,45 +73,45 @@ class FormFields:
 @dataclass(frozen=True)
 class RequestContext:
     request: Request
-    room: Services
-    person: SignedInOperator
+    services: Services
+    user: SignedInOperator
     seed: str
     form: FormFields = field(default_factory=lambda: FormFields(""))
 
     @property
     def db(self) -> Database:
-        return self.room.db
+        return self.services.db
 
     @property
     def operator(self) -> Operator:
-        return Operator(self.room.db, self.room.ops, self.person.name)
+        return Operator(self.services.db, self.services.ops, self.user.name)
 
     @property
     def query(self) -> FormFields:
         return FormFields(self.request.url.query)
 
     def id_in_path(self, name: str) -> UUID:
-        identifier: UUID = self.request.path_params[name]  # the route's convertor has made it one
+        identifier: UUID = self.request.path_params[name]  # parsed by the route's convertor
         return identifier
 
-    def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        sample = self.room.watch.latest
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        sample = self.services.sampler.latest
         shared = {
-            "open_letters": sample.glance.open_dead_letters if sample else 0,
+            "open_dead_letters": sample.glance.open_dead_letters if sample else 0,
             "waiting_disputes": sample.glance.waiting_disputes if sample else 0,
             "open_cases": sample.glance.open_cases if sample else 0,
-            "person": self.person,
+            "user": self.user,
             "roles": OperatorRole,
             "csrf_field": FIELD,
-            "csrf_token": token_for(self.seed, self.person.name),
+            "csrf_token": token_for(self.seed, self.user.name),
             "path": self.request.url.path,
             "done": self.query.text("done"),
-            "has_login": self.room.doorman is not None,
+            "has_login": self.services.login is not None,
         }
-        return HTMLResponse(self.room.templates.get_template(template).render(shared | context), status_code=status)
+        return HTMLResponse(self.services.templates.get_template(template).render(shared | values), status_code=status)
 
-    def go(self, path: str, **query: str) -> Response:
-        """On to another page after something was done, so that a reload does it no second time."""
+    def redirect(self, path: str, **query: str) -> Response:
+        """Redirect after a POST (303), so that a reload does not repeat the action."""
         return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, status_code=303)
 
 
@@ -117,43 +119,43 @@ Page = Callable[[RequestContext], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def guarded(room: Services, role: OperatorRole, page: Page) -> Endpoint:
-    """The page, for people with this role only.
+def guarded(services: Services, role: OperatorRole, page: Page) -> Endpoint:
+    """The page, for users with this role only.
 
     Raises (from the endpoint):
-        Trouble: 401 without a token that holds, 403 without the role or the form's own token.
+        PageError: 401 without a valid token, 403 without the role or a valid CSRF token.
     """
 
     async def endpoint(request: Request) -> Response:
         try:
-            person = room.gatekeeper.person_of(request)
+            user = services.authenticator.user_of(request)
         except NotSignedInError as error:
             raise PageError(401, str(error)) from None
-        if not person.may(role):
-            raise PageError(403, f"{person.name} may not do this: it needs the role {role.value}")
-        return await serve(room, request, person, page)
+        if not user.may(role):
+            raise PageError(403, f"{user.name} may not do this: it needs the role {role.value}")
+        return await serve(services, request, user, page)
 
     return endpoint
 
 
-async def serve(room: Services, request: Request, person: SignedInOperator, page: Page) -> Response:
-    """Run the page, after its form was read and found to be ours; give the browser its CSRF cookie."""
+async def serve(services: Services, request: Request, user: SignedInOperator, page: Page) -> Response:
+    """Read the form and check its CSRF token, run the page, and set the CSRF cookie if the browser has none."""
     form = FormFields("")
     if request.method == "POST":
         form = FormFields(await _body(request))
         token = form.text(FIELD) or request.headers.get(HEADER, "")
-        if not room.forgery.holds(request, person.name, token):
-            raise PageError(403, "this form is not from a page of ours, or too old; load the page again and repeat it")
-    known = room.forgery.seed_of(request)
-    seed = known or new_seed()
-    response = await run_in_threadpool(page, RequestContext(request, room, person, seed, form))
-    if known is None:
-        set_cookie(room, request, response, room.forgery.cookie_name(request), seed)
+        if not services.csrf.is_valid(request, user.name, token):
+            raise PageError(403, "invalid or expired form (CSRF check failed); reload the page and submit it again")
+    cookie_seed = services.csrf.seed_of(request)
+    seed = cookie_seed or new_seed()
+    response = await run_in_threadpool(page, RequestContext(request, services, user, seed, form))
+    if cookie_seed is None:
+        set_cookie(services, request, response, services.csrf.cookie_name(request), seed)
     return response
 
 
-def set_cookie(room: Services, request: Request, response: Response, name: str, value: str) -> None:
-    secure = room.gatekeeper.is_secure(request)
+def set_cookie(services: Services, request: Request, response: Response, name: str, value: str) -> None:
+    secure = services.authenticator.is_secure(request)
     response.set_cookie(name, value, path="/", httponly=True, samesite="strict", secure=secure)
 
 
@@ -162,8 +164,8 @@ async def _body(request: Request) -> str:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > LARGEST_FORM_BYTES:
-            raise PageError(413, "this form is larger than any of ours")
+            raise PageError(413, "the form is too large")
     try:
         return raw.decode("ascii")
     except UnicodeDecodeError:
-        raise PageError(400, "a form is sent as application/x-www-form-urlencoded") from None
+        raise PageError(400, "the form must be application/x-www-form-urlencoded") from None

@@ -14,16 +14,9 @@ from pydantic import SecretStr
 from db.session import Database
 from messages.runtime.cache import CacheSettings
 from outbox.broker.settings import BrokerSettings
-from outbox.monitoring import health
-from outbox.monitoring.health import (
-    CachedCheck,
-    Health,
-    HealthServer,
-    HealthSettings,
-    broker_check,
-    cache_check,
-    database_check,
-)
+from outbox.monitoring.checks import broker_check, cache_check, database_check
+from outbox.process import health
+from outbox.process.health import CachedCheck, Health, HealthServer, HealthSettings
 from outbox.process.heartbeat import Heartbeats
 
 NOWHERE = "127.0.0.1:1"
