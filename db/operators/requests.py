@@ -23,9 +23,9 @@ from messages.money import Money
 class OperatorRequest:
     """`kind` is refund, release or hold.
 
-    `amount_minor` of a refund is None for whatever is left, or what the tickets cost; of the others it is what was in
-    escrow when it was asked. `reason` is the code that a refund carries, `note` says why in the operator's words.
-    `refund_id` is the refund that came of it; a granted refund without one had nothing to give back.
+    `amount_minor` of a refund is None for the remaining balance, or the price of the tickets; of the others it is what
+    was in escrow when it was asked. `reason` is the code that a refund carries, `note` says why in the operator's words.
+    `refund_id` is the refund that came of it; a granted refund without one had nothing to refund.
     """
 
     tenant_id: TenantId
@@ -72,7 +72,7 @@ _SELECT = "SELECT" + _COLUMNS + "FROM operator_requests "
 
 
 class AskedBeforeError(ValueError):
-    """This refund is being tried again already."""
+    """A retry of this refund is already in progress."""
 
 
 def ask(tx: Tx, new: NewOperatorRequest, *, awaits_approval: bool) -> OperatorRequest:
@@ -111,7 +111,7 @@ def ask(tx: Tx, new: NewOperatorRequest, *, awaits_approval: bool) -> OperatorRe
     except errors.UniqueViolation as error:
         if error.diag.constraint_name != "ops_refunds_retry_once":
             raise
-        raise AskedBeforeError("this refund is being tried again already") from None
+        raise AskedBeforeError("a retry of this refund is already in progress") from None
     assert request is not None, "INSERT ... RETURNING returns its row"
     return request
 

@@ -23,7 +23,7 @@ def approve(name: UUID, options: CommandOptions, *, wait: bool) -> None:
     with operator_session(options.operator) as operator:
         request = _read(operator, name)
         if request is not None:
-            said().print(plain(f"{request.created_by}, because: {request.note}"))
+            said().print(plain(f"Requested by {request.created_by}: {request.note}"))
         confirm(_question(request), "Not approved.", options)
         with operator.transaction() as acting:
             approved = approvals.approve(acting, name)
@@ -52,13 +52,13 @@ def print_answer(operator: Operator, request: OperatorRequest, options: CommandO
     shown = request.request_id if request.kind == "refund" else request.payment_id
     answered = follow(
         lambda: _reread(operator, request.request_id),
-        title="asking",
+        title="requested",
         count=lambda current: (int(current.state != "asked"), 1),
         ended=lambda current: current.state != "asked",
         patience_seconds=options.patience_seconds,
         standing_still=lambda _: (
-            "No worker has taken it yet: `fleet queues` shows who listens to `replays`. Nothing is lost; "
-            f"`fleet {commands} show {shown}` shows what becomes of it."
+            "No worker has processed it yet: `fleet queues` shows the consumers of `replays`. Nothing is lost; "
+            f"`fleet {commands} show {shown}` shows its result."
         ),
     )
     if answered.state == "refused":
@@ -69,7 +69,7 @@ def print_answer(operator: Operator, request: OperatorRequest, options: CommandO
         print_result(document(answered), f"Done: {answered.state_reason}.", options)
         return
     made = answered.refund_id or answered.payment_id
-    print_result(document(answered), f"{_DONE[answered.kind]}; see how it goes: fleet {commands} show {made}", options)
+    print_result(document(answered), f"{_DONE[answered.kind]}; follow it: fleet {commands} show {made}", options)
 
 
 def leave_for_approval(
@@ -78,7 +78,9 @@ def leave_for_approval(
     """Raises LeaveError, always: it waits for a second operator, who runs `command`."""
     if options.as_json:
         print_json(shown)
-    raise LeaveError(WAITS_FOR_APPROVAL, f"{much} more than one person may decide. Somebody else: {command}")
+    raise LeaveError(
+        WAITS_FOR_APPROVAL, f"{much} more than one operator may approve alone. A second operator runs: {command}"
+    )
 
 
 def document(request: OperatorRequest) -> dict[str, Any]:
@@ -91,9 +93,9 @@ def document(request: OperatorRequest) -> dict[str, Any]:
 
 def _question(request: OperatorRequest | None) -> str:
     if request is None or request.kind == "refund":
-        return "Let it go on?"
+        return "Approve it?"
     much = output.money(request.amount_minor, request.currency)
-    return f"Let {much} of payment {request.payment_id} leave escrow?"
+    return f"Release {much} of payment {request.payment_id} from escrow?"
 
 
 def _read(operator: Operator, request_id: UUID) -> OperatorRequest | None:

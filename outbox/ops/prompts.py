@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CommandOptions:
-    """How a decision is made: by whom, why, with or without asking back, and how it is told."""
+    """Options of every command that changes something: operator, reason, confirmation, output and how long to wait."""
 
     operator: str | None
     reason: str | None
@@ -36,9 +36,9 @@ class CommandOptions:
 def why(options: CommandOptions) -> str:
     """The reason for the operator log. Raises typer.BadParameter when none is given and nobody can be asked."""
     if options.reason is None and sys.stdin.isatty():
-        return str(typer.prompt("Why", err=True))
+        return str(typer.prompt("Reason", err=True))
     if not (options.reason or "").strip():
-        raise typer.BadParameter("say why; it is kept in the operator log", param_hint="--reason")
+        raise typer.BadParameter("a reason is required; it is recorded in the operator log", param_hint="--reason")
     return str(options.reason)
 
 

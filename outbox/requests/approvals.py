@@ -63,7 +63,7 @@ def withdraw(acting: OperatorTransaction, request_id: UUID, *, reason: str) -> O
     Raises:
         RefusedError: unknown, it does not wait any more, or no reason was given.
     """
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     request = _request(acting, request_id)
     _require_waiting(requests.withdraw(acting.tx, request_id, by=acting.operator, reason=reason), "request", request)
     acting.log(f"withdraw {_LOGGED_AS[request.kind]}", subject_of(request), reason)

@@ -1,7 +1,7 @@
 """Request that a payment is cancelled before its money is taken.
 
 The reason is recorded on the payment's row and CancelRequested appended, in the caller's transaction. Should the money
-be taken all the same, the worker gives it back by itself (workers/payments/settlement.py). Asking twice is harmless.
+be taken all the same, the worker refunds it automatically (workers/payments/settlement.py). Asking twice is harmless.
 """
 
 from loguru import logger

@@ -1,4 +1,4 @@
-"""Requests about groups, whoever makes them: open one, pay a share, top it up, call it off.
+"""Requests about groups, whoever makes them: open one, pay a share, top it up, cancel it.
 
 Each is one transaction, the caller's, with the group's row locked: of two who come at once, the second sees what the
 first has done. A share becomes an order of its own, taken by the same code as every order (orders.py). Harmless twice:
@@ -58,7 +58,7 @@ class ContributionStarted:
 
 
 def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_limit: bool = True) -> OrderOutcome:
-    """Write the group down and have its members invited. A group of a cancelled event is called off at once.
+    """Write the group down and have its members invited. A group of a cancelled event is cancelled at once.
 
     `may_set_limit`: whoever opens it speaks for the venue, because the limit holds for every buyer of the event.
 
@@ -139,14 +139,14 @@ def top_up(tx: Tx, request: GroupToppedUp, *, by: str) -> ContributionStarted:
 
 
 def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str, may_refund: bool = True) -> OrderOutcome:
-    """Cancel the group. One that is settled gives everything back, so that whoever asks must be allowed to refund.
+    """Cancel the group. A settled group is refunded in full, so the caller must be allowed to refund.
 
     Raises:
         RefusedError: the group is unknown, or settled and the caller may not refund.
     """
     group = _locked(tx, group_id)
     if group.state is GroupState.SETTLED and not may_refund:
-        said = "every share is captured; giving that back needs the permission to refund"
+        said = "every share is captured; refunding them requires payments:refund"
         raise RefusedError(said, code="already_settled")
     called_off = group_moves.call_off(tx, group, reason=reason, by=by)
     return OrderOutcome.ACCEPTED if called_off else OrderOutcome.DUPLICATE
@@ -226,7 +226,7 @@ class _Payer:
 def _begin(
     tx: Tx, payer: _Payer, kind: str, covered: Sequence[Contribution], means: PaymentMeans
 ) -> ContributionStarted:
-    """Take an order over the covered shares; whatever paid them before is called off."""
+    """Take an order over the covered shares; earlier payments of these shares are cancelled."""
     group, attempt = payer.group, len(payer.attempts) + 1
     amount = Money(sum(share.share_minor for share in covered), group.currency)
     if amount.minor > LARGEST_MINOR:
@@ -279,7 +279,7 @@ def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Contribution]) -> tuple[Ti
 
 def _call_off_payment(tx: Tx, payment_id: PaymentId, by: str) -> None:
     """Its intent may still be paid by another card, or be waiting for its buyer: another payment has its place now.
-    Should its money come all the same, it is given back by itself (workers/payments/settlement.py).
+    Should its money come all the same, it is refunded automatically (workers/payments/settlement.py).
     """
     payment = payments.lock(tx, payment_id)
     assert payment is not None, "payments are never deleted"

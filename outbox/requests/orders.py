@@ -2,7 +2,7 @@
 ChargeRequested follows in the same transaction, which is the caller's. An order of a cancelled event is never charged.
 
 Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
-contradicts what the book holds and is refused.
+contradicts the first one and is refused.
 """
 
 from collections.abc import Iterable, Sequence

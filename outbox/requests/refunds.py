@@ -1,4 +1,4 @@
-"""Request a refund, whoever asks: order events, the API, operators, or a worker.
+"""Request a refund, for every caller: order events, the API, operators and workers.
 
 Phases: lock the payment, decide between refunding and cancelling, write the refund and append the message that carries
 it out, all in the caller's transaction. Asking twice with the same request key is one refund; the amount is
@@ -30,7 +30,7 @@ from outbox.requests.refusals import RefusedError
 class RefundAnswer:
     """What became of a request: a refund (new or the one this key made before), or a payment that is cancelled.
 
-    Neither means that there is nothing to give back: no money was taken, and none can be any more.
+    Neither means that there is nothing to refund: no money was taken, and none can be any more.
     """
 
     refund: Refund | None = None
@@ -99,7 +99,7 @@ def give_everything_back(
 def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
     dispute_id = disputes.forbids_refund(tx, payment_id)
     if dispute_id is not None:
-        said = f"the buyer's bank has taken the money back by dispute {dispute_id}; giving it back again pays twice"
+        said = f"the buyer's bank has taken the money back by dispute {dispute_id}; refunding it pays twice"
         raise RefusedError(said, code="charge_disputed")
 
 
@@ -135,7 +135,7 @@ def _amount(tx: Tx, payment: Payment, left: Money, amount: Money | None, ticket_
     if wanted.currency != payment.currency:
         raise RefusedError(str(CurrencyMismatchError(f"the payment is in {payment.currency}")), code="wrong_currency")
     if not left.minor:
-        raise RefusedError("everything was given back already, or is on its way", code="already_refunded")
+        raise RefusedError("everything is refunded already, or a refund is in progress", code="already_refunded")
     return wanted
 
 

@@ -59,7 +59,7 @@ def replay(wish: ReplayOptions, batch_id: UUID | None, options: CommandOptions) 
     if batch_id is None:
         _require_choice(wish.chosen, wish.everything)
     elif wish.everything or not wish.chosen.is_empty:
-        raise typer.BadParameter("a batch has its letters already: give --batch, or a filter, not both")
+        raise typer.BadParameter("a batch already has its dead letters: give --batch or a filter, not both")
     with operator_session(options.operator) as operator:
         batch_id = batch_id or _make(operator, wish, options)
         judged = progress.until_judged(operator.db, batch_id, patience_seconds=options.patience_seconds)
@@ -79,13 +79,15 @@ def _start(operator: Operator, judged: BatchProgress, options: CommandOptions) -
     totals = _show_preview(operator, judged, as_json=options.as_json)
     if not any(total.class_ in {"already_done", "safe", "needs_new_key"} for total in totals):
         raise LeaveError(
-            REFUSED, f"No letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` says why."
+            REFUSED, f"No dead letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` shows why."
         )
     confirm(f"Replay batch {batch_id}?", f"Not replayed; batch {batch_id} stays previewed.", options)
     if _started(operator, batch_id) == "awaiting_approval":
         if options.as_json:
             print_json({"batch_id": batch_id, "state": "awaiting_approval"})
-        sentence = f"It moves more than one person may decide. Somebody else: fleet dlq approve {batch_id}"
+        sentence = (
+            f"It moves more than one operator may approve alone. A second operator runs: fleet dlq approve {batch_id}"
+        )
         raise LeaveError(WAITS_FOR_APPROVAL, sentence)
 
 
@@ -102,7 +104,7 @@ def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
     else:
         out().print(tables.progress(settled.progress).append(f", of {_letters(settled.progress.total)}"))
     if settled.batch.state == "canceled":
-        raise LeaveError(REFUSED, "The batch was cancelled; letters that were not appended stay open.")
+        raise LeaveError(REFUSED, "The batch was cancelled; dead letters that were not replayed yet stay open.")
     if settled.progress.failed:
         raise LeaveError(REFUSED, f"{settled.progress.failed} failed again: fleet dlq batches {settled.batch.batch_id}")
 
@@ -111,13 +113,13 @@ def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
 def approve(batch_id: UUID, options: CommandOptions) -> None:
     with operator_session(options.operator) as operator:
         waiting = progress.standing(operator.db, batch_id)
-        said().print(plain(f"Started by {waiting.batch.started_by}, because: {waiting.batch.reason}\n"))
+        said().print(plain(f"Started by {waiting.batch.started_by}: {waiting.batch.reason}\n"))
         _show_preview(operator, waiting, as_json=options.as_json)
-        confirm(f"Let batch {batch_id} run?", "Not approved.", options)
+        confirm(f"Approve batch {batch_id}?", "Not approved.", options)
         with operator.transaction() as acting:
             approvals.approve_batch(acting, batch_id)
     print_result(
-        {"batch_id": batch_id, "state": "running"}, f"Approved; watch it: fleet dlq batches {batch_id}", options
+        {"batch_id": batch_id, "state": "running"}, f"Approved. Follow it: fleet dlq batches {batch_id}", options
     )
 
 
@@ -128,20 +130,22 @@ def cancel(batch_id: UUID, options: CommandOptions) -> None:
         with operator.transaction() as acting:
             replays.cancel(acting, batch_id, reason=reason)
     print_result(
-        {"batch_id": batch_id, "state": "canceled"}, "Cancelled; what was not appended yet stays open.", options
+        {"batch_id": batch_id, "state": "canceled"},
+        "Cancelled; dead letters that were not replayed yet stay open.",
+        options,
     )
 
 
 @troubles()
 def discard(chosen: DeadLetterOptions, options: CommandOptions, *, everything: bool) -> None:
-    """Close letters undone, after saying how many and asking."""
+    """Discard dead letters, after showing how many and asking."""
     _require_choice(chosen, everything)
     reason, dead_letter_filter = why(options), chosen.as_filter()
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             count = dead_letter_views.count(tx, dead_letter_filter)
         if count:
-            confirm(f"Discard {_letters(count)}? What they asked for is never done.", "Nothing was discarded.", options)
+            confirm(f"Discard {_letters(count)}? They are never processed.", "Nothing was discarded.", options)
         with operator.transaction() as acting:
             closed = dead_letters.discard(acting, dead_letter_filter, reason=reason)
     print_result({"discarded": closed}, f"Discarded {_letters(len(closed))}.", options)
@@ -155,7 +159,7 @@ def edit(dead_letter_id: UUID, source: str, options: CommandOptions) -> None:
         (settings,) = load(SealSettings)
         with operator.transaction() as acting:
             successor = dead_letters.edit(acting, dead_letter_id, payload, Sealer(settings), reason=reason)
-    sentence = f"{dead_letter_id} goes on as {successor}. Replay it: fleet dlq replay {successor} --reason WHY"
+    sentence = f"{dead_letter_id} is replaced by {successor}. Replay it: fleet dlq replay {successor} --reason WHY"
     print_result({"dead_letter_id": dead_letter_id, "successor": successor}, sentence, options)
 
 
@@ -207,7 +211,7 @@ def _preview_document(operator: Operator, judged: BatchProgress, totals: list[Cl
 
 
 def _above_the_limit(operator: Operator, totals: list[ClassTotal]) -> dict[str, int]:
-    """Currencies of which the batch moves more than one person may decide (decided again when it starts)."""
+    """Currencies of which the batch moves more than one operator may approve (decided again when it starts)."""
     by_currency: dict[str, int] = {}
     for (_, currency), (_, minor) in tables.may_move(totals).items():
         by_currency[currency] = by_currency.get(currency, 0) + minor
@@ -221,7 +225,7 @@ def _above_the_limit(operator: Operator, totals: list[ClassTotal]) -> dict[str, 
 
 def _require_choice(chosen: DeadLetterOptions, everything: bool) -> None:
     if chosen.is_empty and not everything:
-        raise typer.BadParameter("name letters, give a filter, or say --all for every open letter")
+        raise typer.BadParameter("give ids, a filter, or --all for every open dead letter")
     if everything and not chosen.is_empty:
         raise typer.BadParameter("--all and a filter do not go together")
 

@@ -23,7 +23,7 @@ def republish(which: EventFilter, options: CommandOptions) -> None:
             published_counts = published_events.summary(tx, which)
         number = sum(lot.number for lot in published_counts)
         if not number:
-            raise RefusedError("nothing of the kind was told in that time, or it is forgotten (RETAIN_TOLD_DAYS)")
+            raise RefusedError("no such event was published in that time, or its row is deleted (RETAIN_TOLD_DAYS)")
         _show(published_counts)
         reason = why(options)
         confirm(f"Publish {number} events again?", "Nothing was published.", options)

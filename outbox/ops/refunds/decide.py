@@ -36,13 +36,15 @@ def _confirm_refund(
         refundable = refund_views.standing(tx, payment_id)
         priced = refund_views.price_of_tickets(tx, refundable, ticket_ids) if refundable and ticket_ids else None
     if refundable is None:
-        raise LeaveError(REFUSED, f"There is no payment {payment_id}.")
+        raise LeaveError(REFUSED, f"Payment {payment_id} not found.")
     if refundable.left_minor is None:
-        question = f"No money was taken yet ({refundable.state}). Cancel the payment?"
+        question = f"The payment is not captured yet ({refundable.state}). Cancel it?"
     else:
         much = output.money(amount_minor or priced or refundable.left_minor, refundable.currency)
-        question = f"Give {much} of {output.money(refundable.left_minor, refundable.currency)} back to the buyer?"
-    confirm(question, "Nothing was given back.", options)
+        question = (
+            f"Refund {much} of the remaining {output.money(refundable.left_minor, refundable.currency)} to the buyer?"
+        )
+    confirm(question, "Nothing was refunded.", options)
 
 
 @troubles()
@@ -52,9 +54,9 @@ def retry_refund(refund_id: UUID, options: CommandOptions) -> None:
         with operator.db.ops_transaction() as tx:
             refund = refund_views.by_name(tx, str(refund_id))
         if refund is None:
-            raise LeaveError(REFUSED, f"There is no refund {refund_id}.")
+            raise LeaveError(REFUSED, f"Refund {refund_id} not found.")
         much = output.money(refund.amount_minor, refund.currency)
-        confirm(f"Give {much} back again, as a new refund?", "Nothing was given back.", options)
+        confirm(f"Refund {much} again, as a new refund?", "Nothing was refunded.", options)
         with operator.transaction() as acting:
             request = refunds.retry_refund(acting, refund_id, note=reason)
         print_answer(operator, request, options)
@@ -87,7 +89,7 @@ def cancel_event(
 def _question(sales: Sequence[EventSales]) -> str:
     money = ", ".join(output.money(sale.left_minor, sale.currency) for sale in sales)
     orders = sum(sale.orders for sale in sales)
-    return f"Cancel this event of {sales[0].tenant}: {orders} orders, {money} to give back? It cannot be taken back."
+    return f"Cancel this event of {sales[0].tenant}: {orders} orders, {money} to refund? This is final."
 
 
 @troubles()
@@ -107,11 +109,11 @@ def steer(verb: str, cancellation_id: UUID, options: CommandOptions) -> None:
     reason = why(options)
     with operator_session(options.operator) as operator:
         if verb == "stop":
-            confirm("Stop it for good? Those who were not taken yet keep no refund.", "It goes on.", options)
+            confirm("Stop it for good? Orders that were not processed yet are not refunded.", "Not stopped.", options)
         with operator.transaction() as acting:
             run = (mass_refunds.stop if verb == "stop" else mass_refunds.pause)(acting, cancellation_id, reason=reason)
     _tell_run(run, options)
 
 
 def _tell_run(run: MassRefund, options: CommandOptions) -> None:
-    print_result(record(run), f"It is {run.state}, at {run.taken} of {run.total} orders.", options)
+    print_result(record(run), f"It is {run.state}: {run.taken} of {run.total} orders processed.", options)

@@ -13,7 +13,7 @@ def ask(kind: str, payment_id: UUID, options: CommandOptions) -> None:
     """`kind` is release or hold."""
     reason = why(options)
     with operator_session(options.operator) as operator:
-        question = "Let the shares of this payment go?" if kind == "release" else "Keep the shares of this payment?"
+        question = "Release the shares of this payment?" if kind == "release" else "Hold the shares of this payment?"
         confirm(question, "Nothing was changed.", options)
         with operator.transaction() as acting:
             request = (shares.release if kind == "release" else shares.hold)(acting, payment_id, note=reason)

@@ -14,7 +14,7 @@ def accept_case(acting: OperatorTransaction, case_id: UUID, *, reason: str) -> C
     Raises:
         RefusedError: there is no such open case, or no reason was given.
     """
-    require(reason.strip(), "say why: what does not fit stays as it is")
+    require(reason.strip(), "give a reason: the mismatch stays as it is")
     case = cases.accept_case(acting.tx, case_id, operator=acting.operator, reason=reason)
     if case is None:
         raise RefusedError(f"there is no open case {case_id}")

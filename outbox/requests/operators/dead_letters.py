@@ -22,7 +22,7 @@ def discard(acting: OperatorTransaction, chosen: DeadLetterFilter, *, reason: st
     Raises:
         RefusedError: nothing matches, or no reason was given.
     """
-    require(reason.strip(), "say why: a discarded letter is never done")
+    require(reason.strip(), "give a reason: a discarded message is never processed")
     closed = dead_letter_views.discard(acting.tx, chosen, operator=acting.operator, reason=reason)
     require(closed, "no open dead letter matches")
     acting.log("discard", {"letters": [str(letter) for letter in closed]}, reason)
@@ -32,15 +32,15 @@ def discard(acting: OperatorTransaction, chosen: DeadLetterFilter, *, reason: st
 def edit(
     acting: OperatorTransaction, dead_letter_id: UUID, payload: dict[str, Any], sealer: Sealer, *, reason: str
 ) -> UUID:
-    """Make a linked successor with another payload, checked by the message's model; the old letter is discarded.
+    """Make a linked successor with another payload, checked by the message's model; the old dead letter is discarded.
 
     Raises:
-        RefusedError: unknown or closed letter, a payload its model refuses, no reason, or not a worker's message.
+        RefusedError: unknown or closed dead letter, a payload its model refuses, no reason, or not a worker's message.
     """
-    require(reason.strip(), "say why the payload is changed")
+    require(reason.strip(), "give a reason for the new payload")
     letter = _open_letter(acting, dead_letter_id)
     body = orjson.dumps(_checked(letter, payload))
-    require(REDACTED not in body.decode(), f"the payload still holds {REDACTED}: write the real value there")
+    require(REDACTED not in body.decode(), f"the payload still contains {REDACTED}: replace it by the real value")
     successor = dead_letter_views.add_successor(
         acting.tx,
         letter,
@@ -67,7 +67,7 @@ def _open_letter(acting: OperatorTransaction, dead_letter_id: UUID) -> DeadLette
 def _checked(letter: DeadLetterLine, payload: dict[str, Any]) -> dict[str, Any]:
     model = kind_to_message().get(letter.kind or "")
     if model is None:
-        raise RefusedError(f"{letter.kind or 'this letter'} is no message of ours; its payload cannot be edited")
+        raise RefusedError(f"{letter.kind or 'this dead letter'} is no message of ours; its payload cannot be edited")
     try:
         return model.model_validate(payload).model_dump(mode="json")
     except ValidationError as error:

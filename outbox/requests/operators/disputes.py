@@ -15,7 +15,7 @@ from outbox.requests import dispute_evidence
 from outbox.requests.operators.transaction import OperatorTransaction
 from outbox.requests.refusals import RefusedError, require
 
-DECIDED_MEANWHILE = "somebody else decided meanwhile; look again"
+DECIDED_MEANWHILE = "another operator decided in the meantime; load it again"
 
 
 def draft_evidence(
@@ -53,7 +53,7 @@ def submit_evidence(acting: OperatorTransaction, dispute_id: DisputeId, *, reaso
 
 
 def accept_loss(acting: OperatorTransaction, dispute_id: DisputeId, *, reason: str) -> None:
-    """Have the dispute accepted: the loss stands, and nothing can be said any more.
+    """Have the dispute accepted: the loss is final.
 
     Raises:
         RefusedError: unknown, decided, submitted or closed, or no reason.
@@ -69,7 +69,7 @@ def _answerable(acting: OperatorTransaction, dispute_id: DisputeId) -> Dispute:
     if not dispute.is_answerable:
         raise RefusedError(f"the dispute is {dispute.status.value.replace('_', ' ')}; it takes no answer")
     if dispute.wish is not None:
-        raise RefusedError(f"{dispute.wish_by} has decided to {dispute.wish} it; a worker carries that out")
+        raise RefusedError(f"{dispute.wish_by} has decided to {dispute.wish} it; a worker is sending that to Stripe")
     return dispute
 
 
@@ -80,7 +80,7 @@ def _require_acceptable(evidence: dict[str, str]) -> None:
 
 
 def _decide(acting: OperatorTransaction, dispute: Dispute, decision: str, message: Message, reason: str) -> None:
-    require(reason.strip(), "say why, in a few words: it cannot be taken back")
+    require(reason.strip(), "give a reason: this decision is final")
     require(disputes.decide(acting.tx, dispute.dispute_id, decision, by=acting.operator), DECIDED_MEANWHILE)
     append(acting.tx, message)
     acting.log(f"{decision} dispute", _subject(dispute) | {"amount": str(dispute.amount)}, reason)

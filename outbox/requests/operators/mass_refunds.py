@@ -14,12 +14,12 @@ from outbox.requests.mass_refunds import append_step
 from outbox.requests.operators.transaction import OperatorTransaction
 from outbox.requests.refusals import RefusedError, require
 
-# Those that a person may still hold up.
+# States in which an operator may still pause it.
 STEERABLE = ("running", "waiting_for_balance")
 
 
 def sales_of_event(tx: Tx, event_id: UUID, tenant_id: UUID | None) -> list[EventSales]:
-    """What would be given back, of the one tenant that sold the event.
+    """What would be refunded, of the one tenant that sold the event.
 
     Raises:
         RefusedError: nobody sold it, or several tenants did and none was named.
@@ -49,7 +49,7 @@ def cancel_event(
     Raises:
         RefusedError: as `sales_of_event`, it is cancelled already, or no reason was given.
     """
-    require(note.strip(), "say why: every buyer's refund carries it")
+    require(note.strip(), "give a reason: every buyer's refund carries it")
     sales = sales_of_event(acting.tx, event_id, tenant_id)
     run, new = mass_refund_requests.cancel_event(
         acting.tx,
@@ -61,7 +61,7 @@ def cancel_event(
         despite_balance=despite_balance,
         awaits_approval=acting.needs_approval(sale.left_minor for sale in sales),
     )
-    require(new, f"the event is cancelled already, by {run.created_by}: {run.cancellation_id}")
+    require(new, f"the event is already cancelled, by {run.created_by}: {run.cancellation_id}")
     acting.log("cancel event", subject_of(run) | {"state": run.state, "orders": run.total}, note)
     return run
 
@@ -106,7 +106,7 @@ def resume(
 def _steer(
     acting: OperatorTransaction, run: MassRefund, state: str, leaving: Sequence[str], action: str, reason: str
 ) -> MassRefund:
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     if not mass_refunds.steer(acting.tx, run, state, leaving=leaving, by=acting.operator, reason=reason):
         raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}")
     acting.log(action, subject_of(run), reason)
@@ -117,7 +117,7 @@ def found(tx: Tx, cancellation_id: UUID) -> MassRefund:
     """Raises RefusedError when there is none under this id."""
     run = mass_refunds.get(tx, cancellation_id)
     if run is None:
-        raise RefusedError(f"there is nothing with the id {cancellation_id}")
+        raise RefusedError(f"there is no request or mass refund {cancellation_id}")
     return run
 
 

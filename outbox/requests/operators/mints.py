@@ -14,7 +14,7 @@ def retry_mint(acting: OperatorTransaction, mint: MintLine, *, reason: str) -> N
     Raises:
         RefusedError: no reason was given, or the mint has not failed.
     """
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     require(mint.state == "failed", f"the mint is {mint.state}; only a failed mint can be retried")
     tenant_id, payment_id, ticket_id = TenantId(mint.tenant_id), PaymentId(mint.payment_id), TicketId(mint.ticket_id)
     append(acting.tx, MintRetryRequested(tenant_id=tenant_id, payment_id=payment_id, ticket_id=ticket_id))

@@ -14,7 +14,7 @@ from outbox.requests.operators.transaction import OperatorTransaction
 from outbox.requests.refusals import RefusedError, require
 
 WHAT = ("charges", "all")
-SAY_WHY = "say why, in a few words: it is shown beside every payment that waits"
+SAY_WHY = "give a reason: it is shown beside every payment that waits"
 
 
 def pause(
@@ -75,7 +75,7 @@ def lift(acting: OperatorTransaction, pause_id: UUID, *, reason: str, alike: boo
     Raises:
         RefusedError: no reason, or it was lifted before, or never was.
     """
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     chosen = _alike(pauses.in_force(acting.tx), pause_id) if alike else [pause_id]
     lifted = [each for each in chosen if pauses.lift(acting.tx, each, by=acting.operator)]
     require(pause_id in lifted, f"there is no pause {pause_id} that could be lifted")

@@ -1,4 +1,4 @@
-"""Refunds as operators request them: an amount, tickets, whatever is left, or what came to nothing once more."""
+"""Refunds as operators request them: an amount, tickets, the remaining balance, or a failed refund once more."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,7 +13,7 @@ from outbox.requests.operators.transaction import OperatorTransaction
 from outbox.requests.refusals import RefusedError, require
 
 REASONS = ("requested_by_customer", "duplicate", "fraudulent", "order_cancelled")
-SAY_WHY = "say why, in a few words"
+SAY_WHY = "give a reason"
 
 
 def request_refund(
@@ -32,7 +32,7 @@ def request_refund(
     """
     require(note.strip(), SAY_WHY)
     require(reason in REASONS, f"the reason is one of {', '.join(REASONS)}")
-    require(not (ticket_ids and amount_minor), "say an amount or tickets, not both")
+    require(not (ticket_ids and amount_minor), "give an amount or tickets, not both")
     refundable = _refundable(acting.tx, payment_id)
     new = NewOperatorRequest(
         tenant_id=TenantId(refundable.tenant_id),
@@ -49,7 +49,7 @@ def request_refund(
 
 
 def retry_refund(acting: OperatorTransaction, refund_id: UUID, *, note: str) -> OperatorRequest:
-    """Request again what a refund that came to nothing should have given back.
+    """Request a failed refund again, as a new refund.
 
     Raises:
         RefusedError: unknown, alive, or being tried again already; or no note.
@@ -59,7 +59,7 @@ def retry_refund(acting: OperatorTransaction, refund_id: UUID, *, note: str) -> 
     if refund is None:
         raise RefusedError(f"there is no refund {refund_id}")
     if refund.state not in {"failed", "refused", "canceled"}:
-        raise RefusedError(f"the refund is {refund.state}; only one that came to nothing is tried again")
+        raise RefusedError(f"the refund is {refund.state}; only a failed refund can be retried")
     new = NewOperatorRequest(
         tenant_id=TenantId(refund.tenant_id),
         kind="refund",
@@ -80,12 +80,12 @@ def _refundable(tx: Tx, payment_id: UUID) -> RefundableBalance:
     if refundable is None:
         raise RefusedError(f"there is no payment {payment_id}")
     if refundable.left_minor == 0:
-        raise RefusedError("everything was given back already, or is on its way")
+        raise RefusedError("everything is refunded already, or a refund is in progress")
     return refundable
 
 
 def _moves(tx: Tx, refundable: RefundableBalance, amount_minor: int | None, ticket_ids: Sequence[UUID]) -> int:
-    """The most that the request gives back, in minor units; 0 when no money was taken yet."""
+    """The most that the request refunds, in minor units; 0 when no money was taken yet."""
     if refundable.left_minor is None:
         return 0
     if ticket_ids:

@@ -28,7 +28,7 @@ def preview(
     Raises:
         RefusedError: nothing matches, no reason was given, or the queue does not exist.
     """
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     queues = {route.queue for route in ROUTES.values()}
     if target_queue is not None and target_queue not in queues:
         raise RefusedError(f"there is no queue {target_queue!r}; there are {', '.join(sorted(queues))}")
@@ -69,7 +69,7 @@ def cancel(acting: OperatorTransaction, batch_id: UUID, *, reason: str) -> None:
     Raises:
         RefusedError: it is done or cancelled already, or no reason was given.
     """
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     leaving = ("classifying", "previewed", "awaiting_approval", "running")
     batch = locked_batch(acting, batch_id)
     if not replay_batches.move(acting.tx, batch_id, leaving=leaving, to="canceled", by=acting.operator):

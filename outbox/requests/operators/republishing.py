@@ -19,7 +19,7 @@ def republish_lot(
     Raises:
         RefusedError: no reason was given.
     """
-    require(reason.strip(), "say why, in a few words")
+    require(reason.strip(), "give a reason")
     if after is None:
         acting.log("republish", _subject(which), reason)
     return published_events.append_again(acting.tx, which, after=after, at_most=LOT)

@@ -27,14 +27,14 @@ def hold(acting: OperatorTransaction, payment_id: UUID, *, note: str) -> Operato
 
 
 def _ask(acting: OperatorTransaction, payment_id: UUID, kind: str, note: str) -> OperatorRequest:
-    require(note.strip(), "say why, in a few words")
+    require(note.strip(), "give a reason")
     held = escrow.of_payment(acting.tx, payment_id)
     if held is None:
         raise RefusedError(f"there is no payment {payment_id} with shares")
     if held.released_at is not None or not held.held_minor:
         raise RefusedError("nothing of this payment is in escrow")
     if requests.waiting(acting.tx, limit=1, kinds=[kind], payment_id=payment_id):
-        raise RefusedError(f"somebody has asked to {kind} it already")
+        raise RefusedError(f"a request to {kind} it is already in progress")
     new = NewOperatorRequest(
         tenant_id=held.tenant_id,
         kind=kind,

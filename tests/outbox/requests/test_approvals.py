@@ -116,7 +116,7 @@ def test_what_nobody_asked_for_cannot_be_approved(db: Database, approve: Approve
 def test_a_request_is_withdrawn_with_a_reason_and_only_while_it_waits(db: Database, tenant: Tenant) -> None:
     name = request_of("release")(db, tenant)
 
-    with pytest.raises(RefusedError, match="say why"), operator(db, "ada").transaction() as acting:
+    with pytest.raises(RefusedError, match="give a reason"), operator(db, "ada").transaction() as acting:
         withdraw(acting, name, reason=" ")
     with operator(db, "ada").transaction() as acting:
         withdrawn = withdraw(acting, name, reason="a mistake")

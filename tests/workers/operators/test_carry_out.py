@@ -46,13 +46,13 @@ def asked(
         return requests.ask(tx, new, awaits_approval=awaits_approval)
 
 
-def deliver(db: Database, gateway: Gateway, request: OperatorRequest) -> OperatorRequest:
+def deliver(db: Database, request: OperatorRequest) -> OperatorRequest:
     """The message of this kind of request, as an operator's process queues it; returns the request afterwards."""
     of_payment = {"tenant_id": request.tenant_id, "payment_id": request.payment_id}
     if request.kind == "refund":
-        ops_refund(OpsRefundDue(**of_payment, request_id=request.request_id), db, gateway)
+        ops_refund(OpsRefundDue(**of_payment, request_id=request.request_id), db)
     else:
-        ops_escrow(OpsEscrowDue(**of_payment, wish_id=request.request_id), db, gateway)
+        ops_escrow(OpsEscrowDue(**of_payment, wish_id=request.request_id), db)
     return reread(db, request.request_id)
 
 
@@ -64,12 +64,12 @@ def reread(db: Database, request_id: UUID) -> OperatorRequest:
 
 
 def test_a_refund_that_was_requested_becomes_one_refund_however_often_it_is_delivered(
-    db: Database, gateway: Gateway, paid: Payment
+    db: Database, paid: Payment
 ) -> None:
     request = asked(db, paid, "refund", 1000)
 
-    first = deliver(db, gateway, request)
-    second = deliver(db, gateway, request)
+    first = deliver(db, request)
+    second = deliver(db, request)
 
     (refund,) = of_payment(db, paid)
     assert first == second
@@ -77,20 +77,20 @@ def test_a_refund_that_was_requested_becomes_one_refund_however_often_it_is_deli
     assert (refund.amount.minor, refund.source, refund.note) == (1000, "ops", "the artist asked")
 
 
-def test_ten_copies_at_once_are_one_refund(db: Database, gateway: Gateway, paid: Payment) -> None:
+def test_ten_copies_at_once_are_one_refund(db: Database, paid: Payment) -> None:
     request = asked(db, paid, "refund", 1000)
 
     with ThreadPoolExecutor(10) as pool:
-        states = {answer.state for answer in pool.map(lambda _: deliver(db, gateway, request), range(10))}
+        states = {answer.state for answer in pool.map(lambda _: deliver(db, request), range(10))}
 
     assert states == {"granted"}
     assert len(of_payment(db, paid)) == 1
 
 
 def test_a_refund_that_cannot_be_is_refused_with_its_code_and_nothing_is_given_back(
-    db: Database, gateway: Gateway, paid: Payment
+    db: Database, paid: Payment
 ) -> None:
-    answered = deliver(db, gateway, asked(db, paid, "refund", 4201))
+    answered = deliver(db, asked(db, paid, "refund", 4201))
 
     assert answered.state == "refused"
     assert answered.state_reason is not None
@@ -99,11 +99,11 @@ def test_a_refund_that_cannot_be_is_refused_with_its_code_and_nothing_is_given_b
 
 
 def test_a_payment_whose_money_was_not_taken_is_cancelled_instead(
-    db: Database, gateway: Gateway, tenant: Tenant, owner: psycopg.Connection
+    db: Database, tenant: Tenant, owner: psycopg.Connection
 ) -> None:
     payment = factories.requested(db, tenant)
 
-    answered = deliver(db, gateway, asked(db, payment, "refund", None))
+    answered = deliver(db, asked(db, payment, "refund", None))
 
     assert (answered.state, answered.refund_id) == ("granted", None)
     assert answered.state_reason == "nothing was taken yet: the payment is cancelled instead"
@@ -114,8 +114,8 @@ def test_a_release_lets_the_shares_go_once(place: Market) -> None:
     payment = place.sell(amount_minor=10_000)
     request = asked(place.db, payment, "release", 10_000)
 
-    first, second = (deliver(place.db, place.gateway, request) for _ in range(2))
-    late = deliver(place.db, place.gateway, asked(place.db, payment, "release", 10_000))
+    first, second = (deliver(place.db, request) for _ in range(2))
+    late = deliver(place.db, asked(place.db, payment, "release", 10_000))
 
     assert first == second
     assert (first.state, first.state_reason) == ("granted", None)
@@ -126,7 +126,7 @@ def test_a_release_lets_the_shares_go_once(place: Market) -> None:
 def test_a_release_of_less_than_is_in_escrow_now_is_refused(place: Market) -> None:
     payment = place.sell(amount_minor=10_000)
 
-    answered = deliver(place.db, place.gateway, asked(place.db, payment, "release", 1))
+    answered = deliver(place.db, asked(place.db, payment, "release", 1))
 
     assert (answered.state, answered.state_reason) == (
         "refused",
@@ -138,7 +138,7 @@ def test_a_release_of_less_than_is_in_escrow_now_is_refused(place: Market) -> No
 def test_a_hold_keeps_the_shares_in_escrow_and_says_who_and_why(place: Market) -> None:
     payment = place.sell(amount_minor=10_000)
 
-    answered = deliver(place.db, place.gateway, asked(place.db, payment, "hold", 10_000))
+    answered = deliver(place.db, asked(place.db, payment, "hold", 10_000))
 
     assert answered.state == "granted"
     assert place.owner.execute("SELECT held_by, held_because FROM distributions").fetchone() == (
@@ -154,23 +154,23 @@ def test_a_request_waits_while_somebody_else_is_at_the_escrow(place: Market) -> 
     with place.db.transaction(payment.tenant_id) as tx:
         tx.execute("SELECT FROM distributions WHERE payment_id = %s FOR UPDATE", [payment.payment_id])
         with pytest.raises(TryAgain):
-            deliver(place.db, place.gateway, request)
+            deliver(place.db, request)
 
     assert reread(place.db, request.request_id).state == "asked"
-    assert deliver(place.db, place.gateway, request).state == "granted"
+    assert deliver(place.db, request).state == "granted"
 
 
-def test_what_waits_for_a_second_operator_is_not_carried_out(db: Database, gateway: Gateway, paid: Payment) -> None:
+def test_what_waits_for_a_second_operator_is_not_carried_out(db: Database, paid: Payment) -> None:
     request = asked(db, paid, "refund", 1000, awaits_approval=True)
 
-    assert deliver(db, gateway, request).state == "awaiting_approval"
+    assert deliver(db, request).state == "awaiting_approval"
     assert of_payment(db, paid) == []
 
 
-def test_a_request_that_is_nobodys_is_given_up(db: Database, gateway: Gateway, paid: Payment) -> None:
+def test_a_request_that_is_nobodys_is_given_up(db: Database, paid: Payment) -> None:
     of_payment = {"tenant_id": paid.tenant_id, "payment_id": paid.payment_id}
 
     with pytest.raises(GiveUp, match="no operator request"):
-        ops_refund(OpsRefundDue(**of_payment, request_id=uuid4()), db, gateway)
+        ops_refund(OpsRefundDue(**of_payment, request_id=uuid4()), db)
     with pytest.raises(GiveUp, match="no operator request"):
-        ops_escrow(OpsEscrowDue(**of_payment, wish_id=uuid4()), db, gateway)
+        ops_escrow(OpsEscrowDue(**of_payment, wish_id=uuid4()), db)

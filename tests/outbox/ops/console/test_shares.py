@@ -75,7 +75,7 @@ def test_a_large_release_is_approved_by_somebody_else(as_: Any, scene: Scene, ow
     assert "done=release_awaits_approval" in asked.headers["location"]
     assert (by_myself.status_code, by_another.status_code) == (409, 303)
     assert "Release of" in waiting
-    assert "Nothing waits for approval" in ada.get("/approvals").text
+    assert "Nothing is waiting for approval" in ada.get("/approvals").text
     assert owner.execute("SELECT state, approved_by FROM operator_requests").fetchall() == [("asked", "ada")]
 
 
