@@ -34,8 +34,8 @@ from outbox.sealing import Sealer
 
 BY = "intake"
 _TAKEN = frozenset({OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE})
-# A wish waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction, which
-# ends within twenty seconds when it is ours; until then the orders behind the wish must not wait as well.
+# A request waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction,
+# which ends within twenty seconds when it is ours; until then the orders behind it must not wait as well.
 POSTPONED_BY = timedelta(seconds=20)
 # A reason may quote what the event says of itself, which has no such limit.
 LONGEST_REASON = 1_000

@@ -18,9 +18,9 @@ from messages.resales import OrderResold
 from messages.runtime import trace
 from outbox.requests.orders import OrderRequest, UnacceptableOrder
 
-GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
-Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupWish
-WORDS: dict[str, type[OrderPlaced | Wish]] = {
+GroupRequest = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
+ServiceRequest = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupRequest
+WORDS: dict[str, type[OrderPlaced | ServiceRequest]] = {
     word.event_type: word
     for word in (
         *(OrderPlaced, OrderResold, RefundOfOrderRequested, OrderCancelled, EventCancelled, EventScheduled),
@@ -55,7 +55,7 @@ class DecodedEvent:
     event: CloudEvent
     tenant_id: TenantId
     trace_id: str
-    content: OrderRequest | Wish
+    content: OrderRequest | ServiceRequest
 
     @property
     def key(self) -> str:

@@ -13,9 +13,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from messages.money import DECIMALS, Money
 from messages.runtime.redaction import redact_text
+from outbox.ops.labels import label
 
 PIPED_WIDTH = 160
+STATE_STYLES = {
+    **{"open": "yellow", "replaying": "cyan", "resolved": "green", "discarded": "dim"},
+    **{
+        "classifying": "cyan",
+        "previewed": "yellow",
+        "awaiting_approval": "magenta",
+        "running": "cyan",
+        "done": "green",
+    },
+    **{"canceled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
+    **{"waiting_for_balance": "yellow", "paused": "yellow", "pending": "cyan", "sending": "cyan", "refused": "red"},
+}
 
 
 if TYPE_CHECKING:
@@ -87,3 +101,15 @@ def facts(pairs: dict[str, object]) -> Table:
         if value is not None:
             made.add_row(name, value if isinstance(value, Text) else plain(value))
     return made
+
+
+def state(name: str) -> Text:
+    """The cell of a state, in its colour."""
+    return plain(label(name), STATE_STYLES.get(name, ""))
+
+
+def money(minor: int | None, currency: str | None) -> str:
+    """The cell of an amount in minor units; - for none, the bare number for a currency that Money does not know."""
+    if minor is None or currency is None:
+        return "-"
+    return str(Money(minor, currency)) if currency in DECIMALS else f"{minor} {currency} minor units"

@@ -1,4 +1,4 @@
-"""The evidence against a dispute, assembled from what the book knows: facts in, texts and gaps out.
+"""The evidence against a dispute, assembled from the database: facts in, texts and gaps out.
 
 `pack` is a pure rule. Its texts are Stripe's own fields (docs.stripe.com/disputes/evidence); what ought to be there and
 is not known to the fleet is named as a gap, for the person who reads the draft before it is sent: never guessed.
@@ -43,7 +43,7 @@ class EvidencePack:
 
 
 def draft(tx: Tx, dispute: Dispute) -> EvidencePack:
-    """The pack of a dispute from what the book holds now."""
+    """The pack of a dispute from the database as it is now."""
     return pack(evidence_facts.of(tx, dispute))
 
 

@@ -1,8 +1,8 @@
-"""take: what every door does with an order it has read. One statement writes order, payment and history, and the
+"""take: accept orders, whoever has read them. One statement writes order, payment and history, and the
 ChargeRequested follows in the same transaction, which is the caller's. An order of a cancelled event is never charged.
 
 Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
-contradicts what the book holds and is refused.
+contradicts the first one and is refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,6 +31,7 @@ from messages.refunds import CancelRequested
 from messages.resales import OrderResold, ResaleRule, outside_of
 from messages.runtime.redaction import redact_value
 from outbox.append import append_traced
+from outbox.requests.event_schedule import note_when_events_end
 
 
 class OrderOutcome(StrEnum):
@@ -87,9 +88,9 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[OrderRequest], *, by: str
     """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
 
     Raises:
-        Unreadable: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many tickets
-            of the event as it may.
-        Contradiction: an order id or event id was seen before with another body.
+        UnacceptableOrder: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many
+            tickets of the event as it may.
+        ContradictoryOrder: an order id or event id was seen before with another body.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
         psycopg.DataError, psycopg.IntegrityError: the database rejected the order.
     """
@@ -121,7 +122,7 @@ def _first_message(tx: Tx, tenant_id: TenantId, offer: OrderRequest, off: set[UU
 
 
 def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
-    """Raises Unreadable when one of these (event, buyer) has more tickets than it may, with what was just written."""
+    """Raises UnacceptableOrder when one of these (event, buyer) has more tickets than it may, the new ones included."""
     limits = purchase_limits.limits_of(tx, {event for event, _ in buyers}) if buyers else {}
     over = purchase_limits.excess(tx, limits, buyers) if limits else None
     if over is not None:
@@ -130,7 +131,7 @@ def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
 
 
 def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
-    """Raises Unreadable for a tenant or venue nobody knows, or a currency the venue does not sell in."""
+    """Raises UnacceptableOrder for a tenant or venue nobody knows, or a currency the venue does not sell in."""
     known = tenants.venue_currencies(tx)
     for order in orders:
         if not known:
@@ -142,7 +143,7 @@ def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
 
 
 def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
-    """Raises Unreadable for a price that the venue's rule forbids; the sellers are known afterwards."""
+    """Raises UnacceptableOrder for a price that the venue's rule forbids; the sellers are known afterwards."""
     if not resales:
         return
     rules = sale_terms.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
@@ -154,17 +155,6 @@ def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
     recipients.ensure_sellers(
         tx, [order.seller.model_dump(mode="json") | {"currency": order.amount.currency} for order in resales]
     )
-
-
-def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> None:
-    """Keep what new orders say of when their events end; what was said by the venue itself stands."""
-    told = [
-        {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
-        for order in new
-        if order.event_ends_at is not None
-    ]
-    if told:
-        sale_terms.schedule_events(tx, told, overrule=False)
 
 
 def _repetition(tx: Tx, offer: OrderRequest) -> OrderOutcome:

@@ -16,7 +16,7 @@ from outbox.ops.console.rendering import environment
 from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.dead_letters.actions import OpsSettings
+from outbox.ops.session import OpsSettings
 from outbox.process.http_server import listen
 from outbox.process.run import Process, Program, Work
 from outbox.sealing import Sealer, SealSettings

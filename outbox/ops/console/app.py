@@ -38,7 +38,7 @@ from outbox.ops.console.pages import (
 )
 from outbox.ops.console.request_context import Page, Services, guarded
 from outbox.ops.console.responses import PageError, SafeHeaders, problem, wants_json
-from outbox.ops.dead_letters.actions import RefusedError
+from outbox.requests.refusals import RefusedError
 
 # Each path and its page; every GET needs the role reader.
 PAGES: dict[str, Page] = {

@@ -21,7 +21,7 @@ from outbox.ops.console.auth.login import Login
 from outbox.ops.console.auth.tokens import Authenticator, NotSignedInError, OperatorRole, SignedInOperator
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.sampler import Sampler
-from outbox.ops.dead_letters.actions import Operator, OpsSettings
+from outbox.ops.session import Operator, OpsSettings
 from outbox.sealing import Sealer
 from stripe_client.rate_limit.shared_budget import BucketState
 

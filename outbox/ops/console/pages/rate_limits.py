@@ -16,7 +16,8 @@ from db.tenants import pauses, tenants
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
 from outbox.ops.options import SPANS
-from outbox.ops.pauses import actions as pause_actions
+from outbox.ops.pauses import show as pause_show
+from outbox.requests.operators import pauses as pause_requests
 from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
 
 SHOWN_ENDED = 10
@@ -54,7 +55,7 @@ def index(context: RequestContext) -> Response:
         choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_ENDED)
     ended = [each for each in latest if not each.is_in_force][:SHOWN_ENDED]
     return context.page(
-        "rate_limits.html", places=choices, ended=ended, spans=SPANS, end=pause_actions.end, **_live(context)
+        "rate_limits.html", places=choices, ended=ended, spans=SPANS, end=pause_show.end, **_live(context)
     )
 
 
@@ -70,19 +71,21 @@ def pause(context: RequestContext) -> Response:
         tenant_id, venue_id = UUID(tenant), UUID(venue) if venue else None
     except ValueError:
         raise PageError(422, "choose a tenant or a venue") from None
-    pause_actions.pause(
-        context.operator,
-        tenant_id=tenant_id,
-        venue_id=venue_id,
-        what=context.form.text("what"),
-        reason=context.form.text("reason"),
-        seconds=SPANS.get(span),
-    )
+    with context.operator.transaction() as acting:
+        pause_requests.pause(
+            acting,
+            tenant_id=tenant_id,
+            venue_id=venue_id,
+            what=context.form.text("what"),
+            reason=context.form.text("reason"),
+            seconds=SPANS.get(span),
+        )
     return context.redirect("/budget", done="paused")
 
 
 def lift(context: RequestContext) -> Response:
-    pause_actions.lift(context.operator, context.id_in_path("pause"), reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        pause_requests.lift(acting, context.id_in_path("pause"), reason=context.form.text("reason"))
     return context.redirect("/budget", done="lifted")
 
 
@@ -110,7 +113,7 @@ def _live(context: RequestContext) -> dict[str, Any]:
         "usage": _usage(states or []),
         "pauses": active,
         "tenants": names,
-        "place": pause_actions.place,
+        "place": pause_show.place,
     }
 
 

@@ -16,6 +16,7 @@ from db.webhooks import event_coverage
 from db.webhooks.event_coverage import Coverage
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
+from outbox.requests.operators.cases import accept_case
 
 PER_PAGE = 50
 SHOWN_RUNS = 6
@@ -85,5 +86,6 @@ def case(context: RequestContext) -> Response:
 
 def close(context: RequestContext) -> Response:
     case_id = context.id_in_path("case")
-    context.operator.accept_case(case_id, reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        accept_case(acting, case_id, reason=context.form.text("reason"))
     return context.redirect(f"/reconciliation/cases/{case_id}", done="accepted")
