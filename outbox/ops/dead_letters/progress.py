@@ -15,7 +15,9 @@ from outbox.ops.session import LeaveError
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch at one moment."""
+    """A batch at one moment. "Judged" means classified by a worker, "settled" that its item will not change any
+    more.
+    """
 
     batch: replay_batches.ReplayBatch
     progress: replay_batches.ItemCounts
@@ -40,6 +42,11 @@ class BatchProgress:
 
 
 def standing(db: Database, batch_id: UUID) -> BatchProgress:
+    """The batch and the counts of its items, in one ops transaction.
+
+    Raises:
+        LeaveError: there is no such batch (exit code 1).
+    """
     with db.ops_transaction() as tx:
         batch = replay_batches.get(tx, batch_id)
         if batch is None:
@@ -54,6 +61,7 @@ def until_classified(db: Database, batch_id: UUID, *, patience_seconds: float) -
 
 
 def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+    """Watch until no message of the batch is in progress. Raises LeaveError as `follow`."""
     return _watch(
         db, batch_id, "replaying", lambda state: state.is_settled, lambda state: state.settled, patience_seconds
     )

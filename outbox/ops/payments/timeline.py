@@ -27,6 +27,11 @@ _PART_LABELS = {"wish": "request", "call": "Stripe call", "failure": "failed run
 
 @troubles()
 def show_payment(name: str, *, as_json: bool) -> None:
+    """Print one payment's timeline, by any of its ids.
+
+    Raises:
+        LeaveError: no payment, or several tenants' payments, have this id (exit code 1).
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         payments = timeline.find(tx, name)
         if len(payments) != 1:
