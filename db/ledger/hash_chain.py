@@ -115,6 +115,7 @@ def walk(tx: Tx, *, page: int = 10_000) -> ChainWalk:
 def _links(tx: Tx, page: int) -> Iterator[Link]:
     after = 0
     while True:
+        # Binary, because three of the columns are hashes, and every journal there ever was is read.
         with tx.cursor(row_factory=class_row(Link), binary=True) as cursor:
             links = cursor.execute(
                 """

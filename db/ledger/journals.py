@@ -221,6 +221,7 @@ def _write(tx: Tx, payment_id: PaymentId | None, lines: Jsonb) -> tuple[int, int
     return row[0], row[1]
 
 
+# In one order, so that two transactions that open the same accounts wait for one another and never deadlock.
 _OPEN_ACCOUNTS = """
     INSERT INTO ledger_accounts (tenant_id, code, venue_id, recipient_id, currency)
     SELECT DISTINCT current_tenant(), code, venue_id, recipient_id, currency

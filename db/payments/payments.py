@@ -117,6 +117,7 @@ def lock(tx: Tx, payment_id: PaymentId) -> Payment | None:
     first. It waits at most the connection's lock timeout (db/session.py). Venue and fee plan are read, and not locked.
     """
     with tx.cursor(row_factory=class_row(Payment)) as cursor:
+        # Of the payment alone: with the venue's row locked, too, each sale of a venue would wait for the one before it.
         return cursor.execute(_SELECT + "FOR UPDATE OF p", {"payment_id": payment_id}).fetchone()
 
 

@@ -56,6 +56,7 @@ def excess(tx: Tx, limits: dict[UUID, int], buyers: Iterable[tuple[UUID, str]]) 
     the commit.
     """
     wanted = sorted({(event, buyer) for event, buyer in buyers if event in limits})
+    # The seed 25 keeps these locks apart from other advisory locks (13: an event, 0: keys of the API and leaders).
     for event_id, buyer_id in wanted:  # one order of locks for everybody
         tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 25))", {"name": f"{event_id} {buyer_id}"})
     for event_id, buyer_id in wanted:

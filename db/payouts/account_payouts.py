@@ -157,6 +157,7 @@ def keep_balance(tx: Tx, account_id: str, available: Mapping[str, int], pending:
         "SELECT currency FROM connected_balances WHERE account_id = %(id)s", {"id": account_id}
     ).fetchall()
     currencies = {row[0] for row in known} | available.keys() | pending.keys()
+    # Sorted, so that two workers on the same account lock its rows in the same order.
     for currency in sorted(currencies):
         tx.execute(
             """

@@ -88,6 +88,7 @@ def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datet
 
 
 def _lock(tx: Tx, which: Mapping[str, object]) -> None:
+    # NO KEY: rows that refer to the recipient (transfers of single shares) may still be inserted meanwhile.
     tx.execute("SELECT FROM recipients WHERE recipient_id = %(id)s FOR NO KEY UPDATE", which)
     tx.execute(
         """

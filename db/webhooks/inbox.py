@@ -102,6 +102,8 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
             "occurred_at": event.occurred_at,
             "came_by": event.came_by,
             "intent_id": event.payment_intent_id,
+            # charge.updated brings the balance transaction, which is booked by then. Refunds and disputes of the same
+            # charge have event types of their own, and are always drained.
             "of_intent": event.event_type.startswith(("payment_intent.", "charge.updated", "charge.succeeded")),
             "known": KNOWN,
         },
