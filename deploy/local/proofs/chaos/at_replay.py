@@ -10,7 +10,9 @@ from deploy.local.proofs.chaos.at_processes import POINTS
 from deploy.local.proofs.chaos.cases import Scene, case
 from deploy.local.scenario.faults import CREATE
 from messages.runtime.settings import AppEnv
-from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
+from outbox.ops.session import Operator, OpsSettings
+from outbox.requests.operators import replays
+from outbox.requests.refusals import RefusedError
 
 OPERATORS = ("ada", "grace")
 REFUSED = "Stripe refused the request as wrong"  # as stripe_client/errors.py says it; others belong to other cases
@@ -29,7 +31,8 @@ def bulk_replay(scene: Scene) -> Iterator[None]:
         scene.fleet.arm(point)
     for operator, batch in zip(OPERATORS, batches, strict=True):
         wait_for(scene, batch, "previewed")
-        desk(scene, operator).start(batch)
+        with operator_of(scene, operator).transaction() as acting:
+            replays.start(acting, batch)
     scene.until(lambda: not scene.fleet.armed(), f"workers died at {', '.join(points)}", 120)
     scene.fleet.kill("workers")
     for batch in batches:
@@ -56,15 +59,16 @@ def make_dead_letters(scene: Scene, calls: dict[str, Any], kind: str, wanted: in
 
 def preview(scene: Scene, operator: str, chosen: DeadLetterFilter) -> UUID | None:
     try:
-        batch, _ = desk(scene, operator).preview(chosen, reason="Stripe is well again", rate_per_second=3)
+        with operator_of(scene, operator).transaction() as acting:
+            batch, _ = replays.preview(acting, chosen, reason="Stripe is well again", rate_per_second=3)
     except RefusedError:
         return None
     return batch
 
 
-def desk(scene: Scene, operator: str) -> Operator:
+def operator_of(scene: Scene, name: str) -> Operator:
     settings = OpsSettings(app_env=AppEnv.LOCAL, replay_approval_minor=NO_APPROVAL_MINOR)
-    return Operator(scene.truth.db, settings, operator)
+    return Operator(scene.truth.db, settings, name)
 
 
 def open_dead_letters(scene: Scene, kind: str) -> int:

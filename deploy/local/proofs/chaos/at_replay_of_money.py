@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from db.dead_letters.views import DeadLetterFilter
-from deploy.local.proofs.chaos.at_replay import REFUSED, desk, make_dead_letters, preview, wait_for
+from deploy.local.proofs.chaos.at_replay import REFUSED, make_dead_letters, operator_of, preview, wait_for
 from deploy.local.proofs.chaos.cases import Scene, case
 from deploy.local.proofs.chaos.striking import let_time_pass
 from deploy.local.scenario.faults import CAPTURE, CREATE, REFUND
@@ -15,6 +15,7 @@ from messages.ids import PaymentId, RefundId, TenantId
 from messages.payments import ChargeRequested
 from messages.refunds import RefundRequested
 from outbox.append import append
+from outbox.requests.operators import dead_letters, replays
 
 OPERATOR = "ada"
 LONGER_THAN_A_HOLD = 7 * 86_400 + 3_600
@@ -45,7 +46,8 @@ def gone_on(scene: Scene) -> Iterator[None]:
     scene.require(_effects(scene, payments) == before, "money has moved by a replay")
     # The operator reads why, and discards these dead letters; the sweep then finds how their payments stand.
     blocked = tuple(UUID(letter) for letter, word in expected.items() if word == BLOCKED)
-    desk(scene, OPERATOR).discard(DeadLetterFilter(ids=blocked), reason="the money went another way")
+    with operator_of(scene, OPERATOR).transaction() as acting:
+        dead_letters.discard(acting, DeadLetterFilter(ids=blocked), reason="the money went another way")
 
 
 def _dead_letters(scene: Scene, calls: dict[str, Any], kind: str, wanted: int) -> list[dict[str, Any]]:
@@ -129,7 +131,8 @@ def _replay(scene: Scene, letters: list[str]) -> dict[str, tuple[str, str]]:
     batch = preview(scene, OPERATOR, DeadLetterFilter(ids=tuple(map(UUID, letters))))
     assert batch is not None, "these dead letters are open"
     wait_for(scene, batch, "previewed")
-    desk(scene, OPERATOR).start(batch)
+    with operator_of(scene, OPERATOR).transaction() as acting:
+        replays.start(acting, batch)
     wait_for(scene, batch, "done")
     rows = scene.truth.rows(
         "SELECT dead_letter_id::text AS id, class, proof, state FROM replay_items WHERE batch_id = %(batch)s",

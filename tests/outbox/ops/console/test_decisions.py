@@ -115,7 +115,7 @@ def test_a_batch_above_the_limit_waits_for_a_second_operator(as_: Any, db: Datab
     assert "you cannot approve your own batch" in both.get("/approvals").text
     refused = both.post(f"{page}/approve", onto=page)
     assert refused.status_code == 409
-    assert "Four eyes are two people" in refused.text
+    assert "A second operator must approve this" in refused.text
     assert "126.00 EUR" in ada.get("/approvals").text
     assert ada.post(f"{page}/approve", onto="/approvals").status_code == 303
 
