@@ -38,9 +38,8 @@ from stripe_client.rate_limit.limiter import RateLimiter
 from stripe_client.settings import BudgetSettings, StripeSettings
 from workers import sweep
 from workers.dead_letters import classify, replay
-from workers.disputes import close as dispute_close
+from workers.disputes import answer as dispute_answer
 from workers.disputes import look_up as dispute_look_up
-from workers.disputes import submit_evidence
 from workers.groups import group
 from workers.ledger import seal as ledger_seal
 from workers.minting import mint

@@ -1,4 +1,4 @@
-"""The money of disputes: each balance transaction is written once, and the loss once, whoever sees it first."""
+"""The money of disputes: each balance transaction is recorded once, and the loss once, whoever sees it first."""
 
 from dataclasses import dataclass
 
@@ -89,7 +89,7 @@ def mark_loss_reversed(tx: Tx, dispute: Dispute) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BookedDisputeMovement:
-    """A balance transaction as the book holds it, for showing."""
+    """A balance transaction as it was recorded, for showing."""
 
     balance_transaction_id: str
     category: str

@@ -3,31 +3,32 @@
 The database checks the sum of what each statement adds and refuses UPDATE and DELETE; a correction is a reverse entry.
 `source_id` names the one Stripe object a journal books, so that the same fact can never be booked twice (M2).
 
-    charge       Dr stripe_balance amount / Cr venue_payable amount - fee / Cr platform_fees fee
-    stripe_fee   Dr stripe_fees fee       / Cr stripe_balance fee
-    conversion   Dr currency_exchange / Cr stripe_balance, what was charged
-                 Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
-    refund       Dr venue_payable, platform_fees, refunds_payable / Cr stripe_balance
-    (workers/rules/refund_allocation.py cuts it) refund_failure  Dr stripe_balance / Cr refunds_payable: the money is
-    back with us, and still owed to the buyer dispute      Dr disputed_funds of the venue amount, Dr dispute_fees fee /
-    Cr stripe_balance dispute_reversal  the mirror of it, with the fee only when Stripe gives that back too
-    dispute_lost Dr venue_payable, platform_fees, refunds_payable (as a refund) / Cr disputed_funds
-    dispute_won  the mirror of that, when a dispute that was lost is won after all
-    payout       Dr bank / Cr stripe_balance: one tenant's net in what a payout contained; source is the payout
-    payout_failure  the mirror of it, when the payout came back
-    distribution Dr venue_payable / Cr recipient_payable: the shares of others in a sale; source is the payment
-    clawback     the other way round, for what a refund or a loss takes back; source is the refund or dispute
-    clawback_undone  its mirror, when the dispute was won after all
-    transfer     Dr venue_payable or recipient_payable / Cr stripe_balance
-    transfer_reversal  the mirror of it, for what came back
-    application_fee  Dr stripe_balance / Cr venue_payable: what came back of a destination charge's transfer
+    charge            Dr stripe_balance amount / Cr venue_payable amount - fee / Cr platform_fees fee
+    stripe_fee        Dr stripe_fees fee / Cr stripe_balance fee
+    conversion        Dr currency_exchange / Cr stripe_balance, what was charged
+                      Dr stripe_balance / Cr currency_exchange, what Stripe made of it in the balance's currency
+    refund            Dr venue_payable, platform_fees, refunds_payable / Cr stripe_balance
+                      (workers/rules/refund_allocation.py decides who bears it)
+    refund_failure    Dr stripe_balance / Cr refunds_payable: the money is back with us, and still owed to the buyer
+    dispute           Dr disputed_funds of the venue amount, Dr dispute_fees fee / Cr stripe_balance
+    dispute_reversal  the mirror of it, with the fee only when Stripe gives that back too
+    dispute_lost      Dr venue_payable, platform_fees, refunds_payable (as a refund) / Cr disputed_funds
+    dispute_won       the mirror of that, when a dispute that was lost is won after all
+    payout            Dr bank / Cr stripe_balance: one tenant's net in what a payout contained; source is the payout
+    payout_failure    the mirror of it, when the payout came back
+    distribution      Dr venue_payable / Cr recipient_payable: the shares of others in a sale; source is the payment
+    clawback          the other way round, for what a refund or a loss claws back; source is the refund or dispute
+    clawback_undone   its mirror, when the dispute was won after all
+    transfer          Dr venue_payable or recipient_payable / Cr stripe_balance
+    transfer_reversal the mirror of it, for what came back
+    application_fee   Dr stripe_balance / Cr venue_payable: what came back of a destination charge's transfer
     application_fee_refund  the mirror of it, for what a refund gave back of the fee
-    netting      Dr recipient_payable / Cr recipient_receivable: a share pays what its recipient owes; source is ours
-    receivable   Dr recipient_receivable / Cr recipient_payable: what could not be taken back; source is the reversal
-    reversal     what puts another journal right; source is that journal
+    netting           Dr recipient_payable / Cr recipient_receivable: a share pays what its recipient owes; source ours
+    receivable        Dr recipient_receivable / Cr recipient_payable: what could not be clawed back; source ours
+    reversal          what puts another journal right; source is that journal
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,26 +134,17 @@ class Journal:
     entries: list[Entry]
 
 
-def post(tx: Tx, *, kind: str, source_id: str, payment_id: PaymentId | None, entries: list[Entry]) -> bool:
-    """Append one journal; False when this fact is booked already.
-
-    Raises:
-        UnbalancedError: the entries do not sum to zero (the database would refuse the commit as well).
-    """
-    return post_together(tx, payment_id, [Journal(kind, source_id, entries)]) == 1
-
-
-def post_together(tx: Tx, payment_id: PaymentId | None, journals: Sequence[Journal]) -> int:
+def post(tx: Tx, payment_id: PaymentId | None, journals: Sequence[Journal]) -> int:
     """Append journals in one statement; returns how many were new, the others being booked already.
 
     Accounts are opened when they are first needed; a look, DO NOTHING and a second look keep the hot rows unlocked.
 
     Raises:
-        UnbalancedError: as `post`; nothing is written.
+        UnbalancedError: entries do not sum to zero, and nothing is written (the database would refuse it as well).
     """
     for journal in journals:
         _require_balance(journal.entries)
-    lines = Jsonb([_as_line(journal, number, entry) for journal in journals for number, entry in _numbered(journal)])
+    lines = Jsonb([line for journal in journals for line in _lines(journal)])
     posted, unopened = _write(tx, payment_id, lines)
     if unopened:
         tx.execute(_OPEN_ACCOUNTS, {"lines": lines})
@@ -165,26 +157,25 @@ def _require_balance(entries: list[Entry]) -> None:
     sums: dict[str, int] = {}
     for entry in entries:
         sums[entry.amount.currency] = sums.get(entry.amount.currency, 0) + entry.amount.minor
-    off = {currency: minor for currency, minor in sums.items() if minor}
-    if off or len(entries) < 2:
+    if any(sums.values()) or len(entries) < 2:
+        off = {currency: minor for currency, minor in sums.items() if minor}
         raise UnbalancedError(f"a journal needs two entries that sum to zero, not {off or entries}")
 
 
-def _numbered(journal: Journal) -> Iterable[tuple[int, Entry]]:
-    return enumerate(journal.entries, 1)
-
-
-def _as_line(journal: Journal, number: int, entry: Entry) -> dict[str, Any]:
-    return {
-        "kind": journal.kind,
-        "source_id": journal.source_id,
-        "line": number,
-        "code": entry.account,
-        "venue_id": str(entry.venue_id) if entry.venue_id else None,
-        "recipient_id": str(entry.recipient_id) if entry.recipient_id else None,
-        "amount_minor": entry.amount.minor,
-        "currency": entry.amount.currency,
-    }
+def _lines(journal: Journal) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": journal.kind,
+            "source_id": journal.source_id,
+            "line": number,
+            "code": entry.account,
+            "venue_id": str(entry.venue_id) if entry.venue_id else None,
+            "recipient_id": str(entry.recipient_id) if entry.recipient_id else None,
+            "amount_minor": entry.amount.minor,
+            "currency": entry.amount.currency,
+        }
+        for number, entry in enumerate(journal.entries, 1)
+    ]
 
 
 def _write(tx: Tx, payment_id: PaymentId | None, lines: Jsonb) -> tuple[int, int]:

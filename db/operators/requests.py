@@ -24,7 +24,8 @@ class OperatorRequest:
     """`kind` is refund, release or hold.
 
     `amount_minor` of a refund is None for the remaining balance, or the price of the tickets; of the others it is what
-    was in escrow when it was asked. `reason` is the code that a refund carries, `note` the operator's words.
+    was in escrow when it was asked. `reason` is the code that a refund carries, `note` the reason in the operator's own
+    words.
     `refund_id` is the refund that came of it; a granted refund without one had nothing to refund.
     """
 

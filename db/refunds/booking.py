@@ -1,5 +1,5 @@
-"""What the books say of the money that went back to a payment's buyer, by refunds and by lost disputes, and the marks
-that say a refund was booked, each made once."""
+"""What was booked of the money that went back to a payment's buyer, by refunds and by lost disputes, and the marks that
+say a refund was booked, each made once."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,24 @@ from messages.money import Money
 class Returned:
     """Of one payment, in the charge's currency: what booked refunds and losses took from venue and platform so far.
 
+    captured          what the buyer paid
     open_obligation   owed to the buyer since a booked refund failed; the next refund or loss pays it first
     debited           taken from venue and platform together
     fee               the platform's part of that
     fee_borne         of the platform's fee, what whoever sold gave in its place
+    fee_comes_back    the venue's policy: the platform's fee is returned with its refunds, and not kept
     """
 
+    captured: Money
     open_obligation: Money
     debited: Money
     fee: Money
     fee_borne: Money
+    fee_comes_back: bool
 
 
-def returned(tx: Tx, payment_id: PaymentId, currency: str) -> Returned:
+def returned(tx: Tx, payment_id: PaymentId) -> Returned:
+    """Of a payment that was captured."""
     row = tx.execute(
         """
         WITH given_back AS (
@@ -37,18 +42,29 @@ def returned(tx: Tx, payment_id: PaymentId, currency: str) -> Returned:
             SELECT lost_minor, lost_obligation_minor, lost_platform_fee_minor, 0
             FROM disputes
             WHERE payment_id = %(payment_id)s AND lost_minor IS NOT NULL AND NOT loss_reversed
+        ), totals AS (
+            SELECT
+                coalesce(sum(came_back_minor - obligation_minor), 0)::bigint AS open_obligation,
+                coalesce(sum(amount_minor - obligation_minor), 0)::bigint AS debited,
+                coalesce(sum(platform_fee_minor), 0)::bigint AS fee
+            FROM given_back
         )
         SELECT
-            coalesce(sum(came_back_minor - obligation_minor), 0)::bigint,
-            coalesce(sum(amount_minor - obligation_minor), 0)::bigint,
-            coalesce(sum(platform_fee_minor), 0)::bigint,
+            c.currency, v.refund_fee_policy = 'returned', c.amount_minor, totals.open_obligation, totals.debited,
+            totals.fee,
             (SELECT coalesce(sum(borne_minor), 0)::bigint FROM shares WHERE payment_id = %(payment_id)s)
-        FROM given_back
+        FROM payments p
+        JOIN venues v ON (v.tenant_id, v.venue_id) = (p.tenant_id, p.venue_id)
+        JOIN charges c ON (c.tenant_id, c.payment_id) = (p.tenant_id, p.payment_id)
+        CROSS JOIN totals
+        WHERE p.payment_id = %(payment_id)s
         """,
         {"payment_id": payment_id},
     ).fetchone()
-    assert row is not None, "an aggregate always returns a row"
-    return Returned(Money(row[0], currency), Money(row[1], currency), Money(row[2], currency), Money(row[3], currency))
+    assert row is not None, "what goes back had been captured"
+    currency, fee_comes_back, *minors = row
+    captured, open_obligation, debited, fee, fee_borne = (Money(minor, currency) for minor in minors)
+    return Returned(captured, open_obligation, debited, fee, fee_borne, fee_comes_back)
 
 
 def mark_booked(
@@ -82,17 +98,3 @@ def mark_failure_booked(tx: Tx, refund: Refund, *, balance_transaction_id: str) 
         {"refund_id": refund.refund_id, "balance": balance_transaction_id},
     )
     return marked.rowcount == 1
-
-
-def fee_policy(tx: Tx, payment_id: PaymentId) -> str:
-    """'returned' or 'kept': whether the platform's fee comes back with this venue's refunds."""
-    row = tx.execute(
-        """
-        SELECT v.refund_fee_policy
-        FROM venues v JOIN payments p ON (p.tenant_id, p.venue_id) = (v.tenant_id, v.venue_id)
-        WHERE p.payment_id = %(payment_id)s
-        """,
-        {"payment_id": payment_id},
-    ).fetchone()
-    assert row is not None, "a payment names a venue, by foreign key"
-    return str(row[0])

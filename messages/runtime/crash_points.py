@@ -6,10 +6,12 @@ lives. Settings of production refuse the variable (outbox/broker/settings.py).
 """
 
 import os
+import re
 import signal
 from pathlib import Path
 
 VARIABLE = "FLEET_CRASH_POINTS"
+_NAMED = re.compile(r'crash_point\("([\w.]+)"\)|\bask\("(\w+)", db')
 
 
 def crash_point(name: str) -> None:
@@ -26,3 +28,11 @@ def _spend(folder: Path, name: str) -> None:
         except FileNotFoundError:  # another process died of it first
             continue
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def points_in(source: str) -> list[str]:
+    """The points that a file of ours names: its own, and those that `ask` passes around the call of an actor."""
+    points: list[str] = []
+    for point, actor in _NAMED.findall(source):
+        points += [point] if point else [f"{actor}.before_call", f"{actor}.after_call"]
+    return points

@@ -1,8 +1,8 @@
-"""What the order service may ask for besides an order, translated into outbox/requests: a refund, a cancellation of an
-order, of a whole event or of a group, another date, a share of a group. In the caller's transaction.
+"""Requests of the order service: refund or cancel an order, cancel or reschedule an event, or something about a group.
+Executed in the caller's transaction.
 
 Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
-cancelled changes nothing.
+cancelled changes nothing. What may be requested is decided in outbox/requests; here events are translated into it.
 """
 
 from db.session import Tx
@@ -23,10 +23,13 @@ SOURCE = "order_event"
 
 
 def grant(tx: Tx, event: DecodedEvent, request: ServiceRequest, *, by: str) -> OrderOutcome:
-    """Do what the event asks for.
+    """Do what the event requests, in the tenant's transaction `tx`; `by` is recorded as who requested it.
+
+    Returns ACCEPTED when something was recorded, and DUPLICATE when the same request was there before.
 
     Raises:
-        UnacceptableOrder: what it is about is unknown here, or does not allow it.
+        UnacceptableOrder: the order, group or venue is unknown, or the request is not permitted in its state.
+        psycopg.errors.LockNotAvailable: the payment's row is locked for too long; the caller postpones the event.
     """
     try:
         with trace.following(event.trace_id):

@@ -35,6 +35,7 @@ def approve(name: UUID, options: CommandOptions, *, wait: bool) -> None:
 
 @troubles()
 def withdraw(request_id: UUID, options: CommandOptions) -> None:
+    """Withdraw a request that waits for approval, and print its state."""
     reason = why(options)
     with operator_session(options.operator) as operator, operator.transaction() as acting:
         request = approvals.withdraw(acting, request_id, reason=reason)
@@ -43,7 +44,12 @@ def withdraw(request_id: UUID, options: CommandOptions) -> None:
 
 
 def print_answer(operator: Operator, request: OperatorRequest, options: CommandOptions) -> None:
-    """Wait for the worker, and print its answer. Raises LeaveError: a second operator must approve, or refused."""
+    """Wait for the worker, and print its answer.
+
+    Raises:
+        LeaveError: a second operator must approve (exit code 3), the worker refused it (1), or it did not answer in
+            time (69).
+    """
     commands = _COMMANDS[request.kind]
     if request.state == "awaiting_approval":
         much = "It moves" if request.kind == "refund" else f"{output.money(request.amount_minor, request.currency)} is"

@@ -47,15 +47,21 @@ def said() -> Console:
 
 
 def is_narrow(console: Console) -> bool:
+    """True below 130 columns, where tables use two lines a row; a pipe counts as wide."""
     return console.width < 130
 
 
 def print_json(value: object) -> None:
+    """One indented JSON document on standard output; ids, times and enums as strings. It redacts nothing: use
+    `record`.
+    """
     sys.stdout.write(orjson.dumps(value, default=_as_json, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def record(row: "DataclassInstance", *without: str) -> dict[str, Any]:
-    """A row as a JSON object: `class_` becomes `class`, texts are redacted."""
+    """A row as a JSON object, without the named fields: `class_` becomes `class`, texts are redacted, also
+    nested ones.
+    """
     fields = [field.name for field in dataclasses.fields(row) if field.name not in without]
     return {name.rstrip("_"): _redacted(getattr(row, name)) for name in fields}
 
@@ -85,7 +91,7 @@ def _visible(character: str) -> str:
 
 
 def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
-    """A calm table: a header, no frame."""
+    """An empty table without a frame; the columns named in `right` are aligned to the right."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold", header_style="dim")

@@ -34,7 +34,11 @@ class CommandOptions:
 
 
 def why(options: CommandOptions) -> str:
-    """The reason for the operator log. Raises typer.BadParameter when none is given and nobody can be asked."""
+    """The reason for the operator log: --reason, or asked for on a terminal.
+
+    Raises:
+        typer.BadParameter: none is given and there is no terminal (exit code 2).
+    """
     if options.reason is None and sys.stdin.isatty():
         return str(typer.prompt("Reason", err=True))
     if not (options.reason or "").strip():
@@ -43,7 +47,11 @@ def why(options: CommandOptions) -> str:
 
 
 def confirm(question: str, otherwise: str, options: CommandOptions) -> None:
-    """Ask, unless --yes. Raises LeaveError with the sentence `otherwise` when the answer is no."""
+    """Ask on standard error, unless --yes. No answer (no terminal, end of input, Ctrl-C) is a no.
+
+    Raises:
+        LeaveError: the answer is no; `otherwise` says what was not done (exit code 1).
+    """
     if options.yes:
         return
     try:
@@ -73,11 +81,14 @@ def follow(
     moves: Callable[[T], int] | None = None,
     stopped: str = "Stopped watching; it continues in the background.",
 ) -> T:
-    """Poll until it has ended. `count` returns (done, total); `moves` returns the number whose change counts as
-    progress.
+    """Poll until it has ended, with a progress bar on a terminal; returns what was read last.
+
+    `look` reads the present state, about four times a second, in a transaction of its own. `count` returns (done,
+    total); `moves` returns the number whose change counts as progress, by default `done`.
 
     Raises:
-        LeaveError: no progress for `patience_seconds`, or the operator stopped watching.
+        LeaveError: no progress for `patience_seconds` (exit code 69), or Ctrl-C (130); the work continues in both
+            cases.
     """
     seen, since = -1, time.monotonic()
     try:

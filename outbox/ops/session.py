@@ -46,13 +46,15 @@ class Operator:
 
     @contextmanager
     def transaction(self) -> Iterator[OperatorTransaction]:
-        """One short transaction for a request of this operator."""
+        """One short ops transaction for a request of this operator; commits at the end of the block, rolls back on an
+        exception.
+        """
         with self.db.ops_transaction() as tx:
             yield OperatorTransaction(tx, self.name, self.settings.replay_approval_minor)
 
 
 class LeaveError(Exception):
-    """Exit with this code and message."""
+    """End the command with this exit code and sentence; `troubles` prints it."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -61,7 +63,12 @@ class LeaveError(Exception):
 
 @contextmanager
 def operator_session(name: str | None = None) -> Iterator[Operator]:
-    """The operator of one command; without a name it is the login on this machine."""
+    """The operator of one command; None takes the login name on this machine. Opens a pool, and closes it at the end.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+        psycopg.OperationalError: the database is not reachable within five seconds.
+    """
     database, settings = load(DatabaseSettings, OpsSettings)
     # The pool logs every failed connection attempt; one sentence at the end is enough here.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
@@ -75,7 +82,11 @@ def operator_session(name: str | None = None) -> Iterator[Operator]:
 
 @contextmanager
 def troubles() -> Iterator[None]:
-    """Wraps each command: an expected error is printed as one sentence, with its exit code."""
+    """Around each command, as a decorator: an expected error is printed as one sentence on standard error.
+
+    Raises:
+        typer.Exit: with the exit code of the module's list. Unexpected exceptions pass through with their traceback.
+    """
     try:
         yield
     except SettingsError as error:

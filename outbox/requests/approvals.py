@@ -28,10 +28,12 @@ _LOGGED_AS = {"refund": "refund", "release": "escrow release", "hold": "escrow h
 
 
 def approve(acting: OperatorTransaction, name: UUID) -> OperatorRequest | MassRefund:
-    """The second operator agrees to a request or a mass refund, by its id; returns it as it is then.
+    """The second operator agrees to a request or a mass refund, by its id; returns it as it is afterwards.
+
+    The move and the message for the worker are one transaction; a second approval finds nothing waiting and is refused.
 
     Raises:
-        RefusedError: unknown, it waits for no approval, or this is the operator who asked for it.
+        RefusedError: unknown, it waits for no approval, or this is the operator who requested it.
     """
     request = requests.get(acting.tx, name)
     if request is not None:
@@ -58,10 +60,11 @@ def approve_batch(acting: OperatorTransaction, batch_id: UUID) -> None:
 
 
 def withdraw(acting: OperatorTransaction, request_id: UUID, *, reason: str) -> OperatorRequest:
-    """Take a request back that waits for approval.
+    """Withdraw a request that waits for approval; any operator may. Mass refunds are stopped instead
+    (operators/mass_refunds).
 
     Raises:
-        RefusedError: unknown, it does not wait any more, or no reason was given.
+        RefusedError: unknown, it no longer waits, or no reason was given.
     """
     require(reason.strip(), "give a reason")
     request = _request(acting, request_id)

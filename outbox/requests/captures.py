@@ -38,6 +38,7 @@ def request_capture(tx: Tx, *, payment_id: PaymentId, amount: Money | None = Non
 
 
 def _refuse_another_amount(payment: Payment, wanted: Money) -> None:
+    """Refuse an amount beyond what is held, a part of a group's share, and another amount than was requested before."""
     if wanted.currency != payment.currency or not 0 < wanted.minor <= payment.amount_minor:
         raise RefusedError(f"{wanted} is not within the {payment.amount} held", code="amount_not_authorized")
     if payment.group_id is not None and wanted != payment.amount:

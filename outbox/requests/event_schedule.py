@@ -23,7 +23,9 @@ def schedule_event(tx: Tx, event: EventScheduled) -> bool:
 
 
 def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> None:
-    """Keep what new orders say of when their events end; what was said by the venue itself stands."""
+    """Record what new orders say about the end of their events; a time that the venue itself gave is not
+    overwritten.
+    """
     told = [
         {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
         for order in new

@@ -35,6 +35,12 @@ from outbox.requests.event_schedule import note_when_events_end
 
 
 class OrderOutcome(StrEnum):
+    """What became of one order event.
+
+    ACCEPTED: recorded now. DUPLICATE: recorded before, with the same content. DEAD: stored as a dead letter. POSTPONED:
+    queued again, because another transaction locks its payment.
+    """
+
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     DEAD = "dead"
@@ -72,12 +78,13 @@ class OrderRequest:
     def of(
         cls, order: OrderPlaced, *, source: str, source_id: str, trace_id: str, group_id: UUID | None = None
     ) -> "OrderRequest":
+        """The request for an order, with a new payment id (UUIDv7); a duplicate's id is never used."""
         payment_id = PaymentId(uuid_utils.uuid7())
         return cls(order, source, source_id, trace_id, payment_id, fingerprint_of(order), group_id)
 
 
 def fingerprint_of(word: WireModel) -> bytes:
-    """SHA-256 of a word in canonical form."""
+    """SHA-256 of an order in canonical form (JSON with sorted keys), 32 bytes."""
     said = word.model_dump(mode="json")
     # A field that came later is no part of an order that leaves it out: its fingerprint stays what it was.
     said = {name: value for name, value in said.items() if name not in ADDED_LATER or value is not None}
@@ -122,7 +129,12 @@ def _first_message(tx: Tx, tenant_id: TenantId, offer: OrderRequest, off: set[UU
 
 
 def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
-    """Raises UnacceptableOrder when one of these (event, buyer) has more tickets than it may, the new ones included."""
+    """Enforce purchase limits for (event id, buyer id) pairs, with the tickets just recorded counted in.
+
+    Raises:
+        UnacceptableOrder: a buyer would have more tickets of an event than allowed; the caller's transaction must roll
+            back.
+    """
     limits = purchase_limits.limits_of(tx, {event for event, _ in buyers}) if buyers else {}
     over = purchase_limits.excess(tx, limits, buyers) if limits else None
     if over is not None:
@@ -131,7 +143,11 @@ def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
 
 
 def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
-    """Raises UnacceptableOrder for a tenant or venue nobody knows, or a currency the venue does not sell in."""
+    """Check tenant, venue and currency of orders of the transaction's tenant.
+
+    Raises:
+        UnacceptableOrder: the tenant or venue is unknown, or the venue does not sell in this currency.
+    """
     known = tenants.venue_currencies(tx)
     for order in orders:
         if not known:
@@ -158,13 +174,18 @@ def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
 
 
 def _repetition(tx: Tx, offer: OrderRequest) -> OrderOutcome:
-    """A repeated order is nothing new; the same id with another body contradicts what we hold."""
+    """DUPLICATE for the same order again.
+
+    Raises:
+        ContradictoryOrder: the id is known with another content; the first order stands.
+    """
     if orders.fingerprint_of(tx, as_new_order(offer)) == offer.fingerprint:
         return OrderOutcome.DUPLICATE
     raise ContradictoryOrder("this order id or event id was seen before with another body; the first one stands")
 
 
 def as_new_order(offer: OrderRequest) -> NewOrder:
+    """The row of an order. Card data or secrets in the device's texts are redacted before they are stored."""
     order = offer.order
     return NewOrder(
         order_id=order.order_id,

@@ -10,7 +10,12 @@ from outbox.requests.refusals import RefusedError
 
 
 def locked_payment(tx: Tx, payment_id: PaymentId) -> Payment:
-    """The payment, locked until the transaction ends. Raises RefusedError (payment_unknown) when there is none."""
+    """The payment, locked until the transaction ends.
+
+    Raises:
+        RefusedError: there is none (code payment_unknown), also when it is another tenant's: row-level security hides
+            it.
+    """
     payment = payments.lock(tx, payment_id)
     if payment is None:
         raise RefusedError(f"there is no payment {payment_id}", code="payment_unknown")
@@ -18,7 +23,12 @@ def locked_payment(tx: Tx, payment_id: PaymentId) -> Payment:
 
 
 def payment_of_order(tx: Tx, order_id: OrderId) -> PaymentId:
-    """Raises RefusedError for an order that was not received yet."""
+    """The payment of an order.
+
+    Raises:
+        RefusedError: the order was not received yet; events may arrive before their order, so the sentence says to
+            replay.
+    """
     payment_id = orders.payment_of(tx, order_id)
     if payment_id is None:
         raise RefusedError(f"order {order_id} is unknown here; replay this once the order has come")
@@ -26,5 +36,7 @@ def payment_of_order(tx: Tx, order_id: OrderId) -> PaymentId:
 
 
 def request_lookup(tx: Tx, tenant_id: TenantId, payment_id: PaymentId) -> None:
-    """Have Stripe asked for the state of the payment now, not when its webhook comes. Asking twice is harmless."""
+    """Have a worker fetch the payment's state from Stripe now, instead of waiting for its webhook. Twice is
+    harmless.
+    """
     append(tx, PaymentLookupRequested(tenant_id=tenant_id, payment_id=payment_id))

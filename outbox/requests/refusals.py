@@ -13,6 +13,10 @@ class RefusedError(Exception):
 
 
 def require(given: object, otherwise: str) -> None:
-    """Raises RefusedError with the sentence when `given` is empty, zero, false or None."""
+    """Refuse unless `given` is true, not empty and not zero.
+
+    Raises:
+        RefusedError: with the sentence `otherwise`.
+    """
     if not given:
         raise RefusedError(otherwise)

@@ -17,6 +17,10 @@ def needs_second_person(amounts_minor: Iterable[int], *, limit_minor: int) -> bo
 
 
 def require_second_person(approver: str, *requesters: str | None) -> None:
-    """Raises RefusedError when the approver is one of those who asked. A requester of None is nobody."""
+    """Refuse an approver who made the request. A requester of None (the system) is no person.
+
+    Raises:
+        RefusedError: the approver is one of the requesters.
+    """
     if approver in requesters:
         raise RefusedError(OWN_REQUEST)

@@ -12,6 +12,7 @@ from db.disputes import booking as dispute_booking
 from db.disputes import disputes, fraud_warnings
 from db.disputes.states import DisputeStatus
 from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.minting import mints, series, venue_settings
 from db.minting.mints import NewMint
 from db.minting.venue_settings import MintSettings
@@ -58,7 +59,7 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         given = (payment.payment_id, payment.amount, [TicketId(uuid4())], "duplicate", "", "api", f"key-{message_id}")
         refunds.request(tx, NewRefund(*given, by="test"))
         entries = ledger.stripe_fee_entries(payment.amount)
-        ledger.post(tx, kind="charge", source_id=charge, payment_id=payment.payment_id, entries=entries)
+        ledger.post(tx, payment.payment_id, [Journal("charge", charge, entries)])
         answer = {"fingerprint": bytes(32), "status": 202, "location": None, "body": b"{}", "seconds": 60}
         idempotency_keys.keep(tx, caller="buyer", key=str(message_id), **answer)
         leave_a_dispute(tx, payment)

@@ -1,13 +1,13 @@
 """The named points at which a process can be killed, read from the code, in families by what passes them."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from deploy.local.stack.stack import CLONE
+from messages.runtime.crash_points import points_in
 
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
-CRASH_POINTS = {point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())}
+CRASH_POINTS = {point for path in _CODE for point in points_in(path.read_text())}
 
 ON_SALE = {"charge", "intake", "relay", "webhook", "worker"}
 AFTER_DEATH = {"dead_letters", "replay"}

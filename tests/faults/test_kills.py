@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from db.tenants.tenants import Tenant, Venue
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from deploy.local.stack.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId

@@ -1,1 +1,1 @@
-"""Disputes: answer, events, look up, settlement, fraud warnings."""
+"""Disputes: an operator's answer, events, look-up, fraud warnings; settlement.py says what an answer of Stripe does."""

@@ -1,4 +1,4 @@
-"""What an event about a dispute does: the dispute is fetched and settled, however old the event is."""
+"""What an event about a dispute does: the dispute is read at Stripe and settled, however old the event is."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def apply_dispute_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
     """Returns a word about what was found.
 
     Raises:
-        TryAgain: the money is disputed before the book knows that it was taken; the charge is settled first.
+        TryAgain: the money is disputed before its capture is recorded; the charge is settled first.
         Verdict: as `look_at`.
     """
     subject: dict[str, Any] = event.payload.get("data", {}).get("object", {})
@@ -25,7 +25,7 @@ def apply_dispute_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
     with db.transaction(payment.tenant_id) as tx:
         captured = refunds.captured(tx, payment.payment_id)
     if captured is None:
-        raise TryAgain("Stripe tells of a dispute about what the book does not hold as captured yet")
+        raise TryAgain("Stripe reports a dispute of what is not recorded as captured yet")
     crash_point("dispute.before_look")
     dispute = look_at(db, stripe, payment, event.object_id, by="webhook")
     return f"dispute {dispute.status.value}"

@@ -1,7 +1,7 @@
 """What an early fraud warning does: the card's bank says that a payment may be fraud, often before it is disputed.
 
 By the venue's policy the payment is refunded, which may spare the dispute and its fee, or left. Each warning is decided
-once; of a payment that is given back or disputed already it does nothing.
+once; a payment that is refunded or disputed already is left as it is.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def apply_warning_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
     """Returns a word about what was decided.
 
     Raises:
-        TryAgain: the book does not hold the charge as captured yet; it is settled first.
+        TryAgain: the capture is not recorded yet; the charge is settled first.
         GiveUp: the event names no warning.
         Verdict: Stripe did not answer.
     """
@@ -37,7 +37,7 @@ def apply_warning_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
         raise GiveUp(f"event {event.event_id} of type {event.event_type} names no warning; look at it at Stripe")
     with db.transaction(payment.tenant_id) as tx:
         if refunds.captured(tx, payment.payment_id) is None:
-            raise TryAgain("Stripe warns of what the book does not hold as captured yet")
+            raise TryAgain("Stripe warns of what is not recorded as captured yet")
     warning = stripe_warnings.retrieve(stripe, event.object_id)
     with db.transaction(payment.tenant_id) as tx:
         current = payments.lock(tx, payment.payment_id)

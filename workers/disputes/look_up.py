@@ -1,6 +1,6 @@
-"""dispute_lookup: read -> ask Stripe -> apply. For disputes that nobody looked at for a day, or that are half booked.
+"""dispute_lookup: read -> retrieve from Stripe -> settle. For disputes not read for a day, or booked in part.
 
-Asks only, and changes nothing at Stripe. A second delivery finds the dispute where Stripe has it and changes nothing.
+Reads only, and changes nothing at Stripe. A second delivery finds the dispute where Stripe has it and changes nothing.
 """
 
 from db.payments import payments

@@ -1,1 +1,1 @@
-"""Sealing the ledger, and journals of conversion and fee."""
+"""Booking (what is posted and appended), sealing, and the journals of conversion and fee."""

@@ -6,6 +6,11 @@ from messages.money import Money
 from stripe_client.outcomes import BalanceTransaction
 
 
+def conversion_and_fee(balance: BalanceTransaction | None, moved: Money) -> list[Journal]:
+    """Both, as far as there are any; none while Stripe shows no balance. `moved` is signed as at the bank."""
+    return [*conversion(balance, moved), *stripe_fee(balance)] if balance else []
+
+
 def conversion(balance: BalanceTransaction, moved: Money) -> list[Journal]:
     """One journal when the balance is kept in another currency than `moved`, signed as at the bank; else none."""
     if balance.amount.currency == moved.currency:

@@ -29,8 +29,9 @@ from messages.shares import OpsEscrowDue
 from messages.verdicts import GiveUp, TryAgain
 from outbox.requests.refunds import RefundAnswer, request_refund
 from outbox.requests.refusals import RefusedError
+from workers.ledger.booking import book
 from workers.runtime.actor import actor
-from workers.shares.release import let_go
+from workers.shares.release import release_from_escrow
 
 BY = "operator_request"
 GOING_BACK = {
@@ -116,7 +117,8 @@ def _release(tx: Tx, request: OperatorRequest) -> Outcome:
     assert request.amount_minor is not None, "the database has a CHECK: a release names what was in escrow"
     if current.held_minor > request.amount_minor:
         raise RefusedError("more is in escrow now than was decided about; ask again")
-    let_go(tx, request.tenant_id, current, by=request.created_by, because=request.note)
+    released = release_from_escrow(tx, request.tenant_id, current, by=request.created_by, because=request.note)
+    book(tx, request.payment_id, released)
     return Outcome()
 
 

@@ -1,1 +1,1 @@
-"""Charges: charge, capture, cancel, look up, and the settlement that posts and appends."""
+"""Charge, capture, cancel, look up; settlement.py says what an answer of Stripe does."""

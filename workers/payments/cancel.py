@@ -1,11 +1,13 @@
-"""cancel: claim -> Stripe -> record. Carries out the wish to cancel that is kept on a payment.
+"""cancel: claim -> ask Stripe -> record. Carries out the cancellation that was requested for a payment.
 
 A payment that never reached Stripe is canceled at once. While its charge is under way nothing is sent: whoever settles
-the charge sees the wish and appends this message again, or refunds what was taken (workers/payments/settlement.py). An
-intent that Stripe will not cancel is read, and the book follows it. A second delivery finds the payment settled.
+the charge appends this message again, or refunds what was taken (workers/payments/settlement.py). An intent that Stripe
+will not cancel is read, and the payment follows it. A second delivery finds the payment settled.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from loguru import logger
 
@@ -17,13 +19,13 @@ from db.session import Database, Tx
 from db.stripe_calls import StripeCall
 from messages.refunds import CancelRequested
 from messages.runtime.crash_points import crash_point
-from messages.verdicts import GiveUp, TryAgain
+from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Canceled, Charged, PaymentOutcome, Processing, Refused, Settled, Unanswered
+from stripe_client.outcomes import Canceled, Charged, Processing, Refused, Settled, Unanswered
 from workers.payments.settlement import cancel_unsent, settle
 from workers.runtime.actor import actor
-from workers.runtime.unknown_outcomes import key_dies_at
+from workers.runtime.unknown_outcomes import NotDone, Question, ask
 
 # Nothing at Stripe to cancel: not yet, or not any more.
 _NOTHING_TO_SEND = frozenset({PaymentState.CHARGING, PaymentState.SUCCEEDED, PaymentState.CANCELED})
@@ -41,9 +43,9 @@ def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
     claim = _claim(db, msg)
     if claim is None:
         return
-    crash_point("cancel.before_call")
-    outcome = _end_of(db, stripe, claim)
-    crash_point("cancel.after_call")
+    read = partial(_read, db, stripe, claim)
+    question = Question[Settled | Refused](partial(_send, stripe, claim, read), read)
+    outcome = ask("cancel", db, msg.tenant_id, claim.call, question)
     with db.transaction(msg.tenant_id) as tx:
         current = payments.lock(tx, msg.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
@@ -54,14 +56,6 @@ def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
         settle(tx, current, outcome, by="cancel")
         crash_point("cancel.before_commit")
     crash_point("cancel.after_commit")
-
-
-def _end_of(db: Database, stripe: Gateway, claim: _Claim) -> Settled | Refused:
-    """Cancel, or read what stands in the way of it."""
-    if claim.call.must_look_up:
-        return _read(db, stripe, claim)
-    outcome = _send(stripe, claim)
-    return _read(db, stripe, claim) if isinstance(outcome, Unanswered) else outcome
 
 
 def _claim(db: Database, msg: CancelRequested) -> _Claim | None:
@@ -84,28 +78,26 @@ def _begin(tx: Tx, payment: Payment) -> StripeCall:
     return stripe_calls.begin(tx, operation=payment_intents.CANCEL, subject_id=payment.payment_id, request=body)
 
 
-def _send(stripe: Gateway, claim: _Claim) -> PaymentOutcome:
-    return payment_intents.cancel(
-        stripe,
-        claim.intent_id,
-        claim.call.request,
-        idempotency_key=claim.call.idempotency_key,
-        send_before=key_dies_at(claim.call),
+def _send(
+    stripe: Gateway, claim: _Claim, read: Callable[[], Settled | NotDone], *, idempotency_key: str, send_before: float
+) -> Settled | Refused | NotDone:
+    """Cancel, or read at once what stands in the way of it: cancelling twice is harmless."""
+    outcome = payment_intents.cancel(
+        stripe, claim.intent_id, claim.call.request, idempotency_key=idempotency_key, send_before=send_before
     )
+    return read() if isinstance(outcome, Unanswered) else outcome
 
 
-def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled:
-    """How the intent stands. Cancelling twice is harmless, so an open intent is its own proof that nothing happened.
-
-    Raises:
-        TryAgain: it is still open; the next try sends with a fresh key.
-    """
+def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled | NotDone:
+    """How the intent stands; an open intent is its own proof that nothing happened."""
     outcome = payment_intents.retrieve(stripe, claim.intent_id)
     if isinstance(outcome, Canceled | Charged):
         return outcome
+    proof = f"the intent is still {type(outcome).__name__}"
+    if not isinstance(outcome, Processing):
+        return NotDone(proof)
+    # The bank is at work on it and nobody can stop it; whoever settles it sees that it is to be cancelled.
     with db.transaction(claim.payment.tenant_id) as tx:
-        stripe_calls.prove_absent(tx, claim.call, proof=f"the intent is still {type(outcome).__name__}")
-    if isinstance(outcome, Processing):  # the bank has it and nobody can stop it; whoever settles it sees the wish
-        logger.info("payment is processing at the bank: it will be canceled or refunded afterwards")
-        return outcome
-    raise TryAgain("the intent is still open; it is cancelled with a fresh key")
+        stripe_calls.prove_absent(tx, claim.call, proof=proof)
+    logger.info("payment is processing at the bank: it will be canceled or refunded afterwards")
+    return outcome

@@ -1,8 +1,10 @@
-"""capture: claim -> Stripe -> record. Takes what an authorisation holds, wholly or in part, once.
+"""capture: claim -> ask Stripe -> record. Takes what an authorisation holds, wholly or in part, once.
 
-An intent that Stripe will not capture is read, and the book follows it: captured by another road, or expired. A second
-delivery finds the payment captured and does nothing; the key and the amount are the same at every try.
+An intent that Stripe will not capture is read, and the payment follows it: captured by another road, or expired. A
+second delivery finds the payment captured and does nothing; the key and the amount are the same at every try.
 """
+
+from functools import partial
 
 from db import stripe_calls
 from db.payments import payments
@@ -14,13 +16,13 @@ from db.transfers import destination_charges as destination_rows
 from messages.money import Money
 from messages.refunds import CaptureRequested
 from messages.runtime.crash_points import crash_point
-from messages.verdicts import GiveUp, TryAgain
+from messages.verdicts import GiveUp
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Authorized, PaymentOutcome, Unanswered
+from stripe_client.outcomes import Authorized, Refused, Settled
 from workers.payments.settlement import settle
 from workers.runtime.actor import actor
-from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown
+from workers.runtime.unknown_outcomes import NotDone, Question, ask
 from workers.transfers import destination_charges
 
 
@@ -31,11 +33,11 @@ def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> None:
     if claimed is None:
         return
     payment, intent_id, call = claimed
-    crash_point("capture.before_call")
-    outcome = _read(db, stripe, payment, intent_id, call) if call.must_look_up else _send(stripe, intent_id, call)
-    crash_point("capture.after_call")
-    if isinstance(outcome, Unanswered):
-        leave_unknown(db, payment.tenant_id, call, outcome)
+    question = Question[Settled | Refused](
+        send=partial(payment_intents.capture, stripe, intent_id, call.request),
+        look_up=partial(_look_up, stripe, intent_id),
+    )
+    outcome = ask("capture", db, payment.tenant_id, call, question)
     with db.transaction(msg.tenant_id) as tx:
         current = payments.lock(tx, msg.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
@@ -57,27 +59,15 @@ def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, StripeCal
         amount = Money(payment.capture_requested_minor, payment.currency)
         shared = destination_rows.is_asked_for(tx, payment.payment_id)
         body = payment_intents.capturing(
-            amount, destination_charges.part_of_others(tx, payment, amount) if shared else None
+            amount, destination_charges.application_fee(tx, payment, amount) if shared else None
         )
         call = stripe_calls.begin(tx, operation=payment_intents.CAPTURE, subject_id=payment.payment_id, request=body)
         return payment, payment.payment_intent_id, call
 
 
-def _send(stripe: Gateway, intent_id: str, call: StripeCall) -> PaymentOutcome:
-    return payment_intents.capture(
-        stripe, intent_id, call.request, idempotency_key=call.idempotency_key, send_before=key_dies_at(call)
-    )
-
-
-def _read(db: Database, stripe: Gateway, payment: Payment, intent_id: str, call: StripeCall) -> PaymentOutcome:
-    """How the intent stands. A capture can happen only once, so an intent that is still held proves that none did.
-
-    Raises:
-        TryAgain: it is still held; the next try sends with a fresh key.
-    """
+def _look_up(stripe: Gateway, intent_id: str) -> Settled | NotDone:
+    """How the intent stands. A capture can happen only once, so an intent that is still held proves that none did."""
     outcome = payment_intents.retrieve(stripe, intent_id)
-    if not isinstance(outcome, Authorized):
-        return outcome
-    with db.transaction(payment.tenant_id) as tx:
-        stripe_calls.prove_absent(tx, call, proof="the intent is still held, and nothing was captured")
-    raise TryAgain("the intent is still held; it is captured with a fresh key")
+    if isinstance(outcome, Authorized):
+        return NotDone("the intent is still held, and nothing was captured")
+    return outcome

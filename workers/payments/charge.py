@@ -1,11 +1,12 @@
-"""charge: claim -> Stripe -> record.
+"""charge: claim -> ask Stripe -> record.
 
 Claim writes down what we are about to ask (the call, its key and its body) before anything is sent. Record moves the
 payment, posts the journal and appends what follows, in one transaction. A second delivery finds the payment settled and
 does nothing, or finds the call unanswered and repeats it with the same key and the same body; once that key may be
-forgotten by Stripe, it looks before it sends (M1, M13).
+forgotten by Stripe, it looks before it sends (workers/runtime/unknown_outcomes.py; M1, M13).
 """
 
+from functools import partial
 from uuid import UUID, uuid5
 
 from db import stripe_calls
@@ -14,17 +15,20 @@ from db.payments.payments import Payment
 from db.payments.states import PaymentState
 from db.session import Database, Tx
 from db.stripe_calls import StripeCall
+from db.transfers import destination_charges as destination_rows
 from messages.fees import platform_fee
 from messages.payments import ChargeRequested
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
+from messages.shares import AccountLookupRequested
 from messages.verdicts import GiveUp
+from outbox.append import append
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Absent, Charged, PaymentOutcome, Refused, Unanswered
+from stripe_client.outcomes import Charged, Refused, Settled
 from workers.payments.settlement import cancel_unsent, settle
 from workers.runtime.actor import actor
-from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
+from workers.runtime.unknown_outcomes import Question, ask
 from workers.transfers import destination_charges
 
 
@@ -35,11 +39,17 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return
     payment, call = claimed
-    crash_point("charge.before_call")
-    outcome = _look_up(stripe, db, payment, call) if call.must_look_up else _send(stripe, call)
-    crash_point("charge.after_call")
-    if isinstance(outcome, Unanswered):
-        leave_unknown(db, payment.tenant_id, call, outcome)
+    question = Question[Settled | Refused](
+        send=partial(payment_intents.create, stripe, call.request),
+        look_up=partial(
+            payment_intents.find,
+            stripe,
+            payment.payment_id,
+            customer_id=payment.customer_id,
+            since_epoch=call.first_sent_epoch,
+        ),
+    )
+    outcome = ask("charge", db, payment.tenant_id, call, question)
     with db.transaction(payment.tenant_id) as tx:
         current = payments.lock(tx, payment.payment_id)
         assert current is not None, "payments are never deleted, and this one was read a moment ago"
@@ -56,7 +66,7 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
         crash_point("charge.before_commit")
     crash_point("charge.after_commit")
     if isinstance(outcome, Refused) and outcome.code in destination_charges.NOT_RECEIVING:
-        destination_charges.have_account_looked_up(db, payment)
+        _look_up_account(db, payment)
 
 
 def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, StripeCall] | None:
@@ -85,8 +95,8 @@ def _claim(db: Database, msg: ChargeRequested) -> tuple[Payment, StripeCall] | N
 def key_name(payment: Payment) -> UUID:
     """What the key of a charge is made of: the order, and not the payment, whose id is ours alone.
 
-    A book that was restored to an earlier moment meets an order again that it has forgotten, and gives it another
-    payment. For the life of the key Stripe then refuses the second charge, since its body is another (M1).
+    A database that was restored to an earlier moment receives an order again that it has forgotten, and gives it
+    another payment. For the life of the key Stripe then refuses the second charge, since its body is another (M1).
     """
     return uuid5(payment.tenant_id, str(payment.order_id))
 
@@ -100,30 +110,17 @@ def _body(tx: Tx, payment: Payment) -> dict[str, object]:
         payment_method_id=payment.payment_method_id,
         customer_id=payment.customer_id,
         capture=payment.capture,
-        destination=destination_charges.wish(tx, payment),
+        destination=destination_charges.intent_parameters(tx, payment),
         traced=trace.for_others(),
     )
 
 
-def _send(stripe: Gateway, call: StripeCall) -> PaymentOutcome:
-    return payment_intents.create(
-        stripe,
-        call.request,
-        idempotency_key=call.idempotency_key,
-        send_before=key_dies_at(call),
-    )
-
-
-def _look_up(stripe: Gateway, db: Database, payment: Payment, call: StripeCall) -> PaymentOutcome:
-    """Ask Stripe what became of the call. Only a proof of absence opens the next generation.
-
-    Raises:
-        TryLater: absent so far, but something may still show up.
-        TryAgain: proved absent; the next delivery sends with a fresh key.
+def _look_up_account(db: Database, payment: Payment) -> None:
+    """Have the venue's account looked up, which may not receive money any more. In transactions of their own, since an
+    account is the platform's; what a crash loses here, the next refusal does.
     """
-    found = payment_intents.find(
-        stripe, payment.payment_id, customer_id=payment.customer_id, since_epoch=call.first_sent_epoch
-    )
-    if isinstance(found, Absent):
-        wait_for_absence(db, payment.tenant_id, call, found)
-    return found
+    with db.transaction(payment.tenant_id) as tx:
+        account_id = destination_rows.receiver(tx, payment.venue_id).account_id
+    if account_id is not None:
+        with db.system_transaction() as tx:
+            append(tx, AccountLookupRequested(account_id=account_id))

@@ -1,7 +1,7 @@
-"""lookup: read -> ask Stripe -> apply. For payments that stand too long with the bank, the buyer, or half booked.
+"""lookup: read -> retrieve from Stripe -> settle. For payments that wait too long for the bank, the buyer or their fee.
 
-Asks only, and changes nothing at Stripe; but a buyer who has left 3-D Secure alone for too long is given up, and a
-cancellation is wished for. A second delivery finds the payment where Stripe has it and changes nothing.
+Reads only, and changes nothing at Stripe; but when the buyer has not completed 3-D Secure for too long, a cancellation
+is requested. A second delivery finds the payment where Stripe has it and changes nothing.
 """
 
 from db.payments import payments
@@ -29,10 +29,10 @@ def lookup(msg: PaymentLookupRequested, db: Database, stripe: Gateway) -> None:
     outcome = payment_intents.retrieve(stripe, payment.payment_intent_id)
     with db.transaction(msg.tenant_id) as tx:
         settle_answer(tx, payment, outcome, by="lookup")
-        _give_up_a_buyer_who_left(tx, payment)
+        _cancel_abandoned(tx, payment)
 
 
-def _give_up_a_buyer_who_left(tx: Tx, payment: Payment) -> None:
+def _cancel_abandoned(tx: Tx, payment: Payment) -> None:
     current = payments.lock(tx, payment.payment_id)
     assert current is not None, "payments are never deleted, and this one was read a moment ago"
     if current.state is not PaymentState.REQUIRES_ACTION or current.cancel_reason is not None:

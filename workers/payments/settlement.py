@@ -1,7 +1,8 @@
-"""What an answer of Stripe does to the book, whoever brought it: the call itself, a webhook, or a lookup.
+"""What an answer of Stripe about a payment does, whoever brought it: the call itself, a webhook, or a lookup.
 
-Runs inside the caller's transaction with the payment's row locked, so whoever comes first wins and everyone after sees
-that nothing is left to do. Each move, its journal and the message that follows from it are written together.
+`settle`, `settle_answer` and `cancel_unsent` run inside the caller's transaction with the payment's row locked, so
+whoever comes first wins and everyone after sees that nothing is left to do. Each move, its journals and the messages
+that follow from it are written together.
 """
 
 from typing import assert_never
@@ -16,8 +17,10 @@ from db.payments import charges, payments
 from db.payments.charges import Fee
 from db.payments.payments import Payment, PaymentAttempt
 from db.session import Tx
+from messages.base import Fact, Message
 from messages.fees import platform_fee
 from messages.mints import MintRequested
+from messages.money import Money
 from messages.payments import PaymentAuthorized, PaymentFailed, PaymentRequiresAction, PaymentSucceeded
 from messages.refunds import CancelRequested, PaymentSucceededLate
 from messages.verdicts import GiveUp, TryAgain
@@ -35,20 +38,21 @@ from stripe_client.outcomes import (
     Settled,
 )
 from stripe_client.payment_intents import CREATE
-from workers.ledger.conversion_and_fee import conversion, stripe_fee
-from workers.shares.distribution import freeze, wake
-from workers.transfers.destination_charges import NOT_RECEIVING, book_charge
+from workers.ledger.booking import Booking, book
+from workers.ledger.conversion_and_fee import conversion_and_fee
+from workers.shares.distribution import freeze, waiting_shares_due
+from workers.transfers.destination_charges import NOT_RECEIVING, record_charge
 
 
 def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, call_id: UUID | None = None) -> None:
     """Bring the locked payment to where Stripe says it is; a fact that is known already changes nothing.
 
     Raises:
-        GiveUp: Stripe contradicts the book (another intent or currency, a second charge); a person must look.
+        GiveUp: Stripe contradicts the database (another intent or currency, a second charge); a person must look.
     """
     intent_id = None if isinstance(outcome, Refused) else outcome.intent_id
     if payment.payment_intent_id and intent_id and intent_id != payment.payment_intent_id:
-        raise GiveUp(f"Stripe names intent {intent_id}, the book holds {payment.payment_intent_id}: two for one order")
+        raise GiveUp(f"Stripe names intent {intent_id}, the database {payment.payment_intent_id}: two for one order")
     if call_id is None:  # the answer came by another road than the call's own
         stripe_calls.settle_by_subject(
             tx, operation=CREATE, subject_id=payment.payment_id, answer=type(outcome).__name__, object_id=intent_id
@@ -57,17 +61,15 @@ def settle(tx: Tx, payment: Payment, outcome: Settled | Refused, *, by: str, cal
         case Charged():
             _charged(tx, payment, outcome, by, call_id)
         case Authorized():
-            if payments.mark_authorized(
-                tx, payment, intent_id=outcome.intent_id, capture_before=outcome.capture_before, by=by
-            ):
-                append(tx, PaymentAuthorized(**_facts(payment)))
+            capture_before = outcome.capture_before
+            if payments.mark_authorized(tx, payment, intent_id=outcome.intent_id, capture_before=capture_before, by=by):
+                append(tx, PaymentAuthorized(**_facts(payment)), *_cancel_requested(payment))
                 logger.info("authorized {}", payment.amount)
-                _cancel_if_wished(tx, payment)
         case NeedsAction():
             if payments.mark_requires_action(tx, payment, intent_id=outcome.intent_id, by=by):
-                append(tx, PaymentRequiresAction(**_facts(payment), payment_intent_id=outcome.intent_id))
+                needs_action = PaymentRequiresAction(**_facts(payment), payment_intent_id=outcome.intent_id)
+                append(tx, needs_action, *_cancel_requested(payment))
                 logger.info("awaiting 3-D Secure authentication")
-                _cancel_if_wished(tx, payment)
         case Processing():
             if payments.mark_processing(tx, payment, intent_id=outcome.intent_id, by=by):
                 logger.info("payment is processing at the bank")
@@ -120,43 +122,36 @@ def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID 
             amount_minor=outcome.amount.minor,
             fee=kept,
         )
-        entries = ledger.charge_entries(outcome.amount, fee, payment.venue_id)
-        journals = [Journal("charge", outcome.charge_id, entries), *_balance_journals(outcome)]
-        journals += freeze(tx, payment, outcome.amount, fee, destination=outcome.destination is not None, by=by)
-        journals += book_charge(tx, payment, outcome, by=by)
-        ledger.post_together(tx, payment.payment_id, journals)
-        facts = _facts(payment) | {"amount": outcome.amount}
+        charged = Journal("charge", outcome.charge_id, ledger.charge_entries(outcome.amount, fee, payment.venue_id))
+        book(
+            tx,
+            payment.payment_id,
+            Booking([charged, *conversion_and_fee(outcome.balance, outcome.amount)]),
+            freeze(tx, payment, outcome.amount, fee, destination=outcome.destination is not None, by=by),
+            Booking(record_charge(tx, payment, outcome, by=by), _published(payment, outcome, fee)),
+        )
         if payment.cancel_reason is None:
-            append(tx, PaymentSucceeded(**facts, platform_fee_minor=fee.minor))
-            if payment.mints:
-                append(tx, MintRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
             logger.info("charged {}", outcome.amount)
         else:
-            append(tx, PaymentSucceededLate(**facts))
             _refund_late_success(tx, payment, outcome)
-    elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):
-        journals = [*_balance_journals(outcome), *book_charge(tx, payment, outcome, by=by)]
-        ledger.post_together(tx, payment.payment_id, journals)
-        wake(tx, payment.payment_id)
+    elif kept is not None and charges.record_fee(tx, outcome.charge_id, kept):  # Stripe shows its balance only now
+        balance = Booking(conversion_and_fee(outcome.balance, outcome.amount))
+        sent_on = Booking(record_charge(tx, payment, outcome, by=by))
+        book(tx, payment.payment_id, balance, sent_on, waiting_shares_due(tx, payment.payment_id))
 
 
-def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
-    """Cancel a locked payment that has no intent at Stripe."""
-    reason = payment.cancel_reason or "canceled"
-    if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
-        append(tx, _failed(payment, reason, may_try_another_card=False))
-        logger.info("canceled before any request to Stripe: {}", reason)
-        wake_group(tx, payment)
-
-
-def _cancel_if_wished(tx: Tx, payment: Payment) -> None:
-    """The wish came while the charge was under way: now there is something at Stripe to cancel."""
+def _published(payment: Payment, outcome: Charged, fee: Money) -> list[Message | Fact]:
+    """A charge that succeeded although it was to be cancelled is published as such: its money goes back."""
+    facts = _facts(payment) | {"amount": outcome.amount}
     if payment.cancel_reason is not None:
-        append(tx, CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
+        return [PaymentSucceededLate(**facts)]
+    succeeded = PaymentSucceeded(**facts, platform_fee_minor=fee.minor)
+    if not payment.mints:
+        return [succeeded]
+    return [succeeded, MintRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id)]
 
 
 def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:
-    """The money came in spite of the wish to cancel, so it goes back by itself."""
     logger.warning("charged {} after cancellation ({}): refunding it", outcome.amount, payment.cancel_reason)
     request_refund(
         tx,
@@ -169,11 +164,20 @@ def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:
     )
 
 
-def _balance_journals(outcome: Charged) -> list[Journal]:
-    """What the charge did to Stripe's balance, once that is known: its conversion, when there was one, and its fee."""
-    if outcome.balance is None:
+def cancel_unsent(tx: Tx, payment: Payment, *, by: str) -> None:
+    """Cancel a locked payment that has no intent at Stripe."""
+    reason = payment.cancel_reason or "canceled"
+    if payments.mark_canceled(tx, payment, intent_id=None, reason=reason, by=by):
+        append(tx, _failed(payment, reason, may_try_another_card=False))
+        logger.info("canceled before any request to Stripe: {}", reason)
+        wake_group(tx, payment)
+
+
+def _cancel_requested(payment: Payment) -> list[CancelRequested]:
+    """The cancellation was requested while the charge was under way: now there is something at Stripe to cancel."""
+    if payment.cancel_reason is None:
         return []
-    return [*conversion(outcome.balance, outcome.amount), *stripe_fee(outcome.balance)]
+    return [CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id)]
 
 
 def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:
@@ -182,9 +186,9 @@ def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUI
     if payments.mark_failed(
         tx, payment, intent_id=outcome.intent_id, reason=f"declined: {reason}", attempt=attempt, by=by
     ):
-        append(tx, _failed(payment, outcome.public_reason, may_try_another_card=outcome.may_try_another_card))
+        failed = _failed(payment, outcome.public_reason, may_try_another_card=outcome.may_try_another_card)
+        append(tx, failed, *_cancel_requested(payment))
         logger.info("card declined: {}", reason)
-        _cancel_if_wished(tx, payment)
 
 
 def _refused(tx: Tx, payment: Payment, outcome: Refused, by: str, call_id: UUID | None) -> None:

@@ -1,8 +1,8 @@
-"""connected_payouts: ask which accounts are due -> list an account's payouts -> what each contained -> its balance.
+"""connected_payouts: find the accounts that are due -> list an account's payouts -> their contents -> its balance.
 
 Reads only: these payouts move money that is the recipients' already. Without an account the message only says that it
-is time, and one message for each account that is due follows. A second delivery notes the same again; contents are kept
-page by page, and a page twice is once.
+is time, and one message for each account that is due follows. A second delivery stores the same again; contents are
+stored page by page, and a page twice is once.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from workers.runtime.actor import actor
 
 # A payout that was paid can still come back within about five business days (docs.stripe.com/payouts).
 LOOK_BACK = timedelta(days=14)
-# Events tell at once; the periodic look finds what no event told.
+# Events come at once; the periodic look finds what no event reported.
 LOOK_EVERY_SECONDS = 3_600.0
 ACCOUNTS_AT_ONCE = 200
 PAYOUTS_AT_ONCE = 50
@@ -47,8 +47,8 @@ def connected_payouts(msg: ConnectedPayoutsDue, db: Database, stripe: Gateway) -
 
 def _ask_for_each(db: Database, msg: ConnectedPayoutsDue) -> None:
     with db.system_transaction() as tx:
-        strs = account_payouts.accounts_due(tx, not_since_seconds=LOOK_EVERY_SECONDS, limit=ACCOUNTS_AT_ONCE)
-        append(tx, *[ConnectedPayoutsDue(due_at=msg.due_at, account_id=account_id) for account_id in strs])
+        accounts = account_payouts.accounts_due(tx, not_since_seconds=LOOK_EVERY_SECONDS, limit=ACCOUNTS_AT_ONCE)
+        append(tx, *[ConnectedPayoutsDue(due_at=msg.due_at, account_id=account_id) for account_id in accounts])
 
 
 def _note(db: Database, stripe: Gateway, account_id: str) -> None:

@@ -1,4 +1,4 @@
-"""An event about a payout: it belongs to the account and not to a payment, so it only says where to look."""
+"""An event about a payout: it belongs to the account and not to a payment, so it only enqueues a look."""
 
 from datetime import UTC, datetime
 

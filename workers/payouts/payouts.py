@@ -1,4 +1,4 @@
-"""payouts: list them -> list what each contained -> book each tenant's part -> reverse what came back.
+"""payouts: list them -> list the contents of each -> book each tenant's part -> reverse what came back.
 
 A payout is one movement for the whole account; its contents say whose money it was. Each tenant gets one journal for
 its net in it. What belongs to no tenant is a case, and nothing of that payout is booked until the rest is explained, or
@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
-from db.ledger import journals as ledger
-from db.ledger.journals import Entry
+from db.ledger.journals import Entry, Journal
 from db.payouts import payouts
 from db.payouts.payouts import Payout
 from db.reconciliation import balance_transactions as reconciliation_balance_transactions
@@ -27,6 +26,7 @@ from messages.runtime.crash_points import crash_point
 from stripe_client import balance_transactions
 from stripe_client import payouts as stripe_payouts
 from stripe_client.gateway import Gateway
+from workers.ledger.booking import Booking, book
 from workers.runtime.actor import actor
 
 BY = "payouts"
@@ -139,7 +139,7 @@ def _post(db: Database, tenant_id: TenantId, kind: str, payout: Payout, amount: 
         return
     with db.transaction(tenant_id) as tx:
         entries = [Entry("bank", amount), Entry("stripe_balance", -amount)]
-        ledger.post(tx, kind=kind, source_id=payout.payout_id, payment_id=None, entries=entries)
+        book(tx, None, Booking([Journal(kind, payout.payout_id, entries)]))
 
 
 def _reverse(db: Database, payout: Payout) -> None:

@@ -1,4 +1,4 @@
-"""statements: whose week has ended -> one statement each, and the transfer that pays it.
+"""statements: find recipients whose week has ended -> write one statement each -> request the transfer that pays it.
 
 Looked at every hour, and made once for each recipient, currency and week, in a transaction of its own under the
 recipient's lock; a second run finds it made. Lines are all released shares that only wait for their week. What the

@@ -1,1 +1,1 @@
-"""Refunds and mass refunds."""
+"""Refunds and mass refunds; allocation.py says who bears one, settlement.py what an answer of Stripe does."""

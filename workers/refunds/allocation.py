@@ -1,25 +1,21 @@
-"""Whose money goes back, when a payment's buyer gets `amount`: the rule's answer from what the books say today."""
+"""Who bears a refund, or a lost dispute: workers/rules/refund_allocation.py decides, from what is booked today."""
 
 from db.payments.payments import Payment
 from db.refunds import booking as refund_booking
-from db.refunds import refunds
 from db.session import Tx
 from messages.money import Money
-from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, shares
+from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, allocate_refund
 
 
-def shares_of(tx: Tx, payment: Payment, amount: Money) -> RefundAllocation:
+def who_bears(tx: Tx, payment: Payment, amount: Money) -> RefundAllocation:
     """The parts of a refund, or of a loss by a dispute; the payment is locked."""
-    money = refunds.captured(tx, payment.payment_id)
-    assert money is not None, "what goes back had been captured"
-    before = refund_booking.returned(tx, payment.payment_id, payment.currency)
-    books = RefundableAmounts(
-        captured=money.captured,
+    before = refund_booking.returned(tx, payment.payment_id)
+    amounts = RefundableAmounts(
+        captured=before.captured,
         fee=Money(payment.platform_fee_minor or 0, payment.currency),
         open_obligation=before.open_obligation,
         debited=before.debited,
         fee_returned=before.fee,
         fee_borne=before.fee_borne,
     )
-    comes_back = refund_booking.fee_policy(tx, payment.payment_id) == "returned"
-    return shares(amount, books, fee_comes_back=comes_back)
+    return allocate_refund(amount, amounts, fee_comes_back=before.fee_comes_back)

@@ -1,4 +1,4 @@
-"""What an event about a refund does: the refund is fetched and settled, whoever made it."""
+"""What an event about a refund does: the refund is read at Stripe and settled, whoever made it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
     """Returns a word about what was found.
 
     Raises:
-        TryAgain: the money is given back before the book knows that it was taken; the charge is settled first.
+        TryAgain: the money was refunded before its capture is recorded; the charge is settled first.
         GiveUp, NoRoomYet: as `settle_refund`.
     """
     subject: dict[str, Any] = event.payload.get("data", {}).get("object", {})
@@ -33,7 +33,7 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
     if refund is not None and refund.settled and refund.state == subject.get("status"):
         return KNOWN
     if captured is None:
-        raise TryAgain("Stripe gave back what the book does not hold as captured yet")
+        raise TryAgain("Stripe refunded what is not recorded as captured yet")
     answer = stripe_refunds.retrieve(stripe, event.object_id)
     with db.transaction(payment.tenant_id) as tx:
         current = payments.lock(tx, payment.payment_id)
@@ -47,6 +47,6 @@ def apply_refund_event(db: Database, stripe: Gateway, event: InboxEvent, payment
 
 
 def _until_there_is_room(event: InboxEvent) -> float:
-    """Half its age: soon while it is young, because ours is nearly always refused within a moment, and seldom later."""
+    """Half its age: soon at first, since our request is nearly always refused within a moment, and later less often."""
     age_seconds = (datetime.now(UTC) - event.occurred_at).total_seconds()
     return min(max(age_seconds / 2, SOONEST_SECONDS), LATEST_SECONDS)

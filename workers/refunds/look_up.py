@@ -1,6 +1,6 @@
-"""refund_lookup: read -> ask Stripe -> apply. For refunds that stand too long with the bank, or half booked.
+"""refund_lookup: read -> retrieve from Stripe -> settle. For refunds that wait too long for the bank or their balance.
 
-Asks only, and changes nothing at Stripe. A second delivery finds the refund where Stripe has it and changes nothing.
+Reads only, and changes nothing at Stripe. A second delivery finds the refund where Stripe has it and changes nothing.
 """
 
 from db.payments import payments

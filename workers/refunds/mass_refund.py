@@ -1,14 +1,14 @@
-"""cancel_event: ask for the balance -> give the next slice of orders back -> append the next step.
+"""cancel_event: check the balance -> request refunds of the next slice of orders -> append the next step.
 
-A mass cancellation goes on in steps. Each takes the orders after the cursor and, in one transaction, asks for a refund
-or a cancellation of each payment, moves the cursor, and appends the step that follows, as much later as the pace wants.
+A mass cancellation goes on in steps. Each takes the orders after the cursor and, in one transaction, requests a refund
+or a cancellation of each payment, moves the cursor, and appends the step that follows, as much later as the pace says.
 A step is taken once: it is named by its number, so that a second delivery, or one after a kill, finds it taken. What
 one payment gets is guarded once more by the key of its request.
 
-Refunds come out of Stripe's balance, and Stripe lets those wait that it cannot cover; then buyers are told of refunds
-that do not arrive. So the balance is asked first, and when it is too small for the slice and for what is already on the
-way, the cancellation waits where everyone sees it. When no order is left behind the cursor, a last look finds what was
-left out; it ends when nothing is.
+Refunds come out of Stripe's balance, and those that it cannot cover stay pending; buyers would be promised refunds that
+do not arrive. So the balance is read first, and when it is too small for the slice and for what is already on the way,
+the cancellation waits where everyone sees it. When no order is left behind the cursor, a last pass finds what was left
+out; it ends when nothing is.
 """
 
 from collections import Counter

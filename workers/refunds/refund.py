@@ -1,9 +1,12 @@
-"""refund: claim -> Stripe -> record.
+"""refund: claim -> ask Stripe -> record.
 
 As charge: the call, its key and its body are written down before anything is sent. A second delivery finds the refund
 settled and does nothing, or repeats the unanswered call with the same key and body; once that key may be forgotten it
-looks among the intent's refunds before it sends (M13). The amount was reserved when the refund was asked for (M3).
+looks among the intent's refunds before it sends (workers/runtime/unknown_outcomes.py; M13). The amount was reserved
+when the refund was requested (M3).
 """
+
+from functools import partial
 
 from db import stripe_calls
 from db.payments import payments
@@ -18,10 +21,10 @@ from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from stripe_client import refunds as stripe_refunds
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Absent, RefundAnswer, RefundOutcome, Refused, Unanswered
-from workers.refunds.settlement import refuse, settle_refund
+from stripe_client.outcomes import RefundAnswer, Refused
+from workers.refunds.settlement import refuse_refund, settle_refund
 from workers.runtime.actor import actor
-from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
+from workers.runtime.unknown_outcomes import Question, ask
 from workers.transfers import destination_charges
 
 
@@ -32,11 +35,11 @@ def refund(msg: RefundRequested, db: Database, stripe: Gateway) -> None:
     if claimed is None:  # an earlier delivery, or a webhook, settled it
         return
     wanted, call = claimed
-    crash_point("refund.before_call")
-    outcome = _look_up(db, stripe, wanted, call) if call.must_look_up else _send(stripe, call)
-    crash_point("refund.after_call")
-    if isinstance(outcome, Unanswered):
-        leave_unknown(db, wanted.tenant_id, call, outcome)
+    question = Question[RefundAnswer | Refused](
+        send=partial(stripe_refunds.create, stripe, call.request),
+        look_up=partial(stripe_refunds.find, stripe, wanted.refund_id, payment_intent_id=wanted.payment_intent_id),
+    )
+    outcome = ask("refund", db, wanted.tenant_id, call, question)
     _record(db, wanted, call, outcome)
     crash_point("refund.after_commit")
 
@@ -58,26 +61,12 @@ def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, StripeCall] | No
             payment_intent_id=wanted.payment_intent_id,
             amount=wanted.amount,
             reason=wanted.reason,
-            destination=destination_charges.taken_back_with(tx, wanted, wanted.amount.currency),
+            destination=destination_charges.refund_parameters(tx, wanted),
             traced=trace.for_others(),
         )
         return wanted, stripe_calls.begin(
             tx, operation=stripe_refunds.CREATE, subject_id=wanted.refund_id, request=body
         )
-
-
-def _send(stripe: Gateway, call: StripeCall) -> RefundOutcome:
-    return stripe_refunds.create(
-        stripe, call.request, idempotency_key=call.idempotency_key, send_before=key_dies_at(call)
-    )
-
-
-def _look_up(db: Database, stripe: Gateway, wanted: Refund, call: StripeCall) -> RefundAnswer:
-    """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
-    found = stripe_refunds.find(stripe, wanted.refund_id, payment_intent_id=wanted.payment_intent_id)
-    if isinstance(found, Absent):
-        wait_for_absence(db, wanted.tenant_id, call, found)
-    return found
 
 
 def _record(db: Database, wanted: Refund, call: StripeCall, outcome: RefundAnswer | Refused) -> None:
@@ -92,7 +81,7 @@ def _record(db: Database, wanted: Refund, call: StripeCall, outcome: RefundAnswe
             request_id=outcome.request_id,
         )
         if isinstance(outcome, Refused):
-            refuse(tx, wanted, outcome, by="refund")
+            refuse_refund(tx, wanted, outcome, by="refund")
         else:
-            settle_refund(tx, payment, outcome, by="refund")
+            settle_refund(tx, payment, outcome, by="refund", call_is_settled=True)
         crash_point("refund.before_commit")

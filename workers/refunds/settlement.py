@@ -1,8 +1,9 @@
-"""What an answer of Stripe about a refund does to the book, whoever brought it: the call, a webhook, or a lookup.
+"""What an answer of Stripe about a refund does, whoever brought it: the call, a webhook, or a lookup.
 
-Runs inside the caller's transaction with the payment's row locked. The move, the journals of what Stripe's balance
-shows, and the message that follows are written together; a fact that is known already changes nothing. A success is not
-the end: the buyer's bank may send the money back, and then the obligation to the buyer stands again.
+`settle_refund` and `refuse_refund` run inside the caller's transaction with the payment's row locked. The move, the
+journals of what Stripe's balance shows, and the messages that follow are written together; a fact that is known already
+changes nothing. Who bears the refund is decided in workers/refunds/allocation.py. A success is not the end: the buyer's
+bank may send the money back, and then the obligation to the buyer stands again.
 """
 
 from loguru import logger
@@ -18,19 +19,18 @@ from db.refunds import refunds
 from db.refunds.refunds import NewRefund, Refund
 from db.refunds.states import DEAD_REFUNDS, RefundState
 from db.session import Tx
+from db.shares import shares
 from messages.ids import RefundId
-from messages.money import Money
 from messages.refunds import RefundFailed, RefundSucceeded
 from messages.verdicts import GiveUp, TryLater
-from outbox.append import append
 from outbox.requests.group_moves import wake_group
-from stripe_client.outcomes import BalanceTransaction, RefundAnswer, Refused
+from stripe_client.outcomes import RefundAnswer, Refused
 from stripe_client.refunds import CREATE
-from workers.ledger.conversion_and_fee import conversion, stripe_fee
-from workers.refunds.allocation import shares_of
-from workers.shares.distribution import take_back, wake
-from workers.transfers.destination_charges import book_refund as book_at_destination
-from workers.transfers.destination_charges import follow_stripe
+from workers.ledger.booking import NOTHING, Booking, book
+from workers.ledger.conversion_and_fee import conversion_and_fee
+from workers.refunds.allocation import who_bears
+from workers.shares.distribution import claw_back, waiting_shares_due
+from workers.transfers.destination_charges import follow_stripe, record_refund
 
 # A request of ours that holds the amount is refused by Stripe within its next try.
 ROOM_SECONDS = 60
@@ -40,40 +40,42 @@ class NoRoomYet(TryLater):
     """What was refunded without us waits for a request of ours, which holds its amount, to be refused."""
 
 
-def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str) -> Refund:
+def settle_refund(tx: Tx, payment: Payment, answer: RefundAnswer, *, by: str, call_is_settled: bool = False) -> None:
     """Bring the refund to where Stripe says it is; one that was made without us is written down first.
 
     Raises:
-        GiveUp: Stripe contradicts the book (another payment, amount or currency); a person must look.
+        GiveUp: Stripe contradicts the database (another payment, amount or currency); a person must look.
         NoRoomYet: a request of ours holds what was refunded without us; it must be refused first.
     """
     known = _ours(tx, answer)
     refund = known or _outside(tx, payment, answer, by)
     if refund.payment_id != payment.payment_id or answer.amount != refund.amount:
         raise GiveUp(
-            f"Stripe has {answer.stripe_refund_id} over {answer.amount}, the book {refund.amount}: look at both"
+            f"Stripe has {answer.stripe_refund_id} over {answer.amount}, the database {refund.amount}: look at both"
         )
-    stripe_calls.settle_by_subject(
-        tx, operation=CREATE, subject_id=refund.refund_id, answer=answer.status, object_id=answer.stripe_refund_id
-    )
+    if not call_is_settled:  # the answer came by another road than the call's own
+        stripe_calls.settle_by_subject(
+            tx, operation=CREATE, subject_id=refund.refund_id, answer=answer.status, object_id=answer.stripe_refund_id
+        )
     state = RefundState(answer.status)
     moved = refunds.move(tx, refund, state, by=by, reason=answer.failure_reason, stripe_id=answer.stripe_refund_id)
-    _book(tx, payment, refund, answer, by)
+    bookings = [_returned(tx, payment, refund, answer, by), _came_back(tx, refund, answer)]
     if moved and state in DEAD_REFUNDS:
-        wake(tx, payment.payment_id)
+        bookings.append(waiting_shares_due(tx, payment.payment_id))
     if moved or known is None:
         if state is RefundState.SUCCEEDED:
             mints.take_back(tx, payment.payment_id, by=by)
-        _tell(tx, refund, state, answer.failure_reason or state.value)
+        bookings.append(_published(refund, state, answer.failure_reason or state.value))
+    book(tx, payment.payment_id, *bookings)
+    if moved or known is None:
         wake_group(tx, payment)
-    return refund
 
 
-def refuse(tx: Tx, refund: Refund, refusal: Refused, *, by: str) -> None:
-    """Stripe will not give this back; the reservation is free again, and a person sees why."""
+def refuse_refund(tx: Tx, refund: Refund, refusal: Refused, *, by: str) -> None:
+    """Stripe will not make this refund; its amount can be refunded again, and an operator sees the reason."""
     if refunds.move(tx, refund, RefundState.REFUSED, by=by, reason=refusal.code):
-        wake(tx, refund.payment_id)
-        append(tx, _failed(refund, refusal.code))
+        failed = Booking(messages=[_failed(refund, refusal.code)])
+        book(tx, refund.payment_id, waiting_shares_due(tx, refund.payment_id), failed)
         logger.error("Stripe refused the refund of {}: {}", refund.amount, refusal.sentence)
 
 
@@ -112,50 +114,47 @@ def _outside(tx: Tx, payment: Payment, answer: RefundAnswer, by: str) -> Refund:
     return refund
 
 
-def _book(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: str) -> None:
-    """Post what Stripe's balance shows: the refund once, and once that it came back."""
-    book_at_destination(tx, payment, answer, by=by)
-    if answer.balance is not None and refund.balance_transaction_id is None:
-        parts, of_seller = follow_stripe(tx, payment, shares_of(tx, payment, refund.amount))
-        if refund_booking.mark_booked(
-            tx,
-            refund,
-            balance_transaction_id=answer.balance.balance_transaction_id,
-            obligation_minor=parts.obligation.minor,
-            platform_fee_minor=parts.platform.minor,
-        ):
-            entries = ledger.refund_entries(
-                obligation=parts.obligation, platform=parts.platform, venue=parts.venue, venue_id=payment.venue_id
-            )
-            journal = Journal("refund", answer.stripe_refund_id, entries)
-            ledger.post_together(tx, payment.payment_id, [journal, *_of_balance(answer.balance, -refund.amount)])
-            take_back(
-                tx,
-                payment,
-                parts.venue,
-                fee_borne=parts.fee_borne,
-                source_id=answer.stripe_refund_id,
-                of_seller=of_seller,
-            )
-    if answer.returned is not None and refund_booking.mark_failure_booked(
+def _returned(tx: Tx, payment: Payment, refund: Refund, answer: RefundAnswer, by: str) -> Booking:
+    """What has left Stripe's balance, once: at a destination charge's account, and of venue, platform and shares."""
+    at_account = record_refund(tx, payment, answer, by=by)
+    if answer.balance is None or refund.balance_transaction_id is not None:
+        return Booking(at_account)
+    sharing = shares.of_payment(tx, payment.payment_id, locked=True)
+    parts, of_seller = follow_stripe(tx, payment, sharing, who_bears(tx, payment, answer.amount))
+    if not refund_booking.mark_booked(
+        tx,
+        refund,
+        balance_transaction_id=answer.balance.balance_transaction_id,
+        obligation_minor=parts.obligation.minor,
+        platform_fee_minor=parts.platform.minor,
+    ):
+        return Booking(at_account)
+    entries = ledger.refund_entries(
+        obligation=parts.obligation, platform=parts.platform, venue=parts.venue, venue_id=payment.venue_id
+    )
+    journal = Journal("refund", answer.stripe_refund_id, entries)
+    booking = Booking([*at_account, journal, *conversion_and_fee(answer.balance, -answer.amount)])
+    return booking + claw_back(tx, payment, sharing, parts, source_id=answer.stripe_refund_id, of_seller=of_seller)
+
+
+def _came_back(tx: Tx, refund: Refund, answer: RefundAnswer) -> Booking:
+    """What the buyer's bank has sent back, once."""
+    if answer.returned is None or not refund_booking.mark_failure_booked(
         tx, refund, balance_transaction_id=answer.returned.balance_transaction_id
     ):
-        journal = Journal("refund_failure", answer.stripe_refund_id, ledger.refund_failure_entries(refund.amount))
-        ledger.post_together(tx, payment.payment_id, [journal, *_of_balance(answer.returned, refund.amount)])
+        return NOTHING
+    journal = Journal("refund_failure", answer.stripe_refund_id, ledger.refund_failure_entries(answer.amount))
+    return Booking([journal, *conversion_and_fee(answer.returned, answer.amount)])
 
 
-def _of_balance(balance: BalanceTransaction, moved: Money) -> list[Journal]:
-    """The conversion, when the balance is kept in another currency, and a fee, should Stripe ever take one."""
-    return [*conversion(balance, moved), *stripe_fee(balance)]
-
-
-def _tell(tx: Tx, refund: Refund, state: RefundState, reason: str) -> None:
+def _published(refund: Refund, state: RefundState, reason: str) -> Booking:
     if state is RefundState.SUCCEEDED:
-        append(tx, RefundSucceeded.model_validate(_facts(refund) | {"reason": refund.reason}))
         logger.info("refunded {}", refund.amount)
-    elif state in DEAD_REFUNDS:
-        append(tx, _failed(refund, reason))
+        return Booking(messages=[RefundSucceeded.model_validate(_facts(refund) | {"reason": refund.reason})])
+    if state in DEAD_REFUNDS:
         logger.error("refund of {} failed, still owed to the buyer: {}", refund.amount, reason)
+        return Booking(messages=[_failed(refund, reason)])
+    return NOTHING
 
 
 def _failed(refund: Refund, reason: str) -> RefundFailed:

@@ -1,4 +1,4 @@
-"""Who gives a refund back, or bears a lost dispute: an open obligation, then the platform in proportion to its fee, and
+"""Who bears a refund, or a lost dispute: an open obligation, then the platform in proportion to its fee, and
 the venue the rest.
 
 Parts are cut from running totals, never refund by refund, so that however a sale is given back in pieces they add up to
@@ -35,7 +35,7 @@ class RefundAllocation:
     fee_borne: Money
 
 
-def shares(refund: Money, books: RefundableAmounts, *, fee_comes_back: bool) -> RefundAllocation:
+def allocate_refund(refund: Money, books: RefundableAmounts, *, fee_comes_back: bool) -> RefundAllocation:
     """Cut a refund into its parts.
 
     An obligation was debited from venue and platform when the refund that failed was booked, so paying it touches

@@ -1,1 +1,1 @@
-"""Each recipient's part of a sale: distribution, escrow, release, reconciliation."""
+"""Each recipient's part of a sale: distribution.py splits and claws back, share.py pays, escrow.py releases."""

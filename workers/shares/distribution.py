@@ -1,9 +1,10 @@
-"""The cut of a sale into shares, and what refunds and lost disputes take of them. Inside the caller's transaction.
+"""How a sale is split into shares, and what refunds and lost disputes claw back of them. In the caller's transaction.
 
 Frozen once, together with the charge's journal: what each recipient is to get is a row and stands in the ledger before
-anybody is paid. Whatever is taken back later is taken of these rows in proportion, in the transaction that books the
-refund or the loss; bringing the money itself back is the work of workers/shares/share.py. Payments that succeeded
-before there were shares have none, and nothing is taken of them.
+anybody is paid. Whatever is clawed back later is taken from these rows in proportion, in the transaction that books the
+refund or the loss; moving the money itself is the work of workers/shares/share.py. Payments that succeeded before
+there were shares have none, and nothing is clawed back of them. Each function writes its rows and returns what the
+settlement is to book.
 """
 
 from collections.abc import Sequence
@@ -18,19 +19,19 @@ from db.shares.clawbacks import Clawback
 from db.shares.sale_terms import SaleTerms
 from db.shares.shares import NewShare, Share
 from db.shares.states import ShareState
+from messages.base import Fact, Message
 from messages.ids import PaymentId
 from messages.money import Money
 from messages.shares import ShareDue, ShareTakenBack
 from messages.verdicts import GiveUp
-from outbox.append import append
+from workers.ledger.booking import NOTHING, Booking
 from workers.rules import sale_split
+from workers.rules.refund_allocation import RefundAllocation
 from workers.rules.sale_split import Leg, RoyaltyTerm
 
 
-def freeze(
-    tx: Tx, payment: Payment, captured: Money, platform_fee: Money, *, destination: bool, by: str
-) -> list[Journal]:
-    """Cut a payment that has just succeeded; returns what the ledger is to book of it beside the charge.
+def freeze(tx: Tx, payment: Payment, captured: Money, platform_fee: Money, *, destination: bool, by: str) -> Booking:
+    """Split a payment that has just succeeded; its journal, and a look at each share that can be paid at once.
 
     `destination` says what the charge was at Stripe, whatever the venue's settlement mode has become meanwhile.
 
@@ -53,12 +54,13 @@ def freeze(
         ),
         by=by,
     )
-    if why_free is not None:
-        share_ids = [share.share_id for share in frozen if share.payable and share.amount.minor]
-        owner = {"tenant_id": payment.tenant_id, "payment_id": payment.payment_id}
-        append(tx, *[ShareDue.model_validate(owner | {"share_id": share_id}) for share_id in share_ids])
     entries = share_booking.distribution_entries(((share.owner, share.amount) for share in frozen), payment.venue_id)
-    return [Journal("distribution", str(payment.payment_id), entries)] if entries else []
+    journals = [Journal("distribution", str(payment.payment_id), entries)] if entries else []
+    if why_free is None:
+        return Booking(journals)
+    owner = {"tenant_id": payment.tenant_id, "payment_id": payment.payment_id}
+    payable = [share.share_id for share in frozen if share.payable and share.amount.minor]
+    return Booking(journals, [ShareDue.model_validate(owner | {"share_id": share_id}) for share_id in payable])
 
 
 def cut(payment: Payment, terms: SaleTerms, sold: Money, platform_fee: Money) -> list[Leg]:
@@ -94,42 +96,47 @@ def _as_share(leg: Leg, *, held: bool) -> NewShare:
     )
 
 
-def _due(share: Share) -> ShareDue:
-    return ShareDue(tenant_id=share.tenant_id, payment_id=share.payment_id, share_id=share.share_id)
+def claw_back(
+    tx: Tx,
+    payment: Payment,
+    everyone: Sequence[Share],
+    parts: RefundAllocation,
+    *,
+    source_id: str,
+    of_seller: Money | None = None,
+) -> Booking:
+    """Take of the payment's shares, which are locked, what a refund or a loss takes of all but the platform.
 
-
-def take_back(
-    tx: Tx, payment: Payment, amount: Money, *, fee_borne: Money, source_id: str, of_seller: Money | None = None
-) -> None:
-    """A refund or a loss of the locked payment took `given` from all but the platform: take it of the shares.
-
-    `fee_borne` of it is the platform's fee, kept by the venue's policy: whoever sold bears that alone. The rest comes
-    back in proportion to what each share still has (M12); `of_seller` is known when Stripe has taken it already.
+    `parts.fee_borne` of it is the platform's fee, kept by the venue's policy: whoever sold bears that alone. The rest
+    is taken in proportion to what each share still has (M12); `of_seller` is known when Stripe has taken it already.
     """
-    everyone = shares.of_payment(tx, payment.payment_id, locked=True)
-    if not everyone or not amount.minor:
-        return
-    left = [share.left_minor for share in everyone]
-    proportional = min(amount.minor - fee_borne.minor, sum(left))
-    if of_seller is None:
-        parts = sale_split.taken_back(Money(proportional, amount.currency), left)
-    else:
-        rest = Money(proportional, amount.currency) - of_seller
-        parts = [*sale_split.taken_back(rest, left[:-1]), of_seller]
-    borne = Money(amount.minor - proportional, amount.currency)
-    zero = Money(0, amount.currency)
-    returns = [
-        Clawback(share.share_id, part, borne if share is everyone[-1] else zero)
-        for share, part in zip(everyone, parts, strict=True)
-    ]
+    if not everyone or not parts.venue.minor:
+        return NOTHING
+    returns = _returns(everyone, parts, of_seller)
     clawbacks.take_back(tx, source_id, returns)
-    _book_returns(tx, payment, everyone, returns, kind="clawback", source_id=source_id)
+    messages: list[Message | Fact] = []
     for share, taken in zip(everyone, returns, strict=True):
-        _follow(tx, share, taken, source_id)
+        messages += _after_clawback(tx, share, taken, source_id)
+    return Booking(_returned(payment, everyone, returns, kind="clawback", source_id=source_id), messages)
 
 
-def _follow(tx: Tx, share: Share, taken: Clawback, source_id: str) -> None:
-    """What was paid is to come back. What was not is only less now: that needs no work, and nobody hears of it."""
+def _returns(everyone: Sequence[Share], parts: RefundAllocation, of_seller: Money | None) -> list[Clawback]:
+    """What each share gives; the last is whoever sold."""
+    amount, left = parts.venue, [share.left_minor for share in everyone]
+    proportional = Money(min(amount.minor - parts.fee_borne.minor, sum(left)), amount.currency)
+    if of_seller is None:
+        given = sale_split.taken_back(proportional, left)
+    else:
+        given = [*sale_split.taken_back(proportional - of_seller, left[:-1]), of_seller]
+    zero, borne = Money(0, amount.currency), amount - proportional
+    return [
+        Clawback(share.share_id, part, borne if share is everyone[-1] else zero)
+        for share, part in zip(everyone, given, strict=True)
+    ]
+
+
+def _after_clawback(tx: Tx, share: Share, taken: Clawback, source_id: str) -> list[Message | Fact]:
+    """What was paid has to come back. What was not paid is only less now, and nothing is published of that."""
     amount = taken.returned.minor + taken.borne.minor
     with_refund = share.mode == "destination" and share.basis == "venue"  # Stripe has brought it back already
     if amount and (share.reached_minor or share.moving or with_refund):
@@ -142,37 +149,43 @@ def _follow(tx: Tx, share: Share, taken: Clawback, source_id: str) -> None:
             amount=Money(amount, share.currency),
             source=source_id,
         )
-        append(tx, share_taken_back, _due(share))
-    elif share.waits_for is not None or taken.borne.minor:
-        append(tx, _due(share))
-    elif taken.returned.minor == share.left_minor:
+        return [share_taken_back, _due(share)]
+    if share.waits_for is not None or taken.borne.minor:
+        return [_due(share)]
+    if taken.returned.minor == share.left_minor:
         shares.move(tx, share, ShareState.SETTLED, by="distribution", reason="everything was given back")
+    return []
 
 
-def give_again(tx: Tx, payment: Payment, *, source_id: str) -> None:
+def undo_clawback(tx: Tx, payment: Payment, *, source_id: str) -> Booking:
     """A dispute that was lost is won after all: what it took of the shares is theirs again."""
     returns = clawbacks.give_again(tx, source_id)
     if not returns:
-        return
+        return NOTHING
     known = {share.share_id: share for share in shares.of_payment(tx, payment.payment_id, locked=True)}
     touched = [known[clawback.share_id] for clawback in returns]
-    _book_returns(tx, payment, touched, returns, kind="clawback_undone", source_id=source_id)
-    append(tx, *[_due(share) for share in touched])
+    journals = _returned(payment, touched, returns, kind="clawback_undone", source_id=source_id)
+    return Booking(journals, [_due(share) for share in touched])
 
 
-def wake(tx: Tx, payment_id: PaymentId) -> None:
-    """Something that shares of the payment may have waited for is over: look at them again."""
-    append(tx, *[_due(share) for share in shares.of_payment(tx, payment_id) if share.waits_for is not None])
+def waiting_shares_due(tx: Tx, payment_id: PaymentId) -> Booking:
+    """Something that shares of the payment may have waited for is over: have them looked at again."""
+    waiting = [share for share in shares.of_payment(tx, payment_id) if share.waits_for is not None]
+    return Booking(messages=[_due(share) for share in waiting])
 
 
-def _book_returns(
-    tx: Tx, payment: Payment, touched: Sequence[Share], returns: Sequence[Clawback], *, kind: str, source_id: str
-) -> None:
+def _due(share: Share) -> ShareDue:
+    return ShareDue(tenant_id=share.tenant_id, payment_id=share.payment_id, share_id=share.share_id)
+
+
+def _returned(
+    payment: Payment, touched: Sequence[Share], returns: Sequence[Clawback], *, kind: str, source_id: str
+) -> list[Journal]:
     parts = [
         (share.owner, Money(clawback.returned.minor + clawback.borne.minor, share.currency))
         for share, clawback in zip(touched, returns, strict=True)
     ]
     entries = share_booking.distribution_entries(parts, payment.venue_id)
-    if entries:
-        lines = entries if kind == "clawback_undone" else ledger.mirror(entries)
-        ledger.post(tx, kind=kind, source_id=source_id, payment_id=payment.payment_id, entries=lines)
+    if not entries:
+        return []
+    return [Journal(kind, source_id, entries if kind == "clawback_undone" else ledger.mirror(entries))]

@@ -1,9 +1,9 @@
-"""escrow: let go what escrow need not hold any longer -> wake what stands still -> say what a person must see.
+"""escrow: release the payments whose time in escrow is over -> re-enqueue stuck shares -> open cases for operators.
 
-Payments that may leave escrow are read page by page, in the order of their ids; each is let go in a short transaction
-of its own, which looks again under its lock. So it may die at any line, and run twice at once: what is done stays done,
-the next minute's run goes on, and a payment leaves escrow once. The shares themselves are brought by
-workers/shares/share.py, which looks once more for disputes and refunds before it pays.
+Payments that may leave escrow are read page by page, in the order of their ids; each is released in a short transaction
+of its own, which checks again under its lock. So it may die at any line, and run twice at once: what is done stays
+done, the next minute's run goes on, and a payment leaves escrow once. The shares themselves are paid by
+workers/shares/share.py, which checks once more for disputes and refunds before it pays.
 """
 
 import time
@@ -21,10 +21,11 @@ from messages.ids import PaymentId, ReversalId, ShareId, TenantId, TransferId
 from messages.runtime.crash_points import crash_point
 from messages.shares import AccountLookupRequested, EscrowDue, ReversalRequested, ShareDue, TransferRequested
 from outbox.append import append
+from workers.ledger.booking import book
 from workers.reconciliation.cases import keep_cases
 from workers.runtime.actor import actor
 from workers.runtime.settings import EscrowSettings, SweepSettings
-from workers.shares.release import let_go
+from workers.shares.release import release_from_escrow
 
 BY = "escrow"
 PAGE = 200
@@ -36,8 +37,8 @@ WOKEN_AT_ONCE = 500
 @actor(EscrowDue)
 def escrow(_msg: EscrowDue, db: Database) -> None:
     settings = EscrowSettings()
-    _let_go(db)
-    _wake(db, SweepSettings().sweep_after_seconds)
+    _release_due(db)
+    _requeue_stuck(db, SweepSettings().sweep_after_seconds)
     with db.system_transaction() as tx:
         keep_cases(
             tx,
@@ -57,13 +58,13 @@ def escrow(_msg: EscrowDue, db: Database) -> None:
         )
 
 
-def _let_go(db: Database) -> None:
+def _release_due(db: Database) -> None:
     began, after, count = time.monotonic(), None, 0
     while time.monotonic() - began < BUDGET_SECONDS:
         with db.system_transaction() as tx:
             page = share_escrow.due(tx, after=after, limit=PAGE)
         for tenant_id, payment_id in page:
-            count += _let_one_go(db, tenant_id, payment_id)
+            count += _release_one(db, tenant_id, payment_id)
         if len(page) < PAGE:
             break
         after = page[-1][1]
@@ -71,26 +72,26 @@ def _let_go(db: Database) -> None:
         logger.info("released the shares of {} payments from escrow", count)
 
 
-def _let_one_go(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
+def _release_one(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
     with db.transaction(tenant_id) as tx:
         current = share_escrow.lock(tx, payment_id)
         if current is None or current.kept_by is not None:  # somebody was first, or something came in between
             return False
         because = "the event is over" if current.held_minor else "nothing of it is left"
-        let_go(tx, tenant_id, current, by=BY, because=because)
+        book(tx, payment_id, release_from_escrow(tx, tenant_id, current, by=BY, because=because))
         crash_point("escrow.before_commit")
     crash_point("escrow.after_commit")
     return True
 
 
-def _wake(db: Database, patience_seconds: float) -> None:
+def _requeue_stuck(db: Database, patience_seconds: float) -> None:
     with db.system_transaction() as tx:
         standing = share_stuck.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
-        append(tx, *[_message(stuck_transfer) for stuck_transfer in standing if stuck_transfer.account_id is None])
+        messages = [_message(stuck_transfer) for stuck_transfer in standing if stuck_transfer.account_id is None]
         accounts = sorted(
             {stuck_transfer.account_id for stuck_transfer in standing if stuck_transfer.account_id is not None}
         )
-        append(tx, *[AccountLookupRequested(account_id=one) for one in accounts])
+        append(tx, *messages, *[AccountLookupRequested(account_id=account_id) for account_id in accounts])
     if standing:
         logger.info("re-enqueued {} stuck shares, transfers and reversals", len(standing))
 

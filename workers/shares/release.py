@@ -1,28 +1,28 @@
-"""A payment's shares leave escrow: the move, what brings them to their recipients, and what others hear of it."""
+"""A payment's shares leave escrow: the move, the shares that can be paid now, and the published event."""
 
 from db.session import Tx
 from db.shares import escrow
 from db.shares.escrow import EscrowedPayment
+from messages.base import Fact, Message
 from messages.ids import TenantId
 from messages.shares import EscrowReleased, ShareDue
-from outbox.append import append
+from workers.ledger.booking import Booking
 
 
-def let_go(tx: Tx, tenant_id: TenantId, current: EscrowedPayment, *, by: str, because: str) -> None:
-    """Let the shares of a locked payment go, and have those brought whose recipient can be paid."""
+def release_from_escrow(tx: Tx, tenant_id: TenantId, current: EscrowedPayment, *, by: str, because: str) -> Booking:
+    """Release the shares of a locked payment, and have those looked at whose recipient can be paid."""
     payable = escrow.release(tx, current.payment_id, by=by, because=because)
-    append(
-        tx, *[ShareDue(tenant_id=tenant_id, payment_id=current.payment_id, share_id=share_id) for share_id in payable]
-    )
+    messages: list[Message | Fact] = [
+        ShareDue(tenant_id=tenant_id, payment_id=current.payment_id, share_id=share_id) for share_id in payable
+    ]
     if current.held_minor:
-        append(
-            tx,
-            EscrowReleased(
-                tenant_id=tenant_id,
-                payment_id=current.payment_id,
-                order_id=current.order_id,
-                event_id=current.event_id,
-                amount=current.held,
-                reason=because,
-            ),
+        released = EscrowReleased(
+            tenant_id=tenant_id,
+            payment_id=current.payment_id,
+            order_id=current.order_id,
+            event_id=current.event_id,
+            amount=current.held,
+            reason=because,
         )
+        messages.append(released)
+    return Booking(messages=messages)

@@ -1,1 +1,1 @@
-"""Transfers to connected accounts, reversals, destination charges."""
+"""Transfers to connected accounts, reversals, destination charges; settlement.py books what Stripe answers."""

@@ -13,7 +13,7 @@ from outbox.append import append
 
 
 def apply_account_event(db: Database, event: InboxEvent) -> str:
-    """Apply what a connected account's event tells; returns the event's note."""
+    """Apply an event of a connected account; returns the event's note."""
     for beginning, apply in _FAMILIES.items():
         if event.event_type.startswith(beginning):
             return apply(db, event)

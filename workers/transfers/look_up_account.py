@@ -1,8 +1,8 @@
-"""account_lookup: ask Stripe how a connected account stands -> keep it -> wake the shares that wait for it.
+"""account_lookup: read a connected account at Stripe -> store its status -> re-enqueue the shares that wait for it.
 
-Asks only, and changes nothing at Stripe. The account belongs to the platform and not to a tenant, so the shares of
-every tenant whose recipients name it are woken, page by page. A second delivery keeps the same again, and a share that
-is woken twice is measured twice. Of two answers that cross, the one that was asked for later stands.
+Reads only, and changes nothing at Stripe. The account belongs to the platform and not to a tenant, so the shares of
+every tenant whose recipients name it are re-enqueued, page by page. A second delivery stores the same again, and a
+share that is enqueued twice is measured twice. Of two answers that cross, the one that was asked for later stands.
 """
 
 from loguru import logger
@@ -37,12 +37,12 @@ def account_lookup(msg: AccountLookupRequested, db: Database, stripe: Gateway) -
             seen_at=asked_at,
         )
     if answer.transfers == "active":
-        _wake(db, answer, refused_too=better)
+        _requeue_waiting(db, answer, refused_too=better)
     else:
         logger.warning("account cannot receive transfers: {}", answer.disabled_reason, account_id=answer.account_id)
 
 
-def _wake(db: Database, answer: AccountAnswer, *, refused_too: bool) -> None:
+def _requeue_waiting(db: Database, answer: AccountAnswer, *, refused_too: bool) -> None:
     after: ShareId | None = None
     while True:
         with db.system_transaction() as tx:

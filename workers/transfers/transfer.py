@@ -1,10 +1,12 @@
-"""transfer: claim -> Stripe -> record. Brings a recipient its share, or the shares of a week.
+"""transfer: claim -> ask Stripe -> record. Pays a recipient its share, or the shares of a week.
 
 As charge: the call, its key and its body are written down before anything is sent. A second delivery finds the
 transfer made and does nothing, or repeats the unanswered call with the same key and body; once that key may be
-forgotten it looks among the transfers to that account before it sends (M13). What was taken back meanwhile cancels a
-transfer that was not sent yet; its shares are measured anew.
+forgotten it looks among the transfers to that account before it sends (workers/runtime/unknown_outcomes.py; M13). What
+was clawed back meanwhile cancels a transfer that was not sent yet; its shares are measured anew.
 """
+
+from functools import partial
 
 from db import stripe_calls
 from db.session import Database, Tx
@@ -15,15 +17,15 @@ from db.transfers.states import TransferState
 from db.transfers.transfers import Transfer
 from messages.runtime import trace
 from messages.runtime.crash_points import crash_point
-from messages.shares import AccountLookupRequested, ShareDue, TransferRequested
+from messages.shares import AccountLookupRequested, TransferRequested
 from messages.verdicts import GiveUp
 from outbox.append import append
 from stripe_client import transfers as stripe_transfers
 from stripe_client.gateway import Gateway
-from stripe_client.outcomes import Absent, Refused, TransferAnswer, Unanswered
+from stripe_client.outcomes import Refused, TransferAnswer
 from workers.runtime.actor import actor
-from workers.runtime.unknown_outcomes import key_dies_at, leave_unknown, wait_for_absence
-from workers.transfers.settlement import refuse_transfer, settle_netted, settle_transfer
+from workers.runtime.unknown_outcomes import Question, ask
+from workers.transfers.settlement import cancel_transfer, refuse_transfer, settle_netted, settle_transfer
 
 BY = "transfer"
 _NOT_THE_ACCOUNTS_FAULT = frozenset({"balance_insufficient", "amount_exceeds_charge"})
@@ -36,11 +38,17 @@ def transfer(msg: TransferRequested, db: Database, stripe: Gateway) -> None:
     if claimed is None:  # an earlier delivery settled it, or nothing has to be sent
         return
     wanted, call = claimed
-    crash_point("transfer.before_call")
-    outcome = _look_up(db, stripe, wanted, call) if call.must_look_up else _send(stripe, call)
-    crash_point("transfer.after_call")
-    if isinstance(outcome, Unanswered):
-        leave_unknown(db, wanted.tenant_id, call, outcome)
+    question = Question[TransferAnswer | Refused](
+        send=partial(stripe_transfers.create, stripe, call.request),
+        look_up=partial(
+            stripe_transfers.find,
+            stripe,
+            wanted.transfer_id,
+            account_id=wanted.account_id,
+            since_epoch=call.first_sent_epoch,
+        ),
+    )
+    outcome = ask("transfer", db, wanted.tenant_id, call, question)
     _record(db, wanted, call, outcome)
     crash_point("transfer.after_commit")
 
@@ -55,6 +63,7 @@ def _claim(db: Database, msg: TransferRequested) -> tuple[Transfer, StripeCall] 
             return None
         if wanted.state is TransferState.REQUESTED:
             if _is_too_much(tx, wanted):
+                cancel_transfer(tx, wanted, reason="less is owed now", by=BY)
                 return None
             if not wanted.amount_minor:
                 settle_netted(tx, wanted, by=BY)
@@ -75,40 +84,14 @@ def _claim(db: Database, msg: TransferRequested) -> tuple[Transfer, StripeCall] 
 
 
 def _is_too_much(tx: Tx, wanted: Transfer) -> bool:
-    """A refund took of a share since this was asked for: cancel it, and measure anew."""
+    """A refund took of a share since this was requested."""
     paid = transfers.shares_of(tx, wanted.transfer_id)
     cut = {
         share.share_id: share
         for payment_id in {payment_id for payment_id, _ in paid}
         for share in shares.of_payment(tx, payment_id)
     }
-    if all(cut[share_id].gap.minor >= 0 for _, share_id in paid):
-        return False
-    transfers.move(tx, wanted.transfer_id, TransferState.CANCELED, by=BY, reason="less is owed now")
-    append(
-        tx,
-        *[
-            ShareDue(tenant_id=wanted.tenant_id, payment_id=payment_id, share_id=share_id)
-            for payment_id, share_id in paid
-        ],
-    )
-    return True
-
-
-def _send(stripe: Gateway, call: StripeCall) -> TransferAnswer | Refused | Unanswered:
-    return stripe_transfers.create(
-        stripe, call.request, idempotency_key=call.idempotency_key, send_before=key_dies_at(call)
-    )
-
-
-def _look_up(db: Database, stripe: Gateway, wanted: Transfer, call: StripeCall) -> TransferAnswer:
-    """Ask Stripe what became of the call. Raises as `wait_for_absence`."""
-    found = stripe_transfers.find(
-        stripe, wanted.transfer_id, account_id=wanted.account_id, since_epoch=call.first_sent_epoch
-    )
-    if isinstance(found, Absent):
-        wait_for_absence(db, wanted.tenant_id, call, found)
-    return found
+    return any(cut[share_id].gap.minor < 0 for _, share_id in paid)
 
 
 def _record(db: Database, wanted: Transfer, call: StripeCall, outcome: TransferAnswer | Refused) -> None:
@@ -128,12 +111,12 @@ def _record(db: Database, wanted: Transfer, call: StripeCall, outcome: TransferA
             settle_transfer(tx, current, outcome, by=BY)
         crash_point("transfer.before_commit")
     if isinstance(outcome, Refused) and outcome.code not in _NOT_THE_ACCOUNTS_FAULT:
-        _ask_how_the_account_stands(db, wanted.account_id)
+        _look_up_account(db, wanted.account_id)
 
 
-def _ask_how_the_account_stands(db: Database, account_id: str) -> None:
-    """Its answer wakes what waits for it. An account is the platform's, so this cannot be the tenant's transaction; a
-    kill between the two costs an hour, after which the share is measured anew.
+def _look_up_account(db: Database, account_id: str) -> None:
+    """Its answer re-enqueues what waits for it. An account is the platform's, so this cannot be the tenant's
+    transaction; a kill between the two costs an hour, after which the share is measured anew.
     """
     with db.system_transaction() as tx:
         append(tx, AccountLookupRequested(account_id=account_id))

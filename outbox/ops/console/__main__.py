@@ -48,6 +48,9 @@ def _console(
 
 
 def main() -> None:
+    """The `console` process. Exit codes: 0 stopped, 69 the address is taken, 75 held up while stopping, 78 wrong
+    settings.
+    """
     settings = (ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings, CacheSettings)
     Program("console", traced=False).run(settings, _console)
 

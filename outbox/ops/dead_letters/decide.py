@@ -42,14 +42,14 @@ class ReplayOptions:
 
 @troubles()
 def preview(wish: ReplayOptions, options: CommandOptions) -> None:
-    """Make a batch, wait until it is judged, and show what replaying it would mean."""
+    """Make a batch, wait until it is classified, and show what replaying it would mean."""
     _require_choice(wish.chosen, wish.everything)
     with operator_session(options.operator) as operator:
         batch_id = _make(operator, wish, options)
-        judged = progress.until_judged(operator.db, batch_id, patience_seconds=options.patience_seconds)
-        totals = _show_preview(operator, judged, as_json=options.as_json)
+        classified = progress.until_classified(operator.db, batch_id, patience_seconds=options.patience_seconds)
+        totals = _show_preview(operator, classified, as_json=options.as_json)
         if options.as_json:
-            print_json(_preview_document(operator, judged, totals))
+            print_json(_preview_document(operator, classified, totals))
     said().print(f"\nReplay it:  fleet dlq replay --batch {batch_id}", style="dim")
 
 
@@ -62,21 +62,21 @@ def replay(wish: ReplayOptions, batch_id: UUID | None, options: CommandOptions) 
         raise typer.BadParameter("a batch already has its dead letters: give --batch or a filter, not both")
     with operator_session(options.operator) as operator:
         batch_id = batch_id or _make(operator, wish, options)
-        judged = progress.until_judged(operator.db, batch_id, patience_seconds=options.patience_seconds)
-        if judged.batch.state == "previewed":
-            _start(operator, judged, options)
+        classified = progress.until_classified(operator.db, batch_id, patience_seconds=options.patience_seconds)
+        if classified.batch.state == "previewed":
+            _start(operator, classified, options)
         settled = progress.until_settled(operator.db, batch_id, patience_seconds=options.patience_seconds)
         _tell_end(settled, as_json=options.as_json)
 
 
-def _start(operator: Operator, judged: BatchProgress, options: CommandOptions) -> None:
+def _start(operator: Operator, classified: BatchProgress, options: CommandOptions) -> None:
     """Show the preview, ask, start.
 
     Raises:
         LeaveError: nothing of it may be replayed, the operator said no, or it waits for a second person.
     """
-    batch_id = judged.batch.batch_id
-    totals = _show_preview(operator, judged, as_json=options.as_json)
+    batch_id = classified.batch.batch_id
+    totals = _show_preview(operator, classified, as_json=options.as_json)
     if not any(total.class_ in {"already_done", "safe", "needs_new_key"} for total in totals):
         raise LeaveError(
             REFUSED, f"No dead letter of batch {batch_id} may be replayed; `fleet dlq batches {batch_id}` shows why."
@@ -173,12 +173,12 @@ def _make(operator: Operator, wish: ReplayOptions, options: CommandOptions) -> U
     return batch_id
 
 
-def _show_preview(operator: Operator, judged: BatchProgress, *, as_json: bool) -> list[ClassTotal]:
+def _show_preview(operator: Operator, classified: BatchProgress, *, as_json: bool) -> list[ClassTotal]:
     """The counts per class and the money it may move; on standard error when standard output is for JSON."""
     with operator.db.ops_transaction() as tx:
-        totals = replay_batches.totals(tx, judged.batch.batch_id)
+        totals = replay_batches.totals(tx, classified.batch.batch_id)
         names = tenants.names(tx)
-        items = replay_batches.items(tx, judged.batch.batch_id, limit=MOST_PROOFS)
+        items = replay_batches.items(tx, classified.batch.batch_id, limit=MOST_PROOFS)
     console = said() if as_json else out()
     if as_json and not sys.stderr.isatty():
         return totals
@@ -196,11 +196,11 @@ def _show_preview(operator: Operator, judged: BatchProgress, *, as_json: bool) -
     return totals
 
 
-def _preview_document(operator: Operator, judged: BatchProgress, totals: list[ClassTotal]) -> dict[str, Any]:
+def _preview_document(operator: Operator, classified: BatchProgress, totals: list[ClassTotal]) -> dict[str, Any]:
     return {
-        "batch_id": judged.batch.batch_id,
-        "state": judged.batch.state,
-        "letters": judged.progress.total,
+        "batch_id": classified.batch.batch_id,
+        "state": classified.batch.state,
+        "letters": classified.progress.total,
         "classes": [record(total) for total in totals],
         "may_move": [
             {"tenant_id": tenant_id, "currency": currency, "letters": count, "amount_minor": minor}

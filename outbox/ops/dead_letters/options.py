@@ -36,6 +36,7 @@ class DeadLetterOptions:
 
     @property
     def is_empty(self) -> bool:
+        """True when neither ids nor a filter are given; such a command needs --all."""
         return self == NOTHING
 
     def as_filter(self, state: str | None = "open") -> "DeadLetterFilter":

@@ -15,13 +15,15 @@ from outbox.ops.session import LeaveError
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch at one moment."""
+    """A batch at one moment. "Judged" means classified by a worker, "settled" that its item will not change any
+    more.
+    """
 
     batch: replay_batches.ReplayBatch
     progress: replay_batches.ItemCounts
 
     @property
-    def is_judged(self) -> bool:
+    def is_classified(self) -> bool:
         return self.batch.state != "classifying"
 
     @property
@@ -30,7 +32,7 @@ class BatchProgress:
         return self.batch.state in {"done", "canceled"} and not self.progress.appended
 
     @property
-    def judged(self) -> int:
+    def classified(self) -> int:
         return self.progress.total - self.progress.unclassified
 
     @property
@@ -40,6 +42,11 @@ class BatchProgress:
 
 
 def standing(db: Database, batch_id: UUID) -> BatchProgress:
+    """The batch and the counts of its items, in one ops transaction.
+
+    Raises:
+        LeaveError: there is no such batch (exit code 1).
+    """
     with db.ops_transaction() as tx:
         batch = replay_batches.get(tx, batch_id)
         if batch is None:
@@ -47,13 +54,14 @@ def standing(db: Database, batch_id: UUID) -> BatchProgress:
         return BatchProgress(batch, replay_batches.progress(tx, batch_id))
 
 
-def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+def until_classified(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
     return _watch(
-        db, batch_id, "classifying", lambda state: state.is_judged, lambda state: state.judged, patience_seconds
+        db, batch_id, "classifying", lambda state: state.is_classified, lambda state: state.classified, patience_seconds
     )
 
 
 def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+    """Watch until no message of the batch is in progress. Raises LeaveError as `follow`."""
     return _watch(
         db, batch_id, "replaying", lambda state: state.is_settled, lambda state: state.settled, patience_seconds
     )

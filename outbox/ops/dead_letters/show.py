@@ -19,6 +19,7 @@ from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 @troubles()
 def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: bool) -> None:
+    """Print dead letters, newest first, and how many match in all; `state` "all" means any."""
     dead_letter_filter = chosen.as_filter(None if state == "all" else state)
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         dead_letters, total = (
@@ -37,6 +38,7 @@ def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: 
 
 @troubles()
 def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None:
+    """Print groups of dead letters, the largest first."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         dead_letter_groups = dead_letter_views.groups(tx, chosen.as_filter(None if state == "all" else state))
     if as_json:
@@ -52,6 +54,12 @@ def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None
 
 @troubles()
 def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> None:
+    """Print one dead letter with its history and the possible next steps; `payload_only` prints the redacted payload
+    alone.
+
+    Raises:
+        LeaveError: not found (exit code 1); `troubles` turns it into a sentence.
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         detail = dead_letter_views.detail(tx, dead_letter_id)
     if detail is None:
@@ -152,6 +160,11 @@ def _replays(detail: DeadLetterDetails) -> object:
 
 @troubles()
 def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    """Print the latest batches, or one with its items.
+
+    Raises:
+        LeaveError: the batch is not found (exit code 1).
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         replay_batch = replay_batches.get(tx, batch_id) if batch_id else None
         found = [replay_batch] if replay_batch else [] if batch_id else replay_batches.latest(tx, limit=limit)

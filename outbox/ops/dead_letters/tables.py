@@ -26,6 +26,7 @@ def _class(name: str | None) -> Text:
 
 
 def letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
+    """Dead letters as a table that fits the console's width."""
     return _narrow_letters(dead_letters) if is_narrow(console) else _wide_letters(console, dead_letters)
 
 
@@ -59,6 +60,7 @@ def _narrow_letters(dead_letters: Sequence[DeadLetterLine]) -> Table:
 
 
 def groups(console: Console, dead_letter_groups: Sequence[DeadLetterGroup]) -> Table:
+    """One row per group: the number of dead letters and of payments, and an example of the reason."""
     narrow = is_narrow(console)
     shown = table("group", "dead letters", "payments", "newest", "message", "example", right=_GROUP_NUMBERS)
     shown.columns[0].no_wrap = True
@@ -112,6 +114,7 @@ def proofs(replay_items: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
 
 
 def items(replay_items: Sequence[ReplayItem]) -> Table:
+    """One row per item of a batch, with its class, its proof and the money it may move."""
     shown = table("dead letter", "class", "state", "may move", "reason", right=("may move",))
     shown.columns[0].no_wrap = True
     for item in replay_items:
@@ -123,6 +126,7 @@ def items(replay_items: Sequence[ReplayItem]) -> Table:
 
 
 def progress(of: ItemCounts) -> Text:
+    """The counts of a batch's items in one line; states without an item are left out."""
     counts = {name: getattr(of, name) for name in ("succeeded", "closed", "skipped", "failed", "appended", "waiting")}
     said = Text()
     for place, (name, count) in enumerate((name, count) for name, count in counts.items() if count):
@@ -131,6 +135,7 @@ def progress(of: ItemCounts) -> Text:
 
 
 def batches(console: Console, found: Sequence[tuple[ReplayBatch, ItemCounts]]) -> Table:
+    """One row per batch, with who made and who approved it."""
     shown = table("batch", "age", "state", "by", "dead letters", "progress", "reason", right=("age", "dead letters"))
     shown.columns[0].no_wrap = True
     for batch, done in found:
@@ -146,6 +151,7 @@ def batches(console: Console, found: Sequence[tuple[ReplayBatch, ItemCounts]]) -
 
 
 def age(moment: datetime) -> str:
+    """How long ago, by this machine's clock."""
     return explanations.age(moment, datetime.now(UTC))
 
 

@@ -45,6 +45,11 @@ class EvidenceChanges:
         return not (self.texts or self.files or self.rebuild)
 
     def fields(self) -> dict[str, str]:
+        """Field -> text, files read; a file wins over a text for the same field. "-" reads standard input.
+
+        Raises:
+            typer.BadParameter: not FIELD=..., or the file cannot be read (exit code 2).
+        """
         return dict(_pair(text, "--set") for text in self.texts) | {
             name: _read(source) for name, source in (_pair(text, "--file") for text in self.files)
         }
@@ -52,6 +57,7 @@ class EvidenceChanges:
 
 @troubles()
 def list_disputes(selection: str, *, limit: int, as_json: bool) -> None:
+    """Print disputes, the nearest deadline first."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = dispute_views.find(tx, selection=selection, limit=limit)
     if as_json:
@@ -88,6 +94,11 @@ def countdown(due_at: datetime | None) -> Text:
 
 @troubles()
 def show_dispute(dispute_id: DisputeId, *, as_json: bool) -> None:
+    """Print one dispute with its movements of money and its history.
+
+    Raises:
+        LeaveError: not found (exit code 1).
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         dispute = _known(tx, dispute_id)
         moves, money = dispute_views.history(tx, dispute_id), dispute_booking.movements(tx, dispute_id)
@@ -178,6 +189,7 @@ def show_evidence(
 
 @troubles()
 def submit(dispute_id: DisputeId, options: CommandOptions) -> None:
+    """Confirm, then have a worker submit the evidence: Stripe accepts it once."""
     reason = why(options)
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
@@ -197,6 +209,7 @@ def submit(dispute_id: DisputeId, options: CommandOptions) -> None:
 
 @troubles()
 def accept(dispute_id: DisputeId, options: CommandOptions) -> None:
+    """Confirm, then have a worker accept the dispute: the loss is final."""
     reason = why(options)
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
@@ -212,6 +225,7 @@ def accept(dispute_id: DisputeId, options: CommandOptions) -> None:
 
 @troubles()
 def list_warnings(*, limit: int, as_json: bool) -> None:
+    """Print early fraud warnings, and what was decided about each."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         early_warnings = fraud_warnings.latest(tx, limit=limit)
     if as_json:

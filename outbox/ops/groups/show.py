@@ -25,6 +25,7 @@ from outbox.requests.refusals import RefusedError
 
 @troubles()
 def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
+    """Print groups, the last changed first; None means any state."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         groups = group_views.latest(tx, state=GroupState(state) if state else None, limit=limit)
     if as_json:
@@ -46,6 +47,7 @@ def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_group(group_id: UUID, *, as_json: bool) -> None:
+    """Print one group with members, payments and history; fingerprints and idempotency keys are left out."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         group = _one(tx, group_id)
         shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
@@ -108,6 +110,7 @@ def _print_group(
 
 @troubles()
 def cancel_group(group_id: UUID, options: CommandOptions) -> None:
+    """Confirm with the secured amount, then have a worker cancel the group."""
     reason = redact_text(why(options))
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:

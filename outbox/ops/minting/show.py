@@ -26,6 +26,9 @@ GWEI = 10**9
 
 @troubles()
 def list_mints(state: str, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    """Print mints, the last changed first; "moving" are those that are not finished. Why signers wait is on standard
+    error.
+    """
     states = None if state == "all" else MOVING if state == "moving" else [state]
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = mint_views.find(tx, states=states, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
@@ -53,6 +56,11 @@ def _lines(found: list[MintLine]) -> Table:
 
 @troubles()
 def show_mint(ticket_id: UUID, *, as_json: bool) -> None:
+    """Print one ticket's mint with its transactions and history.
+
+    Raises:
+        LeaveError: none was requested, or several tenants use the ticket id (exit code 1).
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         line = _only(mint_views.of_ticket(tx, ticket_id), ticket_id)
         moves, sent = mint_views.history(tx, line), mint_views.transactions(tx, line)
@@ -105,6 +113,7 @@ def _history(moves: list[MintStateChange]) -> Table:
 
 @troubles()
 def retry_mint(ticket_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
+    """Queue a failed mint again; the message for the worker and the log entry are one transaction."""
     if not (reason or "").strip():
         raise LeaveError(2, "A reason is required: --reason WHY.")
     with operator_session(operator) as at, at.transaction() as acting:

@@ -10,6 +10,7 @@ from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 @troubles()
 def show_log(*, limit: int, as_json: bool) -> None:
+    """Print the newest entries of the operator log, the newest first."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         entries = operator_log.latest(tx, limit=limit)
     if as_json:

@@ -14,6 +14,7 @@ from outbox.requests.operators import pauses as pause_requests
 def add_pause(
     tenant_id: UUID | None, venue_id: UUID | None, what: str, seconds: float | None, options: CommandOptions
 ) -> None:
+    """Hold back a tenant or a venue for `seconds`, or (None) until the pause is lifted; prints its id."""
     with operator_session(options.operator) as operator:
         reason = why(options)
         with operator.transaction() as acting:
@@ -25,6 +26,7 @@ def add_pause(
 
 @troubles()
 def pause_everybody(what: str, seconds: float | None, options: CommandOptions) -> None:
+    """Hold back every tenant with a pause each; prints the command that lifts all of them."""
     with operator_session(options.operator) as operator:
         reason = why(options)
         with operator.transaction() as acting:
@@ -35,6 +37,7 @@ def pause_everybody(what: str, seconds: float | None, options: CommandOptions) -
 
 @troubles()
 def lift_pause(pause_id: UUID, options: CommandOptions, *, alike: bool) -> None:
+    """End a pause, or with `alike` every pause in force that has the same reason."""
     with operator_session(options.operator) as operator:
         reason = why(options)
         with operator.transaction() as acting:
@@ -49,6 +52,7 @@ def lift_pause(pause_id: UUID, options: CommandOptions, *, alike: bool) -> None:
 
 @troubles()
 def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
+    """Print the pauses in force; `everything` includes those that have ended."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = pauses.latest(tx, limit=limit) if everything else pauses.in_force(tx)
     if as_json:

@@ -27,6 +27,11 @@ _PART_LABELS = {"wish": "request", "call": "Stripe call", "failure": "failed run
 
 @troubles()
 def show_payment(name: str, *, as_json: bool) -> None:
+    """Print one payment's timeline, by any of its ids.
+
+    Raises:
+        LeaveError: no payment, or several tenants' payments, have this id (exit code 1).
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         payments = timeline.find(tx, name)
         if len(payments) != 1:
@@ -241,12 +246,12 @@ def _dead_letter(what: str, details: dict[str, Any]) -> str:
 
 
 def _replay(state: str, details: dict[str, Any]) -> str:
-    judged = (
+    checked = (
         f"classified as {details['class'].replace('_', ' ')}: {details['proof']}"
         if details["class"]
         else "not classified yet"
     )
-    return f"replay {state}, {judged}\nbatch {details['batch_id']} ({details['batch_state']})"
+    return f"replay {state}, {checked}\nbatch {details['batch_id']} ({details['batch_state']})"
 
 
 def _operator(action: str, details: dict[str, Any]) -> str:

@@ -15,6 +15,11 @@ REPORT_SECONDS = 600
 
 @troubles()
 def print_statement(recipient_id: UUID, first: date, last: date, *, form: str, output: Path) -> None:
+    """Write a recipient's statement, from the first to the last day in UTC, both included, as "csv" or "pdf".
+
+    Raises:
+        LeaveError: the days are in the wrong order, or there is no such recipient (exit code 1).
+    """
     if last < first:
         raise LeaveError(REFUSED, f"The last day, {last}, is before the first, {first}.")
     with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:

@@ -18,6 +18,7 @@ REPORT_SECONDS = 600
 
 @troubles()
 def list_payouts(recipient_id: UUID | None, *, failed: bool, limit: int, as_json: bool) -> None:
+    """Print payouts of connected accounts, newest first; `failed` limits them to those the bank returned."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         payouts = payout_views.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
     if as_json:
@@ -44,6 +45,7 @@ def _payouts(payouts: Sequence[PayoutRow]) -> Table:
 
 @troubles()
 def show_payout(payout_id: str, *, as_json: bool) -> None:
+    """Print one payout and what it contained. Raises LeaveError when there is none (exit code 1)."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         row = payout_views.payout(tx, payout_id)
         contents = payout_views.contents(tx, payout_id) if row else []
@@ -92,6 +94,7 @@ def _contents(contents: Sequence[PayoutLine]) -> Table:
 
 @troubles()
 def show_balances(tenant_id: UUID | None, *, as_json: bool) -> None:
+    """Print what recipients have in the ledger and at Stripe; "?" is a balance that was never read from Stripe."""
     with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         recipient_balances = payout_views.balances(tx, tenant_id=tenant_id)
     if as_json:

@@ -18,6 +18,11 @@ from outbox.requests.refusals import RefusedError
 
 @troubles()
 def republish(which: EventFilter, options: CommandOptions) -> None:
+    """Preview, confirm, then append the events again, lot by lot; prints how many were appended.
+
+    Raises:
+        RefusedError: no stored event matches.
+    """
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             published_counts = published_events.summary(tx, which)

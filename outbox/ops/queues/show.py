@@ -26,6 +26,9 @@ from outbox.sealing import new_pair
 
 @troubles()
 def show_outbox(*, limit: int, as_json: bool) -> None:
+    """Print the outbox: counts, backlog by destination, and the next retries. Reads the database only, not the
+    broker.
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         depth, lots, retries = outbox_table.depth(tx), backlog.lots(tx), backlog.next_retries(tx, limit=limit)
     if as_json:

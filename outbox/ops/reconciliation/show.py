@@ -58,6 +58,7 @@ def _trial_balance(totals: Sequence[AccountTotal]) -> Table:
 
 @troubles()
 def show_venues(tenant_id: UUID | None, *, as_json: bool) -> None:
+    """Print what each venue is owed by the ledger, less what disputes withhold; a negative net is red."""
     with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         venue_balances = ledger_reports.venue_balances(tx, tenant_id=tenant_id)
     if as_json:
@@ -80,6 +81,7 @@ def _venues(venue_balances: Sequence[VenueBalance]) -> Table:
 
 @troubles()
 def show_receivables(tenant_id: UUID | None, *, as_json: bool) -> None:
+    """Print what is owed between us and others, by age of the debt."""
     with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         receivables = ledger_reports.receivables(tx, tenant_id=tenant_id)
     if as_json:
@@ -135,6 +137,7 @@ def verify_ledger(expected: str | None, *, as_json: bool) -> None:
 def list_cases(
     state: str, type_: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
+    """Print reconciliation cases; `state` "all" means any."""
     wanted = None if state == "all" else state
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         cases = case_views.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
@@ -158,6 +161,11 @@ def _cases(cases: Sequence[Case]) -> Table:
 
 @troubles()
 def show_case(case_id: UUID, *, as_json: bool) -> None:
+    """Print one case with the suggested action.
+
+    Raises:
+        LeaveError: not found (exit code 1).
+    """
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         case = case_views.get(tx, case_id)
     if case is None:
@@ -190,6 +198,7 @@ def _automatic_fix(case: Case) -> str | None:
 
 @troubles()
 def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
+    """Close a case without a correction; the same mismatch does not open another one."""
     with operator_session(operator) as at, at.transaction() as acting:
         case = accept_case(acting, case_id, reason=reason or "")
     if as_json:
@@ -202,6 +211,7 @@ def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_js
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
+    """Print the latest comparisons with Stripe; a run in progress is shown with its phase."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         runs = reconciliation_runs.latest(tx, limit=limit)
     if as_json:

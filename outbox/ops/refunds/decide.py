@@ -19,6 +19,9 @@ from outbox.requests.operators import mass_refunds, refunds
 def create_refund(
     payment_id: UUID, amount_minor: int | None, ticket_ids: Sequence[UUID], because: str, options: CommandOptions
 ) -> None:
+    """Confirm, request a refund, and wait for the worker's answer; a payment without money taken is cancelled
+    instead.
+    """
     reason = why(options)
     with operator_session(options.operator) as operator:
         _confirm_refund(operator, payment_id, amount_minor, ticket_ids, options)
@@ -49,6 +52,11 @@ def _confirm_refund(
 
 @troubles()
 def retry_refund(refund_id: UUID, options: CommandOptions) -> None:
+    """Confirm, and request a failed refund again as a new one.
+
+    Raises:
+        LeaveError: there is no such refund (exit code 1).
+    """
     reason = why(options)
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
@@ -66,6 +74,11 @@ def retry_refund(refund_id: UUID, options: CommandOptions) -> None:
 def cancel_event(
     event_id: UUID, tenant_id: UUID | None, rate: int, options: CommandOptions, *, despite_balance: bool, watch: bool
 ) -> None:
+    """Confirm with the number of orders and the amount, cancel the event, and follow its refunds with `watch`.
+
+    Raises:
+        LeaveError: above the limit, a second operator must approve (exit code 3).
+    """
     reason = why(options)
     with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
@@ -94,6 +107,7 @@ def _question(sales: Sequence[EventSales]) -> str:
 
 @troubles()
 def resume(cancellation_id: UUID, rate: int | None, options: CommandOptions, *, despite_balance: bool) -> None:
+    """Continue a paused mass refund, or one that waits for the balance."""
     with operator_session(options.operator) as operator:
         reason = why(options)
         with operator.transaction() as acting:

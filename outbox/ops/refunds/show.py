@@ -29,6 +29,7 @@ from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 def list_refunds(
     state: str, source: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
+    """Print refunds, newest first, then pending requests of operators on standard error."""
     states = None if state == "all" else MOVING if state == "moving" else (state,)
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         narrow = {"states": states, "source": source, "tenant_id": tenant_id, "payment_id": payment_id}
@@ -77,6 +78,11 @@ def _next_step(request: OperatorRequest) -> str:
 
 @troubles()
 def show_refund(name: str, *, as_json: bool) -> None:
+    """Print a refund by our id, Stripe's, or the id of the request that made it.
+
+    Raises:
+        LeaveError: not found (exit code 1).
+    """
     named = uuid_or_none(name)
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         request = requests.get(tx, named) if named else None
@@ -150,6 +156,7 @@ def _obligations(obligations: Sequence[Obligation]) -> Table:
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
+    """Print cancelled events with the progress of their refunds."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = mass_refunds.latest(tx, limit=limit)
     if as_json:
@@ -166,6 +173,7 @@ def list_runs(*, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool) -> None:
+    """Print one cancelled event; `watch` follows it first. Raises LeaveError when there is none (exit code 1)."""
     with operator_session() as operator:
         run = _run(operator.db, name)
         if watch:
@@ -203,6 +211,7 @@ def _standing_still(run: MassRefund) -> str:
 
 
 def print_run(db: Database, run: MassRefund, *, as_json: bool) -> None:
+    """Print the progress of a mass refund, the outcomes of its refunds, and the payments that could not be refunded."""
     with db.ops_transaction() as tx:
         fates, refusals = refund_views.fates(tx, run), refund_views.refusals(tx, run)
     if as_json:

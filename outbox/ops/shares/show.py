@@ -28,6 +28,7 @@ from outbox.requests.operators.shares import KINDS
 
 @troubles()
 def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
+    """Print payments in escrow, oldest first, then pending requests."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         escrows = escrow.find(tx, kept_by=None if kept_by == "all" else kept_by, limit=limit)
         waiting = requests.waiting(tx, limit=limit, kinds=KINDS)
@@ -180,6 +181,7 @@ def _tickets(tree: ShareTree) -> Table:
 
 @troubles()
 def list_recipients(tenant_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    """Print recipients with their balances, one row for each currency."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         recipients = share_views.recipients(tx, tenant_id=tenant_id, limit=limit)
     if as_json:
@@ -218,6 +220,7 @@ def _recipient_record(recipient: RecipientLine) -> dict[str, object]:
 
 @troubles()
 def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
+    """Print one recipient: balances and unpaid shares."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         recipients = share_views.recipients(tx, recipient_id=recipient_id, limit=limit)
         waiting = share_views.waiting(tx, recipient_id=recipient_id, limit=limit)
@@ -249,6 +252,7 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    """Print royalty rules, past and future ones included."""
     with operator_session() as operator, operator.db.ops_transaction() as tx:
         royalties = share_views.royalties(tx, venue_id=venue_id, limit=limit)
     if as_json:

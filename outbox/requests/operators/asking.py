@@ -10,10 +10,15 @@ from outbox.requests.refusals import RefusedError
 
 
 def ask(acting: OperatorTransaction, new: NewOperatorRequest, *, moves_minor: int, action: str) -> OperatorRequest:
-    """`moves_minor` is the most that it can move, in minor units of its currency; `action` is for the operator log.
+    """Write an operator's request down in the operator's transaction, log it, and queue it unless a second operator
+    must agree.
+
+    `moves_minor` is the most that it can move, in minor units of its currency; it decides whether the request waits.
+    `action` is for the operator log.
 
     Raises:
-        RefusedError: a retry of the same refund is under way, or the same is asked of this payment's escrow already.
+        RefusedError: a retry of the same refund is in progress, or the same was requested for this payment's escrow
+            already.
     """
     try:
         request = requests.ask(acting.tx, new, awaits_approval=acting.needs_approval([moves_minor]))
@@ -27,7 +32,10 @@ def ask(acting: OperatorTransaction, new: NewOperatorRequest, *, moves_minor: in
 
 
 def queue(acting: OperatorTransaction, request: OperatorRequest) -> None:
-    """Both kinds of message come to one actor; they are two because the previous release reads them as such."""
+    """Append the message that has a worker carry the request out.
+
+    Both kinds of message go to one actor; they are two because the previous release reads them as such.
+    """
     message: OpsRefundDue | OpsEscrowDue
     if request.kind == "refund":
         message = OpsRefundDue(

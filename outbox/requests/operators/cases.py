@@ -1,4 +1,7 @@
-"""Reconciliation cases that an operator accepts as they are."""
+"""Reconciliation cases that an operator closes without a correction.
+
+Nothing is booked: the case is closed with the operator's reason, and the mismatch stays as it is.
+"""
 
 from uuid import UUID
 

@@ -65,6 +65,12 @@ def _open_letter(acting: OperatorTransaction, dead_letter_id: UUID) -> DeadLette
 
 
 def _checked(letter: DeadLetterLine, payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload as its message model writes it.
+
+    Raises:
+        RefusedError: the dead letter's kind is none of ours, or the model rejects the payload; the first error is
+            named.
+    """
     model = kind_to_message().get(letter.kind or "")
     if model is None:
         raise RefusedError(f"{letter.kind or 'this dead letter'} is no message of ours; its payload cannot be edited")

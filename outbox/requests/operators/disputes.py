@@ -1,6 +1,7 @@
 """What operators decide about a dispute: the evidence, and whether to submit it or to accept the loss.
 
-Submitting and accepting are final, and are decided once; a worker asks Stripe.
+Submitting and accepting are final and decided once: the database accepts one decision for each dispute, and the second
+operator gets DECIDED_MEANWHILE. A worker sends it to Stripe.
 """
 
 from typing import Any
@@ -63,6 +64,11 @@ def accept_loss(acting: OperatorTransaction, dispute_id: DisputeId, *, reason: s
 
 
 def _answerable(acting: OperatorTransaction, dispute_id: DisputeId) -> Dispute:
+    """The dispute, as long as it can be answered and nobody has decided.
+
+    Raises:
+        RefusedError: unknown, closed by the bank, or decided.
+    """
     dispute = disputes.get(acting.tx, dispute_id)
     if dispute is None:
         raise RefusedError(f"there is no dispute {dispute_id}")
@@ -80,6 +86,7 @@ def _require_acceptable(evidence: dict[str, str]) -> None:
 
 
 def _decide(acting: OperatorTransaction, dispute: Dispute, decision: str, message: Message, reason: str) -> None:
+    """Record the decision, queue its message and log it; zero rows mean that another operator was first."""
     require(reason.strip(), "give a reason: this decision is final")
     require(disputes.decide(acting.tx, dispute.dispute_id, decision, by=acting.operator), DECIDED_MEANWHILE)
     append(acting.tx, message)

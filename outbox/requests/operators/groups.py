@@ -15,7 +15,13 @@ LONGEST_REASON = 500
 
 
 def cancellable_group(tx: Tx, group_id: UUID) -> GroupLine:
-    """Raises RefusedError for a group that is unknown, known to several tenants, settled or ended."""
+    """The group, if it can be cancelled: open or complete.
+
+    A settled group's contributions are captured payments; giving them back needs the approval that refunds need.
+
+    Raises:
+        RefusedError: the group is unknown, known to several tenants, settled or ended.
+    """
     groups = group_views.by_id(tx, group_id)
     if len(groups) != 1:
         raise RefusedError(
@@ -30,7 +36,11 @@ def cancellable_group(tx: Tx, group_id: UUID) -> GroupLine:
 
 
 def cancel_group(acting: OperatorTransaction, group_id: UUID, *, reason: str) -> None:
-    """Have a worker cancel the group: what is held is released. Raises as `cancellable_group`."""
+    """Have a worker cancel the group, which releases what is held. The reason is cut to LONGEST_REASON in the message.
+
+    Raises:
+        RefusedError: as `cancellable_group`, checked again in this transaction.
+    """
     group = cancellable_group(acting.tx, group_id)
     tenant_id, by = TenantId(group.tenant_id), f"ops:{acting.operator}"
     append(acting.tx, GroupCancelDue(tenant_id=tenant_id, group_id=group_id, reason=reason[:LONGEST_REASON], by=by))

@@ -1,4 +1,7 @@
-"""Mass refunds as operators ask for and control them: cancel an event, pause, resume, stop."""
+"""Mass refunds as operators request and control them: cancel an event, pause, resume, stop.
+
+Each is one move of the row's state, which names the states it may leave; the worker reads the state before each step.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -67,13 +70,17 @@ def cancel_event(
 
 
 def pause(acting: OperatorTransaction, cancellation_id: UUID, *, reason: str) -> MassRefund:
-    """Raises RefusedError when it does not run, or no reason was given."""
+    """Stop after the step in progress, until it is resumed.
+
+    Raises:
+        RefusedError: it is not running, or no reason was given.
+    """
     run = found(acting.tx, cancellation_id)
     return _steer(acting, run, "paused", STEERABLE, "pause event cancellation", reason)
 
 
 def stop(acting: OperatorTransaction, cancellation_id: UUID, *, reason: str) -> MassRefund:
-    """Go no further. What was asked for stays asked for; the event may be cancelled anew.
+    """Process no further orders. Refunds that were requested stay requested; the event may be cancelled again.
 
     Raises:
         RefusedError: it is done or stopped already, or no reason was given.
@@ -90,7 +97,10 @@ def resume(
     rate_per_second: int | None = None,
     despite_balance: bool = False,
 ) -> MassRefund:
-    """Go on where it was paused, or stop waiting for the balance; perhaps at another pace.
+    """Continue where it was paused, or stop waiting for the balance.
+
+    `rate_per_second` None keeps the pace; `despite_balance` True refunds although Stripe's balance does not cover it.
+    Its next step is queued in the same transaction.
 
     Raises:
         RefusedError: it is neither paused nor waiting, or no reason was given.
@@ -106,6 +116,7 @@ def resume(
 def _steer(
     acting: OperatorTransaction, run: MassRefund, state: str, leaving: Sequence[str], action: str, reason: str
 ) -> MassRefund:
+    """One move of state with its log entry; returns the row as it is afterwards."""
     require(reason.strip(), "give a reason")
     if not mass_refunds.steer(acting.tx, run, state, leaving=leaving, by=acting.operator, reason=reason):
         raise RefusedError(f"the cancellation is {run.state.replace('_', ' ')}")
@@ -114,7 +125,11 @@ def _steer(
 
 
 def found(tx: Tx, cancellation_id: UUID) -> MassRefund:
-    """Raises RefusedError when there is none under this id."""
+    """The mass refund with this id.
+
+    Raises:
+        RefusedError: there is none. The sentence names requests too, because `approve` takes either id.
+    """
     run = mass_refunds.get(tx, cancellation_id)
     if run is None:
         raise RefusedError(f"there is no request or mass refund {cancellation_id}")
@@ -122,4 +137,5 @@ def found(tx: Tx, cancellation_id: UUID) -> MassRefund:
 
 
 def subject_of(run: MassRefund) -> dict[str, object]:
+    """What the operator log says of a mass refund."""
     return {"cancellation_id": str(run.cancellation_id), "event_id": str(run.event_id)}

@@ -1,6 +1,7 @@
 """Hold back the charges, or everything, of a tenant or a venue.
 
-Workers notice within a few seconds; what waits is taken up by itself when the pause is over.
+Workers notice within a few seconds; what waits is processed by itself when the pause is over. Intake goes on: orders
+are accepted, and their messages wait.
 """
 
 from typing import Any
@@ -26,10 +27,12 @@ def pause(
     reason: str,
     seconds: float | None,
 ) -> UUID:
-    """Hold back from now on, for so many seconds or until it is lifted; returns the pause's id.
+    """Hold back from now on, for `seconds` or (None) until it is lifted; returns the pause's id.
+
+    With `venue_id` alone, the venue's tenant is looked up. `what` is one of WHAT.
 
     Raises:
-        RefusedError: no reason, neither a tenant nor a venue, or one that nobody knows.
+        RefusedError: no reason, neither a tenant nor a venue, or one that is not registered.
     """
     require(reason.strip(), SAY_WHY)
     require(what in WHAT, f"a pause holds back {' or '.join(WHAT)}, not {what!r}")

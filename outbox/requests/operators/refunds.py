@@ -76,6 +76,7 @@ def retry_refund(acting: OperatorTransaction, refund_id: UUID, *, note: str) -> 
 
 
 def _refundable(tx: Tx, payment_id: UUID) -> RefundableBalance:
+    """The payment's balance, with something left to refund. `left_minor` None: no money was taken yet."""
     refundable = refund_views.standing(tx, payment_id)
     if refundable is None:
         raise RefusedError(f"there is no payment {payment_id}")

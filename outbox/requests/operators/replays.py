@@ -1,6 +1,6 @@
-"""Replay batches as operators ask for them: preview, start, cancel. Approving one stands in requests/approvals.py.
+"""Replay batches as operators request them: preview, start, cancel. Approving one is in requests/approvals.py.
 
-Classifying and replaying are done by workers; nothing here moves money or asks anybody outside.
+Classifying and replaying are done by workers; nothing here moves money or calls Stripe.
 """
 
 from uuid import UUID
@@ -78,6 +78,9 @@ def cancel(acting: OperatorTransaction, batch_id: UUID, *, reason: str) -> None:
 
 
 def locked_batch(acting: OperatorTransaction, batch_id: UUID) -> ReplayBatch:
+    """The batch, locked until the transaction ends: two operators who start it wait for one another, and one is
+    refused.
+    """
     batch = replay_batches.lock(acting.tx, batch_id)
     if batch is None:
         raise RefusedError(f"there is no batch {batch_id}")

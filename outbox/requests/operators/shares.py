@@ -1,4 +1,4 @@
-"""Escrow as operators steer it: release a payment's shares, or hold them until a person releases them."""
+"""Escrow as operators control it: release a payment's shares, or hold them until an operator releases them."""
 
 from uuid import UUID
 
@@ -22,11 +22,17 @@ def release(acting: OperatorTransaction, payment_id: UUID, *, note: str) -> Oper
 
 
 def hold(acting: OperatorTransaction, payment_id: UUID, *, note: str) -> OperatorRequest:
-    """Keep the shares of a payment in escrow until a person releases them. It moves no money. Raises as `release`."""
+    """Keep the shares of a payment in escrow until an operator releases them. It moves no money, so it needs no
+    approval.
+
+    Raises:
+        RefusedError: as `release`.
+    """
     return _ask(acting, payment_id, "hold", note)
 
 
 def _ask(acting: OperatorTransaction, payment_id: UUID, kind: str, note: str) -> OperatorRequest:
+    """Request one of KINDS; a second request of the same kind is refused while the first is in progress."""
     require(note.strip(), "give a reason")
     held = escrow.of_payment(acting.tx, payment_id)
     if held is None:

@@ -11,18 +11,30 @@ from outbox.requests import second_person
 
 @dataclass(frozen=True, slots=True)
 class OperatorTransaction:
-    """`approval_limit_minor` is in minor units, of any one currency."""
+    """One open ops transaction of one operator; whoever opened it commits.
+
+    Attributes:
+        tx: an ops transaction, whose role cannot write money.
+        operator: the name for the operator log.
+        approval_limit_minor: in minor units, of any one currency; above it a second operator must agree.
+    """
 
     tx: Tx
     operator: str
     approval_limit_minor: int
 
     def log(self, action: str, subject: dict[str, Any], reason: str) -> None:
+        """Write an entry of the operator log in this transaction, so that it exists exactly when the change does."""
         operator_log.write(self.tx, operator=self.operator, action=action, subject=subject, reason=reason)
 
     def needs_approval(self, amounts_minor: Iterable[int]) -> bool:
+        """Whether a second operator must agree; one amount per currency, in minor units."""
         return second_person.needs_second_person(amounts_minor, limit_minor=self.approval_limit_minor)
 
     def require_second_person(self, *requesters: str | None) -> None:
-        """Raises RefusedError when this operator is one of those who asked."""
+        """Refuse this operator as approver of their own request.
+
+        Raises:
+            RefusedError: this operator is one of `requesters`.
+        """
         second_person.require_second_person(self.operator, *requesters)

@@ -8,6 +8,7 @@ import pytest
 from db.ledger import hash_chain
 from db.ledger import journals as ledger
 from db.ledger.hash_chain import ChainWalk
+from db.ledger.journals import Journal
 from db.session import Database, Tx
 from db.tenants.tenants import Tenant
 from messages.money import Money
@@ -160,9 +161,7 @@ def post(db: Database, tenant: Tenant, *sources: str) -> None:
 
 
 def book(tx: Tx, source: str) -> None:
-    assert ledger.post(
-        tx, kind="stripe_fee", source_id=source, payment_id=None, entries=ledger.stripe_fee_entries(Money(30, "eur"))
-    )
+    assert ledger.post(tx, None, [Journal("stripe_fee", source, ledger.stripe_fee_entries(Money(30, "eur")))])
 
 
 def seal(db: Database, limit: int = 100) -> int:

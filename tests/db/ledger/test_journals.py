@@ -26,7 +26,7 @@ def test_a_charge_is_booked_with_the_fee_apart(db: Database, owner: psycopg.Conn
     entries = ledger.charge_entries(Money(4200, "eur"), Money(260, "eur"), venue)
 
     with db.transaction(tenant.tenant_id) as tx:
-        assert ledger.post(tx, kind="charge", source_id="ch_1", payment_id=None, entries=entries)
+        assert ledger.post(tx, None, [Journal("charge", "ch_1", entries)])
 
     rows = owner.execute(
         "SELECT line, code, venue_id, amount_minor "
@@ -43,8 +43,8 @@ def test_the_same_fact_is_booked_once(db: Database, owner: psycopg.Connection, t
     fee = ledger.stripe_fee_entries(Money(30, "eur"))
 
     with db.transaction(tenant.tenant_id) as tx:
-        first = ledger.post(tx, kind="stripe_fee", source_id="txn_1", payment_id=None, entries=fee)
-        second = ledger.post(tx, kind="stripe_fee", source_id="txn_1", payment_id=None, entries=fee)
+        first = ledger.post(tx, None, [Journal("stripe_fee", "txn_1", fee)])
+        second = ledger.post(tx, None, [Journal("stripe_fee", "txn_1", fee)])
 
     assert (first, second) == (True, False)
     assert owner.execute("SELECT count(*) FROM ledger_entries").fetchone() == (2,)
@@ -98,8 +98,8 @@ def test_journals_posted_together_are_each_booked_once(db: Database, owner: psyc
     fee = Journal("stripe_fee", "txn_1", ledger.stripe_fee_entries(Money(30, "eur")))
 
     with db.transaction(tenant.tenant_id) as tx:
-        first = ledger.post_together(tx, None, [charge])
-        both = ledger.post_together(tx, None, [charge, fee])
+        first = ledger.post(tx, None, [charge])
+        both = ledger.post(tx, None, [charge, fee])
 
     assert (first, both) == (1, 1)
     assert owner.execute("SELECT kind, count(*) FROM ledger_journals JOIN ledger_entries USING (tenant_id, journal_id) "
@@ -153,7 +153,7 @@ def test_the_ledger_cannot_be_changed_not_even_by_the_owner(
 def post(db: Database, tenant: Tenant, amounts: list[tuple[int, str]]) -> bool:
     entries = [Entry("stripe_balance", Money(minor, currency)) for minor, currency in amounts]
     with db.transaction(tenant.tenant_id) as tx:
-        return ledger.post(tx, kind="charge", source_id=f"ch_{uuid4().hex}", payment_id=None, entries=entries)
+        return ledger.post(tx, None, [Journal("charge", f"ch_{uuid4().hex}", entries)])
 
 
 def venue_of(tenant: Tenant) -> VenueId:

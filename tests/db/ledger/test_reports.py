@@ -5,7 +5,7 @@ import pytest
 
 from db.ledger import journals as ledger
 from db.ledger import reports as ledger_reports
-from db.ledger.journals import Entry
+from db.ledger.journals import Entry, Journal
 from db.ledger.reports import Receivable
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -90,7 +90,7 @@ def charge(db: Database, tenant: Tenant, charge_id: str, amount: Money) -> None:
     fee = Money(260 if amount.minor == 4200 else 10, amount.currency)
     entries = ledger.charge_entries(amount, fee, tenant.venues[0].venue_id)
     with db.transaction(tenant.tenant_id) as tx:
-        assert ledger.post(tx, kind="charge", source_id=charge_id, payment_id=None, entries=entries)
+        assert ledger.post(tx, None, [Journal("charge", charge_id, entries)])
 
 
 def take_back(
@@ -99,7 +99,7 @@ def take_back(
     venue = tenant.venues[0].venue_id
     entries = [Entry("venue_payable", amount, venue), Entry("stripe_balance", -amount)]
     with db.transaction(tenant.tenant_id) as tx:
-        assert ledger.post(tx, kind="reversal", source_id=source, payment_id=None, entries=entries)
+        assert ledger.post(tx, None, [Journal("reversal", source, entries)])
     with owner.transaction():
         owner.execute("ALTER TABLE ledger_journals DISABLE TRIGGER USER")
         owner.execute(

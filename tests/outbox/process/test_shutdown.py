@@ -99,6 +99,12 @@ def test_a_process_that_is_held_up_by_what_does_not_answer_leaves_at_the_end_of_
         assert "leaving" in process.communicate()[1]
 
 
+def test_a_server_that_is_asked_to_stop_before_it_listens_to_signals_stops_all_the_same() -> None:
+    asked = HALF_A_REQUEST.replace("stop_on_signals(stopping)", "stop_on_signals(stopping); stopping.set()")
+    with running("-c", asked, str(free_port())) as process:
+        assert process.wait(20) == 0
+
+
 def test_a_client_that_has_sent_half_a_request_does_not_hold_back_the_end() -> None:
     port = free_port()
     with running("-c", HALF_A_REQUEST, str(port)) as process, _half_a_request(port):

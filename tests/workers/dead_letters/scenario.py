@@ -63,7 +63,7 @@ class Workshop:
             return dead_letter_views.find(tx, DeadLetterFilter(payment_id=payment.payment_id))[0].dead_letter_id
 
     def classified(self, operator: Operator | None = None) -> UUID:
-        """A batch of every open letter, judged."""
+        """A batch of every open dead letter, classified."""
         with (operator or self.operator).transaction() as acting:
             batch, _ = replays.preview(
                 acting, DeadLetterFilter(), reason="the world is well again", rate_per_second=1000

@@ -1,4 +1,4 @@
-"""Replay: judged from fresh state, brought back once, and never moving a cent twice."""
+"""Replay: checked against current state, replayed once, and never moving a cent twice."""
 
 from threading import Thread
 

@@ -29,7 +29,7 @@ from tests.workers.disputes.scenario import decided, hear, reread
 from tests.workers.refunds.scenario import asked, charged, message, wish_to_cancel, wish_to_capture
 from tests.workers.refunds.scenario import lookup as refund_lookup_of
 from workers.dead_letters.replay_check import CHECKS, ORDER_EVENT_CHECKS, OpenedDeadLetter, check_replay
-from workers.disputes.submit_evidence import dispute_evidence
+from workers.disputes.answer import dispute_evidence
 from workers.payments.capture import capture
 from workers.refunds.refund import refund
 from workers.rules.replay_check import ReplayCheck

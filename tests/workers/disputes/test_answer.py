@@ -15,8 +15,7 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import decided, hear, look, reread
 from tests.workers.ledger.scenario import balances
 from tests.workers.refunds.scenario import charged
-from workers.disputes.close import dispute_close
-from workers.disputes.submit_evidence import dispute_evidence
+from workers.disputes.answer import dispute_close, dispute_evidence
 
 WORDS = {"product_description": "two seats", "uncategorized_text": "scanned at the door"}
 

@@ -18,7 +18,7 @@ from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import decided, hear, look, reread
 from tests.workers.ledger.scenario import events_told
 from tests.workers.refunds.scenario import charged
-from workers.disputes.submit_evidence import dispute_evidence
+from workers.disputes.answer import dispute_evidence
 from workers.sweep import sweep
 
 Sweep = Callable[[], list[str]]

@@ -7,6 +7,7 @@ import pytest
 
 from db.ledger import hash_chain
 from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.session import Database
 from db.tenants.tenants import Tenant
 from messages.money import Money
@@ -22,7 +23,7 @@ def test_one_run_seals_all_journals_batch_by_batch(
     with db.transaction(tenant.tenant_id) as tx:
         for number in range(10):
             entries = ledger.stripe_fee_entries(Money(30, "eur"))
-            ledger.post(tx, kind="stripe_fee", source_id=f"txn_{number}", payment_id=None, entries=entries)
+            ledger.post(tx, None, [Journal("stripe_fee", f"txn_{number}", entries)])
 
     for _ in range(2):
         seal_ledger(SealDue(due_at=datetime.now(UTC)), db)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from db.ledger import journals as ledger
-from db.ledger.journals import Entry
+from db.ledger.journals import Entry, Journal
 from db.payments.payments import Payment
 from db.session import Database
 from db.tenants.tenants import Tenant
@@ -206,7 +206,7 @@ def put_right(db: Database, owner: psycopg.Connection, payment: Payment, differe
     assert row is not None
     entries = [Entry("stripe_balance", difference), Entry("venue_payable", -difference, payment.venue_id)]
     with db.transaction(payment.tenant_id) as tx:
-        assert ledger.post(tx, kind="reversal", source_id=str(row[0]), payment_id=payment.payment_id, entries=entries)
+        assert ledger.post(tx, payment.payment_id, [Journal("reversal", str(row[0]), entries)])
 
 
 def charge_by_hand(gateway: Gateway, metadata: dict[str, str]) -> None:

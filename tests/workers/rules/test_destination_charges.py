@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from messages.money import Money
 from workers.rules.destination_charges import give_way
-from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, shares
+from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, allocate_refund
 from workers.rules.sale_split import taken_back
 
 
@@ -39,7 +39,7 @@ def test_however_a_charge_is_given_back_the_parts_add_up_and_the_venue_gives_wha
         reached = before + piece
         in_account -= piece - (stripes(fee + royalty, reached, sold) - stripes(fee + royalty, before, sold))
         books = RefundableAmounts(euros(sold), euros(fee), euros(0), euros(before), euros(given_fee), euros(0))
-        parts = shares(euros(piece), books, fee_comes_back=True)
+        parts = allocate_refund(euros(piece), books, fee_comes_back=True)
         by_rule = taken_back(parts.venue, [royalty_left, venue_left])[-1] if parts.venue.minor else euros(0)
         followed = give_way(
             parts, by_rule=by_rule, at_stripe=euros(venue_left - in_account), fee_left=euros(fee - given_fee)

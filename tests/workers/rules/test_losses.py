@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from messages.money import Money
 from workers.rules.disputes import moved, stage_of
-from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, shares
+from workers.rules.refund_allocation import RefundableAmounts, RefundAllocation, allocate_refund
 
 MINOR = st.integers(1, 1_000_000)
 
@@ -40,9 +40,9 @@ def test_pieces_add_up_to_the_whole_fee_also_when_losses_were_won_in_between(
 
     for number, minor in enumerate(pieces):
         if number in won:  # lost, and taken back: as if it had never been
-            after = book(books, shares(eur(minor), books, fee_comes_back=True))
+            after = book(books, allocate_refund(eur(minor), books, fee_comes_back=True))
             assert after.debited - books.debited == eur(minor)
-        books = book(books, shares(eur(minor), books, fee_comes_back=True))
+        books = book(books, allocate_refund(eur(minor), books, fee_comes_back=True))
 
     assert (books.debited, books.fee_returned) == (books.captured, books.fee)
 
@@ -54,7 +54,7 @@ def test_the_parts_of_a_loss_are_the_loss_and_none_is_negative(
     """Also of a loss beyond what is left of the sale, which a bank can take after a partial refund."""
     books = RefundableAmounts(eur(captured), eur(min(fee, captured)), eur(fee % 7), eur(captured // 2), eur(0), eur(0))
 
-    parts = shares(eur(lost), books, fee_comes_back=fee_comes_back)
+    parts = allocate_refund(eur(lost), books, fee_comes_back=fee_comes_back)
 
     assert parts.obligation + parts.platform + parts.venue == eur(lost)
     assert min(parts.obligation.minor, parts.platform.minor, parts.venue.minor) >= 0

@@ -1,7 +1,6 @@
-"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are told to stop."""
+"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are asked to stop."""
 
 import contextlib
-import re
 import time
 from collections.abc import Iterator
 from itertools import groupby
@@ -12,9 +11,10 @@ from deploy.local.proofs.chaos.cases import Scene, UnmetError, case
 from deploy.local.proofs.chaos.provoking import provoke
 from deploy.local.proofs.chaos.truth import AWAY
 from deploy.local.stack.stack import CLONE
+from messages.runtime.crash_points import points_in
 
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
-POINTS = [point for path in _CODE for point in re.findall(r'crash_point\("([\w.]+)"\)', path.read_text())]
+POINTS = [point for path in _CODE for point in points_in(path.read_text())]
 # What the sale passes, and what comes after it; those of replay and of the broker's dead letters are armed by the
 # cases 31 and 29. Nobody buys in a group here, and there is no chain: tests/faults and tests/workers/minting kill what
 # works on those.

@@ -42,8 +42,8 @@ def _pay_out(scene: Scene) -> None:
 
 
 def _cancel_an_event(scene: Scene) -> None:
-    """A night that was sold long ago, and so is no longer on sale."""
-    nights = scene.truth.rows(
+    """An event that was sold long ago, and so is no longer on sale."""
+    events = scene.truth.rows(
         """
         SELECT tenant_id, ticketed_event_id AS event_id FROM orders o
         WHERE NOT EXISTS (SELECT FROM event_cancellations c
@@ -51,9 +51,9 @@ def _cancel_an_event(scene: Scene) -> None:
         GROUP BY 1, 2 ORDER BY min(received_at) LIMIT 1
         """
     )
-    for night in nights:
-        with scene.truth.db.transaction(TenantId(night["tenant_id"])) as tx:
-            cancel_event(tx, TenantId(night["tenant_id"]), UUID(str(night["event_id"])), note="chaos", by=OPERATOR)
+    for event in events:
+        with scene.truth.db.transaction(TenantId(event["tenant_id"])) as tx:
+            cancel_event(tx, TenantId(event["tenant_id"]), UUID(str(event["event_id"])), note="chaos", by=OPERATOR)
 
 
 def _cancel_held(scene: Scene) -> None:
@@ -68,12 +68,12 @@ def _capture_held(scene: Scene) -> None:
 
 def _dispute(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
-        scene.load.bank.dispute(charge["charge_id"])
+        scene.load.stripe_side.dispute(charge["charge_id"])
 
 
 def _warn(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
-        scene.load.bank.warn(charge["charge_id"])
+        scene.load.stripe_side.warn(charge["charge_id"])
 
 
 def _answer_disputes(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from outbox.requests.refusals import RefusedError
 
 
 def preview(context: RequestContext) -> Response:
+    """POST: make a batch of the selected dead letters; a worker classifies it, nothing is replayed yet."""
     with context.operator.transaction() as acting:
         batch_id, _size = replays.preview(
             acting,
@@ -52,6 +53,7 @@ def edit_page(context: RequestContext) -> Response:
 
 
 def edit(context: RequestContext) -> Response:
+    """POST: replace the payload; a payload that its model rejects is shown again with the error (422)."""
     details = _open_dead_letter(context)
     payload, reason = context.form.text("payload"), context.form.text("reason")
     try:

@@ -22,6 +22,7 @@ SHOWN_WARNINGS = 20
 
 
 def index(context: RequestContext) -> Response:
+    """GET /disputes: by deadline, with early fraud warnings; an unknown selection shows all."""
     selection = context.query.text("state") or "open"
     if selection not in dispute_views.SELECTIONS:
         selection = "all"
@@ -41,6 +42,7 @@ def index(context: RequestContext) -> Response:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /disputes/{id}: movements, history, evidence and its gaps; 404 when there is none."""
     with context.db.ops_transaction() as tx:
         dispute = _get_dispute(tx, context)
         shown: dict[str, Any] = {

@@ -26,7 +26,7 @@ FULL = 100.0
 
 @dataclass(frozen=True, slots=True)
 class BudgetGauge:
-    """A rate limiter bucket and its bar, in percent of Stripe's limit."""
+    """A rate limiter bucket and its bar; both widths are percent of Stripe's limit, at most 100 for the use."""
 
     state: BucketState
     learned_width: float
@@ -38,6 +38,7 @@ class BudgetGauge:
 
     @property
     def is_cut(self) -> bool:
+        """True while the limiter uses less than Stripe's limit, because Stripe answered 429."""
         return self.state.learned_per_second < 0.99 * self.state.base_per_second
 
 
@@ -51,6 +52,7 @@ class TenantUsage:
 
 
 def index(context: RequestContext) -> Response:
+    """GET /budget: buckets, usage by tenant, pauses in force and the last ones that ended."""
     with context.db.ops_transaction() as tx:
         choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_ENDED)
     ended = [each for each in latest if not each.is_in_force][:SHOWN_ENDED]
@@ -65,6 +67,7 @@ def live(context: RequestContext) -> Response:
 
 
 def pause(context: RequestContext) -> Response:
+    """POST: pause a tenant ("tenant") or a venue ("tenant/venue"); an unknown span means until it is lifted."""
     target, span = context.form.text("target"), context.form.text("span")
     tenant, _, venue = target.partition("/")
     try:

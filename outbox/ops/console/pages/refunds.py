@@ -44,6 +44,7 @@ class MassRefundView:
 
 
 def index(context: RequestContext) -> Response:
+    """GET /refunds: mass refunds, pending requests, amounts owed to buyers, and refunds that are not finished."""
     state = context.query.text("state")
     states = (state,) if state in STATES else STATES
     with context.db.ops_transaction() as tx:
@@ -60,6 +61,7 @@ def index(context: RequestContext) -> Response:
 
 
 def event(context: RequestContext) -> Response:
+    """GET /refunds/events/{id}: one cancelled event; 404 when there is none."""
     with context.db.ops_transaction() as tx:
         view, names = _view(tx, context), tenants.names(tx)
     return context.page("cancelled_event.html", view=view, run=view.run, tenants=names)
@@ -73,6 +75,7 @@ def event_live(context: RequestContext) -> Response:
 
 
 def retry(context: RequestContext) -> Response:
+    """POST: request a failed refund again as a new one."""
     with context.operator.transaction() as acting:
         request = retry_refund(acting, context.id_in_path("refund"), note=context.form.text("reason"))
     return context.redirect(
@@ -81,6 +84,7 @@ def retry(context: RequestContext) -> Response:
 
 
 def approve(context: RequestContext) -> Response:
+    """POST: approve a refund or a mass refund, by the id of either."""
     with context.operator.transaction() as acting:
         approved = approvals.approve(acting, context.id_in_path("request"))
     if isinstance(approved, MassRefund):

@@ -40,6 +40,7 @@ class BatchView:
 
     @property
     def by_class(self) -> list[tuple[str | None, int]]:
+        """Number of dead letters by class, every class included; None is not classified yet."""
         counts: dict[str | None, int] = dict.fromkeys(MEANINGS, 0)
         for total in self.totals:
             counts[total.class_] = counts.get(total.class_, 0) + total.items
@@ -70,6 +71,7 @@ class BatchView:
 
 
 def index(context: RequestContext) -> Response:
+    """GET /batches: the latest batches with their progress."""
     with context.db.ops_transaction() as tx:
         shown = [
             (batch, replay_batches.progress(tx, batch.batch_id))
@@ -79,6 +81,7 @@ def index(context: RequestContext) -> Response:
 
 
 def approvals(context: RequestContext) -> Response:
+    """GET /approvals: everything that waits for a second operator, also what this user may not approve."""
     with context.db.ops_transaction() as tx:
         waiting = replay_batches.in_state(tx, "awaiting_approval")
         views = [_view(tx, batch) for batch in waiting]
@@ -94,6 +97,7 @@ def approvals(context: RequestContext) -> Response:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /batches/{id}: totals, money at stake, and the items, PER_PAGE a page; 404 when there is none."""
     page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
     with context.db.ops_transaction() as tx:
         view = _view(tx, _get_batch(tx, context))
@@ -115,6 +119,7 @@ def progress(context: RequestContext) -> Response:
 
 
 def start(context: RequestContext) -> Response:
+    """POST: start a previewed batch; above the limit it waits for a second operator."""
     batch_id = context.id_in_path("batch")
     with context.operator.transaction() as acting:
         state = replays.start(acting, batch_id)

@@ -18,6 +18,7 @@ KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancell
 
 
 def index(context: RequestContext) -> Response:
+    """GET /shares: escrow, pending requests, and released shares that have not been paid."""
     selected = context.query.text("kept_by")
     kept_by = selected if selected in KEPT_BY else None
     with context.db.ops_transaction() as tx:
@@ -33,6 +34,7 @@ def index(context: RequestContext) -> Response:
 
 
 def payment(context: RequestContext) -> Response:
+    """GET /shares/payments/{id}: the split of one payment; 404 when it has no shares."""
     payment_id = context.id_in_path("payment")
     with context.db.ops_transaction() as tx:
         tree = tree_of(tx, payment_id)
@@ -43,6 +45,7 @@ def payment(context: RequestContext) -> Response:
 
 
 def release(context: RequestContext) -> Response:
+    """POST: request the release of a payment's shares; above the limit a second operator approves it."""
     with context.operator.transaction() as acting:
         request = shares.release(acting, context.id_in_path("payment"), note=context.form.text("reason"))
     return context.redirect(

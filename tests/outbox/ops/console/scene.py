@@ -17,6 +17,7 @@ from db.disputes.booking import BookableMovement
 from db.disputes.fraud_warnings import EarlyWarning
 from db.disputes.states import DisputeStatus
 from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.payments import charges, payments
 from db.payments.payments import Payment, PaymentAttempt
 from db.queue import failed_runs
@@ -256,7 +257,7 @@ class Scene:
         payment = self.requested(0)
         with self.db.transaction(payment.tenant_id) as tx:
             entries = ledger.charge_entries(payment.amount, Money(260, "eur"), payment.venue_id)
-            ledger.post(tx, kind="charge", source_id="ch_1", payment_id=payment.payment_id, entries=entries)
+            ledger.post(tx, payment.payment_id, [Journal("charge", "ch_1", entries)])
         bank = "Stripe moved 40.48 EUR (charge of ch_1); the ledger has"
         found = [
             (CaseType.UNKNOWN_TENANT, "txn_3QdoorSale", f"{bank} no entry for it", 4048),

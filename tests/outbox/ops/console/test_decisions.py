@@ -13,7 +13,7 @@ from db.dead_letters.views import DeadLetterFilter
 from db.operators import log as operator_log
 from db.session import Database
 from tests.outbox.ops.console.scene import Scene
-from tests.outbox.ops.console.test_looks import judge
+from tests.outbox.ops.console.test_looks import classify
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, sc
             "location"
         ]
     )
-    judge(db, batch_id)
+    classify(db, batch_id)
     page = f"/batches/{batch_id}"
     assert "Start the replay" in oda.get(page).text
 
@@ -108,7 +108,7 @@ def test_a_batch_above_the_limit_waits_for_a_second_operator(as_: Any, db: Datab
             "location"
         ]
     )
-    judge(db, batch_id)
+    classify(db, batch_id)
     page = f"/batches/{batch_id}"
 
     assert both.post(f"{page}/start", onto=page).headers["location"] == f"{page}?done=awaits_approval"

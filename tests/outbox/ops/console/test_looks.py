@@ -71,11 +71,11 @@ def a_bad_day(scene: Scene, services: Services) -> dict[str, str]:
     with oda.transaction() as acting:
         stripe_is_back = {"reason": "Stripe is back since 14:05", "rate_per_second": 5}
         charges, _ = replays.preview(acting, DeadLetterFilter(kind="charge"), **stripe_is_back)
-    judge(scene.db, charges)
+    classify(scene.db, charges)
     with oda.transaction() as acting:
         replays.start(acting, charges)
         mine, _ = replays.preview(acting, DeadLetterFilter(ids=(letter,)), reason="try one first")
-    judge(scene.db, mine)
+    classify(scene.db, mine)
     with oda.transaction() as acting:
         orders, _ = replays.preview(acting, DeadLetterFilter(source="orders"), reason="the order service is fixed")
         replays.cancel(acting, orders, reason="it is not fixed after all")
@@ -213,7 +213,7 @@ def money_back(scene: Scene) -> UUID:
     return run.cancellation_id
 
 
-def judge(db: Database, batch_id: object) -> None:
+def classify(db: Database, batch_id: object) -> None:
     """What the worker does, without asking Stripe: most are safe, some are not."""
     classes = ["safe"] * 6 + ["already_done", "needs_new_key", "must_not"]
     with db.system_transaction() as tx:

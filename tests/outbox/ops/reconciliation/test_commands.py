@@ -7,6 +7,7 @@ import pytest
 
 from db.ledger import hash_chain
 from db.ledger import journals as ledger
+from db.ledger.journals import Journal
 from db.reconciliation import cases
 from db.reconciliation.cases import CaseType
 from db.session import Database
@@ -126,7 +127,7 @@ def test_coverage_shows_each_hour_and_a_sweep_that_stands_is_an_error(
 def book(db: Database, tenant: Tenant) -> None:
     entries = ledger.charge_entries(Money(4200, "eur"), Money(260, "eur"), tenant.venues[0].venue_id)
     with db.transaction(tenant.tenant_id) as tx:
-        ledger.post(tx, kind="charge", source_id="ch_1", payment_id=None, entries=entries)
+        ledger.post(tx, None, [Journal("charge", "ch_1", entries)])
 
 
 def edit_an_entry(owner: psycopg.Connection) -> None:
