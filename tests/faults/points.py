@@ -1,13 +1,10 @@
 """The named points at which a process can be killed, read from the code, in families by what passes them."""
 
 from collections.abc import Collection
-from pathlib import Path
 
-from deploy.local.stack.stack import CLONE
-from messages.runtime.crash_points import points_in
+from deploy.local.proofs.chaos.at_processes import POINTS
 
-_CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
-CRASH_POINTS = {point for path in _CODE for point in points_in(path.read_text())}
+CRASH_POINTS = set(POINTS)
 
 ON_SALE = {"charge", "intake", "relay", "webhook", "worker"}
 AFTER_DEATH = {"dead_letters", "replay"}

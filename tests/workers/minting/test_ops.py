@@ -53,7 +53,7 @@ def test_the_list_says_what_each_ticket_waits_for_and_what_holds_all_of_them_up(
         "the signer has lost the contract's minter role",
     ]
     assert list(listed["waits"].values()) == ["the signer has lost the contract's minter role"]
-    assert "Nothing is minted by 0x" in fleet("mint", "list").err
+    assert "Minting has stopped for signer 0x" in fleet("mint", "list").err
 
 
 def test_a_failed_mint_is_retried_by_a_person_who_says_why(
@@ -103,7 +103,7 @@ def test_the_checker_misses_a_ticket_that_was_paid_and_never_queued(
 
     report = check()
 
-    assert report.findings == [f"ticket {sold.tickets[0]} was paid and has no mint"]
+    assert report.findings == [f"ticket {sold.tickets[0]} was paid but has no mint"]
     assert not report.clean
 
 
@@ -135,8 +135,8 @@ def test_the_checker_misses_a_token_that_is_not_on_the_chain_and_sees_one_that_s
     findings = set(check().findings)
 
     assert findings == {
-        f"ticket {lost} is confirmed, and its token does not exist",
-        f"ticket {extra} is failed, and its token belongs to {BUYER}",
+        f"ticket {lost} is confirmed, but its token does not exist",
+        f"ticket {extra} is failed, but its token belongs to {BUYER}",
     }
 
 
