@@ -72,7 +72,7 @@ def _finish(run: Run) -> None:
 
 
 def _compare_transfers(db: Database, run: Run, page: list[TransferAnswer]) -> Run | None:
-    """One page of Stripe's transfers: each is a row of ours, with its journal, its lines and what came back of it."""
+    """One page of Stripe's transfers: each is a row of ours, with its journal, its lines and its reversals."""
     with db.system_transaction() as tx:
         differing, opened, closed = _transfer_cases(tx, page)
         progress = StepFindings(len(page), differing, opened, closed)
