@@ -1,9 +1,10 @@
-"""One consumer of one queue, for those who bring what they take into the database.
+"""One consumer of one queue, for processes that store what they consume in the database: order intake and the drain of
+dead letters. Workers do not use it (outbox/broker/dramatiq_broker.py).
 
-Phases: gather what is there (a batch, or what comes within a few milliseconds), hand it over, ack what was committed.
-Killed before the commit, the broker delivers again; killed after it, whoever takes the batch must find it known. While
-the database is away the batch is held, neither acked nor rejected: a rejection would count as a delivery, and the
-delivery limit must outlast an outage.
+Phases: gather what is there (a batch, or what arrives within a few milliseconds), pass it to `take`, ack what was
+committed. Killed before the commit, the broker delivers again; killed after it, `take` must recognise the batch. While
+the database is unreachable the batch is held, neither acked nor rejected: a rejection would count as a delivery, and
+the delivery limit must outlast an outage.
 """
 
 import time
@@ -33,7 +34,7 @@ AWAY_PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One delivery; `method` and `properties` are pika's."""
+    """One delivery; `method` and `properties` are pika's, `body` the bytes as the sender published them."""
 
     method: Any
     properties: Any
@@ -42,10 +43,19 @@ class Delivered:
 
 @dataclass(slots=True)
 class Consumer:
-    """`take` commits a batch, and raises psycopg.Error while it cannot. `run` reconnects by itself until asked to stop.
+    """Consumes on the thread that calls `run`; reconnects by itself until `stopping` is set.
 
-    linger_seconds: how long the first of a batch may wait for company. came_at: when a delivery came into the world, if
-    it says so.
+    Attributes:
+        url: RABBITMQ_URL, possibly several nodes.
+        take: commits a batch, in the order of the queue, before it returns. It raises psycopg.Error when it cannot, and
+            is then called again with the same batch. An unexpected exception ends the process, and the broker delivers
+            the batch again.
+        batch: the most deliveries that `take` gets at once.
+        prefetch: unacked deliveries the broker sends ahead (basic.qos); more than `batch`, so that the next one is
+            ready.
+        linger_seconds: how long the first delivery of a batch may wait for others.
+        came_at: Unix time (seconds) at which a delivery was created, or None when it does not say; for the age metric
+            only.
     """
 
     url: str
@@ -61,15 +71,19 @@ class Consumer:
     _oldest_at: float | None = None
 
     def tell_load(self, cache: OptionalCacheSettings) -> None:
-        """From now on the scale signals count this consumer, where a cache is named."""
+        """Start to publish this consumer's load to the cache, for the scale signals; without REDIS_URL, do nothing."""
         if cache.redis_url is not None:
             keep_telling(cache, self.load)
 
     def load(self) -> Load:
+        """Unacked and handled deliveries, and the age of the oldest in hand. Called from the load thread: reads plain
+        attributes without a lock, so the three numbers may belong to neighbouring moments.
+        """
         oldest = {} if self._oldest_at is None else {self.queue: self._oldest_at}
         return Load({self.queue: self._unacked}, {self.queue: self._handled}, oldest)
 
     def run(self) -> None:
+        """Consume until asked to stop. An unreachable broker is waited out; a missing queue is declared again."""
         while not self.stopping.is_set():
             beat(self.queue)
             try:
@@ -81,7 +95,7 @@ class Consumer:
                     self._declare()
 
     def _declare(self) -> None:
-        """The queue is not there: the broker is another one, an empty one, and so is all that stood at it."""
+        """The queue does not exist (404): the broker was replaced by an empty one, so declare the whole topology."""
         try:
             topology.declare(self.url)
         except (topology.TopologyDriftError, AMQPError, OSError) as error:
@@ -106,13 +120,15 @@ class Consumer:
                 connection.close()
 
     def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
-        """Queues are in order, so the first of a batch is the oldest, of those that say when they came."""
+        """Record what is in hand, for `load`. A queue is in order: the first delivery that has a time is the oldest."""
         self._unacked = len(batch) + fetched_ahead
         floats = (self.came_at(each) for each in batch) if self.came_at else iter(())
         self._oldest_at = next((at for at in floats if at is not None), None)
 
     def _gather(self, channel: BlockingChannel) -> list[Delivered]:
-        """What is there; at least one unless the queue is idle."""
+        """Up to `batch` deliveries; empty when the queue was idle for IDLE_SECONDS, so that the caller can check for a
+        stop.
+        """
         gathered: list[Delivered] = []
         deadline, timeout = 0.0, IDLE_SECONDS
         while len(gathered) < self.batch:
@@ -127,7 +143,9 @@ class Consumer:
         return gathered
 
     def _taken(self, connection: pika.BlockingConnection, batch: list[Delivered]) -> bool:
-        """Hand the batch over, holding it while the database is away; False when asked to stop meanwhile."""
+        """Pass the batch to `take`, and hold it while the database is unreachable. False when asked to stop meanwhile:
+        the batch is then not acked, and closing the connection returns it to the queue.
+        """
         while not self.stopping.is_set():
             beat(self.queue)
             try:
