@@ -93,7 +93,7 @@ def _compare(db: Database, stripe: Gateway, settings: ReconcileSettings, run: Ru
 
 
 def _owner(db: Database, stripe: Gateway, line: ComparedLine) -> Owner | None:
-    """Whose it is: by the ledger, else by the open case, else by the object at Stripe, if we know its payment."""
+    """Whose it is: by the ledger, else by the open case, else by what the object at Stripe names (`claim_of`)."""
     if line.tenant_id is not None:
         return line.tenant_id, line.payment_id
     with db.system_transaction() as tx:
