@@ -49,6 +49,7 @@ def reconcile_shares(msg: ShareReconciliationDue, db: Database, stripe: Gateway)
         recheck=partial(_recheck, db, stripe),
         finish=_finish,
     )
+    # A span of its own: only one run of a span may be under way, and the two comparisons must not wait for one another.
     run_comparison(msg, db, comparison, ReconcileSettings(), span=f"shares_{msg.span}")
 
 
