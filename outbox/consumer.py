@@ -91,6 +91,7 @@ class Consumer:
             except (AMQPError, OSError) as error:
                 logger.warning("broker unavailable, reconnecting: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
+                # Any other closed channel is cured by a new connection; a missing queue would be missing for ever.
                 if isinstance(error, ChannelClosedByBroker) and error.reply_code == NOT_FOUND:
                     self._declare()
 

@@ -54,6 +54,7 @@ def _died_at(delivered: Delivered) -> float | None:
     zone. None when the header is missing or malformed, because a client can write it.
     """
     try:
+        # The broker puts the newest death first.
         died: datetime = delivered.properties.headers["x-death"][0]["time"]
         return died.replace(tzinfo=UTC).timestamp()
     except (TypeError, KeyError, IndexError, AttributeError):

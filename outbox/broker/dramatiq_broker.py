@@ -66,6 +66,8 @@ class FleetBroker(RabbitmqBroker):
     """
 
     def __init__(self, url: str) -> None:
+        # Only these two of Dramatiq's middleware: its Retries and AgeLimit would decide what an outbox row decides
+        # here.
         super().__init__(url=shuffled(url), middleware=[TimeLimit(), ShutdownNotifications()])
         self.consuming: dict[str, FleetConsumer] = {}
 

@@ -57,6 +57,7 @@ def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> 
     ):
         stored_as = inbox.receive(tx, entry)
         if stored_as == "pending":
+            # Not `append`: the message belongs to the order's trace, of which this request is only one step.
             append_traced(tx, [(_drain_of(entry), place.trace_id)])
     return stored_as is not None
 

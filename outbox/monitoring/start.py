@@ -62,6 +62,7 @@ def watch(process: Process, settings: DatabaseSettings, db: Database) -> None:
         *levels(db, payment_seconds=pace.slo_payment_seconds, refund_seconds=pace.slo_refund_seconds),
     ]
     collecting = MetricCollector(Leadership(settings, "collector"), picture, every_seconds=pace.collect_seconds)
+    # The process's own event, so that a stop gives up the lead at once instead of with the connection's death.
     collecting.stopping = process.stopping
     checks = {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
     process.serve_health(checks, ("db",), more=[collecting])

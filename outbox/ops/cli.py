@@ -1,7 +1,7 @@
 """The operators' part of the `fleet` command: each domain registers its own commands.
 
-A command's module holds only its words and imports its room when it is used, so that `fleet` starts fast. Exit codes:
-outbox/ops/session.py.
+A command's module holds only its options and help, and imports the code that runs it when it is used, so that `fleet`
+starts fast. Exit codes: outbox/ops/session.py.
 """
 
 import typer
@@ -37,6 +37,6 @@ DOMAINS = (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Hang the operators' commands into the `fleet` command."""
+    """Register the operators' commands with the `fleet` command."""
     for domain in DOMAINS:
         domain.add_to(app)

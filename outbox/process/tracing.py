@@ -79,6 +79,7 @@ def start_tracing(process: str) -> None:
     resource = Resource.create(
         {"service.name": process, "service.namespace": "payment-fleet", "process.pid": os.getpid()}
     )
+    # Our ids, so that a trace is found by the trace id that the logs already show.
     _provider = TracerProvider(resource=resource, id_generator=_our_ids())
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.record_with(_Recorder(_provider.get_tracer("payment-fleet")))

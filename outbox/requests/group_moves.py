@@ -1,7 +1,8 @@
-"""Requests that every caller makes of a group: re-evaluate it, invite its members, end it. All in its transaction.
+"""Changes of a group that several callers need: re-evaluate it, invite its members, end it. All in the caller's
+transaction.
 
-Each time one of its payments has moved, a message has the worker (workers/groups/group.py) evaluate the whole group. So
-nothing here must be exact about what happened, and evaluating a group twice is harmless.
+Each time one of its payments has changed, a message has the worker (workers/groups/group.py) evaluate the whole group.
+So nothing here must be exact about what happened, and evaluating a group twice is harmless.
 """
 
 from collections.abc import Iterable
@@ -21,13 +22,15 @@ from outbox.process.metrics import GROUPS
 
 
 def wake_group(tx: Tx, payment: Payment) -> None:
-    """The payment has moved; its group, when it has one, looks at it once this is committed."""
+    """The payment has changed: have its group evaluated, if it belongs to one."""
     if payment.group_id is not None:
         append(tx, GroupDue(tenant_id=payment.tenant_id, group_id=payment.group_id))
 
 
 def invite(tx: Tx, group: Group, shares: Iterable[Contribution], *, again: str | None = None) -> None:
-    """Have these members asked for their shares; `again` says why once more."""
+    """Publish an invitation for each of these members; `again` is the reason for repeating it, None for the
+    first one.
+    """
     append(
         tx,
         *(
@@ -46,7 +49,10 @@ def invite(tx: Tx, group: Group, shares: Iterable[Contribution], *, again: str |
 
 
 def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) -> None:
-    """The locked group does not come together: say so, and have the worker release and refund what it holds."""
+    """End the locked group without settling it: publish that, and have the worker release and refund what it holds.
+
+    Call it once per group: `call_off` and the worker check the state first.
+    """
     shares = contributions.of_group(tx, group.group_id)
     groups.move(tx, group, state, reason=reason, by=by)
     append(
@@ -65,8 +71,8 @@ def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) 
 
 
 def call_off(tx: Tx, group: Group, *, reason: str, by: str) -> bool:
-    """Cancel the locked group, also one that was settled: then everybody gets everything back. False when it ends, or
-    has ended, already.
+    """Cancel the locked group, also one that was settled: then every member is refunded. False when it has ended
+    already.
     """
     if group.state not in {GroupState.OPEN, GroupState.COMPLETE, GroupState.SETTLED}:
         return False

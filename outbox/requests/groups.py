@@ -1,8 +1,8 @@
-"""Requests about groups, whoever makes them: open one, pay a share, top it up, cancel it.
+"""Requests about groups, for every caller: open one, pay a share, top it up, cancel it.
 
-Each is one transaction, the caller's, with the group's row locked: of two who come at once, the second sees what the
-first has done. A share becomes an order of its own, taken by the same code as every order (orders.py). Harmless twice:
-the group's id and the buyer's key are unique, and the same request again changes nothing.
+Each is one transaction, the caller's, with the group's row locked: of two concurrent requests, the second sees what the
+first has done. A share becomes an order of its own, accepted by the same code as every order (orders.py). Harmless
+twice: the group's id and the buyer's key are unique, and the same request again changes nothing.
 """
 
 from collections.abc import Sequence
@@ -51,21 +51,23 @@ SUPERSEDED = "superseded"
 
 @dataclass(frozen=True, slots=True)
 class ContributionStarted:
-    """The payment that pays, or already paid, what was asked for."""
+    """The payment for a request; `new` is False when the same request had started it before."""
 
     payment_id: PaymentId
     new: bool
 
 
 def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_limit: bool = True) -> OrderOutcome:
-    """Write the group down and have its members invited. A group of a cancelled event is cancelled at once.
+    """Record the group and have its members invited. A group of a cancelled event is cancelled at once.
 
-    `may_set_limit`: whoever opens it speaks for the venue, because the limit holds for every buyer of the event.
+    `told_by` identifies the event or request that opened it, `by` who did. `may_set_limit`: the caller acts for the
+    venue, because the ticket limit applies to every buyer of the event. Its deadline and reminders are queued as
+    delayed messages in the same transaction.
 
     Raises:
-        RefusedError: a limit of tickets, from somebody who may not set one.
-        UnacceptableOrder: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer
-            that would have more tickets than it may.
+        RefusedError: a limit of tickets, from a caller who may not set one.
+        UnacceptableOrder: unknown tenant or venue, another currency, a deadline that has passed or is too far, or a
+            buyer who would have more tickets than allowed.
         ContradictoryOrder: another group is known by this id.
     """
     if opening.tickets_per_buyer is not None and not may_set_limit:
@@ -94,11 +96,14 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_l
 
 
 def pay_share(tx: Tx, request: GroupSharePaidWith, *, by: str) -> ContributionStarted:
-    """Have a member's share paid.
+    """Start the payment of a member's share; only the buyer of that share may.
+
+    A member whose last payment waits for authentication may start another one, which cancels the first. The same key
+    with the same content returns the payment it started.
 
     Raises:
-        RefusedError: the group or the member is unknown, the group is over, or the share is being paid already.
-        ContradictoryOrder: this key paid with other means before.
+        RefusedError: the group or the member is unknown, the group has ended, or the share is being paid already.
+        ContradictoryOrder: this key was used with other payment details before.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
     """
     group = _locked(tx, request.group_id)
@@ -119,10 +124,11 @@ def pay_share(tx: Tx, request: GroupSharePaidWith, *, by: str) -> ContributionSt
 
 
 def top_up(tx: Tx, request: GroupToppedUp, *, by: str) -> ContributionStarted:
-    """Have the organiser pay every share that nobody is paying; a payment that waits for its buyer is no paying.
+    """Have the organiser pay every unpaid share, in one payment; a share whose payment waits for its buyer counts as
+    unpaid.
 
     Raises:
-        As `pay_share`; RefusedError also when nothing is missing.
+        As `pay_share`; RefusedError also when nothing is missing, or the sum exceeds the largest payment.
     """
     group = _locked(tx, request.group_id)
     attempts = contributions.attempts(tx, group.group_id)
@@ -178,6 +184,7 @@ def _locked(tx: Tx, group_id: UUID) -> Group:
 
 
 def _same_click(attempts: Sequence[ContributionPayment], key: str, fingerprint: bytes) -> ContributionPayment | None:
+    """The earlier attempt with this key, or None. Raises ContradictoryOrder when that attempt had other content."""
     before = next(
         (contribution_payment for contribution_payment in attempts if contribution_payment.idempotency_key == key), None
     )
@@ -195,7 +202,7 @@ def _require_open(group: Group) -> None:
 
 
 def _require_payable(share: Contribution, attempts: Sequence[ContributionPayment]) -> None:
-    """A member may begin anew while its own last payment waits for it, but not instead of the organiser's."""
+    """A member may start anew while its own last payment waits for it, but not in place of the organiser's."""
     if share.state in SECURED:
         raise RefusedError("the share is paid already", code="share_secured")
     if share.state is MemberState.PAYING:
@@ -214,6 +221,8 @@ def _waits_for_buyer(share: Contribution) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Payer:
+    """Who pays, and with what request. `shares` and `attempts` are the whole group's, `share` is the payer's own."""
+
     group: Group
     shares: Sequence[Contribution]
     attempts: Sequence[ContributionPayment]
@@ -226,7 +235,7 @@ class _Payer:
 def _begin(
     tx: Tx, payer: _Payer, kind: str, covered: Sequence[Contribution], means: PaymentMeans
 ) -> ContributionStarted:
-    """Take an order over the covered shares; earlier payments of these shares are cancelled."""
+    """Accept an order over the covered shares; earlier payments of these shares are cancelled."""
     group, attempt = payer.group, len(payer.attempts) + 1
     amount = Money(sum(share.share_minor for share in covered), group.currency)
     if amount.minor > LARGEST_MINOR:
@@ -268,6 +277,9 @@ def _begin(
 
 
 def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Contribution]) -> tuple[Ticket, ...]:
+    """The tickets of the covered shares; a ticket that several members share is divided between them
+    (group_allocation).
+    """
     tickets = [
         Ticket(ticket_id=held_ticket.ticket_id, face_price_minor=held_ticket.face_price_minor, seat=held_ticket.seat)
         for held_ticket in contributions.tickets(tx, payer.group.group_id)
@@ -278,8 +290,8 @@ def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Contribution]) -> tuple[Ti
 
 
 def _call_off_payment(tx: Tx, payment_id: PaymentId, by: str) -> None:
-    """Its intent may still be paid by another card, or be waiting for its buyer: another payment has its place now.
-    Should its money come all the same, it is refunded automatically (workers/payments/settlement.py).
+    """Cancel a superseded payment. If it is captured all the same, the money is refunded
+    (workers/payments/settlement.py).
     """
     payment = payments.lock(tx, payment_id)
     assert payment is not None, "payments are never deleted"

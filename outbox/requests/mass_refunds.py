@@ -1,7 +1,7 @@
-"""The one way to cancel an event, for the order service and for operators alike: the row, and the first message.
+"""The one way to cancel an event, for the order service and for operators: the row, and the first message.
 
-Both are written in the caller's transaction. Cancelling twice is one cancellation; what is still missing then is what
-the first one is doing anyway.
+Both are written in the caller's transaction. Cancelling twice is one cancellation: the first one processes every order
+anyway.
 """
 
 from uuid import UUID
@@ -27,7 +27,12 @@ def cancel_event(
     despite_balance: bool = False,
     awaits_approval: bool = False,
 ) -> tuple[MassRefund, bool]:
-    """Begin it, at once or once a second person has agreed; returns the mass refund, and whether it is new."""
+    """Start a mass refund; returns it, and whether it is new.
+
+    With `awaits_approval` nothing is queued until a second operator agrees. `rate_per_second` is orders per second;
+    `despite_balance` refunds although Stripe's balance does not cover it. For a known event, all arguments but its id
+    are ignored.
+    """
     run, new = mass_refunds.begin(
         tx,
         tenant_id,
@@ -48,5 +53,5 @@ def cancel_event(
 
 
 def append_step(tx: Tx, run: MassRefund, step: int) -> None:
-    """Queue the message that takes this step."""
+    """Queue the message for this step; a step that was processed before does nothing."""
     append(tx, EventCancellationDue(tenant_id=run.tenant_id, cancellation_id=run.cancellation_id, step=step))

@@ -1,4 +1,4 @@
-"""take: accept orders, whoever has read them. One statement writes order, payment and history, and the
+"""take: accept orders, for every caller that has read them. One statement writes order, payment and history, and the
 ChargeRequested follows in the same transaction, which is the caller's. An order of a cancelled event is never charged.
 
 Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
@@ -52,7 +52,7 @@ class UnacceptableOrder(Exception):  # noqa: N818  it names what the order is; e
 
 
 class ContradictoryOrder(UnacceptableOrder):
-    """Another order is known by the same id; the first one stands."""
+    """Another order is known by the same id, and is not changed."""
 
 
 # Optional fields of an order that its first version did not have.
@@ -92,11 +92,13 @@ def fingerprint_of(word: WireModel) -> bytes:
 
 
 def take(tx: Tx, tenant_id: TenantId, offers: Sequence[OrderRequest], *, by: str) -> list[OrderOutcome]:
-    """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
+    """Accept orders of one tenant, all or none; the outcomes are in the order of the offers.
+
+    The same order twice in one batch is one ACCEPTED and one DUPLICATE.
 
     Raises:
         UnacceptableOrder: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many
-            tickets of the event as it may.
+            tickets of the event as allowed.
         ContradictoryOrder: an order id or event id was seen before with another body.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
         psycopg.DataError, psycopg.IntegrityError: the database rejected the order.

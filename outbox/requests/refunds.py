@@ -28,9 +28,14 @@ from outbox.requests.refusals import RefusedError
 
 @dataclass(frozen=True, slots=True)
 class RefundAnswer:
-    """What became of a request: a refund (new or the one this key made before), or a payment that is cancelled.
+    """What became of a request: a refund (new, or the one this key made before), or a payment that is being cancelled.
 
-    Neither means that there is nothing to refund: no money was taken, and none can be any more.
+    Attributes:
+        refund: the refund, or None.
+        new: this call recorded it.
+        canceling: no money was taken yet, so the payment is cancelled instead.
+
+    Neither means that there is nothing to refund: no money was taken, and none can be taken any more.
     """
 
     refund: Refund | None = None
@@ -50,14 +55,15 @@ def request_refund(
     request_key: str,
     by: str,
 ) -> RefundAnswer:
-    """Ask for `amount`, for the face price of tickets, or (neither given) for whatever is left.
+    """Request `amount`, the face price of tickets, or (neither given) whatever is left.
 
-    A payment whose money was not taken yet is cancelled instead, when all of it is asked for.
+    A payment whose money was not taken yet is cancelled instead, when all of it is requested. `request_key` makes a
+    second call return the first refund; `source` and `by` are recorded. `note` is stored as given, so redact it first.
 
     Raises:
-        RefusedError: unknown payment, nothing or too little left, a ticket that is not in the order or was given
-            back, another request under the same key, a part of a payment that is not captured, or a chargeback that is
-            open or lost: the bank has the money already.
+        RefusedError: unknown payment, nothing or too little left, a ticket that is not in the order or was refunded,
+            another request under the same key, a part of a payment that is not captured, or a chargeback that is open
+            or lost: the bank has returned the money already. `code` says which.
     """
     payment = locked_payment(tx, payment_id)
     refund = refunds.by_request_key(tx, request_key)
@@ -82,10 +88,12 @@ def request_refund(
 def give_everything_back(
     tx: Tx, *, payment_id: PaymentId, reason: RefundReason, note: str = "", source: str, request_key: str, by: str
 ) -> RefundAnswer:
-    """The order is off: what is left of its money is refunded; what was not taken yet is never taken.
+    """The order is cancelled: what is left of its money is refunded; what was not taken yet is never taken.
+
+    Unlike `request_refund`, nothing left to refund is no error.
 
     Raises:
-        RefusedError: the payment is unknown.
+        RefusedError: the payment is unknown, or as `request_refund`.
     """
     payment = locked_payment(tx, payment_id)
     money = refunds.captured(tx, payment_id)
@@ -97,6 +105,7 @@ def give_everything_back(
 
 
 def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
+    """Refuse while a chargeback is open or lost: a refund beside it would pay the buyer twice."""
     dispute_id = disputes.forbids_refund(tx, payment_id)
     if dispute_id is not None:
         said = f"the buyer's bank has taken the money back by dispute {dispute_id}; refunding it pays twice"
@@ -106,6 +115,11 @@ def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
 def _same_request(
     refund: Refund, payment_id: PaymentId, amount: Money | None, ticket_ids: Sequence[TicketId]
 ) -> RefundAnswer:
+    """The refund that this key made before.
+
+    Raises:
+        RefusedError: the request differs in payment, amount or tickets.
+    """
     other = refund.payment_id != payment_id or (amount is not None and amount != refund.amount)
     if other or sorted(ticket_ids) != sorted(refund.ticket_ids):
         raise RefusedError("this request was made before with other contents", code="request_key_reused")
@@ -115,6 +129,7 @@ def _same_request(
 def _cancel_instead(
     tx: Tx, payment: Payment, amount: Money | None, ticket_ids: Sequence[TicketId], reason: str, by: str
 ) -> RefundAnswer:
+    """Cancel a payment whose money was not taken; only the whole of it can be given up."""
     if payment.state is PaymentState.CANCELED:
         return RefundAnswer()
     if ticket_ids or amount not in {None, payment.amount}:
@@ -124,6 +139,7 @@ def _cancel_instead(
 
 
 def _amount(tx: Tx, payment: Payment, left: Money, amount: Money | None, ticket_ids: Sequence[TicketId]) -> Money:
+    """The amount to refund. Ticket prices are those of the order; a currency other than the payment's is refused."""
     if ticket_ids:
         prices = orders.ticket_prices(tx, payment.order_id)
         if strangers := [str(ticket) for ticket in ticket_ids if ticket not in prices]:

@@ -1,4 +1,4 @@
-"""How a request is refused, whoever made it: one exception, raised before anything is written."""
+"""How a request is refused, for every caller: one exception, raised before anything is written."""
 
 
 class RefusedError(Exception):

@@ -1,7 +1,7 @@
-"""The second-person rule: what may move more money than one operator may decide needs the word of another one.
+"""The second-person rule: what may move more money than one operator may decide needs the approval of another one.
 
-Pure, and the only place where the rule stands in Python. The database holds its half by itself: in each table of what
-can wait for approval a CHECK refuses an `approved_by` that equals who asked (migrations 0004, 0013, 0055).
+Pure, and the only place in Python that has the rule. The database enforces its half by itself: in each table of what
+can wait for approval a CHECK refuses an `approved_by` that equals who requested it (migrations 0004, 0013, 0055).
 """
 
 from collections.abc import Iterable

@@ -87,6 +87,7 @@ class Api:
         rate_limit: dict[str, str] = {}
         try:
             enter = partial(self._authenticator.authorize, request.headers, operation.permission, operation.limit)
+            # Before the body is read: a caller without a valid token must not make us hold its bytes.
             caller, rate_limit = await self._threads.run(enter)
             asked = ApiRequest(caller, operation.permission, **request.path_params)
             raw = await request_body.body_of(request)

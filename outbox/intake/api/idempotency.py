@@ -104,6 +104,7 @@ class IdempotentAnswers:
             crash_point("api.before_commit")
         crash_point("api.after_commit")
         answer = _same(request, kept, "book" if standing else "new")
+        # After the commit: a response in the cache must never be ahead of the database.
         self._remember(request, kept)
         return answer, standing is not None
 

@@ -87,6 +87,7 @@ class PublishedKeys:
         except (PyJWKClientError, PyJWKSetError, ValueError, OSError) as error:
             logger.warning("token issuer keys not fetched, {} cached keys remain: {}", len(self._keys), error)
             return
+        # Replaced as a whole: a key that the issuer no longer publishes was withdrawn, and must not verify any more.
         self._keys = {key.key_id: key.key for key in published if key.key_id and _may_sign(key.key)}
         self._fetched = now
 

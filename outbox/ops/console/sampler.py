@@ -91,6 +91,7 @@ class Sampler:
         while not self._stopping.wait(pause):
             started = time.monotonic()
             self.look()
+            # A database that is slow gets fewer samples, not more load.
             pause = max(EVERY_SECONDS, (time.monotonic() - started) / SHARE_OF_TIME)
 
     def look(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the console listens and whose word it takes for who somebody is. It knows no Stripe key."""
+"""Where the console listens and whose tokens it accepts. It has no Stripe key, so no page can call Stripe."""
 
 from pathlib import Path
 from typing import Self

@@ -1,4 +1,8 @@
-"""What operators decide. Nothing starts without a filter or --all, and a confirmation or --yes."""
+"""Commands that replay, discard or edit dead letters. Nothing starts without a filter or --all, and a confirmation or
+--yes.
+
+They request and wait; workers classify and replay. Exit codes: outbox/ops/session.py.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -32,7 +36,14 @@ MOST_PROOFS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What to replay, how fast, and where to."""
+    """What to replay, how fast, and where to.
+
+    Attributes:
+        chosen: ids or a filter.
+        everything: --all, which stands in for a filter and excludes one.
+        rate: dead letters per second.
+        target_queue: another queue for all of them; None sends each to the queue of its kind.
+    """
 
     chosen: DeadLetterOptions
     everything: bool
@@ -55,7 +66,13 @@ def preview(wish: ReplayOptions, options: CommandOptions) -> None:
 
 @troubles()
 def replay(wish: ReplayOptions, batch_id: UUID | None, options: CommandOptions) -> None:
-    """Replay a previewed batch, or make one from a filter and replay that."""
+    """Replay a previewed batch, or make one from a filter and replay that; then wait for its end.
+
+    Raises:
+        LeaveError: nothing may be replayed, not confirmed, cancelled, or some failed again (exit code 1); a second
+            operator must approve (3); no progress (69).
+        typer.BadParameter: a batch and a filter, or neither (exit code 2).
+    """
     if batch_id is None:
         _require_choice(wish.chosen, wish.everything)
     elif wish.everything or not wish.chosen.is_empty:
@@ -111,6 +128,7 @@ def _tell_end(settled: BatchProgress, *, as_json: bool) -> None:
 
 @troubles()
 def approve(batch_id: UUID, options: CommandOptions) -> None:
+    """Show the preview once more, confirm, and approve a batch that another operator started."""
     with operator_session(options.operator) as operator:
         waiting = progress.standing(operator.db, batch_id)
         said().print(plain(f"Started by {waiting.batch.started_by}: {waiting.batch.reason}\n"))
@@ -125,6 +143,7 @@ def approve(batch_id: UUID, options: CommandOptions) -> None:
 
 @troubles()
 def cancel(batch_id: UUID, options: CommandOptions) -> None:
+    """Cancel a batch; what was replayed already continues."""
     with operator_session(options.operator) as operator:
         reason = why(options)
         with operator.transaction() as acting:

@@ -15,8 +15,8 @@ from outbox.ops.session import LeaveError
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch at one moment. "Judged" means classified by a worker, "settled" that its item will not change any
-    more.
+    """A batch at one moment. An item is classified once a worker has decided its class, and settled once it is done,
+    skipped or failed again.
     """
 
     batch: replay_batches.ReplayBatch
@@ -55,6 +55,7 @@ def standing(db: Database, batch_id: UUID) -> BatchProgress:
 
 
 def until_classified(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+    """Watch until workers have classified the whole batch. Raises LeaveError as `follow`."""
     return _watch(
         db, batch_id, "classifying", lambda state: state.is_classified, lambda state: state.classified, patience_seconds
     )

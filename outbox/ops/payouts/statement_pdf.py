@@ -151,6 +151,7 @@ def _transfers(page: _Page, account: Account, statement_lines: Sequence[Statemen
     page.say("Transfers to your account, and what came back of them", 10, "B", gap=1)
     if len(sent) > MOST_TRANSFERS:
         together = _money(account, -sum(line.owed_minor for line in sent))
+        # The sum still has to be there: a statement without its transfers would not explain the closing balance.
         page.say(f"{len(sent):,} lines, together {together} to you; the CSV has each.", 9, gap=4)
         return
     rows = [

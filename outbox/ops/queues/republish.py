@@ -1,7 +1,7 @@
-"""`fleet events republish`: tell other services again what a lost broker took with it, under the same event ids.
+"""`fleet events republish`: publish events again that were lost with a broker, under the same event ids.
 
-Nothing is made up: the rows are those that the relay wrote down when the broker confirmed them. Whoever listens knows
-an event that it has had by its id; so to tell too many is harmless, and to begin too late is not.
+Nothing is generated: the rows are those that the relay stored when the broker confirmed them. Consumers recognise a
+repeated event by its id, so publishing too many is harmless, and starting too late is not.
 """
 
 from collections.abc import Sequence

@@ -13,8 +13,8 @@ def republish_lot(
 ) -> tuple[int, Cursor | None]:
     """Append the next lot of these events to the outbox; `after` is None for the first, which enters the operator log.
 
-    Returns how many were appended, and where the next lot begins (None: that was the last). Killed between two lots it
-    is simply run again: whoever listens knows an event that it has had by its id.
+    Returns how many were appended, and where the next lot begins (None: that was the last). If it is killed between two
+    lots, run it again: consumers recognise an event they have processed by its id.
 
     Raises:
         RefusedError: no reason was given.
