@@ -63,7 +63,7 @@ def migrate(url: str) -> list[str]:
         if connection.info.server_version < 180000:
             raise MigrationError("PostgreSQL 18 or newer is needed: the book uses its uuidv7()")
         if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
-            # With SQL_ASCII texts come back as bytes: nothing is decoded, and every message becomes a dead letter.
+            # With SQL_ASCII texts are returned as bytes: nothing is decoded, and every message becomes a dead letter.
             raise MigrationError(f"the database is {encoding}: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0")
         connection.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
         connection.execute(_BOOKKEEPING)

@@ -1,4 +1,4 @@
-"""sweep: find what is stuck between two phases -> append the message that moves it on, and say what a person must see.
+"""sweep: find what is stuck between two phases -> append the message that moves it on -> open cases for people.
 
 The outermost ring of patience: it restarts payments and refunds whose message was lost from every queue, asks Stripe
 about those that wait for a webhook which never came, and about disputes too long unseen, carries out wishes that were

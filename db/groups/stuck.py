@@ -18,7 +18,7 @@ class StuckGroup:
     group_id: UUID
 
 
-# What a look at the group would change: its deadline or a reminder is over, a payment stands elsewhere than its member,
+# What a look at the group would change: its deadline or a reminder is over, a payment and its member differ,
 # a hold is about to end, or the group is between two states.
 _STUCK: LiteralString = """
     SELECT tenant_id, group_id FROM groups

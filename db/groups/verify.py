@@ -1,4 +1,4 @@
-"""Every group as the book has it, for the checker (workers/verify/groups.py); needs a system transaction."""
+"""Every group as the database has it, for the checker (workers/verify/groups.py); needs a system transaction."""
 
 from dataclasses import dataclass
 from uuid import UUID

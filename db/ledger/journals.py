@@ -15,13 +15,13 @@ The database checks the sum of what each statement adds and refuses UPDATE and D
     dispute_lost      Dr venue_payable, platform_fees, refunds_payable (as a refund) / Cr disputed_funds
     dispute_won       the mirror of that, when a dispute that was lost is won after all
     payout            Dr bank / Cr stripe_balance: one tenant's net in what a payout contained; source is the payout
-    payout_failure    the mirror of it, when the payout came back
+    payout_failure    the mirror of it, when the payout failed
     distribution      Dr venue_payable / Cr recipient_payable: the shares of others in a sale; source is the payment
     clawback          the other way round, for what a refund or a loss claws back; source is the refund or dispute
     clawback_undone   its mirror, when the dispute was won after all
     transfer          Dr venue_payable or recipient_payable / Cr stripe_balance
-    transfer_reversal the mirror of it, for what came back
-    application_fee   Dr stripe_balance / Cr venue_payable: what came back of a destination charge's transfer
+    transfer_reversal the mirror of it, for what was taken back
+    application_fee   Dr stripe_balance / Cr venue_payable: what the platform gets of a destination charge
     application_fee_refund  the mirror of it, for what a refund gave back of the fee
     netting           Dr recipient_payable / Cr recipient_receivable: a share pays what its recipient owes; source ours
     receivable        Dr recipient_receivable / Cr recipient_payable: what could not be clawed back; source ours

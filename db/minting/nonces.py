@@ -3,8 +3,8 @@
 Tables `slots` and `attempts`.
 
 A nonce and its first attempt are written before anything is sent, in the transaction that takes the nonce: whatever
-crashes afterwards, the same bytes are sent again. Needs a system transaction that holds the signer's lease
-(signers.take_nonce or still_held), except to read.
+crashes afterwards, the same bytes are sent again. Needs a system transaction; `record` also the signer's lease, in the
+same one (signers.take_nonce or still_held). The other writes are guarded by the state that they leave.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """What the minter reads and moves of mints.
 
-One transaction of the chain carries tickets of many tenants, so all of this needs a system transaction, with the
-signer's lease held (signers.still_held) where it writes. As with payments, a move names the states it leaves, and what
-it returns are the rows that it moved.
+One transaction of the chain carries tickets of many tenants, so all of this needs a system transaction. As with
+payments, a move names the states it leaves, and what it returns are the rows that it moved.
 """
 
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ def record(tx: Tx, orders: Sequence[NewOrder], *, by: str) -> set[PaymentId]:
     """Write orders and their payments in one statement; returns the payments that are new.
 
     An order whose id, or whose event id, was seen before is left alone and its payment is not among the returned;
-    `fingerprint_of` tells a repetition from a contradiction. Orders of one call must have different ids, and are
+    `fingerprint_of` distinguishes repetition and contradiction. Orders of one call must have different ids, and are
     inserted in the order of these, so that two intake processes with the same orders wait for one another and never
     deadlock. Needs a tenant transaction: the rows get its tenant.
 

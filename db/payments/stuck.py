@@ -21,7 +21,7 @@ class StuckPayment:
     wake_as: str
 
 
-# What should have moved by now. A wish to cancel is left to the charge, or to the bank, while those are at work.
+# What should have moved by now. A cancellation waits while the charge, or the bank, is still at work.
 _STUCK: LiteralString = """
     SELECT tenant_id, payment_id,
            CASE WHEN state IN ('charging', 'requested') AND cancel_requested_at IS NULL OR state = 'charging'

@@ -3,8 +3,8 @@ it).
 
 Lanes keep the order of one payment: a relay locks lanes, not rows, so that two relays never hold rows of the same
 payment at once. Rows are read by due time, never by "id greater than the last one": a transaction that commits late
-with a low id is found like any other. Inserting needs whatever transaction the sender is in; reading and deleting rows
-is the relay's alone (db.moving_transaction).
+with a low id is found like any other. Rows are inserted in whatever transaction the sender is in; locking lanes, and
+reading and deleting what is due, is the relay's alone (Database.moving_transaction).
 """
 
 from collections.abc import Sequence

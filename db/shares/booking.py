@@ -55,7 +55,7 @@ def transfer_entries(owner: Owner, sent: Money) -> list[Entry]:
 
 
 def application_fee_entries(owner: Owner, kept: Money) -> list[Entry]:
-    """`kept` of a destination charge came back from the owner's account: the platform's fee, and others' royalties."""
+    """`kept` of a destination charge returned from the owner's account: the platform's fee, and others' royalties."""
     return [Entry("stripe_balance", kept), payable(owner, -kept)]
 
 
@@ -65,7 +65,7 @@ def netting_entries(owner: Owner, kept: Money) -> list[Entry]:
 
 
 def receivable_entries(owner: Owner, missing: Money) -> list[Entry]:
-    """`missing` was to come back and could not: the owner owes it to us now."""
+    """`missing` was to be taken back and could not be: the owner owes it to us now."""
     return [receivable(owner, missing), payable(owner, -missing)]
 
 

@@ -18,7 +18,7 @@ from messages.ids import OrderId, PaymentId, ShareId, TenantId
 from messages.money import Money
 
 # Why a held distribution d of payment p may not go yet, the first reason that holds; NULL: nothing keeps it.
-# `e` is the event, when somebody has told when it ends. What is all settled has nothing left to wait for.
+# `e` is the event, when its end is known. A payment whose shares are all settled waits for nothing.
 KEPT_BY: LiteralString = """
     CASE
         WHEN NOT EXISTS (SELECT FROM shares s WHERE (s.tenant_id, s.payment_id) = (d.tenant_id, d.payment_id)

@@ -41,7 +41,7 @@ class ShareLine:
 
     @property
     def reached_minor(self) -> int:
-        """What was sent or netted, less what came back (also as an application fee) or became a receivable."""
+        """What was sent or netted, less what was reversed, returned as an application fee, or became a receivable."""
         return self.sent_minor - self.reversed_minor - self.kept_minor - self.receivable_minor
 
     @property

@@ -118,7 +118,7 @@ def lift(tx: Tx, pause_id: UUID, *, by: str) -> bool:
     return lifted.rowcount == 1
 
 
-# What waits comes back at this pace, so that a long pause does not end as a storm on Stripe's budget.
+# What waits is due again at this pace, so that a long pause does not end with a burst on Stripe's rate limit.
 WOKEN_PER_SECOND = 20
 
 

@@ -190,7 +190,7 @@ def _update_policies(owner: psycopg.Connection[tuple[object, ...]], venues: dict
     )
 
 
-# What a venue cannot be together, whichever of the two the file names and whichever stands already.
+# What a venue cannot be together, whichever of the two the file names and whichever is stored already.
 _EXCLUDED = {
     "venues_destination_excludes_escrow": "a destination charge moves the money at once, so a venue with escrow_days "
     "cannot have settlement_mode destination: take one of them away",

@@ -61,7 +61,7 @@ def is_asked_for(tx: Tx, payment_id: PaymentId) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DestinationCharge:
-    """What a destination charge made of one payment; `fee_id` is None when nothing came back as a fee."""
+    """What a destination charge made of one payment; `fee_id` is None when no application fee was taken."""
 
     transfer_id: TransferId
     share_id: ShareId

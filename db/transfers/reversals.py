@@ -48,10 +48,10 @@ class Reversal:
 
 
 def request(tx: Tx, transfer_id: TransferId, share_id: ShareId, amount: Money, *, by: str) -> ReversalId:
-    """Write that so much of a transfer is to come back.
+    """Write a reversal of this much of a transfer, for one share.
 
     Raises:
-        psycopg.errors.CheckViolation: more than was sent would come back.
+        psycopg.errors.CheckViolation: more than was sent would be taken back.
         psycopg.errors.UniqueViolation: another reversal of the share is under way.
     """
     row = tx.execute(

@@ -2,7 +2,7 @@
 
 transfer  requested -> sending -> paid | refused (its shares are measured anew)
               +-> paid (all of it paid a receivable) | canceled (before it was sent)
-reversal  requested -> sending -> reversed | short (what did not come back is a receivable)
+reversal  requested -> sending -> reversed | short (what could not be taken back is a receivable)
               +-> short (nothing of the transfer is left to take back)
 """
 

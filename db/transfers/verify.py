@@ -1,4 +1,4 @@
-"""Application fees as the book has them, for the checker; needs a system transaction."""
+"""Application fees as the database has them, for the checker; needs a system transaction."""
 
 from dataclasses import dataclass
 from uuid import UUID

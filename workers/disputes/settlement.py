@@ -39,7 +39,7 @@ MOST_LOOKS = 5
 
 
 def look_at(db: Database, stripe: Gateway, payment: Payment, dispute_id: DisputeId, *, by: str) -> Dispute:
-    """Ask Stripe how the dispute stands, and bring ours there.
+    """Ask Stripe for the dispute's status, and bring ours there.
 
     Raises:
         TryAgain: others wrote each time while we asked.

@@ -1,4 +1,4 @@
-"""group: look at how everything stands -> move members and group -> ask for what follows.
+"""group: read group and payments -> move members and group -> request what follows.
 
 One transaction with the group's row locked, and no outside call: shares are charged, captured, cancelled and refunded
 by the workers who do that for every payment. This one only decides when, and it decides from how the payments stand,
@@ -143,7 +143,7 @@ def _stands(share: Contribution) -> ContributionStatus | None:
 
 
 def _tell(tx: Tx, of: Group, share: Contribution, state: MemberState, reason: str | None, missing: int) -> None:
-    """What others hear of a member's move; that a hold was captured is told by the payment."""
+    """Publish a member's move; that a hold was captured is published by the payment itself."""
     if state in SECURED and share.state not in SECURED and of.state is GroupState.OPEN:
         append(tx, GroupMemberPaid(**_facts(of, share), held=state is MemberState.HELD, missing=missing))
         _wake_before_hold_ends(tx, of, share)
@@ -175,7 +175,7 @@ def _wake_before_hold_ends(tx: Tx, of: Group, share: Contribution) -> None:
 
 
 def _ask(tx: Tx, of: Group) -> None:
-    """Ask for what follows from where everybody stands now."""
+    """Request what follows from the members' states now."""
     if of.state is GroupState.OPEN:
         shares = contributions.of_group(tx, of.group_id)
         _remind(tx, of, shares)

@@ -3,7 +3,7 @@
     python -m workers.minting
 
 However many run, the one with the lease of the signer works: it first watches what was sent, then submits what is
-queued. The others stand by and take over when it dies. Without a chain in its settings it says so in the book and
+queued. The others stand by and take over when it dies. Without a chain in its settings it stores that reason and
 waits: mints stay queued, and nothing fails.
 """
 

@@ -1,4 +1,4 @@
-"""What the minter's phases share: the book, the chain, who signs, and the words for what stops them."""
+"""What the minter's phases share: the database, the chain, the signer, and the exceptions that stop them."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class MintingBlocked(Exception):  # noqa: N818  it says what everything waits fo
 
 
 class ChangedMeanwhileError(Exception):
-    """A ticket moved between the look and the claim: nothing was written, and the next look sees how it stands."""
+    """A ticket moved between the look and the claim: nothing was written, and the next round reads it again."""
 
 
 @dataclass(frozen=True, slots=True)

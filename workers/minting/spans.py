@@ -33,7 +33,7 @@ def spans_of(means: MintingContext, slot: Nonce, name: str, *, kind: str = "inte
 
 
 def record_waits(name: str, carried: Sequence[Mint]) -> None:
-    """What was carried stood as it stands until now."""
+    """Record the time that these tickets spent in their present state, which ends now."""
     for mint, place in {place.trace_id: (mint, place) for mint in carried if (place := _place(mint))}.values():
         trace.record_past(name, place, mint.state_since)
 

@@ -39,7 +39,7 @@ FILL_GAS = 21_000
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The chain and the book as this run sees them."""
+    """The chain and the database as this run sees them."""
 
     head: Block
     nonce: int  # of the signer: every nonce below it has been mined

@@ -98,7 +98,7 @@ def _send(
 
 
 def _read(db: Database, stripe: Gateway, claim: _Claim) -> Settled | NotDone:
-    """How the intent stands; an open intent is its own proof that nothing happened."""
+    """The intent's status; an open intent is its own proof that nothing happened."""
     outcome = payment_intents.retrieve(stripe, claim.intent_id)
     if isinstance(outcome, Canceled | Charged):
         return outcome

@@ -79,7 +79,7 @@ def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, StripeCal
 
 
 def _look_up(stripe: Gateway, intent_id: str) -> Settled | NotDone:
-    """How the intent stands. A capture can happen only once, so an intent that is still held proves that none did."""
+    """The intent's status. A capture can happen only once, so an intent that is still held proves that none did."""
     outcome = payment_intents.retrieve(stripe, intent_id)
     if isinstance(outcome, Authorized):
         return NotDone("the intent is still held, and nothing was captured")

@@ -34,6 +34,7 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> ReplayCheck:
     facts = ChargeFacts(payment.state.value, payment.amount, facts_of(call))
     if call is None or not facts.stripe_must_be_asked:
         return replay_payments.check_charge(facts)
+    # Only here, after the transaction has ended: Stripe is never asked inside one (M6).
     found = payment_intents.find(
         stripe, msg.payment_id, customer_id=payment.customer_id, since_epoch=call.first_sent_epoch
     )

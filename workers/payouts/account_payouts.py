@@ -19,7 +19,7 @@ from stripe_client import connected_account as connected
 from stripe_client.gateway import Gateway
 from workers.runtime.actor import actor
 
-# A payout that was paid can still come back within about five business days (docs.stripe.com/payouts).
+# A payout that was paid can still fail within about five business days (docs.stripe.com/payouts).
 LOOK_BACK = timedelta(days=14)
 # Events come at once; the periodic look finds what no event reported.
 LOOK_EVERY_SECONDS = 3_600.0

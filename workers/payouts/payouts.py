@@ -1,9 +1,9 @@
-"""payouts: list them -> list the contents of each -> book each tenant's part -> reverse what came back.
+"""payouts: list them -> list the contents of each -> book each tenant's part -> reverse what failed.
 
 A payout is one movement for the whole account; its contents say whose money it was. Each tenant gets one journal for
 its net in it. What belongs to no tenant is a case, and nothing of that payout is booked until the rest is explained, or
 a person has accepted the case: a journal cannot be posted a second time with another amount. Every step is marked when
-it is done, so a second run goes on where the first stood, and a journal is posted once.
+it is done, so a second run continues after the first, and a journal is posted once.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ from workers.ledger.booking import Booking, book
 from workers.runtime.actor import actor
 
 BY = "payouts"
-# A payout that was paid can still come back within about five business days (docs.stripe.com/payouts).
+# A payout that was paid can still fail within about five business days (docs.stripe.com/payouts).
 LOOK_BACK = timedelta(days=14)
 # Lines whose owners are looked up in one statement.
 LINES_AT_ONCE = 2_000
@@ -140,7 +140,7 @@ def _is_accepted(db: Database, payout: Payout, rest_minor: int) -> bool:
 
 
 def _post(db: Database, tenant_id: TenantId, kind: str, payout: Payout, amount: Money) -> None:
-    """Dr bank / Cr stripe_balance; the mirror when it came back."""
+    """Dr bank / Cr stripe_balance; the mirror when it failed."""
     if not amount.minor:
         return
     with db.transaction(tenant_id) as tx:
@@ -160,7 +160,7 @@ def _reverse(db: Database, payout: Payout) -> None:
 
 
 def _watch_one_made_by_hand(db: Database, payout: Payout) -> None:
-    """Nobody says what it contained; the next automatic payout shows it in its list, and is the smaller for it."""
+    """Stripe does not list what it contained; the next automatic payout lists it, and is smaller by its amount."""
     with db.system_transaction() as tx:
         if payout.came_back or payouts.contained_in(tx, payout) is not None:
             because = f"it is {payout.status}" if payout.came_back else "an automatic payout contains it"

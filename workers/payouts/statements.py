@@ -68,7 +68,7 @@ def _settle_week(db: Database, due_recipient: DueRecipient, until: datetime) -> 
 
 
 def _may_be_paid(recipient: Recipient) -> bool:
-    """As it stands now: since it was found due it may have chosen otherwise, or lost its account."""
+    """Asked again under the lock: since it was found due, its settlement or its account may have changed."""
     return recipient.settlement == "weekly" and recipient.transfers not in {"inactive", "pending"}
 
 

@@ -75,7 +75,7 @@ def _pages(stripe: Gateway, run: Run) -> Iterator[list[BankLine]]:
 
 
 def _compare(db: Database, stripe: Gateway, settings: ReconcileSettings, run: Run, lines: list[BankLine]) -> Run | None:
-    """One page of the bank's lines: kept, compared, and each difference a case."""
+    """One page of Stripe's lines: stored, compared, and a case opened for each difference."""
     ids = [line.balance_transaction_id for line in lines]
     with db.system_transaction() as tx:
         reconciliation_balance_transactions.store(tx, lines)
@@ -93,7 +93,7 @@ def _compare(db: Database, stripe: Gateway, settings: ReconcileSettings, run: Ru
 
 
 def _owner(db: Database, stripe: Gateway, line: ComparedLine) -> Owner | None:
-    """Whose it is: the book says so, or the open case, or the object at Stripe whose payment or tenant we know."""
+    """Whose it is: by the ledger, else by the open case, else by what the object at Stripe names (`claim_of`)."""
     if line.tenant_id is not None:
         return line.tenant_id, line.payment_id
     with db.system_transaction() as tx:
@@ -140,7 +140,7 @@ def _open(tx: Tx, line: ComparedLine, owner: Owner | None, settings: ReconcileSe
 
 
 def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
-    """One hour of the book's journals: what they book at the bank, the bank has shown, or is asked for one by one."""
+    """One hour of journals: each balance transaction they name was listed, or Stripe is asked for it by its id."""
     if run.searched_until >= run.window_until:
         return move_to(db, run, "rechecking")
     until = min(run.searched_until + _SLICE, run.window_until)
@@ -178,7 +178,7 @@ def _search(db: Database, stripe: Gateway, run: Run) -> Run | None:
 
 
 def _recheck(db: Database, run: Run) -> Run | None:
-    """Some of the open cases, also those of lines outside the window: whoever put one right closes it."""
+    """Some of the open cases, also of lines outside the window: those that agree now are closed."""
     with db.system_transaction() as tx:
         standing = case_views.open_after(tx, types=OURS, after=run.rechecked_to, limit=_LOOK_AT_ONCE)
         subjects = [case.subject for case in standing]
@@ -206,7 +206,7 @@ def _recheck(db: Database, run: Run) -> Run | None:
 
 
 def _finish(db: Database, run: Run) -> None:
-    """Queue a lookup for what stood long enough, and say what was done."""
+    """Queue a look-up for the cases that were open long enough, and log what the run did."""
     with db.system_transaction() as tx:
         fixables = cases.take_fixable(tx, types=FIXABLE, limit=_LOOK_AT_ONCE)
         append(tx, *[_lookup(tx, case) for case in fixables])

@@ -1,4 +1,4 @@
-"""retention: while the book and the bank agree, delete what is old enough, batch by batch.
+"""retention: while the ledger and Stripe agree, delete what is old enough, batch by batch.
 
 What could still explain a difference is kept until there is none. A second run finds less to delete; one that was
 killed has deleted whole batches.

@@ -3,7 +3,7 @@
 `settle_refund` and `refuse_refund` run inside the caller's transaction with the payment's row locked. The move, the
 journals of what Stripe's balance shows, and the messages that follow are written together; a fact that is known already
 changes nothing. Who bears the refund is decided in workers/refunds/allocation.py. A success is not the end: the buyer's
-bank may send the money back, and then the obligation to the buyer stands again.
+bank may send the money back, and then the buyer is owed it again.
 """
 
 from loguru import logger

@@ -1,4 +1,4 @@
-"""How a member stands by its payment, and what a group does by how its members stand. Values in, values out."""
+"""A member's state by its payment, and a group's next move by its members' states. Values in, values out."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class GroupTransition:
 def group_move(
     state: str, members: Collection[str], *, is_over: bool, event_is_off: bool, all_over: bool
 ) -> GroupTransition | None:
-    """The next move of a group; None when it stands where it belongs.
+    """The next move of a group; None when it is where it belongs.
 
     A group whose shares are all secured is complete, even when its deadline passed a moment ago and nobody had noticed:
     everybody did their part, and nothing is gained by undoing it. `all_over`: no payment that was ever begun for the

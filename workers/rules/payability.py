@@ -1,4 +1,4 @@
-"""May a share be paid now? If not, what it waits for, in a word that a person and the book understand."""
+"""May a share be paid now? If not, what it waits for, in a word that people and the database share."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class PayabilityFacts:
 
 
 def waits_for(here: PayabilityFacts) -> str | None:
-    """None: nothing stands in the way. An account of which Stripe has said nothing yet is tried."""
+    """None: nothing keeps it from being paid. An account of which Stripe has said nothing yet is tried."""
     answers = (
         (here.account_id is None, "account"),
         (here.transfers in {"inactive", "pending"}, "capability"),

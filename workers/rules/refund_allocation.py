@@ -26,7 +26,7 @@ class RefundableAmounts:
 class RefundAllocation:
     """The parts of one refund: obligation, platform and venue add up to it.
 
-    `fee_borne` of the venue's part stands for the platform's fee, which the policy keeps: whoever sold gives it.
+    `fee_borne` of the venue's part replaces the platform's fee, which the policy keeps: whoever sold gives it.
     """
 
     obligation: Money

@@ -82,7 +82,7 @@ class CaptureFacts:
 
 
 def check_capture(facts: CaptureFacts) -> ReplayCheck:
-    """A `capture` message. An amount is captured once, so an authorization that still stands proves that it was not."""
+    """A `capture` message. An amount is captured once, so an authorization that still holds proves that it was not."""
     if facts.state is None:
         return ReplayCheck("must_not", "the database has no such payment")
     if facts.state == "succeeded":

@@ -70,7 +70,7 @@ def taken_back(amount: Money, left: Sequence[int]) -> list[Money]:
     everything is, in however many pieces (M12).
 
     Raises:
-        ValueError: more is to come back than is left.
+        ValueError: more is to be taken back than is left.
     """
     if amount.minor > sum(left):
         raise ValueError(f"{amount} cannot come back from legs that have {sum(left)} minor units left")

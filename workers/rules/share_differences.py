@@ -17,7 +17,7 @@ class FrozenLeg:
     """A share as its row has it, amounts in minor units of the payment's currency.
 
     taken       of refunds and losses, by the row; `told_taken` by what each of them wrote down
-    receivable  what could not come back and is owed by the recipient
+    receivable  what could not be taken back and is owed by the recipient
     reached     what transfers brought, less what reversals took: made or under way
     """
 

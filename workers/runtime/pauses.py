@@ -21,7 +21,7 @@ from messages.queues import HELD_BY_ANY_PAUSE, HELD_BY_FULL_PAUSE
 from messages.verdicts import TryLater
 
 READ_EVERY_SECONDS = 3.0
-# A message comes back after half of the time that the pause has lasted: soon after a short one, and a long one is not
+# A message is tried again after half of the pause's length so far: soon after a short one, and a long one is not
 # a row a minute for each of ten thousand payments.
 SOONEST_SECONDS, LATEST_SECONDS = 5.0, 300.0
 

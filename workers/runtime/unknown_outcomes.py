@@ -29,7 +29,7 @@ LOOK_AGAIN_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class NotDone:
-    """The object itself shows that the call had no effect: a hold that still stands, a dispute that still waits."""
+    """The object itself shows that the call had no effect: a hold that is still there, a dispute that still waits."""
 
     proof: str
 

@@ -136,7 +136,7 @@ def _returns(everyone: Sequence[Share], parts: RefundAllocation, of_seller: Mone
 
 
 def _after_clawback(tx: Tx, share: Share, taken: Clawback, source_id: str) -> list[Message | Fact]:
-    """What was paid has to come back. What was not paid is only less now, and nothing is published of that."""
+    """What was paid has to be taken back. What was not paid is only less now, and nothing is published of that."""
     amount = taken.returned.minor + taken.borne.minor
     with_refund = share.mode == "destination" and share.basis == "venue"  # Stripe has brought it back already
     if amount and (share.reached_minor or share.moving or with_refund):

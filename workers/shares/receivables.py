@@ -1,4 +1,4 @@
-"""What a recipient owes us, since money that was to come back could not. Its next transfers pay it (netting)."""
+"""What a recipient owes us because money could not be taken back. Its next transfers pay it (netting)."""
 
 from loguru import logger
 

@@ -49,6 +49,7 @@ def reconcile_shares(msg: ShareReconciliationDue, db: Database, stripe: Gateway)
         recheck=partial(_recheck, db, stripe),
         finish=_finish,
     )
+    # A span of its own: only one run of a span may be under way, and the two comparisons must not wait for one another.
     run_comparison(msg, db, comparison, ReconcileSettings(), span=f"shares_{msg.span}")
 
 
@@ -72,7 +73,7 @@ def _finish(run: Run) -> None:
 
 
 def _compare_transfers(db: Database, run: Run, page: list[TransferAnswer]) -> Run | None:
-    """One page of Stripe's transfers: each is a row of ours, with its journal, its lines and what came back of it."""
+    """One page of Stripe's transfers: each is a row of ours, with its journal, its lines and its reversals."""
     with db.system_transaction() as tx:
         differing, opened, closed = _transfer_cases(tx, page)
         progress = StepFindings(len(page), differing, opened, closed)

@@ -2,7 +2,7 @@
 
 One transaction, and no call: what a share is owed is compared with what has reached its recipient. A gap that is to be
 paid becomes a transfer (less what the recipient owes us, which is netted), as soon as nothing stands in the way
-(workers/rules/payability.py). One that is to come back becomes a reversal, or a receivable when nothing of it can be
+(workers/rules/payability.py). A negative one becomes a reversal, or a receivable when nothing of it can be
 reversed. One movement of a share at a time: its end measures again, so the order in which refunds, disputes and
 transfers come does not matter. A second delivery measures again and finds no gap.
 """

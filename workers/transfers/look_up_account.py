@@ -2,7 +2,7 @@
 
 Reads only, and changes nothing at Stripe. The account belongs to the platform and not to a tenant, so the shares of
 every tenant whose recipients name it are re-enqueued, page by page. A second delivery stores the same again, and a
-share that is enqueued twice is measured twice. Of two answers that cross, the one that was asked for later stands.
+share that is enqueued twice is measured twice. Of two answers that cross, the one that was asked for later holds (M18).
 """
 
 from loguru import logger

@@ -102,6 +102,7 @@ def _take(db: Database, page: list[VerifiedEvent | UnreadableListedEvent]) -> No
     events = [event for event in page if isinstance(event, VerifiedEvent)]
     with db.system_transaction() as tx:
         there = event_coverage.known(tx, [event.event_id for event in events])
+    # Stripe lists the newest first; stored from the oldest on, as webhooks would have come.
     missing = [event for event in reversed(events) if event.event_id not in there]
     for event in missing:
         receive(db, event, came_by="sweep")

@@ -71,7 +71,7 @@ def _apply_intent_event(db: Database, stripe: Gateway, event: InboxEvent, paymen
 
 
 # Beginning of the event's type -> who fetches its object and applies it; the returned word is the event's note. The
-# first that fits: a longer beginning stands before a shorter one.
+# first that fits: a longer prefix is listed before a shorter one.
 FAMILIES: dict[str, Callable[[Database, Gateway, InboxEvent, Payment], str]] = {
     "payment_intent.": _apply_intent_event,
     "charge.dispute.": apply_dispute_event,
@@ -91,7 +91,7 @@ def _family(event: InboxEvent) -> Callable[[Database, Gateway, InboxEvent, Payme
 def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | None]:
     """The event and its payment: by our metadata, else by the intent or the charge, across tenants.
 
-    Nearly always the book knows already; then the event is marked applied in the transaction that found it so.
+    Nearly always our rows say the same already; then the event is marked applied in the transaction that saw it.
     """
     if msg.tenant_id is not None:
         with db.transaction(msg.tenant_id) as tx:
@@ -121,7 +121,7 @@ def _payment(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> Paymen
 
 
 def _tells_nothing_new(event: InboxEvent, payment: Payment) -> bool:
-    """True when no answer of Stripe about the intent could change the book, so it is not asked."""
+    """True when no answer of Stripe about the intent could change our rows, so it is not asked."""
     if FAMILIES.get("payment_intent.") is not _family(event):
         return False
     if payment.state is PaymentState.CANCELED:
