@@ -1,8 +1,9 @@
 """What the API has answered under each Idempotency-Key. Work and answer are one transaction, so they exist together.
 
-While a request is worked on, its transaction holds an advisory lock on (tenant, caller, key). That lock is the claim:
-it ends with the transaction, however that ends. A killed process loses it with its connection; one that hangs, or
-whose machine has vanished, after IDLE_IN_TRANSACTION_TIMEOUT_MS at the latest (db/session.py): that is the lease.
+While a request is handled, its transaction holds an advisory lock on (tenant, caller, key). That lock is the claim: it
+ends with the transaction, however that ends. A killed process loses it with its connection; one that hangs, or whose
+machine has vanished, after IDLE_IN_TRANSACTION_TIMEOUT_MS at the latest (db/session.py): that is the lease. Tenant
+transactions, except to delete what has expired.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,11 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """An answer that stands, and for how many seconds more."""
+    """An answer that is still valid, and for how many seconds more.
+
+    fingerprint   of the request that it answers: the same key with another one is an error of the caller
+    location      the URL of what was created; None when nothing was
+    """
 
     fingerprint: bytes
     status: int
@@ -22,7 +27,7 @@ class KeptAnswer:
 
 
 def claim(tx: Tx, *, caller: str, key: str) -> bool:
-    """Take this key for the rest of the transaction; False when somebody else is at it now."""
+    """Take this key for the rest of the transaction; False when another request has it now. It never waits."""
     row = tx.execute(
         """
         SELECT pg_try_advisory_xact_lock(
@@ -35,7 +40,11 @@ def claim(tx: Tx, *, caller: str, key: str) -> bool:
 
 
 def find(tx: Tx, *, caller: str, key: str) -> KeptAnswer | None:
-    """The answer that stands under this key. Ask after claiming: before that, it may just be being written."""
+    """The answer under this key; None: none, or it has expired.
+
+    Claim first: without that, it may just be being
+    written.
+    """
     row = tx.execute(
         """
         SELECT
@@ -60,10 +69,10 @@ def keep(
     body: bytes,
     seconds: float,
 ) -> bool:
-    """Write the answer down, over one that has expired; False when one stands, which the caller must not ignore.
+    """Store the answer, over one that has expired; False when a valid one is there, which the caller must not ignore.
 
     Raises:
-        psycopg.errors.ForeignKeyViolation: nobody knows this tenant.
+        psycopg.errors.ForeignKeyViolation: there is no such tenant.
     """
     kept = tx.execute(
         """

@@ -1,6 +1,7 @@
-"""One of several processes does a thing that one is enough for: whoever holds an advisory lock of its own connection.
+"""One process of several does a job that must run once: the one whose connection holds an advisory lock.
 
-When the leader dies its connection ends, and with it the lock; the next who asks has it.
+When the leader dies its connection ends, and the lock with it; the next process that asks gets it. There is no lease to
+renew. For a moment two may believe they lead, so the job itself must be harmless twice.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ _OPTIONS = "-c statement_timeout=5000 -c timezone=UTC"
 
 
 class Leadership:
-    """Ask `held` each time before the work. Raises psycopg.Error while the database is away."""
+    """Ask `held` each time before the work. `name` is the lock: processes of the same name compete."""
 
     def __init__(self, settings: DatabaseSettings, name: str) -> None:
         self._url = settings.database_url.get_secret_value()
@@ -22,6 +23,11 @@ class Leadership:
         self._held = False
 
     def held(self) -> bool:
+        """True while this process leads; it never waits for the lock, and connects again when its connection was lost.
+
+        Raises:
+            psycopg.Error: the database cannot be reached, or became read-only; leadership is given up first.
+        """
         if self._line is None or self._line.closed:
             self._held = False
             options: dict[str, Any] = {"application_name": f"fleet-{self._name}", "options": _OPTIONS, **NOTICE_SILENCE}

@@ -1,7 +1,8 @@
 """Forward-only migrations: plain SQL files, applied in order, each in a transaction, under one advisory lock.
 
-Two migrators at once are harmless: the second waits and finds nothing to do. A file that was applied and then edited is
-refused, because the database it describes no longer exists anywhere.
+Two migrators at once are harmless: the second waits and finds nothing to do. A file that was edited after it was
+applied is refused, because the database it describes no longer exists anywhere. There is no way back: a release that is
+rolled back runs on the newer schema.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """One SQL file. `fingerprint` is the SHA-256 of its text, in hex, as it is stored when it was applied."""
+
     name: str
     statements: str
 
@@ -40,6 +43,7 @@ class Migration:
 
 
 def main() -> None:
+    """`fleet migrate`: apply what is missing as the schema's owner, and log the names."""
     try:
         (settings,) = load(MigrationSettings)
     except SettingsError as error:

@@ -1,8 +1,8 @@
-"""The relay's doorbell: NOTIFY wakes it within milliseconds, a poll is the net below.
+"""NOTIFY wakes the relay within milliseconds of a commit; polling is the fallback.
 
 NOTIFY inside a money transaction costs a quarter to a half of the commits (it takes one global lock), so it is sent
-after the commit, on a connection of its own, and at most once every few milliseconds however many commits there were.
-A notification that is lost costs one poll interval, never a message.
+after the commit, on a connection of its own, and at most once every few milliseconds however many commits there were. A
+notification that is lost costs one poll interval, never a message.
 """
 
 import threading
@@ -24,7 +24,7 @@ _OPTIONS = "-c statement_timeout=5000 -c timezone=UTC"
 
 
 class Notifier:
-    """Rings after commits, from a thread of its own; calls in between fall together."""
+    """Notifies after commits, from a thread of its own; calls in quick succession become one NOTIFY."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._url = settings.database_url.get_secret_value()
@@ -34,12 +34,15 @@ class Notifier:
         self._start = threading.Lock()
 
     def ring(self) -> None:
-        """Something is due; returns at once."""
+        """Something is due; returns at once, and starts the thread at the first call: a process that appends nothing
+        has none.
+        """
         if self._thread is None:
             self._begin()
         self._wanted.set()
 
     def close(self) -> None:
+        """Stop the thread, waiting at most two seconds; a notification that was not sent is not needed."""
         self._closing = True
         self._wanted.set()
         if self._thread is not None:
@@ -70,7 +73,7 @@ class Notifier:
 
 
 class Listener:
-    """The relay's side: waits for the ring, and counts the relays that listen."""
+    """The relay's side: waits for a notification, and counts the relays that listen. Use it from one thread."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._url = settings.database_url.get_secret_value()
@@ -79,7 +82,7 @@ class Listener:
         self._count_again_at = 0.0
 
     def wait(self, seconds: float) -> None:
-        """Return when it rings, or after `seconds`; while the database is away, after `seconds`."""
+        """Return at a notification, or after `seconds`; while the database cannot be reached, after `seconds`."""
         try:
             for _ in self._connected().notifies(timeout=seconds, stop_after=1):
                 pass
@@ -89,7 +92,11 @@ class Listener:
             time.sleep(seconds)
 
     def relays(self) -> int:
-        """How many relays are running, counted every two seconds by their doorbells; at least one."""
+        """How many relays are running, counted every two seconds by their connections; at least one.
+
+        Raises:
+            psycopg.Error: the database cannot be reached.
+        """
         if time.monotonic() >= self._count_again_at:
             self._count_again_at = time.monotonic() + _COUNT_EVERY_SECONDS
             line = self._connected()

@@ -2,8 +2,8 @@
 
     fleet schema wait --seconds 600
 
-So a roll-out stands still until the migration job is done, and the old processes go on meanwhile. A database that has
-seen more than this version ships is fine: it was rolled back, or a newer version starts beside it.
+So a roll-out waits until the migration job is done, and the old processes go on meanwhile. A database that has seen
+more than this version ships is fine: it was rolled back, or a newer version starts beside it.
 """
 
 import time
@@ -18,7 +18,9 @@ LOOK_SECONDS = 1.0
 
 
 def wait_for_schema(settings: DatabaseSettings, *, seconds: float) -> list[str]:
-    """Returns when nothing is missing, or after `seconds`: then the migrations that are, or why nobody could look."""
+    """Return [] when nothing is missing, or after `seconds` the missing migrations, or why the database could not be
+    asked.
+    """
     deadline = time.monotonic() + seconds
     strs: list[str] = []
     while missing := _missing(settings):

@@ -1,8 +1,9 @@
-"""The pool, and the only ways into the database: transaction(tenant), system_transaction() and ops_transaction().
+"""The pool, and the only ways into the database: transaction(tenant), system_transaction(), moving_transaction() and
+ops_transaction().
 
 A process logs in as a role that may do nothing. Each transaction becomes a role first (fleet_tenant with one tenant
-set, fleet_system, fleet_mover or fleet_ops), and these settings end with the transaction. Limits on statements, locks
-and idling are set for the connection, so that no forgotten transaction can freeze the queue tables.
+set, fleet_system, fleet_mover or fleet_ops), and these settings end with the transaction (M8). Limits on statements,
+locks and idling are set for the connection, so that no forgotten transaction can freeze the queue tables.
 """
 
 import time
@@ -50,13 +51,14 @@ _appended: ContextVar[bool] = ContextVar("appended", default=False)
 
 
 def ring_after_commit() -> None:
-    """Said by db/queue/outbox.py inside a transaction: wake the relay once this has committed."""
+    """Called by db/queue inside a transaction: notify the relay once this has committed, and not if it rolls back."""
     _appended.set(True)
 
 
 class Database:
-    """One pool per process. Make it after a fork, never before. `patience_seconds` is how long a caller waits for a
-    connection; without it, POOL_PATIENCE_SECONDS.
+    """One pool per process. Make it after a fork, never before: a forked child would share its parent's connections.
+
+    `patience_seconds` is how long a caller waits for a connection; without it, POOL_PATIENCE_SECONDS.
     """
 
     def __init__(self, settings: DatabaseSettings, *, application: str, patience_seconds: float | None = None) -> None:
@@ -102,7 +104,7 @@ class Database:
 
     @contextmanager
     def moving_transaction(self) -> Iterator[Tx]:
-        """One transaction of the relay: the outbox, and nothing else."""
+        """One transaction of the relay: it reads, postpones and deletes outbox rows, and sees no payment."""
         with self._begin(_AS_MOVER) as tx:
             yield tx
 

@@ -74,9 +74,9 @@ def require_postgres_tls(name: str, url: SecretStr) -> None:
 
 
 def takes_writes(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the server is no standby and was not made read-only, as a primary is that shall be one no more.
+    """True unless the server is a standby, or was made read-only, as a primary that is about to be replaced is.
 
-    The server tells both with the answer to each statement, so nothing is asked; through a pooler that tells neither,
+    The server sends both with the answer to each statement, so nothing is asked; through a pooler that sends neither,
     the answer is yes.
     """
     told = (connection.pgconn.parameter_status(name) for name in (b"in_hot_standby", b"default_transaction_read_only"))

@@ -20,7 +20,15 @@ KEY_LIFE_SECONDS = 23 * 3_600
 
 @dataclass(frozen=True, slots=True)
 class StripeCall:
-    """An outside call about to be made, or its answer. Ages are measured by the database's clock, in seconds."""
+    """An outside call about to be made, or its answer. Ages are measured by the database's clock, in seconds.
+
+    generation        1, and one more for each time that the call before was proved absent
+    idempotency_key   operation, our id and generation: the same in every retry of this generation
+    request           the body, built once and sent unchanged
+    sends             how often it was, or may have been, sent
+    outcome           unknown, answered, or absent (proved never to have happened)
+    needs_lookup      the key replays a failure: ask Stripe before anything else is sent
+    """
 
     call_id: UUID
     operation: str
@@ -91,13 +99,15 @@ _ROUNDS = 2
 def begin(
     tx: Tx, *, operation: str, subject_id: UUID, request: dict[str, Any], named_after: UUID | None = None
 ) -> StripeCall:
-    """The live call of this operation and subject; made with `request` when there is none, else with its first body.
+    """The live call of this operation and subject; made with `request` when there is none, otherwise with its first
+    body.
 
-    Its key is made of our ids: of the subject's, or of what `named_after` says, where the subject's own would not
-    survive the loss of this book.
+    Call it in the transaction before the sending, and commit (M6): a crash then leaves a row that says what may have
+    been sent. Its key is made of our ids: of the subject's, or of `named_after`, where the subject's own would not
+    survive the loss of this database.
 
     The next generation starts only where the one before was proved absent (a unique index holds that). A call that must
-    be looked up is returned without counting a send, so that its ages keep telling when the key was really used.
+    be looked up is returned without counting a send, so that its ages still say when the key was really used.
 
     Of several that begin at once one inserts, and the others return its call. `ON CONFLICT` names no index on purpose:
     a named one turns only its own violations into a conflict, and the three unique keys of a call are hit together.
@@ -114,6 +124,7 @@ def begin(
     }
     with tx.cursor(row_factory=class_row(StripeCall)) as cursor:
         for _ in range(_ROUNDS):
+            # Insert first: a first call is by far the most frequent, and then costs one statement.
             for statement in (_INSERT_NEXT_GENERATION, _COUNT_A_SEND, _READ_LIVE):
                 call = cursor.execute(statement, wanted).fetchone()
                 if call is not None:
@@ -122,13 +133,17 @@ def begin(
 
 
 def live(tx: Tx, *, operation: str, subject_id: UUID) -> StripeCall | None:
-    """The live call of this operation and subject, untouched; None when nothing was ever sent."""
+    """The live call of this operation and subject, unchanged and unlocked; None when nothing may have been sent."""
     with tx.cursor(row_factory=class_row(StripeCall)) as cursor:
         return cursor.execute(_READ_LIVE, {"operation": operation, "subject_id": subject_id}).fetchone()
 
 
 def settle(tx: Tx, call: StripeCall, *, answer: str, object_id: str | None, request_id: str | None) -> None:
-    """Write the answer down; an answer that is there already stays."""
+    """unknown -> answered; an answer that is there already stays.
+
+    `answer` is a word for people, the object Stripe's
+    id.
+    """
     tx.execute(
         """
         UPDATE calls
@@ -141,7 +156,7 @@ def settle(tx: Tx, call: StripeCall, *, answer: str, object_id: str | None, requ
 
 
 def settle_by_subject(tx: Tx, *, operation: str, subject_id: UUID, answer: str, object_id: str | None) -> None:
-    """Write the answer down when it reached us by another road than the call's own: a webhook or a lookup."""
+    """unknown -> answered, when the answer came by a webhook or a look-up and not from the call itself."""
     tx.execute(
         """
         UPDATE calls
@@ -153,7 +168,11 @@ def settle_by_subject(tx: Tx, *, operation: str, subject_id: UUID, answer: str, 
 
 
 def require_lookup(tx: Tx, call: StripeCall, *, answer: str) -> None:
-    """The key replays a failure (a stored 5xx): sending it again tells nothing, so ask before anything else is sent."""
+    """The key replays a failure (a stored 5xx): sending it again proves nothing, so Stripe must be asked first.
+
+    Still
+    unknown.
+    """
     tx.execute(
         """
         UPDATE calls SET needs_lookup = true, answer = %(answer)s
@@ -164,7 +183,11 @@ def require_lookup(tx: Tx, call: StripeCall, *, answer: str) -> None:
 
 
 def prove_absent(tx: Tx, call: StripeCall, *, proof: str) -> None:
-    """Close this generation: Stripe was asked, past the life of the key, and has no such object."""
+    """unknown -> absent: Stripe was asked, past the life of the key, and has no such object.
+
+    The next `begin` has a new
+    key.
+    """
     tx.execute(
         """
         UPDATE calls SET outcome = 'absent', answer = %(proof)s, settled_at = clock_timestamp()
@@ -175,7 +198,9 @@ def prove_absent(tx: Tx, call: StripeCall, *, proof: str) -> None:
 
 
 def is_under_way(tx: Tx, subject_id: UUID | None) -> bool:
-    """True when something may have been sent for this subject, and its answer is not known yet."""
+    """True when something may have been sent for this subject, of any operation, and its answer is not known yet
+    (M13).
+    """
     row = tx.execute(
         "SELECT EXISTS (SELECT FROM calls WHERE outcome = 'unknown' AND subject_id = %(subject_id)s)",
         {"subject_id": subject_id},

@@ -1,4 +1,7 @@
-"""Text from outside, made fit for PostgreSQL: its text type holds every character but NUL."""
+"""Text from outside, made fit for PostgreSQL: its text type holds every character but NUL.
+
+Without this one NUL in a message would fail the very INSERT that makes a dead letter of it (M21).
+"""
 
 from typing import Any
 from uuid import UUID
@@ -19,7 +22,7 @@ def storable_json(value: Any) -> Any:
 
 
 def uuid_or_none(name: str) -> UUID | None:
-    """The id that somebody wrote, or None when it is none of ours."""
+    """The UUID that somebody wrote, in any of its spellings; None when the text is not one."""
     try:
         return UUID(name)
     except ValueError:

@@ -169,6 +169,9 @@ def dramatiq_words(words: list[str]) -> list[str]:
 
 
 def main() -> None:
+    """Check settings and topology, then become the dramatiq command; exits with its code, or by SIGKILL when one was
+    killed.
+    """
     with starting():
         words = dramatiq_words(sys.argv[1:])
         database, broker_settings, _, _ = _settings()

@@ -55,6 +55,11 @@ LIMIT = 500
 
 @actor(SweepDue)
 def sweep(_msg: SweepDue, db: Database) -> None:
+    """One round: wake what is stuck, wake what waited for a pause, bring the cases up to date; at most LIMIT of each
+    kind.
+
+    Marking as woken and appending are one transaction, so a crash wakes neither twice nor never.
+    """
     settings, of_disputes = SweepSettings(), DisputeSettings()
     with db.system_transaction() as tx:
         stuck = {name: find(tx, settings, of_disputes) for name, find in STUCK.items()}
@@ -111,6 +116,11 @@ def _disputes(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -> 
 
 
 def _webhooks(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    """Events that were not applied.
+
+    Unmatched ones are an error in the log: money may have moved that we do not know
+    of.
+    """
     events = stuck_webhooks.take(tx, older_than_seconds=settings.sweep_after_seconds, limit=LIMIT)
     ages = [event.age_seconds for event in events if event.state == "unmatched"]
     if ages:
@@ -129,6 +139,7 @@ def _groups(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message
 
 
 def _mass_refunds(tx: Tx, settings: SweepSettings, _: DisputeSettings) -> list[Message]:
+    """The step that each stuck mass refund waits for; taken already, it does nothing."""
     return [
         EventCancellationDue(tenant_id=run.tenant_id, cancellation_id=run.cancellation_id, step=run.step)
         for run in stuck_refunds.mass_refunds(tx, older_than_seconds=settings.sweep_after_seconds)
@@ -164,6 +175,7 @@ def _keep_cases(tx: Tx, settings: SweepSettings, of_disputes: DisputeSettings) -
 
 
 def _tell_evidence_due(tx: Tx, finding: Finding) -> None:
+    """Publish once, when its case is opened, that a dispute must be answered soon."""
     dispute = disputes.get(tx, finding.subject.partition("/")[0])
     assert dispute is not None, "it was found a moment ago, and disputes are never deleted"
     assert dispute.evidence_due_at is not None, "it was found by its deadline"

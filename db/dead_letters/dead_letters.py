@@ -1,4 +1,8 @@
-"""Dead letters: what no retry can help, with its reason, for a person to read. Nothing expires."""
+"""Dead letters: messages that no retry can help, each with its reason, for a person to read. Nothing expires (M5).
+
+Written by workers and intake in the transaction that acks the message, replayed by workers/dead_letters; operators read
+and close them through db/dead_letters/views.py.
+"""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,7 +18,15 @@ from db.text import storable
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`payload` is redacted text; `sealed` the bytes as they came, which only the replaying worker can open."""
+    """A message that failed for good.
+
+    payload           redacted text: the only form that people see (M9)
+    original          the bytes as they came, for their SHA-256 alone; not stored
+    sealed            the same, encrypted: only the replaying worker can open them; None: they were not kept
+    source            worker, orders or broker: who gave up on it
+    cause             one of CAUSES (states.py)
+    top_frame         where in our code it failed; '' when no code of ours did
+    """
 
     source: str
     reason: str
@@ -34,9 +46,10 @@ class DeadLetter:
 
 
 def bury(tx: Tx, dead_letter: DeadLetter) -> bool:
-    """Write the dead letter; False when the same bytes under the same id lie there already (a redelivery).
+    """Write the dead letter; False when the same bytes under the same id are there already (a redelivery).
 
-    A dead letter that was being replayed and died again is open again, with the new reason; its replay has failed.
+    A dead letter that was being replayed and failed again is open again, with the new reason; its replay has failed,
+    and the answer is True. One that is resolved or discarded stays so.
     """
     row = tx.execute(
         """
@@ -104,7 +117,7 @@ class SealedDeadLetter:
 
 
 def sealed(tx: Tx, ids: list[UUID]) -> list[SealedDeadLetter]:
-    """These dead letters, in the order of their ids."""
+    """These dead letters, in the order of their ids, which is the order of their arrival; unknown ids are missing."""
     with tx.cursor(row_factory=class_row(SealedDeadLetter)) as cursor:
         return cursor.execute(
             """
@@ -117,7 +130,11 @@ def sealed(tx: Tx, ids: list[UUID]) -> list[SealedDeadLetter]:
 
 
 def begin_replay(tx: Tx, dead_letter_id: UUID) -> bool:
-    """open -> replaying; True for exactly one of all who try."""
+    """open -> replaying; True for exactly one of all who try.
+
+    Append the message in the same transaction, and only
+    then.
+    """
     moved = tx.execute(
         "UPDATE dead_letters SET state = 'replaying' WHERE dead_letter_id = %(id)s AND state = 'open'",
         {"id": dead_letter_id},
@@ -126,7 +143,7 @@ def begin_replay(tx: Tx, dead_letter_id: UUID) -> bool:
 
 
 def resolve(tx: Tx, dead_letter_id: UUID, *, by: str, because: str) -> bool:
-    """Close a dead letter whose goal is reached already; False when it was not open."""
+    """Close a dead letter whose purpose is fulfilled already; False when it was not open. Nothing is sent."""
     closed = tx.execute(
         """
         UPDATE dead_letters
@@ -139,7 +156,10 @@ def resolve(tx: Tx, dead_letter_id: UUID, *, by: str, because: str) -> bool:
 
 
 def mark_replayed(tx: Tx, *, message_id: str | None = None, dead_letter_id: UUID | None = None) -> bool:
-    """The replay of this message, or of this dead letter, is done: it is resolved, and its batch shows it."""
+    """replaying -> resolved, with its item in the batch; False when no replay of it is under way any more.
+
+    By the message's id when a worker has handled it again, by the dead letter's when the intake has accepted it again.
+    """
     row = tx.execute(
         """
         UPDATE dead_letters
@@ -155,7 +175,7 @@ def mark_replayed(tx: Tx, *, message_id: str | None = None, dead_letter_id: UUID
 
 
 def reopen(tx: Tx, dead_letter_id: UUID, *, reason: str) -> bool:
-    """The replay of this dead letter has failed: it is open again, with the new reason."""
+    """replaying -> open, with the new reason, and its item has failed; False when it was not being replayed."""
     opened = tx.execute(
         """
         UPDATE dead_letters
@@ -180,6 +200,7 @@ def _end_replay(tx: Tx, dead_letter_id: UUID, state: str) -> None:
 
 
 def count_open(tx: Tx) -> int:
+    """How many wait for a person, all tenants in a system or ops transaction."""
     row = tx.execute("SELECT count(*) FROM dead_letters WHERE state = 'open'").fetchone()
     assert row is not None, "an aggregate without GROUP BY always returns a row"
     return int(row[0])

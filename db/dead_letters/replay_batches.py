@@ -21,6 +21,11 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class ReplayBatch:
+    """A batch. `selection` is the filter it was made from; `target_queue` None: each message goes to its own queue.
+
+    started_by, approved_by   None until then; they are two people when approval is needed (M20)
+    """
+
     batch_id: UUID
     state: BatchState
     selection: dict[str, Any]
@@ -71,6 +76,8 @@ class ItemCounts:
 
 @dataclass(frozen=True, slots=True)
 class ReplayItem:
+    """One dead letter of a batch. `class_` and `proof` say what a replay would mean; None: not checked yet."""
+
     batch_id: UUID
     dead_letter_id: UUID
     class_: str | None
@@ -120,7 +127,7 @@ def get(tx: Tx, batch_id: UUID) -> ReplayBatch | None:
 
 
 def lock(tx: Tx, batch_id: UUID) -> ReplayBatch | None:
-    """The batch, locked until the transaction ends."""
+    """The batch, locked until the transaction ends (FOR UPDATE); None when there is no such batch."""
     with tx.cursor(row_factory=class_row(ReplayBatch)) as cursor:
         return cursor.execute(_BATCH + "WHERE batch_id = %(batch_id)s FOR UPDATE", {"batch_id": batch_id}).fetchone()
 
@@ -172,6 +179,7 @@ def progress(tx: Tx, batch_id: UUID) -> ItemCounts:
 
 
 def items(tx: Tx, batch_id: UUID, *, limit: int = 100, offset: int = 0) -> list[ReplayItem]:
+    """The items of a batch, a page at a time, ordered by dead letter."""
     with tx.cursor(row_factory=class_row(ReplayItem)) as cursor:
         return cursor.execute(
             """
@@ -211,7 +219,9 @@ def waiting(tx: Tx, batch_id: UUID, *, limit: int) -> list[UUID]:
 
 
 def end_item(tx: Tx, batch_id: UUID, dead_letter_id: UUID, *, state: str, checked: tuple[str, str]) -> None:
-    """What became of one dead letter of a running batch, with the class and proof of its last replay check."""
+    """Store what became of a waiting item, with the class and proof of its last check; a second call changes
+    nothing.
+    """
     tx.execute(
         """
         UPDATE replay_items
@@ -238,7 +248,11 @@ def classify(
     amount_minor: int | None,
     currency: str | None,
 ) -> None:
-    """Write down what a replay would mean, checked a moment ago."""
+    """Store what a replay would mean, as just checked; only of a waiting item.
+
+    `amount_minor` None: it moves no
+    money.
+    """
     tx.execute(
         """
         UPDATE replay_items

@@ -13,6 +13,8 @@ from db.lifecycle import RespelledState, legal_moves
 
 
 class DeadLetterState(StrEnum):
+    """A dead letter's state. Resolved: its purpose is fulfilled; discarded: a person decided that it never will be."""
+
     OPEN = "open"
     REPLAYING = "replaying"
     RESOLVED = "resolved"

@@ -1,6 +1,6 @@
-"""Dead letters as operators see them: found by filter, in groups, one by one with their history.
+"""Dead letters as operators see them: found by filter, in groups, one by one with their history. Ops transactions.
 
-Everything here is as it was stored, which is redacted; the sealed original is never read by these functions.
+Everything here is redacted, as it was stored; the sealed original is never read by these functions (M9).
 """
 
 from dataclasses import asdict, dataclass
@@ -46,6 +46,12 @@ def _plain(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterLine:
+    """One dead letter. `group_key` is shared by those with the same cause, error, kind and place in the code.
+
+    deaths         how often it became a dead letter: 1, and once more for each replay that failed
+    successor_of   the dead letter whose payload an operator has edited; None: it came by itself
+    """
+
     dead_letter_id: UUID
     tenant_id: UUID | None
     source: str
@@ -90,6 +96,7 @@ WHERE = """
 
 
 def parameters(chosen: DeadLetterFilter) -> dict[str, Any]:
+    """The parameters that WHERE needs; a condition that is None is left out by the SQL itself."""
     values = asdict(chosen)
     return values | {"ids": list(chosen.ids) if chosen.ids is not None else None}
 
@@ -150,6 +157,8 @@ def groups(tx: Tx, chosen: DeadLetterFilter) -> list[DeadLetterGroup]:
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
+    """One failed run of the dead letter's message; `next_due_at` None: the run that gave it up."""
+
     run: int
     attempt: int
     verdict: str
@@ -229,7 +238,13 @@ def _replays(tx: Tx, dead_letter_id: UUID) -> list[Replayed]:
 
 
 def discard(tx: Tx, chosen: DeadLetterFilter, *, operator: str, reason: str) -> list[UUID]:
-    """Close open dead letters that nobody will replay; returns which. `reason` must not be empty."""
+    """Close all open dead letters of a filter that are not to be replayed; returns which.
+
+    Final: none can be replayed later.
+
+    Raises:
+        psycopg.errors.CheckViolation: the reason is empty.
+    """
     rows = tx.execute(
         """
         UPDATE dead_letters d

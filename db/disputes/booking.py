@@ -1,4 +1,7 @@
-"""The money of disputes: each balance transaction is recorded once, and the loss once, whoever sees it first."""
+"""The money of disputes: each balance transaction is recorded once, and the loss once, whichever worker sees it first.
+
+Only the marks are written here; workers/disputes posts the journals, and only after a mark returned True.
+"""
 
 from dataclasses import dataclass
 
@@ -12,7 +15,13 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class BookableMovement:
-    """What one balance transaction did. `amount` is in the dispute's currency, `settled` and `fee` in the balance's."""
+    """What one balance transaction of a dispute did (docs.stripe.com/api/balance_transactions/object).
+
+    category   dispute (the bank took the money) or dispute_reversal (it gave it back)
+    amount     in the dispute's currency: zero or below for `dispute`, zero or above for its reversal
+    settled    the same in the currency of Stripe's balance, with the same sign
+    fee        Stripe's dispute fee, in the currency of the balance
+    """
 
     balance_transaction_id: str
     category: str
@@ -22,7 +31,11 @@ class BookableMovement:
 
 
 def record(tx: Tx, dispute_id: DisputeId, movement: BookableMovement) -> bool:
-    """True once: post the journal only then."""
+    """Write one balance transaction of a dispute; True once: post its journal only then.
+
+    It can never be changed
+    afterwards.
+    """
     written = tx.execute(
         """
         INSERT INTO dispute_movements (
@@ -48,7 +61,9 @@ def record(tx: Tx, dispute_id: DisputeId, movement: BookableMovement) -> bool:
 
 
 def withdrawn(tx: Tx, dispute: Dispute) -> Money:
-    """What the bank has taken and not given back, by the balance transactions we know."""
+    """What the bank has taken and not given back, by the balance transactions recorded so far; positive, zero for an
+    inquiry.
+    """
     row = tx.execute(
         "SELECT coalesce(-sum(amount_minor), 0)::bigint FROM dispute_movements WHERE dispute_id = %(id)s",
         {"id": dispute.dispute_id},
@@ -58,7 +73,11 @@ def withdrawn(tx: Tx, dispute: Dispute) -> Money:
 
 
 def mark_lost(tx: Tx, dispute: Dispute, *, lost: Money, obligation: Money, platform: Money) -> bool:
-    """True once: post the journal only then."""
+    """Store the loss and who carries it; True once: post the journal only then.
+
+    `obligation` is the part that pays what was owed to the buyer already, `platform` the platform's part of its fee;
+    the rest is the venue's. The database refuses a later change of the three.
+    """
     marked = tx.execute(
         """
         UPDATE disputes
@@ -76,7 +95,7 @@ def mark_lost(tx: Tx, dispute: Dispute, *, lost: Money, obligation: Money, platf
 
 
 def mark_loss_reversed(tx: Tx, dispute: Dispute) -> bool:
-    """True once: post the mirror journal only then."""
+    """A lost dispute was won after all; True once: post the mirror journal only then. False when no loss was booked."""
     marked = tx.execute(
         """
         UPDATE disputes SET loss_reversed = true
@@ -100,6 +119,7 @@ class BookedDisputeMovement:
 
 
 def movements(tx: Tx, dispute_id: DisputeId) -> list[BookedDisputeMovement]:
+    """The recorded balance transactions of a dispute, in the order in which they were recorded."""
     with tx.cursor(row_factory=class_row(BookedDisputeMovement)) as cursor:
         return cursor.execute(
             """

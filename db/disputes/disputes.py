@@ -1,8 +1,9 @@
-"""Disputes: the row, and what a look at Stripe does to it (states.py draws the statuses).
+"""Disputes: the row, and what asking Stripe about it changes (states.py draws the statuses).
 
-Stripe holds the truth, so there is one move for all: to where Stripe says it is. `looks` counts the looks that were
-written down: whoever asked Stripe while another look was written asks again, so that an answer never overwrites a
-newer one. Evidence, wish and submission belong to the stage (inquiry, chargeback, appeal), and each is answered anew.
+Stripe decides, so there is one move for all: to the status that Stripe reports. `looks` counts the reports that were
+written: a worker that asked Stripe while another report was written asks again, so that an older answer never
+overwrites a newer one (M18). Evidence, decision and submission belong to the stage (inquiry, chargeback, appeal), and
+each stage is answered anew.
 """
 
 from dataclasses import dataclass
@@ -22,9 +23,17 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A dispute as it stands inside one transaction. `evidence` is the draft until it is submitted.
+    """A dispute as read inside one transaction. Amounts are minor units of `currency`, the charge's.
 
-    `wish` is what an operator decided for this stage: submit or accept; a worker carries it out.
+    track, stage          how Stripe handles it; a new stage (inquiry, chargeback, appeal) can be answered again
+    evidence              a draft until it is submitted, then what was submitted: Stripe's field -> text
+    wish, wish_id         what an operator decided for this stage (submit or accept), and the id of that decision; None:
+                          nothing is decided. A worker carries it out
+    wish_refused          why Stripe did not do the last decision; None when it was not refused
+    submitted_at          when evidence of this stage went to Stripe; None: not yet
+    card_facts            what Stripe said of the card and its check; None when it said nothing
+    lost_minor            None until a loss is booked; lost_obligation_minor and lost_platform_fee_minor are parts of it
+    looks                 how often a report of Stripe was written; compared before the next one is
     """
 
     tenant_id: TenantId
@@ -66,6 +75,7 @@ class Dispute:
 
     @property
     def is_answerable(self) -> bool:
+        """True while Stripe takes evidence for this stage and none was submitted; the deadline is not looked at."""
         return self.status in ANSWERABLE and self.submitted_at is None
 
     @property
@@ -99,7 +109,11 @@ def of_payment(tx: Tx, payment_id: PaymentId) -> list[Dispute]:
 
 
 def forbids_refund(tx: Tx, payment_id: PaymentId) -> DisputeId | None:
-    """The dispute beside which Stripe refunds nothing of this payment; None when there is none."""
+    """The dispute because of which Stripe refuses every refund of this payment; None when there is none.
+
+    An inquiry is
+    none.
+    """
     row = tx.execute(
         "SELECT dispute_id FROM disputes WHERE payment_id = %(id)s AND status = ANY (%(statuses)s) LIMIT 1",
         {"id": payment_id, "statuses": sorted(FORBIDS_REFUND)},
@@ -109,7 +123,10 @@ def forbids_refund(tx: Tx, payment_id: PaymentId) -> DisputeId | None:
 
 @dataclass(frozen=True, slots=True)
 class DisputeSnapshot:
-    """What a look at Stripe found."""
+    """A dispute as Stripe reported it. `card_facts` None: this report had none, and what is stored stays.
+
+    `evidence_due_at` is None when the stage takes no answer; `opened_at` is Stripe's time.
+    """
 
     dispute_id: DisputeId
     charge_id: str
@@ -122,7 +139,11 @@ class DisputeSnapshot:
 
 
 def record(tx: Tx, payment_id: PaymentId, seen: DisputeSnapshot, *, stage: str, submitted: bool, by: str) -> None:
-    """Write down a dispute that the book did not know."""
+    """Write a dispute that is not known yet, in whatever status Stripe reports it. Lock its payment first.
+
+    Raises:
+        psycopg.errors.UniqueViolation: it is known by now; read it and use `move`.
+    """
     tx.execute(
         """
         INSERT INTO disputes (
@@ -146,9 +167,10 @@ def record(tx: Tx, payment_id: PaymentId, seen: DisputeSnapshot, *, stage: str, 
 
 
 def move(tx: Tx, seen: DisputeSnapshot, *, stage: str, submitted: bool, by: str) -> bool:
-    """Bring the dispute to where Stripe says it is, and count the look; False when no way of steps leads there.
+    """Bring the dispute to the status that Stripe reports, and count the report; False when no legal moves lead there.
 
-    A new stage begins with no evidence, no wish and nothing submitted.
+    The same status again is not a move and returns True: amount, deadline and card facts are still brought up to date.
+    A new stage begins with no evidence, no decision and nothing submitted. Lock its payment and compare `looks` first.
     """
     moved = tx.execute(
         """
@@ -193,7 +215,9 @@ def _facts(seen: DisputeSnapshot, by: str) -> dict[str, object]:
 
 
 def write_evidence(tx: Tx, dispute_id: DisputeId, evidence: dict[str, str], *, by: str) -> bool:
-    """Keep a draft of the evidence; False when the dispute takes none: decided, submitted or closed."""
+    """Keep a draft of the evidence, in place of the last one; False when the dispute takes none: decided, submitted or
+    closed.
+    """
     written = tx.execute(
         """
         UPDATE disputes SET evidence = %(evidence)s, evidence_by = %(by)s
@@ -205,7 +229,11 @@ def write_evidence(tx: Tx, dispute_id: DisputeId, evidence: dict[str, str], *, b
 
 
 def decide(tx: Tx, dispute_id: DisputeId, wish: str, *, by: str) -> bool:
-    """Keep what is to be done, 'submit' or 'accept'; False when it is decided, submitted or closed already."""
+    """Store what is to be done, 'submit' or 'accept', under a new `wish_id`; False when it is decided, submitted or
+    closed.
+
+    The first decision of a stage stays until Stripe has refused it. The caller appends the message that carries it out.
+    """
     decided = tx.execute(
         """
         UPDATE disputes
@@ -218,7 +246,10 @@ def decide(tx: Tx, dispute_id: DisputeId, wish: str, *, by: str) -> bool:
 
 
 def refuse_wish(tx: Tx, dispute: Dispute, *, because: str) -> bool:
-    """Stripe did not do it: the evidence may be changed, and it may be decided again."""
+    """Stripe refused the decision: the evidence may be changed, and it may be decided again.
+
+    False when the decision that was refused is no longer the stored one: a later decision or stage is not undone.
+    """
     refused = tx.execute(
         """
         UPDATE disputes

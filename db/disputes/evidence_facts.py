@@ -1,6 +1,6 @@
-"""What the book knows that may speak against a dispute: the order, how it was paid, and what was given back.
+"""What the database knows that may answer a dispute: the order, how it was paid, and what was given back.
 
-Nothing of a person: who the buyer is, the order service and Stripe know.
+Nothing about a person: who the buyer is, only the order service and Stripe know (M9).
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class TicketFact:
+    """A ticket of the order, and what the buyer paid for it: its face price unless another was set."""
+
     ticket_id: str
     seat: str
     price: Money
@@ -23,6 +25,8 @@ class TicketFact:
 
 @dataclass(frozen=True, slots=True)
 class RefundFact:
+    """One refund of the payment, in whatever state; `at` is when it was requested."""
+
     amount: Money
     reason: str
     state: str
@@ -31,7 +35,13 @@ class RefundFact:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFacts:
-    """Of one payment. `moves` are its states and their moments, oldest first; `policy` is None when unwritten."""
+    """The facts of one payment.
+
+    policy     the venue's refund policy as it told buyers; None when it has written none
+    moves      the payment's states and when it reached them, oldest first
+    refunds    every refund, oldest first, failed ones included
+    card       what Stripe said of the card; empty when it said nothing
+    """
 
     order_id: str
     event_id: str
@@ -60,7 +70,11 @@ class _Head:
 
 
 def of(tx: Tx, dispute: Dispute) -> EvidenceFacts:
-    """Names the tenant in every query, so that it may run in an ops transaction, too."""
+    """The facts about the dispute's payment. Every query names the tenant, so it may run in an ops transaction, too.
+
+    Raises:
+        AssertionError: the payment has no charge; a disputed one always has.
+    """
     of_payment: dict[str, object] = {"tenant_id": dispute.tenant_id, "payment_id": dispute.payment_id}
     head = _head(tx, of_payment)
     order = head.order_data

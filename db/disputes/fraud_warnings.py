@@ -1,4 +1,8 @@
-"""Early fraud warnings: each is written once, with what was decided about it."""
+"""Early fraud warnings (docs.stripe.com/api/radar/early_fraud_warnings): each is written once, with its decision.
+
+A warning takes no money. Refunding before the dispute that often follows saves the dispute fee, so each venue says what
+it wants done.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +16,11 @@ from messages.ids import PaymentId
 
 @dataclass(frozen=True, slots=True)
 class EarlyWarning:
-    """`decision` is refund (and then `refund_id` names it), leave (the venue's policy) or nothing (nothing to do).
+    """One warning, and what was decided about it.
 
-    `actionable` is as it was when the warning came.
+    actionable   as Stripe had it when the warning came: false once the charge is refunded or disputed
+    decision     refund (then `refund_id` names it), leave (the venue's policy) or nothing (nothing could be done)
+    because      the reason of the decision, for people
     """
 
     warning_id: str
@@ -29,6 +35,7 @@ class EarlyWarning:
 
 
 def get(tx: Tx, warning_id: str) -> EarlyWarning | None:
+    """The warning; None when it is not known: it is to be decided now."""
     with tx.cursor(row_factory=class_row(EarlyWarning)) as cursor:
         return cursor.execute(
             """
@@ -40,7 +47,7 @@ def get(tx: Tx, warning_id: str) -> EarlyWarning | None:
 
 
 def latest(tx: Tx, *, limit: int = 50) -> list[EarlyWarning]:
-    """The newest first, of every tenant in an ops transaction."""
+    """The newest first; of every tenant in an ops transaction."""
     with tx.cursor(row_factory=class_row(EarlyWarning)) as cursor:
         return cursor.execute(
             """
@@ -52,7 +59,7 @@ def latest(tx: Tx, *, limit: int = 50) -> list[EarlyWarning]:
 
 
 def record(tx: Tx, warning: EarlyWarning) -> bool:
-    """Write a warning with its decision; False when it is there already."""
+    """Write a warning with its decision; False when it is there already, and the first decision stays."""
     written = tx.execute(
         """
         INSERT INTO early_fraud_warnings (

@@ -1,4 +1,4 @@
-"""Disputes that a person must see: those that wait for evidence and are lost soon."""
+"""Disputes that a person must look at: unanswered, and lost when the deadline has passed."""
 
 from psycopg.rows import class_row
 
@@ -7,7 +7,12 @@ from db.sweep.finding import Finding
 
 
 def evidence_due(tx: Tx, *, within_seconds: float) -> list[Finding]:
-    """Disputes that nobody has answered and that are lost soon; each stage of a dispute is a subject of its own."""
+    """Disputes of all tenants without an answer whose deadline is within this time, or has passed; a system
+    transaction.
+
+    A submitted answer ends the finding. Each stage of a dispute is a subject of its own, so an appeal opens another
+    case.
+    """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(
             """

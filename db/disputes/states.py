@@ -57,6 +57,7 @@ def _reachable(
     return frozenset(seen - {origin})
 
 
+# Every status that steps lead to, not only the next one: between two looks Stripe may have made several.
 DISPUTE_MOVES = {status: _reachable(_STEPS, status) for status in DisputeStatus}
 # Evidence may be sent, and only then.
 ANSWERABLE = frozenset(

@@ -1,4 +1,7 @@
-"""Disputes that are stuck, for the sweep: decisions that nobody carried out, and disputes not looked at for long."""
+"""Disputes that are stuck, for the sweep: decisions that were not carried out, and disputes not asked about for long.
+
+Stripe sends a webhook for every change; asking again covers the ones that were lost.
+"""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -10,7 +13,7 @@ from messages.ids import DisputeId, PaymentId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class StuckDispute:
-    """A dispute, and the kind of the message that moves it on, or that looks at it."""
+    """A dispute, and the worker that moves it on: `wake_as` is dispute_evidence, dispute_close or dispute_lookup."""
 
     tenant_id: TenantId
     payment_id: PaymentId
@@ -38,9 +41,12 @@ _STUCK: LiteralString = """
 
 
 def take(tx: Tx, *, older_than_seconds: float, unseen_seconds: float, limit: int) -> list[StuckDispute]:
-    """Decisions that nobody carried out, and disputes that are open or half booked and were not looked at for so long.
+    """Decisions older than `older_than_seconds` that were not carried out, and disputes to be looked up at Stripe
+    again.
 
-    Each is marked as woken in the same transaction.
+    These are disputes that are open, or whose loss is not what the bank has taken, and that nobody asked about for
+    `unseen_seconds`. A dispute is returned once, its decision before the look-up, and marked as woken in the same
+    transaction. One whose payment has a message or an open dead letter is left out. Needs a system transaction.
     """
     return wake_ups.take(
         tx,

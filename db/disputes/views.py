@@ -1,4 +1,6 @@
-"""Disputes for those who answer them: lists with names and deadlines, and one with its history."""
+"""Disputes for operators who answer them: lists with names and deadlines, and one with its history; ops
+transactions.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +22,11 @@ SELECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class DisputeLine:
+    """A dispute in a list. `is_waiting`: an answer can be sent, and was not; `wish` None: nobody has decided.
+
+    `evidence_due_at` and `opened_at` are Stripe's times; the amount is in minor units of the charge's currency.
+    """
+
     tenant_id: UUID
     tenant: str
     venue: str
@@ -38,7 +45,10 @@ class DisputeLine:
 
 
 def find(tx: Tx, *, selection: str = "open", limit: int = 50, offset: int = 0) -> list[DisputeLine]:
-    """Those with the nearest deadline first, then the newest; needs an ops transaction."""
+    """Disputes of one of SELECTIONS: waiting ones by deadline, the nearest first, then the others, the newest first.
+
+    An unknown `selection` is read as `all`. Needs an ops transaction.
+    """
     with tx.cursor(row_factory=class_row(DisputeLine)) as cursor:
         return cursor.execute(
             """
@@ -67,6 +77,12 @@ def find(tx: Tx, *, selection: str = "open", limit: int = 50, offset: int = 0) -
 
 @dataclass(frozen=True, slots=True)
 class DisputeStateChange:
+    """One change of status; `from_status` is None for the first.
+
+    Several of Stripe's steps may be one change of
+    ours.
+    """
+
     at: datetime
     from_status: str | None
     to_status: str

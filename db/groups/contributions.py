@@ -1,4 +1,4 @@
-"""The shares of a group: each member with the payment that pays it, every attempt, and whose the tickets are."""
+"""The contributions of a group: each member with the payment that pays it, every attempt, and whose the tickets are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,12 @@ from messages.ids import PaymentId, TicketId
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """A member and its payment as both stand; the payment's fields are None while nobody pays.
+    """A member and its payment as both are; the payment's fields are None while nobody pays.
 
-    `given_back` is true when everything that was captured has gone back, by refunds that have succeeded or a dispute.
+    share_minor       what this member contributes; the shares of a group add up to its amount
+    payment_id        the payment that pays it now, its own or one of the organiser for it
+    capture_before    when the authorisation ends; None: nothing is held
+    given_back        all that was captured has gone back, by refunds that have succeeded or a lost dispute
     """
 
     member_id: UUID
@@ -53,7 +56,7 @@ _GIVEN_BACK = """
 
 
 def of_group(tx: Tx, group_id: UUID) -> list[Contribution]:
-    """In the order in which the members were named."""
+    """Every member, in the order in which they were named. Lock the group first to decide by it."""
     with tx.cursor(row_factory=class_row(Contribution)) as cursor:
         return cursor.execute(
             """
@@ -77,7 +80,12 @@ def of_group(tx: Tx, group_id: UUID) -> list[Contribution]:
 
 @dataclass(frozen=True, slots=True)
 class ContributionPayment:
-    """A payment that was begun for a group. `is_over`: it holds nothing and keeps nothing, and never will."""
+    """A payment that was begun for a group, whether it succeeded or not.
+
+    payer_id, member_ids           who pays, and whose contributions: the organiser may pay those of others
+    idempotency_key, fingerprint   of the request that began it: the same request finds this attempt
+    is_over                        it holds nothing and keeps nothing, and never will
+    """
 
     attempt: int
     payment_id: PaymentId
@@ -97,7 +105,7 @@ class ContributionPayment:
 
 
 def attempts(tx: Tx, group_id: UUID) -> list[ContributionPayment]:
-    """Every attempt, the first one first."""
+    """Every attempt, the first one first; the caller tells a repeated request by key and fingerprint."""
     with tx.cursor(row_factory=class_row(ContributionPayment)) as cursor:
         return cursor.execute(
             """
@@ -130,7 +138,11 @@ def record_attempt(
     idempotency_key: str,
     fingerprint: bytes,
 ) -> None:
-    """Note that this payment was begun. The caller holds the group's row locked."""
+    """Note that this payment was begun; `attempt` is one more than the last. The caller holds the group's row locked.
+
+    Raises:
+        psycopg.errors.UniqueViolation: the attempt, or the payment, is noted already.
+    """
     tx.execute(
         """
         INSERT INTO group_attempts (
@@ -154,6 +166,8 @@ def record_attempt(
 
 @dataclass(frozen=True, slots=True)
 class HeldTicket:
+    """A ticket of a group and the member that gets it; the organiser, unless another was named."""
+
     ticket_id: TicketId
     face_price_minor: int
     seat: str

@@ -1,7 +1,7 @@
-"""Groups: the row, how one is opened, and the moves of a group and of its members.
+"""Groups: the row, how one is opened, and the moves of a group and of its members (states.py draws them).
 
-Whoever moves a group, or begins a payment of it, holds the group's row locked: so of two who come at once, the second
-sees what the first has done. A payment's own row is locked after the group's, never before it.
+Every move, and every new payment of a group, holds the group's row locked: so of two at once, the second sees what the
+first has done. A payment's own row is locked after the group's, never before it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,14 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group as it stands. `now` is the database's clock when it was read; `event_is_off`: its event is cancelled."""
+    """A group as it was read.
+
+    `now` is the database's clock at that moment; compare deadlines with it and no other clock.
+
+    organiser_id   the member that may pay for others, and gets the tickets that no member was named for
+    fingerprint    of the opening order: the same id with another one is a contradiction
+    event_is_off   its event is cancelled, by an approved cancellation
+    """
 
     tenant_id: TenantId
     group_id: UUID
@@ -64,25 +71,29 @@ _SELECT = """
 
 
 def get(tx: Tx, group_id: UUID) -> Group | None:
+    """The group, unlocked; None when the tenant has no such group."""
     with tx.cursor(row_factory=class_row(Group)) as cursor:
         return cursor.execute(_SELECT + "WHERE g.group_id = %(id)s", {"id": group_id}).fetchone()
 
 
 def lock(tx: Tx, group_id: UUID) -> Group | None:
-    """The group, locked until the transaction ends. What was written while we waited for the lock is seen.
+    """The group, locked until the transaction ends; None when the tenant has none.
 
-    The lock is taken by a statement of its own: `now` must be read after it is held, or a deadline that passes while
-    we wait would be missed. NO KEY: payments may refer to the group meanwhile.
+    What was written while we waited is seen.
+
+    The lock is taken by a statement of its own: `now` must be read after it is held, or a deadline that passes while we
+    wait would be missed. NO KEY: payments may refer to the group meanwhile.
     """
     tx.execute("SELECT FROM groups WHERE group_id = %(id)s FOR NO KEY UPDATE", {"id": group_id})
     return get(tx, group_id)
 
 
 def open_group(tx: Tx, opening: Opening, *, told_by: str, fingerprint: bytes, by: str) -> bool:
-    """Write a group with its members, tickets and reminders; False when the id is known already.
+    """Write a group with its members, tickets and reminders; False when the id is known already, and nothing is
+    written.
 
-    `ON CONFLICT` names no index: the group's id stands in two unique keys, and two that open it at once may meet in
-    either.
+    `told_by` names what the order came from. `ON CONFLICT` names no index: the group's id is in two unique keys, and
+    two transactions that open it at once may meet in either.
 
     Raises:
         psycopg.errors.ForeignKeyViolation: the tenant has no such venue.
@@ -165,7 +176,12 @@ def _write_members(tx: Tx, opening: Opening, by: str) -> None:
 
 
 def move(tx: Tx, group: Group, state: GroupState, *, reason: str | None, by: str) -> None:
-    """Move the locked group. The database refuses an illegal move, and one whose members are not there yet."""
+    """Move the locked group.
+
+    Raises:
+        psycopg.errors.RestrictViolation: an illegal move (M7), or members that are not where `state` needs them: all
+            held or paid for complete, paid for settled, voided or refunded for voided.
+    """
     tx.execute(
         """
         UPDATE groups SET state = %(state)s, state_reason = %(reason)s, state_by = %(by)s
@@ -178,7 +194,7 @@ def move(tx: Tx, group: Group, state: GroupState, *, reason: str | None, by: str
 def move_members(
     tx: Tx, group_id: UUID, member_ids: Sequence[UUID], state: MemberState, *, reason: str | None, by: str
 ) -> None:
-    """Move members of the locked group."""
+    """Move members of the locked group, all of them or none: an illegal move of one raises a RestrictViolation."""
     tx.execute(
         """
         UPDATE group_members SET state = %(state)s, state_reason = %(reason)s, state_by = %(by)s
@@ -189,7 +205,11 @@ def move_members(
 
 
 def let_pay(tx: Tx, group_id: UUID, member_ids: Sequence[UUID], payment_id: PaymentId, *, by: str) -> None:
-    """From here on this payment pays these shares, instead of the one that did before, if any."""
+    """From here on this payment pays these contributions, instead of the one that did before, if any.
+
+    Raises:
+        psycopg.errors.RestrictViolation: one of them is held or paid: its payment cannot be replaced.
+    """
     tx.execute(
         """
         UPDATE group_members
@@ -201,7 +221,7 @@ def let_pay(tx: Tx, group_id: UUID, member_ids: Sequence[UUID], payment_id: Paym
 
 
 def moves_of(tx: Tx, group_id: UUID) -> list[tuple[datetime, GroupState, str | None]]:
-    """When the group came into which state, and why; the first one first."""
+    """When the group entered which state, and why; the first one first. `canceled` is always spelled so."""
     rows = tx.execute(
         "SELECT at, to_state, reason FROM group_history WHERE group_id = %(id)s ORDER BY seq", {"id": group_id}
     ).fetchall()
@@ -209,7 +229,10 @@ def moves_of(tx: Tx, group_id: UUID) -> list[tuple[datetime, GroupState, str | N
 
 
 def take_due_reminders(tx: Tx, group: Group) -> bool:
-    """Whether a reminder is due that was not sent; all that are due are then marked as sent, as one."""
+    """True when a reminder is due that was not sent; all that are due are then marked as sent, as one.
+
+    Due by `group.now`. Append the reminder in the same transaction: it is sent once, or with the roll-back not at all.
+    """
     taken = tx.execute(
         """
         UPDATE group_reminders SET reminded_at = clock_timestamp()

@@ -1,6 +1,6 @@
 """Groups that should have moved and did not, for the sweep; needs a system transaction.
 
-What has an open dead letter waits for a person instead.
+A group with an open dead letter waits for a person instead.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,11 @@ _STUCK: LiteralString = """
 
 
 def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckGroup]:
-    """Groups that should have moved, each marked as woken in the same transaction."""
+    """At most `limit` groups that should have moved this long ago, each marked as woken in the same transaction.
+
+    A message that is due later does not count as under way: it is the deadline's own, appended when the group was
+    opened.
+    """
     return wake_ups.take(
         tx,
         StuckGroup,
@@ -67,7 +71,7 @@ def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckGroup]:
 
 
 def count(tx: Tx, *, older_than_seconds: float) -> int:
-    """How many are stuck, woken or not."""
+    """How many are stuck, woken or not, dead letters included: what the metric shows."""
     query = "SELECT count(*) FROM (" + _STUCK + ") stuck"
     row = tx.execute(query, {"age": older_than_seconds}).fetchone()
     assert row is not None, "an aggregate answers with one row"

@@ -11,12 +11,13 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class BookedGroup:
-    """A group with what its payments hold and keep: of those that pay a share, and of all others.
+    """A group with what its payments hold and keep: of those that pay a contribution, and of all others. Minor units.
 
-    has_dead_letter: a person must act, also on a refund that came to nothing.
-
-    kept_minor: captured and not given back, of the payments that pay the shares; live: payments that may still take
-    money or hold it; stray_minor: captured and not given back, of payments whose place another has taken.
+    kept_minor        captured and not given back, of the payments that pay the contributions
+    live              payments that may still take money or hold it
+    stray_minor       captured and not given back, of payments that another has replaced
+    is_waited_for     a message, a webhook, a refund or an open dispute may still change it
+    has_dead_letter   a person must act, also on a refund that failed
     """
 
     tenant_id: UUID
@@ -36,6 +37,7 @@ class BookedGroup:
 
 
 def groups(tx: Tx) -> list[BookedGroup]:
+    """Every group of every tenant. Money that a lost dispute gave back is not kept."""
     with tx.cursor(row_factory=class_row(BookedGroup)) as cursor:
         return cursor.execute(
             """

@@ -1,4 +1,4 @@
-"""Groups as operators look at them, across tenants; needs an ops transaction."""
+"""Groups for operators, across tenants; needs an ops transaction. Both spellings of `canceled` are shown as one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class GroupLine:
-    """`secured_minor` of `amount_minor` is held or captured, by `secured` of `members`."""
+    """A group in a list. `secured_minor` of `amount_minor` is held or captured, by `secured` of `members`."""
 
     tenant_id: UUID
     tenant: str
@@ -50,7 +50,7 @@ _GROUPED = " GROUP BY g.tenant_id, g.group_id, t.name, v.name "
 
 
 def latest(tx: Tx, *, state: GroupState | None, limit: int) -> list[GroupLine]:
-    """Those that moved last first."""
+    """Those that moved last first; `state` None: in every state."""
     with tx.cursor(row_factory=class_row(GroupLine)) as cursor:
         return cursor.execute(
             _SELECT
@@ -62,7 +62,7 @@ def latest(tx: Tx, *, state: GroupState | None, limit: int) -> list[GroupLine]:
 
 
 def by_id(tx: Tx, group_id: UUID) -> list[GroupLine]:
-    """Two tenants may have given the same id; then both are returned."""
+    """The groups with this id: none, one, or one for each of two tenants that have given the same id."""
     with tx.cursor(row_factory=class_row(GroupLine)) as cursor:
         return cursor.execute(_SELECT + "WHERE g.group_id = %(id)s" + _GROUPED, {"id": group_id}).fetchall()
 

@@ -1,7 +1,8 @@
 """The tamper-evident chain over the ledger: one link for each journal with its entries, as in db/operators/log.py.
 
-The database makes each link (migration 0010). Sealing looks at journals by the transaction that posted them, never by
+The database computes each link (migration 0010). Sealing finds journals by the transaction that posted them, never by
 "id greater than the last one": the horizon only passes transactions that have ended, so one that commits late is found.
+The chain shows that something was changed; that nothing can be is the work of triggers and roles (M4).
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ GENESIS = bytes(32)
 def seal(tx: Tx, *, limit: int) -> int:
     """Append up to `limit` journals to the chain; returns how many. Fewer than `limit` means that all visible are in.
 
-    The row of the horizon is locked, so two sealers go one after the other. A database restored into a new cluster
+    The row of the horizon is locked, so two sealers run one after the other. A database restored into a new cluster
     counts its transactions anew; the horizon then lies in the future, and everything is looked at again.
     """
     tx.execute("SELECT FROM ledger_horizon FOR UPDATE")
@@ -54,7 +55,7 @@ def seal(tx: Tx, *, limit: int) -> int:
 
 
 def unsealed(tx: Tx) -> int:
-    """How many journals no link holds yet."""
+    """How many journals are in no link yet. Reads every journal: for the checker and a metric, not for a worker."""
     row = tx.execute(
         """
         SELECT count(*) FROM ledger_journals j
@@ -97,7 +98,11 @@ class ChainWalk:
 
 
 def walk(tx: Tx, *, page: int = 10_000) -> ChainWalk:
-    """Compute every link again, page by page."""
+    """Compute every link again, `page` at a time, and stop at the first that is broken.
+
+    An entry that was changed, a journal or a link that was removed: each shows. A chain that was cut at its end does
+    not; compare `head` with one that was noted elsewhere (`hash_at`).
+    """
     seq, head = 0, GENESIS
     for link in _links(tx, page):
         why = _fault(link, seq, head)
@@ -110,6 +115,7 @@ def walk(tx: Tx, *, page: int = 10_000) -> ChainWalk:
 def _links(tx: Tx, page: int) -> Iterator[Link]:
     after = 0
     while True:
+        # Binary, because three of the columns are hashes, and every journal there ever was is read.
         with tx.cursor(row_factory=class_row(Link), binary=True) as cursor:
             links = cursor.execute(
                 """
@@ -136,6 +142,10 @@ def _fault(link: Link, seq: int, head: bytes) -> str | None:
 
 
 def hash_at(tx: Tx, seq: int) -> str | None:
-    """The stored hash of one link, in hex: compare it with a head that was noted elsewhere."""
+    """The stored hash of one link, in hex; None when there is no such link.
+
+    Compare it with a head that was noted
+    elsewhere.
+    """
     row = tx.execute("SELECT hash FROM ledger_chain WHERE seq = %(seq)s", {"seq": seq}).fetchone()
     return bytes(row[0]).hex() if row else None

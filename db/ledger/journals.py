@@ -57,7 +57,11 @@ class UnbalancedError(ValueError):
 
 
 def charge_entries(amount: Money, platform_fee: Money, venue_id: VenueId) -> list[Entry]:
-    """What a successful charge means: Stripe holds the money, the venue is owed its part, the fee is ours."""
+    """A successful charge: Stripe holds `amount`, the venue is owed its part, the fee is the platform's.
+
+    One
+    currency.
+    """
     return [
         Entry("stripe_balance", amount),
         Entry("venue_payable", platform_fee - amount, venue_id),
@@ -66,7 +70,7 @@ def charge_entries(amount: Money, platform_fee: Money, venue_id: VenueId) -> lis
 
 
 def refund_entries(*, obligation: Money, platform: Money, venue: Money, venue_id: VenueId) -> list[Entry]:
-    """What went back to the buyer, and whose it was; parts of zero have no line."""
+    """What went back to the buyer, and whose it was; parts of zero have no line. Positive amounts of one currency."""
     whose = _whose(obligation, platform, venue, venue_id)
     return [*whose, Entry("stripe_balance", -(obligation + platform + venue))]
 
@@ -81,12 +85,13 @@ def _whose(obligation: Money, platform: Money, venue: Money, venue_id: VenueId) 
 
 
 def refund_failure_entries(amount: Money) -> list[Entry]:
-    """A refund came back: Stripe holds the money again, and the buyer is owed it."""
+    """A refund failed after it was booked: Stripe holds the money again, and the buyer is owed it (M19)."""
     return [Entry("stripe_balance", amount), Entry("refunds_payable", -amount)]
 
 
 def dispute_entries(moved: Money, fee: Money, venue_id: VenueId) -> list[Entry]:
-    """What one balance transaction of a dispute did: `moved` is negative when the bank took it, else it came back.
+    """What one balance transaction of a dispute did: `moved` is negative when the bank took it, positive when it gave
+    it back.
 
     `fee` is what Stripe kept, negative when it gave a fee back, in the balance's currency. Parts of zero have no line.
     """
@@ -106,7 +111,7 @@ def dispute_lost_entries(*, obligation: Money, platform: Money, venue: Money, ve
 
 
 def mirror(entries: list[Entry]) -> list[Entry]:
-    """The same lines the other way round."""
+    """The same lines with the opposite sign: the only correction of a ledger that is never changed."""
     return [Entry(entry.account, -entry.amount, entry.venue_id, entry.recipient_id) for entry in entries]
 
 
@@ -127,7 +132,7 @@ def conversion_entries(charged: Money, settled: Money) -> list[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One fact to book: `source_id` is the Stripe object, or the journal, that it books."""
+    """One fact to book. (kind, source_id) is unique for a tenant: a second journal of the same is not posted."""
 
     kind: str
     source_id: str
@@ -135,12 +140,16 @@ class Journal:
 
 
 def post(tx: Tx, payment_id: PaymentId | None, journals: Sequence[Journal]) -> int:
-    """Append journals in one statement; returns how many were new, the others being booked already.
+    """Append journals in one statement; returns how many were new, the others being booked already (M2).
 
-    Accounts are opened when they are first needed; a look, DO NOTHING and a second look keep the hot rows unlocked.
+    A journal that is there already is not compared: its amounts stay, whatever is given here. `payment_id` None: it
+    belongs to no single payment. Needs a tenant transaction.
+
+    Missing accounts are opened on a second try: first look, then INSERT ... DO NOTHING, then look again. So the busy
+    account rows are never locked, and two transactions that open the same account both find it.
 
     Raises:
-        UnbalancedError: entries do not sum to zero, and nothing is written (the database would refuse it as well).
+        UnbalancedError: entries do not sum to zero, and nothing is written (the database would refuse it as well, M4).
     """
     for journal in journals:
         _require_balance(journal.entries)
@@ -212,6 +221,7 @@ def _write(tx: Tx, payment_id: PaymentId | None, lines: Jsonb) -> tuple[int, int
     return row[0], row[1]
 
 
+# In one order, so that two transactions that open the same accounts wait for one another and never deadlock.
 _OPEN_ACCOUNTS = """
     INSERT INTO ledger_accounts (tenant_id, code, venue_id, recipient_id, currency)
     SELECT DISTINCT current_tenant(), code, venue_id, recipient_id, currency

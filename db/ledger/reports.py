@@ -13,7 +13,11 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class AccountTotal:
-    """One account code in one currency, over all tenants and venues."""
+    """One account code in one currency, over all tenants and venues.
+
+    Debits and credits are positive; balance is their
+    difference.
+    """
 
     currency: str
     code: str
@@ -61,6 +65,9 @@ class VenueBalance:
 
 
 def venue_balances(tx: Tx, *, tenant_id: UUID | None = None) -> list[VenueBalance]:
+    """Every venue that the ledger has an account for, by name, a line for each currency; `tenant_id` None: of all
+    tenants.
+    """
     with tx.cursor(row_factory=class_row(VenueBalance)) as cursor:
         return cursor.execute(
             """
@@ -83,7 +90,11 @@ def venue_balances(tx: Tx, *, tenant_id: UUID | None = None) -> list[VenueBalanc
 
 @dataclass(frozen=True, slots=True)
 class Receivable:
-    """What stands open on one account, by the age of the entries that still make it up."""
+    """What is open on one account, by the age of the entries that still make it up; `venue_id` None for
+    refunds_payable.
+
+    The four parts add up to total_minor: to 7 days, to 30, to 90, and older.
+    """
 
     code: str
     tenant_id: UUID
@@ -97,7 +108,7 @@ class Receivable:
 
 
 def receivables(tx: Tx, *, tenant_id: UUID | None = None) -> list[Receivable]:
-    """Refunds that came back and are owed to buyers, money held by disputes, and venues that owe us.
+    """Failed refunds owed to buyers, money held by disputes, and venues that owe us; only balances above zero.
 
     An account only has a balance; its age is that of its latest increases, as if the oldest had been settled first.
     """

@@ -1,5 +1,6 @@
-"""Mints: one row for each paid ticket, and what a tenant's transaction says of it: which tickets get a token, and which
-come back. What the minter does with them stands in db/minting/submissions.py; states.py draws the moves.
+"""Mints: one row for each paid ticket, and what a tenant's transaction says about it: which tickets get a token, and
+which tokens are to be voided. What the minter does with them is in db/minting/submissions.py; states.py draws the
+moves.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,11 @@ from messages.ids import OrderId, PaymentId, TenantId, TicketId, VenueId
 
 @dataclass(frozen=True, slots=True)
 class NewMint:
+    """A token to be queued. `wallet` is where the buyer wants it, an address; None: the buyer named none.
+
+    `token_id` is the token's 256-bit number, as 0x and 64 hexadecimal digits.
+    """
+
     ticket_id: TicketId
     token_id: str
     wallet: str | None
@@ -25,6 +31,11 @@ class NewMint:
 
 @dataclass(frozen=True, slots=True)
 class Mint:
+    """A ticket on its way to a token. `to_address` None: no wallet is known, and it waits.
+
+    `tries` counts transactions that failed; a person's retry begins at 0 again.
+    """
+
     tenant_id: TenantId
     ticket_id: TicketId
     payment_id: PaymentId
@@ -52,9 +63,13 @@ def request(
     tx: Tx, *, payment_id: PaymentId, order_id: OrderId, event_id: UUID, venue_id: VenueId, new: Sequence[NewMint],
     by: str, trace_id: str | None = None, span_id: str | None = None,
 ) -> int:  # fmt: skip
-    """Queue a token for each ticket that has none; returns how many are new.
+    """Queue a token for each ticket that has none; returns how many are new, so a second call returns 0 (M11).
 
-    A ticket without a wallet goes to the venue's custodial wallet, and waits as long as there is none.
+    A ticket without a wallet goes to the venue's custodial wallet, and waits as long as there is none. The event's
+    series must be written before (db/minting/series.py).
+
+    Raises:
+        psycopg.errors.ForeignKeyViolation: the event has no series, so its tickets get no token.
     """
     return tx.execute(
         """
@@ -88,7 +103,8 @@ def take_back(tx: Tx, payment_id: PaymentId, *, by: str) -> tuple[int, int]:
     """Follow what was refunded of a locked payment: (mints that are canceled, tokens that are to be voided).
 
     A ticket is given back when its own refund succeeded, or when refunds of the payment have reached all of its money.
-    What is not sent yet is never sent. A token that exists, or is on its way, is voided if the venue wants that.
+    A mint that is not sent yet is never sent. A token that exists, or is on its way, is voided if the venue wants that.
+    Repeating it returns (0, 0).
     """
     row = tx.execute(
         """
@@ -122,7 +138,7 @@ def take_back(tx: Tx, payment_id: PaymentId, *, by: str) -> tuple[int, int]:
 
 
 def retry(tx: Tx, ticket_id: TicketId, *, by: str) -> bool:
-    """failed -> queued, with fresh tries."""
+    """failed -> queued, with the tries back at 0; False when it is not failed. Only a person asks for this."""
     return (
         tx.execute(
             """
@@ -136,6 +152,7 @@ def retry(tx: Tx, ticket_id: TicketId, *, by: str) -> bool:
 
 
 def get(tx: Tx, ticket_id: TicketId) -> Mint | None:
+    """The mint of a ticket; None when the ticket has none."""
     with tx.cursor(row_factory=class_row(Mint)) as cursor:
         return cursor.execute(
             "SELECT " + COLUMNS + " FROM mints m WHERE m.ticket_id = %(id)s", {"id": ticket_id}

@@ -1,7 +1,10 @@
-"""Slots and attempts: one nonce of a signer, what it does, and each signed version of it.
+"""Nonces and attempts: one nonce of a signer, what it does, and each signed version of it.
 
-A slot and its first attempt are written before anything is sent, in the transaction that takes the nonce: whatever dies
-afterwards, the same bytes are sent again. Needs a system transaction.
+Tables `slots` and `attempts`.
+
+A nonce and its first attempt are written before anything is sent, in the transaction that takes the nonce: whatever
+crashes afterwards, the same bytes are sent again. Needs a system transaction that holds the signer's lease
+(signers.take_nonce or still_held), except to read.
 """
 
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class ContractCall:
-    """What a transaction does: `kind` is mint, void, royalty or fill."""
+    """What a transaction does: `kind` is mint, void, royalty or fill (a transaction that only uses a nonce up).
+
+    `to` is the contract's address, `data` the encoded call, `gas` the limit.
+    """
 
     kind: str
     to: str
@@ -25,7 +31,11 @@ class ContractCall:
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
-    """One version of a transaction, ready to be sent."""
+    """One version of a transaction, ready to be sent: `raw` are the signed bytes.
+
+    Fees are in wei for one unit of
+    gas.
+    """
 
     tx_hash: str
     raw: bytes
@@ -35,6 +45,11 @@ class SignedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Nonce:
+    """A nonce of a signer as it is now. The block is None while it is open, and when it is lost.
+
+    `made_seconds_ago` is its age by the database's clock.
+    """
+
     slot_id: UUID
     nonce: int
     kind: str
@@ -50,6 +65,11 @@ class Nonce:
 
 @dataclass(frozen=True, slots=True)
 class TransactionAttempt:
+    """A signed version of a nonce's transaction. `number` counts from 1; only one version can ever be mined.
+
+    `sent_seconds_ago` None: never sent, or to be sent again at once.
+    """
+
     tx_hash: str
     slot_id: UUID
     number: int
@@ -61,7 +81,11 @@ class TransactionAttempt:
 
 
 def record(tx: Tx, lease: Lease, nonce: int, call: ContractCall, signed: SignedTransaction) -> UUID:
-    """Write a slot with its first attempt."""
+    """Write a nonce with its first attempt; returns its slot id. Call signers.take_nonce in the same transaction.
+
+    Raises:
+        psycopg.errors.UniqueViolation: the signer's nonce is taken.
+    """
     row = tx.execute(
         """
         INSERT INTO slots (chain_id, signer, nonce, kind, to_address, data, gas, generation)
@@ -86,7 +110,11 @@ def record(tx: Tx, lease: Lease, nonce: int, call: ContractCall, signed: SignedT
 
 
 def add_attempt(tx: Tx, slot_id: UUID, signed: SignedTransaction) -> None:
-    """Another signed version of the slot, with other fees."""
+    """Another signed version for the same nonce, with other fees, under the next number.
+
+    Older versions may still be
+    mined.
+    """
     tx.execute(
         """
         INSERT INTO attempts (tx_hash, slot_id, number, raw, max_fee_wei, tip_wei)
@@ -104,6 +132,11 @@ def add_attempt(tx: Tx, slot_id: UUID, signed: SignedTransaction) -> None:
 
 
 def note_sent(tx: Tx, tx_hash: str) -> None:
+    """This version was sent now.
+
+    Written after the sending: one that was sent and not noted is sent again, which is
+    harmless.
+    """
     tx.execute(
         "UPDATE attempts SET last_sent_at = clock_timestamp(), sends = sends + 1 WHERE tx_hash = %(hash)s",
         {"hash": tx_hash},
@@ -111,7 +144,9 @@ def note_sent(tx: Tx, tx_hash: str) -> None:
 
 
 def unsettled(tx: Tx, lease: Lease, *, deeper_than_block: int) -> list[Nonce]:
-    """By nonce: what is open or mined, and what was settled in a block so young that it may still be reorganised."""
+    """Nonces that are open or mined, and those settled in this block or later, which may still be reorganised; by
+    nonce.
+    """
     with tx.cursor(row_factory=class_row(Nonce)) as cursor:
         return cursor.execute(
             """
@@ -127,6 +162,7 @@ def unsettled(tx: Tx, lease: Lease, *, deeper_than_block: int) -> list[Nonce]:
 
 
 def at_nonce(tx: Tx, lease: Lease, nonce: int) -> Nonce | None:
+    """The row of this nonce; None when we never took it: then another program signs with this key."""
     with tx.cursor(row_factory=class_row(Nonce)) as cursor:
         return cursor.execute(
             """
@@ -140,7 +176,7 @@ def at_nonce(tx: Tx, lease: Lease, nonce: int) -> Nonce | None:
 
 
 def attempts_of(tx: Tx, slot_ids: list[UUID]) -> dict[UUID, list[TransactionAttempt]]:
-    """The attempts of each slot, the youngest last."""
+    """The attempts of each slot, the youngest last; a slot without any has an empty list."""
     found: dict[UUID, list[TransactionAttempt]] = {slot_id: [] for slot_id in slot_ids}
     with tx.cursor(row_factory=class_row(TransactionAttempt)) as cursor:
         rows = cursor.execute(
@@ -171,7 +207,7 @@ def count_open(tx: Tx, lease: Lease) -> int:
 
 
 def is_under_way(tx: Tx, lease: Lease, data: bytes) -> bool:
-    """Whether a transaction that does just this waits to be mined."""
+    """True when an open transaction with the same data exists: sending it again would do the same thing twice."""
     row = tx.execute(
         """
         SELECT FROM slots
@@ -183,7 +219,7 @@ def is_under_way(tx: Tx, lease: Lease, data: bytes) -> bool:
 
 
 def mark_included(tx: Tx, slot: Nonce, *, reverted: bool, tx_hash: str, block: tuple[int, str], gas_used: int) -> bool:
-    """open -> mined | reverted, in this block."""
+    """open -> mined | reverted, in this block (number, hash); False when it was not open."""
     return (
         tx.execute(
             """
@@ -206,9 +242,11 @@ def mark_included(tx: Tx, slot: Nonce, *, reverted: bool, tx_hash: str, block: t
 
 
 def reopen(tx: Tx, slot_id: UUID) -> bool:
-    """Its block is no longer of the chain, or whoever took its nonce is gone: it is to be sent again, at once.
+    """Back to open, because its block left the chain, or the transaction that took its nonce did; it is due to be sent
+    at once.
 
-    Nodes differ: geth takes transactions of such a block back into its pool, others forget them.
+    False when it was open. Nodes differ: geth takes transactions of such a block back into its pool, others forget
+    them.
     """
     reopened = tx.execute(
         """
@@ -224,6 +262,11 @@ def reopen(tx: Tx, slot_id: UUID) -> bool:
 
 
 def mark_final(tx: Tx, slot_id: UUID) -> bool:
+    """mined -> final: too deep to be reorganised; False when it was not mined.
+
+    A deeper reorganisation still reopens
+    it.
+    """
     return (
         tx.execute(
             "UPDATE slots SET state = 'final' WHERE slot_id = %(slot_id)s AND state = 'mined'", {"slot_id": slot_id}
@@ -233,7 +276,9 @@ def mark_final(tx: Tx, slot_id: UUID) -> bool:
 
 
 def mark_lost(tx: Tx, slot_id: UUID) -> bool:
-    """Somebody else's transaction has its nonce."""
+    """open -> lost: the chain has a transaction at this nonce that is none of our attempts; False when it was
+    not open.
+    """
     return (
         tx.execute(
             "UPDATE slots SET state = 'lost' WHERE slot_id = %(slot_id)s AND state = 'open'", {"slot_id": slot_id}

@@ -1,7 +1,7 @@
 """Series: an event on the chain, its wanted royalty, and the royalty last read there.
 
 `_WANTED` is the one place that says which royalty an event should have: the royalty settings of its resales, added up,
-else what the venue says; and none while the venue names nobody who receives it on the chain.
+otherwise the venue's; and none while the venue names nobody who receives it on the chain. Points are basis points.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _WANTED: LiteralString = """
 
 @dataclass(frozen=True, slots=True)
 class ResaleRoyalty:
-    """Who gets how much of a resale; no receiver means no royalty."""
+    """Who gets how many basis points of a resale; no receiver means no royalty."""
 
     receiver: str | None
     basis_points: int
@@ -31,6 +31,8 @@ class ResaleRoyalty:
 
 @dataclass(frozen=True, slots=True)
 class Series:
+    """An event on the chain, with the royalty it should have. `series` is its number there, 64 bits of a hash."""
+
     tenant_id: TenantId
     event_id: UUID
     series: str
@@ -46,7 +48,7 @@ def ensure(tx: Tx, *, event_id: UUID, venue_id: VenueId, series: str) -> None:
     """Write the event's series, once; in the tenant's transaction.
 
     `ON CONFLICT` names no index: two tickets of one event that are sold at once may meet in the event's key or in that
-    of the series. An event whose series is another's gets no row, and by the foreign key no token.
+    of the series. An event whose series is another event's gets no row, and by the foreign key no token.
     """
     tx.execute(
         """
@@ -64,7 +66,12 @@ def ensure(tx: Tx, *, event_id: UUID, venue_id: VenueId, series: str) -> None:
 
 
 def renew_wishes(tx: Tx) -> int:
-    """Take over royalties that were changed since; needs a system transaction. Returns how many events differ now."""
+    """Bring every event's wanted royalty up to date with the settings; returns how many changed.
+
+    Needs a system transaction.
+
+    What differs from the chain afterwards is returned by `to_look_at`, and no token of it is minted until it agrees.
+    """
     return tx.execute(
         """
         UPDATE series s SET wanted_receiver = w.receiver, wanted_basis_points = w.basis_points
@@ -82,7 +89,9 @@ def renew_wishes(tx: Tx) -> int:
 
 
 def to_look_at(tx: Tx, *, limit: int) -> list[Series]:
-    """Events whose royalty on the chain was never read, or was not the wanted one; needs a system transaction."""
+    """At most `limit` events whose royalty was never read on chain, or is not the wanted one; needs a system
+    transaction.
+    """
     with tx.cursor(row_factory=class_row(Series)) as cursor:
         return cursor.execute(
             """
@@ -98,7 +107,7 @@ def to_look_at(tx: Tx, *, limit: int) -> list[Series]:
 
 
 def note_read(tx: Tx, series: str, royalty: ResaleRoyalty) -> None:
-    """What the chain itself says the royalty is."""
+    """Store the royalty that the chain reports, whether it is the wanted one or not."""
     tx.execute(
         """
         UPDATE series

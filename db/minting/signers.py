@@ -1,7 +1,8 @@
-"""Which chain this is, who signs on it, and who may send just now.
+"""Which chain this is, which key signs on it, and which process may send just now. System transactions.
 
 The lease of a signer is a row: its holder renews it, its generation grows with each new holder, and every write that
-takes a nonce names the generation. A process that slept through its lease finds another generation and stores nothing.
+takes a nonce names the generation. A process that was suspended for longer than its lease finds another generation, and
+stores nothing.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class ChainIdentity:
-    """How the chain looked when it was first seen."""
+    """What identified the chain when it was first connected to; another genesis or code under the same id is another
+    chain.
+    """
 
     chain_id: int
     genesis_hash: str
@@ -35,7 +38,11 @@ class LeaseLostError(Exception):
 
 
 def meet(tx: Tx, chain: ChainIdentity) -> ChainIdentity:
-    """The chain as it was first seen; the first time that is now."""
+    """The identity stored for this chain id; at the first call, the one given.
+
+    The caller compares the two, and stops
+    (M10).
+    """
     tx.execute(
         """
         INSERT INTO chains (chain_id, genesis_hash, contract, code_hash)
@@ -55,6 +62,7 @@ def meet(tx: Tx, chain: ChainIdentity) -> ChainIdentity:
 
 
 def known_chain(tx: Tx, chain_id: int) -> ChainIdentity | None:
+    """The stored identity of a chain; None when no process has ever connected to it."""
     with tx.cursor(row_factory=class_row(ChainIdentity)) as cursor:
         return cursor.execute(
             "SELECT chain_id, genesis_hash, contract, code_hash FROM chains WHERE chain_id = %(id)s", {"id": chain_id}
@@ -62,7 +70,11 @@ def known_chain(tx: Tx, chain_id: int) -> ChainIdentity | None:
 
 
 def take_lease(tx: Tx, *, chain_id: int, address: str, holder: str, seconds: float) -> Lease | None:
-    """Become the one who sends, or go on being it; None while somebody else is."""
+    """Take the lease, or renew it, for so many seconds; None while another holder's has not ended.
+
+    The generation grows only when the holder changes. `holder` must be unique to the process: a second process of the
+    same name would share the lease.
+    """
     tx.execute(
         "INSERT INTO signers (chain_id, address) VALUES (%(chain_id)s, %(address)s) ON CONFLICT DO NOTHING",
         {"chain_id": chain_id, "address": address},
@@ -83,7 +95,7 @@ def take_lease(tx: Tx, *, chain_id: int, address: str, holder: str, seconds: flo
 
 
 def give_back_lease(tx: Tx, *, chain_id: int, holder: str) -> None:
-    """A process that ends in good order lets the next begin at once."""
+    """Give back every lease of this holder on the chain, so that the next process need not wait for its end."""
     tx.execute(
         """
         UPDATE signers SET lease_holder = NULL, lease_until = NULL
@@ -94,7 +106,7 @@ def give_back_lease(tx: Tx, *, chain_id: int, holder: str) -> None:
 
 
 def next_nonce(tx: Tx, lease: Lease) -> int:
-    """The nonce after the last that was taken."""
+    """The nonce after the last one taken, unlocked: sign with it, then take_nonce tells whether it was still free."""
     row = tx.execute(
         "SELECT next_nonce FROM signers WHERE (chain_id, address) = (%(chain_id)s, %(address)s)",
         {"chain_id": lease.chain_id, "address": lease.address},
@@ -146,7 +158,11 @@ def still_held(tx: Tx, lease: Lease) -> None:
 
 
 def wait_for(tx: Tx, signer: str, reason: str) -> bool:
-    """Say why nothing is sent just now; True when that is news."""
+    """Store why nothing is sent just now; True when the reason is new, so that it is logged once.
+
+    The time it began
+    stays.
+    """
     row = tx.execute(
         """
         INSERT INTO mint_waits AS w (signer, reason) VALUES (%(signer)s, %(reason)s)
@@ -161,9 +177,10 @@ def wait_for(tx: Tx, signer: str, reason: str) -> bool:
 
 
 def wait_no_more(tx: Tx, signer: str) -> None:
+    """Something can be sent again: forget the signer's reason, and that of no signer ('-')."""
     tx.execute("DELETE FROM mint_waits WHERE signer IN (%(signer)s, '-')", {"signer": signer})
 
 
 def waits(tx: Tx) -> dict[str, str]:
-    """Signer -> why it sends nothing."""
+    """Signer -> why it sends nothing; '-' when minting is not configured. Empty when all send."""
     return dict(tx.execute("SELECT signer, reason FROM mint_waits ORDER BY signer").fetchall())

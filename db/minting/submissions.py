@@ -1,7 +1,8 @@
-"""The platform's part of mints: what the minter reads and moves.
+"""What the minter reads and moves of mints.
 
-One transaction of the chain carries tickets of many tenants, so all of this needs a system transaction. As with
-payments, a move names the states it leaves, and what it returns are the rows that it moved.
+One transaction of the chain carries tickets of many tenants, so all of this needs a system transaction, with the
+signer's lease held (signers.still_held) where it writes. As with payments, a move names the states it leaves, and what
+it returns are the rows that it moved.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ MOST_TRIES = 5
 
 
 def adopt_wallets(tx: Tx) -> int:
-    """Tickets that waited for a wallet, and whose venue has one for them now."""
+    """Give queued tickets without a wallet the custodial one that their venue has by now; returns how many."""
     return tx.execute(
         """
         UPDATE mints m SET to_address = s.custodial_wallet
@@ -31,9 +32,11 @@ def adopt_wallets(tx: Tx) -> int:
 
 
 def ready(tx: Tx, *, limit: int) -> list[Mint]:
-    """The oldest mints that may be sent: they have a wallet, and their event's royalty stands on the chain as wanted.
+    """The oldest mints that may be sent: they have a wallet, and the royalty on chain is the wanted one.
 
-    One that failed on the chain before goes alone, so that it cannot spoil others again.
+    Not locked: `begin` decides.
+
+    One that failed on the chain before goes alone, after all others, so that it cannot make a whole batch fail again.
     """
     with tx.cursor(row_factory=class_row(Mint)) as cursor:
         mints = cursor.execute(
@@ -54,7 +57,11 @@ def ready(tx: Tx, *, limit: int) -> list[Mint]:
 
 
 def to_void(tx: Tx, *, limit: int) -> list[Mint]:
-    """Tokens of refunded tickets."""
+    """Confirmed tokens of refunded tickets, the longest wanted first.
+
+    One that is still on its way follows when
+    confirmed.
+    """
     with tx.cursor(row_factory=class_row(Mint)) as cursor:
         return cursor.execute(
             "SELECT "
@@ -69,7 +76,7 @@ def to_void(tx: Tx, *, limit: int) -> list[Mint]:
 
 
 def begin(tx: Tx, mints: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
-    """queued -> submitted in this slot. Fewer than wanted: one was refunded meanwhile; the caller must not commit."""
+    """queued -> submitted in this slot; returns how many. Fewer than given: one was refunded meanwhile; roll back."""
     return tx.execute(
         """
         UPDATE mints m
@@ -82,7 +89,11 @@ def begin(tx: Tx, mints: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
 
 
 def begin_voiding(tx: Tx, mints: Sequence[Mint], slot_id: UUID, *, by: str) -> int:
-    """confirmed -> voiding in this slot."""
+    """confirmed -> voiding in this slot; returns how many.
+
+    Fewer than given: another transaction voids one; roll
+    back.
+    """
     return tx.execute(
         """
         UPDATE mints m
@@ -125,9 +136,10 @@ def move(tx: Tx, token_ids: Sequence[str], state: MintState, *, by: str, reason:
 
 
 def come_back(tx: Tx, slot_id: UUID, *, reason: str, spent_a_try: bool, by: str) -> list[Mint]:
-    """What a slot carried stands as before it: mints are queued, or failed after too many tries, voidings confirmed.
+    """Undo what a slot carried: mints are queued again, or failed after too many tries, voidings are confirmed again.
 
-    Returns the mints that failed.
+    `spent_a_try` when the chain refused it, not when it only got lost. A mint whose ticket was refunded meanwhile
+    becomes canceled instead of queued. Returns the mints that failed: a person must be told about each.
     """
     tx.execute(
         """
@@ -158,7 +170,9 @@ def come_back(tx: Tx, slot_id: UUID, *, reason: str, spent_a_try: bool, by: str)
 
 
 def spend_try(tx: Tx, mint: Mint, *, reason: str, by: str) -> list[Mint]:
-    """A queued mint that cannot be sent as it stands; returned when that was its last try, and it failed."""
+    """Count a try of a queued mint that cannot be sent as it is; returns it when that was its last try, and it
+    failed.
+    """
     with tx.cursor(row_factory=class_row(Mint)) as cursor:
         moved = cursor.execute(
             """
@@ -174,7 +188,11 @@ def spend_try(tx: Tx, mint: Mint, *, reason: str, by: str) -> list[Mint]:
 
 
 def first_told(tx: Tx, token_ids: Sequence[str]) -> set[str]:
-    """Those of the tokens whose minting was not told yet; it counts as told from now on."""
+    """The tokens of these whose minting was not published yet; they count as published from now on.
+
+    Append their events in the same transaction. A token that is mined again after a reorganisation is not published
+    twice.
+    """
     rows = tx.execute(
         """
         UPDATE mints SET told_at = clock_timestamp()
@@ -187,9 +205,10 @@ def first_told(tx: Tx, token_ids: Sequence[str]) -> set[str]:
 
 
 def waiting(tx: Tx) -> dict[str, int]:
-    """State -> how many of those that are not at an end; what is at an end is not even read, however much it is.
+    """State -> how many mints, of those that are not at an end.
 
-    What is on its way is found by its transaction, which is open or mined as long.
+    Finished mints are not even read, however many they are: those on their way are found through their transaction,
+    which is open or mined for just as long.
     """
     rows = tx.execute(
         """

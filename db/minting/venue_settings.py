@@ -15,7 +15,12 @@ from messages.ids import TenantId, VenueId
 
 @dataclass(frozen=True, slots=True)
 class MintSettings:
-    """mints is on or off, refunded_tokens void or leave. No custodial wallet: tickets without a wallet wait."""
+    """A venue's settings. mints is on or off, refunded_tokens void or leave.
+
+    custodial_wallet       where tickets without a wallet go; None: they wait
+    royalty_receiver       None: no royalty on chain; royalty_basis_points must then be 0
+    royalty_basis_points   used for events that have no royalty settings of their own for resales
+    """
 
     venue_id: VenueId
     mints: str
@@ -26,10 +31,12 @@ class MintSettings:
 
 
 def write(owner: psycopg.Connection[Any], tenant_id: TenantId, settings: Sequence[MintSettings]) -> None:
-    """Set what these venues want, for the tickets that come; needs the schema's owner.
+    """Set what these venues want, for tickets paid from now on; needs the schema's owner. Repeating it changes nothing.
+
+    `on_since_at` restarts when minting is switched on, so that older tickets are not missed by the checker.
 
     Raises:
-        psycopg.errors.CheckViolation: a word that is none, or a royalty for nobody.
+        psycopg.errors.CheckViolation: an unknown word, or a royalty for nobody.
     """
     owner.execute(
         """

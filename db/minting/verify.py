@@ -10,6 +10,12 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class BookedMint:
+    """A mint as the checker compares it with the chain.
+
+    `to_address` None: it has no wallet yet, so it must not be
+    minted.
+    """
+
     ticket_id: UUID
     token_id: str
     state: str
@@ -17,14 +23,15 @@ class BookedMint:
 
 
 def mints(tx: Tx) -> list[BookedMint]:
+    """Every mint of every tenant, by token id."""
     with tx.cursor(row_factory=class_row(BookedMint)) as cursor:
         return cursor.execute("SELECT ticket_id, token_id, state, to_address FROM mints ORDER BY token_id").fetchall()
 
 
 def tickets_without_mint(tx: Tx) -> list[UUID]:
-    """Tickets that were paid while their venue minted, and that nobody has queued.
+    """Tickets that were paid while their venue minted, and that were never queued; all tenants.
 
-    An order that was cancelled before its money came is refunded by itself, and no token was ever asked for.
+    A payment with a cancellation request is left out: its money goes back, and no token was ever asked for.
     """
     rows = tx.execute(
         """
@@ -44,7 +51,11 @@ def tickets_without_mint(tx: Tx) -> list[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Nonces:
-    """The nonces a signer has used, and how many there are between the first and the last."""
+    """The nonces a signer has used.
+
+    `used` less than `span` (last - first + 1) means that one is missing, and all later
+    wait.
+    """
 
     signer: str
     first: int

@@ -1,5 +1,7 @@
-"""Mints as people look at them: one ticket with its transactions, lists, and why what is queued is not sent. Needs an
-ops transaction.
+"""Mints for operators: one ticket with its transactions, lists, and why a queued one is not sent.
+
+Needs an ops
+transaction.
 """
 
 from dataclasses import dataclass
@@ -18,7 +20,12 @@ IN_LINE = "in line"
 
 @dataclass(frozen=True, slots=True)
 class MintLine:
-    """One ticket. `why` is what it waits for, or why it is where it is."""
+    """One ticket.
+
+    `why` is what a queued one waits for, and otherwise the reason of its last move; None when it needs none.
+
+    `slot_id` and `void_slot_id` are the nonces that carry, or carried last, its minting and its voiding.
+    """
 
     tenant_id: UUID
     ticket_id: UUID
@@ -63,7 +70,7 @@ def of_ticket(tx: Tx, ticket_id: UUID) -> list[MintLine]:
 def find(
     tx: Tx, *, states: list[str] | None, tenant_id: UUID | None, payment_id: UUID | None, limit: int
 ) -> list[MintLine]:
-    """The mints that moved last, first."""
+    """The mints that moved last, first; a condition that is None does not narrow the list."""
     with tx.cursor(row_factory=class_row(MintLine)) as cursor:
         return cursor.execute(
             _SELECT
@@ -89,6 +96,7 @@ class MintStateChange:
 
 
 def history(tx: Tx, line: MintLine) -> list[MintStateChange]:
+    """Every move of a mint, the first one first; `from_state` is None for that."""
     with tx.cursor(row_factory=class_row(MintStateChange)) as cursor:
         return cursor.execute(
             """
@@ -102,7 +110,10 @@ def history(tx: Tx, line: MintLine) -> list[MintStateChange]:
 
 @dataclass(frozen=True, slots=True)
 class SentLine:
-    """A transaction that carries, or carried, a ticket: its nonce and its youngest signed version."""
+    """A transaction that carries a ticket: its nonce, and its mined version or else its youngest.
+
+    `versions` counts the signed versions; `max_fee_wei` is the youngest's, for one unit of gas.
+    """
 
     kind: str
     nonce: int
@@ -115,6 +126,9 @@ class SentLine:
 
 
 def transactions(tx: Tx, line: MintLine) -> list[SentLine]:
+    """The nonces that carry the ticket's minting and voiding now, by nonce; those that were given up before are not
+    listed.
+    """
     with tx.cursor(row_factory=class_row(SentLine)) as cursor:
         return cursor.execute(
             """

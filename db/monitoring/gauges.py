@@ -1,4 +1,4 @@
-"""Gauges for the collector (outbox/monitoring/gauges.py). Reads only, in a system transaction."""
+"""Gauges for the collector (outbox/monitoring/gauges.py), over all tenants. Reads only, in a system transaction."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,14 @@ HOLD_ENDS_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class MoneyAtRisk:
-    """Money whose way is not at its end. `thing`: payment, refund, hold (ends soon), owed (to a buyer) or dispute."""
+    """Money that is not where it should end, by state and currency. `thing` is one of these:
+
+    payment   requested and not settled
+    refund    requested and not settled
+    hold      an authorisation that ends within HOLD_ENDS_SECONDS, and was not cancelled
+    owed      a refund that failed and that the buyer is owed (db/refunds/overdue.py)
+    dispute   open
+    """
 
     thing: str
     state: str
@@ -25,6 +32,7 @@ class MoneyAtRisk:
 
 
 def money_at_risk(tx: Tx) -> list[MoneyAtRisk]:
+    """Every kind, state and currency that has any; one that has none has no row, and its gauge must be set to zero."""
     with tx.cursor(row_factory=class_row(MoneyAtRisk)) as cursor:
         return cursor.execute(
             """
@@ -57,6 +65,8 @@ def money_at_risk(tx: Tx) -> list[MoneyAtRisk]:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCount:
+    """Open dead letters of one cause and kind; `kind` None: not even its kind could be read."""
+
     cause: str
     kind: str | None
     letters: int
@@ -64,7 +74,7 @@ class DeadLetterCount:
 
 
 def dead_letters(tx: Tx) -> list[DeadLetterCount]:
-    """Open ones, by what they died of and who should have handled them; an order event's is called orders."""
+    """Open ones, by cause and by the message kind; those of an order event are counted as `orders`."""
     with tx.cursor(row_factory=class_row(DeadLetterCount)) as cursor:
         return cursor.execute(
             """
@@ -77,10 +87,10 @@ def dead_letters(tx: Tx) -> list[DeadLetterCount]:
 
 
 def oldest_mints(tx: Tx) -> dict[str, float]:
-    """State -> for how many seconds the oldest ticket has stood there, of those on their way to a token.
+    """State -> for how many seconds the oldest ticket has been in it, of those on their way to a token.
 
-    Not of those without a wallet, which wait for their venue. What is confirmed is never read: what is queued has an
-    index of its own, and what was sent hangs on the few transactions that are open.
+    Those without a wallet are left out: they wait for their venue. Confirmed ones are never read: queued ones have an
+    index of their own, and sent ones are found through the few transactions that are open.
     """
     rows = tx.execute(
         """
@@ -98,8 +108,9 @@ def oldest_mints(tx: Tx) -> dict[str, float]:
 
 
 def payouts_that_came_back(tx: Tx) -> int:
-    """Accounts of recipients, by currency, whose last payout the bank refused or sent back; one that was paid since
-    ends it. One look into the index for each account, however many payouts there were.
+    """How many (account, currency) had their last payout refused or returned by the bank; a later paid one ends it.
+
+    One look into the index for each account, however many payouts there were.
     """
     row = tx.execute(
         """
@@ -116,7 +127,12 @@ def payouts_that_came_back(tx: Tx) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LastRunAges:
-    """Ages in seconds, None for what never was."""
+    """Counts of the outbox and of events in 24 hours, ages in seconds, and times as seconds since 1970.
+
+    oldest_unmatched_seconds     0 when no event is unmatched
+    event_sweep_behind_seconds   None: the list of events was never read
+    reconciled_..._at            when the last such run finished, a time and no age; None: none ever did
+    """
 
     outbox_due: int
     outbox_waiting: int
@@ -131,6 +147,7 @@ class LastRunAges:
 
 
 def watched(tx: Tx) -> LastRunAges:
+    """One reading of all of them. It counts the whole outbox, so it belongs into the collector's interval."""
     with tx.cursor(row_factory=class_row(LastRunAges)) as cursor:
         ages = cursor.execute(
             """
@@ -198,8 +215,9 @@ def oldest_snapshot(tx: Tx) -> Snapshot:
 
 
 def ledger_imbalance(tx: Tx) -> dict[str, int]:
-    """By currency, how far the entries of each tenant are from zero, all tenants together. Reads the whole ledger, so
-    seldom. Needs a transaction with time for it.
+    """Currency -> how far each tenant's entries are from zero, absolute amounts added up; 0 everywhere is correct (M4).
+
+    It reads the whole ledger, so seldom, and in a transaction that was given more statement time.
     """
     rows = tx.execute(
         """

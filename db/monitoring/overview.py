@@ -1,4 +1,4 @@
-"""The fleet at a glance, for live views: how many payments stand where, how fast they settle, what waits.
+"""The fleet at a glance, for live views: how many payments are in which state, how fast they settle, what waits.
 
 Reads across tenants; needs a system transaction.
 """
@@ -22,7 +22,12 @@ class StateTotal:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Counts now, and order-to-settled seconds of the payments settled in the last `window` seconds."""
+    """Counts now, and order-to-settled seconds of the payments settled in the last `window` seconds (0 when none were).
+
+    outbox_due, outbox_waiting   to be published now; and later (retries among them)
+    retries                      failed runs so far that were retried, not what waits now
+    events_waiting               webhooks that are pending or unmatched
+    """
 
     orders: int
     open_dead_letters: int
@@ -37,6 +42,9 @@ class Overview:
 
 
 def totals(tx: Tx) -> list[StateTotal]:
+    """Every state and currency that has payments; it reads all payments, so it is for a page that a person has
+    opened.
+    """
     with tx.cursor(row_factory=class_row(StateTotal)) as cursor:
         return cursor.execute(
             """
@@ -47,6 +55,7 @@ def totals(tx: Tx) -> list[StateTotal]:
 
 
 def glance(tx: Tx, *, window_seconds: float = 30) -> Overview:
+    """All figures in one statement, so that they are of one moment."""
     with tx.cursor(row_factory=class_row(Overview)) as cursor:
         overview = cursor.execute(
             """

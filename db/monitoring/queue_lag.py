@@ -1,4 +1,4 @@
-"""What waits and for how long, by where it goes: the signals by which workers are added and taken away.
+"""What waits and for how long, by destination: the signals by which workers are added and removed (KEDA).
 
 Needs a system transaction.
 """
@@ -21,6 +21,7 @@ class Lag:
 
 
 def lags(tx: Tx) -> list[Lag]:
+    """Every destination with due rows; one without any is missing, and has no lag."""
     with tx.cursor(row_factory=class_row(Lag)) as cursor:
         return cursor.execute(
             """
@@ -33,7 +34,7 @@ def lags(tx: Tx) -> list[Lag]:
 
 @dataclass(frozen=True, slots=True)
 class RelayLag:
-    """Seconds since the oldest has moved, 0 when none stands; what waits for its time or a person is left out."""
+    """Seconds since the oldest has moved, 0 when none waits; retries not yet due and open dead letters are left out."""
 
     charges: float
     refunds: float
@@ -49,7 +50,10 @@ _NOBODY_WAITS: LiteralString = """
 
 
 def standing(tx: Tx) -> RelayLag:
-    """The broker does not tell how old its messages are; the book knows what they would have moved."""
+    """How long the messages in the broker's queues have waited, seen from the rows that they would have moved.
+
+    The broker does not say how old its messages are.
+    """
     with tx.cursor(row_factory=class_row(RelayLag)) as cursor:
         relay_lag = cursor.execute(
             """

@@ -1,8 +1,8 @@
-"""What became of the payments and refunds of a while ago: the good and the bad of the service level.
+"""The service level of payments and refunds: how many were answered in time, and how many were not.
 
 Each is judged once, when it is `within` old, by its history, so that it does not matter when we look. A payment is good
-when the bank or the buyer had an answer in time (also a decline: the bank has spoken), and bad when it had none, or
-Stripe refused our request. A refund is good when Stripe had taken it in time. Needs a system transaction.
+when the bank or the buyer had an answer in time (a decline is an answer), and bad when it had none, or Stripe refused
+our request. A refund is good when Stripe had accepted it in time. Needs a system transaction.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class SloSample:
-    """`until` is where the next look begins."""
+    """How many were judged good and bad; `until` is to be the next call's `since`, so that none is judged twice."""
 
     good: int
     bad: int
@@ -23,7 +23,7 @@ class SloSample:
 
 
 def begin(tx: Tx, *, within_seconds: float) -> datetime:
-    """Where a first look begins: whatever is old enough already was judged by somebody before us."""
+    """The first `since`: what is older was judged before, by an earlier process."""
     row = tx.execute(
         "SELECT clock_timestamp() - make_interval(secs => %(within)s)", {"within": within_seconds}
     ).fetchone()
@@ -33,6 +33,7 @@ def begin(tx: Tx, *, within_seconds: float) -> datetime:
 
 
 def payments(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
+    """Payments that became `within_seconds` old since `since`, by when they were accepted."""
     with tx.cursor(row_factory=class_row(SloSample)) as cursor:
         slo_sample = cursor.execute(
             """
@@ -59,7 +60,7 @@ def payments(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
 
 
 def refunds(tx: Tx, *, since: datetime, within_seconds: float) -> SloSample:
-    """Those that were made outside of the fleet are nobody's service level."""
+    """Refunds that became `within_seconds` old since `since`; those made at Stripe without us are not judged."""
     with tx.cursor(row_factory=class_row(SloSample)) as cursor:
         slo_sample = cursor.execute(
             """

@@ -9,7 +9,11 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One slice of time, counted back from now; seconds are from order to settled, None when nothing settled."""
+    """One slice of time, counted back from now.
+
+    accepted, settled, failed   moves into requested; succeeded or authorized; failed
+    p50_seconds, p95_seconds    from order to the move, of those that settled or failed; None when none did
+    """
 
     slices_ago: int
     accepted: int
@@ -59,6 +63,7 @@ class OldestAges:
 
 
 def ages(tx: Tx) -> OldestAges:
+    """The age of the oldest of each kind, in one statement."""
     with tx.cursor(row_factory=class_row(OldestAges)) as cursor:
         oldest_ages = cursor.execute(
             """

@@ -1,4 +1,8 @@
-"""Successful charges, one per payment, and what Stripe kept of each."""
+"""Successful charges, one per payment, and the fee that Stripe took for each.
+
+Declined tries are not charges: they are rows of `payment_attempts`, written with the move in db/payments/payments.py.
+`refunded_minor` of a charge is written by triggers alone (migration 0008), so no function here touches it.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +13,11 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """What Stripe kept of a charge, by the balance transaction that says so; in the currency of the balance."""
+    """What Stripe kept of a charge, as its balance transaction states it
+    (docs.stripe.com/api/balance_transactions/object).
+
+    `amount` is in the currency of Stripe's balance, which differs from the charge's when Stripe converted it.
+    """
 
     balance_transaction_id: str
     amount: Money
@@ -19,6 +27,9 @@ def record(
     tx: Tx, payment: Payment, *, charge_id: str, intent_id: str, amount_minor: int, fee: Fee | None = None
 ) -> None:
     """Write the one successful charge of a payment, with its fee when Stripe has booked that already.
+
+    `amount_minor` is what was captured, in the payment's currency. Without a fee the charge stays in the index that the
+    sweep reads (`charges_without_balance_transaction`) until `record_fee`.
 
     Raises:
         psycopg.errors.UniqueViolation: the payment already has a charge (M1); nothing may be booked.
@@ -46,7 +57,10 @@ def record(
 
 
 def record_fee(tx: Tx, charge_id: str, fee: Fee) -> bool:
-    """Note the fee of a charge, once; False when it was noted before."""
+    """Note the fee of a charge, once; False when it was noted before, or the tenant has no such charge.
+
+    Post the fee's journal only after True: two workers may look the same charge up at once.
+    """
     noted = tx.execute(
         """
         UPDATE charges

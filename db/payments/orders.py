@@ -14,7 +14,12 @@ from messages.ids import OrderId, PaymentId, TicketId
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order that was decoded and checked. `fingerprint` is the SHA-256 of its data in canonical form."""
+    """An order that was decoded and checked, before it is written.
+
+    event_source, event_id   the CloudEvents `source` and `id`: together they name one publication of the order
+    fingerprint              SHA-256 of the data in canonical form, 32 bytes: equal for a repetition
+    data                     the order as it is stored, a JSON object
+    """
 
     order_id: OrderId
     payment_id: PaymentId
@@ -28,7 +33,9 @@ def record(tx: Tx, orders: Sequence[NewOrder], *, by: str) -> set[PaymentId]:
     """Write orders and their payments in one statement; returns the payments that are new.
 
     An order whose id, or whose event id, was seen before is left alone and its payment is not among the returned;
-    `fingerprint_of` tells a repetition from a contradiction. Orders of one call must have different ids.
+    `fingerprint_of` tells a repetition from a contradiction. Orders of one call must have different ids, and are
+    inserted in the order of these, so that two intake processes with the same orders wait for one another and never
+    deadlock. Needs a tenant transaction: the rows get its tenant.
 
     Raises:
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
@@ -91,6 +98,10 @@ class TicketToMint:
 
 
 def tickets_to_mint(tx: Tx, order_id: OrderId) -> list[TicketToMint]:
+    """The tickets of an order, in no order; empty when the tenant has no such order.
+
+    A ticket's own wallet goes before the order's; with neither, `wallet` is None and nothing can be minted yet.
+    """
     with tx.cursor(row_factory=class_row(TicketToMint)) as cursor:
         return cursor.execute(
             """
@@ -104,7 +115,9 @@ def tickets_to_mint(tx: Tx, order_id: OrderId) -> list[TicketToMint]:
 
 
 def ticket_prices(tx: Tx, order_id: OrderId) -> dict[TicketId, int]:
-    """Ticket -> what the buyer paid for it, in minor units of the order's currency."""
+    """Ticket -> what the buyer paid for it, in minor units of the order's currency; the face price unless a price was
+    set.
+    """
     rows = tx.execute(
         """
         SELECT (ticket ->> 'ticket_id')::uuid,

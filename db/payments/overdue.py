@@ -1,4 +1,7 @@
-"""Payments that a person must see: holds about to end."""
+"""Payments that a person must look at: authorisations about to expire.
+
+A payment that is merely late is not one: the sweep (db/payments/stuck.py) moves those on by itself.
+"""
 
 from psycopg.rows import class_row
 
@@ -7,7 +10,11 @@ from db.sweep.finding import Finding
 
 
 def authorizations_expiring(tx: Tx, *, within_seconds: float) -> list[Finding]:
-    """Held amounts that nobody has asked to capture or to cancel, and whose hold ends soon."""
+    """Authorised payments of all tenants whose hold ends within this time; one that has already ended is listed, too.
+
+    One whose cancellation was requested is left out: ending the hold is what was asked for. One whose capture was
+    requested and is still not made stays in: that money is about to be lost. Needs a system transaction.
+    """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(
             """

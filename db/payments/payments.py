@@ -1,12 +1,12 @@
 """Payments: the row, then one function per legal move (states.py draws them).
 
-A move is an UPDATE that names the states it may leave. True means this call made the move; False means somebody was
-first, which is never an error: the caller appends what follows only after True. The database writes the history.
+A move is an UPDATE that names the states it may leave. True means that this call made the move; False means that
+another was first, which is never an error: the caller appends what follows only after True. Triggers write the history
+and `state_since`, and refuse an illegal move or a second intent (M7), whatever Python asked for.
 
 `state || ''` is the state, in a form that no partial index can answer. With the bare column PostgreSQL saw that the
-index of moving payments would do, took it for nearly empty, and walked through everything that waited in order to claim
-one payment; its key finds it at once. db/stripe_calls.py, db/payments/charges.py and db/webhooks/inbox.py do the same
-for the same reason.
+index of moving payments would do, took it for nearly empty, and read everything that waited in order to claim one
+payment; the primary key finds it at once. Conditions elsewhere that append '' do so for the same reason.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,18 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as it stands inside one transaction. `platform_fee_minor` is None until charging begins.
+    """A payment as read inside one transaction, with its venue's fee plan and settings as they are today.
 
-    sale is primary or resale; a resale has a seller, who is a recipient.
-    settlement_mode is the venue's today, separate or destination: it decides what a new intent is.
-    cancel_reason and capture_requested_minor are wishes: set once asked for, and carried out by a worker.
+    platform_fee_minor        None until charging begins; from then on it is what was agreed, whatever the plan becomes
+    capture                   automatic, or manual: the card is authorised first and captured by a later request
+    seconds_in_state          by the database's clock, which also wrote state_since
+    sale, seller_id           primary or resale; only a resale has a seller, who is a recipient
+    settlement_mode           the venue's today, separate or destination: it decides what a new intent is
+    cancel_reason             None: nobody has asked to cancel; otherwise a worker carries that out
+    capture_requested_minor   None: nobody has asked to capture; otherwise the amount that a worker captures
+    capture_before            when Stripe ends the authorisation; None when nothing is held or Stripe gave no date
+    fully_booked              the charge exists and its Stripe fee is known
+    mints                     the venue mints its tickets today
     """
 
     tenant_id: TenantId
@@ -104,13 +111,22 @@ def get(tx: Tx, payment_id: PaymentId) -> Payment | None:
 
 
 def lock(tx: Tx, payment_id: PaymentId) -> Payment | None:
-    """The payment, locked until the transaction ends: whoever moves it next waits for us."""
+    """The payment, its row locked until the transaction ends (FOR UPDATE); None when the tenant has no such payment.
+
+    This lock orders everything that happens to a payment: refunds and disputes have none of their own, and take it
+    first. It waits at most the connection's lock timeout (db/session.py). Venue and fee plan are read, and not locked.
+    """
     with tx.cursor(row_factory=class_row(Payment)) as cursor:
+        # Of the payment alone: with the venue's row locked, too, each sale of a venue would wait for the one before it.
         return cursor.execute(_SELECT + "FOR UPDATE OF p", {"payment_id": payment_id}).fetchone()
 
 
 def find_by_intent(tx: Tx, payment_intent_id: str) -> tuple[TenantId, PaymentId] | None:
-    """Whose payment an intent belongs to; in a system transaction it looks across tenants."""
+    """Whose payment has this intent; None when no payment has. In a system transaction it looks across tenants.
+
+    A webhook names an intent and no tenant, so this is how an event finds the tenant in whose transaction it is
+    handled.
+    """
     row = tx.execute(
         "SELECT tenant_id, payment_id FROM payments WHERE payment_intent_id = %(intent)s",
         {"intent": payment_intent_id},
@@ -119,13 +135,16 @@ def find_by_intent(tx: Tx, payment_intent_id: str) -> tuple[TenantId, PaymentId]
 
 
 def find_by_charge(tx: Tx, charge_id: str) -> tuple[TenantId, PaymentId] | None:
-    """The same for a charge, as disputes and warnings name it."""
+    """Whose payment has this charge; None when none has. Disputes and fraud warnings name a charge and no intent."""
     row = tx.execute("SELECT tenant_id, payment_id FROM charges WHERE charge_id = %(id)s", {"id": charge_id}).fetchone()
     return (TenantId(row[0]), PaymentId(row[1])) if row else None
 
 
 def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by: str) -> bool:
-    """requested -> charging; from here on a call may be under way."""
+    """requested -> charging, and the fee is fixed; from here on a call to Stripe may be under way.
+
+    False: another delivery began, or the payment was cancelled before anything was sent. Commit before the call (M6).
+    """
     moved = tx.execute(
         """
         UPDATE payments
@@ -138,7 +157,10 @@ def begin_charging(tx: Tx, payment_id: PaymentId, *, platform_fee_minor: int, by
 
 
 def wish_to_cancel(tx: Tx, payment_id: PaymentId, *, reason: str, by: str) -> bool:
-    """Keep the wish to cancel; the first one stays."""
+    """Store the request to cancel; False when one is stored already, whose reason and requester stay.
+
+    Nothing is cancelled by this, in any state: the caller appends the message of the worker that does it.
+    """
     kept = tx.execute(
         """
         UPDATE payments
@@ -151,7 +173,7 @@ def wish_to_cancel(tx: Tx, payment_id: PaymentId, *, reason: str, by: str) -> bo
 
 
 def wish_to_capture(tx: Tx, payment_id: PaymentId, *, amount_minor: int) -> None:
-    """Keep what is to be captured; a wish that is there stays."""
+    """Store the amount to capture, in the payment's currency; an earlier request stays, whatever its amount."""
     tx.execute(
         """
         UPDATE payments SET capture_requested_minor = %(amount)s
@@ -163,7 +185,12 @@ def wish_to_capture(tx: Tx, payment_id: PaymentId, *, amount_minor: int) -> None
 
 @dataclass(frozen=True, slots=True)
 class PaymentAttempt:
-    """One try of paying, as it ended; it is written together with the move that it caused."""
+    """One try to pay, as it ended; written in the statement of the move that it caused, or not at all.
+
+    `outcome` is charged, declined or refused. `call_id` is the row of `calls` whose answer this is, None when there is
+    no such call. `decline_code` is Stripe's (docs.stripe.com/declines/codes), or the code of its refusal; None when
+    charged.
+    """
 
     call_id: UUID | None
     outcome: str
@@ -173,11 +200,14 @@ class PaymentAttempt:
 def mark_succeeded(
     tx: Tx, payment: Payment, *, intent_id: str, platform_fee_minor: int, attempt: PaymentAttempt, by: str
 ) -> bool:
+    """The money was taken. Only after True may the charge and its journal be written: this move happens once (M1)."""
     return _move(tx, payment, PaymentState.SUCCEEDED, intent_id, None, by, platform_fee_minor, attempt)
 
 
 def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, capture_before: datetime | None, by: str) -> bool:
-    """The hold ends at `capture_before`, which Stripe tells with the authorisation."""
+    """The amount is held on the card until `capture_before`, as Stripe gives it with the authorisation; None keeps no
+    date.
+    """
     moved = _move(tx, payment, PaymentState.AUTHORIZED, intent_id, None, by)
     if moved and capture_before is not None:
         tx.execute(
@@ -188,20 +218,27 @@ def mark_authorized(tx: Tx, payment: Payment, *, intent_id: str, capture_before:
 
 
 def mark_requires_action(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    """The buyer must act (3-D Secure, for one): nothing more is sent until Stripe reports what came of it."""
     return _move(tx, payment, PaymentState.REQUIRES_ACTION, intent_id, None, by)
 
 
 def mark_processing(tx: Tx, payment: Payment, *, intent_id: str, by: str) -> bool:
+    """The payment method is not instant: success or failure follows by webhook, perhaps days later."""
     return _move(tx, payment, PaymentState.PROCESSING, intent_id, None, by)
 
 
 def mark_failed(
     tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, attempt: PaymentAttempt, by: str
 ) -> bool:
+    """Declined, and not for good: another card may still pay the same intent.
+
+    `intent_id` None keeps the one that is known.
+    """
     return _move(tx, payment, PaymentState.FAILED, intent_id, reason, by, None, attempt)
 
 
 def mark_canceled(tx: Tx, payment: Payment, *, intent_id: str | None, reason: str, by: str) -> bool:
+    """Cancelled for good; the database refuses every later move. `intent_id` None when nothing was ever sent."""
     return _move(tx, payment, PaymentState.CANCELED, intent_id, reason, by)
 
 
@@ -215,7 +252,11 @@ def _move(
     platform_fee_minor: int | None = None,
     attempt: PaymentAttempt | None = None,
 ) -> bool:
-    """An attempt is numbered after the last one: its caller holds the payment's row locked."""
+    """Move from any state that leads to `state`, and number the attempt after the last one.
+
+    The number is read and then inserted, so two moves at once could pick the same: the caller holds the payment's row
+    locked. None for intent or fee keeps what is stored.
+    """
     moved = tx.execute(
         """
         WITH moved AS (

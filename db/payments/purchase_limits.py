@@ -1,7 +1,8 @@
-"""How many tickets of an event one buyer may have: counted over single orders and groups together.
+"""How many tickets of an event one buyer may have (M15), counted over single orders and groups together.
 
-The buyer's lock is held from before the count to the commit, so that two orders of one buyer are counted one after the
-other. An event without a limit costs one look-up, and no lock.
+The orders are written first and counted afterwards, in the same transaction, under an advisory lock of event and buyer
+that is held to the commit. So two orders of one buyer are counted one after the other, and the caller rolls the excess
+back. An event without a limit costs one look-up, and no lock.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,10 @@ class Excess:
 
 
 def set_limit(tx: Tx, event_id: UUID, tickets_per_buyer: int) -> None:
-    """The limit of an event from now on; what was sold before is not touched."""
+    """Set an event's limit, in tickets per buyer, from now on; what was sold before is not touched.
+
+    Repeating it is harmless.
+    """
     tx.execute(
         """
         INSERT INTO purchase_limits (tenant_id, event_id, tickets_per_buyer)
@@ -36,7 +40,7 @@ def set_limit(tx: Tx, event_id: UUID, tickets_per_buyer: int) -> None:
 
 
 def limits_of(tx: Tx, events: Iterable[UUID]) -> dict[UUID, int]:
-    """The limits of those events that have one."""
+    """Event -> tickets per buyer, for those of the events that have a limit; an event that is missing is unlimited."""
     rows = tx.execute(
         "SELECT event_id, tickets_per_buyer FROM purchase_limits WHERE event_id = ANY (%(events)s)",
         {"events": list(events)},
@@ -45,11 +49,14 @@ def limits_of(tx: Tx, events: Iterable[UUID]) -> dict[UUID, int]:
 
 
 def excess(tx: Tx, limits: dict[UUID, int], buyers: Iterable[tuple[UUID, str]]) -> Excess | None:
-    """The first of these (event, buyer) that has more tickets than its limit allows, counted after they were written.
+    """The first of these (event, buyer) that has more tickets than its limit allows; None when all are within.
 
-    Not counted: what came to nothing (declined, canceled, given back in full, a group that did not come together).
+    Call it after the orders are written: it counts them, too. Not counted: what came to nothing (declined, canceled,
+    given back in full, a group that did not come together). Takes its advisory locks in sorted order and holds them to
+    the commit.
     """
     wanted = sorted({(event, buyer) for event, buyer in buyers if event in limits})
+    # The seed 25 keeps these locks apart from other advisory locks (13: an event, 0: keys of the API and leaders).
     for event_id, buyer_id in wanted:  # one order of locks for everybody
         tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 25))", {"name": f"{event_id} {buyer_id}"})
     for event_id, buyer_id in wanted:

@@ -1,4 +1,8 @@
-"""Payments that are stuck between two phases, for the sweep: their message was lost, or a webhook never came."""
+"""Payments that are stuck between two phases, for the sweep: their message was lost, or a webhook never came.
+
+Nothing is repaired here. Each is only given its message again, and every worker finds out for itself what is left to
+do.
+"""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -10,7 +14,7 @@ from messages.ids import PaymentId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class StuckPayment:
-    """A payment, and the kind of the message that moves it on."""
+    """A payment, and the worker that moves it on: `wake_as` is charge, lookup, cancel or capture."""
 
     tenant_id: TenantId
     payment_id: PaymentId
@@ -45,7 +49,11 @@ _STUCK: LiteralString = """
 
 
 def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckPayment]:
-    """Payments that should have moved, each marked as woken in the same transaction."""
+    """At most `limit` payments that have not moved for this long, each marked as woken in the same transaction.
+
+    One with a message in the outbox or an open dead letter is left out: it has its message, or waits for a person. A
+    payment that fits twice is returned once. Needs a system transaction.
+    """
     return wake_ups.take(
         tx,
         StuckPayment,

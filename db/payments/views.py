@@ -1,5 +1,7 @@
-"""Payments to be read: one with its moves, for whoever asks over the API; and those that an operator looks for, by any
-id that somebody on the phone may name. Looking for them reads across tenants, in an ops transaction.
+"""Payments for reading: one with its moves, for the tenant's API; and a search by any id, for operators.
+
+The API's functions run in a tenant transaction and see its rows alone; the search reads across tenants in an ops
+transaction. Nothing here locks, so nothing here may decide about money.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class PaymentStateChange:
+    """One move. `reason` is None for moves that need none; why it failed or was cancelled otherwise."""
+
     at: datetime
     to_state: PaymentState
     reason: str | None
@@ -25,8 +29,11 @@ class PaymentStateChange:
 
 @dataclass(frozen=True, slots=True)
 class PaymentDetails:
-    """`platform_fee_minor` is None until charging begins. `captured_minor` counts what Stripe took, `refunded_minor`
-    what live refunds hold of it.
+    """A payment as its tenant sees it; all amounts are minor units of `currency`.
+
+    platform_fee_minor   None until charging begins
+    captured_minor       what Stripe took; 0 until then
+    refunded_minor       what refunds hold of it: those made, and those still under way; failed ones are not counted
     """
 
     payment_id: PaymentId
@@ -86,7 +93,10 @@ def of_order(tx: Tx, order_id: OrderId) -> PaymentDetails | None:
 
 
 def moves_of(tx: Tx, payment_id: PaymentId) -> list[PaymentStateChange]:
-    """Every move, the oldest first."""
+    """Every move, the oldest first; the first one is the payment's beginning.
+
+    Empty when the tenant has no such payment.
+    """
     with tx.cursor(row_factory=class_row(PaymentStateChange)) as cursor:
         return cursor.execute(
             "SELECT at, to_state, reason FROM payment_history WHERE payment_id = %(payment_id)s ORDER BY seq",
@@ -96,7 +106,10 @@ def moves_of(tx: Tx, payment_id: PaymentId) -> list[PaymentStateChange]:
 
 @dataclass(frozen=True, slots=True)
 class FoundPayment:
-    """A payment as somebody on the phone names it, or as the newest of all tenants."""
+    """A payment in an operator's list, of any tenant. `charge_id` is None until the money was taken.
+
+    `open_dead_letters` counts the dead letters of this payment that still wait for a person.
+    """
 
     tenant_id: UUID
     tenant_name: str
@@ -126,7 +139,11 @@ _FOUND = """
 
 
 def search(tx: Tx, text: str, *, limit: int, offset: int = 0) -> list[FoundPayment]:
-    """Payments that carry this id anywhere, the newest first; empty for a text that is no id."""
+    """Payments that carry this id, the newest first; empty for a text that is no id. Needs an ops transaction.
+
+    A UUID is taken for a payment's, an order's or a tenant's (then: all its payments); other text for Stripe's id of an
+    intent or a charge. No part of an id is enough.
+    """
     wanted = text.strip()
     as_uuid = uuid_or_none(wanted)
     with tx.cursor(row_factory=class_row(FoundPayment)) as cursor:
@@ -150,7 +167,7 @@ def search(tx: Tx, text: str, *, limit: int, offset: int = 0) -> list[FoundPayme
 
 
 def newest(tx: Tx, *, limit: int, offset: int = 0) -> list[FoundPayment]:
-    """What was accepted last; payment ids are UUIDv7, so their order is the order of time."""
+    """The payments accepted last, of all tenants in an ops transaction."""
     with tx.cursor(row_factory=class_row(FoundPayment)) as cursor:
         return cursor.execute(
             _FOUND + "ORDER BY p.created_at DESC LIMIT %(limit)s OFFSET %(offset)s", {"limit": limit, "offset": offset}

@@ -1,5 +1,7 @@
-"""Payouts of connected accounts as Stripe tells them, what each contained, and what lies in the accounts; a system
-transaction. An account belongs to no tenant: recipients of several may name it.
+"""Payouts of connected accounts as Stripe lists them, what each contained, and what is in the accounts.
+
+System transactions: an account belongs to no tenant, recipients of several may name it. Nothing here is booked: that
+money left our ledger with the transfer. It is kept so that a recipient can be answered where its money is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,12 @@ from messages.statement_lines import BankPayout, ConnectedLine
 
 
 def accounts_due(tx: Tx, *, not_since_seconds: float, limit: int) -> list[str]:
-    """Accounts of recipients that nobody has looked at for so long, the longest first; they count as looked at now."""
+    """At most `limit` accounts that nobody has asked Stripe about for so long, the longest first; they count as asked
+    now.
+
+    Marked when taken, not when done: an account whose look-up fails waits for its next turn, and holds up no other
+    (M21).
+    """
     rows = tx.execute(
         """
         WITH due AS (
@@ -32,9 +39,10 @@ def accounts_due(tx: Tx, *, not_since_seconds: float, limit: int) -> list[str]:
 
 
 def note(tx: Tx, account_id: str, bank_payouts: Sequence[BankPayout]) -> list[str]:
-    """Write payouts down, or what is new of them; returns those that were seen to come back just now.
+    """Write payouts, or what is new of them; returns the ids of those that are seen as failed or canceled for the first
+    time.
 
-    One that came back stays so, whatever an older answer says; when it had been paid before, that stays too.
+    One that failed stays so, whatever an older answer says (M18); when it had been paid before, `paid_at` stays, too.
     """
     rows = tx.execute(
         """
@@ -81,7 +89,10 @@ def _as_row(payout: BankPayout) -> dict[str, Any]:
 
 
 def unlisted(tx: Tx, account_id: str, *, limit: int) -> list[str]:
-    """Automatic payouts whose contents Stripe has ready and we have not, the oldest first."""
+    """Automatic payouts whose contents Stripe has ready and that were not listed, the oldest first.
+
+    Stripe lists no contents for a manual payout (docs.stripe.com/payouts), so those are never among them.
+    """
     rows = tx.execute(
         """
         SELECT payout_id FROM connected_payouts
@@ -94,7 +105,7 @@ def unlisted(tx: Tx, account_id: str, *, limit: int) -> list[str]:
 
 
 def contain(tx: Tx, payout_id: str, lines: Sequence[ConnectedLine]) -> None:
-    """Keep one page of what a payout contained; the same page twice is once."""
+    """Store one page of what a payout contained; the same page again changes nothing."""
     tx.execute(
         """
         INSERT INTO connected_payout_lines (
@@ -126,6 +137,11 @@ def contain(tx: Tx, payout_id: str, lines: Sequence[ConnectedLine]) -> None:
 
 
 def mark_listed(tx: Tx, payout_id: str) -> None:
+    """Every page is stored: the payout is not listed again.
+
+    Call it after the last `contain`, in the same transaction or
+    later.
+    """
     tx.execute(
         """
         UPDATE connected_payouts SET listed_at = clock_timestamp()
@@ -136,11 +152,12 @@ def mark_listed(tx: Tx, payout_id: str) -> None:
 
 
 def keep_balance(tx: Tx, account_id: str, available: Mapping[str, int], pending: Mapping[str, int]) -> None:
-    """What lies in the account, by currency; a currency that is not named any more holds nothing."""
+    """Store what is in the account, minor units by currency; a currency that is not named any more is set to zero."""
     known = tx.execute(
         "SELECT currency FROM connected_balances WHERE account_id = %(id)s", {"id": account_id}
     ).fetchall()
     currencies = {row[0] for row in known} | available.keys() | pending.keys()
+    # Sorted, so that two workers on the same account lock its rows in the same order.
     for currency in sorted(currencies):
         tx.execute(
             """

@@ -1,7 +1,8 @@
-"""Payouts as Stripe tells them, what each contained, and whose that was; a system transaction.
+"""The platform's payouts as Stripe lists them, what each contained, and whose that was; a system transaction.
 
-Whose a contained line is, the ledger says (view book_lines). A line of a payout made by hand is nobody's: it took from
-all what the automatic payout that contains it no longer had to take, so it explains itself.
+Whose a contained line is, the ledger says (view book_lines). The line of a payout made by hand is nobody's: it took
+from everybody what the automatic payout that contains it no longer had to take, so it explains itself. The journals are
+posted by workers/payouts, in the transaction of each tenant.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,15 @@ from messages.statement_lines import BankPayout
 
 @dataclass(frozen=True, slots=True)
 class Payout:
+    """A payout of the platform (docs.stripe.com/api/payouts/object); `automatic` False: somebody made it by hand.
+
+    contents_ready   Stripe can list what it contained
+    listed_to        the last balance transaction that was marked as contained; None: none yet
+    listed_at        when the last page was marked; None: the list is not complete
+    booked_at        when every tenant's part was in the ledger; None: not yet
+    reversed_at      when the mirror journals of a failed one were in the ledger; None: not yet, or it did not fail
+    """
+
     payout_id: str
     amount_minor: int
     currency: str
@@ -37,7 +47,7 @@ class Payout:
 
 
 def note(tx: Tx, bank_payouts: Sequence[BankPayout]) -> None:
-    """Write payouts down, or what is new of them; one that came back stays so, whatever an older answer says.
+    """Write payouts, or what is new of them; a failed one stays so, whatever an older answer says (M18).
 
     Raises:
         AssertionError: another payout holds the same balance transaction; look at both at Stripe.
@@ -96,7 +106,10 @@ def _as_values(payout: BankPayout) -> dict[str, Any]:
 
 
 def unfinished(tx: Tx, *, payout_id: str | None = None, limit: int = 100) -> list[Payout]:
-    """Payouts of which something is still to be done, the oldest first: one that failed puts the next one right."""
+    """Payouts that are not booked, or that failed and are not reversed, the oldest first.
+
+    The oldest first matters: what a failed payout did not take, the next one contains. `payout_id` narrows to one.
+    """
     with tx.cursor(row_factory=class_row(Payout)) as cursor:
         return cursor.execute(
             """
@@ -113,7 +126,10 @@ def unfinished(tx: Tx, *, payout_id: str | None = None, limit: int = 100) -> lis
 
 
 def contain(tx: Tx, payout_id: str, balance_transaction_ids: Sequence[str]) -> None:
-    """Mark one page of a payout's contents, and how far the list was read."""
+    """Mark one page of a payout's contents, and how far the list was read, so that the next page begins there.
+
+    A line that another payout contains already stays with it. The page must not be empty.
+    """
     tx.execute(
         """
         UPDATE bank_lines SET payout_id = %(payout_id)s
@@ -128,6 +144,7 @@ def contain(tx: Tx, payout_id: str, balance_transaction_ids: Sequence[str]) -> N
 
 
 def mark_listed(tx: Tx, payout_id: str) -> None:
+    """The list of contents is complete; the first time stays."""
     tx.execute(
         "UPDATE payouts SET listed_at = clock_timestamp() WHERE payout_id = %(payout_id)s AND listed_at IS NULL",
         {"payout_id": payout_id},
@@ -135,6 +152,11 @@ def mark_listed(tx: Tx, payout_id: str) -> None:
 
 
 def mark_booked(tx: Tx, payout_id: str) -> None:
+    """Every tenant's part is in the ledger; the first time stays.
+
+    Parts are posted before, each in its tenant's
+    transaction.
+    """
     tx.execute(
         "UPDATE payouts SET booked_at = clock_timestamp() WHERE payout_id = %(payout_id)s AND booked_at IS NULL",
         {"payout_id": payout_id},
@@ -142,7 +164,7 @@ def mark_booked(tx: Tx, payout_id: str) -> None:
 
 
 def mark_explained(tx: Tx, payout_id: str) -> None:
-    """One made by hand: there is nothing to list or to book."""
+    """A payout made by hand needs no listing and no booking: mark both as done. An automatic one is not changed."""
     tx.execute(
         """
         UPDATE payouts SET listed_at = clock_timestamp(), booked_at = clock_timestamp()
@@ -153,6 +175,7 @@ def mark_explained(tx: Tx, payout_id: str) -> None:
 
 
 def mark_reversed(tx: Tx, payout_id: str) -> None:
+    """The mirror journals of a failed payout are in the ledger; the first time stays."""
     tx.execute(
         "UPDATE payouts SET reversed_at = clock_timestamp() WHERE payout_id = %(payout_id)s AND reversed_at IS NULL",
         {"payout_id": payout_id},
@@ -160,7 +183,7 @@ def mark_reversed(tx: Tx, payout_id: str) -> None:
 
 
 def contained_in(tx: Tx, payout: Payout) -> str | None:
-    """The automatic payout whose list shows the line of this one."""
+    """The automatic payout whose contents include the line of this one; None when it was not listed in any yet."""
     row = tx.execute(
         "SELECT payout_id FROM bank_lines WHERE balance_transaction_id = %(id)s",
         {"id": payout.balance_transaction_id},
@@ -170,7 +193,11 @@ def contained_in(tx: Tx, payout: Payout) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class PayoutPart:
-    """Of a page of contents: what belonged to one tenant, or explains itself (neither a tenant nor unexplained)."""
+    """Of a page of contents: the net of one tenant, in minor units, or of lines that are no tenant's (`tenant_id`
+    None).
+
+    `explained` False: nothing in the ledger accounts for these lines, and the payout must not be booked.
+    """
 
     tenant_id: TenantId | None
     explained: bool
@@ -180,8 +207,9 @@ class PayoutPart:
 def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[PayoutPart], str | None]:
     """Whose a page of the contained lines was, and the last line of the page; None: there were no more.
 
-    A line of one tenant is the tenant's as the bank has it; one of several (a payout that came back) is shared as its
-    journals say.
+    A line of one tenant counts as Stripe has it; one of several (a payout that failed) is divided as its journals say.
+    The payout's own line is left out. Pages follow the balance transaction's id: pass the last one as `after`, '' at
+    first.
     """
     last = tx.execute(
         """
@@ -231,7 +259,9 @@ def parts(tx: Tx, payout: Payout, *, after: str, limit: int) -> tuple[list[Payou
 
 
 def booked_parts(tx: Tx, payout_id: str) -> list[tuple[TenantId, int]]:
-    """What the journals of a payout took from each tenant's balance at Stripe."""
+    """What the journals of a payout took from each tenant's balance at Stripe, positive; what its failure is to
+    give back.
+    """
     rows = tx.execute(
         """
         SELECT e.tenant_id, -sum(e.amount_minor)::bigint

@@ -1,7 +1,7 @@
 """What the ledger says of one recipient in a period: the lines of its statement; an ops transaction.
 
 A venue's own account and every recipient's have the same shape: what it is owed (venue_payable, recipient_payable) and
-what it owes (recipient_receivable). Amounts are as the recipient reads them: positive is in its favour.
+what it owes (recipient_receivable). Amounts are in minor units, as the recipient reads them: positive is in its favour.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class AccountHolder:
-    """Whose statement it is."""
+    """Whose statement it is; `account_id` None: it cannot be paid yet."""
 
     tenant_id: UUID
     tenant: str
@@ -27,6 +27,7 @@ class AccountHolder:
 
 
 def holder(tx: Tx, recipient_id: UUID) -> AccountHolder | None:
+    """The recipient with the name of its tenant; None when there is no such recipient."""
     with tx.cursor(row_factory=class_row(AccountHolder)) as cursor:
         return cursor.execute(
             """
@@ -70,9 +71,10 @@ class Account:
 
 
 def accounts(tx: Tx, account_holder: AccountHolder, *, since: datetime, until: datetime) -> list[Account]:
-    """One for each currency in which the recipient ever had something until then; `until` is the first moment after.
+    """One account for each currency in which the recipient had anything by then. The period is [since, until).
 
-    One statement reads it all, so opening, entries and closing are of the same moment even while the fleet works.
+    One statement reads it all, so opening, entries and closing are of the same moment even while workers post. That the
+    entries lead from opening to closing is for the reader to check: the sums are taken apart from them.
     """
     rows = tx.execute(
         """

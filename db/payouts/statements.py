@@ -1,4 +1,4 @@
-"""Weekly statements: which recipients are due, what of theirs is ready, and the statement that a transfer pays.
+"""Weekly statements: which recipients are due, which of their shares are ready, and the statement that a transfer pays.
 
 A week ends at the same moment for everybody (`week_end`). A statement holds what was released before that moment and
 could be paid when it was made; one per recipient, currency and week. When Stripe refuses its transfer, another takes
@@ -42,7 +42,10 @@ class DueRecipient:
 
 
 def due(tx: Tx, *, until: datetime, after: RecipientId | None, limit: int) -> list[DueRecipient]:
-    """Recipients in the order of their ids, from `after` on; a system transaction."""
+    """Weekly recipients with an account, released shares and no statement of this week, ordered by id, from `after` on.
+
+    One whose transfer was refused or canceled is due again. `after` is exclusive. Needs a system transaction.
+    """
     with tx.cursor(row_factory=class_row(DueRecipient)) as cursor:
         return cursor.execute(
             """
@@ -64,7 +67,7 @@ def due(tx: Tx, *, until: datetime, after: RecipientId | None, limit: int) -> li
 
 @dataclass(frozen=True, slots=True)
 class ReadyShare:
-    """A share that nothing keeps but its week, and what is to be paid of it."""
+    """A share that only waited for the end of the week; `gap` is what is still to be paid of it, above zero."""
 
     share_id: ShareId
     payment_id: PaymentId
@@ -72,7 +75,10 @@ class ReadyShare:
 
 
 def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datetime) -> list[ReadyShare]:
-    """What a statement may hold, locked: the recipient first, then its shares, then measured (as shares.lock)."""
+    """What a statement may hold, locked: first the recipient, then its shares by id, then measured (as in shares.lock).
+
+    Left out is what is disputed, has a refund under way, is moving, or settled in another currency than its own.
+    """
     which = {"id": recipient_id, "currency": currency, "until": until}
     _lock(tx, which)
     return [
@@ -82,6 +88,7 @@ def lock_ready(tx: Tx, recipient_id: RecipientId, currency: str, *, until: datet
 
 
 def _lock(tx: Tx, which: Mapping[str, object]) -> None:
+    # NO KEY: rows that refer to the recipient (transfers of single shares) may still be inserted meanwhile.
     tx.execute("SELECT FROM recipients WHERE recipient_id = %(id)s FOR NO KEY UPDATE", which)
     tx.execute(
         """
@@ -139,7 +146,10 @@ def _measured(tx: Tx, which: Mapping[str, object]) -> list[tuple[UUID, UUID, int
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement; `amount` is the sum of its lines, of which `netted` paid what the recipient owed."""
+    """One statement. `number` counts a recipient's statements from 1 without gaps; `until` is the end of its week.
+
+    `amount_minor` is the sum of its lines, of which `netted_minor` paid what the recipient owed; the rest was sent.
+    """
 
     statement_id: UUID
     recipient_id: RecipientId
@@ -153,7 +163,12 @@ class Statement:
 
 
 def id_for(tx: Tx, recipient_id: RecipientId, currency: str, until: datetime) -> tuple[UUID, bool]:
-    """The id of this week's statement, and whether it was made already; the recipient is locked."""
+    """The id of this week's statement, and whether it was made already.
+
+    Lock the recipient first, or two may get a new id.
+
+    Known before the statement is written, because the transfer carries it as its group.
+    """
     row = tx.execute(
         """
         SELECT statement_id FROM statements
@@ -178,9 +193,9 @@ def write(
     netted: Money,
     transfer_id: TransferId,
 ) -> None:
-    """Write the statement under the recipient's next number, or give it another transfer in the refused one's place.
+    """Write the statement under the recipient's next number, or give it another transfer in place of the refused one.
 
-    The recipient is locked, so that numbers have no holes.
+    The recipient is locked, so that numbers have no gaps.
     """
     tx.execute(
         """

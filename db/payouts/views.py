@@ -1,4 +1,4 @@
-"""What people see of payouts of connected accounts and of balances; an ops transaction, which reads across tenants."""
+"""Payouts of connected accounts and balances for operators; an ops transaction, which reads across tenants."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,12 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class PayoutRow:
-    """A payout of a connected account. paid_at stays when it came back afterwards; `names` are its recipients'."""
+    """A payout of a connected account. `names` are the recipients paid to that account, None when none is any more.
+
+    paid_at        when it was first seen as paid; it stays when the payout failed afterwards
+    came_back_at   when it was first seen as failed or canceled; None: it was not
+    listed_at      when its contents were complete; None: not yet, or it was made by hand
+    """
 
     payout_id: str
     account_id: str
@@ -44,7 +49,7 @@ _PAYOUTS = """
 
 
 def payouts(tx: Tx, *, recipient_id: UUID | None, failed: bool, limit: int) -> list[PayoutRow]:
-    """The newest first; of one recipient's account, or only those that came back."""
+    """The newest first; of one recipient's account, or only those that failed or were canceled."""
     with tx.cursor(row_factory=class_row(PayoutRow)) as cursor:
         return cursor.execute(
             _PAYOUTS
@@ -59,6 +64,7 @@ def payouts(tx: Tx, *, recipient_id: UUID | None, failed: bool, limit: int) -> l
 
 
 def payout(tx: Tx, payout_id: str) -> PayoutRow | None:
+    """The payout with this id of Stripe; None when it was never listed."""
     with tx.cursor(row_factory=class_row(PayoutRow)) as cursor:
         return cursor.execute(_PAYOUTS + "WHERE p.payout_id = %(id)s", {"id": payout_id}).fetchone()
 
@@ -79,7 +85,9 @@ class PayoutLine:
 
 
 def contents(tx: Tx, payout_id: str) -> list[PayoutLine]:
-    """What a payout contained, without the line of the payout itself."""
+    """What a payout contained, in the order of time, without the line of the payout itself; empty until it is
+    listed.
+    """
     with tx.cursor(row_factory=class_row(PayoutLine)) as cursor:
         return cursor.execute(
             """
@@ -106,10 +114,11 @@ def contents(tx: Tx, payout_id: str) -> list[PayoutLine]:
 
 @dataclass(frozen=True, slots=True)
 class RecipientBalance:
-    """What a recipient has with us by the ledger, and what lies in its account by Stripe (None: nobody looked yet).
+    """A recipient's balance in one currency by the ledger, and by Stripe (None: nobody asked yet, or no account).
 
-    payable     owed to it and not sent; escrow of it is held until an event is over
-    receivable  what it owes us, and its next shares pay
+    payable      owed to it and not sent; escrow of it is held until an event is over
+    receivable   what it owes us, and its next shares pay
+    pending, available   what is in its account at Stripe, for all that it earns there, not from us alone
     """
 
     tenant_id: UUID
@@ -127,6 +136,9 @@ class RecipientBalance:
 
 
 def balances(tx: Tx, *, tenant_id: UUID | None) -> list[RecipientBalance]:
+    """Every recipient that the ledger has ever had an account for, venues included; `tenant_id` None: of all
+    tenants.
+    """
     with tx.cursor(row_factory=class_row(RecipientBalance)) as cursor:
         return cursor.execute(
             """

@@ -11,7 +11,13 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class BacklogCount:
-    """Rows of one kind that go to one place. `destination` is a queue, or an exchange for public events."""
+    """Rows of one kind that go to one place. `destination` is a queue, or an exchange for published events.
+
+    due              to be published now; oldest_due_at None: nothing is
+    waiting          not yet due: retries, and messages with a time of their own
+    refused          the broker has returned or refused them at least once
+    retries          of messages that failed before, due or not
+    """
 
     kind: str
     destination: str
@@ -25,7 +31,11 @@ class BacklogCount:
 
 @dataclass(frozen=True, slots=True)
 class NextRetry:
-    """A message that has failed before and waits for its time."""
+    """A message that is not yet due.
+
+    `reason` is why it last failed; None when it never did, and only waits for its
+    time.
+    """
 
     due_at: datetime
     kind: str
@@ -36,7 +46,7 @@ class NextRetry:
 
 
 def lots(tx: Tx) -> list[BacklogCount]:
-    """The fullest first."""
+    """Every kind and destination that has rows, the one with the most first."""
     with tx.cursor(row_factory=class_row(BacklogCount)) as cursor:
         return cursor.execute(
             """
@@ -56,7 +66,7 @@ def lots(tx: Tx) -> list[BacklogCount]:
 
 
 def next_retries(tx: Tx, *, limit: int) -> list[NextRetry]:
-    """The soonest first, each with why it failed last."""
+    """The soonest first, at most `limit`, each with the reason of its last failure."""
     with tx.cursor(row_factory=class_row(NextRetry)) as cursor:
         return cursor.execute(
             """

@@ -1,4 +1,7 @@
-"""Failed runs of handlers: one append-only row each, so that a retry's history can be read with SQL."""
+"""Failed runs of handlers: one append-only row each, so that a retry's history can be read with SQL.
+
+The row is written in the transaction that also appends the retry or the dead letter; the delivery is acked after it.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +13,13 @@ from db.text import storable
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
-    """One failed run. `next_due_at` is None exactly when the message was given up."""
+    """One failed run. `next_due_at` is None exactly when the message was given up and is a dead letter.
+
+    run          counts every delivery that failed, from 1
+    attempt      counts the tries that were spent: a TryLater spends none
+    verdict      try_again, try_later or give_up
+    traceback    redacted, as `reason` is (M9); None when the error explains itself
+    """
 
     tenant_id: UUID | None
     message_id: UUID
@@ -26,7 +35,10 @@ class FailedRun:
 
 
 def record(tx: Tx, failure: FailedRun) -> bool:
-    """Write one failed run; False when it is written down already, and with it what was to follow: a redelivery."""
+    """Write one failed run; False when it was written before.
+
+    False means a redelivery of a run that was already dealt with: its retry is appended, so append nothing.
+    """
     recorded = tx.execute(
         """
         INSERT INTO message_failures (
@@ -55,7 +67,10 @@ def record(tx: Tx, failure: FailedRun) -> bool:
 
 
 def next_run(tx: Tx, message_id: UUID) -> int:
-    """The number of the next run of a message: one more than the last that failed."""
+    """The number of the next run of a message: one more than the last that failed; 1 when none did.
+
+    Two deliveries at once get the same number, and `record` then lets only one of them through.
+    """
     row = tx.execute(
         "SELECT coalesce(max(run), 0) + 1 FROM message_failures WHERE message_id = %(id)s", {"id": message_id}
     ).fetchone()

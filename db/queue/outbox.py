@@ -1,8 +1,10 @@
-"""The outbox table: rows wait here until the broker has confirmed them (append.py fills it, relay.py empties it).
+"""The outbox table: rows wait here until the broker has confirmed them (outbox/append.py fills it, relay.py empties
+it).
 
 Lanes keep the order of one payment: a relay locks lanes, not rows, so that two relays never hold rows of the same
 payment at once. Rows are read by due time, never by "id greater than the last one": a transaction that commits late
-with a low id is found like any other.
+with a low id is found like any other. Inserting needs whatever transaction the sender is in; reading and deleting rows
+is the relay's alone (db.moving_transaction).
 """
 
 from collections.abc import Sequence
@@ -15,12 +17,19 @@ from psycopg.rows import class_row
 
 from db.session import Tx, ring_after_commit
 
+# db/queue/published_events.py computes the same lane in SQL (the id's last byte & 7): change both, and outbox_lanes.
 LANES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A message in its wire form. `not_before` None, or a time gone by, means: due at once."""
+    """A message in its wire form, ready to be published byte for byte.
+
+    exchange, routing_key   '' and a queue for a worker; an exchange for a published event
+    ordering_key            rows of one key are published in the order of their ids; None: order does not matter
+    attempt                 1 for a first run
+    not_before              None, or a time in the past: due at once
+    """
 
     tenant_id: UUID | None
     message_id: UUID
@@ -34,11 +43,14 @@ class NewRow:
 
     @property
     def lane(self) -> int:
+        """Which of LANES it is in: by the last bits of its ordering key, so that one payment's rows share a lane."""
         return (self.ordering_key or self.message_id).int % LANES
 
 
 @dataclass(frozen=True, slots=True)
 class DueRow:
+    """A row to be published; (due_at, id) is its place in the order."""
+
     id: int
     due_at: datetime
     exchange: str
@@ -57,7 +69,10 @@ _INSERT = """
 
 
 def insert(tx: Tx, rows: Sequence[NewRow]) -> None:
-    """Write rows in their order; a batch travels as one statement over arrays."""
+    """Write rows in their order; several travel as one statement over arrays. Wakes the relay after the commit.
+
+    Nothing is sent when the transaction rolls back: that is what the outbox is for.
+    """
     ring_after_commit()
     if len(rows) == 1:
         tx.execute(_INSERT, _as_values(rows[0]))
@@ -102,7 +117,10 @@ def _as_columns(rows: Sequence[NewRow]) -> dict[str, list[Any]]:
 
 
 def lock_lanes(tx: Tx, *, at_most: int, starting_with: int) -> list[int]:
-    """Take up to `at_most` lanes that no other relay holds, until the transaction ends."""
+    """Take up to `at_most` lanes that no other relay holds, until the transaction ends; [] when others hold all.
+
+    SKIP LOCKED, and each relay starts with another lane, so that several relays share the lanes without waiting.
+    """
     rows = tx.execute(
         """
         SELECT lane FROM outbox_lanes
@@ -120,10 +138,11 @@ def due(
 ) -> list[DueRow]:
     """The oldest due rows of these lanes, in the order in which they became due; of one time, those after `after_id`.
 
-    `not_older_than` lets the index scan skip entries of rows that are deleted but not yet vacuumed (an old snapshot
-    somewhere forbids it): without it, such a snapshot made this statement a hundred times dearer. The relay looks from
-    the beginning again and again, so that a row that was committed late is never missed.
+    The caller holds the lanes. `not_older_than` lets the index scan skip entries of rows that are deleted but not yet
+    vacuumed (an old snapshot somewhere forbids it): without it, such a snapshot made this statement a hundred times
+    dearer. The relay starts from the beginning again and again, so that a row that was committed late is never missed.
     """
+    # Binary, because bodies are bytea: as text each would travel in hexadecimal digits, twice as long.
     with tx.cursor(row_factory=class_row(DueRow), binary=True) as cursor:
         return cursor.execute(
             """
@@ -140,7 +159,7 @@ def due(
 
 
 def clock(tx: Tx) -> datetime:
-    """The database's time, by which rows become due."""
+    """The database's time, by which rows become due; other clocks of the fleet may differ from it."""
     row = tx.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None, "a SELECT without FROM always returns a row"
     now: datetime = row[0]
@@ -148,9 +167,10 @@ def clock(tx: Tx) -> datetime:
 
 
 def settle(tx: Tx, ids: Sequence[int]) -> int:
-    """Delete what the broker has confirmed; returns how many rows that were.
+    """Delete rows that the broker has confirmed; returns how many rows that were, the others being deleted already.
 
-    What other services were told is kept beside (db/queue/published_events.py); told again, it is known.
+    Published events are kept in `told_events` by the same statement (db/queue/published_events.py); an event that is
+    published again keeps its first row there.
     """
     row = tx.execute(
         """
@@ -171,7 +191,9 @@ def settle(tx: Tx, ids: Sequence[int]) -> int:
 
 
 def put_back(tx: Tx, ids: Sequence[int], *, seconds: float) -> None:
-    """The broker returned or nacked these: they stay pending, are counted, and come up again after a pause."""
+    """The broker returned or nacked these: they stay, are counted in `refusals`, and are due again after so many
+    seconds.
+    """
     tx.execute(
         """
         UPDATE outbox
@@ -184,7 +206,11 @@ def put_back(tx: Tx, ids: Sequence[int], *, seconds: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How the outbox stands; ages in seconds by the database's clock."""
+    """How many rows are due, wait for their time, and were refused by the broker; the age is that of the oldest due
+    one.
+
+    Seconds by the database's clock; 0 when nothing is due.
+    """
 
     due: int
     waiting: int
@@ -193,6 +219,7 @@ class Depth:
 
 
 def depth(tx: Tx) -> Depth:
+    """Count the whole outbox. It reads every row, so it belongs into a metric's interval, not into a loop."""
     with tx.cursor(row_factory=class_row(Depth)) as cursor:
         found = cursor.execute(
             """

@@ -11,7 +11,10 @@ from db.session import Tx, ring_after_commit
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Those that the broker confirmed from `since` to before `until`; None leaves a condition out."""
+    """Events that the broker confirmed in [since, until); None leaves a condition out.
+
+    `subject_id` is what the event is about (a payment, a group ...), `kind` its type.
+    """
 
     since: datetime
     until: datetime
@@ -31,13 +34,14 @@ class PublishedCount:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a batch ended."""
+    """Where a batch ended: the time of confirmation, and the outbox id that orders events of one time."""
 
     told_at: datetime
     place: int
 
 
 def summary(tx: Tx, which: EventFilter) -> list[PublishedCount]:
+    """What these conditions select, by type: to be seen by the operator before anything is sent again."""
     with tx.cursor(row_factory=class_row(PublishedCount)) as cursor:
         return cursor.execute(
             """
@@ -52,9 +56,10 @@ def summary(tx: Tx, which: EventFilter) -> list[PublishedCount]:
 
 
 def append_again(tx: Tx, which: EventFilter, *, after: Cursor | None, at_most: int) -> tuple[int, Cursor | None]:
-    """Queue the next of them, in the order in which they were told; returns how many, and where the batch ended.
+    """Append the next of them, in the order in which they were published; returns how many, and where the batch ended.
 
-    They are the same bytes under the same ids. One that waits in the outbox again already is not queued twice.
+    They are the same bytes under the same ids, so a consumer that has them knows them. One that is in the outbox again
+    already is not appended twice. 0 and None: there are no more.
     """
     ring_after_commit()
     row = tx.execute(

@@ -1,4 +1,7 @@
-"""The clock's memory: which periodic message was appended for which due time."""
+"""The scheduler's memory: which periodic message was appended for which due time.
+
+Several schedulers may run: the primary key lets one of them append, however their clocks differ.
+"""
 
 from datetime import datetime
 
@@ -19,7 +22,11 @@ def current_slot(tx: Tx, every_seconds: int) -> datetime:
 
 
 def take(tx: Tx, name: str, due_at: datetime) -> bool:
-    """True for exactly one scheduler per name and due time; the others see False."""
+    """True for exactly one scheduler per name and due time.
+
+    Append the message in the same transaction, or it is
+    lost.
+    """
     taken = tx.execute(
         "INSERT INTO schedule_runs (name, due_at) VALUES (%(name)s, %(due_at)s) ON CONFLICT DO NOTHING",
         {"name": name, "due_at": due_at},
@@ -28,7 +35,7 @@ def take(tx: Tx, name: str, due_at: datetime) -> bool:
 
 
 def forget(tx: Tx, *, older_than_days: int) -> int:
-    """Drop memories nobody needs any more."""
+    """Delete rows of due times so many days ago; returns how many. Keep more than the longest interval."""
     return tx.execute(
         "DELETE FROM schedule_runs WHERE due_at < clock_timestamp() - make_interval(days => %(days)s)",
         {"days": older_than_days},

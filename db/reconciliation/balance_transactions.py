@@ -1,7 +1,8 @@
-"""The bank's lines, and what the book holds beside each; a system transaction.
+"""The lines of Stripe's balance, and what the ledger holds for each; a system transaction.
 
-The comparison is one statement for each page of lines. What the book holds comes from the ledger's own entries on
-stripe_balance (view book_lines), not from the columns beside them: a wrong journal shows as well as a missing one.
+The comparison is one statement for each page of lines. What the ledger holds comes from its own entries on
+stripe_balance (view book_lines), not from the columns of payments and refunds: so a wrong journal shows as well as a
+missing one (M2). Nothing is corrected here; differences become cases.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,11 @@ PAYOUT_TYPES = ("payout", "payout_failure", "payout_cancel")
 
 
 def store(tx: Tx, lines: Sequence[BankLine]) -> int:
-    """Keep lines; those that are here already stay as they are. Returns how many were new."""
+    """Store lines; those that are here already stay as they are, as Stripe never changes one.
+
+    Returns how many were
+    new.
+    """
     return tx.execute(
         """
         INSERT INTO bank_lines (
@@ -58,9 +63,12 @@ def _as_row(line: BankLine) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ComparedLine:
-    """A line of the bank and what the book holds of it; `book_minor` is None when the book holds nothing.
+    """A line of Stripe's balance beside the ledger; `book_minor` None: the ledger holds nothing for it, in any
+    currency.
 
-    `elsewhere` says that the book moved money of another currency for it, which did not come back to zero.
+    net_minor              what it changed the balance by: amount less fee, in minor units of `currency`
+    elsewhere              the ledger moved money of another currency for it that does not sum to zero
+    tenant_id, payment_id  of the journal; None when there is none
     """
 
     balance_transaction_id: str
@@ -76,7 +84,9 @@ class ComparedLine:
 
 
 def differing(tx: Tx, balance_transaction_ids: Sequence[str]) -> list[ComparedLine]:
-    """Those of the stored lines that the book does not explain."""
+    """Those of the stored lines that the ledger does not explain; payouts are left out (workers/payouts explains
+    them).
+    """
     with tx.cursor(row_factory=class_row(ComparedLine)) as cursor:
         return cursor.execute(
             """
@@ -100,7 +110,9 @@ def differing(tx: Tx, balance_transaction_ids: Sequence[str]) -> list[ComparedLi
 
 @dataclass(frozen=True, slots=True)
 class MissingAtStripe:
-    """A balance transaction that the book knows and no line of the bank has shown."""
+    """A balance transaction that the ledger has booked and that Stripe has not listed; its largest amount, if
+    several.
+    """
 
     balance_transaction_id: str
     tenant_id: TenantId
@@ -110,7 +122,10 @@ class MissingAtStripe:
 
 
 def without_line(tx: Tx, *, since: datetime, until: datetime, limit: int) -> list[MissingAtStripe]:
-    """Of the journals posted in [since, until): what they book at the bank, and the bank has not shown."""
+    """Of the journals posted in [since, until), at most `limit` that name a balance transaction Stripe has not listed.
+
+    Stripe lists a transaction some time after it happened: `until` must be long enough ago.
+    """
     with tx.cursor(row_factory=class_row(MissingAtStripe)) as cursor:
         return cursor.execute(
             """
@@ -130,7 +145,7 @@ def without_line(tx: Tx, *, since: datetime, until: datetime, limit: int) -> lis
 
 
 def held_by_book(tx: Tx, balance_transaction_ids: Sequence[str]) -> set[str]:
-    """For which of these the book holds any money."""
+    """Those of these balance transactions for which the ledger holds any money."""
     rows = tx.execute(
         """
         SELECT DISTINCT balance_transaction_id FROM book_lines
@@ -142,7 +157,7 @@ def held_by_book(tx: Tx, balance_transaction_ids: Sequence[str]) -> set[str]:
 
 
 def known(tx: Tx, balance_transaction_ids: Sequence[str]) -> set[str]:
-    """Which of these the bank has shown."""
+    """Those of these balance transactions that Stripe has listed."""
     rows = tx.execute(
         "SELECT balance_transaction_id FROM bank_lines WHERE balance_transaction_id = ANY (%(ids)s)",
         {"ids": list(balance_transaction_ids)},
@@ -153,8 +168,10 @@ def known(tx: Tx, balance_transaction_ids: Sequence[str]) -> set[str]:
 def owner_of(
     tx: Tx, *, intent_id: str | None, tenant_id: UUID | None, payment_id: UUID | None, account_id: str | None
 ) -> tuple[TenantId, PaymentId | None] | None:
-    """The payment with this intent, else the tenant (and its payment) that somebody's metadata names, else the only
-    tenant with a recipient who has this connected account; None: nobody.
+    """Whose a line is: (tenant, payment), the payment None when only the tenant is known; None: it cannot be told.
+
+    By the payment with this intent; otherwise by the tenant and payment that the object's metadata names; otherwise by
+    the connected account, when the recipients who have it are all of one tenant.
     """
     row = tx.execute(
         """
@@ -173,9 +190,11 @@ def owner_of(
 
 
 def source_of(tx: Tx, balance_transaction_id: str, payment_id: PaymentId | None) -> tuple[str | None, RefundId | None]:
-    """The object at Stripe that a line of the bank belongs to, and the refund of ours whose answer tells of it.
+    """The object at Stripe that a line belongs to, and the refund of ours that a look-up can be made for; either may be
+    None.
 
-    What a refund of a destination charge took back of transfer and fee comes with any refund of the payment.
+    What a refund of a destination charge took back of transfer and fee is returned with any refund of the payment, so
+    the newest one is named.
     """
     row = tx.execute(
         """

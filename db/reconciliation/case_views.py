@@ -1,4 +1,7 @@
-"""Reading cases (db/reconciliation/cases.py): for operators, and for reconciliation, which checks open ones again."""
+"""Reading cases (db/reconciliation/cases.py): for operators, and for reconciliation, which checks open ones again.
+
+Across tenants in an ops or a system transaction; nothing is locked.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from db.session import Tx
 
 
 def get(tx: Tx, case_id: UUID) -> Case | None:
+    """The case with this id, open or closed; None when there is none."""
     with tx.cursor(row_factory=class_row(Case)) as cursor:
         return cursor.execute(
             """
@@ -33,7 +37,9 @@ def find(
     payment_id: UUID | None = None,
     limit: int = 50,
 ) -> list[Case]:
-    """Cases of any or one state, type, tenant and payment; the newest first."""
+    """Cases of one state, type, tenant and payment, the newest first; a condition that is None does not narrow
+    the list.
+    """
     with tx.cursor(row_factory=class_row(Case)) as cursor:
         return cursor.execute(
             """
@@ -77,6 +83,7 @@ def find_open(
     type: CaseType,  # noqa: A002  the field's own word
     subject: str,
 ) -> Case | None:
+    """The open case about this subject; None when there is none. There is never more than one (a unique index)."""
     with tx.cursor(row_factory=class_row(Case)) as cursor:
         return cursor.execute(
             """
@@ -90,7 +97,9 @@ def find_open(
 
 
 def open_after(tx: Tx, *, types: Sequence[CaseType], after: UUID | None, limit: int) -> list[Case]:
-    """Open cases of these types in the order of their ids, behind `after`."""
+    """Open cases of these types, ordered by id, from `after` (exclusive) on: pages of a run that checks all of them
+    again.
+    """
     with tx.cursor(row_factory=class_row(Case)) as cursor:
         return cursor.execute(
             """

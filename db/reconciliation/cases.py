@@ -1,8 +1,8 @@
-"""Cases: what does not fit between the book and the bank, or will soon cost money if nobody looks.
+"""Cases: differences between the ledger and Stripe, and anything that will soon cost money if nobody looks.
 
-One open case for each (type, subject). Whoever finds a thing says so again and again (`open_case`); the first time
-makes the case, every later time only renews what is known of it. Whoever sees that it is well closes it (`close_case`).
-What a person has closed with a reason is accepted: the same finding with the same amount is not opened again. Reading
+One open case for each (type, subject). A check that finds a difference reports it again and again (`open_case`): the
+first report makes the case, every later one only updates it. A check that finds none closes it (`close_case`). A case
+that a person has closed with a reason is accepted: the same finding with the same amount is not opened again. Reading
 them is in db/reconciliation/case_views.py.
 """
 
@@ -58,6 +58,15 @@ SUGGESTED: dict[CaseType, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """A case. `subject` names what it is about, unique among the open cases of its type.
+
+    amount_minor     what is at stake, in `currency`; None when no amount is known
+    seen_at          when it was last reported; times_seen counts the reports
+    auto_fix_after   when the payment may be looked up without a person; None: never
+    auto_fixed_at    when that look-up was queued; None: it was not
+    accepted         a person has closed it as it is
+    """
+
     case_id: UUID
     type: str
     subject: str
@@ -144,7 +153,7 @@ def close_case(
     by: str,
     because: str,
 ) -> bool:
-    """It is well again; False when no case was open."""
+    """The difference is gone: close the case; False when none was open. `by` and `because` are for people."""
     closed = tx.execute(
         """
         UPDATE reconciliation_cases
@@ -160,7 +169,7 @@ def known_subjects(
     tx: Tx,
     type: CaseType,  # noqa: A002  the field's own word
 ) -> set[str]:
-    """Subjects of this type whose case is open, or was accepted by a person."""
+    """Subjects of this type whose case is open, or was accepted: those that need not be reported."""
     rows = tx.execute(
         "SELECT subject FROM reconciliation_cases WHERE type = %(type)s AND (state = 'open' OR accepted)",
         {"type": str(type)},
@@ -169,7 +178,7 @@ def known_subjects(
 
 
 def close_all(tx: Tx, *, types: Sequence[CaseType], subjects: Sequence[str], by: str, because: str) -> int:
-    """The same for many subjects; returns how many cases were open."""
+    """Close the open cases of these subjects, of any of these types; returns how many were open."""
     if not subjects:
         return 0
     return tx.execute(
@@ -183,7 +192,11 @@ def close_all(tx: Tx, *, types: Sequence[CaseType], subjects: Sequence[str], by:
 
 
 def accept_case(tx: Tx, case_id: UUID, *, operator: str, reason: str) -> Case | None:
-    """A person closes an open case as it is; None when there is none such. The same finding stays closed."""
+    """A person closes an open case as it is; None when there is none.
+
+    The same finding with the same amount stays
+    closed.
+    """
     with tx.cursor(row_factory=class_row(Case)) as cursor:
         return cursor.execute(
             """
@@ -206,7 +219,7 @@ def is_accepted(
     subject: str,
     amount: Money | None,
 ) -> bool:
-    """A person has closed this finding, with this amount, as it is."""
+    """True when a person has closed this finding, with exactly this amount; another amount is another finding."""
     row = tx.execute(
         """
         SELECT EXISTS (
@@ -227,7 +240,7 @@ def is_accepted(
 
 @dataclass(frozen=True, slots=True)
 class Fixable:
-    """An open case whose payment may now be looked up by itself."""
+    """An open case whose payment may now be looked up without a person."""
 
     case_id: UUID
     type: str
@@ -237,7 +250,10 @@ class Fixable:
 
 
 def take_fixable(tx: Tx, *, types: Sequence[CaseType], limit: int) -> list[Fixable]:
-    """Open cases whose time for an automatic look has come, each marked, so that one look is queued for each."""
+    """At most `limit` open cases that are due for an automatic look-up, each marked, so that it is queued once.
+
+    SKIP LOCKED: two workers at once take different cases. Append the look-ups in the same transaction.
+    """
     with tx.cursor(row_factory=class_row(Fixable)) as cursor:
         return cursor.execute(
             """

@@ -1,7 +1,7 @@
-"""Runs of reconciliation: one at a time for each span, each going on where it stood.
+"""Runs of reconciliation: one at a time for each span, each continued from its cursor. System transactions.
 
-Every step moves the cursor it read, and nothing when somebody else has moved it meanwhile: two workers on one run
-count no page twice, and the slower one stops.
+Every step moves the cursor that it has read, and nothing when another worker has moved it meanwhile: two workers on one
+run count no page twice, and the slower one stops.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,16 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class Run:
+    """A run, and how far it is. Times are the database's.
+
+    window_from, window_until   what is compared: [from, until), at Stripe's time
+    phase, listed_to            which part is under way, and the last object that Stripe has listed in it
+    searched_until              up to which time journals were looked for at Stripe
+    rechecked_to                the last open case that was checked again
+    moved_at                    when its last step was stored
+    finished_at                 None until it is done
+    """
+
     run_id: UUID
     span: str
     state: str
@@ -35,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StepFindings:
-    """What one step has found."""
+    """What one step has found: lines compared, differences among them, and cases opened and closed."""
 
     lines: int = 0
     mismatches: int = 0
@@ -48,7 +58,11 @@ _ABANDON_AFTER_SECONDS = 3_600
 
 
 def resume(tx: Tx, span: str) -> Run | None:
-    """The run of this span that is under way; one that stood still for an hour is abandoned instead."""
+    """The run of this span that is under way; None: there is none, so one may begin.
+
+    One that has not moved for an hour is marked as abandoned first; the next run reaches back to where the last done
+    one ended, so nothing is left out.
+    """
     tx.execute(
         """
         UPDATE reconciliation_runs SET state = 'abandoned'
@@ -69,11 +83,11 @@ def resume(tx: Tx, span: str) -> Run | None:
 
 
 def begin(tx: Tx, span: str, *, reach_seconds: float, grace_seconds: float) -> Run | None:
-    """Begin a run from `reach_seconds` ago until `grace_seconds` ago, when the bank and the book had time to agree.
+    """Begin a run from `reach_seconds` ago until `grace_seconds` ago, by when Stripe and the ledger had time to agree.
 
-    It reaches back further, to where the last run of its span that was finished ended, when that is longer ago; but
-    never to before the first tenant: what Stripe moved then is not ours. None when there is nothing to compare yet,
-    when another worker began a run at this moment, or when a daily run has begun since midnight (UTC) and was finished.
+    It reaches back further, to where the last finished run of its span ended, when that is longer ago; but never to
+    before the first tenant: what Stripe moved then is not ours. None when there is nothing to compare yet, when another
+    worker began a run at this moment, or when a daily run has begun since midnight (UTC) and was finished.
     """
     with tx.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(
@@ -114,7 +128,10 @@ def step(
     rechecked_to: UUID | None = None,
     done: bool = False,
 ) -> Run | None:
-    """Move the run on from exactly where `run` stands, adding what was found; None: somebody else has moved it."""
+    """Move the run on from exactly the cursor in `run`, adding what was found; None: another worker has moved it.
+
+    A cursor that is None stays as it is. `done` ends the run.
+    """
     with tx.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(
             """
@@ -153,7 +170,7 @@ def step(
 
 
 def latest(tx: Tx, *, span: str | None = None, limit: int = 20) -> list[Run]:
-    """Runs, the newest first."""
+    """Runs, the newest first; `span` None: of every span."""
     with tx.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(
             """
@@ -167,7 +184,7 @@ def latest(tx: Tx, *, span: str | None = None, limit: int = 20) -> list[Run]:
 
 
 def last_done(tx: Tx, span: str) -> Run | None:
-    """The run of this span that was finished last."""
+    """The newest finished run of this span; None when none ever finished."""
     with tx.cursor(row_factory=class_row(Run)) as cursor:
         return cursor.execute(
             """

@@ -1,4 +1,7 @@
-"""What the book says, read across tenants for the checker (workers/verify/verify.py); needs a system transaction."""
+"""What the ledger and the payments say, read across tenants for the checker; needs a system transaction.
+
+It reads whole tables: for workers/verify, never for a worker on the way of a payment.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,14 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class BookedPayment:
-    """A payment with its one charge, if any, and whether anything still works on it."""
+    """A payment with its one charge, and whether anything may still change it.
+
+    charge_id, charged_minor   None: it has no charge
+    journal_minor              what its charge journal put on stripe_balance; None: no journal
+    has_outbox_row             a message of it is on its way
+    has_dead_letter            an open dead letter of it waits for a person
+    event_waits                a webhook of it is not handled yet
+    """
 
     tenant_id: UUID
     payment_id: UUID
@@ -29,7 +39,7 @@ class BookedPayment:
 
 
 def payments(tx: Tx) -> list[BookedPayment]:
-    """Every payment of every tenant. `journal_minor` is what the ledger's charge journal put on stripe_balance."""
+    """Every payment of every tenant, in no order."""
     with tx.cursor(row_factory=class_row(BookedPayment)) as cursor:
         return cursor.execute(
             """
@@ -55,13 +65,13 @@ def payments(tx: Tx) -> list[BookedPayment]:
 
 
 def orders_seen(tx: Tx, order_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these orders the book holds."""
+    """Which of these orders are stored; an order that was published and is missing must be a dead letter (M5)."""
     rows = tx.execute("SELECT order_id FROM orders WHERE order_id = ANY (%(ids)s)", {"ids": list(order_ids)})
     return {row[0] for row in rows}
 
 
 def buried(tx: Tx, fingerprints: Sequence[bytes]) -> set[bytes]:
-    """Which of these bodies (SHA-256) lie among the dead letters, in any state."""
+    """Which of these bodies (SHA-256) are dead letters, in any state."""
     rows = tx.execute(
         "SELECT payload_sha256 FROM dead_letters WHERE payload_sha256 = ANY (%(ids)s)", {"ids": list(fingerprints)}
     )
@@ -70,6 +80,8 @@ def buried(tx: Tx, fingerprints: Sequence[bytes]) -> set[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class InboxCounts:
+    """Events by what became of them: received is the sum of applied, kept and waiting."""
+
     received: int
     applied: int
     kept: int

@@ -1,4 +1,8 @@
-"""How much money giving payments back takes from Stripe's balance, by the currency of that balance."""
+"""How much of Stripe's balance refunds take, by the currency of that balance.
+
+Stripe takes a refund from the balance, not from the buyer's charge, and refuses it when too little is available
+(docs.stripe.com/refunds). These figures say beforehand what is needed; what there is, only Stripe knows.
+"""
 
 from collections.abc import Sequence
 
@@ -26,7 +30,11 @@ _FROM_BALANCE = """
 
 
 def of_payments(tx: Tx, payment_ids: Sequence[PaymentId]) -> list[Money]:
-    """What giving all of these back takes from Stripe's balance, by currency."""
+    """What giving all that is left of these payments back takes, one amount per balance currency.
+
+    Left means captured less what refunds hold already; a payment without a charge takes nothing. Rounded up, a payment
+    at a time, so that the sum is never too small.
+    """
     rows = tx.execute(
         """
         WITH owed AS (
@@ -41,7 +49,10 @@ def of_payments(tx: Tx, payment_ids: Sequence[PaymentId]) -> list[Money]:
 
 
 def on_the_way(tx: Tx) -> list[Money]:
-    """The same for refunds of all tenants that were asked for and that Stripe has not got yet; a system transaction."""
+    """The same for refunds of all tenants that were requested and that Stripe has not confirmed; a system transaction.
+
+    One that is `sending` may have reached Stripe already and is counted all the same: too much rather than too little.
+    """
     rows = tx.execute(
         "WITH owed AS (SELECT tenant_id, payment_id, amount_minor AS minor FROM refunds "
         "WHERE state IN ('requested', 'sending'))" + _FROM_BALANCE

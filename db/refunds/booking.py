@@ -1,5 +1,7 @@
-"""What was booked of the money that went back to a payment's buyer, by refunds and by lost disputes, and the marks that
-say a refund was booked, each made once."""
+"""What refunds and lost disputes took of a payment so far, and the marks that a refund was booked, each made once.
+
+No journal is posted here: workers/refunds does that, after a mark returned True.
+"""
 
 from dataclasses import dataclass
 
@@ -30,7 +32,14 @@ class Returned:
 
 
 def returned(tx: Tx, payment_id: PaymentId) -> Returned:
-    """Of a payment that was captured."""
+    """What has gone back of a captured payment. Lock the payment first, or a refund booked meanwhile is missing.
+
+    A refund that was booked and then failed stays in `debited`, and adds to `open_obligation` instead: venue and
+    platform gave the money, and it is the buyer who has not got it. A loss that was reversed counts nowhere.
+
+    Raises:
+        AssertionError: the tenant has no such payment, or nothing of it was captured.
+    """
     row = tx.execute(
         """
         WITH given_back AS (
@@ -70,7 +79,11 @@ def returned(tx: Tx, payment_id: PaymentId) -> Returned:
 def mark_booked(
     tx: Tx, refund: Refund, *, balance_transaction_id: str, obligation_minor: int, platform_fee_minor: int
 ) -> bool:
-    """True once: post the journal only then."""
+    """Store the refund's balance transaction and how it was split; True once: post the journal only then.
+
+    `obligation_minor` is the part that pays what was still owed to the buyer, `platform_fee_minor` the part of the
+    platform's fee that is given back; the rest is the venue's. All in the charge's currency.
+    """
     marked = tx.execute(
         """
         UPDATE refunds
@@ -88,7 +101,11 @@ def mark_booked(
 
 
 def mark_failure_booked(tx: Tx, refund: Refund, *, balance_transaction_id: str) -> bool:
-    """True once: post the mirror journal only then."""
+    """Store the balance transaction by which a booked refund's money returned; True once: post the mirror journal only
+    then.
+
+    False as well when the refund itself is not booked: what never left the ledger cannot return to it.
+    """
     marked = tx.execute(
         """
         UPDATE refunds SET failure_balance_transaction_id = %(balance)s

@@ -1,6 +1,7 @@
-"""The steps of a mass cancellation: the next slice of orders, and what a worker writes once it has dealt with them.
+"""The steps of a mass refund: the next batch of orders, and what a worker writes once it has dealt with them.
 
-Each is one function in the worker's transaction, which holds the cancellation's row locked and has compared its step.
+Every function runs in the worker's tenant transaction, which holds the mass refund's row locked and has compared its
+step; so none of these UPDATEs asks for the state again. No refund is made here, only the progress is stored.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from messages.ids import OrderId, PaymentId
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """One order of a slice, with its payment."""
+    """One order of a batch, with its payment, whatever that payment's state is."""
 
     order_id: OrderId
     payment_id: PaymentId
@@ -36,7 +37,11 @@ _LEFT_OUT = """
 
 
 def next_slice(tx: Tx, run: MassRefund, *, limit: int) -> list[BatchOrder]:
-    """The orders after the cursor: in the first pass all that were there, later only those that were left out."""
+    """At most `limit` orders after the cursor, by order id; empty when this pass is at its end.
+
+    The first pass takes every order that was received before the event was cancelled; later ones only payments that are
+    still left out (`_LEFT_OUT`), whenever their orders came.
+    """
     with tx.cursor(row_factory=class_row(BatchOrder)) as cursor:
         return cursor.execute(
             """
@@ -60,7 +65,11 @@ def next_slice(tx: Tx, run: MassRefund, *, limit: int) -> list[BatchOrder]:
 
 
 def left_out(tx: Tx, run: MassRefund) -> int:
-    """How many payments of the event this cancellation has not dealt with."""
+    """How many of the event's payments still have money to give back, or could still take some, unasked; refused ones
+    are not.
+
+    Above zero at the end of a pass, another pass is needed.
+    """
     row = tx.execute(
         """
         SELECT count(*)
@@ -75,7 +84,13 @@ def left_out(tx: Tx, run: MassRefund) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """What became of the payments of one slice."""
+    """What became of the payments of one batch; each payment is counted in exactly one of the four.
+
+    refunds_asked         a refund of all that was left was requested
+    cancellations_asked   nothing was captured yet: the cancellation of the payment was requested
+    nothing_left          given back in full already, or canceled
+    refused               it could not be done, for a reason that `refuse` has stored
+    """
 
     refunds_asked: int = 0
     cancellations_asked: int = 0
@@ -84,7 +99,11 @@ class BatchCounts:
 
 
 def advance(tx: Tx, run: MassRefund, *, cursor: OrderId, counts: BatchCounts, by: str) -> None:
-    """A slice is done: move the cursor, count, and make the next step the one that counts."""
+    """A batch is done: move the cursor, add its counts, and raise the step, so that this batch's message is worth
+    nothing now.
+
+    A later pass finds orders that the total of the first did not count, so it adds them to `total`.
+    """
     tx.execute(
         """
         UPDATE event_cancellations
@@ -109,7 +128,7 @@ def advance(tx: Tx, run: MassRefund, *, cursor: OrderId, counts: BatchCounts, by
 
 
 def begin_pass(tx: Tx, run: MassRefund, *, by: str) -> None:
-    """From the beginning again, for what was left out."""
+    """Begin another pass from the first order, for the payments that were left out; raises the step."""
     tx.execute(
         """
         UPDATE event_cancellations
@@ -122,6 +141,11 @@ def begin_pass(tx: Tx, run: MassRefund, *, by: str) -> None:
 
 
 def end(tx: Tx, run: MassRefund, *, by: str) -> None:
+    """Nothing is left to do: -> done, which is final.
+
+    The step is raised, so that a message still under way does
+    nothing.
+    """
     tx.execute(
         """
         UPDATE event_cancellations
@@ -133,7 +157,9 @@ def end(tx: Tx, run: MassRefund, *, by: str) -> None:
 
 
 def wait_for_balance(tx: Tx, run: MassRefund, *, reason: str, by: str) -> None:
-    """The step stays the same: the message that came to it comes back."""
+    """Stripe's balance is too small for the next batch; the step stays the same, so that the waiting message may take
+    it later.
+    """
     tx.execute(
         """
         UPDATE event_cancellations
@@ -145,7 +171,11 @@ def wait_for_balance(tx: Tx, run: MassRefund, *, reason: str, by: str) -> None:
 
 
 def refuse(tx: Tx, run: MassRefund, payment_id: PaymentId, *, code: str, reason: str) -> None:
-    """Note that a payment could not be given back; noted once."""
+    """Note why a payment could not be given back; the first note stays.
+
+    A refused payment is left out of later
+    passes.
+    """
     tx.execute(
         """
         INSERT INTO event_cancellation_refusals (tenant_id, cancellation_id, payment_id, code, reason)

@@ -1,7 +1,7 @@
-"""Mass cancellations: the row, how one begins, and the moves of a worker and of operators (states.py draws them).
+"""Mass refunds (the refunds of a whole event): the row, how one begins, and the moves of a worker and of operators.
 
-A step is taken by whoever names its number: the row is locked, the number is compared, and it grows with the step. So a
-second delivery, and the messages that wait from before a pause, change nothing.
+states.py draws the moves. A step is taken by the message that names its number: the row is locked, the number is
+compared, and it grows with the step. So a second delivery, and messages that wait from before a pause, change nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,16 @@ DEFAULT_RATE = 20
 
 @dataclass(frozen=True, slots=True)
 class MassRefund:
-    """`total` orders were there when the event was cancelled; the four counts say what became of those taken so far."""
+    """One event's refunds, and how far they are.
+
+    off_since                 when the event was cancelled: orders from before are the first pass; None: not approved
+    despite_balance           an operator allowed to go on although Stripe's balance may not be enough
+    rate_per_second           at most so many payments a second
+    step                      grows with every step and operator's action; a message acts only if it names this number
+    pass_, cursor_order_id    which pass it is, and the last order dealt with in it (None: at the first)
+    total                     orders of the event, as far as they are known
+    refunds_asked .. refused  what became of the payments dealt with so far (mass_refund_steps.BatchCounts)
+    """
 
     tenant_id: TenantId
     cancellation_id: UUID
@@ -68,18 +77,22 @@ _SELECT = """
 
 
 def get(tx: Tx, cancellation_id: UUID) -> MassRefund | None:
+    """The mass refund, unlocked; None when this transaction can see none of that id."""
     with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(_SELECT + "WHERE cancellation_id = %(id)s", {"id": cancellation_id}).fetchone()
 
 
 def lock(tx: Tx, cancellation_id: UUID) -> MassRefund | None:
+    """The same with its row locked until the transaction ends (FOR UPDATE): whoever takes a step or steers must hold
+    it.
+    """
     with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         statement = _SELECT + "WHERE cancellation_id = %(id)s FOR UPDATE"
         return cursor.execute(statement, {"id": cancellation_id}).fetchone()
 
 
 def of_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> MassRefund | None:
-    """The one that was not stopped; None when the event is on."""
+    """The event's mass refund that was not stopped, waiting for approval included; None when the event goes ahead."""
     with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(
             _SELECT
@@ -89,6 +102,7 @@ def of_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> MassRefund | None:
 
 
 def latest_of_event(tx: Tx, event_id: UUID) -> MassRefund | None:
+    """The newest of an event, stopped ones included; in an ops transaction an event is looked for in all tenants."""
     with tx.cursor(row_factory=class_row(MassRefund)) as cursor:
         return cursor.execute(
             _SELECT + "WHERE event_id = %(event)s ORDER BY created_at DESC LIMIT 1", {"event": event_id}
@@ -102,9 +116,12 @@ def latest(tx: Tx, *, limit: int) -> list[MassRefund]:
 
 
 def cancelled_among(tx: Tx, events: Iterable[UUID]) -> set[UUID]:
-    """Which of these events are off, asked before their orders are written.
+    """Which of these events are cancelled; call it before their orders are written.
 
-    Until the transaction ends, none of the others can be cancelled.
+    One that awaits approval is not yet.
+
+    Takes each event's advisory lock, shared, to the end of the transaction, and `begin` takes the same lock alone: so
+    an order is either counted by the cancellation, or it sees the cancellation. Needs a tenant transaction.
     """
     rows = tx.execute("SELECT cancelled_among(%(events)s::uuid[])", {"events": list(events)}).fetchall()
     return {row[0] for row in rows}
@@ -121,9 +138,11 @@ def begin(
     despite_balance: bool = False,
     awaits_approval: bool = False,
 ) -> tuple[MassRefund, bool]:
-    """Cancel an event; returns how it stands, and whether this call began it.
+    """Cancel an event; returns its mass refund, and whether this call began it: a second call returns what is there.
 
-    Waits for the orders of the event that are being accepted just now, so that they are counted.
+    Waits for the orders of the event that are being accepted just now, so that they are counted. With `awaits_approval`
+    nothing is refunded, and the event goes on selling, until `approve`. The caller appends the message of the first
+    step.
     """
     lock_event(tx, tenant_id, event_id)
     mass_refund = of_event(tx, tenant_id, event_id)
@@ -155,14 +174,22 @@ def begin(
 
 
 def lock_event(tx: Tx, tenant_id: TenantId, event_id: UUID) -> None:
-    """A statement of its own: the one that counts must begin after the lock is held."""
+    """Take the event's advisory lock alone, to the end of the transaction; it waits for orders that are being accepted.
+
+    A statement of its own: one that locks and counts would count with a snapshot from before it waited.
+    """
     tx.execute(
         "SELECT pg_advisory_xact_lock(event_lock(%(tenant)s, %(event)s))", {"tenant": tenant_id, "event": event_id}
     )
 
 
 def approve(tx: Tx, run: MassRefund, *, by: str) -> bool:
-    """awaiting_approval -> running; the orders that came meanwhile are counted in."""
+    """awaiting_approval -> running; the orders that came meanwhile are counted in.
+
+    False when it was approved or stopped.
+
+    That another person than the requester approves is checked by the caller and by a CHECK of the table (M20).
+    """
     lock_event(tx, run.tenant_id, run.event_id)
     moved = tx.execute(
         """
@@ -179,7 +206,11 @@ def approve(tx: Tx, run: MassRefund, *, by: str) -> bool:
 
 
 def steer(tx: Tx, run: MassRefund, state: str, *, leaving: Sequence[str], by: str, reason: str | None) -> bool:
-    """Pause, resume or stop. The step grows, so that messages from before find nothing to do."""
+    """Pause, resume or stop, from one of the states `leaving`; False when it is in none of these.
+
+    The step grows, so that messages from before find nothing to do; to resume, the caller appends a message for the new
+    one.
+    """
     moved = tx.execute(
         """
         UPDATE event_cancellations
@@ -193,7 +224,11 @@ def steer(tx: Tx, run: MassRefund, state: str, *, leaving: Sequence[str], by: st
 
 
 def set_pace(tx: Tx, run: MassRefund, *, rate_per_second: int | None, despite_balance: bool | None) -> None:
-    """What an operator may change while it is paused or waits; None leaves it as it is."""
+    """Change payments per second, or whether a too small balance stops it; None leaves it as it is.
+
+    Any state will
+    do.
+    """
     tx.execute(
         """
         UPDATE event_cancellations

@@ -1,4 +1,4 @@
-"""Refunds that a person must see: those whose end is not known, and those that failed: the buyer is owed them."""
+"""Refunds that a person must look at: those whose result is unknown for too long, and those that failed."""
 
 from typing import LiteralString
 
@@ -24,7 +24,10 @@ OWED: LiteralString = """
 
 
 def refunds_stuck(tx: Tx, *, older_than_seconds: float) -> list[Finding]:
-    """Refunds whose end is not known after all this time."""
+    """Refunds of all tenants, older than this, of which neither success nor failure is known; a system transaction.
+
+    Age counts from the request, not from the last move: a refund that changes between pending states ages all the same.
+    """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(
             """
@@ -40,10 +43,11 @@ def refunds_stuck(tx: Tx, *, older_than_seconds: float) -> list[Finding]:
 
 
 def obligations(tx: Tx) -> list[Finding]:
-    """Refunds that came to nothing and that no later refund of the payment has made good: the buyer is owed them.
+    """Refunds that failed or were refused and that no later refund of the payment has made good: the buyer is owed them
+    (M19).
 
-    What was refused because the buyer has the money by another road (the dashboard, or a dispute) is not owed, nor what
-    a dispute that was lost later has given the buyer.
+    Not owed is what was refused because the buyer has the money already (refunded in the dashboard, or disputed), nor
+    what a dispute that was lost later gave the buyer. All tenants; a system transaction.
     """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(

@@ -1,7 +1,8 @@
-"""Refunds: the row, how one is asked for, then one function per legal move (states.py draws them).
+"""Refunds: the row, how one is requested, then one function per legal move (states.py draws them).
 
-Asking reserves the amount on the charge, and the charge's CHECK refuses what would pass the captured amount (M3): a
-trigger does both, so that no door can forget it. As with payments, True means this call made the move.
+Requesting reserves the amount on the charge, and the charge's CHECK refuses what would exceed the captured amount (M3):
+a trigger does both, so no code path can leave it out. A failed, canceled or refused refund gives its reservation back
+by the same trigger. As with payments, True means that this call made the move.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,14 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A refund as it stands inside one transaction, with what its booking needs of the payment.
+    """A refund as read inside one transaction, with what its booking needs of the payment.
 
-    `booked` says that its balance transaction is in the ledger, `unbooked` that its failure is as well.
+    source                           where it was requested; `outside`: at Stripe, without us
+    request_key                      unique for the tenant: the same request sent again finds this row
+    balance_transaction_id           None until the refund is in the ledger
+    obligation_minor                 of the amount, what paid an older debt to the buyer; None until it is booked
+    platform_fee_minor               of the amount, what the platform gave back of its fee; None until it is booked
+    failure_balance_transaction_id   None unless it failed after it was booked, and that is in the ledger as well
     """
 
     tenant_id: TenantId
@@ -58,7 +64,9 @@ class Refund:
 
     @property
     def settled(self) -> bool:
-        """True when nothing that Stripe says of it today could change the book, short of a failure."""
+        """True when nothing that Stripe reports now could change the ledger, short of a later failure by the buyer's
+        bank.
+        """
         booked = self.balance_transaction_id is not None
         reversed_ = self.failure_balance_transaction_id is not None
         if self.state is RefundState.FAILED:
@@ -86,11 +94,15 @@ def get(tx: Tx, refund_id: RefundId) -> Refund | None:
 
 
 def by_request_key(tx: Tx, request_key: str) -> Refund | None:
+    """The refund that this request made; None when it made none, so it is to be granted or refused now."""
     with tx.cursor(row_factory=class_row(Refund)) as cursor:
         return cursor.execute(_SELECT + "WHERE r.request_key = %(key)s", {"key": request_key}).fetchone()
 
 
 def by_stripe_id(tx: Tx, stripe_refund_id: str) -> Refund | None:
+    """The tenant's refund with this `re_` id; None when it is not ours: then it was made outside, and is to be
+    recorded.
+    """
     with tx.cursor(row_factory=class_row(Refund)) as cursor:
         return cursor.execute(_SELECT + "WHERE r.stripe_refund_id = %(id)s", {"id": stripe_refund_id}).fetchone()
 
@@ -105,7 +117,7 @@ def of_payment(tx: Tx, payment_id: PaymentId) -> list[Refund]:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The money of a payment: what was captured, and how much of it is spoken for by refunds that live."""
+    """The money of a payment: what was captured, and how much of it refunds hold, whether made or under way."""
 
     captured: Money
     refunded: Money
@@ -125,7 +137,10 @@ def captured(tx: Tx, payment_id: PaymentId) -> Captured | None:
 
 @dataclass(frozen=True, slots=True)
 class NewRefund:
-    """`request_key` is unique for the tenant: the same request asked twice is one refund."""
+    """A refund to be written. `request_key` is unique for the tenant: the same request sent twice is one refund.
+
+    `ticket_ids` are the tickets that are given back; empty when the refund is a plain amount.
+    """
 
     payment_id: PaymentId
     amount: Money
@@ -146,7 +161,9 @@ class TicketRefundedError(ValueError):
 
 
 def request(tx: Tx, new: NewRefund) -> RefundId:
-    """Write a refund and reserve its amount. The caller holds the payment's row locked.
+    """Write a refund as `requested` and reserve its amount. The caller holds the payment's row locked.
+
+    Ask `by_request_key` first: a key that is there already is a UniqueViolation here, not an answer.
 
     Raises:
         MoreThanCapturedError, TicketRefundedError: nothing was written, and the transaction is still good.
@@ -165,7 +182,8 @@ def request(tx: Tx, new: NewRefund) -> RefundId:
 
 
 def record_outside(tx: Tx, new: NewRefund, *, state: RefundState, stripe_refund_id: str) -> RefundId:
-    """Write a refund that was made at Stripe without us.
+    """Write a refund that was made at Stripe without us, in the state that Stripe reports; the only one that may begin
+    so.
 
     Raises:
         psycopg.errors.CheckViolation: a request of ours holds the amount; it will be refused, and then there is room.
@@ -209,14 +227,18 @@ def _insert(tx: Tx, new: NewRefund, *, state: RefundState, stripe_refund_id: str
 
 
 def begin_sending(tx: Tx, refund: Refund, *, by: str) -> bool:
-    """requested -> sending; from here on a call may be under way."""
+    """requested -> sending; from here on a call to Stripe may be under way. Commit before the call (M6)."""
     return move(tx, refund, RefundState.SENDING, by=by)
 
 
 def move(
     tx: Tx, refund: Refund, state: RefundState, *, by: str, reason: str | None = None, stripe_id: str | None = None
 ) -> bool:
-    """Move to `state`, from wherever the table of moves allows it."""
+    """Move to `state`, from whichever state the table of moves allows; False when it is in none of these.
+
+    `stripe_id` None keeps the one that is stored; a different one is refused by the database. Moving to failed,
+    canceled or refused frees the amount and the tickets for another refund.
+    """
     moved = tx.execute(
         """
         UPDATE refunds

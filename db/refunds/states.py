@@ -16,6 +16,13 @@ from db.lifecycle import RespelledState, legal_moves
 
 
 class RefundState(StrEnum):
+    """`refused` is ours: Stripe did not accept the request.
+
+    `failed` and `canceled` are Stripe's: it accepted and undid it.
+
+    The others are named as Stripe names them (docs.stripe.com/api/refunds/object#refund_object-status).
+    """
+
     REQUESTED = "requested"
     SENDING = "sending"
     PENDING = "pending"

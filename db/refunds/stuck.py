@@ -13,7 +13,7 @@ from messages.ids import PaymentId, RefundId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class StuckRefund:
-    """A refund, and the kind of the message that moves it on."""
+    """A refund, and the worker that moves it on: `wake_as` is refund (send it) or refund_lookup (ask Stripe)."""
 
     tenant_id: TenantId
     payment_id: PaymentId
@@ -40,7 +40,11 @@ _STUCK: LiteralString = """
 
 
 def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckRefund]:
-    """Refunds that should have moved, each marked as woken in the same transaction."""
+    """At most `limit` refunds that have not moved for this long, each marked as woken in the same transaction.
+
+    Stuck is as well what ended without its journal: a success that is not booked, or a failure of a booked one. Left
+    out is what has a message or an open dead letter on its payment. Needs a system transaction.
+    """
     return wake_ups.take(
         tx,
         StuckRefund,
@@ -60,9 +64,10 @@ class StuckMassRefund:
 
 
 def mass_refunds(tx: Tx, *, older_than_seconds: float) -> list[StuckMassRefund]:
-    """Those that should have moved. None is marked as woken: they are few, and a step that comes twice is taken once.
+    """Mass refunds that have not moved for this long and have neither a message nor an open dead letter; a system
+    transaction.
 
-    Needs a system transaction.
+    None is marked as woken: they are few, and a step that comes twice is taken once.
     """
     with tx.cursor(row_factory=class_row(StuckMassRefund)) as cursor:
         return cursor.execute(

@@ -11,7 +11,14 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class BookedRefund:
-    """A refund with what the ledger's journals of it moved on stripe_balance, in the charge's currency (None: none)."""
+    """A refund beside what its journals moved on stripe_balance, in minor units of the charge's currency.
+
+    journal_minor           None: no journal; otherwise negative, the money that left
+    failure_journal_minor   None: no journal of its failure; otherwise positive, the money that returned
+    has_outbox_row          the payment has a message on its way: a difference may end by itself
+    has_dead_letter         a dead letter of the payment waits for a person
+    event_waits             a webhook of the payment is not handled yet
+    """
 
     tenant_id: UUID
     refund_id: UUID
@@ -29,6 +36,7 @@ class BookedRefund:
 
 
 def refunds(tx: Tx) -> list[BookedRefund]:
+    """Every refund of every tenant, in no order. Reads whole tables: for the checker, not for a worker."""
     with tx.cursor(row_factory=class_row(BookedRefund)) as cursor:
         return cursor.execute(
             """
@@ -61,14 +69,14 @@ def refunds(tx: Tx) -> list[BookedRefund]:
 
 @dataclass(frozen=True, slots=True)
 class BookedDispute:
-    """A dispute, and the balance transactions of it that have a journal."""
+    """A dispute's status, and the balance transactions (`txn_`) of it that have a journal."""
 
     status: str
     journals: frozenset[str]
 
 
 def disputes(tx: Tx) -> dict[str, BookedDispute]:
-    """Dispute id -> how the book has it."""
+    """Dispute id -> its status and journals, for every dispute of every tenant."""
     rows = tx.execute(
         """
         SELECT d.dispute_id, d.status, coalesce(array_agg(j.source_id) FILTER (WHERE j.source_id IS NOT NULL), '{}')
@@ -84,9 +92,10 @@ def disputes(tx: Tx) -> dict[str, BookedDispute]:
 
 
 def wishes_granted(tx: Tx, wishes: Sequence[tuple[str, UUID]]) -> set[str]:
-    """Of these (key of the event, order) which came to something: a refund, a wish to cancel, or a dead letter.
+    """Of these (key of the event, order), the keys of requests that had a result: a refund, a cancellation, or a dead
+    letter.
 
-    A cancellation that found nothing left to give back came to something as well.
+    A request that found nothing left to give back had a result as well. What is missing from the set was lost (M5).
     """
     rows = tx.execute(
         """

@@ -1,5 +1,6 @@
-"""Refunds as operators look at them: a list, one with its history, what is owed to buyers again, and how far a mass
-cancellation has come. All of it needs an ops transaction.
+"""Refunds for operators: a list, one with its history, what is owed to buyers, and how far a mass refund is.
+
+Everything needs an ops transaction, and nothing is locked.
 """
 
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def find(
     payment_id: UUID | None = None,
     limit: int,
 ) -> list[RefundLine]:
-    """The newest first; what is None does not narrow."""
+    """The refunds that changed last first; a condition that is None does not narrow the list."""
     with tx.cursor(row_factory=class_row(RefundLine)) as cursor:
         return cursor.execute(
             _SELECT
@@ -81,7 +82,7 @@ def find(
 
 
 def by_name(tx: Tx, name: str) -> RefundLine | None:
-    """By our id or Stripe's."""
+    """The refund with this id, ours (a UUID) or Stripe's (`re_...`); None when there is none."""
     with tx.cursor(row_factory=class_row(RefundLine)) as cursor:
         return cursor.execute(
             _SELECT + "WHERE r.refund_id = %(id)s OR r.stripe_refund_id = %(name)s",
@@ -126,7 +127,10 @@ class Obligation:
 
 
 def obligations(tx: Tx, *, limit: int) -> list[Obligation]:
-    """The oldest first. The ledger knows only of refunds that were booked and came back; refused ones never left."""
+    """What is owed to buyers, the oldest first, by the rule of db/refunds/overdue.py.
+
+    `payable_minor` is 0 for a refund that was refused: it never left the ledger, so the ledger owes nothing for it.
+    """
     with tx.cursor(row_factory=class_row(Obligation)) as cursor:
         return cursor.execute(
             """
@@ -149,7 +153,10 @@ def obligations(tx: Tx, *, limit: int) -> list[Obligation]:
 
 @dataclass(frozen=True, slots=True)
 class RefundableBalance:
-    """What a refund would begin with. `left_minor` None: no money was taken yet."""
+    """What a new refund would begin with.
+
+    `left_minor` is captured less what refunds hold; None: no money was taken yet.
+    """
 
     tenant_id: UUID
     payment_id: UUID
@@ -175,7 +182,9 @@ def standing(tx: Tx, payment_id: UUID) -> RefundableBalance | None:
 
 
 def price_of_tickets(tx: Tx, refundable: RefundableBalance, ticket_ids: Sequence[UUID]) -> int:
-    """The face prices of those of the tickets that are in the order, in minor units."""
+    """What those of the tickets that are in the order were sold for, together, in minor units; the others count
+    nothing.
+    """
     row = tx.execute(
         """
         SELECT coalesce(sum(coalesce(ticket ->> 'price_minor', ticket ->> 'face_price_minor')::bigint), 0)::bigint

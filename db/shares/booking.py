@@ -1,6 +1,7 @@
-"""What shares do to the ledger: entries of the journals that db/ledger/journals.py names.
+"""What shares do to the ledger: entries of the journals that db/ledger/journals.py names, by the kinds given there.
 
-A venue's own share stays on venue_payable, where the charge put it; everybody else has recipient_payable.
+A venue's own share stays on venue_payable, where the charge put it; every other recipient has recipient_payable. These
+functions build entries and post nothing.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose money it is; `venue_id` only when the recipient is a venue."""
+    """Whose money it is. `venue_id` is None unless the recipient is a venue, whose payable account is another one."""
 
     recipient_id: RecipientId
     venue_id: VenueId | None
@@ -33,7 +34,10 @@ def receivable(owner: Owner, amount: Money) -> Entry:
 
 
 def distribution_entries(parts: Iterable[tuple[Owner, Money]], venue_id: VenueId) -> list[Entry]:
-    """Parts go from the venue of the sale to those they belong to; its own part stays. Empty when nothing moves."""
+    """Move each part from the venue of the sale to its owner; the venue's own part stays. Empty when nothing moves.
+
+    The parts are of one currency; a part of zero makes no line.
+    """
     others = [(owner, part) for owner, part in parts if owner.venue_id != venue_id and part.minor]
     if not others:
         return []
@@ -46,7 +50,7 @@ def distribution_entries(parts: Iterable[tuple[Owner, Money]], venue_id: VenueId
 
 
 def transfer_entries(owner: Owner, sent: Money) -> list[Entry]:
-    """`sent` left our balance for the owner's account."""
+    """`sent` left Stripe's balance of the platform for the owner's account, and is owed no more."""
     return [payable(owner, sent), Entry("stripe_balance", -sent)]
 
 
@@ -66,9 +70,11 @@ def receivable_entries(owner: Owner, missing: Money) -> list[Entry]:
 
 
 def owed_by(tx: Tx, recipient_id: RecipientId, currency: str) -> Money:
-    """What a recipient owes us in a currency: the balance of its receivable, less what transfers under way will net.
+    """What a recipient owes us in a currency: the balance of its receivable, less what transfers under way will net of
+    it.
 
-    Below zero never: what nets is asked for under the recipient's lock, and only up to this.
+    Lock the recipient first (shares.lock): netting is requested under that lock and only up to this, so it is never
+    negative. Zero when the recipient has no such account.
     """
     row = tx.execute(
         """

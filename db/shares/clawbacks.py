@@ -1,4 +1,7 @@
-"""What refunds and lost disputes take of shares, each once, and what a dispute that was won after all gives again."""
+"""What refunds and lost disputes take of shares, once each, and what a dispute that was won after all gives again.
+
+Only the claim on a share is changed here. Getting the money back from Stripe is a reversal (db/transfers/reversals.py).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +15,10 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Clawback:
-    """What one refund or loss takes of one share."""
+    """What one refund or loss takes of one share: `returned` of the share itself, `borne` in the platform's place.
+
+    `borne` is what this recipient gives of the platform's fee when the platform keeps its own (the venue's policy).
+    """
 
     share_id: ShareId
     returned: Money
@@ -20,7 +26,7 @@ class Clawback:
 
 
 def take_back(tx: Tx, source_id: str, returns: Sequence[Clawback]) -> None:
-    """Write what a refund or a lost dispute takes of shares; their rows are locked.
+    """Write what a refund or a lost dispute takes of shares. `source_id` names it at Stripe. Lock the shares first.
 
     Raises:
         psycopg.errors.UniqueViolation: this source took its part already.
@@ -57,7 +63,7 @@ def take_back(tx: Tx, source_id: str, returns: Sequence[Clawback]) -> None:
 
 
 def give_again(tx: Tx, source_id: str) -> list[Clawback]:
-    """Undo what a lost dispute took, once; returns what is given again."""
+    """Undo what a lost dispute took, once; returns what each share got again, by share id; empty at a second call."""
     rows = tx.execute(
         """
         WITH undone AS (

@@ -1,8 +1,9 @@
-"""Escrow: which payments' shares are held, since when and why, and the one move that lets them go.
+"""Escrow: which payments' shares are held, since when and why, and the one move that releases them.
 
 A payment leaves escrow when its event has been over for as long as the venue wants, nobody disputes it, nothing of it
 is about to be given back, its group is settled, and no person holds it. While nobody has said when the event ends, it
-stays.
+stays. Stripe limits how long (docs.stripe.com/connect/account-balances#holding-funds); db/shares/overdue.py warns
+before.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,10 @@ _HELD: LiteralString = """
 
 
 def due(tx: Tx, *, after: PaymentId | None, limit: int) -> list[tuple[TenantId, PaymentId]]:
-    """Payments that may leave escrow, in the order of their ids, from `after` on; a system transaction."""
+    """Payments that may leave escrow, ordered by id, from `after` (exclusive) on; needs a system transaction.
+
+    A list to work through, not a promise: whoever releases one locks it, and asks for `kept_by` again.
+    """
     rows = tx.execute(
         "SELECT d.tenant_id, d.payment_id"
         + _HELD
@@ -59,7 +63,12 @@ def due(tx: Tx, *, after: PaymentId | None, limit: int) -> list[tuple[TenantId, 
 
 @dataclass(frozen=True, slots=True)
 class EscrowedPayment:
-    """A payment that is locked in escrow. `kept_by` None: nothing keeps it. `held` is what its shares still have."""
+    """A payment in escrow, locked.
+
+    `kept_by` None: nothing keeps it, and it may be released; else the reason in KEPT_BY.
+
+    `held_minor` is what its held shares are still owed, in minor units of `currency`.
+    """
 
     payment_id: PaymentId
     order_id: OrderId
@@ -74,10 +83,11 @@ class EscrowedPayment:
 
 
 def lock(tx: Tx, payment_id: PaymentId) -> EscrowedPayment | None:
-    """The payment's escrow, locked; None when it was released already, or somebody else is at it just now.
+    """The payment's escrow, locked; None when it was released already, or another transaction has it locked just now.
 
-    Nobody waits here: whoever holds the row is about to release or to hold it. Its shares are locked in the order in
-    which settlements lock them (shares.of_payment), and no recipient is, so this waits for no share at work for long.
+    SKIP LOCKED, so nobody waits here: whoever holds the row is about to release or to hold it. Its shares are locked in
+    the order in which settlements lock them (shares.of_payment), and no recipient is, so this waits for no settlement
+    for long.
     """
     found = tx.execute(
         "SELECT FROM distributions WHERE payment_id = %(id)s AND released_at IS NULL FOR NO KEY UPDATE SKIP LOCKED",
@@ -102,9 +112,12 @@ def lock(tx: Tx, payment_id: PaymentId) -> EscrowedPayment | None:
 
 
 def release(tx: Tx, payment_id: PaymentId, *, by: str, because: str) -> list[ShareId]:
-    """Let the locked shares go; returns those whose recipient can be paid. The others wait for an account, and say so.
+    """Release the held shares; returns those whose recipient can be paid.
 
-    `because` is kept with the payment and in the history of each share.
+    The others wait for an account, and are marked so.
+
+    `because` is kept with the payment and in the history of each share. A second call finds nothing and returns [].
+    Lock the escrow first; `kept_by` is not asked again here.
     """
     rows = tx.execute(
         """
@@ -128,7 +141,11 @@ def release(tx: Tx, payment_id: PaymentId, *, by: str, because: str) -> list[Sha
 
 
 def hold(tx: Tx, payment_id: PaymentId, *, by: str, because: str) -> bool:
-    """A person keeps it in escrow, whatever time goes by; False when it was released already."""
+    """A person keeps it in escrow, however much time passes; False when it was released already.
+
+    A later hold overwrites
+    it.
+    """
     return (
         tx.execute(
             """
@@ -143,7 +160,13 @@ def hold(tx: Tx, payment_id: PaymentId, *, by: str, because: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EscrowLine:
-    """A payment in escrow, as people see it. `free_at` None: nobody has said when its event ends."""
+    """A payment in escrow, as operators see it.
+
+    escrow_days   days after the event's end that the venue wants; None: escrow does not wait for the event
+    free_at       when the event alone would release it; None: the end is not known, or it need not wait for it
+    held_by       the person who holds it; None: nobody does
+    released_at   None while it is in escrow
+    """
 
     tenant_id: TenantId
     payment_id: PaymentId
@@ -180,7 +203,11 @@ _SELECT: LiteralString = (
 
 
 def find(tx: Tx, *, kept_by: str | None = None, limit: int) -> list[EscrowLine]:
-    """Payments in escrow, the oldest first; only those that one reason keeps when it is named. An ops transaction."""
+    """Payments in escrow that still hold money, the oldest first; `kept_by` narrows to one reason.
+
+    Needs an ops
+    transaction.
+    """
     with tx.cursor(row_factory=class_row(EscrowLine)) as cursor:
         return cursor.execute(
             "SELECT * FROM ("

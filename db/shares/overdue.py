@@ -1,4 +1,7 @@
-"""What a person must see of shares: money held for too long, shares that do not arrive, recipients who owe much."""
+"""What a person must look at of shares: money held too long, shares that do not arrive, recipients who owe much.
+
+All tenants, in a system transaction.
+"""
 
 from collections.abc import Mapping
 
@@ -10,7 +13,9 @@ from db.sweep.finding import Finding
 
 
 def escrow_near_limit(tx: Tx, *, limit_days: int, limit_days_of: Mapping[str, int], alarm_days: int) -> list[Finding]:
-    """Payments of which somebody's share is still with us, `alarm_days` before Stripe wants it paid out.
+    """Payments with unpaid shares, from `alarm_days` before Stripe wants them paid out.
+
+    Counted from the split, in days.
 
     `limit_days_of` are the limits by currency, where another holds than `limit_days`.
     """
@@ -37,7 +42,9 @@ def escrow_near_limit(tx: Tx, *, limit_days: int, limit_days_of: Mapping[str, in
 
 
 def shares_stuck(tx: Tx, *, older_than_days: int) -> list[Finding]:
-    """Shares that were let go and have not arrived, but for those that wait for their week."""
+    """Shares that were released so many days ago and have not arrived; those that wait for a weekly statement are
+    left out.
+    """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(
             """
@@ -55,7 +62,9 @@ def shares_stuck(tx: Tx, *, older_than_days: int) -> list[Finding]:
 
 
 def receivables_over(tx: Tx, *, limit_minor: int) -> list[Finding]:
-    """Recipients who owe us more than this, by the ledger."""
+    """Recipients who owe us more than this in one currency, in minor units, by the ledger; a subject for each
+    currency.
+    """
     with tx.cursor(row_factory=class_row(Finding)) as cursor:
         return cursor.execute(
             """

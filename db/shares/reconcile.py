@@ -1,7 +1,7 @@
-"""What the book holds of shares, page by page, for workers/shares/reconcile.py; a system transaction.
+"""What the database holds of shares, page by page, for workers/shares/reconcile.py; a system transaction.
 
-A page of payments is read in one statement: by which rules each was to be cut, how it was cut, and what the ledger has
-booked of it. A page of transfers is read by the ids that Stripe has shown.
+A page of payments is read in one statement: by which rules each was to be split, how it was split, and what the ledger
+has booked of it. A page of transfers is read by the ids that Stripe has listed. Nothing is compared here.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,10 @@ class SplitPayment:
 
 
 def page(tx: Tx, *, after: datetime, until: datetime, size: int) -> list[SplitPayment]:
-    """The next payments that were cut in (after, until], oldest first; those of one moment stay together."""
+    """The next payments that were split in (after, until], oldest first. `size` is a minimum: ties stay together.
+
+    The last `frozen_at` is the next `after`: with ties cut in two, the rest of a moment would be lost.
+    """
     rows = tx.execute(
         """
         SELECT tenant_id, payment_id FROM distributions
@@ -55,7 +58,7 @@ def page(tx: Tx, *, after: datetime, until: datetime, size: int) -> list[SplitPa
 
 
 def of_payments(tx: Tx, payment_ids: Sequence[UUID]) -> list[SplitPayment]:
-    """These payments, as far as they were cut; the oldest first."""
+    """These payments, oldest split first; one that was not split yet is missing."""
     with tx.cursor(row_factory=class_row(SplitPayment)) as cursor:
         return cursor.execute(_CUTS, {"ids": list(payment_ids)}).fetchall()
 
@@ -140,7 +143,13 @@ _CUTS = """
 
 @dataclass(frozen=True, slots=True)
 class BookedTransfer:
-    """A transfer of the book. `line_minor` is what its shares get by it, `back_minor` what came back by reversals."""
+    """A transfer as the database has it, in minor units.
+
+    line_minor      what its shares get by it; the transfer's amount plus what it netted, or the lines are wrong
+    journal_minor   what its journal moved on stripe_balance: negative, or 0 without a journal
+    back_minor      what reversals brought back for good
+    moving          a reversal of it is under way, so that it and Stripe may differ for now
+    """
 
     tenant_id: TenantId
     transfer_id: UUID
@@ -158,7 +167,7 @@ class BookedTransfer:
 
 
 def sent(tx: Tx, *, stripe_ids: Sequence[str], our_ids: Sequence[UUID]) -> list[BookedTransfer]:
-    """The transfers of these names. `moving`: a reversal of it is under way, so that the two may differ for now."""
+    """The transfers with these ids of Stripe or of ours; one that is not here is missing from the answer."""
     with tx.cursor(row_factory=class_row(BookedTransfer)) as cursor:
         return cursor.execute(
             """

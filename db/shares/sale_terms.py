@@ -1,4 +1,4 @@
-"""The settings a sale is cut by: who gets royalties, what a resale may cost, how long escrow holds, when events end."""
+"""The settings by which a sale is split: royalties, prices of resales, days in escrow, and when events end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ from messages.resales import ResaleRule
 
 @dataclass(frozen=True, slots=True)
 class SaleTerms:
-    """What holds for one sale. `royalties` are (recipient, basis points), in the order of the recipients' ids."""
+    """What holds for one sale. `royalties` are (recipient, basis points), ordered by the recipients' ids.
+
+    `escrow_days` None: shares are released at once, without waiting for the event.
+    """
 
     event_id: UUID
     escrow_days: int | None
@@ -23,9 +26,11 @@ class SaleTerms:
 
 
 def terms_of(tx: Tx, payment_id: PaymentId) -> SaleTerms:
-    """The terms of a payment's sale: those in force when its order came.
+    """The terms of a payment's sale: the royalties in force when its order was received, the venue's escrow days of
+    today.
 
-    An event that has settings of its own for this kind of sale follows these alone; else the venue's hold.
+    An event that has royalties of its own for this kind of sale follows these alone; otherwise the venue's hold. A
+    period begins at valid_from and ends before valid_until.
     """
     row = tx.execute(
         """
@@ -55,7 +60,10 @@ def terms_of(tx: Tx, payment_id: PaymentId) -> SaleTerms:
 
 
 def resale_rules(tx: Tx, asked: Sequence[tuple[VenueId, UUID]]) -> dict[tuple[VenueId, UUID], ResaleRule]:
-    """The price rule of each (venue, event), where there is one; an event's own goes before its venue's."""
+    """The price rule of each (venue, event), where there is one; an event's own goes before its venue's.
+
+    Missing from the answer: no rule, so any price is allowed. Floor and ceiling are basis points of the face price.
+    """
     rows = tx.execute(
         """
         SELECT DISTINCT ON (asked.venue_id, asked.event_id)
@@ -70,9 +78,10 @@ def resale_rules(tx: Tx, asked: Sequence[tuple[VenueId, UUID]]) -> dict[tuple[Ve
 
 
 def schedule_events(tx: Tx, told: Sequence[dict[str, Any]], *, overrule: bool) -> int:
-    """Keep when events end (event_id, venue_id, ends_at). Returns how many were news.
+    """Store when events end (event_id, venue_id, ends_at). Returns how many rows were new or changed.
 
-    An order says what was known when it was placed, so only a word about the event itself overrules what is known.
+    `overrule` replaces what is stored. An order only says what was known when it was placed, so it must not; a message
+    about the event itself does (M18).
     """
     return tx.execute(
         """

@@ -1,8 +1,8 @@
 """Shares: what each recipient is to get of a payment, frozen when it succeeded, and how much of it is still open.
 
 A share is owed `amount - returned - borne`. What reached its recipient is the sum of the lines of transfers that were
-made or are under way, less what was taken back, became a receivable instead, or came back as the application fee of a
-destination charge. The gap between the two is what workers/shares/share.py closes, one movement at a time.
+made or are under way, less what was reversed, became a receivable instead, or returned as the application fee of a
+destination charge. The gap between the two is what workers/shares/share.py closes, one transfer or reversal at a time.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class NewShare:
-    """One leg as it is frozen; `state` is held in escrow, settled when it is a leg of nothing, else released."""
+    """One part as it is frozen. `state` is held in escrow, settled when the amount is zero, otherwise released."""
 
     recipient_id: UUID
     basis: str
@@ -33,7 +33,11 @@ class NewShare:
 
 @dataclass(frozen=True, slots=True)
 class SplitTerms:
-    """What a cut is made by; `released_because` is None while escrow holds it."""
+    """What a payment is split by.
+
+    `released_because` None: escrow holds it; `escrow_days` None: no event is waited
+    for.
+    """
 
     sale: str
     mode: str
@@ -44,7 +48,9 @@ class SplitTerms:
 
 @dataclass(frozen=True, slots=True)
 class NewShareState:
-    """A share that was just written, and whether its recipient can be paid by now."""
+    """A share that was just written; `payable` when its recipient has an account, so that it can be paid without
+    waiting.
+    """
 
     share_id: ShareId
     owner: Owner
@@ -55,10 +61,10 @@ class NewShareState:
 def freeze(
     tx: Tx, payment_id: PaymentId, shares: Sequence[NewShare], terms: SplitTerms, *, by: str
 ) -> list[NewShareState]:
-    """Write the cut of a payment, once.
+    """Write the split of a payment; a UniqueViolation: it is split already.
 
-    Raises:
-        psycopg.errors.UniqueViolation: the payment is cut already.
+    At commit, shares must add up to it
+    (M12).
     """
     rows = tx.execute(
         """
@@ -107,7 +113,12 @@ def _as_row(share: NewShare) -> dict[str, str | int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share inside one transaction. `reached_minor` counts what is under way as if it had arrived already."""
+    """A share inside one transaction, in minor units of `currency`.
+
+    waits_for       what keeps a released share from its transfer; None: nothing that is known
+    reached_minor   what has reached its recipient; what is under way counts as if it had arrived already
+    moving          a transfer or reversal of it is under way: start no second one
+    """
 
     tenant_id: TenantId
     share_id: ShareId
@@ -192,7 +203,11 @@ def lock(tx: Tx, share_id: ShareId) -> Share | None:
 
 
 def of_payment(tx: Tx, payment_id: PaymentId, *, locked: bool = False) -> list[Share]:
-    """Every share of a payment, in the order of the recipients' ids, the seller last."""
+    """Every share of a payment, by the recipients' ids, the seller last.
+
+    `locked`: by share id, before they are
+    measured.
+    """
     if locked:
         tx.execute("SELECT FROM shares WHERE payment_id = %(id)s ORDER BY share_id FOR UPDATE", {"id": payment_id})
     with tx.cursor(row_factory=class_row(Share)) as cursor:
@@ -202,7 +217,7 @@ def of_payment(tx: Tx, payment_id: PaymentId, *, locked: bool = False) -> list[S
 
 
 def move(tx: Tx, share: Share, state: ShareState, *, by: str, reason: str | None = None) -> bool:
-    """True when this call made the move; what the share waited for is over then."""
+    """True when this call made the move, from wherever the table of moves allows; `waits_for` is cleared."""
     moved = tx.execute(
         """
         UPDATE shares
@@ -222,7 +237,11 @@ def move(tx: Tx, share: Share, state: ShareState, *, by: str, reason: str | None
 
 
 def look(tx: Tx, share_id: ShareId, *, waits_for: str | None) -> None:
-    """Note that a share was looked at, and what it waits for (None: nothing, it is on its way)."""
+    """Note that a share was looked at now, and what it waits for (None: nothing, it is on its way).
+
+    The sweep goes by
+    both.
+    """
     tx.execute(
         "UPDATE shares SET waits_for = %(waits_for)s, looked_at = clock_timestamp() WHERE share_id = %(share_id)s",
         {"share_id": share_id, "waits_for": waits_for},
@@ -230,7 +249,7 @@ def look(tx: Tx, share_id: ShareId, *, waits_for: str | None) -> None:
 
 
 def owe(tx: Tx, share_id: ShareId, amount: Money, *, reason: str) -> UUID:
-    """Write that `amount` of a share, which was to come back, is owed to us instead; returns the row's id."""
+    """Write that `amount` of a share could not be taken back and is owed to us; returns its id. Twice is two debts."""
     row = tx.execute(
         """
         INSERT INTO share_receivables (tenant_id, share_id, amount_minor, currency, reason)
@@ -245,9 +264,10 @@ def owe(tx: Tx, share_id: ShareId, amount: Money, *, reason: str) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Obstacles:
-    """What may stand between a released share and its transfer. `charge_id` and its settled currency, when booked.
+    """What may stand between a released share and its transfer. `charge_id` None: there is no charge yet.
 
-    `left_of_charge_minor`: what transfers may still draw on the charge, which what comes back does not fill.
+    balance_currency       the currency it settled in; None: Stripe has not booked it
+    left_of_charge_minor   what transfers may still draw on the charge (source_transaction); reversals do not refill it
     """
 
     open_dispute: bool

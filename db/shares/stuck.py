@@ -1,7 +1,7 @@
 """Shares, transfers and reversals that are stuck, for the sweep of shares.
 
-What has an open dead letter waits for a person, and a share that waits for something only its recipient can do is woken
-by that.
+One with an open dead letter waits for a person, and a share that waits for something only its recipient can do is woken
+by that event instead.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,11 @@ from messages.ids import PaymentId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class StuckTransfer:
-    """What is stuck, and the kind of the message that moves it on; `payment_id` of a share only.
+    """What is stuck, and the worker that moves it on: `wake_as` is share, transfer or transfer_reversal.
 
-    `account_id`: the account whose standing a share waits for; Stripe is asked for that.
+    payment_id   of a share only; None otherwise
+    subject_id   the share, transfer or reversal
+    account_id   the account whose capability the share waits for, to be asked for at Stripe; None: nothing to ask
     """
 
     tenant_id: TenantId
@@ -69,7 +71,10 @@ _STUCK: LiteralString = (
 
 
 def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckTransfer]:
-    """What should have moved, each marked as woken in the same transaction; a system transaction."""
+    """What has not moved for this long, each marked as woken in the same transaction. Needs a system transaction.
+
+    At most `limit`; left out is what has a message of its kind in the outbox, or an open dead letter of that kind.
+    """
     return wake_ups.take(
         tx,
         StuckTransfer,

@@ -1,4 +1,8 @@
-"""Shares and their transfers, as the book has them, for the checker; needs a system transaction."""
+"""Shares and their transfers as the database has them, for the checker; needs a system transaction.
+
+Reads whole
+tables.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +14,10 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class BookedTransfer:
-    """A transfer or a reversal. `journal_minor` is what its journal moved on stripe_balance (None: no journal)."""
+    """A transfer or a reversal. `journal_minor` is what its journal moved on stripe_balance (None: no journal).
+
+    A message in the outbox or an open dead letter explains why it has not moved yet.
+    """
 
     tenant_id: UUID
     our_id: UUID
@@ -26,6 +33,7 @@ class BookedTransfer:
 
 
 def transfers(tx: Tx) -> list[BookedTransfer]:
+    """Every transfer of every tenant, in no order, those of destination charges included."""
     with tx.cursor(row_factory=class_row(BookedTransfer)) as cursor:
         return cursor.execute(
             """
@@ -50,6 +58,7 @@ def transfers(tx: Tx) -> list[BookedTransfer]:
 
 
 def reversals(tx: Tx) -> list[BookedTransfer]:
+    """Every reversal of every tenant, in no order; the account is that of the transfer it takes back."""
     with tx.cursor(row_factory=class_row(BookedTransfer)) as cursor:
         return cursor.execute(
             """
@@ -76,9 +85,13 @@ def reversals(tx: Tx) -> list[BookedTransfer]:
 
 @dataclass(frozen=True, slots=True)
 class ShareCounts:
-    """How many shares stand alike: `gap` says that something is still to be paid or to come back.
+    """How many shares are in the same situation, with one of them as an example.
 
-    `reason` is what a released share waits for; None when nothing is known to stand in its way.
+    released   the payment has left escrow
+    gap        something is still to be paid or to be taken back
+    in_hand    a transfer, a reversal or a message is under way, or it was looked at within the last 60 s
+    dead       an open dead letter of the payment's shares waits for a person
+    reason     what a released share waits for; None when nothing is known to keep it
     """
 
     state: str
@@ -92,7 +105,11 @@ class ShareCounts:
 
 
 def shares(tx: Tx) -> list[ShareCounts]:
-    """Every share of every tenant, counted by how it stands."""
+    """Every share of every tenant, counted by its situation.
+
+    Sums are taken here: there are too many rows to return
+    each.
+    """
     with tx.cursor(row_factory=class_row(ShareCounts)) as cursor:
         return cursor.execute(
             """
@@ -136,7 +153,11 @@ def shares(tx: Tx) -> list[ShareCounts]:
 
 
 def uncut(tx: Tx) -> list[tuple[UUID, str]]:
-    """Payments whose cut does not add up: with the fee to what was taken, or its returns to what was given back."""
+    """Payments whose split does not add up (M12), at most 1000, each with which sum is off.
+
+    Shares against the distribution, shares and platform fee against the charge, and returned against what refunds and
+    losses took.
+    """
     rows = tx.execute(
         """
         WITH given AS (
@@ -169,7 +190,7 @@ def uncut(tx: Tx) -> list[tuple[UUID, str]]:
 
 
 def moving(tx: Tx) -> int:
-    """How many transfers and reversals are under way, and shares that are just being measured."""
+    """How many transfers and reversals are under way, and shares that are about to be measured; 0 means at rest."""
     row = tx.execute(
         """
         SELECT (SELECT count(*) FROM transfers WHERE state IN ('requested', 'sending'))

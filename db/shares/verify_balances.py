@@ -1,4 +1,4 @@
-"""What each party of sales is owed and has got, by the ledger, for the checker; needs a system transaction."""
+"""What each recipient is owed and has got, by the ledger, for the checker; needs a system transaction."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -32,12 +32,16 @@ class Party:
 
     @property
     def unexplained_minor(self) -> int:
+        """0 when the ledger explains every cent of the shares; otherwise the difference to look for."""
         owed = self.shared_minor - self.returned_minor
         return owed - (self.paid_minor + self.payable_minor - self.receivable_minor)
 
 
 def parties(tx: Tx) -> list[Party]:
-    """Everybody who ever had a share. A venue's account counts only what payments with shares put on it."""
+    """Everybody who ever had a share, a line for each currency.
+
+    A venue's account counts only what payments with shares put on it, and journals that belong to no payment.
+    """
     with tx.cursor(row_factory=class_row(Party)) as cursor:
         return cursor.execute(
             """
@@ -86,6 +90,11 @@ class Platform:
 
 
 def platform_fees(tx: Tx) -> list[Platform]:
+    """The platform's fees of every tenant and currency.
+
+    Equal figures mean that each fee was booked, and returned,
+    once.
+    """
     with tx.cursor(row_factory=class_row(Platform)) as cursor:
         return cursor.execute(
             """
@@ -112,7 +121,9 @@ def platform_fees(tx: Tx) -> list[Platform]:
 
 
 def accounts_reached(tx: Tx) -> dict[tuple[str, str], int]:
-    """What the ledger says reached each connected account, per currency: transfers less reversals."""
+    """(account, currency) -> what the ledger says reached it, in minor units: transfers less reversals,
+    without fees.
+    """
     rows = tx.execute(
         """
         WITH named AS (

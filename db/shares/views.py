@@ -1,6 +1,7 @@
-"""Shares as people see them: the tree of one payment, what waits and why, recipients with their balances, royalties.
+"""Shares for operators: the tree of one payment, what waits and why, recipients with their balances, royalties.
 
-Everything is read across tenants, in an ops transaction.
+Everything is read across tenants, in an ops transaction. A line counts only movements that are final, unlike
+db/shares/shares.py, where what is under way counts as arrived.
 """
 
 from dataclasses import dataclass
@@ -75,7 +76,9 @@ def of_payment(tx: Tx, payment_id: UUID) -> list[ShareLine]:
 
 
 def waiting(tx: Tx, *, recipient_id: UUID | None = None, limit: int) -> list[ShareLine]:
-    """Released shares that have not arrived, the oldest first."""
+    """Released shares that are not settled, those that were released first at the top; `recipient_id` None: of
+    everyone.
+    """
     with tx.cursor(row_factory=class_row(ShareLine)) as cursor:
         return cursor.execute(
             _LINE
@@ -135,6 +138,8 @@ def movements(tx: Tx, payment_id: UUID) -> list[ShareTransfer]:
 
 @dataclass(frozen=True, slots=True)
 class TicketSold:
+    """A ticket of the order. `price_minor` is what the buyer paid for it: its face price unless another was set."""
+
     ticket_id: UUID
     seat: str | None
     price_minor: int

@@ -1,7 +1,7 @@
 """Waking what is stuck: what was woken is left alone for a while, each time twice as long, up to six hours.
 
-So a long queue is not made longer by the sweep that looks at it. Each domain says what is stuck (`<domain>/stuck.py`);
-the table `wake_ups` says when it may be woken again.
+So the sweep does not lengthen a queue that is long already, and a row that cannot move costs four messages a day. Each
+domain says what is stuck (`<domain>/stuck.py`); the table `wake_ups` says when it may be woken again.
 """
 
 from typing import Any, LiteralString, TypeVar
@@ -61,7 +61,11 @@ def take(
 
 
 def forget(tx: Tx, *, older_than_days: int) -> int:
-    """Drop the memory of wake-ups whose subject has long moved on."""
+    """Delete wake-ups whose pause ended so many days ago; returns how many.
+
+    Their rows begin at the shortest pause
+    again.
+    """
     return tx.execute(
         "DELETE FROM wake_ups WHERE not_before < clock_timestamp() - make_interval(days => %(days)s)",
         {"days": older_than_days},

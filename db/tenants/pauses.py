@@ -1,6 +1,7 @@
-"""What operators hold back, of a tenant or one of its venues. Written by the desk, read by every worker.
+"""What operators hold back, of a tenant or one of its venues. Written by operators, read by every worker.
 
-Needs a system or an ops transaction; a tenant sees none of it.
+Needs a system or an ops transaction; a tenant sees none of it. A pause stops nothing by itself: a worker that finds one
+in force postpones its message.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,14 @@ from db.session import Tx, ring_after_commit
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`venue_id` None: the whole tenant. `ends_at` None: until it is lifted. Ages by the database's clock."""
+    """A pause, whether in force or over.
+
+    venue_id       None: the whole tenant
+    what           charges, or all: which work is held back
+    ends_at        None: until it is lifted; seconds_left is None then, too, and negative after the end
+    lifted_at      None: nobody has ended it early
+    is_in_force    neither lifted nor ended, by the database's clock
+    """
 
     pause_id: UUID
     tenant_id: UUID
@@ -49,7 +57,7 @@ _SELECT: LiteralString = """
 
 
 def in_force(tx: Tx) -> list[Pause]:
-    """Every pause that holds now, the oldest first."""
+    """Every pause that is in force now, of all tenants, the oldest first."""
     with tx.cursor(row_factory=class_row(Pause)) as cursor:
         return cursor.execute(
             _SELECT
@@ -69,7 +77,9 @@ def latest(tx: Tx, *, limit: int) -> list[Pause]:
 def add(
     tx: Tx, *, tenant_id: UUID, venue_id: UUID | None, what: str, reason: str, by: str, seconds: float | None
 ) -> UUID:
-    """Hold it back from now on, for so many seconds or until it is lifted.
+    """Hold work back from now on, for so many seconds or (None) until it is lifted; returns its id.
+
+    Two pauses may overlap.
 
     Raises:
         psycopg.errors.ForeignKeyViolation: there is no such tenant, or it has no such venue.
@@ -97,7 +107,7 @@ def add(
 
 
 def lift(tx: Tx, pause_id: UUID, *, by: str) -> bool:
-    """False when it was lifted before, or never was."""
+    """End a pause now; False when it was lifted before, or there is none. What waited is brought forward by `wake`."""
     lifted = tx.execute(
         """
         UPDATE pauses SET lifted_at = clock_timestamp(), lifted_by = %(by)s
@@ -113,11 +123,12 @@ WOKEN_PER_SECOND = 20
 
 
 def wake(tx: Tx, *, waiting_as: str, within_seconds: float) -> int:
-    """Bring forward what waits for a pause that is over (lifted, or ended by its time); returns how many messages.
+    """Bring forward the messages that wait for a pause that is over (lifted, or ended by its time); returns how many.
 
-    `waiting_as` is the error class of such a wait, `within_seconds` how long one lasts at most: so old a pause keeps
-    nobody waiting, and so far ahead nobody is due. A row is woken once, because then its time is not the one that its
-    wait named. Of a tenant that is paused in another way nothing is woken; it comes back by itself, as before.
+    `waiting_as` is the error class of such a wait, `within_seconds` how long one lasts at most: no message waits longer
+    for a pause, and none is due further ahead. A row is brought forward once, because then its due time is no longer
+    the one that its failed run named. Of a tenant that has another pause in force nothing is brought forward: it is
+    tried when it is due. SKIP LOCKED: a row that a relay or another caller holds is left.
     """
     woken = tx.execute(
         """
@@ -148,5 +159,6 @@ def wake(tx: Tx, *, waiting_as: str, within_seconds: float) -> int:
 
 
 def tenant_of_venue(tx: Tx, venue_id: UUID) -> UUID | None:
+    """Whose venue this is; None when there is no such venue."""
     row = tx.execute("SELECT tenant_id FROM venues WHERE venue_id = %(venue_id)s", {"venue_id": venue_id}).fetchone()
     return row[0] if row else None

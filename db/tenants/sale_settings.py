@@ -1,4 +1,5 @@
-"""How a tenant's sales are cut and settled, as its file says: written by `fleet tenants import` as the schema's owner.
+"""How a tenant's sales are split and paid out, as its file says: written by `fleet tenants import` as the schema's
+owner.
 
 What is frozen in shares never changes. A royalty that has begun keeps its rate for its period: it may be ended, and
 another period begun, so the periods are the history.
@@ -21,11 +22,13 @@ def plan_id_of_tier(tenant_id: UUID, tier: str) -> UUID:
 
 
 def write(owner: Owner, file: TenantFile) -> None:
-    """Write what the file says of a tenant that is registered, inside the caller's transaction.
+    """Write what the file says of a registered tenant, inside the caller's transaction.
+
+    The same file again changes nothing.
 
     Raises:
         ValueError: it contradicts what is registered; one sentence says how.
-        psycopg.Error: a venue or recipient that is named nowhere, or a policy that cannot be.
+        psycopg.Error: a venue or recipient that is named nowhere, or a policy that does not exist.
     """
     _write_tiers(owner, file)
     _write_venues(owner, file)
@@ -35,6 +38,7 @@ def write(owner: Owner, file: TenantFile) -> None:
 
 
 def _write_tiers(owner: Owner, file: TenantFile) -> None:
+    """A tier's price never changes: payments have agreed on it. A new price needs a new name."""
     for name, tier in file.fee_tiers.items():
         price = (tier.basis_points, tier.fixed_minor, tier.currency, tier.minimum_minor, tier.maximum_minor)
         plan_id = plan_id_of_tier(file.tenant_id, name)
@@ -58,7 +62,9 @@ def _write_tiers(owner: Owner, file: TenantFile) -> None:
 
 
 def _write_venues(owner: Owner, file: TenantFile) -> None:
-    """Only what the file names is changed; `escrow_days` may be named as null, and then nothing is held any more."""
+    """Only what the file names is changed; `escrow_days` may be named as null, and then nothing more is held in
+    escrow.
+    """
     for venue in file.venues:
         said = venue.model_dump(exclude_unset=True)
         plan_id = plan_id_of_tier(file.tenant_id, venue.tier) if venue.tier is not None else None
@@ -82,7 +88,9 @@ def _write_venues(owner: Owner, file: TenantFile) -> None:
 
 
 def _write_recipients(owner: Owner, file: TenantFile) -> None:
-    """A recipient that is known takes what the file says; an account is replaced, and never taken away."""
+    """A known recipient takes what the file says; its kind cannot change, and its account is replaced but never
+    removed.
+    """
     for recipient in file.recipients:
         known = owner.execute(
             """
@@ -102,6 +110,7 @@ def _write_recipients(owner: Owner, file: TenantFile) -> None:
 
 
 def _write_royalties(owner: Owner, tenant_id: UUID, royalties: Sequence[ListedRoyalty]) -> None:
+    """Write royalties; one that has begun can only be ended, at a time that is still to come."""
     # Two imports at once would each check without the other's rows.
     owner.execute("LOCK TABLE royalty_settings IN SHARE ROW EXCLUSIVE MODE")
     for royalty in royalties:

@@ -19,8 +19,13 @@ from messages.tenant_files import ListedVenue, TenantFile
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """refund_fee_policy is returned or kept, early_fraud_policy refund or leave; None leaves it as it is, or as new; so
-    does `minting`, which says whether tickets become tokens.
+    """A venue as it is to be registered.
+
+    None in a policy or in `minting` leaves what is stored, or the default of a new one.
+
+    refund_fee_policy    returned: the platform's fee goes back with a refund; kept: it does not
+    early_fraud_policy   refund: an early fraud warning is refunded; leave: it is not
+    minting              whether tickets become tokens, and whose
     """
 
     venue_id: VenueId
@@ -35,13 +40,15 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
+    """A tenant and its venues, to be registered."""
+
     tenant_id: TenantId
     name: str
     venues: tuple[Venue, ...]
 
 
 def venue_currencies(tx: Tx) -> dict[VenueId, str]:
-    """The venues of the transaction's tenant; empty when nobody knows that tenant."""
+    """Venue -> the one currency it sells in, of the transaction's tenant; empty when there is no such tenant."""
     rows = tx.execute("SELECT venue_id, currency FROM venues").fetchall()
     return {VenueId(row[0]): row[1] for row in rows}
 
@@ -100,13 +107,15 @@ def began_at(tx: Tx) -> datetime | None:
 
 
 def register(owner: psycopg.Connection[tuple[object, ...]], tenants: list[Tenant]) -> None:
-    """Add tenants, venues and plans that are not there yet. Needs the schema's owner.
+    """Add tenants, venues and plans that are not there yet, each tenant in a transaction of its own.
 
-    What is there stays as it is, because payments rest on it, but for the two policies of a venue: they say how the
-    next refund or warning is handled, and change nothing that is booked.
+    Needs the schema's owner.
+
+    What is there stays as it is, because payments rest on it, except for the two policies of a venue: they say how the
+    next refund or warning is handled, and change nothing that is booked. Repeating it is harmless.
 
     Raises:
-        psycopg.errors.CheckViolation: a policy that is none.
+        psycopg.errors.CheckViolation: a policy that does not exist.
     """
     for tenant in tenants:
         with owner.transaction():
@@ -139,7 +148,7 @@ def _as_row(venue: Venue) -> dict[str, object]:
 
 
 def _insert_venues(owner: psycopg.Connection[tuple[object, ...]], venues: dict[str, object]) -> None:
-    """A plan per venue, with the venue's own id: one statement can then write both."""
+    """Insert a plan for each venue, under the venue's own id, so that one statement can write both."""
     owner.execute(
         """
         WITH wanted AS (
@@ -167,7 +176,7 @@ def _insert_venues(owner: psycopg.Connection[tuple[object, ...]], venues: dict[s
 
 
 def _update_policies(owner: psycopg.Connection[tuple[object, ...]], venues: dict[str, object]) -> None:
-    """What the file names again of a venue that was there before."""
+    """Set the policies that the file names; None leaves what is stored."""
     owner.execute(
         """
         UPDATE venues v
@@ -191,7 +200,7 @@ _EXCLUDED = {
 
 
 def import_file(owner: psycopg.Connection[tuple[object, ...]], file: TenantFile) -> None:
-    """Register what one tenant's file names, and write how its sales are cut: all of it, or nothing.
+    """Register what one tenant's file names, and write how its sales are split: all of it, or nothing.
 
     Raises:
         ValueError: it contradicts what is registered, or names what is not; one sentence says how.

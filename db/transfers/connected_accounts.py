@@ -1,4 +1,7 @@
-"""Connected accounts as Stripe last described them, and the shares that waited for one. System transactions."""
+"""Connected accounts as Stripe last described them, and the shares that waited for one. System transactions.
+
+An account belongs to no tenant: recipients of several may be paid to the same one.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +11,9 @@ from messages.ids import PaymentId, ShareId, TenantId
 
 
 def now(tx: Tx) -> datetime:
-    """The database's clock, to be read before Stripe is asked: of two answers the one asked for later holds."""
+    """The database's clock, to be read before Stripe is asked: of two answers, the one that was asked for later holds
+    (M18).
+    """
     row = tx.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None, "a SELECT without FROM always returns a row"
     moment: datetime = row[0]
@@ -18,10 +23,13 @@ def now(tx: Tx) -> datetime:
 def follow(
     tx: Tx, account_id: str, *, transfers: str, payouts_enabled: bool, disabled_reason: str | None, seen_at: datetime
 ) -> bool:
-    """Keep how an account stands; True when it may receive transfers now and, for all we knew, could not before.
+    """Store what Stripe says of an account; True when it may receive transfers now and, by what was stored, could not
+    before.
 
-    What was known is read from the row that is written over, in the same statement: another look may have written it
-    while this one waited.
+    `transfers` is the state of the capability (docs.stripe.com/connect/account-capabilities). `seen_at` is `now` from
+    before Stripe was asked; an answer older than the stored one changes nothing and returns False, as does an account
+    that was not known. The former value is read from the row that is overwritten, in the same statement: another worker
+    may have written it while this one waited.
     """
     kept = tx.execute(
         """
@@ -45,13 +53,15 @@ def follow(
 
 
 def is_known(tx: Tx, account_id: str) -> bool:
-    """Some recipient of ours is paid there."""
+    """True when some recipient, of any tenant, is paid to this account; Stripe reports accounts of others as well."""
     row = tx.execute("SELECT EXISTS (SELECT FROM recipients WHERE account_id = %(id)s)", {"id": account_id}).fetchone()
     return bool(row and row[0])
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingAccount:
+    """A released share that waits for an account, with what the message that wakes it needs."""
+
     tenant_id: TenantId
     payment_id: PaymentId
     share_id: ShareId
@@ -60,9 +70,10 @@ class WaitingAccount:
 def shares_waiting(
     tx: Tx, account_id: str, *, refused_too: bool, after: ShareId | None, limit: int
 ) -> list[WaitingAccount]:
-    """Released shares of any tenant that wait for this account, in the order of their ids, from `after` on.
+    """Released shares of any tenant that wait for this account, ordered by id, from `after` (exclusive) on.
 
-    `refused_too`: those as well whose transfer Stripe has refused; it would refuse it again unless something changed.
+    `refused_too`: also those whose transfer Stripe has refused; it would refuse it again unless something changed.
+    Never those that wait for anything else: a statement, a dispute, a refund, the booking or the currency.
     """
     rows = tx.execute(
         """

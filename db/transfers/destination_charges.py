@@ -1,5 +1,6 @@
-"""Destination charges in the book: the transfer and the application fee that Stripe made with a charge, and what
-refunds took back of both. Each is written once, whoever tells of it.
+"""Destination charges in the ledger's tables: the transfer and the application fee that Stripe made with a charge, and
+what refunds took back of both (docs.stripe.com/connect/destination-charges). Each is written once, whichever worker
+sees it first: post its journal only after True.
 
 The transfer is the whole charge and a row of `transfers` like any other, with one line: the venue's share. The fee is
 what that share gave back at once; db/shares/shares.py counts both when it measures what reached the venue.
@@ -17,14 +18,18 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class DestinationAccount:
-    """A venue's account. `transfers` is Stripe's word: unknown, active, pending or inactive."""
+    """A venue's account; `account_id` None: it has none yet.
+
+    `transfers` is Stripe's: unknown, active, pending or
+    inactive.
+    """
 
     account_id: str | None
     transfers: str
 
 
 def receiver(tx: Tx, venue_id: VenueId) -> DestinationAccount:
-    """Where the venue's sales go today."""
+    """The account that the venue's sales go to today. A charge that was sent keeps the account in its own body."""
     with tx.cursor(row_factory=class_row(DestinationAccount)) as cursor:
         destination_account = cursor.execute(
             """
@@ -39,7 +44,11 @@ def receiver(tx: Tx, venue_id: VenueId) -> DestinationAccount:
 
 
 def is_asked_for(tx: Tx, payment_id: PaymentId) -> bool:
-    """The intent was asked for as a destination charge: its call's body says so."""
+    """True when the intent was requested as a destination charge: the body of its live call says so, whatever holds
+    today.
+
+    False as well while nothing was requested yet.
+    """
     row = tx.execute(
         """
         SELECT request ? 'transfer_data' FROM calls
@@ -97,7 +106,7 @@ class DestinationTransfer:
 
 
 def record_transfer(tx: Tx, made: DestinationTransfer, *, by: str) -> bool:
-    """Write the transfer as paid, with its line; False when it is here already."""
+    """Write the transfer as paid, with its line; False when it is here already. It never passes through `requested`."""
     row = tx.execute(
         """
         WITH made AS (
@@ -133,7 +142,9 @@ def record_transfer(tx: Tx, made: DestinationTransfer, *, by: str) -> bool:
 def record_fee(
     tx: Tx, payment_id: PaymentId, share_id: ShareId, *, fee_id: str, amount: Money, balance_transaction_id: str
 ) -> bool:
-    """Write what came back to the platform of a destination charge; False when it is here already."""
+    """Write the application fee (`fee_...`), what returned to the platform of the charge; False when it is here
+    already.
+    """
     return (
         tx.execute(
             """
@@ -156,7 +167,11 @@ def record_fee(
 
 
 def record_fee_refund(tx: Tx, fee_id: str, *, fee_refund_id: str, amount: Money, balance_transaction_id: str) -> bool:
-    """Write what of a fee went back to the account; False when it is here already."""
+    """Write what of a fee went back to the account; False when it is here already. A trigger adds it to the fee's sum.
+
+    Raises:
+        psycopg.errors.CheckViolation: more than the fee would have gone back.
+    """
     return (
         tx.execute(
             """
@@ -186,7 +201,11 @@ def record_reversal(
     balance_transaction_id: str,
     by: str,
 ) -> bool:
-    """Write what a refund took back of the transfer by itself; False when it is here already."""
+    """Write what Stripe took back of the transfer with a refund (`reverse_transfer`); False when it is here already.
+
+    Raises:
+        psycopg.errors.CheckViolation: more than was sent would have been taken back.
+    """
     return (
         tx.execute(
             """

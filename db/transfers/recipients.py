@@ -1,4 +1,7 @@
-"""Recipients of shares, and the connected accounts that Stripe pays for them."""
+"""Recipients of shares, and the connected accounts to which Stripe pays them.
+
+Venues become recipients by a trigger, artists and others by `fleet tenants import`; only resellers are written here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +17,13 @@ from messages.ids import RecipientId, VenueId
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who gets shares. `transfers` is Stripe's word about the account: unknown, active, pending or inactive."""
+    """Who gets shares.
+
+    account_id      None: it has none yet, and its shares wait
+    settlement      at once, or weekly: then a statement pays it
+    minimum_minor   below this, in `currency`, a statement waits for more
+    transfers       Stripe's word about the account: unknown, active, pending or inactive
+    """
 
     recipient_id: RecipientId
     kind: str
@@ -32,7 +41,11 @@ class Recipient:
 
 
 def get(tx: Tx, recipient_id: RecipientId) -> Recipient:
-    """The recipient of a share."""
+    """The recipient of a share, unlocked.
+
+    Raises:
+        AssertionError: the tenant has no such recipient.
+    """
     with tx.cursor(row_factory=class_row(Recipient)) as cursor:
         recipient = cursor.execute(
             """
@@ -48,9 +61,11 @@ def get(tx: Tx, recipient_id: RecipientId) -> Recipient:
 
 
 def ensure_sellers(tx: Tx, sellers: Sequence[dict[str, Any]]) -> None:
-    """Write down who resells; a seller that is known takes the name and account of today.
+    """Write the resellers of orders; a known one takes the name and account of today, and keeps its account when none
+    is named.
 
-    Each has recipient_id, name, account_id (or None) and currency.
+    Each has recipient_id, name, account_id (or None) and currency. A recipient that is no seller is never changed by
+    this.
     """
     tx.execute(
         """

@@ -1,4 +1,7 @@
-"""Reversals of transfers: the row, then its moves. What a transfer gave back is counted on it by a trigger."""
+"""Reversals of transfers: the row, then its moves (docs.stripe.com/api/transfer_reversals).
+
+A trigger adds each to `reversed_minor` of its transfer, whose CHECK refuses more than was sent, under any concurrency.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +18,9 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """A reversal inside one transaction, with what its call needs of the transfer."""
+    """A reversal inside one transaction, with what its call needs of the transfer; `payment_id` is that of the
+    share.
+    """
 
     tenant_id: TenantId
     reversal_id: ReversalId
@@ -68,7 +73,11 @@ def request(tx: Tx, transfer_id: TransferId, share_id: ShareId, amount: Money, *
 
 
 def lock(tx: Tx, reversal_id: ReversalId) -> Reversal | None:
-    """The reversal, locked; None when the tenant has no such reversal."""
+    """The reversal, its row locked (FOR UPDATE); None when the tenant has no such reversal.
+
+    The transfer is not
+    locked.
+    """
     with tx.cursor(row_factory=class_row(Reversal)) as cursor:
         return cursor.execute(
             """
@@ -95,7 +104,10 @@ def move(
     stripe_id: str | None = None,
     balance_transaction_id: str | None = None,
 ) -> bool:
-    """True when this call made the move."""
+    """True when this call made the move. To `short` gives back what the reversal reserved of its transfer.
+
+    None for an id of Stripe keeps the one that is stored.
+    """
     moved = tx.execute(
         """
         UPDATE transfer_reversals

@@ -1,7 +1,7 @@
 """Transfers to recipients: the row, then one function per legal move (states.py draws them).
 
-Each row is one outside effect under one key: what Stripe refused is never asked again under it; its shares are measured
-anew and another row asks. A transfer of nothing was netted whole and never reaches Stripe.
+Each row is one transfer at Stripe under one idempotency key: what Stripe refused is never sent again under it; its
+shares are measured anew, and another row is sent. A transfer of zero was netted whole and never reaches Stripe.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,16 @@ from messages.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer inside one transaction. `netted_minor` of its lines paid what the recipient owed."""
+    """A transfer inside one transaction. Amounts are minor units of `currency`.
+
+    kind             share (one payment's), statement (a week's), or destination (Stripe made it with the charge)
+    payment_id       None for a statement: it pays shares of many payments
+    charge_id        the charge it draws on (Stripe's source_transaction); None: on the available balance
+    transfer_group   what ties it to its charge or statement at Stripe
+    amount_minor     what is sent; its lines add up to this and netted_minor
+    netted_minor     what of its lines paid the recipient's receivable instead
+    reversed_minor   what reversals have taken back, or are about to
+    """
 
     tenant_id: TenantId
     transfer_id: TransferId
@@ -59,7 +68,10 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class NewTransfer:
-    """What is to be sent: `lines` say how much of each share it pays; `netted` of their sum pays a receivable."""
+    """What is to be sent: `lines` say how much of each share it pays; `netted` of their sum pays a receivable.
+
+    What is sent is the sum less `netted`. Payment and charge are None for a statement.
+    """
 
     recipient_id: RecipientId
     account_id: str
@@ -72,7 +84,11 @@ class NewTransfer:
 
 
 def request(tx: Tx, new: NewTransfer, *, by: str) -> TransferId:
-    """Write a transfer that is to be made, with its lines."""
+    """Write a transfer that is to be made, with its lines.
+
+    Each call is another transfer: the caller holds the shares
+    locked.
+    """
     whole = sum(amount.minor for _, amount in new.lines)
     row = tx.execute(
         """
@@ -119,13 +135,19 @@ _SELECT = """
 
 
 def lock(tx: Tx, transfer_id: TransferId) -> Transfer | None:
-    """The transfer, locked; None when the tenant has no such transfer."""
+    """The transfer, its row locked (FOR UPDATE); None when the tenant has no such transfer.
+
+    Its shares are not
+    locked.
+    """
     with tx.cursor(row_factory=class_row(Transfer)) as cursor:
         return cursor.execute(_SELECT + "WHERE t.transfer_id = %(id)s FOR UPDATE OF t", {"id": transfer_id}).fetchone()
 
 
 def shares_of(tx: Tx, transfer_id: TransferId) -> list[tuple[PaymentId, ShareId]]:
-    """The shares that a transfer pays, and their payments."""
+    """The shares that a transfer pays, and their payments, ordered by share id: the order in which shares are
+    locked.
+    """
     rows = tx.execute(
         """
         SELECT s.payment_id, s.share_id FROM transfer_lines l JOIN shares s USING (tenant_id, share_id)
@@ -145,7 +167,10 @@ class SentTransfer:
 
 
 def reversible(tx: Tx, share_id: ShareId) -> list[SentTransfer]:
-    """The paid transfers of a share, youngest first, locked; no more of one than its line and than is left of it."""
+    """The paid transfers of a share, youngest first, locked; no more of one than its line and than is left of it.
+
+    Locked oldest first and in a statement of its own, so that what reversals have taken is counted after the wait.
+    """
     tx.execute(
         """
         SELECT FROM transfers t JOIN transfer_lines l USING (tenant_id, transfer_id)
@@ -181,7 +206,11 @@ def move(
     stripe_id: str | None = None,
     balance_transaction_id: str | None = None,
 ) -> bool:
-    """True when this call made the move."""
+    """True when this call made the move, from wherever the table of moves allows.
+
+    None for Stripe's ids keeps what is
+    stored.
+    """
     moved = tx.execute(
         """
         UPDATE transfers

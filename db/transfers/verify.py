@@ -20,6 +20,7 @@ class BookedFee:
 
 
 def application_fees(tx: Tx) -> list[BookedFee]:
+    """Every application fee of every tenant. In a correct ledger, journal_minor is amount less refunded."""
     with tx.cursor(row_factory=class_row(BookedFee)) as cursor:
         return cursor.execute(
             """

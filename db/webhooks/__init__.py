@@ -1,1 +1,1 @@
-"""Stripe's events: the inbox, and which of Stripe's events it has."""
+"""Stripe's events: the inbox, and how completely it holds what Stripe lists."""

@@ -1,6 +1,7 @@
-"""How far Stripe's list of events was read, and by which road each event of it came to us.
+"""How far Stripe's list of events was read, and whether each event of it came by webhook or was only found in the list.
 
-The cursor says: every event created before it was listed and stored. It moves only after that, and never back.
+The cursor says: every event created before it was listed and stored. It moves only after that, and never back. System
+transactions.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from db.session import Tx
 
 @dataclass(frozen=True, slots=True)
 class CoverageGap:
-    """What is still to be listed: [since, until). `lost_seconds` lies before it and can no longer be listed."""
+    """What is still to be listed: [since, until). `lost_seconds` before it can no longer be listed; 0 is usual."""
 
     since: datetime
     until: datetime
@@ -24,7 +25,11 @@ class CoverageGap:
 def gap(tx: Tx, *, overlap_seconds: float, settle_seconds: float, reach_days: int) -> CoverageGap:
     """From a little before the cursor to a little before now, by the database's clock.
 
-    Without a cursor the first order is the beginning: no event of ours is older. `reach_days`: as far as Stripe lists.
+    overlap_seconds   listed again before the cursor: Stripe's list may show an event late
+    settle_seconds    left out before now, for the same reason
+    reach_days        as far back as Stripe lists events (docs.stripe.com/api/events/list: 30 days)
+
+    Without a cursor it begins at the first order: no event of ours is older.
     """
     with tx.cursor(row_factory=class_row(CoverageGap)) as cursor:
         coverage_gap = cursor.execute(
@@ -62,13 +67,16 @@ def move(tx: Tx, until: datetime) -> None:
 
 
 def known(tx: Tx, event_ids: Sequence[str]) -> set[str]:
-    """Which of these events lie in the inbox."""
+    """Which of these events are in the inbox; the others never came by webhook."""
     rows = tx.execute("SELECT event_id FROM webhook_inbox WHERE event_id = ANY (%(ids)s)", {"ids": list(event_ids)})
     return {row[0] for row in rows}
 
 
 def count(tx: Tx, event_ids: Sequence[str]) -> dict[str, int]:
-    """Count stored events that Stripe listed, each once however often it is listed; returns how many by which road."""
+    """Count stored events that Stripe listed, each once however often it is listed; returns how many by `came_by`.
+
+    Locks the events by id, so that two sweeps of the same hour wait for one another instead of counting twice.
+    """
     rows = tx.execute(
         """
         WITH listed AS (
@@ -96,7 +104,10 @@ def count(tx: Tx, event_ids: Sequence[str]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One hour of Stripe's events."""
+    """One hour of Stripe's events, by when they happened: listed = by_webhook + only_by_sweep.
+
+    Many that came only by the sweep mean that webhooks are lost or late.
+    """
 
     hour: datetime
     listed: int
@@ -119,6 +130,8 @@ def coverage(tx: Tx, *, hours: int) -> list[Coverage]:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
+    """How far the list was read, and how many seconds that is before now."""
+
     swept_until: datetime
     behind_seconds: float
 

@@ -1,8 +1,10 @@
 """The webhook inbox: verified events of Stripe, each stored once, redacted; drained by workers/webhooks/webhook.py.
 
-pending -> applied      the book agrees with what the event tells; often it does on arrival, and then nothing is drained
+pending -> applied      our rows agree with the event; often they do on arrival, and then nothing is drained
         -> unmatched    no payment of ours yet; waits, is tried again by the sweep, and is never dropped
 kept                    a type we do not act on
+
+An event is a hint to look, not a fact to copy: what is booked is what Stripe says when it is asked (M13, M18).
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,13 @@ from messages.ids import PaymentId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class InboxEvent:
-    """One event of Stripe. tenant_id and payment_id come from the metadata we put on the object, when it is ours."""
+    """One event of Stripe (docs.stripe.com/api/events/object), its payload redacted (M9).
+
+    tenant_id, payment_id   from the metadata we put on the object; None when it has none, as with disputes
+    object_id               what the event is about: an intent, a charge, a dispute ...
+    account                 the connected account it happened in; None: the platform's own
+    occurred_at             Stripe's time, not that of the receipt
+    """
 
     event_id: str
     tenant_id: TenantId | None
@@ -54,9 +62,10 @@ KNOWN = "the book knew already"
 def receive(tx: Tx, event: InboxEvent) -> str | None:
     """Store an event; returns its state, or None when it is there already (Stripe delivers at least once).
 
-    An event of the intent of a payment that has succeeded, and whose fee is booked, is stored as applied.
-    Nothing leaves that state (legal_moves) and a charge is booked once, so whoever drained the event later could only
-    find what we see now. In any other state, or when our transaction is not committed yet, it is drained as ever.
+    An event of the intent of a payment that has succeeded, and whose fee is booked, is stored as applied. No move leads
+    out of that state (legal_moves) and a charge is booked once, so whoever drained the event later could only find what
+    is here now. In any other state, or when that transaction is not committed yet, it is drained as usual. For
+    `pending` the caller appends the message that drains it, in the same transaction.
     """
     stored = tx.execute(
         """
@@ -93,6 +102,8 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
             "occurred_at": event.occurred_at,
             "came_by": event.came_by,
             "intent_id": event.payment_intent_id,
+            # charge.updated brings the balance transaction, which is booked by then. Refunds and disputes of the same
+            # charge have event types of their own, and are always drained.
             "of_intent": event.event_type.startswith(("payment_intent.", "charge.updated", "charge.succeeded")),
             "known": KNOWN,
         },
@@ -101,6 +112,7 @@ def receive(tx: Tx, event: InboxEvent) -> str | None:
 
 
 def read(tx: Tx, event_id: str) -> InboxEvent | None:
+    """The stored event; None when there is none. `came_by` is not read: its default says nothing here."""
     with tx.cursor(row_factory=class_row(InboxEvent)) as cursor:
         return cursor.execute(
             """
@@ -113,15 +125,19 @@ def read(tx: Tx, event_id: str) -> InboxEvent | None:
 
 
 def mark_applied(tx: Tx, event_id: str, *, note: str) -> float | None:
-    """Returns how many seconds after its receipt that is; None when somebody was first."""
+    """pending or unmatched -> applied; returns the seconds since its receipt, or None when another worker settled it
+    first.
+    """
     return _settle(tx, event_id, "applied", note)
 
 
 def mark_kept(tx: Tx, event_id: str, *, note: str) -> float | None:
+    """pending or unmatched -> kept: there is nothing to do about it. Returns as mark_applied."""
     return _settle(tx, event_id, "kept", note)
 
 
 def mark_unmatched(tx: Tx, event_id: str, *, note: str) -> float | None:
+    """pending or unmatched -> unmatched: it is nobody's yet, and the sweep tries it again. Returns as mark_applied."""
     return _settle(tx, event_id, "unmatched", note)
 
 

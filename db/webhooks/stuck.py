@@ -1,4 +1,7 @@
-"""Webhook events that nobody could apply yet, for the sweep."""
+"""Webhook events that could not be applied yet, for the sweep.
+
+Never given up: Stripe may have sent an event before our own transaction was committed.
+"""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -10,7 +13,11 @@ from messages.ids import PaymentId, TenantId
 
 @dataclass(frozen=True, slots=True)
 class StuckWebhook:
-    """An event in the inbox, pending or unmatched. `tenant_id` and `payment_id` None: nobody knows yet whose it is."""
+    """An event in the inbox, pending or unmatched.
+
+    `tenant_id` and `payment_id` None: it is not known yet whose it
+    is.
+    """
 
     tenant_id: TenantId | None
     payment_id: PaymentId | None
@@ -32,5 +39,8 @@ _STUCK: LiteralString = """
 
 
 def take(tx: Tx, *, older_than_seconds: float, limit: int) -> list[StuckWebhook]:
-    """Events that should have been applied, each marked as woken in the same transaction."""
+    """At most `limit` events received so long ago and not applied, each marked as woken in the same transaction.
+
+    One with an open dead letter waits for a person. Needs a system transaction.
+    """
     return wake_ups.take(tx, StuckWebhook, _STUCK, older_than_seconds=older_than_seconds, limit=limit)

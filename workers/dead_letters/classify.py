@@ -23,6 +23,10 @@ CHUNK = 20
 
 @actor(ClassifyDue)
 def classify(msg: ClassifyDue, db: Database, stripe: Gateway) -> None:
+    """Check one chunk of a batch, and append itself until none is left; then the batch is previewed, once.
+
+    Each result is stored in a transaction of its own, because the check before it may ask Stripe (M6).
+    """
     opener = Opener(OpenSettings())
     with db.system_transaction() as tx:
         batch = replay_batches.get(tx, msg.batch_id)

@@ -33,6 +33,10 @@ _REPLAYABLE = frozenset({"safe", "needs_new_key"})
 
 @actor(ReplayDue)
 def replay(msg: ReplayDue, db: Database, stripe: Gateway) -> None:
+    """Replay one second's worth of a running batch, and append itself a second later until none is left.
+
+    A batch that is no longer running, or was never approved, is left as it is.
+    """
     opener = Opener(OpenSettings())
     with db.system_transaction() as tx:
         batch = replay_batches.get(tx, msg.batch_id)

@@ -64,13 +64,18 @@ ACCEPT = StripeAction("accept", stripe_disputes.CLOSE, lambda _dispute: {}, stri
 
 @actor(EvidenceSubmissionRequested)
 def dispute_evidence(msg: EvidenceSubmissionRequested, db: Database, stripe: Gateway) -> None:
-    """Submit the evidence that is kept on the dispute."""
+    """Submit the evidence that is stored on the dispute; it can be done once for each stage.
+
+    Raises:
+        GiveUp: there is no such dispute, or Stripe accepted the submission and the dispute still waits for an answer.
+        TryAgain, TryLater: as `ask`.
+    """
     _carry_out(msg, SUBMIT, db, stripe)
 
 
 @actor(DisputeCloseRequested)
 def dispute_close(msg: DisputeCloseRequested, db: Database, stripe: Gateway) -> None:
-    """Accept the dispute as lost."""
+    """Accept the dispute as lost. Raises as `dispute_evidence`; Stripe cannot take it back."""
     _carry_out(msg, ACCEPT, db, stripe)
 
 
@@ -121,6 +126,7 @@ def _look_up(action: StripeAction, claim: _Claim, db: Database, stripe: Gateway)
 
 
 def _record(action: StripeAction, claim: _Claim, outcome: Sent | Refused | Dispute, db: Database) -> None:
+    """Store Stripe's answer; a refusal gives the decision back to the operators, with Stripe's sentence."""
     dispute = claim.dispute
     with db.transaction(dispute.tenant_id) as tx:
         payments.lock(tx, dispute.payment_id)

@@ -14,6 +14,12 @@ from workers.runtime.actor import actor
 
 @actor(DisputeLookupRequested)
 def dispute_lookup(msg: DisputeLookupRequested, db: Database, stripe: Gateway) -> None:
+    """Read the dispute at Stripe and bring ours to where it is.
+
+    Raises:
+        GiveUp: there is no such payment.
+        Verdict: as `look_at`.
+    """
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.get(tx, msg.payment_id)
     if payment is None:

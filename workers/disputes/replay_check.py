@@ -20,10 +20,12 @@ from workers.runtime.call_facts import facts_of
 
 
 def submit_evidence(msg: EvidenceSubmissionRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """Whether submitting again could submit twice: evidence is final at Stripe, so an unknown call is asked about."""
     return _answer(msg, db, stripe, "submit", stripe_disputes.SUBMIT)
 
 
 def close(msg: DisputeCloseRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """The same for accepting the dispute as lost, which is final as well."""
     return _answer(msg, db, stripe, "accept", stripe_disputes.CLOSE)
 
 
@@ -57,5 +59,6 @@ def _facts(tx: Tx, dispute: Dispute, operation: str) -> DisputeFacts:
 
 
 def look_up(msg: DisputeLookupRequested, db: Database) -> ReplayCheck:
+    """A look-up only reads, so it is safe whenever the dispute exists."""
     with db.transaction(msg.tenant_id) as tx:
         return check_look_up(known=disputes.get(tx, msg.dispute_id) is not None, what="dispute")

@@ -47,6 +47,14 @@ BY = "group"
 
 @actor(GroupDue)
 def group(msg: GroupDue, db: Database) -> None:
+    """Bring the group and its members to where their payments are, then request what the group needs next.
+
+    It moves until nothing moves any more, in one transaction, because one move (the last contribution held) makes the
+    next possible (complete).
+
+    Raises:
+        GiveUp: there is no such group.
+    """
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)
         while _moved(tx, found):
@@ -58,7 +66,12 @@ def group(msg: GroupDue, db: Database) -> None:
 
 @actor(GroupCancelDue)
 def cancel_group(msg: GroupCancelDue, db: Database) -> None:
-    """An operator's wish; what was settled meanwhile is a matter of refunds, which want their own approval."""
+    """Cancel a group for an operator, with all that it holds; a settled one needs refunds, which have their own
+    approval.
+
+    Raises:
+        GiveUp: there is no such group.
+    """
     with db.transaction(msg.tenant_id) as tx:
         found = _locked(tx, msg)
         if found.state is GroupState.SETTLED:

@@ -21,6 +21,7 @@ def look(msg: GroupDue, db: Database) -> ReplayCheck:
 
 
 def cancel(msg: GroupCancelDue, db: Database) -> ReplayCheck:
+    """Safe while the group can still be cancelled: open or complete."""
     with db.transaction(msg.tenant_id) as tx:
         group = groups.get(tx, msg.group_id)
     return check_once(known=group is not None, is_open=group is not None and _may_be_canceled(group.state))
@@ -40,6 +41,7 @@ def opened(event: DecodedEvent, request: GroupOpened, db: Database) -> ReplayChe
 
 
 def cancelled(event: DecodedEvent, request: GroupCancelled, db: Database) -> ReplayCheck:
+    """Already done when the group cannot be cancelled any more, whatever ended it."""
     with db.transaction(event.tenant_id) as tx:
         group = groups.get(tx, request.group_id)
     if group is None:

@@ -18,6 +18,7 @@ RUN_SECONDS = 60.0
 
 @actor(SealDue)
 def seal_ledger(_msg: SealDue, db: Database) -> None:
+    """Seal batches for at most RUN_SECONDS; what is left is sealed by the next periodic message."""
     started = time.monotonic()
     while time.monotonic() - started < RUN_SECONDS:
         with db.system_transaction() as tx:

@@ -42,6 +42,7 @@ def _minter(process: Process, database: DatabaseSettings, chain: ChainSettings) 
 
 
 def main() -> None:
+    """Run the minter until it is asked to stop. Several may run; the signer's lease lets one of them send."""
     Program("minter").run((DatabaseSettings, ChainSettings), _minter)
 
 

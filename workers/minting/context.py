@@ -24,6 +24,8 @@ class ChangedMeanwhileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MintingContext:
+    """What the minter works with. Only made when chain, contract and key are configured: the properties rely on it."""
+
     db: Database
     chain: Chain
     signer: Signer
@@ -44,19 +46,21 @@ class MintingContext:
         return self.settings.chain_id
 
     def market(self) -> GasMarket:
+        """What a transaction would cost now; two calls to the node."""
         return GasMarket(self.chain.head().base_fee_wei, self.chain.suggested_tip_wei())
 
 
 def gwei(wei: int) -> str:
+    """An amount of wei for people, in gwei."""
     return f"{wei / GWEI:g} gwei"
 
 
 def make_sure_of_the_chain(means: MintingContext) -> None:
-    """The chain is the one that was first seen, and the contract is there: a mint sent to an address without code
-    "succeeds" (CHAIN.md of the prototype; any EVM), so that after a wiped chain every mint would.
+    """Check that the chain is the one first connected to, and that the contract is there: a transaction to an address
+    without code succeeds on any EVM, so after a wiped chain every mint would.
 
     Raises:
-        Waiting: it is another one.
+        MintingBlocked: it is another one.
     """
     seen = _look(means)
     with means.db.system_transaction() as tx:

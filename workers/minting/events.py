@@ -1,4 +1,4 @@
-"""What other services hear of a ticket's token, in the transaction that moves it and in the trace of its payment."""
+"""What is published about a ticket's token, in the transaction that moves it and in the trace of its payment."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,7 +16,10 @@ from workers.minting.spans import spans
 
 
 def tell_minted(tx: Tx, means: MintingContext, confirmed: Sequence[Mint], *, mined: datetime | None = None) -> None:
-    """Once for each ticket, also when a deep reorganisation makes it confirm again."""
+    """Append `ticket.minted` once for each ticket, also when a deep reorganisation makes it confirm again.
+
+    `mined` is the time of its block, where the span of the confirmation begins.
+    """
     first = submissions.first_told(tx, [mint.token_id for mint in confirmed])
     new = [mint for mint in confirmed if mint.token_id in first]
     where = {"chain_id": means.chain_id, "contract": means.contract}
@@ -31,6 +34,7 @@ def tell_minted(tx: Tx, means: MintingContext, confirmed: Sequence[Mint], *, min
 
 
 def tell_failed(tx: Tx, failed: Sequence[Mint], reason: str) -> None:
+    """Append `ticket.mint_failed`; a ticket that an operator retries may fail, and be published, again."""
     _tell(
         tx,
         "fail mint",
@@ -42,6 +46,7 @@ def tell_failed(tx: Tx, failed: Sequence[Mint], reason: str) -> None:
 
 
 def tell_voided(tx: Tx, means: MintingContext, voided: Sequence[Mint]) -> None:
+    """Append `ticket.voided`: the token belongs to nobody's wallet any more (Tickets.sol, VOID)."""
     where = {"chain_id": means.chain_id, "contract": means.contract}
     _tell(tx, "confirm void", voided, lambda mint: TicketVoided.model_validate(_facts(mint) | where))
     MINTS.labels("voided").inc(len(voided))

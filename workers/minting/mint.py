@@ -22,6 +22,11 @@ from workers.runtime.actor import actor
 
 @actor(MintRequested)
 def mint(msg: MintRequested, db: Database) -> None:
+    """Queue the tokens of a paid order; a second delivery queues none (M11).
+
+    Raises:
+        GiveUp: there is no such payment, or it is not paid.
+    """
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)  # a refund that settles now waits, and then finds the rows
         if payment is None:

@@ -60,6 +60,12 @@ def _name() -> str:
 
 @dataclass(slots=True)
 class Minter:
+    """One minter: `run` loops, `tick` is one round.
+
+    `name` is unique to the process, as the holder of its lease must
+    be.
+    """
+
     means: MintingContext
     stopping: Event = field(default_factory=Event)
     name: str = field(default_factory=_name)

@@ -35,10 +35,14 @@ class ContractSettings(FleetSettings):
 
     @property
     def is_configured(self) -> bool:
+        """False when no chain is set at all; half a chain does not start."""
         return self.chain_rpc_urls is not None
 
     @property
     def nodes(self) -> list[SecretStr]:
+        """The addresses, in the order in which they are tried; they may hold a key of the provider, so they stay
+        secret.
+        """
         assert self.chain_rpc_urls is not None, "ask `is_configured` first"
         return [SecretStr(url) for url in _split(self.chain_rpc_urls)]
 

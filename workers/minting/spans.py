@@ -39,6 +39,7 @@ def record_waits(name: str, carried: Sequence[Mint]) -> None:
 
 
 def made_at(slot: Nonce) -> datetime:
+    """When the nonce was taken, by this machine's clock: spans are drawn by it, nothing is decided."""
     return datetime.now(UTC) - timedelta(seconds=slot.made_seconds_ago)
 
 

@@ -40,6 +40,12 @@ class _Claim:
 
 @actor(CancelRequested)
 def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
+    """Carry out the cancellation that is stored on the payment.
+
+    Raises:
+        GiveUp: there is no such payment, or its cancellation was never requested.
+        TryAgain, TryLater: as `ask`; the payment stays as it is, and the call unknown (M13).
+    """
     claim = _claim(db, msg)
     if claim is None:
         return
@@ -59,6 +65,9 @@ def cancel(msg: CancelRequested, db: Database, stripe: Gateway) -> None:
 
 
 def _claim(db: Database, msg: CancelRequested) -> _Claim | None:
+    """Write down the call that cancels; None when nothing is to be sent: canceled here at once, settled, or being
+    charged.
+    """
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)
         if payment is None:

@@ -28,6 +28,13 @@ from workers.transfers import destination_charges
 
 @actor(CaptureRequested)
 def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> None:
+    """Take the amount that is stored as requested from the card's authorisation.
+
+    Raises:
+        GiveUp: there is no such payment, or no capture of it was requested.
+        TryLater: the rate limiter has no permit soon; asked before the claim, so nothing is written.
+        TryAgain: as `ask`; the call stays unknown (M13).
+    """
     stripe.reserve(payment_intents.FAMILY)
     claimed = _claim(db, msg)
     if claimed is None:
@@ -48,6 +55,12 @@ def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> None:
 
 
 def _claim(db: Database, msg: CaptureRequested) -> tuple[Payment, str, StripeCall] | None:
+    """Write down what is to be captured; None when the payment is authorised no more.
+
+    The first body stays at every try.
+
+    Of a destination charge the application fee is computed anew, because it is kept of the amount that is captured.
+    """
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.lock(tx, msg.payment_id)
         if payment is None:

@@ -34,6 +34,13 @@ from workers.transfers import destination_charges
 
 @actor(ChargeRequested)
 def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> None:
+    """Charge the payment's card once (M1).
+
+    Raises:
+        GiveUp: there is no such payment, or Stripe contradicts the database (settlement.settle).
+        TryLater: the rate limiter has no permit soon, and nothing is written; or Stripe may still show the intent.
+        TryAgain: as `ask`; the call stays unknown (M13).
+    """
     stripe.reserve(payment_intents.FAMILY)  # a charge that must wait its turn waits before it is claimed
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it

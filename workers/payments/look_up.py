@@ -20,6 +20,13 @@ from workers.runtime.settings import SweepSettings
 
 @actor(PaymentLookupRequested)
 def lookup(msg: PaymentLookupRequested, db: Database, stripe: Gateway) -> None:
+    """Read the payment's intent at Stripe, and settle what it says; what waited too long for its buyer is to be
+    cancelled.
+
+    Raises:
+        GiveUp: there is no such payment.
+        TryAgain: the payment moved while Stripe was asked.
+    """
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.get(tx, msg.payment_id)
     if payment is None:

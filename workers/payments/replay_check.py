@@ -25,6 +25,7 @@ from workers.runtime.call_facts import facts_of
 
 
 def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """Whether charging again would take money: it asks Stripe when the call is unknown and its key may be forgotten."""
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.get(tx, msg.payment_id)
         call = stripe_calls.live(tx, operation=payment_intents.CREATE, subject_id=msg.payment_id)
@@ -41,11 +42,13 @@ def charge(msg: ChargeRequested, db: Database, stripe: Gateway) -> ReplayCheck:
 
 
 def look_up(msg: PaymentLookupRequested, db: Database) -> ReplayCheck:
+    """A look-up only reads, so it is safe whenever the payment exists."""
     with db.transaction(msg.tenant_id) as tx:
         return check_look_up(known=payments.get(tx, msg.payment_id) is not None, what="payment")
 
 
 def cancel(msg: CancelRequested, db: Database) -> ReplayCheck:
+    """Safe while the payment's stored cancellation is not carried out yet."""
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.get(tx, msg.payment_id)
     requested = payment is not None and payment.cancel_reason is not None
@@ -53,6 +56,10 @@ def cancel(msg: CancelRequested, db: Database) -> ReplayCheck:
 
 
 def capture(msg: CaptureRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """Whether a capture is still possible and wanted; Stripe is asked only when a call may have been sent already.
+
+    The end of the hold is compared with this machine's clock: it is a hint for a person, and Stripe decides.
+    """
     with db.transaction(msg.tenant_id) as tx:
         payment = payments.get(tx, msg.payment_id)
         call = stripe_calls.live(tx, operation=payment_intents.CAPTURE, subject_id=msg.payment_id)

@@ -102,6 +102,11 @@ def settle_answer(tx: Tx, asked_about: Payment, outcome: Settled, *, by: str) ->
 
 
 def _charged(tx: Tx, payment: Payment, outcome: Charged, by: str, call_id: UUID | None) -> None:
+    """Book a charge once; a charge that is booked already gets only the fee that was missing.
+
+    Raises:
+        GiveUp: Stripe captured more than was ordered, or another currency; nothing is booked.
+    """
     if outcome.amount.currency != payment.currency or outcome.amount.minor > payment.amount_minor:
         raise GiveUp(f"Stripe captured {outcome.amount} for an order of {payment.amount}; nothing was booked")
     fee = platform_fee(outcome.amount, payment.plan)
@@ -152,6 +157,9 @@ def _published(payment: Payment, outcome: Charged, fee: Money) -> list[Message |
 
 
 def _refund_late_success(tx: Tx, payment: Payment, outcome: Charged) -> None:
+    """The buyer paid what was to be cancelled: request its refund, under a key of its own, so that it is
+    requested once.
+    """
     logger.warning("charged {} after cancellation ({}): refunding it", outcome.amount, payment.cancel_reason)
     request_refund(
         tx,
@@ -181,6 +189,11 @@ def _cancel_requested(payment: Payment) -> list[CancelRequested]:
 
 
 def _declined(tx: Tx, payment: Payment, outcome: Declined, by: str, call_id: UUID | None) -> None:
+    """Store the decline.
+
+    Published is only `public_reason`: the issuer's own code is not for the buyer
+    (docs.stripe.com/declines/codes).
+    """
     reason = outcome.decline_code or outcome.code
     attempt = PaymentAttempt(call_id, "declined", reason)
     if payments.mark_failed(

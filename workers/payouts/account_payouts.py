@@ -29,6 +29,11 @@ PAYOUTS_AT_ONCE = 50
 
 @actor(ConnectedPayoutsDue)
 def connected_payouts(msg: ConnectedPayoutsDue, db: Database, stripe: Gateway) -> None:
+    """Without an account, one message for each that is due; with one, store its payouts, their contents and its
+    balance.
+
+    An account that no recipient names any more is left out.
+    """
     if msg.account_id is None:
         _ask_for_each(db, msg)
         return
@@ -65,6 +70,9 @@ def _note(db: Database, stripe: Gateway, account_id: str) -> None:
 
 
 def _list_contents(db: Database, stripe: Gateway, account_id: str, payout_id: str) -> None:
+    """Store a payout's contents page by page, and mark it as listed only after the last: one killed half way
+    begins anew.
+    """
     for lines in connected.list_contents(stripe, account_id, payout_id):
         with db.system_transaction() as tx:
             account_payouts.contain(tx, payout_id, lines)

@@ -38,6 +38,11 @@ LINES_AT_ONCE = 2_000
 
 @actor(PayoutsDue)
 def reconcile_payouts(msg: PayoutsDue, db: Database, stripe: Gateway) -> None:
+    """Bring every unfinished payout as far as it can go: listed, booked, reversed. With a payout id, that one alone.
+
+    Raises:
+        Verdict: Stripe did not answer; what was marked stays, and the retry continues.
+    """
     _note(msg, db, stripe)
     with db.system_transaction() as tx:
         due = payouts.unfinished(tx, payout_id=msg.payout_id)
@@ -64,6 +69,7 @@ def _note(msg: PayoutsDue, db: Database, stripe: Gateway) -> None:
 
 
 def _follow(db: Database, stripe: Gateway, payout: Payout) -> None:
+    """One automatic payout. It is booked even when it has failed: the reversal is the mirror of what was booked."""
     if not payout.contents_ready:
         return
     if payout.listed_at is None:
@@ -143,6 +149,7 @@ def _post(db: Database, tenant_id: TenantId, kind: str, payout: Payout, amount: 
 
 
 def _reverse(db: Database, payout: Payout) -> None:
+    """Post the mirror of each tenant's part as it was booked, not as it would be computed today."""
     with db.system_transaction() as tx:
         booked = payouts.booked_parts(tx, payout.payout_id)
     for tenant_id, minor in booked:

@@ -32,6 +32,10 @@ PAGE = 100
 
 @actor(StatementsDue)
 def statements(_msg: StatementsDue, db: Database) -> None:
+    """Write the statements of the week that ended last, recipient by recipient.
+
+    Nothing is asked of Stripe: each statement appends the message of its transfer.
+    """
     settings = StatementSettings()
     after: RecipientId | None = None
     while True:
@@ -47,6 +51,9 @@ def statements(_msg: StatementsDue, db: Database) -> None:
 
 
 def _settle_week(db: Database, due_recipient: DueRecipient, until: datetime) -> None:
+    """One recipient, currency and week, in a transaction under the recipient's lock; nothing is written below the
+    minimum.
+    """
     with db.transaction(due_recipient.tenant_id) as tx:
         ready = payout_statements.lock_ready(tx, due_recipient.recipient_id, due_recipient.currency, until=until)
         recipient = recipients.get(tx, due_recipient.recipient_id)

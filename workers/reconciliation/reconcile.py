@@ -49,6 +49,11 @@ Owner = tuple[TenantId, PaymentId | None]
 
 @actor(ReconcileDue)
 def reconcile(msg: ReconcileDue, db: Database, stripe: Gateway) -> None:
+    """Continue the run of this span, or begin one (run_loop.py): compare, and open and close cases.
+
+    Raises:
+        Verdict: Stripe did not answer; the cursor stays at the last page that was compared.
+    """
     settings = ReconcileSettings()
     comparison = Comparison(
         pages=partial(_pages, stripe),
@@ -107,6 +112,7 @@ def _owner(db: Database, stripe: Gateway, line: ComparedLine) -> Owner | None:
 
 
 def _open(tx: Tx, line: ComparedLine, owner: Owner | None, settings: ReconcileSettings) -> bool:
+    """Open the case that fits the difference now, and close those of other types: one difference has one case."""
     type_ = CaseType(
         bank_differences.verdict(book_minor=line.book_minor, elsewhere=line.elsewhere, has_owner=owner is not None)
     )

@@ -23,6 +23,10 @@ RUN_SECONDS = 120.0
 
 @actor(RetentionDue)
 def forget_old(_msg: RetentionDue, db: Database) -> None:
+    """Delete old rows, one table after the other, for at most RUN_SECONDS; the next run does what is left.
+
+    It stops at once while reconciliation has an open case about money: the rows may be what explains it.
+    """
     settings = RetentionSettings()
     ages: dict[Forgettable, int] = {
         "webhook_inbox": settings.retain_inbox_days,

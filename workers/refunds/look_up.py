@@ -16,6 +16,11 @@ from workers.runtime.actor import actor
 
 @actor(RefundLookupRequested)
 def refund_lookup(msg: RefundLookupRequested, db: Database, stripe: Gateway) -> None:
+    """Read the refund at Stripe and settle what it says, its balance transaction included.
+
+    Raises:
+        GiveUp: there is no such refund, or as `settle_refund`.
+    """
     with db.transaction(msg.tenant_id) as tx:
         refund = refunds.get(tx, msg.refund_id)
     if refund is None:

@@ -41,6 +41,14 @@ MOST_AT_ONCE = 100
 
 @actor(EventCancellationDue)
 def cancel_event(msg: EventCancellationDue, db: Database, stripe: Gateway) -> None:
+    """Take the step that the message names, if it is still to be taken, and append the next.
+
+    The balance is read between two transactions (M6), so the step is compared again under the lock.
+
+    Raises:
+        GiveUp: there is no such mass refund.
+        TryLater: Stripe's balance is too small; the step waits, and the mass refund says why.
+    """
     settings, started = EventCancellationSettings(), datetime.now(UTC)
     with db.transaction(msg.tenant_id) as tx:
         run = mass_refunds.get(tx, msg.cancellation_id)
@@ -59,6 +67,7 @@ def cancel_event(msg: EventCancellationDue, db: Database, stripe: Gateway) -> No
 
 
 def _slice(tx: Tx, run: MassRefund) -> list[BatchOrder]:
+    """The step's orders: never more than one second's worth, so that the pace holds from one step to the next."""
     return mass_refund_steps.next_slice(tx, run, limit=min(MOST_AT_ONCE, run.rate_per_second))
 
 
@@ -79,6 +88,12 @@ def _require_balance(db: Database, stripe: Gateway, run: MassRefund, needs: Sequ
 
 
 def _take_step(tx: Tx, msg: EventCancellationDue, started: datetime) -> None:
+    """Request the refunds of one batch, begin another pass, or end.
+
+    The next step is due when this one's share of time is over.
+
+    The pause counts from `started`, before the balance was read: asking Stripe does not slow the pace.
+    """
     run = mass_refunds.lock(tx, msg.cancellation_id)
     assert run is not None, "cancellations are never deleted, and this one was read a moment ago"
     if not run.takes(msg.step):

@@ -30,6 +30,13 @@ from workers.transfers import destination_charges
 
 @actor(RefundRequested)
 def refund(msg: RefundRequested, db: Database, stripe: Gateway) -> None:
+    """Send a requested refund to Stripe, once.
+
+    Raises:
+        GiveUp: there is no such refund.
+        TryLater: the rate limiter has no permit soon, and nothing is written; or Stripe may still show the refund.
+        TryAgain: as `ask`; the call stays unknown (M13).
+    """
     stripe.reserve(stripe_refunds.FAMILY)
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery, or a webhook, settled it
@@ -70,6 +77,9 @@ def _claim(db: Database, msg: RefundRequested) -> tuple[Refund, StripeCall] | No
 
 
 def _record(db: Database, wanted: Refund, call: StripeCall, outcome: RefundAnswer | Refused) -> None:
+    """Store the answer and settle the refund with the payment locked: a webhook may have brought the same refund
+    meanwhile.
+    """
     with db.transaction(wanted.tenant_id) as tx:
         payment = payments.lock(tx, wanted.payment_id)
         assert payment is not None, "payments are never deleted, and this one was read a moment ago"

@@ -23,6 +23,7 @@ from workers.runtime.call_facts import facts_of
 
 
 def refund(msg: RefundRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """Whether sending the refund again could pay twice; Stripe is asked only while a call is unknown."""
     with db.transaction(msg.tenant_id) as tx:
         row = refunds.get(tx, msg.refund_id)
         facts = RefundFacts(
@@ -39,11 +40,13 @@ def refund(msg: RefundRequested, db: Database, stripe: Gateway) -> ReplayCheck:
 
 
 def look_up(msg: RefundLookupRequested, db: Database) -> ReplayCheck:
+    """A look-up only reads, so it is safe whenever the refund exists."""
     with db.transaction(msg.tenant_id) as tx:
         return check_look_up(known=refunds.get(tx, msg.refund_id) is not None, what="refund")
 
 
 def mass_refund(msg: EventCancellationDue, db: Database) -> ReplayCheck:
+    """Safe exactly while the mass refund still waits for the step that the message names."""
     with db.system_transaction() as tx:
         run = mass_refunds.get(tx, msg.cancellation_id)
     return check_once(known=run is not None, is_open=run is not None and run.takes(msg.step))
@@ -64,6 +67,7 @@ def refund_of_order(event: DecodedEvent, request: RefundOfOrderRequested | Order
 
 
 def event_cancelled(event: DecodedEvent, request: EventCancelled, db: Database) -> ReplayCheck:
+    """Already done once the event has a mass refund, whoever began it."""
     with db.transaction(event.tenant_id) as tx:
         run = mass_refunds.of_event(tx, event.tenant_id, request.event_id)
     return check_order_event(None, known=run is not None, same=True, amount=None)

@@ -14,6 +14,8 @@ BUMP_NUMERATOR, BUMP_DENOMINATOR = 9, 8
 
 @dataclass(frozen=True, slots=True)
 class Fees:
+    """What one unit of gas is offered, in wei: at most `max_fee_wei`, of which up to `tip_wei` is the tip."""
+
     max_fee_wei: int
     tip_wei: int
 
@@ -27,6 +29,7 @@ class GasMarket:
 
     @property
     def price_wei(self) -> int:
+        """What one unit of gas costs in the next block, tip included."""
         return self.base_fee_wei + self.tip_wei
 
 

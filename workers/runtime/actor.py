@@ -56,6 +56,7 @@ class Actor:
 
     @property
     def route(self) -> Route:
+        """Queue, patience and time limit of the message (messages/queues.py)."""
         return ROUTES[self.message]
 
 

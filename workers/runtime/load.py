@@ -19,7 +19,7 @@ UNACKED = Gauge(
 
 
 class CountHandled(Middleware):
-    """By queue, whatever became of the message."""
+    """Counts every handled message by queue, whatever became of it; one object for each process."""
 
     def __init__(self) -> None:
         self.handled: Counter[str] = Counter()

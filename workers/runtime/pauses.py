@@ -43,6 +43,7 @@ class _Board:
         self._by_tenant: dict[UUID, list[Pause]] = {}
 
     def of(self, db: Database, tenant_id: UUID) -> list[Pause]:
+        """The tenant's pauses, at most READ_EVERY_SECONDS old; one thread reads, and the others use what is known."""
         with self._lock:
             if is_due := time.monotonic() - self._read_at >= READ_EVERY_SECONDS:
                 self._read_at = time.monotonic()  # the other threads go on with what is known

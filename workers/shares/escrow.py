@@ -36,6 +36,10 @@ WOKEN_AT_ONCE = 500
 
 @actor(EscrowDue)
 def escrow(_msg: EscrowDue, db: Database) -> None:
+    """Release what is due within BUDGET_SECONDS, wake what is stuck, and bring the cases of shares up to date.
+
+    Each part commits by itself: one that fails is tried again with the next minute's message.
+    """
     settings = EscrowSettings()
     _release_due(db)
     _requeue_stuck(db, SweepSettings().sweep_after_seconds)
@@ -73,6 +77,7 @@ def _release_due(db: Database) -> None:
 
 
 def _release_one(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bool:
+    """Release one payment under its lock; False when it is held, gone, or locked by another transaction."""
     with db.transaction(tenant_id) as tx:
         current = share_escrow.lock(tx, payment_id)
         if current is None or current.kept_by is not None:  # somebody was first, or something came in between
@@ -85,6 +90,9 @@ def _release_one(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> bo
 
 
 def _requeue_stuck(db: Database, patience_seconds: float) -> None:
+    """Append the message of each stuck share, transfer or reversal; one look-up for each account, however many
+    shares wait.
+    """
     with db.system_transaction() as tx:
         standing = share_stuck.take(tx, older_than_seconds=patience_seconds, limit=WOKEN_AT_ONCE)
         messages = [_message(stuck_transfer) for stuck_transfer in standing if stuck_transfer.account_id is None]

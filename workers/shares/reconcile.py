@@ -38,6 +38,10 @@ _AGREE = "rule, shares, ledger and Stripe agree"
 
 @actor(ShareReconciliationDue)
 def reconcile_shares(msg: ShareReconciliationDue, db: Database, stripe: Gateway) -> None:
+    """Compare transfers with Stripe and splits with their rules, by the loop of run_loop.py; each difference is a case.
+
+    Its spans are its own (`shares_...`), so it never shares a cursor with the reconciliation of the balance.
+    """
     comparison = Comparison(
         pages=partial(_pages, stripe),
         compare=partial(_compare_transfers, db),

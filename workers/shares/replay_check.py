@@ -9,6 +9,7 @@ from workers.rules.replay_check import ReplayCheck
 
 
 def share(msg: ShareDue, db: Database) -> ReplayCheck:
+    """Always safe: measuring a share again moves only what is still open, which is the amount that is shown."""
     with db.transaction(msg.tenant_id) as tx:
         row = shares.lock(tx, msg.share_id)
     if row is None:

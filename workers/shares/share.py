@@ -30,6 +30,11 @@ BY = "share"
 
 @actor(ShareDue)
 def share(msg: ShareDue, db: Database) -> None:
+    """Close the share's gap by one movement, or settle it; a share with a movement under way is left to that.
+
+    Raises:
+        GiveUp: there is no such share.
+    """
     with db.transaction(msg.tenant_id) as tx:
         current = shares.lock(tx, msg.share_id)
         if current is None:
@@ -58,6 +63,7 @@ def _close_the_gap(tx: Tx, current: Share) -> Booking:
 
 
 def _settle(tx: Tx, current: Share) -> Booking:
+    """The gap is closed: settled, and published, once for each time that it becomes settled."""
     if not shares.move(tx, current, ShareState.SETTLED, by=BY):
         return NOTHING
     settled = ShareSettled(
@@ -126,6 +132,10 @@ def _source(current: Share, here: Obstacles, amount: Money) -> str | None:
 
 
 def _claw_back(tx: Tx, current: Share, wanted: Money) -> Booking:
+    """Take back from the youngest transfer that has anything left; without one, the rest becomes a receivable at once.
+
+    A destination charge with an open refund waits: Stripe takes the venue's part back with the refund itself.
+    """
     if current.mode == "destination" and shares.obstacles(tx, current.payment_id).open_refund:
         shares.look(tx, current.share_id, waits_for="refund")  # Stripe takes its part of the venue with the refund
         return NOTHING

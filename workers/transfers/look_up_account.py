@@ -22,6 +22,11 @@ PAGE = 500
 
 @actor(AccountLookupRequested)
 def account_lookup(msg: AccountLookupRequested, db: Database, stripe: Gateway) -> None:
+    """Read an account at Stripe, and wake the shares that wait for it when it can receive transfers.
+
+    Shares whose transfer Stripe has refused are woken only when the account got better: otherwise it would refuse
+    again.
+    """
     with db.system_transaction() as tx:
         if not connected_accounts.is_known(tx, msg.account_id):  # an account of the platform that no recipient names
             return

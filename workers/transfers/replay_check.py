@@ -22,6 +22,9 @@ from workers.runtime.call_facts import facts_of
 
 
 def transfer(msg: TransferRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """Whether sending again could pay twice; Stripe is asked only while a call is unknown and its key may be
+    forgotten.
+    """
     with db.transaction(msg.tenant_id) as tx:
         row = transfers.lock(tx, msg.transfer_id)
         call = stripe_calls.live(tx, operation=stripe_transfers.CREATE, subject_id=msg.transfer_id)
@@ -37,6 +40,7 @@ def transfer(msg: TransferRequested, db: Database, stripe: Gateway) -> ReplayChe
 
 
 def reverse(msg: ReversalRequested, db: Database, stripe: Gateway) -> ReplayCheck:
+    """The same for a reversal."""
     with db.transaction(msg.tenant_id) as tx:
         row = transfer_reversals.lock(tx, msg.reversal_id)
         call = stripe_calls.live(tx, operation=stripe_transfers.REVERSE, subject_id=msg.reversal_id)
@@ -52,6 +56,7 @@ def reverse(msg: ReversalRequested, db: Database, stripe: Gateway) -> ReplayChec
 
 
 def look_up_account(_msg: AccountLookupRequested, _db: Database) -> ReplayCheck:
+    """Always safe: it only reads."""
     return replay_shares.ACCOUNT
 
 

@@ -31,6 +31,13 @@ BY = "transfer_reversal"
 
 @actor(ReversalRequested)
 def transfer_reversal(msg: ReversalRequested, db: Database, stripe: Gateway) -> None:
+    """Take back what was requested of a transfer, or what the account has of it.
+
+    Raises:
+        GiveUp: there is no such reversal.
+        TryLater: the rate limiter has no permit soon, and nothing is written; or Stripe may still show the reversal.
+        TryAgain: as `ask`; the call stays unknown (M13).
+    """
     stripe.reserve(stripe_transfers.FAMILY)
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery settled it

@@ -33,6 +33,13 @@ _NOT_THE_ACCOUNTS_FAULT = frozenset({"balance_insufficient", "amount_exceeds_cha
 
 @actor(TransferRequested)
 def transfer(msg: TransferRequested, db: Database, stripe: Gateway) -> None:
+    """Send a requested transfer to Stripe, once; one that was netted whole is settled without a call.
+
+    Raises:
+        GiveUp: there is no such transfer.
+        TryLater: the rate limiter has no permit soon, and nothing is written; or Stripe may still show the transfer.
+        TryAgain: as `ask`; the call stays unknown (M13).
+    """
     stripe.reserve(stripe_transfers.FAMILY)
     claimed = _claim(db, msg)
     if claimed is None:  # an earlier delivery settled it, or nothing has to be sent
@@ -95,6 +102,9 @@ def _is_too_much(tx: Tx, wanted: Transfer) -> bool:
 
 
 def _record(db: Database, wanted: Transfer, call: StripeCall, outcome: TransferAnswer | Refused) -> None:
+    """Store the answer and settle the transfer; a refusal that the account may have caused has the account
+    looked up.
+    """
     with db.transaction(wanted.tenant_id) as tx:
         current = transfers.lock(tx, wanted.transfer_id)
         assert current is not None, "transfers are never deleted, and this one was read a moment ago"

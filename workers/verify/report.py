@@ -66,6 +66,7 @@ class Report:
 
     @property
     def clean(self) -> bool:
+        """True when nothing is lost, duplicated, unexpected or unexplained; work that waits does not matter."""
         return not any(self.totals.values())
 
     @property
@@ -74,6 +75,7 @@ class Report:
         return not any(count.waiting for kind, count in self.kinds.items() if kind not in NOT_OURS_TO_MOVE)
 
     def as_dict(self) -> dict[str, Any]:
+        """The report as JSON can hold it: totals first, ids as text, amounts in minor units."""
         return {
             **self.totals,
             "kinds": {kind: asdict(count) for kind, count in self.kinds.items()},

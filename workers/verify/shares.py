@@ -45,6 +45,12 @@ class SharesAtStripe:
 
 @dataclass(frozen=True, slots=True)
 class BookedShares:
+    """Shares as the database has them. `uncut` names payments whose split does not add up, and why (M12).
+
+    reached    (account, currency) -> what the ledger says reached it, in minor units
+    accounts   every connected account that a recipient names
+    """
+
     transfers: list[BookedTransfer]
     reversals: list[BookedTransfer]
     shares: list[ShareCounts]
@@ -56,6 +62,7 @@ class BookedShares:
 
     @classmethod
     def read(cls, tx: Tx) -> "BookedShares":
+        """Read them in one system transaction, so that shares and ledger are of one moment."""
         return cls(
             share_verify.transfers(tx),
             share_verify.reversals(tx),

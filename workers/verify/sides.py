@@ -26,6 +26,8 @@ from workers.verify.shares import BookedShares, SharesAtStripe
 
 @dataclass(frozen=True, slots=True)
 class StripeSide:
+    """What Stripe lists since the first order, read in several calls: not of one moment."""
+
     shares: SharesAtStripe
     disputes: list[DisputeAnswer]
     refunds: list[RefundAnswer]
@@ -48,6 +50,12 @@ class StripeSide:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSide:
+    """What the database holds, of one transaction.
+
+    `ledger` is stripe_balance by (tenant, currency), payouts left
+    out.
+    """
+
     payments: dict[UUID, BookedPayment]
     refunds: list[BookedRefund]
     disputes: dict[str, BookedDispute]
@@ -61,6 +69,11 @@ class DatabaseSide:
 
     @classmethod
     def read(cls, tx: Tx) -> "DatabaseSide":
+        """Read it all after Stripe: what Stripe has shown must then be here, or be missing indeed.
+
+        Needs a system
+        transaction.
+        """
         return cls(
             payments={payment.payment_id: payment for payment in reconciliation_verify.payments(tx)},
             refunds=refund_verify.refunds(tx),

@@ -57,6 +57,7 @@ class OrderServiceLog:
 
     @classmethod
     def read(cls, path: Path | None) -> "OrderServiceLog":
+        """The log in this file; an empty one when there is no file, and then orders and requests are not checked."""
         lines = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path and path.exists() else []
         return cls(
             orders=frozenset(UUID(line["order_id"]) for line in lines if line.get("published") == "order"),

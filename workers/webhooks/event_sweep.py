@@ -33,6 +33,13 @@ _HOUR = timedelta(hours=1)
 
 @actor(EventSweepDue)
 def sweep_events(msg: EventSweepDue, db: Database, stripe: Gateway) -> None:
+    """List Stripe's events hour by hour from the cursor on, and store those that are missing.
+
+    After RUN_SECONDS it appends itself: the cursor says where to continue. Event ids make every hour harmless twice.
+
+    Raises:
+        Verdict: Stripe did not answer; the hours before are stored, and the retry continues.
+    """
     settings = EventSweepSettings()
     started = time.monotonic()
     gap = _gap(db, settings)

@@ -35,6 +35,12 @@ from workers.transfers.events import apply_account_event
 
 @actor(WebhookReceived)
 def webhook(msg: WebhookReceived, db: Database, stripe: Gateway) -> None:
+    """Handle an event of the inbox once.
+
+    Raises:
+        GiveUp: the inbox has no such event, or it names no object that its type can be handled by.
+        TryAgain, TryLater: as the family that handles it; the event stays as it is in the inbox.
+    """
     event, payment = _match(db, msg)
     if event.state in {"applied", "kept"}:
         return
@@ -109,6 +115,7 @@ def _match(db: Database, msg: WebhookReceived) -> tuple[InboxEvent, Payment | No
 
 
 def _payment(db: Database, tenant_id: TenantId, payment_id: PaymentId) -> Payment | None:
+    """The payment as its tenant sees it: the search across tenants has only found whose it is (M8)."""
     with db.transaction(tenant_id) as tx:
         return payments.get(tx, payment_id)
 
@@ -142,6 +149,7 @@ def _count(seconds: float | None) -> None:
 
 
 def _leave_unmatched(db: Database, event: InboxEvent) -> None:
+    """It may be ours and early: Stripe can be faster than our own commit, and the sweep tries it again."""
     with db.system_transaction() as tx:
         inbox.mark_unmatched(tx, event.event_id, note="no payment of ours carries this intent")
     logger.warning("event of type {} matches no payment yet", event.event_type, event_id=event.event_id)

@@ -103,7 +103,7 @@ def test_through_the_old_names_too_a_tenant_sees_its_own_rows_only(
             assert tx.execute(f"SELECT 1 FROM {name}").fetchall() == []  # type: ignore[arg-type]
 
 
-# As the previous release wrote them (db/operators/refund_requests.py and release_requests.py of then).
+# As the previous release wrote them (its modules refund_requests and release_requests).
 OLD_REFUND = """
     INSERT INTO ops_refunds (
         tenant_id, payment_id, amount_minor, currency, ticket_ids, reason, note, retry_of, state, state_by, created_by)

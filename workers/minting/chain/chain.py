@@ -16,6 +16,8 @@ _TRANSFER = "0x" + keccak256(b"Transfer(address,address,uint256)").hex()
 
 @dataclass(frozen=True, slots=True)
 class Block:
+    """A block's height, hash and base fee (wei for one unit of gas; 0 on a chain without EIP-1559)."""
+
     number: int
     hash: str
     base_fee_wei: int
@@ -33,6 +35,11 @@ class TokenTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
+    """What became of a transaction, in the block that it names; another block at that height makes it void.
+
+    `succeeded` False: it was mined and reverted, and has used its nonce and `gas_used` all the same.
+    """
+
     tx_hash: str
     succeeded: bool
     block_number: int
@@ -53,6 +60,12 @@ class SendResult(StrEnum):
 
 
 class Chain:
+    """The chain behind some nodes. Numbers are decoded here; addresses come out with their checksum.
+
+    Every method raises ChainAwayError when no node answers, and all but `send` NodeRefusedError when one answers with
+    an error.
+    """
+
     def __init__(self, node: Node) -> None:
         self._node = node
 
@@ -60,6 +73,7 @@ class Chain:
         return int(self._node.call("eth_chainId"), 16)
 
     def head(self) -> Block:
+        """The newest block that the node knows; it may still be reorganised away."""
         return _block(self._node.call("eth_getBlockByNumber", "latest", False))
 
     def block(self, number: int) -> Block | None:
@@ -77,9 +91,11 @@ class Chain:
         return int(self._node.call("eth_getTransactionCount", address, _at(at_block)), 16)
 
     def balance_wei(self, address: str) -> int:
+        """What an address owns at the head."""
         return int(self._node.call("eth_getBalance", address, "latest"), 16)
 
     def suggested_tip_wei(self) -> int:
+        """The tip for one unit of gas that the node suggests for the next blocks."""
         return int(self._node.call("eth_maxPriorityFeePerGas"), 16)
 
     def read(self, to: str, data: bytes, *, at_block: int | None = None) -> bytes:
@@ -97,7 +113,11 @@ class Chain:
         return int(self._node.call("eth_estimateGas", wanted), 16)
 
     def send(self, raw: bytes) -> tuple[SendResult, str]:
-        """Offer signed bytes; the same bytes may be offered any number of times."""
+        """Offer signed bytes; the same bytes may be offered any number of times.
+
+        Returns what the node said, and its own
+        words.
+        """
         try:
             self._node.call("eth_sendRawTransaction", "0x" + raw.hex())
         except NodeRefusedError as error:

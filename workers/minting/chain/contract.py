@@ -44,14 +44,17 @@ def why(selector: str, message: str) -> str:
 
 
 def mint_batch(owners: Sequence[str], token_ids: Sequence[str]) -> bytes:
+    """The call that mints token n for owner n. One ticket that reverts makes the whole batch revert."""
     return _MINT_BATCH + encode(["address[]", "uint256[]"], [list(owners), _numbers(token_ids)])
 
 
 def void_batch(token_ids: Sequence[str]) -> bytes:
+    """The call that voids these tokens, whoever owns them."""
     return _VOID_BATCH + encode(["uint256[]"], [_numbers(token_ids)])
 
 
 def set_series_royalty(series: str, royalty: ResaleRoyalty) -> bytes:
+    """The call that sets an event's royalty; no receiver is the zero address."""
     receiver = royalty.receiver or ZERO_ADDRESS
     return _SET_ROYALTY + encode(["uint64", "address", "uint96"], [int(series, 16), receiver, royalty.basis_points])
 
@@ -73,6 +76,7 @@ class Tickets:
         }
 
     def royalty(self, series: str) -> ResaleRoyalty:
+        """The royalty of an event as the chain has it at its head; zero for an event that has none."""
         data = _SERIES_ROYALTY + encode(["uint64"], [int(series, 16)])
         receiver, basis_points = decode(["address", "uint96"], self.chain.read(self.address, data))
         return ResaleRoyalty(None if receiver == ZERO_ADDRESS else checksummed(receiver), basis_points)
