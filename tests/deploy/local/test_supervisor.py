@@ -20,10 +20,10 @@ from deploy.local.stack.restarts import QUICK_SECONDS, RestartPolicy
 SUPERVISE = """
 import subprocess, sys
 from pathlib import Path
-from deploy.local import processes
-from deploy.local.program import Program
-from deploy.local.restarts import RestartPolicy
-from deploy.local.supervisor import Supervisor
+from deploy.local.stack import processes
+from deploy.local.stack.program import Program
+from deploy.local.stack.restarts import RestartPolicy
+from deploy.local.stack.supervisor import Supervisor
 mark = Path(sys.argv[1])
 def program(name, code):
     command, quick = [sys.executable, "-u", "-c", code], RestartPolicy(first_delay_seconds=0.02)

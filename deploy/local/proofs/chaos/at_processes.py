@@ -11,10 +11,15 @@ from deploy.local.proofs.chaos.cases import Scene, UnmetError, case
 from deploy.local.proofs.chaos.provoking import provoke
 from deploy.local.proofs.chaos.truth import AWAY
 from deploy.local.stack.stack import CLONE
+from messages.reconciliation import ReconcileDue, ShareReconciliationDue
 from messages.runtime.crash_points import points_in
 
 _CODE = [path for room in ("outbox", "workers") for path in sorted(Path(CLONE, room).rglob("*.py"))]
-POINTS = [point for path in _CODE for point in points_in(path.read_text())]
+# Named where they are passed, or by the kind of message that both comparisons with Stripe share a loop for.
+POINTS = [
+    *(point for path in _CODE for point in points_in(path.read_text())),
+    *(f"{message.kind}.step_done" for message in (ReconcileDue, ShareReconciliationDue)),
+]
 # What the sale passes, and what comes after it; those of replay and of the broker's dead letters are armed by the
 # cases 31 and 29. Nobody buys in a group here, and there is no chain: tests/faults and tests/workers/minting kill what
 # works on those.

@@ -187,7 +187,7 @@ def test_a_batch_of_which_nothing_may_run_is_refused(fleet: Fleet, db: Database)
     answer = fleet("dlq", "replay", "--batch", batch, "--yes")
 
     assert answer.code == 1
-    assert "No letter of batch" in answer.err
+    assert "No dead letter of batch" in answer.err
     assert batches(fleet)[0]["state"] == "previewed"
 
 
