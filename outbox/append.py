@@ -33,7 +33,8 @@ class Envelope:
     Attributes:
         message_id: UUIDv7; the Dramatiq message id, or the `id` of a CloudEvent, by which consumers recognise a
             duplicate.
-        run: deliveries so far, this one included; starts at 1. `TryLater` adds a run and spends no attempt.
+        run: runs so far, this one included; starts at 1. `TryLater` adds a run and spends no attempt; a redelivery by
+            the broker adds neither.
         attempt: attempts that count against the retry limit, this one included; starts at 1.
         trace_id: 32 hex digits (W3C Trace Context).
         first_appended_ms: milliseconds since 1970 (UTC) of the first append; the maximum age of a message counts from

@@ -90,9 +90,7 @@ class FleetBroker(RabbitmqBroker):
         return consumer
 
     def unacked(self) -> dict[str, int]:
-        """Unacked deliveries of this process by queue: being processed, and fetched ahead. Safe to call from any
-        thread.
-        """
+        """Unacked deliveries of this process by queue: being processed, and fetched ahead. Read by the load thread."""
         return {queue: len(consumer.known_tags) for queue, consumer in self.consuming.items()}
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:

@@ -37,13 +37,22 @@ SPANS = {"15 minutes": 900.0, "1 hour": 3_600.0, "4 hours": 14_400.0, "1 day": 8
 
 
 def one_of(name: str, given: str, strs: tuple[str, ...]) -> str:
+    """The given word, if it is one of these.
+
+    Raises:
+        typer.BadParameter: it is not; the message lists them (exit code 2).
+    """
     if given not in strs:
         raise typer.BadParameter(f"{given!r} is not one of {', '.join(strs)}", param_hint=name)
     return given
 
 
 def seconds_of(text: str, option: str) -> float:
-    """90s, 30m, 2h or 7d."""
+    """A duration such as 90s, 30m, 2h or 7d in seconds; a bare number is seconds.
+
+    Raises:
+        typer.BadParameter: another form (exit code 2).
+    """
     matched = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if matched is None:
         raise typer.BadParameter(f"{text!r} is not a duration; use 90s, 30m, 2h or 7d", param_hint=option)

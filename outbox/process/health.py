@@ -216,6 +216,7 @@ class HealthServer:
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
     def close(self) -> None:
+        """Stop serving and free the port; waits for the request in progress."""
         self._server.shutdown()
         self._server.server_close()
 

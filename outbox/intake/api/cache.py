@@ -43,6 +43,7 @@ class Cache:
         self._rests_until = 0.0
 
     def close(self) -> None:
+        """Close all connections; commands in progress fail."""
         self.pool.disconnect()
 
     def ask(self, question: Callable[[], Answer]) -> Answer:

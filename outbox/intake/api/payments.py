@@ -173,4 +173,5 @@ def reached(tx: Tx, request: ApiRequest) -> PaymentDetails:
 
 
 def answer(status: int, model: WireModel, *, location: str | None = None) -> StoredAnswer:
+    """The response as JSON bytes, ready to be stored; `location` is the path of what was created."""
     return StoredAnswer(status, model.model_dump_json().encode(), location)

@@ -63,9 +63,11 @@ class FormFields:
         self._fields = fields
 
     def text(self, name: str) -> str:
+        """The first value of a field without surrounding spaces; empty when it is missing."""
         return self._fields.get(name, [""])[0].strip()
 
     def texts(self, name: str) -> list[str]:
+        """All values of a field that may be repeated, such as the selected rows."""
         return [text.strip() for text in self._fields.get(name, [])]
 
     def number(self, name: str, *, otherwise: int, lowest: int, highest: int) -> int:
@@ -98,10 +100,12 @@ class RequestContext:
 
     @property
     def operator(self) -> Operator:
+        """The user as the operator of requests: the token's subject is the name in the operator log."""
         return Operator(self.services.db, self.services.ops, self.user.name)
 
     @property
     def query(self) -> FormFields:
+        """The query string, parsed at each access."""
         return FormFields(self.request.url.query)
 
     def id_in_path(self, name: str) -> UUID:

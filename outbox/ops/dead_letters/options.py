@@ -40,6 +40,11 @@ class DeadLetterOptions:
         return self == NOTHING
 
     def as_filter(self, state: str | None = "open") -> "DeadLetterFilter":
+        """The filter for the database; `state` None means any.
+
+        Raises:
+            typer.BadParameter: an unknown cause (exit code 2).
+        """
         from db.dead_letters.states import CAUSES
         from db.dead_letters.views import DeadLetterFilter
 

@@ -70,10 +70,12 @@ def list_pauses(*, everything: bool, limit: int, as_json: bool) -> None:
 
 
 def place(held: Pause) -> str:
+    """The tenant or venue that is held back, by name."""
     return held.tenant if held.venue is None else f"{held.venue} of {held.tenant}"
 
 
 def end(held: Pause) -> str:
+    """When the pause ends or ended (UTC), or that it lasts until an operator lifts it."""
     if held.lifted_at is not None:
         return f"lifted {held.lifted_at:%Y-%m-%d %H:%M:%S} by {held.lifted_by}"
     return f"{held.ends_at:%Y-%m-%d %H:%M:%S}" if held.ends_at else "it is lifted"

@@ -52,6 +52,7 @@ class _Page(FPDF):
         self.set_text_color(0)
 
     def say(self, text: str, size: float, style: str = "", *, grey: bool = False, gap: float = 0) -> None:
+        """A paragraph of `size` points, with `gap` millimetres below it."""
         self.set_font(_FAMILY, style, size)
         self.set_text_color(*(_GREY if grey else (0, 0, 0)))
         self.multi_cell(0, size * 0.5, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)

@@ -17,7 +17,7 @@ LONGEST_REASON = 500
 def cancellable_group(tx: Tx, group_id: UUID) -> GroupLine:
     """The group, if it can be cancelled: open or complete.
 
-    A settled group's contributions are captured payments; refunding them needs the approval that refunds need.
+    A settled group's contributions are captured payments, and their refunds need the approval that refunds need.
 
     Raises:
         RefusedError: the group is unknown, known to several tenants, settled or ended.

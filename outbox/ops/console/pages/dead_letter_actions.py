@@ -46,6 +46,7 @@ def discard(context: RequestContext) -> Response:
 
 
 def edit_page(context: RequestContext) -> Response:
+    """GET: the form with the redacted payload; 409 for a dead letter that is closed or not a message of ours."""
     details = _open_dead_letter(context)
     return context.page(
         "edit_payload.html", dead_letter=details.letter, payload=_message_in(details.payload), reason="", refused=""

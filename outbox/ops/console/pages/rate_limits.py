@@ -87,6 +87,7 @@ def pause(context: RequestContext) -> Response:
 
 
 def lift(context: RequestContext) -> Response:
+    """POST: end a pause; waiting messages are processed again by themselves."""
     with context.operator.transaction() as acting:
         pause_requests.lift(acting, context.id_in_path("pause"), reason=context.form.text("reason"))
     return context.redirect("/budget", done="lifted")

@@ -99,12 +99,14 @@ def withdraw(context: RequestContext) -> Response:
 
 
 def pause(context: RequestContext) -> Response:
+    """POST: pause a mass refund after its current step; 409 when it is not running."""
     with context.operator.transaction() as acting:
         run = mass_refund_requests.pause(acting, context.id_in_path("run"), reason=context.form.text("reason"))
     return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 
 def resume(context: RequestContext) -> Response:
+    """POST: continue a mass refund at the given rate (orders per second, 20 without one)."""
     with context.operator.transaction() as acting:
         run = mass_refund_requests.resume(
             acting,
@@ -117,6 +119,7 @@ def resume(context: RequestContext) -> Response:
 
 
 def stop(context: RequestContext) -> Response:
+    """POST: end a mass refund; refunds that were requested already continue."""
     with context.operator.transaction() as acting:
         run = mass_refund_requests.stop(acting, context.id_in_path("run"), reason=context.form.text("reason"))
     return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")

@@ -62,6 +62,7 @@ class BatchView:
 
     @property
     def finished(self) -> int:
+        """Items that will not change any more."""
         return self.progress.skipped + self.progress.closed + self.progress.succeeded + self.progress.failed
 
     @property
@@ -127,6 +128,7 @@ def start(context: RequestContext) -> Response:
 
 
 def approve(context: RequestContext) -> Response:
+    """POST: approve a batch; refused (409) for the operator who made or started it."""
     batch_id = context.id_in_path("batch")
     with context.operator.transaction() as acting:
         approve_batch(acting, batch_id)
@@ -134,6 +136,7 @@ def approve(context: RequestContext) -> Response:
 
 
 def cancel(context: RequestContext) -> Response:
+    """POST: cancel a batch; what was replayed already continues."""
     batch_id = context.id_in_path("batch")
     with context.operator.transaction() as acting:
         replays.cancel(acting, batch_id, reason=context.form.text("reason"))

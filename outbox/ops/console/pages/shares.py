@@ -54,12 +54,14 @@ def release(context: RequestContext) -> Response:
 
 
 def hold(context: RequestContext) -> Response:
+    """POST: request that a payment's shares stay in escrow until an operator releases them; needs no approval."""
     with context.operator.transaction() as acting:
         shares.hold(acting, context.id_in_path("payment"), note=context.form.text("reason"))
     return context.redirect("/shares", done="escrow_requested")
 
 
 def approve(context: RequestContext) -> Response:
+    """POST: approve a release; refused (409) for the operator who requested it."""
     with context.operator.transaction() as acting:
         approvals.approve(acting, context.id_in_path("request"))
     return context.redirect("/shares", done="escrow_requested")
