@@ -15,6 +15,7 @@ from messages.runtime.settings import AppEnv
 from outbox.consumer import Consumer
 from outbox.dead_letters import drain as drain_of
 from outbox.sealing import Opener, OpenSettings, Sealer, SealSettings, pair_from_seed
+from tests.outbox.field_values import RawProperties, number
 from tests.waiting import until
 
 PUBLIC, PRIVATE = pair_from_seed("tests")
@@ -77,6 +78,22 @@ def test_what_nobody_can_handle_says_why(
     until(lambda: letters(owner))
 
     assert [letter[0] for letter in letters(owner)] == [cause]
+
+
+def test_a_header_that_pika_cannot_decode_does_not_block_the_last_queue(
+    drain: Consumer, owner: psycopg.Connection, rabbitmq_url: str
+) -> None:
+    """FAULTS-2 Q1: the drain reconnected for ever over a timestamp in milliseconds while health said ok."""
+    odd = RawProperties({b"sent-at": number("T", "Q", 1_764_547_200_000)})
+    put(rabbitmq_url, "fleet.dead", b"odd", odd)
+    put(rabbitmq_url, "fleet.dead", b"next", pika.BasicProperties())
+
+    until(lambda: len(letters(owner)) == 2)
+
+
+def put(url: str, queue: str, body: bytes, properties: pika.BasicProperties) -> None:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        connection.channel().basic_publish("", queue, body, properties)
 
 
 def deliver_until_the_broker_gives_up(url: str, queue: str, body: bytes) -> None:
