@@ -3,7 +3,8 @@
 Phases: gather what is there (a batch, or what comes within a few milliseconds), hand it over, ack what was committed.
 Killed before the commit, the broker delivers again; killed after it, whoever takes the batch must find it known. While
 the database is away the batch is held, neither acked nor rejected: a rejection would count as a delivery, and the
-delivery limit must outlast an outage.
+delivery limit must outlast an outage. A batch that fails for any other reason is handed over one by one, and the
+message that fails again is set aside: it never stops its neighbours.
 """
 
 import time
@@ -17,6 +18,7 @@ import psycopg
 from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
+from psycopg import errors
 
 from messages.runtime.cache import OptionalCacheSettings
 from outbox.broker import topology
@@ -29,6 +31,14 @@ NOT_FOUND = 404  # AMQP 0-9-1
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
 AWAY_PAUSE_SECONDS = 1.0
+# Not the fault of a message: no connection, a timeout, or a schema that another release expects.
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,8 @@ class Delivered:
 
 @dataclass(slots=True)
 class Consumer:
-    """`take` commits a batch, and raises psycopg.Error while it cannot. `run` reconnects by itself until asked to stop.
+    """`take` commits a batch, and raises psycopg.OperationalError while it cannot. `set_aside` commits a dead letter of
+    a message over which `take` failed, with the error's class as the reason. `run` reconnects until asked to stop.
 
     linger_seconds: how long the first of a batch may wait for company. came_at: when a delivery came into the world, if
     it says so.
@@ -51,6 +62,7 @@ class Consumer:
     url: str
     queue: str
     take: Callable[[list[Delivered]], None]
+    set_aside: Callable[[Delivered, Exception], None]
     batch: int
     prefetch: int
     linger_seconds: float = 0.0
@@ -108,8 +120,14 @@ class Consumer:
     def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
         """Queues are in order, so the first of a batch is the oldest, of those that say when they came."""
         self._unacked = len(batch) + fetched_ahead
-        floats = (self.came_at(each) for each in batch) if self.came_at else iter(())
-        self._oldest_at = next((at for at in floats if at is not None), None)
+        self._oldest_at = next((at for each in batch if (at := self._came_at(each)) is not None), None)
+
+    def _came_at(self, delivered: Delivered) -> float | None:
+        """Only a figure for the scale signals: no message may fail because of it."""
+        try:
+            return self.came_at(delivered) if self.came_at else None
+        except Exception:  # noqa: BLE001  whatever the message holds
+            return None
 
     def _gather(self, channel: BlockingChannel) -> list[Delivered]:
         """What is there; at least one unless the queue is idle."""
@@ -127,15 +145,45 @@ class Consumer:
         return gathered
 
     def _taken(self, connection: pika.BlockingConnection, batch: list[Delivered]) -> bool:
-        """Hand the batch over, holding it while the database is away; False when asked to stop meanwhile."""
+        """Hand the batch over, one by one when it fails as a whole; False when asked to stop meanwhile."""
+        try:
+            return self._done(connection, lambda: self.take(batch))
+        except AMQPError:  # of the heartbeats while holding
+            raise
+        except Exception as error:  # noqa: BLE001  any error about a message is that message's
+            logger.warning("{} messages of {} taken one by one: {}", len(batch), self.queue, type(error).__name__)
+            return all(self._taken_alone(connection, each) for each in batch)
+
+    def _taken_alone(self, connection: pika.BlockingConnection, delivered: Delivered) -> bool:
+        try:
+            return self._done(connection, lambda: self.take([delivered]))
+        except AMQPError:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            logger.error("message of {} set aside: {}", self.queue, type(error).__name__)
+            failed = error
+        return self._set_aside(connection, delivered, failed)
+
+    def _set_aside(self, connection: pika.BlockingConnection, delivered: Delivered, failed: Exception) -> bool:
+        """If even this fails, the message is held: acked without a dead letter it would be lost."""
+        while not self.stopping.is_set():
+            try:
+                return self._done(connection, lambda: self.set_aside(delivered, failed))
+            except AMQPError:
+                raise
+            except Exception as error:  # noqa: BLE001  as above
+                logger.error("message of {} cannot be set aside: {}", self.queue, type(error).__name__)
+                connection.sleep(AWAY_PAUSE_SECONDS)
+        return False
+
+    def _done(self, connection: pika.BlockingConnection, work: Callable[[], None]) -> bool:
+        """Do it, holding what it is about while the database is away; False when asked to stop meanwhile."""
         while not self.stopping.is_set():
             beat(self.queue)
             try:
-                self.take(batch)
-            except psycopg.Error as error:
-                logger.warning(
-                    "database unavailable, holding {} messages of {}: {}", len(batch), self.queue, type(error).__name__
-                )
+                work()
+            except _AWAY as error:
+                logger.warning("database unavailable, holding messages of {}: {}", self.queue, type(error).__name__)
                 connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
                 continue
             return True
