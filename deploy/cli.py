@@ -6,6 +6,7 @@ no worker, and a broken package breaks only its own subcommand.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -28,6 +29,8 @@ api = typer.Typer(no_args_is_help=True, help="Create tokens for the HTTP API.")
 app.add_typer(api, name="api")
 schema = typer.Typer(no_args_is_help=True, help="Wait for the database schema.")
 app.add_typer(schema, name="schema")
+proofs = typer.Typer(no_args_is_help=True, help="Prove a claim with the whole fleet on this machine.")
+app.add_typer(proofs, name="prove")
 simulation = typer.Typer(no_args_is_help=True, help="Simulate load that one machine cannot produce.")
 app.add_typer(simulation, name="simulate")
 
@@ -86,8 +89,29 @@ UntilAtRest = Annotated[
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the full report to this file, as JSON")]
 
 
+# `fleet prove NAME`, and the name that the same command had before, which stays.
+_PROOFS = {
+    "demo": "demo",
+    "day": "day",
+    "shares": "shares-proof",
+    "mints": "mints-proof",
+    "autoscale": "autoscale-proof",
+    "alerts": "alerts-proof",
+    "chaos": "chaos",
+}
 # These start the one-machine stack themselves, or use the servers of the environment.
-_MAKE_THE_STACK = {"up", "down", "demo", "day", "bench", "chaos", "autoscale-proof", "mints-proof", "alerts-proof"}
+_MAKE_THE_STACK = {"up", "down", "bench", "prove", *_PROOFS.values()}
+
+
+def proof(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Two commands of one function: `fleet prove NAME`, and the one it had before."""
+
+    def register(command: Callable[..., None]) -> Callable[..., None]:
+        proofs.command(name)(command)
+        app.command(_PROOFS[name], help=f"{(command.__doc__ or '').strip()} The same as `fleet prove {name}`.")(command)
+        return command
+
+    return register
 
 
 @app.callback()
@@ -139,23 +163,23 @@ def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile 
     raise typer.Exit(check(orders, as_json=as_json, report_file=report, wait_seconds=wait))
 
 
-@app.command()
+@proof("demo")
 def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
     """Start the fleet, run a seeded on-sale, show its progress, and verify the result."""
-    from deploy.local.proofs.demo.run import Plan, demo
+    from deploy.local.proofs.demo.proof import Plan, prove
 
-    raise typer.Exit(demo(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
+    raise typer.Exit(prove(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
 
 
-@app.command()
+@proof("day")
 def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
     """Run a seeded day of sales, refunds, disputes, lost webhooks and payouts, and reconcile the books."""
-    from deploy.local.proofs.day.run import Plan, day
+    from deploy.local.proofs.day import Plan, prove
 
-    raise typer.Exit(day(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
+    raise typer.Exit(prove(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
 
 
-@app.command("shares-proof")
+@proof("shares")
 def shares_proof(
     sales: Orders = 3_000,
     resales: Resales = 1_000,
@@ -165,9 +189,9 @@ def shares_proof(
     keep: Keep = False,
 ) -> None:
     """Run seeded sales, resales, refunds, disputes and payouts; verify that every party received exactly its share."""
-    from deploy.local.proofs.shares.run import Plan, shares_proof
+    from deploy.local.proofs.shares import Plan, prove
 
-    raise typer.Exit(shares_proof(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
+    raise typer.Exit(prove(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
 
 
 @app.command()
@@ -178,7 +202,7 @@ def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
     main([*(["--quick"] if quick else []), "--out", str(out)])
 
 
-@app.command()
+@proof("chaos")
 def chaos(
     seed: Seed = 1,
     minutes: Minutes = 10,
@@ -189,10 +213,10 @@ def chaos(
 ) -> None:
     """Inject every known fault under load, in a seeded order, and verify the result after each."""
     from deploy.local.proofs.chaos.plan import Plan
-    from deploy.local.proofs.chaos.run import chaos, list_cases
+    from deploy.local.proofs.chaos.run import list_cases, prove
 
     keys = tuple(key.strip() for key in only.split(",") if key.strip())
-    raise typer.Exit(list_cases() if show_list else chaos(Plan(seed, minutes, orders, keys), as_json=as_json))
+    raise typer.Exit(list_cases() if show_list else prove(Plan(seed, minutes, orders, keys), as_json=as_json))
 
 
 @app.command()
@@ -213,10 +237,10 @@ def capacity(
     raise typer.Exit(capacity(orders_per_second, site, as_json=as_json))
 
 
-@app.command("autoscale-proof")
+@proof("autoscale")
 def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
     """Autoscale real workers on this machine under a burst of orders, with the manifests' policy, and verify."""
-    from deploy.local.proofs.autoscale.proof import prove
+    from deploy.local.proofs.autoscale import prove
 
     raise typer.Exit(prove(seed, orders, as_json=as_json))
 
@@ -238,7 +262,7 @@ def schema_wait(seconds: Seconds = 600) -> None:
     raise typer.Exit(wait_for_schema(seconds))
 
 
-@app.command("mints-proof")
+@proof("mints")
 def mints_proof(
     tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="number of paid tickets")] = 2_000,
     minters: Annotated[int, typer.Option(min=1, max=32, help="number of concurrent minters")] = 8,
@@ -246,12 +270,12 @@ def mints_proof(
     as_json: AsJson = False,
 ) -> None:
     """Mint thousands of paid tickets while processes crash and the chain fails, and verify the number of tokens."""
-    from deploy.local.proofs.mints.proof import Plan, proof
+    from deploy.local.proofs.mints.proof import Plan, prove
 
-    raise typer.Exit(proof(Plan(tickets, minters, seed), as_json=as_json))
+    raise typer.Exit(prove(Plan(tickets, minters, seed), as_json=as_json))
 
 
-@app.command("alerts-proof")
+@proof("alerts")
 def alerts_proof(only: Only = "", write: WritePage = False) -> None:
     """Trigger every alert on a separate stack with a real Prometheus, and list those that fired."""
     from deploy.local.proofs.alerts.proof import prove

@@ -3,6 +3,9 @@
 A message becomes a row in the caller's transaction: it exists exactly when the change it follows from exists. The row
 holds the wire form, so that the relay only carries bytes. Our own messages travel as Dramatiq messages; facts for other
 services as CloudEvents 1.0.
+
+Nothing here talks to the broker, and nothing is published when the transaction rolls back. Each function takes the
+caller's open transaction and leaves the commit to it.
 """
 
 from collections.abc import Sequence
@@ -27,7 +30,16 @@ EVENT_SOURCE = "/payment-fleet"
 class Envelope:
     """What travels beside a message's payload. `message_id` and `first_appended_ms` stay the same over all retries.
 
-    `attempt` counts the tries that were spent, `run` every delivery that failed (TryLater spends no try).
+    Attributes:
+        message_id: UUIDv7; the Dramatiq message id, or the `id` of a CloudEvent, by which consumers recognise a
+            duplicate.
+        run: deliveries so far, this one included; starts at 1. `TryLater` adds a run and spends no attempt.
+        attempt: attempts that count against the retry limit, this one included; starts at 1.
+        trace_id: 32 hex digits (W3C Trace Context).
+        first_appended_ms: milliseconds since 1970 (UTC) of the first append; the maximum age of a message counts from
+            it.
+        replayed: an operator replayed it from the dead letters.
+        span_id: 16 hex digits of the span that appended it; None where traces are not recorded.
     """
 
     message_id: UUID
@@ -40,18 +52,30 @@ class Envelope:
 
 
 def append(tx: Tx, *messages: Message | Fact, not_before: datetime | None = None) -> None:
-    """Queue messages, in this order, when the transaction commits; not before `not_before` (UTC) when it is given."""
+    """Queue messages, in this order, when the transaction commits; without messages, do nothing.
+
+    `not_before` (UTC) delays all of them; None, or a time that has passed, means at once. Each message gets a new id
+    and the current trace. Calling it twice queues twice: the caller's guards (a unique key, a move of state that found
+    its row) decide whether it is reached a second time.
+    """
     if messages:
         outbox_table.insert(tx, [_as_row(message, new_envelope(), not_before) for message in messages])
 
 
 def append_again(tx: Tx, message: Message, envelope: Envelope, not_before: datetime) -> None:
-    """Queue another run of the same message: same id, same trace, next numbers."""
+    """Queue another run of the same message, due at `not_before` (UTC): same id, same trace, next numbers.
+
+    Called by the actor runtime after a failure; `envelope` already carries the numbers of the next run. Facts have no
+    second run: they are published, not handled.
+    """
     outbox_table.insert(tx, [_as_row(message, envelope, not_before)])
 
 
 def append_traced(tx: Tx, messages: Sequence[tuple[Message | Fact, str]]) -> None:
-    """Queue a batch whose messages each belong to a trace of their own."""
+    """Queue a batch of (message, trace id) pairs whose messages each belong to a trace of their own.
+
+    For work on many payments in one transaction, where the current trace would be that of the batch.
+    """
     if messages:
         outbox_table.insert(tx, [_as_row(message, new_envelope(trace_id), None) for message, trace_id in messages])
 
@@ -59,9 +83,14 @@ def append_traced(tx: Tx, messages: Sequence[tuple[Message | Fact, str]]) -> Non
 def append_original(
     tx: Tx, kind: str, payload: dict[str, Any], envelope: Envelope, *, queue: str | None = None
 ) -> None:
-    """Queue a message of ours as it once was: for replays, whose payload its actor reads again.
+    """Queue a message of ours again with its original payload, for replays.
 
-    `queue` redirects it; otherwise it goes where its kind goes today.
+    `kind` must be one of today's and `payload` must validate as it. `queue` redirects the message to another work
+    queue; None sends it to the queue that its kind has today, which may differ from the one it failed in.
+
+    Raises:
+        KeyError: no message has this kind.
+        pydantic.ValidationError: the payload does not fit the kind as it is defined now.
     """
     message = kind_to_message()[kind].model_validate(payload)
     row = _as_row(message, envelope, None)
@@ -72,8 +101,11 @@ def append_original(
 
 
 def append_order_again(tx: Tx, body: bytes, message_id: UUID, *, not_before: datetime | None = None) -> None:
-    """Queue an order event to intake's own queue: one that was refused, whose dead letter the message id then names, or
-    one that could not be taken just now.
+    """Queue an order event for intake's own queue, with the bytes in which it came.
+
+    Two callers: the replay of a rejected event, where `message_id` is the id of its dead letter (intake resolves that
+    dead letter once it accepts the event), and intake itself, which postpones an event until `not_before` (UTC). It is
+    published to the default exchange, by which intake tells it from an event of the order service.
     """
     outbox_table.insert(
         tx,
@@ -94,11 +126,13 @@ def append_order_again(tx: Tx, body: bytes, message_id: UUID, *, not_before: dat
 
 
 def new_envelope(trace_id: str | None = None) -> Envelope:
+    """The envelope of a first run: a new id, now, and `trace_id` or, when that is None, the current trace."""
     chosen, now_ms = trace_id or trace.current(), int(datetime.now(UTC).timestamp() * 1000)
     return Envelope(uuid_utils.uuid7(), 1, 1, chosen, now_ms, span_id=trace.span_of(chosen))
 
 
 def _as_row(message: Message | Fact, envelope: Envelope, not_before: datetime | None) -> outbox_table.NewRow:
+    """The row of a message or fact. Our own go to the default exchange, where the routing key is the queue's name."""
     if isinstance(message, Fact):
         return _event_row(message, envelope, not_before)
     route = ROUTES[type(message)]
@@ -136,6 +170,9 @@ def _dramatiq_fields(message: Message, queue: str, envelope: Envelope) -> dict[s
 
 
 def _event_row(event: Fact, envelope: Envelope, not_before: datetime | None) -> outbox_table.NewRow:
+    """A fact goes to the events exchange under its type; events of one subject share an ordering key, so they stay in
+    order.
+    """
     return outbox_table.NewRow(
         tenant_id=event.tenant_id,
         message_id=envelope.message_id,
@@ -150,6 +187,9 @@ def _event_row(event: Fact, envelope: Envelope, not_before: datetime | None) -> 
 
 
 def _cloud_event(event: Fact, envelope: Envelope) -> dict[str, Any]:
+    """Structured JSON mode (CloudEvents 1.0, section 3.1). `time` is when the fact was appended, not when it is
+    published.
+    """
     return {
         "specversion": "1.0",
         "id": str(envelope.message_id),

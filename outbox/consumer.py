@@ -1,10 +1,11 @@
-"""One consumer of one queue, for those who bring what they take into the database.
+"""One consumer of one queue, for processes that store what they consume in the database: order intake and the drain of
+dead letters. Workers do not use it (outbox/broker/dramatiq_broker.py).
 
-Phases: gather what is there (a batch, or what comes within a few milliseconds), hand it over, ack what was committed.
-Killed before the commit, the broker delivers again; killed after it, whoever takes the batch must find it known. While
-the database is away the batch is held, neither acked nor rejected: a rejection would count as a delivery, and the
-delivery limit must outlast an outage. A batch that fails for any other reason is handed over one by one, and the
-message that fails again is set aside: it never stops its neighbours.
+Phases: gather what is there (a batch, or what arrives within a few milliseconds), pass it to `take`, ack what was
+committed. Killed before the commit, the broker delivers again; killed after it, `take` must recognise the batch. While
+the database is unreachable the batch is held, neither acked nor rejected: a rejection would count as a delivery, and
+the delivery limit must outlast an outage. A batch that fails for any other reason is passed on one by one, and the
+message that fails again is set aside as a dead letter: it never stops its neighbours.
 """
 
 import time
@@ -43,7 +44,7 @@ _AWAY = (
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One delivery; `method` and `properties` are pika's."""
+    """One delivery; `method` and `properties` are pika's, `body` the bytes as the sender published them."""
 
     method: Any
     properties: Any
@@ -52,11 +53,20 @@ class Delivered:
 
 @dataclass(slots=True)
 class Consumer:
-    """`take` commits a batch, and raises psycopg.OperationalError while it cannot. `set_aside` commits a dead letter of
-    a message over which `take` failed, with the error's class as the reason. `run` reconnects until asked to stop.
+    """Consumes on the thread that calls `run`; reconnects by itself until `stopping` is set.
 
-    linger_seconds: how long the first of a batch may wait for company. came_at: when a delivery came into the world, if
-    it says so.
+    Attributes:
+        url: RABBITMQ_URL, possibly several nodes.
+        take: commits a batch, in the order of the queue, before it returns. It raises psycopg.OperationalError while it
+            cannot, and is then called again with the same batch. After any other exception it is called with one
+            delivery at a time.
+        set_aside: commits a dead letter of a delivery on which `take` failed alone; it names the exception's class.
+        batch: the most deliveries that `take` gets at once.
+        prefetch: unacked deliveries the broker sends ahead (basic.qos); more than `batch`, so that the next one is
+            ready.
+        linger_seconds: how long the first delivery of a batch may wait for others.
+        came_at: Unix time (seconds) at which a delivery was created, or None when it does not say; for the age metric
+            only.
     """
 
     url: str
@@ -73,15 +83,19 @@ class Consumer:
     _oldest_at: float | None = None
 
     def tell_load(self, cache: OptionalCacheSettings) -> None:
-        """From now on the scale signals count this consumer, where a cache is named."""
+        """Start to publish this consumer's load to the cache, for the scale signals; without REDIS_URL, do nothing."""
         if cache.redis_url is not None:
             keep_telling(cache, self.load)
 
     def load(self) -> Load:
+        """Unacked and handled deliveries, and the age of the oldest in hand. Called from the load thread: reads plain
+        attributes without a lock, so the three numbers may belong to neighbouring moments.
+        """
         oldest = {} if self._oldest_at is None else {self.queue: self._oldest_at}
         return Load({self.queue: self._unacked}, {self.queue: self._handled}, oldest)
 
     def run(self) -> None:
+        """Consume until asked to stop. An unreachable broker is waited out; a missing queue is declared again."""
         while not self.stopping.is_set():
             beat(self.queue)
             try:
@@ -93,7 +107,7 @@ class Consumer:
                     self._declare()
 
     def _declare(self) -> None:
-        """The queue is not there: the broker is another one, an empty one, and so is all that stood at it."""
+        """The queue does not exist (404): the broker was replaced by an empty one, so declare the whole topology."""
         try:
             topology.declare(self.url)
         except (topology.TopologyDriftError, AMQPError, OSError) as error:
@@ -118,7 +132,7 @@ class Consumer:
                 connection.close()
 
     def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
-        """Queues are in order, so the first of a batch is the oldest, of those that say when they came."""
+        """Record what is in hand, for `load`. A queue is in order: the first delivery that has a time is the oldest."""
         self._unacked = len(batch) + fetched_ahead
         self._oldest_at = next((at for each in batch if (at := self._came_at(each)) is not None), None)
 
@@ -130,7 +144,9 @@ class Consumer:
             return None
 
     def _gather(self, channel: BlockingChannel) -> list[Delivered]:
-        """What is there; at least one unless the queue is idle."""
+        """Up to `batch` deliveries; empty when the queue was idle for IDLE_SECONDS, so that the caller can check for a
+        stop.
+        """
         gathered: list[Delivered] = []
         deadline, timeout = 0.0, IDLE_SECONDS
         while len(gathered) < self.batch:
@@ -145,7 +161,9 @@ class Consumer:
         return gathered
 
     def _taken(self, connection: pika.BlockingConnection, batch: list[Delivered]) -> bool:
-        """Hand the batch over, one by one when it fails as a whole; False when asked to stop meanwhile."""
+        """Pass the batch to `take`, one by one when it fails as a whole. False when asked to stop meanwhile: the batch
+        is then not acked, and closing the connection returns it to the queue.
+        """
         try:
             return self._done(connection, lambda: self.take(batch))
         except AMQPError:  # of the heartbeats while holding
@@ -165,7 +183,7 @@ class Consumer:
         return self._set_aside(connection, delivered, failed)
 
     def _set_aside(self, connection: pika.BlockingConnection, delivered: Delivered, failed: Exception) -> bool:
-        """If even this fails, the message is held: acked without a dead letter it would be lost."""
+        """While even this fails the message is held: acked without a dead letter it would be lost."""
         while not self.stopping.is_set():
             try:
                 return self._done(connection, lambda: self.set_aside(delivered, failed))
@@ -177,7 +195,7 @@ class Consumer:
         return False
 
     def _done(self, connection: pika.BlockingConnection, work: Callable[[], None]) -> bool:
-        """Do it, holding what it is about while the database is away; False when asked to stop meanwhile."""
+        """Do the work, retrying while the database is unreachable. False when asked to stop meanwhile."""
         while not self.stopping.is_set():
             beat(self.queue)
             try:

@@ -1,8 +1,10 @@
-"""Broker dead letters -> the table. A message that killed its worker, or that nobody could read, is set aside by
-RabbitMQ; this process brings it where a person sees it.
+"""Broker dead letters -> the table. RabbitMQ sets aside a message that killed its worker or that could not be decoded;
+this process stores it where an operator sees it.
 
 Phases: take one from the broker's dead letter queue, write it down, ack (outbox/consumer.py). Nothing expires at the
 broker. Harmless twice: the same bytes under the same id are one dead letter.
+
+Messages that a worker gave up on do not pass through here: the worker writes that row itself, with the whole history.
 """
 
 from datetime import UTC, datetime
@@ -37,7 +39,9 @@ _COUNTERS = {"attempt", "run"}
 
 
 def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
-    """A consumer of the broker's dead letter queue, one dead letter at a time."""
+    """A consumer of the broker's dead letter queue: each dead letter is written in a system transaction of its own and
+    then acked alone. `sealer` encrypts the original bytes, which only the replaying worker can decrypt.
+    """
 
     def bury(delivered: list[Delivered]) -> None:
         for each in delivered:
@@ -50,7 +54,9 @@ def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
 
 
 def _died_at(delivered: Delivered) -> float | None:
-    """As the broker tells it, in UTC."""
+    """Unix time at which the broker dead-lettered it: the newest `x-death` entry, which is in UTC and comes without a
+    zone. None when the header is missing or malformed, because a client can write it.
+    """
     try:
         died: datetime = delivered.properties.headers["x-death"][0]["time"]
         return died.replace(tzinfo=UTC).timestamp()
@@ -84,7 +90,14 @@ def _readable(body: bytes) -> str:
 
 
 def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
-    """What the broker set aside, with the cause that its headers and its bytes tell."""
+    """The dead letter of a message that the broker set aside; cause and reason come from its `x-death` header and its
+    bytes.
+
+    Never raises on what the message contains: an unreadable one is the cause `undecodable`. `payload` is redacted and
+    cut to LARGEST_ORDER_BYTES; `original` is the payload alone for a message of ours (a replay wraps it again), else
+    the bytes as they came. RabbitMQ's page on dead lettering describes `x-death`
+    (https://www.rabbitmq.com/docs/dlx#effects).
+    """
     death = _first_death(properties.headers)
     queue, why = _word(death.get("queue")) or "", _word(death.get("reason")) or ""
     message = _dramatiq_fields(body)
@@ -119,7 +132,7 @@ def _first_death(headers: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _headers(death: dict[str, Any], options: dict[str, Any]) -> dict[str, object]:
-    """How it died, how often it was tried, and what appended it: a replay goes on from there."""
+    """How it was dead-lettered, how often it was tried, and what span appended it: a replay continues from there."""
     told: dict[str, object] = {"x-death": _told(death)}
     told |= {name: _counter(options[name]) for name in _COUNTERS & options.keys()}
     span_id = str(options.get("span_id"))
@@ -127,6 +140,7 @@ def _headers(death: dict[str, Any], options: dict[str, Any]) -> dict[str, object
 
 
 def _cause(queue: str, why: str, message: dict[str, Any] | None) -> tuple[str, str]:
+    """The stored cause and its sentence, from the broker's reason first, then from the message."""
     if why == "delivery_limit":
         return "killed_worker", f"delivered again and again from {queue!r} without an end: it kills its worker"
     if why == "expired":
@@ -139,7 +153,9 @@ def _cause(queue: str, why: str, message: dict[str, Any] | None) -> tuple[str, s
 
 
 def _dramatiq_fields(body: bytes) -> dict[str, Any] | None:
-    """The fields of a Dramatiq message; None when the bytes are none."""
+    """The fields of a Dramatiq message; None when the bytes are not one. Checks types only as far as this module reads
+    them.
+    """
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -150,12 +166,17 @@ def _dramatiq_fields(body: bytes) -> dict[str, Any] | None:
 
 
 def _word(value: object) -> str | None:
-    """A name or id as a row and its index can hold it: whoever wrote the message was not bound by ours."""
+    """A name or id of foreign origin, made safe for a text column and its index: redacted, no NUL, at most LONGEST_WORD
+    long.
+    """
     text = text_or_none(value)
     return None if text is None else redact_text(text)[:LONGEST_WORD]
 
 
 def _counter(value: object) -> int | str | None:
+    """A number that fits the database's integer; anything else stays as text, because a client can write this
+    option.
+    """
     return value if type(value) is int and abs(value) < 2**31 else _word(value)
 
 
@@ -167,7 +188,7 @@ def _uuid(payload: object, key: str) -> UUID | None:
 
 
 def _told(death: dict[str, Any]) -> dict[str, object]:
-    """The broker's own story of the death, as JSON can hold it."""
+    """The parts of the broker's `x-death` entry that an operator needs, as JSON."""
     return {key: _word(value) for key, value in death.items() if key in {"queue", "reason", "count", "exchange"}}
 
 
@@ -178,6 +199,7 @@ def _dead_letters(
     seal: SealSettings,
     cache: OptionalCacheSettings,
 ) -> Work:
+    """Declare the topology, connect, and return the consumer's loop; readiness needs the database and the broker."""
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = process.database(database)
@@ -190,6 +212,7 @@ def _dead_letters(
 
 
 def main() -> None:
+    """The `dead-letters` process. Exit codes: 0 stopped, 69 no broker at start, 75 held up, 78 settings or topology."""
     settings = (DatabaseSettings, BrokerSettings, SealSettings, OptionalCacheSettings)
     Program("dead-letters", traced=False).run(settings, _dead_letters)
 

@@ -5,6 +5,9 @@ confirmed ones in one statement (a few batches in a row while there is a backlog
 the broker has confirmed (the one stated exception to M6, bounded by the confirm timeout). Killed anywhere before the
 commit, the rows stay and are published again: consumers are idempotent, so twice is harmless and never is impossible.
 Several relays share the lanes. A row that can never be published or settled is set aside, and its neighbours go on.
+
+It never acts on a payload, never decides about retries (a retry is a row with a later due time, written by the actor),
+and has a database role that reaches the outbox tables only.
 """
 
 import time
@@ -50,7 +53,17 @@ FULL_LOOK_SECONDS = 15.0
 
 @dataclass(slots=True)
 class _Round:
-    """What one transaction did. `floor` is where the next look at its lanes may begin, once it is committed."""
+    """What one transaction did.
+
+    Attributes:
+        lanes: the lanes this transaction has locked; rows of one payment are all in one lane.
+        started: `time.perf_counter()` at the start, for the duration metric and the limit of a round.
+        floor: due time from which the next read of these lanes may start, used only after the commit; None when no row
+            was read and the read was not a full one.
+        batches: batches that were confirmed and settled.
+        rows: rows that were sent, those included which the broker returned or nacked.
+        refused: rows that the broker returned or nacked; they stay pending.
+    """
 
     lanes: list[int]
     started: float = field(default_factory=time.perf_counter)
@@ -68,7 +81,12 @@ class _Round:
 
 @dataclass(slots=True)
 class Relay:
-    """One relay process. `run_once` does one round and returns how many rows were published."""
+    """One relay process; all its methods run on the main thread.
+
+    `doorbell` waits for the database's notification and counts the running relays. The private fields are memory
+    between rounds (where to start among the lanes, how far each lane was read); losing them in a restart costs one full
+    read.
+    """
 
     db: Database
     publisher: Publisher
@@ -81,7 +99,7 @@ class Relay:
     _full_look_at: float = 0.0
 
     def run(self) -> None:
-        """Publish until asked to stop; troubles of the world are waited out."""
+        """Publish until asked to stop; an unreachable broker or database is waited out, with a heartbeat each round."""
         while not self.stopping.is_set():
             beat("relay")
             try:
@@ -103,7 +121,15 @@ class Relay:
                 self._seen.clear()
 
     def run_once(self) -> int:
-        """One round; the transaction commits only after every confirm is in."""
+        """One round; the transaction commits only after every confirm is in. Returns the number of rows sent, refused
+        ones included.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm; the transaction is rolled back, so every row of the round stays
+                due.
+            psycopg.Error: the database is unreachable; rows the broker has already confirmed are published a second
+                time later.
+        """
         with self.db.moving_transaction() as tx:
             one = self._round(tx)
         self._floors.update(dict.fromkeys(one.lanes, one.floor) if one.floor else {})
@@ -117,9 +143,10 @@ class Relay:
         return one.rows
 
     def _note_seen(self, lanes: list[int]) -> None:
-        """With other relays beside us a round has a part of the lanes; the bell may have rung for any of the rest.
+        """Decide whether to wait for a notification. With other relays running, a round has a part of the lanes only,
+        and the notification may have been about any of the rest.
 
-        We may sleep once we have looked into each of them, or when all that are left are in the hands of others.
+        The relay may wait once it has looked into each lane, or when other relays hold all that are left.
         """
         self._may_sleep = self._seen.issuperset(lanes) or len(self._seen.union(lanes)) == outbox_table.LANES
         self._seen.update(lanes)
@@ -143,6 +170,9 @@ class Relay:
         return one
 
     def _lock_lanes(self, tx: Tx) -> list[int]:
+        """Take at most an equal share of the lanes, starting behind those of the last round, so that each lane gets its
+        turn.
+        """
         share = -(-outbox_table.LANES // self.doorbell.relays())
         lanes = outbox_table.lock_lanes(tx, at_most=share, starting_with=self._start_lane)
         self._start_lane = (self._start_lane + max(1, len(lanes))) % outbox_table.LANES
@@ -171,6 +201,11 @@ class Relay:
         self.publisher.begin([_outgoing(row) for row in rows])
 
     def _floor_of(self, lanes: list[int]) -> datetime | None:
+        """The due time from which to read these lanes; None for a full read from the oldest row.
+
+        Every FULL_LOOK_SECONDS all floors are dropped: a transaction that committed late may have left an older row
+        behind.
+        """
         if time.monotonic() >= self._full_look_at:
             self._full_look_at = time.monotonic() + FULL_LOOK_SECONDS
             self._floors.clear()
@@ -187,6 +222,9 @@ def _publishable(tx: Tx, rows: list[outbox_table.DueRow]) -> list[outbox_table.D
 
 
 def _settle(tx: Tx, rows: list[outbox_table.DueRow], refused: set[int]) -> None:
+    """Delete the confirmed rows, and give the refused ones a new due time. `refused` holds positions in `rows`, not
+    ids.
+    """
     _isolated(tx, [row.id for position, row in enumerate(rows) if position not in refused], outbox_table.settle)
     _isolated(tx, [rows[position].id for position in refused], _put_back)
 
@@ -225,6 +263,7 @@ def _outgoing(row: outbox_table.DueRow) -> Outgoing:
 
 
 def _relay(process: Process, database: DatabaseSettings, broker: BrokerSettings) -> Work:
+    """Declare the topology, connect, and return the loop; readiness needs the database and the broker."""
     url = broker.rabbitmq_url.get_secret_value()
     topology.declare_when_reachable(url)
     db = process.database(database)
@@ -237,6 +276,9 @@ def _relay(process: Process, database: DatabaseSettings, broker: BrokerSettings)
 
 
 def main() -> None:
+    """The `relay` process. Exit codes: 0 stopped, 69 no broker at start, 75 held up while stopping, 78 settings or
+    topology.
+    """
     relay = Program("relay", goodbye="relay stopped after settling its last batch", patience_seconds=PATIENCE_SECONDS)
     relay.run((DatabaseSettings, BrokerSettings), _relay)
 

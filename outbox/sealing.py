@@ -1,7 +1,9 @@
-"""The originals of dead letters, sealed: every process may seal one, only the one that replays may open it.
+"""Encryption of the originals of dead letters: every process may encrypt one, only the one that replays may decrypt it.
 
-Sealed boxes of libsodium (X25519 and XSalsa20-Poly1305, https://doc.libsodium.org/public-key_cryptography/sealed_boxes).
-`fleet keys` prints a fresh pair. Losing the private key loses the originals of letters sealed so far, not the letters.
+Sealed boxes of libsodium (X25519 and XSalsa20-Poly1305,
+https://doc.libsodium.org/public-key_cryptography/sealed_boxes). `fleet keys` prints a fresh pair. Losing the private
+key loses the originals sealed so far, not the dead letters: their redacted payload stays readable, but a replay needs
+the original. Changing the pair does not re-encrypt what is stored.
 """
 
 import base64
@@ -44,21 +46,24 @@ class OpenSettings(FleetSettings):
 
 
 class UnopenableError(Exception):
-    """The seal does not open: another key, or the bytes were changed."""
+    """The sealed original cannot be decrypted: it was sealed for another key, or its bytes were changed."""
 
 
 class Sealer:
-    """Seals; cannot open."""
+    """Encrypts with the public key; cannot decrypt. Stateless after construction, so several threads may share one."""
 
     def __init__(self, settings: SealSettings) -> None:
         self._box = SealedBox(PublicKey(_key_bytes(settings.dead_letter_public_key)))
 
     def seal(self, original: bytes) -> bytes:
+        """The sealed box of these bytes, 48 bytes longer. Not deterministic: sealing the same bytes twice gives two
+        results.
+        """
         return bytes(self._box.encrypt(original))
 
 
 class Opener:
-    """Opens what was sealed with the public half."""
+    """Decrypts what was sealed with the public half of its key."""
 
     def __init__(self, settings: OpenSettings) -> None:
         self._box = SealedBox(PrivateKey(_key_bytes(settings.dead_letter_private_key.get_secret_value())))
@@ -76,12 +81,15 @@ class Opener:
 
 
 def new_pair() -> tuple[str, str]:
-    """A fresh pair, as the settings take it: public, private."""
+    """A fresh pair in the form of the settings, 32 bytes in base64 each: public key, private key."""
     return _as_text(PrivateKey.generate())
 
 
 def pair_from_seed(seed: str) -> tuple[str, str]:
-    """The same pair for the same seed: for a machine that remembers one secret instead of two keys."""
+    """The same pair for the same seed, for a development machine that keeps one secret instead of two keys.
+
+    Only as strong as the seed: it is hashed once (SHA-256), with no salt and no work factor.
+    """
     return _as_text(PrivateKey.from_seed(sha256(seed.encode()).digest()))
 
 
@@ -90,6 +98,11 @@ def _as_text(key: PrivateKey) -> tuple[str, str]:
 
 
 def _key_bytes(text: str) -> bytes:
+    """The 32 bytes of a key.
+
+    Raises:
+        ValueError: it is not 32 bytes of base64; the settings classes turn that into their own error.
+    """
     try:
         raw = base64.b64decode(text, validate=True)
     except binascii.Error:

@@ -43,8 +43,7 @@ from workers.disputes import look_up as dispute_look_up
 from workers.groups import group
 from workers.ledger import seal as ledger_seal
 from workers.minting import mint
-from workers.operators import refund as operator_refund
-from workers.operators import release as operator_release
+from workers.operators import carry_out
 from workers.payments import cancel, capture, charge
 from workers.payments import look_up as payment_look_up
 from workers.payouts import account_payouts, payouts, statements

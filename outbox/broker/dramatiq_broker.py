@@ -5,6 +5,8 @@ the re-enqueue failed, and drop dead letters after seven days. Here a retry is a
 so the broker only ever holds work that is due now. A message is acked once its outcome is committed. A message that is
 not (its worker could not reach the database) goes back to the queue, and the delivery limit ends it in the lasting dead
 letter queue.
+
+This module overrides private methods of Dramatiq 2.2 (`_nack`, `_declare_queue`, ...): read them again at each upgrade.
 """
 
 from functools import partial
@@ -26,14 +28,17 @@ GIVE_BACK = "give_back"
 
 
 class FleetConsumer(_RabbitmqConsumer):
-    """Rejects to the dead letter queue, except what a worker gives back: that is delivered again.
+    """Rejects to the dead letter queue, except what a worker gives back (option GIVE_BACK): that is delivered again.
 
     Dramatiq settles a message at the consumer of the queue that its body names. A body that names another queue than
-    the one it came from would be settled on a channel where its delivery tag is somebody else's (whose message would
-    then be lost), and one that names no queue of ours would end the worker's thread. So the queue it came from counts.
+    the one it came from would be settled on a channel where its delivery tag is another message's (which would then be
+    lost), and one that names no queue of ours would end the worker's thread. So the queue it came from counts.
     """
 
     def __next__(self) -> Any:
+        """The next message, or None after the idle timeout. Runs on Dramatiq's consumer thread, which sends its
+        heartbeat here.
+        """
         beat(self.queue_name)
         message = super().__next__()  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
         if message is not None and message.queue_name != self.queue_name:
@@ -44,6 +49,9 @@ class FleetConsumer(_RabbitmqConsumer):
         self.connection.add_callback_threadsafe(partial(self.channel.basic_nack, tag, requeue=requeue))
 
     def nack(self, message: Any) -> None:
+        """Reject a message, or requeue it when it carries GIVE_BACK. Called from worker threads, so the frame itself is
+        sent by the connection's thread. A second call for the same message does nothing: its tag is known no more.
+        """
         if not message.options.get(GIVE_BACK):
             super().nack(message)  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
             return
@@ -53,7 +61,9 @@ class FleetConsumer(_RabbitmqConsumer):
 
 
 class FleetBroker(RabbitmqBroker):
-    """Consumes only. Whatever is to be published goes through the outbox."""
+    """Consumes only. Whatever is to be published goes through the outbox. `consuming` has the newest consumer of each
+    queue.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(url=shuffled(url), middleware=[TimeLimit(), ShutdownNotifications()])
@@ -66,9 +76,10 @@ class FleetBroker(RabbitmqBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> FleetConsumer:
         """Hold as many messages of a queue as there are threads, and few of a slow one.
 
-        Dramatiq asks for twice its threads, of every queue. But a process that dies gives back all that it held, each
-        as one more failed delivery, so that a few deaths in a row would set aside what nobody has begun to work on.
-        Called again and again while the broker is away: the thread that calls it lives, so it beats.
+        Dramatiq asks for twice its threads (`prefetch`), of every queue. But a process that dies gives back all that it
+        held, each as one more failed delivery, so that a few deaths in a row would dead-letter messages that no worker
+        has begun to process. Called again and again while the broker is unreachable, so it sends a heartbeat: the
+        thread is alive.
         """
         beat(queue_name)
         held = HELD_OF_SLOW_QUEUES if queue_name in SLOW_QUEUES else max(1, prefetch // 2)
@@ -77,7 +88,9 @@ class FleetBroker(RabbitmqBroker):
         return consumer
 
     def unacked(self) -> dict[str, int]:
-        """Deliveries in the hands of this process, by queue: under way, and fetched ahead."""
+        """Unacked deliveries of this process by queue: being processed, and fetched ahead. Safe to call from any
+        thread.
+        """
         return {queue: len(consumer.known_tags) for queue, consumer in self.consuming.items()}
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
@@ -95,7 +108,7 @@ class FleetBroker(RabbitmqBroker):
         return work_queue_arguments()
 
     def _declare_queue(self, queue_name: str) -> Any:
-        """A user that may not declare looks whether the queue stands."""
+        """Declare, or, for a broker user without that permission, check passively that the queue exists."""
         try:
             return super()._declare_queue(queue_name)  # type: ignore[no-untyped-call]  # Dramatiq types its public face only
         except ChannelClosedByBroker as error:
@@ -111,5 +124,10 @@ class FleetBroker(RabbitmqBroker):
         """There is none: dead letters are declared by outbox/broker/topology.py, without a time to live."""
 
     def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+        """Always refused: Dramatiq publishes outside the caller's transaction.
+
+        Raises:
+            RuntimeError: always; it is a mistake in our code.
+        """
         del delay
         raise RuntimeError(f"{message.actor_name}.send() bypasses the outbox; use outbox.append.append(tx, ...)")

@@ -32,6 +32,7 @@ class BrokerSettings(FleetSettings):
         if self.in_production:
             for address in split(self.rabbitmq_url.get_secret_value()):
                 require_tls_of("RABBITMQ_URL", SecretStr(address), "amqps")
+            # Checked with the broker's settings because every process that moves messages loads them.
             if os.environ.get(crash_points.VARIABLE):
                 raise ValueError(f"{crash_points.VARIABLE} is set: production does not crash on purpose; unset it.")
         return self

@@ -1,9 +1,10 @@
-"""The wire form of our own messages, read strictly, before Dramatiq acts on any of it.
+"""The wire form of our own messages, validated strictly before Dramatiq acts on any of it.
 
 Dramatiq builds its message from whatever JSON it is given. A list for an actor, a word for a time limit or another
-queue's name then end a consumer or a worker thread, and the broker delivers the same bytes again until it calls them a
-killer. Here such bytes are refused at the first look, and so become a dead letter that says what they are. Fields and
-options that a later version may add are passed over (old and new run side by side during a deploy).
+queue's name then end a consumer or a worker thread, and the broker delivers the same bytes again until the delivery
+limit. Here such bytes are rejected at the first delivery, and so become a dead letter that says what they are. Unknown
+fields and options are ignored, because old and new versions run side by side during a deploy. The payload is not
+validated here: the actor does that, and its dead letter can say more.
 """
 
 from typing import Annotated, Any, Literal
@@ -16,7 +17,9 @@ _Counter = Annotated[StrictInt, Field(ge=1, le=2**31 - 1)]
 
 
 class _Options(BaseModel):
-    """Ours are typed; those that Dramatiq itself would obey may not be there."""
+    """Our options are typed; those that Dramatiq itself would obey (a delay, a time limit, a pipeline) must be
+    absent.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,6 +36,10 @@ class _Options(BaseModel):
 
 
 class _Wire(BaseModel):
+    """The fields of dramatiq.Message: no positional arguments, and one keyword argument, `payload`, which is a JSON
+    object.
+    """
+
     model_config = ConfigDict(extra="ignore")
 
     queue_name: StrictStr
@@ -45,7 +52,7 @@ class _Wire(BaseModel):
 
 
 class StrictEncoder(JSONEncoder):
-    """Give it to `dramatiq.set_encoder`; what it refuses, the consumer rejects to the dead letter queue."""
+    """Set with `dramatiq.set_encoder`; what it rejects, the consumer rejects to the dead letter queue."""
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """The fields of a dramatiq.Message.

@@ -1,8 +1,9 @@
-"""What must stand at the broker, declared and checked at every start.
+"""What must exist at the broker, declared and checked at every start.
 
-All queues are quorum queues: they survive a broker's death, count deliveries, and set a message that keeps killing its
-worker aside (x-delivery-limit). Dead lettering is at-least-once and lasting: the dead letter queue has no time to live.
-A queue that stands with other arguments is reported as drift and never overwritten.
+All queues are quorum queues: they survive a broker's death, count deliveries, and dead-letter a message that keeps
+killing its worker (x-delivery-limit). Dead lettering is at-least-once and lasting: the dead letter queue has no time to
+live (https://www.rabbitmq.com/docs/quorum-queues). A queue that exists with other arguments is reported as drift and
+never changed or deleted.
 """
 
 import ssl
@@ -40,18 +41,24 @@ EXCHANGES = (ORDERS_EXCHANGE, EVENTS_EXCHANGE, DEAD_LETTER_EXCHANGE)  # all of t
 
 
 class TopologyDriftError(Exception):
-    """The broker holds something else than we declare; the sentence says what, and what to do."""
+    """The broker's exchanges or queues differ from our declaration; the message says what, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
+    """A durable queue. `arguments` are those of queue.declare (`x-...`), `bindings` pairs of (exchange, routing
+    key).
+    """
+
     name: str
     arguments: dict[str, Any]
     bindings: tuple[tuple[str, str], ...] = field(default=())  # (exchange, routing key)
 
 
 def work_queue_arguments() -> dict[str, Any]:
-    """Arguments of every queue somebody works from. At-least-once dead lettering needs reject-publish."""
+    """Arguments of every queue that a process of ours works from. At-least-once dead lettering requires
+    reject-publish.
+    """
     return {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
@@ -83,7 +90,11 @@ BROKER_HOLDS_SECONDS = 1_800
 
 
 def problems_of_patience(held_seconds: float) -> list[str]:
-    """What is wrong with the queue table, in sentences; `held_seconds` is how long a worker may hold a finished run."""
+    """What is wrong with the queue table, as sentences; an empty list when nothing is.
+
+    `held_seconds` is how long a worker may hold a finished run before it acks. Called at the start of the workers,
+    because the two limits are in different systems and nothing else compares them.
+    """
     problems = []
     for message, route in ROUTES.items():
         longest = route.patience.time_limit_seconds + held_seconds
@@ -98,10 +109,13 @@ def problems_of_patience(held_seconds: float) -> list[str]:
 
 
 def connect(parameters: Sequence[pika.URLParameters]) -> pika.BlockingConnection:
-    """A connection, or one family of errors: of a broker that is there and says nothing pika tells by another.
+    """A blocking connection to the first of these nodes that answers.
+
+    pika raises one family of errors for a broker that is down and another for one that accepts and does not answer;
+    here both are AMQPConnectionError.
 
     Raises:
-        pika.exceptions.AMQPConnectionError: the broker is away, or does not answer.
+        pika.exceptions.AMQPConnectionError: the broker is unreachable, or does not answer.
     """
     try:
         return pika.BlockingConnection(parameters)
@@ -110,14 +124,14 @@ def connect(parameters: Sequence[pika.URLParameters]) -> pika.BlockingConnection
 
 
 def declare(url: str) -> None:
-    """Declare exchanges, queues and bindings; declaring what stands already changes nothing.
+    """Declare exchanges, queues and bindings; declaring what exists already changes nothing.
 
-    A broker user that may not declare (deploy/broker_users.py: none of the processes may) looks whether they stand.
+    A broker user that may not declare (deploy/broker_users.py: none of the processes may) checks whether they exist.
 
     Raises:
-        TopologyDriftError: a queue or exchange stands with other arguments, or does not stand and may not be declared.
-        pika.exceptions.AMQPConnectionError: the broker is away.
-        ssl.SSLError: the broker's certificate does not hold; pika passes it on as it is.
+        TopologyDriftError: a queue or exchange exists with other arguments, or is missing and may not be declared.
+        pika.exceptions.AMQPConnectionError: the broker is unreachable.
+        ssl.SSLError: the broker's certificate is not valid; pika passes it on as it is.
     """
     connection = connect(nodes(url))
     try:
@@ -139,10 +153,10 @@ def declare(url: str) -> None:
 
 
 def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
-    """Declare, waiting for a broker that is still starting.
+    """Declare, waiting up to `seconds` for a broker that is still starting. Called once at the start of a process.
 
     Raises:
-        SystemExit: drift, or a certificate that does not hold (exit code 78); no broker in time (exit code 69, "service
+        SystemExit: drift, or an invalid certificate (exit code 78); no broker in time (exit code 69, "service
             unavailable").
     """
     waiting = Retrying(
@@ -166,6 +180,7 @@ def declare_when_reachable(url: str, *, seconds: float = 60.0) -> None:
 
 
 def _channel(connection: pika.BlockingConnection) -> BlockingChannel:
+    """A new channel for each declaration: the broker closes the channel on which one fails."""
     return connection.channel()
 
 
@@ -176,6 +191,9 @@ def _declare_queue(channel: BlockingChannel, queue: Queue) -> None:
 
 
 def _checked(name: str, declaration: Any, look: Any) -> None:
+    """Run a declaration; without the permission to declare (403) only look, and turn a mismatch (406) into a
+    sentence.
+    """
     try:
         declaration()
     except ChannelClosedByBroker as error:
@@ -191,7 +209,7 @@ def _checked(name: str, declaration: Any, look: Any) -> None:
 
 
 def _look_for(name: str, look: Any) -> None:
-    """Asking whether it stands needs no permission."""
+    """A passive declaration, which needs no permission to configure."""
     try:
         look()
     except ChannelClosedByBroker as error:
@@ -202,10 +220,12 @@ def _look_for(name: str, look: Any) -> None:
 
 
 def depths(url: str) -> dict[str, int]:
-    """Ready messages per queue of ours; -1 for a queue that does not stand.
+    """Ready messages per queue of ours, unacked ones not included; -1 for a queue that does not exist.
+
+    One short connection per call, passive declarations only. Called every few seconds by the collector and the console.
 
     Raises:
-        pika.exceptions.AMQPConnectionError: the broker is away.
+        pika.exceptions.AMQPConnectionError: the broker is unreachable.
     """
     found: dict[str, int] = {}
     connection = connect(nodes(url))
@@ -228,7 +248,7 @@ def _depth(channel: BlockingChannel, name: str) -> int:
 
 
 def is_reachable(url: str) -> bool:
-    """True when the broker, or a node of it, opens a connection for us within two seconds."""
+    """True when the broker, or a node of it, opens a connection for us; about two seconds for each node at most."""
     parameters = nodes(url)
     for node in parameters:
         node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = 2

@@ -1,1 +1,3 @@
-"""Intake: the only doors through which the outside world speaks to the fleet."""
+"""Intake: the only ways in from outside, by AMQP (orders), HTTP (webhooks and the API) and the sweep of Stripe's
+events.
+"""

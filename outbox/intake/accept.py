@@ -1,11 +1,11 @@
 """accept: order events become payments, refunds or cancellations with their messages, or dead letters with a reason.
 
-Phases: decode (outbox/intake/order_events.py, no database), then per tenant one transaction that takes all new orders
-(offers.py), then one for each wish about an order (wishes.py), so that a wish finds the order that came with it. A
-batch that fails because of one bad order is done again one by one, so that the others are not held up by it. Harmless
-twice: an order's id and an event's own name are unique, and the same event again changes nothing; the same order id
-with another body is a dead letter. A wish whose payment is held for too long by somebody else is put off, through the
-outbox, so that nobody waits behind it.
+Phases: decode (outbox/intake/order_events.py, no database), then per tenant one transaction that accepts all new orders
+(outbox/requests/orders.py), then one for each request about an order (order_requests.py), so that a request finds the
+order that arrived with it. A batch that fails because of one bad order is done again one by one, so that the others are
+not held up by it. Harmless twice: an order's id and an event's own name are unique, and the same event again changes
+nothing; the same order id with another body is a dead letter. A request whose payment is locked for too long is
+postponed through the outbox, so that no other event waits behind it.
 """
 
 from collections import defaultdict
@@ -34,20 +34,23 @@ from outbox.sealing import Sealer
 
 BY = "intake"
 _TAKEN = frozenset({OrderOutcome.ACCEPTED, OrderOutcome.DUPLICATE})
-# A wish waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction, which
-# ends within twenty seconds when it is ours; until then the orders behind the wish must not wait as well.
+# A request waits for its payment's row as long as any statement. Who holds it for longer is a forgotten transaction,
+# which ends within twenty seconds when it is ours; until then the orders behind it must not wait as well.
 POSTPONED_BY = timedelta(seconds=20)
 # A reason may quote what the event says of itself, which has no such limit.
 LONGEST_REASON = 1_000
 
 
 def accept(db: Database, batch: Sequence[IncomingEvent], sealer: Sealer | None = None) -> list[OrderOutcome]:
-    """Accept a batch; the outcomes stand in the order of the events. Everything is committed when this returns.
+    """Accept a batch; the outcomes are in the order of the events. Everything is committed when this returns.
 
-    `sealer` keeps the originals of dead letters; without one only their redacted form is kept.
+    Called by the consumer of the orders queue (amqp.py), on its thread. `sealer` keeps the originals of dead letters
+    encrypted; without one only their redacted form is kept, and they cannot be replayed. Events whose tenants differ
+    never share a transaction.
 
     Raises:
-        psycopg.OperationalError: the database is away; nothing may be acked, and every event may be offered again.
+        psycopg.OperationalError: the database is unreachable; nothing may be acked, and every event may be passed in
+            again.
     """
     outcomes: dict[int, OrderOutcome] = {}
     by_tenant: dict[TenantId, list[tuple[int, DecodedEvent]]] = defaultdict(list)
@@ -72,7 +75,7 @@ def set_aside(db: Database, sealer: Sealer | None, incoming: IncomingEvent, erro
 
 
 def _resolve_replays(db: Database, taken: list[IncomingEvent]) -> None:
-    """Dead letters that came back and were taken this time are resolved."""
+    """Close the dead letters whose replayed events were accepted this time, each in a system transaction of its own."""
     for replay_of in [incoming.replay_of for incoming in taken if incoming.replay_of is not None]:
         with db.system_transaction() as tx:
             dead_letters.mark_replayed(tx, dead_letter_id=replay_of)
@@ -81,7 +84,7 @@ def _resolve_replays(db: Database, taken: list[IncomingEvent]) -> None:
 def _accept_of_tenant(
     db: Database, sealer: Sealer | None, tenant_id: TenantId, events: list[DecodedEvent]
 ) -> list[OrderOutcome]:
-    """New orders first and together; when one of them is bad, each in its own transaction. Wishes always are."""
+    """New orders first and in one transaction; when one of them is bad, each in its own. Other requests always are."""
     offers = [event for event in events if isinstance(event.content, OrderRequest)]
     try:
         outcomes = _accept_together(db, tenant_id, offers) if offers else []
@@ -93,6 +96,10 @@ def _accept_of_tenant(
 
 
 def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, event: DecodedEvent) -> OrderOutcome:
+    """One event in one transaction; what the database or a rule rejects becomes a dead letter with a sentence.
+
+    An OperationalError passes through, except a lock timeout, which postpones the event.
+    """
     try:
         return _accept_together(db, tenant_id, [event])[0]
     except UnacceptableOrder as reason:
@@ -108,7 +115,7 @@ def _accept_alone(db: Database, sealer: Sealer | None, tenant_id: TenantId, even
 
 
 def _postpone(db: Database, event: DecodedEvent) -> OrderOutcome:
-    """Have the event come again by the outbox, as it was; a replayed one under the name of its dead letter."""
+    """Queue the event again through the outbox with its own bytes; a replayed one under the id of its dead letter."""
     due = datetime.now(UTC) + POSTPONED_BY
     with db.system_transaction() as tx:
         append_order_again(tx, event.incoming.body, event.incoming.replay_of or uuid4(), not_before=due)
@@ -117,6 +124,9 @@ def _postpone(db: Database, event: DecodedEvent) -> OrderOutcome:
 
 
 def _accept_together(db: Database, tenant_id: TenantId, events: list[DecodedEvent]) -> list[OrderOutcome]:
+    """All events in one transaction of the tenant; the outcomes are those of the orders first, then of the other
+    requests.
+    """
     places = [TraceContext(event.trace_id, trace.parent_in(event.event.traceparent)) for event in events]
     with trace.spans_of_batch("accept order", "consumer", places), db.transaction(tenant_id) as tx:
         outcomes = take(
@@ -138,7 +148,10 @@ def _bury(
     event: DecodedEvent | None = None,
     cause: str | None = None,
 ) -> OrderOutcome:
-    """Keep what nobody can use, redacted, with its reason, where a person sees it."""
+    """Store an event that cannot be accepted, redacted, with its reason, where an operator sees it.
+
+    A replayed event that is rejected again opens its own dead letter again instead of creating a second one.
+    """
     letter = DeadLetter(
         source="orders",
         reason=redact_text(reason)[:LONGEST_REASON],

@@ -1,7 +1,7 @@
-"""The order service's door: consumes its topic exchange, accepts in batches, acks only what is committed.
+"""Intake of the order service's events by AMQP: consumes its topic exchange in batches, acks only what is committed.
 
-Phases: gather what is there (outbox/consumer.py), accept it (outbox/intake/accept.py), ack. Killed after the commit
-and before the ack, the redelivered events are duplicates and change nothing.
+Phases: gather what is there (outbox/consumer.py), accept it (outbox/intake/accept.py), ack. Killed after the commit and
+before the ack, the redelivered events are duplicates and change nothing.
 """
 
 from datetime import datetime
@@ -32,7 +32,7 @@ LINGER_SECONDS = 0.01
 
 
 def order_intake(db: Database, url: str, sealer: Sealer | None = None) -> Consumer:
-    """A consumer of the orders queue, in batches."""
+    """A consumer of the orders queue, in batches of at most BATCH; it counts the outcomes. `sealer` as in `accept`."""
 
     def take(deliveries: list[Delivered]) -> None:
         outcomes = accept(db, [_incoming(each) for each in deliveries], sealer)
@@ -49,7 +49,9 @@ def order_intake(db: Database, url: str, sealer: Sealer | None = None) -> Consum
 
 
 def _came_at(delivered: Delivered) -> float | None:
-    """The event's own `time`; None for what an operator brought back, and for what is no event."""
+    """The event's own `time` as Unix time; None for a replayed dead letter, whose age is no backlog, and for invalid
+    events.
+    """
     if delivered.method.exchange == "":
         return None
     try:
@@ -59,7 +61,9 @@ def _came_at(delivered: Delivered) -> float | None:
 
 
 def _incoming(delivered: Delivered) -> IncomingEvent:
-    """The order service publishes to its exchange; what comes by the default exchange is a replayed dead letter."""
+    """The order service publishes to its exchange; what arrives by the default exchange is a replayed or postponed
+    event.
+    """
     message_id = text_or_none(delivered.properties.message_id)
     return IncomingEvent(delivered.body, message_id, _uuid(message_id) if delivered.method.exchange == "" else None)
 
@@ -90,6 +94,9 @@ def _order_intake(
 
 
 def main() -> None:
+    """The `intake-orders` process. Exit codes: 0 stopped, 69 no broker at start, 75 held up, 78 settings or
+    topology.
+    """
     settings = (DatabaseSettings, BrokerSettings, SealSettings, OptionalCacheSettings)
     Program("intake-orders", goodbye="order intake stopped").run(settings, _order_intake)
 

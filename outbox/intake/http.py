@@ -44,7 +44,10 @@ REFUSALS = ("bad_signature", "unreadable", "wrong_mode", "too_large", "not_store
 
 
 class WebhookEndpoint:
-    """The handlers, and what they need."""
+    """The handlers of webhooks, health and metrics, and what they need; `api` are the routes served beside them.
+
+    The handlers run on the event loop; whatever waits for the database runs in a thread of Starlette's pool.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class WebhookEndpoint:
         self._health = health
 
     def app(self) -> Starlette:
+        """The ASGI application; call it once."""
         app = Starlette(
             routes=[
                 Route("/webhooks/stripe", self.stripe_webhook, methods=["POST"]),
@@ -76,6 +80,12 @@ class WebhookEndpoint:
         return app
 
     async def stripe_webhook(self, request: Request) -> Response:
+        """Store one event of Stripe: 204 once it is committed, also when it was stored before.
+
+        400 for a bad signature, an unreadable event or the other mode (test or live), 413 for a body that is too large,
+        503 when it could not be stored. Stripe sends again after anything but 2xx
+        (https://docs.stripe.com/webhooks#retries).
+        """
         started = time.perf_counter()
         raw = await _read(request)
         if raw is None:
@@ -85,6 +95,9 @@ class WebhookEndpoint:
         return response
 
     def _store(self, raw: bytes, signature: str | None) -> Response:
+        """Verify, store, answer; runs in a thread. The signature is checked on the raw bytes, before anything is
+        parsed.
+        """
         try:
             event = verify(raw, signature, self._secrets)
         except BadSignatureError as error:
@@ -104,13 +117,16 @@ class WebhookEndpoint:
         return _counted("stored" if new else "duplicate", Response(status_code=204))
 
     async def live(self, _request: Request) -> Response:
+        """200 as long as the event loop runs."""
         return JSONResponse({"status": "live"})
 
     async def ready(self, request: Request) -> Response:
+        """As `/health/ready` of every process (outbox/process/health.py)."""
         status, told = await run_in_threadpool(self._health.answer, request.url.path)
         return JSONResponse(told, status_code=status)
 
     async def metrics(self, _request: Request) -> Response:
+        """The metrics of all processes that share PROMETHEUS_MULTIPROC_DIR, not only of this one."""
         body, content_type = await run_in_threadpool(exposition)
         return Response(body, media_type=content_type)
 
@@ -137,6 +153,7 @@ def _counted(outcome: str, response: Response) -> Response:
 
 
 def checks_of(db: Database, cache: CacheSettings, broker: BrokerSettings) -> dict[str, Check]:
+    """The checks that the health page of this process shows; NEEDED has those that decide readiness."""
     return {"db": database_check(db), "redis": cache_check(cache), "broker": broker_check(broker)}
 
 
@@ -162,6 +179,9 @@ def _http_intake(
 
 
 def main() -> None:
+    """The `intake-http` process. Exit codes: 0 stopped, 69 the address is taken, 75 held up while stopping, 78
+    settings.
+    """
     intake = Program("intake-http", goodbye="http intake stopped; all accepted requests are committed")
     intake.run(
         (DatabaseSettings, BrokerSettings, CacheSettings, HttpSettings, WebhookSettings, ApiSettings), _http_intake

@@ -1,4 +1,8 @@
-"""Reading an order event: bytes -> CloudEvent -> one of the words we take from the order service. No database."""
+"""Reading an order event: bytes -> CloudEvent -> one of the event types we accept from the order service. No database.
+
+It checks form and version, and the rules that one event can break by itself. Whether its order, venue or tenant exists
+is checked in the transaction that accepts it.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,9 +18,9 @@ from messages.resales import OrderResold
 from messages.runtime import trace
 from outbox.requests.orders import OrderRequest, UnacceptableOrder
 
-GroupWish = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
-Wish = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupWish
-WORDS: dict[str, type[OrderPlaced | Wish]] = {
+GroupRequest = GroupOpened | GroupSharePaidWith | GroupToppedUp | GroupCancelled
+ServiceRequest = RefundOfOrderRequested | OrderCancelled | EventCancelled | EventScheduled | GroupRequest
+WORDS: dict[str, type[OrderPlaced | ServiceRequest]] = {
     word.event_type: word
     for word in (
         *(OrderPlaced, OrderResold, RefundOfOrderRequested, OrderCancelled, EventCancelled, EventScheduled),
@@ -27,9 +31,12 @@ WORDS: dict[str, type[OrderPlaced | Wish]] = {
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
-    """One event as it came. `reference` is the transport's own id, for events too broken to have one.
+    """One event as it arrived.
 
-    `replay_of` names the dead letter that an operator brought back in this form.
+    Attributes:
+        body: the bytes as they were delivered; a dead letter keeps these.
+        reference: the transport's own message id, for events too broken to have one; None when the sender set none.
+        replay_of: the dead letter of which this is the replay; None for an event of the order service.
     """
 
     body: bytes
@@ -39,17 +46,22 @@ class IncomingEvent:
 
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
-    """An event that was read: `content` is a new order, or a wish about what should be in the book."""
+    """A valid event: `content` is a new order, or a request about an order, a group or a scheduled event.
+
+    `trace_id` is that of the event's `traceparent`, or a new one when it has none.
+    """
 
     incoming: IncomingEvent
     event: CloudEvent
     tenant_id: TenantId
     trace_id: str
-    content: OrderRequest | Wish
+    content: OrderRequest | ServiceRequest
 
     @property
     def key(self) -> str:
-        """The event's own name, unique at its source."""
+        """`source#id`, which CloudEvents 1.0 requires to be unique: the request key that makes a second delivery
+        harmless.
+        """
         return f"{self.event.source}#{self.event.id}"
 
 
@@ -57,7 +69,8 @@ def decode(incoming: IncomingEvent) -> DecodedEvent:
     """Read an order event without touching the database.
 
     Raises:
-        Unreadable: it is too large, no CloudEvent, of another type or version, or its content breaks a rule.
+        UnacceptableOrder: it is too large, no CloudEvent, of another type or version, or its content breaks a rule. The
+            message names fields and rules, and never quotes a value of the payload.
     """
     if len(incoming.body) > LARGEST_ORDER_BYTES:
         raise UnacceptableOrder(f"the event has {len(incoming.body)} bytes; {LARGEST_ORDER_BYTES} are the most we read")
@@ -83,7 +96,7 @@ def decode(incoming: IncomingEvent) -> DecodedEvent:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """The first problem in words, without the value: it may be what must not be written down."""
+    """The first validation error as a sentence, without the value: it may be personal or card data."""
     detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in detail["loc"])
     more = error.error_count() - 1

@@ -1,107 +1,92 @@
-"""Wishes of the order service: money of an order back, all of it off, a whole event off or on another day, or something
-of a group. Granted in the caller's transaction.
+"""Requests of the order service: refund or cancel an order, cancel or reschedule an event, or something about a group.
+Executed in the caller's transaction.
 
 Harmless twice: the event's own name is the request's key, so the same event is one refund; cancelling what is being
-cancelled changes nothing.
+cancelled changes nothing. What may be requested is decided in outbox/requests; here events are translated into it.
 """
 
-from db.payments import orders
 from db.session import Tx
-from db.shares import sale_terms
-from db.tenants import tenants
 from messages.groups import GroupCancelled, GroupOpened, GroupSharePaidWith, GroupToppedUp
-from messages.ids import PaymentId
 from messages.orders import EventCancelled, EventScheduled, OrderCancelled, RefundOfOrderRequested
 from messages.runtime import trace
 from messages.runtime.redaction import redact_text
-from outbox.intake.order_events import DecodedEvent, GroupWish, Wish
+from outbox.intake.order_events import DecodedEvent, GroupRequest, ServiceRequest
 from outbox.requests import groups
-from outbox.requests.groups import GroupRefusedError
+from outbox.requests.event_schedule import schedule_event
 from outbox.requests.mass_refunds import cancel_event
 from outbox.requests.orders import OrderOutcome, UnacceptableOrder
-from outbox.requests.refunds import NotRefundableError, RefundAnswer, give_everything_back, request_refund
+from outbox.requests.payments import payment_of_order
+from outbox.requests.refunds import RefundAnswer, give_everything_back, request_refund
+from outbox.requests.refusals import RefusedError
 
 SOURCE = "order_event"
 
 
-def grant(tx: Tx, event: DecodedEvent, wish: Wish, *, by: str) -> OrderOutcome:
-    """Do what the event asks for.
+def grant(tx: Tx, event: DecodedEvent, request: ServiceRequest, *, by: str) -> OrderOutcome:
+    """Do what the event requests, in the tenant's transaction `tx`; `by` is recorded as who requested it.
+
+    Returns ACCEPTED when something was recorded, and DUPLICATE when the same request was there before.
 
     Raises:
-        Unreadable: the order is unknown here, or its money cannot be given back like that.
+        UnacceptableOrder: the order, group or venue is unknown, or the request is not permitted in its state.
+        psycopg.errors.LockNotAvailable: the payment's row is locked for too long; the caller postpones the event.
     """
-    if isinstance(wish, EventCancelled):
-        return _call_off(tx, event, wish, by)
-    if isinstance(wish, GroupWish):
-        return _of_group(tx, event, wish, by)
-    if isinstance(wish, EventScheduled):
-        return _schedule(tx, wish)
-    payment_id = orders.payment_of(tx, wish.order_id)
-    if payment_id is None:
-        raise UnacceptableOrder(f"order {wish.order_id} is unknown here; replay this once the order has come")
     try:
         with trace.following(event.trace_id):
-            answer = _ask(tx, payment_id, event, wish, by)
-    except NotRefundableError as error:
+            changed = _granted(tx, event, request, by)
+    except RefusedError as error:
         raise UnacceptableOrder(str(error)) from None
-    return OrderOutcome.ACCEPTED if answer.new or answer.canceling else OrderOutcome.DUPLICATE
+    return OrderOutcome.ACCEPTED if changed else OrderOutcome.DUPLICATE
 
 
-def _call_off(tx: Tx, event: DecodedEvent, wish: EventCancelled, by: str) -> OrderOutcome:
-    """An event without a single order is called off as well: its orders may be on their way."""
-    with trace.following(event.trace_id):
-        _, new = cancel_event(tx, wish.tenant_id, wish.event_id, note=redact_text(wish.note), by=by)
-    return OrderOutcome.ACCEPTED if new else OrderOutcome.DUPLICATE
+def _granted(tx: Tx, event: DecodedEvent, request: ServiceRequest, by: str) -> bool:
+    """Whether the event changed anything; an event that comes again does not."""
+    match request:
+        case OrderCancelled() | RefundOfOrderRequested():
+            answer = _refund(tx, event, request, by)
+            return answer.new or answer.canceling
+        case EventCancelled():  # also without a single order: they may be on their way
+            _, new = cancel_event(tx, request.tenant_id, request.event_id, note=redact_text(request.note), by=by)
+            return new
+        case EventScheduled():
+            return schedule_event(tx, request)
+        case _:
+            return _of_group(tx, event, request, by)
 
 
-def _of_group(tx: Tx, event: DecodedEvent, wish: GroupWish, by: str) -> OrderOutcome:
-    try:
-        with trace.following(event.trace_id):
-            match wish:
-                case GroupOpened():
-                    return groups.open_group(tx, wish, told_by=event.key, by=by)
-                case GroupCancelled():
-                    return groups.call_off(tx, wish.group_id, reason=redact_text(wish.note) or "order_cancelled", by=by)
-                case GroupSharePaidWith():
-                    begun = groups.pay_share(tx, wish, by=by)
-                case GroupToppedUp():
-                    begun = groups.top_up(tx, wish, by=by)
-    except GroupRefusedError as error:
-        raise UnacceptableOrder(str(error)) from None
-    return OrderOutcome.ACCEPTED if begun.new else OrderOutcome.DUPLICATE
+def _of_group(tx: Tx, event: DecodedEvent, request: GroupRequest, by: str) -> bool:
+    match request:
+        case GroupOpened():
+            return groups.open_group(tx, request, told_by=event.key, by=by) is OrderOutcome.ACCEPTED
+        case GroupCancelled():
+            reason = redact_text(request.note) or "order_cancelled"
+            return groups.call_off(tx, request.group_id, reason=reason, by=by) is OrderOutcome.ACCEPTED
+        case GroupSharePaidWith():
+            return groups.pay_share(tx, request, by=by).new
+        case GroupToppedUp():
+            return groups.top_up(tx, request, by=by).new
 
 
-def _schedule(tx: Tx, wish: EventScheduled) -> OrderOutcome:
-    if wish.venue_id not in tenants.venue_currencies(tx):
-        raise UnacceptableOrder(f"venue {wish.venue_id} is unknown to this tenant")
-    told = {"event_id": str(wish.event_id), "venue_id": str(wish.venue_id), "ends_at": wish.ends_at.isoformat()}
-    return OrderOutcome.ACCEPTED if sale_terms.schedule_events(tx, [told], overrule=True) else OrderOutcome.DUPLICATE
-
-
-def _ask(
-    tx: Tx, payment_id: PaymentId, event: DecodedEvent, wish: OrderCancelled | RefundOfOrderRequested, by: str
-) -> RefundAnswer:
-    note = redact_text(wish.note)
-    match wish:
-        case OrderCancelled():
-            return give_everything_back(
-                tx,
-                payment_id=payment_id,
-                reason="order_cancelled",
-                note=note,
-                source=SOURCE,
-                request_key=event.key,
-                by=by,
-            )
-        case RefundOfOrderRequested():
-            return request_refund(
-                tx,
-                payment_id=payment_id,
-                amount=wish.amount,
-                ticket_ids=wish.ticket_ids,
-                reason=wish.reason,
-                note=note,
-                source=SOURCE,
-                request_key=event.key,
-                by=by,
-            )
+def _refund(tx: Tx, event: DecodedEvent, request: OrderCancelled | RefundOfOrderRequested, by: str) -> RefundAnswer:
+    payment_id, note = payment_of_order(tx, request.order_id), redact_text(request.note)
+    if isinstance(request, OrderCancelled):
+        return give_everything_back(
+            tx,
+            payment_id=payment_id,
+            reason="order_cancelled",
+            note=note,
+            source=SOURCE,
+            request_key=event.key,
+            by=by,
+        )
+    return request_refund(
+        tx,
+        payment_id=payment_id,
+        amount=request.amount,
+        ticket_ids=request.ticket_ids,
+        reason=request.reason,
+        note=note,
+        source=SOURCE,
+        request_key=event.key,
+        by=by,
+    )

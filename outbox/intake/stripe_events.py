@@ -1,9 +1,9 @@
-"""A verified event of Stripe enters the inbox, by webhook or by the sweep over Stripe's events list, together with the
-message that drains it, in one transaction.
+"""Store a verified event of Stripe in the inbox, from a webhook or from the sweep of Stripe's events list, together
+with the message that processes it, in one transaction.
 
-Whose it is comes from the metadata we put on every object we create; an event without it is still kept, and the worker
-looks for its payment. In an account that is not ours others write the metadata, so an event of one belongs to nobody.
-Harmless twice: the event's id is the inbox's key, and a duplicate appends nothing.
+Its tenant and payment come from the metadata we put on every object we create; an event without it is still stored, and
+the worker looks for its payment. In a connected account others write the metadata, so an event of one belongs to no
+tenant. Harmless twice: the event's id is the inbox's key, and a duplicate appends nothing. No event is acted on here.
 """
 
 from datetime import UTC, datetime
@@ -22,7 +22,15 @@ from stripe_client.event_snapshots import VerifiedEvent
 
 
 def receive(db: Database, event: VerifiedEvent, *, came_by: str = "webhook") -> bool:
-    """Store the event, and queue its draining when the book must act on it; False when it was here before."""
+    """Store the event, and queue its processing when it is of a type we act on; False when it was stored before.
+
+    One system transaction; called from a request's thread (webhook) or a worker (sweep), and committed when it returns.
+    `came_by` is what the coverage report counts: `webhook` or the sweep. Events of other types are stored as `kept`;
+    one whose effect is recorded already is stored as applied, and queues nothing.
+
+    Raises:
+        psycopg.Error: it was not stored; Stripe or the sweep delivers it again.
+    """
     wanted = event.event_type in (WANTED if event.account is None else WANTED_OF_ACCOUNTS)
     tenant_id = _tenant_id(event)
     entry = InboxEvent(
@@ -58,6 +66,9 @@ def _drain_of(entry: InboxEvent) -> WebhookReceived:
 
 
 def _payment_id(event: VerifiedEvent) -> PaymentId | None:
+    """The payment named in the metadata; None for an event of a connected account, where anybody may have
+    written it.
+    """
     found = _uuid(event.metadata.get("payment_id")) if event.account is None else None
     return PaymentId(found) if found else None
 

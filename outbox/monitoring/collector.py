@@ -1,8 +1,8 @@
-"""The one collector: what can only be seen in the database, the broker and the cache, by one scheduler at a time.
+"""The one collector: what can only be measured in the database, the broker and the cache, by one scheduler at a time.
 
-Every few seconds, in a thread of the scheduler that holds the lead (db/leadership.py), each part of the picture is
-taken anew; a scheduler without the lead, or whose picture is old, shows nothing, so that no number is counted twice or
-outlives its truth. A part that cannot be taken is left out and logged, and the others are shown.
+Every few seconds, in a thread of the scheduler that holds the lead (db/leadership.py), each part of the metrics is
+computed again; a scheduler without the lead, or whose values are old, exports nothing, so that no number is counted
+twice or outlives its truth. A part that fails is left out and logged, and the others are exported.
 """
 
 import threading
@@ -28,7 +28,10 @@ Part = Callable[[], list[Metric]]
 
 
 class MetricCollector(Collector):
-    """`collect` is for Prometheus and shows the last picture; `run` takes the pictures until it is asked to stop."""
+    """`run` computes the metrics on its own thread until it is asked to stop; `collect` exports the last result.
+
+    `parts` are called one after the other; each may hold state, and only the collector's thread calls it.
+    """
 
     def __init__(self, leadership: Leadership, parts: Sequence[Part], *, every_seconds: float = EVERY_SECONDS) -> None:
         self._leadership = leadership
@@ -40,18 +43,22 @@ class MetricCollector(Collector):
         self.stopping = threading.Event()
 
     def start(self) -> threading.Thread:
+        """Start `run` on a daemon thread and return the thread."""
         thread = threading.Thread(target=self.run, name="collecting", daemon=True)
         thread.start()
         return thread
 
     def run(self) -> None:
+        """Collect every `every_seconds` until `stopping` is set, then give up the lead, so that another scheduler takes
+        over.
+        """
         while not self.stopping.is_set():
             self.run_once()
             self.stopping.wait(self._every_seconds)
         self._leadership.close()
 
     def run_once(self) -> bool:
-        """Take one picture; False when another one leads, or the database is away."""
+        """Compute all parts once; False when another scheduler leads, or the database is unreachable."""
         try:
             self._leads = self._leadership.held()
         except psycopg.Error as error:
@@ -66,6 +73,9 @@ class MetricCollector(Collector):
         return self._leads
 
     def collect(self) -> Iterable[Metric]:
+        """For Prometheus, on the health server's thread: the last result, as long as it is fresh and this scheduler
+        leads.
+        """
         fresh = self._leads and time.monotonic() - self._taken_at < GOOD_FOR_SECONDS
         yield LEADS.one(fresh)
         if fresh:
@@ -73,6 +83,7 @@ class MetricCollector(Collector):
 
 
 def _taken(part: Part) -> list[Metric] | None:
+    """The metrics of one part; None when it failed, which is counted and logged."""
     try:
         return part()
     except Exception as error:  # noqa: BLE001  one part that fails must not take the others along

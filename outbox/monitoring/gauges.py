@@ -1,4 +1,8 @@
-"""Gauges about the database for the person on call, collected by outbox/monitoring/collector.py."""
+"""Gauges about the database for the person on call, collected by outbox/monitoring/collector.py.
+
+Each part reads in one system transaction of its own, so that a slow or failing one takes no other along. The queries
+are in db/monitoring/; here they only get their metric names and labels.
+"""
 
 import time
 from collections import Counter
@@ -72,7 +76,10 @@ IMBALANCE = shown("fleet_ledger_imbalance_minor", "Sum of all ledger entries; mu
 
 @dataclass(slots=True)
 class SlowGauge:
-    """A dear part: taken anew after so many seconds, and shown as it was in between."""
+    """An expensive part: computed again after `seconds`, and exported unchanged in between.
+
+    When it raises, the last values are not exported either, and the next collection tries again.
+    """
 
     part: Part
     seconds: float
@@ -87,6 +94,8 @@ class SlowGauge:
 
 
 def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
+    """All gauges, the cheap ones at each collection, the expensive ones every `ledger_seconds`."""
+
     def of(take: Callable[[Database], list[Metric]]) -> Part:
         return lambda: take(db)
 
@@ -96,6 +105,7 @@ def parts(db: Database, *, ledger_seconds: float) -> list[Part]:
 
 
 def _money(db: Database) -> list[Metric]:
+    """What is unfinished, by kind, state and currency, in minor units; never added up over currencies."""
     with db.system_transaction() as tx:
         risks = gauges.money_at_risk(tx)
     named = [((risk.thing, risk.state, risk.currency), risk) for risk in risks]
@@ -107,7 +117,9 @@ def _money(db: Database) -> list[Metric]:
 
 
 def _letters(db: Database) -> list[Metric]:
-    """A letter can name any actor it likes; those that are none of ours count as one."""
+    """A dead letter may name any actor; names that are none of ours count as one, so that a client cannot create time
+    series.
+    """
     with db.system_transaction() as tx:
         dead = gauges.dead_letters(tx)
     ours = {*kind_to_message(), "orders"}
@@ -121,13 +133,14 @@ def _letters(db: Database) -> list[Metric]:
 
 
 def _cases(db: Database) -> list[Metric]:
+    """Every type of case is exported, also at zero: an alert needs a series before its first increase."""
     with db.system_transaction() as tx:
         counts = {count.type: count.open for count in case_views.open_counts(tx)}
     return [CASES.family({(type_.value,): counts.get(type_, 0) for type_ in CaseType})]
 
 
 def _mints(db: Database) -> list[Metric]:
-    """Of the book, not of the minter: they wait as well while no minter can look."""
+    """From the database and not from the minter: mints also wait while no minter is running."""
     with db.system_transaction() as tx:
         counts, oldest = submissions.waiting(tx), gauges.oldest_mints(tx)
     return [
@@ -147,6 +160,7 @@ def _payouts(db: Database) -> list[Metric]:
 
 
 def _watched(db: Database) -> list[Metric]:
+    """Backlog of the outbox, unmatched webhooks and event coverage, all from one query."""
     with db.system_transaction() as tx:
         ages = gauges.watched(tx)
     states = {"due": ages.outbox_due, "waiting": ages.outbox_waiting, "refused": ages.outbox_refused}
@@ -161,7 +175,7 @@ def _watched(db: Database) -> list[Metric]:
 
 
 def _by_the_clock(ages: LastRunAges) -> list[Metric]:
-    """Of what never ran there is no time to show."""
+    """Times of the last runs; a run that has never taken place has no series, because zero would read as 1970."""
     times = {"rolling": ages.reconciled_rolling_at, "daily": ages.reconciled_daily_at}
     behind = ages.event_sweep_behind_seconds
     return [
@@ -171,12 +185,16 @@ def _by_the_clock(ages: LastRunAges) -> list[Metric]:
 
 
 def _snapshot(db: Database) -> list[Metric]:
+    """Age of the oldest open snapshot: it keeps vacuum from removing dead outbox rows, which makes the relay's reads
+    slow.
+    """
     with db.system_transaction() as tx:
         snapshot = gauges.oldest_snapshot(tx)
     return [SNAPSHOT.one(snapshot.seconds), HORIZON.one(snapshot.transactions)]
 
 
 def _ledger(db: Database) -> list[Metric]:
+    """The sum of all entries of the ledger per currency, in minor units: zero, or money was booked one-sidedly."""
     with db.system_transaction(statement_seconds=LEDGER_SECONDS) as tx:
         sums = gauges.ledger_imbalance(tx)
     return [IMBALANCE.family({(currency,): minor for currency, minor in sums.items()})]

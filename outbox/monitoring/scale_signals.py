@@ -1,7 +1,9 @@
-"""The scale signals, by class of queue (messages/queues.py): how old, how much, how far behind, how long to drain.
+"""The scale signals, by class of queue (messages/queues.py): age, backlog, outbox lag, and time to drain. KEDA reads
+them from Prometheus.
 
 The length of a queue alone is no signal: it is short while workers hold what they fetched ahead, and while the relay is
-behind. So what is due in the outbox, ready at the broker and unacked by workers count together, and age stands beside.
+behind. So what is due in the outbox, ready at the broker and unacked by workers count together, and age is a signal of
+its own.
 """
 
 import time
@@ -44,7 +46,11 @@ Depths = Callable[[], dict[str, int]]
 
 
 class ScaleSignals:
-    """A part for the collector (outbox/monitoring/collector.py). It remembers what was handled, for the rates."""
+    """A part of the collector (outbox/monitoring/collector.py); it remembers what was handled, for the rates.
+
+    `depths` reads the ready messages per queue from the broker, -1 where a queue is missing; it opens its own
+    connection and is called outside any transaction.
+    """
 
     def __init__(self, db: Database, depths: Depths, cache: "redis.Redis") -> None:
         self._db = db
@@ -53,6 +59,11 @@ class ScaleSignals:
         self._rates = _Rates()
 
     def __call__(self) -> list[Metric]:
+        """All signals; those of the database also while broker or cache are unreachable.
+
+        Raises:
+            psycopg.Error: the database is unreachable; the collector then leaves out all of them.
+        """
         with self._db.system_transaction() as tx:
             lags, standing = queue_lag.lags(tx), queue_lag.standing(tx)
         lag_rows, ages = Counter[str](), dict.fromkeys(("charges", "refunds", "webhooks"), 0.0)
@@ -61,6 +72,7 @@ class ScaleSignals:
             lag_rows[queue_class] += lag.rows
             ages[queue_class] = max(ages.get(queue_class, 0.0), lag.oldest_seconds)
         for queue_class in ("charges", "refunds", "webhooks"):
+            # The broker does not report the age of its messages; what they would have moved has one in the database.
             ages[queue_class] = max(ages[queue_class], getattr(standing, queue_class))
         for queue, seconds in self._at_intake().items():
             ages[class_of(queue)] = max(ages.get(class_of(queue), 0.0), seconds)
@@ -72,8 +84,10 @@ class ScaleSignals:
         ]
 
     def _at_intake(self) -> dict[str, float]:
-        """Queue -> age of the oldest that somebody has in hand. The broker does not tell how old its messages are, but
-        a queue is in order: what waits behind these is younger.
+        """Queue -> age in seconds of the oldest delivery that a consumer holds; empty without the cache.
+
+        The broker does not report how old its messages are, but a queue is in order: what waits behind these is
+        younger.
         """
         try:
             told = [load.oldest_at for load in loads(self._cache).values()]
@@ -82,7 +96,9 @@ class ScaleSignals:
         return {queue: max(0.0, time.time() - at) for oldest in told for queue, at in oldest.items()}
 
     def _at_the_broker(self, lag_rows: Counter[str]) -> list[Metric]:
-        """Left out altogether while broker or cache do not answer: no signal is better than a small one."""
+        """The signals of broker and workers; none while one of them is unreachable: no signal is better than one too
+        small.
+        """
         try:
             return self._counted(lag_rows)
         except (AMQPError, redis.RedisError, OSError) as error:
@@ -113,7 +129,11 @@ class ScaleSignals:
 
 
 class _Rates:
-    """Handled per second by class, from the growing counts of processes that come and go."""
+    """Messages handled per second by class, from the growing counts of processes that start and stop.
+
+    The first report of a process is its baseline, so what it handled before is not counted; the rate is the mean over
+    RATE_SECONDS, and zero for the first collection.
+    """
 
     def __init__(self) -> None:
         self._last: dict[str, Load] = {}
@@ -121,6 +141,7 @@ class _Rates:
         self._past: deque[tuple[float, Counter[str]]] = deque()
 
     def after(self, told: dict[str, Load]) -> dict[str, float]:
+        """The rates by class after these reports. A count that fell (a restart under the same name) adds nothing."""
         for process, load in told.items():
             before = self._last[process].handled if process in self._last else load.handled
             for queue, handled in load.handled.items():
@@ -135,6 +156,7 @@ class _Rates:
 
 
 def _drain_seconds(backlog: int, per_second: float) -> float:
+    """Seconds to work off the backlog at this rate; LONGEST_DRAIN_SECONDS when nothing is being handled."""
     if backlog == 0:
         return 0.0
     return min(LONGEST_DRAIN_SECONDS, backlog / per_second) if per_second > 0 else LONGEST_DRAIN_SECONDS

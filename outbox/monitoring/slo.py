@@ -1,7 +1,7 @@
 """The counters of the service level: payments and refunds, each judged once when old enough (db/monitoring/slo.py).
 
-They count from when this scheduler took the lead; Prometheus takes that as any restart. What becomes old enough while
-nobody leads (seconds) is counted by nobody.
+They count from when this scheduler took the lead; Prometheus treats that as any restart of a counter. What becomes old
+enough while no scheduler leads (seconds) is not counted.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,13 @@ REFUNDS = shown(
 
 @dataclass(slots=True)
 class SloCollector:
-    """A part of the collector's picture."""
+    """A part of the collector: one counter with the results good and bad.
+
+    Attributes:
+        judge: counts good and bad since a point in time, in the transaction it is given.
+        within_seconds: the objective; an item is judged once it is this old.
+        shown: the metric; its only label is the result.
+    """
 
     db: Database
     judge: Callable[[Tx, datetime], SloSample]
@@ -35,6 +41,9 @@ class SloCollector:
     _counted: dict[tuple[str, ...], float] = field(default_factory=lambda: {("good",): 0.0, ("bad",): 0.0})
 
     def __call__(self) -> list[Metric]:
+        """Judge what became old enough since the last call, and return the totals. When it raises, nothing is counted,
+        and the next call judges the same span.
+        """
         with self.db.system_transaction() as tx:
             since = self._since or slo.begin(tx, within_seconds=self.within_seconds)
             slo_sample = self.judge(tx, since)
@@ -45,6 +54,8 @@ class SloCollector:
 
 
 def levels(db: Database, *, payment_seconds: float, refund_seconds: float) -> list[SloCollector]:
+    """The counters of payments and refunds; both objectives in seconds."""
+
     def payments(tx: Tx, since: datetime) -> SloSample:
         return slo.payments(tx, since=since, within_seconds=payment_seconds)
 

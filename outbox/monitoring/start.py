@@ -1,4 +1,7 @@
-"""What the scheduler does beside its clock when HEALTH_PORT is set: its own health, and the collector of the fleet."""
+"""What the scheduler does beside its clock when HEALTH_PORT is set: its own health, and the fleet's collector.
+
+Broker and cache are needed here only: a scheduler without HEALTH_PORT runs with the database alone.
+"""
 
 from functools import partial
 
@@ -40,10 +43,13 @@ class CollectorSettings(FleetSettings):
 
 
 def watch(process: Process, settings: DatabaseSettings, db: Database) -> None:
-    """Start both on daemon threads. Without HEALTH_PORT nobody could read them, so nothing is collected.
+    """Start health page and collector on daemon threads. Without HEALTH_PORT nothing could read them, so do nothing.
+
+    `db` is the scheduler's pool, which the collector shares; its leadership has a connection of its own.
 
     Raises:
         SettingsError: a setting of the collector is missing or wrong.
+        SystemExit: the port is taken.
     """
     if process.health_settings.health_port is None:
         return

@@ -1,10 +1,17 @@
-"""The head of a chain, as somebody noted it elsewhere: SEQ:HASH. Only that shows that a chain's tail was cut off."""
+"""The head of a hash chain as an operator noted it elsewhere: SEQ:HASH.
+
+A chain whose newest entries were cut off is still intact; only a head that was noted outside shows what is missing.
+"""
 
 from outbox.ops.session import LeaveError
 
 
 def seq(expected: str) -> int:
-    """Leaves with 2 when the text is no head."""
+    """The sequence number of a noted head.
+
+    Raises:
+        LeaveError: the text is not SEQ:HASH (exit code 2).
+    """
     number, separator, digest = expected.partition(":")
     if not (separator and number.isdigit() and digest):
         raise LeaveError(2, f"{expected!r} is not SEQ:HASH, as an earlier verification printed it.")
@@ -12,5 +19,5 @@ def seq(expected: str) -> int:
 
 
 def is_in_chain(found: str | None, expected: str) -> bool:
-    """`found` is the hash that the chain has at the expected place."""
+    """True when `found`, the hash at the noted place, is the noted hash; None means that the chain is shorter."""
     return found is not None and found == expected.partition(":")[2]

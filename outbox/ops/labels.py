@@ -28,5 +28,8 @@ LABELS = {
 
 
 def label(code: str | None) -> str:
+    """The label of a code; an empty string for None. Unknown codes are shown with spaces, so a new one needs no
+    entry.
+    """
     code = code or ""
     return LABELS.get(code, code.replace("_", " "))

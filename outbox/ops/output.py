@@ -13,9 +13,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from messages.money import DECIMALS, Money
 from messages.runtime.redaction import redact_text
+from outbox.ops.labels import label
 
 PIPED_WIDTH = 160
+STATE_STYLES = {
+    **{"open": "yellow", "replaying": "cyan", "resolved": "green", "discarded": "dim"},
+    **{
+        "classifying": "cyan",
+        "previewed": "yellow",
+        "awaiting_approval": "magenta",
+        "running": "cyan",
+        "done": "green",
+    },
+    **{"canceled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
+    **{"waiting_for_balance": "yellow", "paused": "yellow", "pending": "cyan", "sending": "cyan", "refused": "red"},
+}
 
 
 if TYPE_CHECKING:
@@ -33,15 +47,21 @@ def said() -> Console:
 
 
 def is_narrow(console: Console) -> bool:
+    """True below 130 columns, where tables use two lines a row; a pipe counts as wide."""
     return console.width < 130
 
 
 def print_json(value: object) -> None:
+    """One indented JSON document on standard output; ids, times and enums as strings. It redacts nothing: use
+    `record`.
+    """
     sys.stdout.write(orjson.dumps(value, default=_as_json, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def record(row: "DataclassInstance", *without: str) -> dict[str, Any]:
-    """A row as a JSON object: `class_` becomes `class`, texts are redacted."""
+    """A row as a JSON object, without the named fields: `class_` becomes `class`, texts are redacted, also
+    nested ones.
+    """
     fields = [field.name for field in dataclasses.fields(row) if field.name not in without]
     return {name.rstrip("_"): _redacted(getattr(row, name)) for name in fields}
 
@@ -71,7 +91,7 @@ def _visible(character: str) -> str:
 
 
 def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
-    """A calm table: a header, no frame."""
+    """An empty table without a frame; the columns named in `right` are aligned to the right."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold", header_style="dim")
@@ -87,3 +107,15 @@ def facts(pairs: dict[str, object]) -> Table:
         if value is not None:
             made.add_row(name, value if isinstance(value, Text) else plain(value))
     return made
+
+
+def state(name: str) -> Text:
+    """The cell of a state, in its colour."""
+    return plain(label(name), STATE_STYLES.get(name, ""))
+
+
+def money(minor: int | None, currency: str | None) -> str:
+    """The cell of an amount in minor units; - for none, the bare number for a currency that Money does not know."""
+    if minor is None or currency is None:
+        return "-"
+    return str(Money(minor, currency)) if currency in DECIMALS else f"{minor} {currency} minor units"

@@ -8,23 +8,53 @@ import getpass
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 import typer
 from pika.exceptions import AMQPError
+from pydantic import Field
 
 from db.session import Database
 from db.settings import DatabaseSettings
-from messages.runtime.settings import SettingsError, load, stop_the_start
+from messages.runtime.settings import FleetSettings, SettingsError, load, stop_the_start
 from outbox.broker.topology import EX_UNAVAILABLE
-from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
 from outbox.ops.output import plain, said
+from outbox.requests.operators.transaction import OperatorTransaction
+from outbox.requests.refusals import RefusedError
 
 REFUSED, WAITS_FOR_APPROVAL, INTERRUPTED = 1, 3, 130
 
 
+class OpsSettings(FleetSettings):
+    """From which amount on a second operator must approve; it counts per currency."""
+
+    replay_approval_minor: int = Field(
+        default=100_000,
+        ge=0,
+        description="minor units above which a replay, refund, release or event cancellation needs a second operator",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The operator at work. `name` is recorded in the operator log."""
+
+    db: Database
+    settings: OpsSettings
+    name: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[OperatorTransaction]:
+        """One short ops transaction for a request of this operator; commits at the end of the block, rolls back on an
+        exception.
+        """
+        with self.db.ops_transaction() as tx:
+            yield OperatorTransaction(tx, self.name, self.settings.replay_approval_minor)
+
+
 class LeaveError(Exception):
-    """Exit with this code and message."""
+    """End the command with this exit code and sentence; `troubles` prints it."""
 
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -32,22 +62,31 @@ class LeaveError(Exception):
 
 
 @contextmanager
-def desk(operator: str | None = None) -> Iterator[Operator]:
-    """This operator's actions, for one command."""
+def operator_session(name: str | None = None) -> Iterator[Operator]:
+    """The operator of one command; None takes the login name on this machine. Opens a pool, and closes it at the end.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+        psycopg.OperationalError: the database is not reachable within five seconds.
+    """
     database, settings = load(DatabaseSettings, OpsSettings)
     # The pool logs every failed connection attempt; one sentence at the end is enough here.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     db = Database(database, application="fleet-ops")
     try:
         db.wait_until_reachable(seconds=5)
-        yield Operator(db, settings, operator or getpass.getuser())
+        yield Operator(db, settings, name or getpass.getuser())
     finally:
         db.close()
 
 
 @contextmanager
 def troubles() -> Iterator[None]:
-    """Wraps each command: an expected error is printed as one sentence, with its exit code."""
+    """Around each command, as a decorator: an expected error is printed as one sentence on standard error.
+
+    Raises:
+        typer.Exit: with the exit code of the module's list. Unexpected exceptions pass through with their traceback.
+    """
     try:
         yield
     except SettingsError as error:

@@ -1,12 +1,12 @@
 """Health and metrics of every process, from a thread beside its main loop: HEALTH_HOST and HEALTH_PORT, off when unset.
 
-GET /health/live     200 while every main loop beats (outbox/process/heartbeat.py); what is away outside does not matter
-here GET /health/ready    200 while all that this process cannot work without is reachable, and it was not asked to stop
+GET /health/live     200 while every main loop beats (outbox/process/heartbeat.py); no dependency counts here
+GET /health/ready    200 while every dependency it cannot work without is reachable, and it is not stopping
 GET /health/db       and redis, broker, stripe: one dependency by itself; "not asked here" where a process has no use
-GET /metrics         Prometheus: this process and its forks, nobody else's
+GET /metrics         Prometheus: this process and its forks only
 
-Stripe does not count for ready: a worker that is taken out of service does not bring Stripe back, and a roll-out in the
-midst of Stripe's outage would stand still. Nor does the cache, without which the fleet is only slower.
+Stripe does not count for ready: a worker that is taken out of service does not bring Stripe back, and a roll-out during
+an outage of Stripe would not finish. Nor does the cache, without which the fleet is only slower.
 """
 
 import json
@@ -66,10 +66,16 @@ class HealthSettings(FleetSettings):
 
 @dataclass(slots=True)
 class CachedCheck:
-    """An answer is good for a moment, so that those who ask often do not become a load of their own.
+    """A check whose answer is reused for a moment, so that frequent probes do not become a load of their own.
 
-    Each question has a thread that keeps nobody alive: one that is there and does not answer must hold up neither this
-    page nor the end of the process. It counts as down until it does.
+    Each question runs on a daemon thread: a dependency that accepts and does not answer must hold up neither this page
+    nor the end of the process. It counts as down until it answers, and no second question is asked meanwhile. Safe to
+    call from several threads.
+
+    Attributes:
+        check: the question; an exception counts as no.
+        seconds: how long an answer is reused; None means ASK_AGAIN_SECONDS.
+        patience_seconds: how long a call waits for an answer, counted from when the question was asked.
     """
 
     check: Check
@@ -83,16 +89,17 @@ class CachedCheck:
 
     @property
     def last(self) -> bool:
-        """The answer that was heard last; no, when one has been waited for too long."""
+        """The last answer, without asking; False when one has been outstanding for longer than the patience."""
         return self._answer and (self._answered.is_set() or self._patience_left() > 0)
 
     def __call__(self) -> bool:
+        """Ask if the last answer is too old, and wait for it within the patience; False when none came in time."""
         self.ask()
         self._answered.wait(max(0.0, self._patience_left()))
         return self.last and self._answered.is_set()
 
     def ask(self) -> None:
-        """Begin to ask, unless the last answer is still good or one is waited for."""
+        """Start a question, unless the last answer is still good or one is outstanding; returns at once."""
         with self._asking:
             if self._answered.is_set() and time.monotonic() >= self._until:
                 self._answered.clear()
@@ -100,6 +107,7 @@ class CachedCheck:
                 threading.Thread(target=self._ask, name="health-asks", daemon=True).start()
 
     def wait(self, seconds: float) -> None:
+        """Wait until no question is outstanding, at most this long."""
         self._answered.wait(seconds)
 
     def _ask(self) -> None:
@@ -116,7 +124,16 @@ class CachedCheck:
 
 @dataclass
 class Health(Collector):
-    """What a process can tell of itself. `needed` names the checks that ready asks, `more` what else it shows."""
+    """What a process reports about itself: health pages, and for Prometheus its dependencies and heartbeats.
+
+    Attributes:
+        process: its name in the Procfile.
+        checks: by name, from NAMES; plain checks are wrapped in CachedCheck.
+        needed: the checks that decide readiness; the others are only shown.
+        stopping: set when the process was asked to stop: then it is live, so that its loops may end, and not ready.
+        started: `time.monotonic()` at the start; a process without any heartbeat is live for START_SECONDS.
+        more: collectors whose metrics are shown on the same page.
+    """
 
     process: str
     checks: Mapping[str, Check]
@@ -133,7 +150,10 @@ class Health(Collector):
         self.checks = self._cached
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Status and body of a health page; 404 for a path that there is not."""
+        """Status and body of a health page; 404 for an unknown path. Blocks for up to PATIENCE_SECONDS per check.
+
+        A dependency that this process does not use is 200, so that one probe definition serves all processes.
+        """
         if path == "/health/live":
             return self._live()
         if path == "/health/ready":
@@ -147,7 +167,11 @@ class Health(Collector):
         return (200 if well else 503), {"status": _word(well)}
 
     def collect(self) -> Iterable[Metric]:
-        """For Prometheus: each dependency as it answers now, all asked at once, and the beats."""
+        """For Prometheus: each dependency as it answers now, all asked at once, and the age of the heartbeats.
+
+        Waits SCRAPE_SECONDS in total; a check that is slower shows its last answer. Of several loops with one name, the
+        most silent one is shown.
+        """
         self._ask(self._cached)
         until = time.monotonic() + SCRAPE_SECONDS
         for check in self._cached.values():
@@ -156,14 +180,16 @@ class Health(Collector):
         silent: dict[tuple[str, ...], float] = {}
         for each in BEATS.all():
             silent[each.name,] = max(silent.get((each.name,), 0.0), each.age_seconds)
+        # No label of the process id: each restart would start another time series.
         yield SILENT.family(silent)
 
     def _ask(self, names: Iterable[str]) -> None:
-        """All at once."""
+        """All at once, so that the slowest one and not their sum decides how long an answer takes."""
         for name in names:
             self._cached[name].ask()
 
     def _live(self) -> tuple[int, dict[str, Any]]:
+        """Dependencies do not count: a restart does not repair a database."""
         beats = BEATS.all()
         late = [each for each in beats if each.age_seconds > LIVE_SECONDS]
         silent = not beats and time.monotonic() - self.started > START_SECONDS
@@ -180,7 +206,9 @@ class Health(Collector):
 
 
 class HealthServer:
-    """Serves until it is closed, or until its process ends: its threads keep nobody alive."""
+    """Serves from construction until `close`, or until its process ends: its threads are daemons. Port 0 takes a free
+    one.
+    """
 
     def __init__(self, health: Health, host: str, port: int) -> None:
         self._server = _Server((host, port), _handler_for(health))
@@ -197,10 +225,10 @@ class _Server(ThreadingHTTPServer):
 
 
 def serve_health(settings: HealthSettings, health: Health) -> HealthServer | None:
-    """Start to answer, where a port is set.
+    """Start to serve health and metrics; None without HEALTH_PORT.
 
     Raises:
-        SystemExit: the port is taken; a process whose health nobody can ask must not look well.
+        SystemExit: the port cannot be bound (exit code 1); a process whose health nobody can see must not start.
     """
     if settings.health_port is None:
         return None
@@ -214,7 +242,9 @@ def serve_health(settings: HealthSettings, health: Health) -> HealthServer | Non
 
 
 def said_no(name: str, error: Exception) -> bool:
-    """The answer of a check that failed; the log says with what."""
+    """Log why a check failed, by the error's class only (its text may hold an address with a password), and return
+    False.
+    """
     logger.warning("health check of {} failed: {}", name, redact_text(type(error).__name__))
     return False
 

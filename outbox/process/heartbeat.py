@@ -1,7 +1,7 @@
-"""Beats of main loops, in memory that a process shares with its forks: who stands still is not live.
+"""Heartbeats of main loops, in memory that a process shares with its forks: a loop that stops beating is not live.
 
-A loop calls beat("relay") each time round. The rows lie in anonymous shared memory which is made when this module is
-imported, so before any fork: the health server of the workers, a fork of its own, reads the beats of its siblings.
+A loop calls beat("relay") each time round. The rows are in anonymous shared memory which is made when this module is
+imported, so before any fork: the health server of the workers, a fork of its own, reads the heartbeats of its siblings.
 """
 
 import mmap
@@ -18,7 +18,7 @@ _ROWS = 1024  # 8 processes with 11 queues take 88
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One loop, and how long ago it beat."""
+    """One loop of one process, and the seconds since its last beat."""
 
     pid: int
     name: str
@@ -26,7 +26,11 @@ class Heartbeat:
 
 
 class Heartbeats:
-    """The rows. The clock is CLOCK_MONOTONIC, which all processes of a machine share."""
+    """The rows. The clock is CLOCK_MONOTONIC, which all processes of a machine share.
+
+    A row is claimed under a lock that forks share and then written by its own process alone, so a beat takes no lock.
+    Rows are never freed: a loop that ended stays, and is reported as silent.
+    """
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _ROWS * _ROW.size)
@@ -34,15 +38,16 @@ class Heartbeats:
         self._mine: dict[tuple[int, str], int] = {}
 
     def beat(self, name: str) -> None:
-        """This loop of this process runs."""
+        """Record that this loop of this process is running. `name` is cut to 40 bytes; the first beat claims a row."""
         key = (os.getpid(), name)
         offset = self._mine.get(key)
         if offset is None:
             offset = self._mine[key] = self._claim(*key)
+        # Only the eight bytes of the time: a reader sees the old beat or the new one, and never half a row.
         _BEAT_AT.pack_into(self._memory, offset + 8, time.monotonic())
 
     def all(self) -> list[Heartbeat]:
-        """Every loop that ever beat in this process and its family."""
+        """Every loop that ever beat in this process and its forks, in the order of their first beats."""
         now, found = time.monotonic(), []
         for pid, at, name in _ROW.iter_unpack(self._memory[:]):
             if pid == 0:
@@ -51,6 +56,7 @@ class Heartbeats:
         return found
 
     def pids(self) -> set[int]:
+        """Process ids of this process and its forks, as far as they ever beat; the metrics page is limited to these."""
         return {each.pid for each in self.all()}
 
     def _claim(self, pid: int, name: str) -> int:

@@ -1,4 +1,4 @@
-"""uvicorn as our two HTTP processes run it: our logs, no access log, and a beat of the event loop each second."""
+"""uvicorn as our two HTTP processes run it: our logs, no access log, and a heartbeat of the event loop each second."""
 
 import sys
 from threading import Event
@@ -15,7 +15,7 @@ DRAIN_SECONDS = 15
 
 
 class _Server(uvicorn.Server):
-    """Tells our health page that it was asked to stop."""
+    """Sets `stopping` on a signal, so that the health page reports it while the last requests are answered."""
 
     def __init__(self, config: uvicorn.Config, stopping: Event) -> None:
         super().__init__(config)
@@ -27,13 +27,15 @@ class _Server(uvicorn.Server):
 
 
 def listen(app: Any, process: str, stopping: Event, *, host: str, port: int) -> None:
-    """Serve until asked to stop, then until what was accepted is answered.
+    """Serve an ASGI app until asked to stop, then until the accepted requests are answered, at most DRAIN_SECONDS
+    longer.
 
-    uvicorn drains on a signal and then raises it again, for the handler that it found: that must be stop_on_signals'
-    (outbox/process/run.py sets it), or the process ends before it has closed what it opened.
+    Called from the main thread. uvicorn drains on a signal and then raises it again, for the handler that it found:
+    that must be stop_on_signals' (outbox/process/run.py sets it), or the process ends before it has closed what it
+    opened.
 
     Raises:
-        SystemExit: the address cannot be had.
+        SystemExit: the address cannot be bound (exit code 69).
     """
 
     async def notify() -> None:

@@ -1,9 +1,9 @@
-"""What a process has in hand and has handled, told to the cache every two seconds, for whoever scales it: workers, and
-those who take orders and dead letters from the broker.
+"""The load of a process, published to the cache every two seconds, for autoscaling: workers, and the consumers of
+orders and dead letters.
 
-The broker tells what is ready and not what is unacked, and a worker that holds the last messages of an empty queue must
-not be taken for an idle one. Nothing that safety needs depends on it: without the cache there is no signal, which is
-not the same as a signal of zero.
+The broker reports ready messages and not unacked ones, and a worker that holds the last messages of an empty queue must
+not be taken for an idle one. No safety depends on it: without the cache there is no signal, which is not the same as a
+signal of zero.
 """
 
 import os
@@ -26,8 +26,13 @@ STALE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One process: by queue, deliveries it has not acked, messages it has handled since it started, and, where their
-    senders say it, when the oldest that it has in hand came into the world (in seconds since 1970).
+    """The load of one process, each by queue.
+
+    Attributes:
+        unacked: deliveries it has not acked.
+        handled: messages it has handled since it started; only grows, and starts at zero again after a restart.
+        oldest_at: Unix time (seconds) at which the oldest delivery in hand was created; only queues whose senders say
+            it.
     """
 
     unacked: dict[str, int]
@@ -36,14 +41,24 @@ class Load:
 
 
 def tell(cache: "redis.Redis", process: str, load: Load) -> None:
-    """Raises redis.RedisError."""
+    """Write this process's load under its name; the whole hash expires an hour after the last write of any process.
+
+    Raises:
+        redis.RedisError: the cache is unreachable.
+    """
     told = {"at": time.time(), "unacked": load.unacked, "handled": load.handled, "oldest_at": load.oldest_at}
     cache.hset(KEY, process, orjson.dumps(told).decode())
     cache.expire(KEY, 3_600)
 
 
 def loads(cache: "redis.Redis") -> dict[str, Load]:
-    """Of all processes that told of themselves lately; the others are forgotten. Raises redis.RedisError."""
+    """By name, the load of every process that reported within STALE_SECONDS; older entries are deleted.
+
+    Compares the writers' clocks with ours, so clocks must agree within seconds.
+
+    Raises:
+        redis.RedisError: the cache is unreachable.
+    """
     found: dict[str, Load] = {}
     stale: list[str] = []
     everybody: dict[bytes, bytes] = cache.hgetall(KEY)  # type: ignore[assignment]  # the client is no async one
@@ -59,7 +74,10 @@ def loads(cache: "redis.Redis") -> dict[str, Load]:
 
 
 def keep_telling(cache: OptionalCacheSettings, read: Callable[[], Load]) -> threading.Thread:
-    """Start to tell, from a thread that keeps nobody alive."""
+    """Publish what `read` returns every TELL_SECONDS, from a daemon thread; `read` runs on that thread.
+
+    A missed report is dropped without a log line: readers see that nothing arrives, and the next one follows shortly.
+    """
     client = redis.Redis.from_url(cache.client_url, socket_timeout=1, socket_connect_timeout=1)
     process = f"{socket.gethostname()}-{os.getpid()}"
 

@@ -1,8 +1,8 @@
-"""One line per decision, on standard error: JSON where machines read it, colours where a person does.
+"""One line per decision, on standard error: JSON in staging and production, readable text elsewhere.
 
-A record's way: loguru or the standard logging module -> `_redact_record` -> one sink. The redactor sits in front of
+A record passes: loguru or the standard logging module -> `_redact_record` -> one sink. The redactor is in front of
 every sink, so nothing unredacted reaches one, not even loguru's own error report. When the redactor itself fails, the
-line still comes, without its text. No payload belongs in a log; a text longer than a page is cut.
+line is still written, without its text. No payload belongs in a log; a text longer than a page is cut.
 """
 
 import logging
@@ -54,6 +54,7 @@ _Sink = Callable[["Message"], None]
 def configure_logs(app_env: AppEnv, process: str) -> None:
     """Send all logs of this process one way; `process` is its name in the Procfile. Call it once, before any work.
 
+    It replaces loguru's sinks, the handlers of all loggers that exist so far, and the hooks for uncaught exceptions.
     Start uvicorn with `log_config=None`, or it takes its own loggers out again.
     """
     deployed = app_env in (AppEnv.STAGING, AppEnv.PRODUCTION)
@@ -90,7 +91,7 @@ def bound(
 
 
 def _redact_record(record: "Record") -> None:
-    """Everything that a line can show, made safe in place; the exception becomes two texts, so no sink formats it."""
+    """Make everything that a line can show safe, in place; the exception becomes two texts, so no sink formats it."""
     try:
         fields: dict[str, Any] = redact_value(record["extra"])  # type: ignore[assignment]  # a dict stays a dict
         if record["exception"] is not None:
@@ -121,6 +122,8 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _json_sink(process: str) -> _Sink:
+    """One JSON object a line. A field named like one of the head's (time, level, ...) does not replace it."""
+
     def write(message: "Message") -> None:
         record = message.record
         head = {
@@ -145,6 +148,7 @@ def _as_json(line: dict[str, Any]) -> str:
 
 
 def _readable_sink(process: str) -> _Sink:
+    """Local time to the millisecond, level, process, text, then the fields; in colour on a terminal."""
     in_colour = getattr(sys.stderr, "isatty", lambda: False)()
 
     def write(message: "Message") -> None:
@@ -161,9 +165,9 @@ def _readable_sink(process: str) -> _Sink:
 
 
 def _write(line: str) -> None:
-    """To the standard error of this moment, since dramatiq gives its workers another one after the start.
+    """Write to the standard error of this moment, because dramatiq replaces it in its workers after the start.
 
-    A closed pipe or full disk must not stop a payment, and there is nowhere left to say so.
+    A closed pipe or full disk must not stop a payment, and there is nowhere left to report it.
     """
     with suppress(OSError, ValueError):
         sys.stderr.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
@@ -171,7 +175,7 @@ def _write(line: str) -> None:
 
 
 class _Intercept(logging.Handler):
-    """Hands what libraries log to loguru."""
+    """Passes the records of libraries to loguru, with the logger and the line they came from."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -196,6 +200,9 @@ def _level_of(record: logging.LogRecord) -> str | int:
 
 
 def _take_over_standard_logging() -> None:
+    """Route every standard logger through loguru, also those that libraries made at import with handlers of
+    their own.
+    """
     logging.basicConfig(handlers=[_Intercept()], level=logging.INFO, force=True)
     logging.captureWarnings(capture=True)
     for name in list(logging.root.manager.loggerDict):

@@ -98,7 +98,7 @@ _OF_THE_LIVING = "gauge_live"  # so begin the files of gauges that end with thei
 
 
 class _OfProcesses(MultiProcessCollector):
-    """The files of some processes: one folder may hold many that are scraped separately.
+    """The metric files of some processes: one folder may hold those of many that are scraped separately.
 
     Without `pids`, of all that ever wrote; live gauges of a process that was killed are left out.
     """
@@ -124,7 +124,8 @@ class _OfProcesses(MultiProcessCollector):
 def exposition(pids: Collection[int] | None = None, more: Iterable[Collector] = ()) -> tuple[bytes, str]:
     """The metrics page and its content type; with `pids`, only of these processes and this one.
 
-    `more` are collectors of values that the process computes on demand.
+    `more` are collectors of values that the process computes on demand; they run on the calling thread. Without
+    PROMETHEUS_MULTIPROC_DIR there are no files, and the page shows this process alone.
     """
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

@@ -1,9 +1,9 @@
-"""How each of our processes begins and ends: written once, for every line of the Procfile.
+"""How each of our processes starts and ends: written once, for every line of the Procfile.
 
 Phases: a signal ends the start -> all settings are read, or it leaves with 78 and a sentence for each that is wrong ->
 logs and traces -> `build` makes what the process works with -> a signal now asks it to stop -> work -> what was opened
 is closed. A process that is held up beyond its patience, once asked to stop, leaves with 75
-(outbox/process/shutdown.py).
+(outbox/process/shutdown.py). The workers start themselves (workers/main.py), because Dramatiq forks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,10 +29,10 @@ Work = Callable[[], None]
 
 @dataclass(slots=True)
 class Process:
-    """What `build` is given beside its settings.
+    """What `build` gets beside its settings.
 
-    `closing` is unwound at the end, the last entry first, if the work ended as it should; what ends by an error is left
-    to the operating system.
+    `stopping` is set by SIGTERM or Ctrl-C. `closing` is unwound after the work has returned, the last entry first; when
+    the work ends by an exception, nothing is closed and the operating system frees what was open.
     """
 
     name: str
@@ -41,7 +41,9 @@ class Process:
     closing: ExitStack = field(default_factory=ExitStack)
 
     def database(self, settings: DatabaseSettings) -> Database:
-        """A pool under the name of this process, closed at its end."""
+        """A connection pool under the name `fleet-<process>` (pg_stat_activity shows it), closed at the end of the
+        process.
+        """
         db = Database(settings, application=f"fleet-{self.name}")
         self.closing.callback(db.close)
         return db
@@ -49,7 +51,10 @@ class Process:
     def serve_health(
         self, checks: Mapping[str, Check], needed: tuple[str, ...], *, more: Sequence[Collector] = ()
     ) -> Health:
-        """The health page, served where HEALTH_PORT is set. `needed` names the checks without which it is not ready.
+        """Start the health page where HEALTH_PORT is set. `needed` names the checks without which the process is not
+        ready.
+
+        Returns the health also without a port: the HTTP intake shows it on its own port.
 
         Raises:
             SystemExit: the port is taken.
@@ -61,7 +66,7 @@ class Process:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Around the start of a process.
+    """Around the start of a process: a signal ends it at once, and a settings error becomes sentences.
 
     Raises:
         SystemExit: 0 when it is asked to stop meanwhile, 78 when a setting is missing or wrong.
@@ -83,11 +88,13 @@ F = TypeVar("F", bound=FleetSettings)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A line of the Procfile.
+    """One line of the Procfile.
 
-    name: its name there, in the logs and on the health page. goodbye: what it logs at a good end. traced: whether it
-    exports traces, where they are configured. patience_seconds: how long its end may take, less than its manifest's
-    grace.
+    Attributes:
+        name: its name there, in the logs and on the health page.
+        goodbye: the line it logs after a regular end; None logs nothing.
+        traced: whether it exports traces, where they are configured.
+        patience_seconds: how long its end may take, less than its manifest's grace.
     """
 
     name: str
@@ -111,6 +118,8 @@ class Program:
     ) -> None: ...
     def run(self, settings: tuple[type[FleetSettings], ...], build: Callable[..., Work]) -> None:
         """Be this process until asked to stop. `build` gets the process and its settings, and returns the work.
+
+        Called once, from `main` on the main thread. All settings are checked before anything is opened.
 
         Raises:
             SystemExit: 0 when asked to stop while it starts, 78 when a setting is missing or wrong, 75 when held up.

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C mean: take no new work, finish what is in hand, leave."""
+"""SIGTERM and Ctrl-C mean: take no new work, finish what is in progress, exit."""
 
 import os
 import signal
@@ -16,10 +16,10 @@ _ASKED = (signal.SIGTERM, signal.SIGINT)
 
 
 def leave_while_starting() -> None:
-    """Asked to stop before there is anything to put in order: leave. Said first in `main`.
+    """Exit with 0 on a signal before there is anything to put in order. Call it first in `main`, on the main thread.
 
-    The first process of a container has no default for these signals. Without a handler they are lost, and a pod that
-    waited for its broker goes on to work until it is killed.
+    The first process of a container has no default action for these signals. Without a handler they are lost, and a pod
+    that waited for its broker starts working and runs until it is killed.
     """
 
     def leave(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -30,7 +30,11 @@ def leave_while_starting() -> None:
 
 
 def stop_on_signals(stopping: Event, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Set the event when the process is asked to stop; call it from the main thread."""
+    """From now on a signal sets the event; replaces the handlers of `leave_while_starting`. Call it from the main
+    thread.
+
+    The process then has `patience_seconds` to end by itself. A second signal changes nothing.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -41,9 +45,11 @@ def stop_on_signals(stopping: Event, *, patience_seconds: float = PATIENCE_SECON
 
 
 def leave_at_last(stopping: Event, patience_seconds: float = PATIENCE_SECONDS) -> None:
-    """Once asked to stop, nobody is waited for beyond this: a database or broker may be there and not answer.
+    """Once `stopping` is set, exit with 75 after the patience, whatever the process waits for: a database or broker may
+    accept connections and never answer.
 
-    It ends as a kill at the end of the grace would end it, which loses nothing, and says why.
+    It ends as a kill at the end of the grace would end it (no cleanup, open transactions roll back), which loses
+    nothing, and says why.
     """
 
     def watch() -> None:
@@ -51,6 +57,7 @@ def leave_at_last(stopping: Event, patience_seconds: float = PATIENCE_SECONDS) -
         time.sleep(patience_seconds)
         sys.stderr.write(f"Asked to stop {patience_seconds:g} s ago, and held up by what does not answer: leaving.\n")
         sys.stderr.flush()
+        # Not sys.exit: on this thread it would end the thread only, and the main thread is the one that hangs.
         os._exit(EX_TEMPFAIL)
 
     threading.Thread(target=watch, name="leave-at-last", daemon=True).start()

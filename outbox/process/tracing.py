@@ -59,7 +59,11 @@ _provider: "TracerProvider | None" = None
 
 
 def start_tracing(process: str) -> None:
-    """Record from now on, where an endpoint is set. Call it after a fork: the exporter has a thread."""
+    """Record from now on, where an endpoint is set. Call it after a fork: the exporter has a thread.
+
+    Raises:
+        SystemExit: the endpoint is not valid (exit code 78).
+    """
     global _provider  # noqa: PLW0603  one per process, like the log
     try:
         (settings,) = load(TracingSettings)
@@ -82,13 +86,19 @@ def start_tracing(process: str) -> None:
 
 
 def flush() -> None:
-    """Send what is left, for processes that end without Python's own end (forks of multiprocessing)."""
+    """Send the spans that are left, within FLUSH_SECONDS, for processes that end without Python's own exit (forks of
+    multiprocessing). Without tracing, do nothing.
+    """
     if _provider is not None:
         _provider.force_flush(int(FLUSH_SECONDS * 1000))
 
 
 def record_published(rows: Sequence[DueRow], began_ns: int) -> None:
-    """A span for each row of a batch that the broker confirmed, as the child of whoever appended it."""
+    """A span for each row of a batch that the broker confirmed, as the child of the span that appended it.
+
+    All spans of a batch start at `began_ns` (nanoseconds since 1970) and end now: confirms are not timed one by one.
+    Without tracing, do nothing, and parse no body.
+    """
     recorder = trace._recorder
     if not isinstance(recorder, _Recorder):
         return
@@ -99,6 +109,7 @@ def record_published(rows: Sequence[DueRow], began_ns: int) -> None:
 
 
 def _place_of(body: bytes) -> TraceContext | None:
+    """Trace and span in a wire body: our options, or the `traceparent` of a CloudEvent; None where it has neither."""
     fields = orjson.loads(body)
     options = fields.get("options") or {}
     if "trace_id" in options:
@@ -108,7 +119,7 @@ def _place_of(body: bytes) -> TraceContext | None:
 
 
 class _Recorder:
-    """messages.runtime.trace.Recorder by the SDK."""
+    """Implements messages.runtime.trace.Recorder with the OpenTelemetry SDK. An exception marks the span as failed."""
 
     def __init__(self, tracer: "Tracer") -> None:
         from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415  only when on
@@ -151,6 +162,8 @@ class _Recorder:
 
 
 class _Made:
+    """A span of the SDK behind the small protocol that actors see. Attributes get the prefix `fleet.`."""
+
     def __init__(self, made: "SdkSpan", error: "StatusCode") -> None:
         self._made = made
         self._error = error
@@ -171,6 +184,7 @@ def _named(attributes: trace.Attributes) -> dict[str, str | int | bool]:
 
 
 def _context(place: TraceContext) -> "Context":
+    """The parent of a new span; without a span id an empty context, so that it becomes the first span of its trace."""
     from opentelemetry.context import Context  # noqa: PLC0415  only when on
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context  # noqa: PLC0415
 

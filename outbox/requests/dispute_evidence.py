@@ -1,4 +1,4 @@
-"""The evidence against a dispute, assembled from what the book knows: facts in, texts and gaps out.
+"""The evidence against a dispute, assembled from the database: facts in, texts and gaps out.
 
 `pack` is a pure rule. Its texts are Stripe's own fields (docs.stripe.com/disputes/evidence); what ought to be there and
 is not known to the fleet is named as a gap, for the person who reads the draft before it is sent: never guessed.
@@ -36,18 +36,25 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class EvidencePack:
-    """`gaps` say in words what a person should add, where it exists."""
+    """A draft of the evidence: Stripe's field names with their texts, at most LONGEST_FIELD characters each.
+
+    `gaps` are sentences about what an operator should add; they are shown and never sent.
+    """
 
     evidence: dict[str, str]
     gaps: tuple[str, ...]
 
 
 def draft(tx: Tx, dispute: Dispute) -> EvidencePack:
-    """The pack of a dispute from what the book holds now."""
+    """The pack of a dispute from the database as it is now, read in the caller's transaction; nothing is stored."""
     return pack(evidence_facts.of(tx, dispute))
 
 
 def pack(facts: EvidenceFacts) -> EvidencePack:
+    """The evidence that the facts support; the same facts give the same texts.
+
+    Fields without facts are left out and named as gaps, never filled with a guess.
+    """
     evidence = {
         "product_description": _product(facts),
         "access_activity_log": _activity(facts),

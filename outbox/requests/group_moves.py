@@ -1,7 +1,7 @@
-"""What every room does with a group: wake it, ask its members, and end it. All in the caller's transaction.
+"""Requests that every caller makes of a group: re-evaluate it, invite its members, end it. All in its transaction.
 
-A group is woken by a message whenever one of its payments has moved; the worker (workers/groups/group.py) then looks at
-how everything stands. So nothing here must be exact about what happened, and waking a group twice is harmless.
+Each time one of its payments has moved, a message has the worker (workers/groups/group.py) evaluate the whole group. So
+nothing here must be exact about what happened, and evaluating a group twice is harmless.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ def invite(tx: Tx, group: Group, shares: Iterable[Contribution], *, again: str |
 
 
 def end_group(tx: Tx, group: Group, state: GroupState, *, reason: str, by: str) -> None:
-    """The locked group does not come together: say so, and have the worker release and give back what it holds."""
+    """The locked group does not come together: say so, and have the worker release and refund what it holds."""
     shares = contributions.of_group(tx, group.group_id)
     groups.move(tx, group, state, reason=reason, by=by)
     append(

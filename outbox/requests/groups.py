@@ -1,7 +1,7 @@
-"""Groups at the door, whoever opens it: opened, paid share by share, topped up, called off.
+"""Requests about groups, whoever makes them: open one, pay a share, top it up, cancel it.
 
 Each is one transaction, the caller's, with the group's row locked: of two who come at once, the second sees what the
-first has done. A share becomes an order of its own, taken by the same code as every order (offers.py). Harmless twice:
+first has done. A share becomes an order of its own, taken by the same code as every order (orders.py). Harmless twice:
 the group's id and the buyer's key are unique, and the same request again changes nothing.
 """
 
@@ -29,6 +29,8 @@ from messages.runtime import trace
 from outbox.append import append
 from outbox.process.metrics import GROUPS
 from outbox.requests import group_moves
+from outbox.requests.cancellations import request_cancellation
+from outbox.requests.event_schedule import note_when_events_end
 from outbox.requests.orders import (
     ContradictoryOrder,
     OrderOutcome,
@@ -37,23 +39,14 @@ from outbox.requests.orders import (
     check_limits,
     check_venues,
     fingerprint_of,
-    note_when_events_end,
     take,
 )
-from outbox.requests.refunds import request_cancellation
+from outbox.requests.refusals import RefusedError
 
 SOURCE = "/payment-fleet/groups"
 # A refund of a share that was captured early must still be possible after the deadline; card networks allow 180 days.
 LONGEST = timedelta(days=120)
 SUPERSEDED = "superseded"
-
-
-class GroupRefusedError(Exception):
-    """The group does not allow it, and nothing was written. `code` is for machines, the sentence for people."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +57,19 @@ class ContributionStarted:
     new: bool
 
 
-def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> OrderOutcome:
-    """Write the group down and have its members invited. A group of a cancelled event is called off at once.
+def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str, may_set_limit: bool = True) -> OrderOutcome:
+    """Write the group down and have its members invited. A group of a cancelled event is cancelled at once.
+
+    `may_set_limit`: whoever opens it speaks for the venue, because the limit holds for every buyer of the event.
 
     Raises:
-        Unreadable: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer that would
-            have more tickets than it may.
-        Contradiction: another group is known by this id.
+        RefusedError: a limit of tickets, from somebody who may not set one.
+        UnacceptableOrder: unknown tenant or venue, another currency, a deadline that is over or too far, or a buyer
+            that would have more tickets than it may.
+        ContradictoryOrder: another group is known by this id.
     """
+    if opening.tickets_per_buyer is not None and not may_set_limit:
+        raise RefusedError("only the venue sets how many tickets a buyer may have", code="out_of_reach")
     fingerprint = fingerprint_of(opening)
     known = groups.get(tx, opening.group_id)
     if known is None:
@@ -95,50 +93,62 @@ def open_group(tx: Tx, opening: GroupOpened, *, told_by: str, by: str) -> OrderO
     return OrderOutcome.ACCEPTED
 
 
-def pay_share(tx: Tx, wish: GroupSharePaidWith, *, by: str) -> ContributionStarted:
+def pay_share(tx: Tx, request: GroupSharePaidWith, *, by: str) -> ContributionStarted:
     """Have a member's share paid.
 
     Raises:
-        GroupRefusedError: the group or the member is unknown, the group is over, or the share is being paid already.
-        Contradiction: this key paid with other means before.
+        RefusedError: the group or the member is unknown, the group is over, or the share is being paid already.
+        ContradictoryOrder: this key paid with other means before.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
     """
-    group = _locked(tx, wish.group_id)
+    group = _locked(tx, request.group_id)
     attempts = contributions.attempts(tx, group.group_id)
-    if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
+    if (before := _same_click(attempts, request.idempotency_key, fingerprint_of(request))) is not None:
         return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
     shares = contributions.of_group(tx, group.group_id)
-    share = next((contribution for contribution in shares if contribution.member_id == wish.member_id), None)
-    if share is None or share.buyer_id != wish.buyer_id:
-        raise GroupRefusedError("member_unknown", f"buyer {wish.buyer_id} is not member {wish.member_id} of the group")
+    share = next((contribution for contribution in shares if contribution.member_id == request.member_id), None)
+    if share is None or share.buyer_id != request.buyer_id:
+        raise RefusedError(
+            f"buyer {request.buyer_id} is not member {request.member_id} of the group", code="member_unknown"
+        )
     _require_payable(share, attempts)
-    return _begin(tx, _Payer(group, shares, attempts, share, wish, wish.idempotency_key, by), "share", [share], wish)
+    return _begin(
+        tx, _Payer(group, shares, attempts, share, request, request.idempotency_key, by), "share", [share], request
+    )
 
 
-def top_up(tx: Tx, wish: GroupToppedUp, *, by: str) -> ContributionStarted:
+def top_up(tx: Tx, request: GroupToppedUp, *, by: str) -> ContributionStarted:
     """Have the organiser pay every share that nobody is paying; a payment that waits for its buyer is no paying.
 
     Raises:
-        As `pay_share`; GroupRefusedError also when nothing is missing.
+        As `pay_share`; RefusedError also when nothing is missing.
     """
-    group = _locked(tx, wish.group_id)
+    group = _locked(tx, request.group_id)
     attempts = contributions.attempts(tx, group.group_id)
-    if (before := _same_click(attempts, wish.idempotency_key, fingerprint_of(wish))) is not None:
+    if (before := _same_click(attempts, request.idempotency_key, fingerprint_of(request))) is not None:
         return ContributionStarted(before.payment_id, new=False)
     _require_open(group)
     shares = contributions.of_group(tx, group.group_id)
     missing = [share for share in shares if share.state in MISSING or _waits_for_buyer(share)]
     if not missing:
-        raise GroupRefusedError("nothing_missing", "every share is paid, or is being paid")
+        raise RefusedError("every share is paid, or is being paid", code="nothing_missing")
     organiser = next(share for share in shares if share.member_id == group.organiser_id)
-    payer = _Payer(group, shares, attempts, organiser, wish, wish.idempotency_key, by)
-    return _begin(tx, payer, "top_up", missing, wish)
+    payer = _Payer(group, shares, attempts, organiser, request, request.idempotency_key, by)
+    return _begin(tx, payer, "top_up", missing, request)
 
 
-def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str) -> OrderOutcome:
-    """Raises GroupRefusedError when the group is unknown."""
-    called_off = group_moves.call_off(tx, _locked(tx, group_id), reason=reason, by=by)
+def call_off(tx: Tx, group_id: UUID, *, reason: str, by: str, may_refund: bool = True) -> OrderOutcome:
+    """Cancel the group. A settled group is refunded in full, so the caller must be allowed to refund.
+
+    Raises:
+        RefusedError: the group is unknown, or settled and the caller may not refund.
+    """
+    group = _locked(tx, group_id)
+    if group.state is GroupState.SETTLED and not may_refund:
+        said = "every share is captured; refunding them requires payments:refund"
+        raise RefusedError(said, code="already_settled")
+    called_off = group_moves.call_off(tx, group, reason=reason, by=by)
     return OrderOutcome.ACCEPTED if called_off else OrderOutcome.DUPLICATE
 
 
@@ -163,7 +173,7 @@ def _repetition(tx: Tx, group_id: UUID, fingerprint: bytes) -> OrderOutcome:
 def _locked(tx: Tx, group_id: UUID) -> Group:
     group = groups.lock(tx, group_id)
     if group is None:
-        raise GroupRefusedError("group_unknown", f"group {group_id} is unknown here; replay this once it has come")
+        raise RefusedError(f"group {group_id} is unknown here; replay this once it has come", code="group_unknown")
     return group
 
 
@@ -179,15 +189,15 @@ def _same_click(attempts: Sequence[ContributionPayment], key: str, fingerprint: 
 def _require_open(group: Group) -> None:
     if group.state is not GroupState.OPEN or group.event_is_off:
         said = "its event is cancelled" if group.event_is_off else f"the group is {group.state.value}"
-        raise GroupRefusedError("group_not_open", f"{said}; no share is taken any more")
+        raise RefusedError(f"{said}; no share is taken any more", code="group_not_open")
     if group.is_over:
-        raise GroupRefusedError("deadline_passed", f"the deadline {group.deadline.isoformat()} has passed")
+        raise RefusedError(f"the deadline {group.deadline.isoformat()} has passed", code="deadline_passed")
 
 
 def _require_payable(share: Contribution, attempts: Sequence[ContributionPayment]) -> None:
     """A member may begin anew while its own last payment waits for it, but not instead of the organiser's."""
     if share.state in SECURED:
-        raise GroupRefusedError("share_secured", "the share is paid already")
+        raise RefusedError("the share is paid already", code="share_secured")
     if share.state is MemberState.PAYING:
         present = next(
             contribution_payment
@@ -195,7 +205,7 @@ def _require_payable(share: Contribution, attempts: Sequence[ContributionPayment
             if contribution_payment.payment_id == share.payment_id
         )
         if not _waits_for_buyer(share) or present.kind != "share":
-            raise GroupRefusedError("share_being_paid", "the share is being paid; wait for how that ends")
+            raise RefusedError("the share is being paid; wait for how that ends", code="share_being_paid")
 
 
 def _waits_for_buyer(share: Contribution) -> bool:
@@ -208,7 +218,7 @@ class _Payer:
     shares: Sequence[Contribution]
     attempts: Sequence[ContributionPayment]
     share: Contribution
-    wish: GroupSharePaidWith | GroupToppedUp
+    request: GroupSharePaidWith | GroupToppedUp
     key: str
     by: str
 
@@ -216,11 +226,11 @@ class _Payer:
 def _begin(
     tx: Tx, payer: _Payer, kind: str, covered: Sequence[Contribution], means: PaymentMeans
 ) -> ContributionStarted:
-    """Take an order over the covered shares; whatever paid them before is called off."""
+    """Take an order over the covered shares; earlier payments of these shares are cancelled."""
     group, attempt = payer.group, len(payer.attempts) + 1
     amount = Money(sum(share.share_minor for share in covered), group.currency)
     if amount.minor > LARGEST_MINOR:
-        raise GroupRefusedError("too_much_at_once", f"one payment takes at most {LARGEST_MINOR} minor units")
+        raise RefusedError(f"one payment takes at most {LARGEST_MINOR} minor units", code="too_much_at_once")
     order = OrderPlaced(
         order_id=share_order_id(group.group_id, attempt),
         tenant_id=group.tenant_id,
@@ -249,7 +259,7 @@ def _begin(
         payer_id=payer.share.member_id,
         member_ids=[share.member_id for share in covered],
         idempotency_key=payer.key,
-        fingerprint=fingerprint_of(payer.wish),
+        fingerprint=fingerprint_of(payer.request),
     )
     for payment_id in sorted(superseded):
         _call_off_payment(tx, payment_id, payer.by)
@@ -269,7 +279,7 @@ def _tickets(tx: Tx, payer: _Payer, covered: Sequence[Contribution]) -> tuple[Ti
 
 def _call_off_payment(tx: Tx, payment_id: PaymentId, by: str) -> None:
     """Its intent may still be paid by another card, or be waiting for its buyer: another payment has its place now.
-    Should its money come all the same, it is given back by itself (workers/payments/settlement.py).
+    Should its money come all the same, it is refunded automatically (workers/payments/settlement.py).
     """
     payment = payments.lock(tx, payment_id)
     assert payment is not None, "payments are never deleted"

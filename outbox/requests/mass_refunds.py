@@ -27,7 +27,7 @@ def cancel_event(
     despite_balance: bool = False,
     awaits_approval: bool = False,
 ) -> tuple[MassRefund, bool]:
-    """Begin it, at once or once a second person has agreed; returns how it stands, and whether it is new."""
+    """Begin it, at once or once a second person has agreed; returns the mass refund, and whether it is new."""
     run, new = mass_refunds.begin(
         tx,
         tenant_id,

@@ -1,8 +1,8 @@
-"""take: what every door does with an order it has read. One statement writes order, payment and history, and the
+"""take: accept orders, whoever has read them. One statement writes order, payment and history, and the
 ChargeRequested follows in the same transaction, which is the caller's. An order of a cancelled event is never charged.
 
 Harmless twice: the order's id is unique, and the same order again changes nothing. The same id with another body
-contradicts what the book holds and is refused.
+contradicts the first one and is refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,9 +31,16 @@ from messages.refunds import CancelRequested
 from messages.resales import OrderResold, ResaleRule, outside_of
 from messages.runtime.redaction import redact_value
 from outbox.append import append_traced
+from outbox.requests.event_schedule import note_when_events_end
 
 
 class OrderOutcome(StrEnum):
+    """What became of one order event.
+
+    ACCEPTED: recorded now. DUPLICATE: recorded before, with the same content. DEAD: stored as a dead letter. POSTPONED:
+    queued again, because another transaction locks its payment.
+    """
+
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     DEAD = "dead"
@@ -71,12 +78,13 @@ class OrderRequest:
     def of(
         cls, order: OrderPlaced, *, source: str, source_id: str, trace_id: str, group_id: UUID | None = None
     ) -> "OrderRequest":
+        """The request for an order, with a new payment id (UUIDv7); a duplicate's id is never used."""
         payment_id = PaymentId(uuid_utils.uuid7())
         return cls(order, source, source_id, trace_id, payment_id, fingerprint_of(order), group_id)
 
 
 def fingerprint_of(word: WireModel) -> bytes:
-    """SHA-256 of a word in canonical form."""
+    """SHA-256 of an order in canonical form (JSON with sorted keys), 32 bytes."""
     said = word.model_dump(mode="json")
     # A field that came later is no part of an order that leaves it out: its fingerprint stays what it was.
     said = {name: value for name, value in said.items() if name not in ADDED_LATER or value is not None}
@@ -87,9 +95,9 @@ def take(tx: Tx, tenant_id: TenantId, offers: Sequence[OrderRequest], *, by: str
     """Take orders of one tenant, together or not at all; the outcomes stand in the order of the offers.
 
     Raises:
-        Unreadable: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many tickets
-            of the event as it may.
-        Contradiction: an order id or event id was seen before with another body.
+        UnacceptableOrder: the tenant or venue is unknown, the currency is not the venue's, or the buyer has as many
+            tickets of the event as it may.
+        ContradictoryOrder: an order id or event id was seen before with another body.
         psycopg.errors.UniqueViolation: the buyer's idempotency key already paid for another order.
         psycopg.DataError, psycopg.IntegrityError: the database rejected the order.
     """
@@ -121,7 +129,12 @@ def _first_message(tx: Tx, tenant_id: TenantId, offer: OrderRequest, off: set[UU
 
 
 def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
-    """Raises Unreadable when one of these (event, buyer) has more tickets than it may, with what was just written."""
+    """Enforce purchase limits for (event id, buyer id) pairs, with the tickets just recorded counted in.
+
+    Raises:
+        UnacceptableOrder: a buyer would have more tickets of an event than allowed; the caller's transaction must roll
+            back.
+    """
     limits = purchase_limits.limits_of(tx, {event for event, _ in buyers}) if buyers else {}
     over = purchase_limits.excess(tx, limits, buyers) if limits else None
     if over is not None:
@@ -130,7 +143,11 @@ def check_limits(tx: Tx, buyers: Sequence[tuple[UUID, str]]) -> None:
 
 
 def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
-    """Raises Unreadable for a tenant or venue nobody knows, or a currency the venue does not sell in."""
+    """Check tenant, venue and currency of orders of the transaction's tenant.
+
+    Raises:
+        UnacceptableOrder: the tenant or venue is unknown, or the venue does not sell in this currency.
+    """
     known = tenants.venue_currencies(tx)
     for order in orders:
         if not known:
@@ -142,7 +159,7 @@ def check_venues(tx: Tx, orders: Iterable[OrderPlaced | GroupOpened]) -> None:
 
 
 def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
-    """Raises Unreadable for a price that the venue's rule forbids; the sellers are known afterwards."""
+    """Raises UnacceptableOrder for a price that the venue's rule forbids; the sellers are known afterwards."""
     if not resales:
         return
     rules = sale_terms.resale_rules(tx, [(order.venue_id, order.event_id) for order in resales])
@@ -156,25 +173,19 @@ def _admit_resales(tx: Tx, resales: Sequence[OrderResold]) -> None:
     )
 
 
-def note_when_events_end(tx: Tx, new: Sequence[OrderPlaced | GroupOpened]) -> None:
-    """Keep what new orders say of when their events end; what was said by the venue itself stands."""
-    told = [
-        {"event_id": str(order.event_id), "venue_id": str(order.venue_id), "ends_at": order.event_ends_at.isoformat()}
-        for order in new
-        if order.event_ends_at is not None
-    ]
-    if told:
-        sale_terms.schedule_events(tx, told, overrule=False)
-
-
 def _repetition(tx: Tx, offer: OrderRequest) -> OrderOutcome:
-    """A repeated order is nothing new; the same id with another body contradicts what we hold."""
+    """DUPLICATE for the same order again.
+
+    Raises:
+        ContradictoryOrder: the id is known with another content; the first order stands.
+    """
     if orders.fingerprint_of(tx, as_new_order(offer)) == offer.fingerprint:
         return OrderOutcome.DUPLICATE
     raise ContradictoryOrder("this order id or event id was seen before with another body; the first one stands")
 
 
 def as_new_order(offer: OrderRequest) -> NewOrder:
+    """The row of an order. Card data or secrets in the device's texts are redacted before they are stored."""
     order = offer.order
     return NewOrder(
         order_id=order.order_id,

@@ -1,7 +1,7 @@
-"""The one way to ask for money back, whoever asks: order events, the API, operators, or a worker.
+"""Request a refund, for every caller: order events, the API, operators and workers.
 
-Phases: look at the locked payment, decide between refunding and cancelling, write the wish and append the message that
-carries it out, all in the caller's transaction. Asking twice with the same request key is one refund; the amount is
+Phases: lock the payment, decide between refunding and cancelling, write the refund and append the message that carries
+it out, all in the caller's transaction. Asking twice with the same request key is one refund; the amount is
 reserved under the charge's lock, so that parallel requests can never pass the captured amount (M3).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from db.disputes import disputes
-from db.payments import orders, payments
+from db.payments import orders
 from db.payments.payments import Payment
 from db.payments.states import PaymentState
 from db.refunds import refunds
@@ -19,23 +19,18 @@ from db.refunds.refunds import MoreThanCapturedError, NewRefund, Refund, TicketR
 from db.session import Tx
 from messages.ids import PaymentId, RefundId, TicketId
 from messages.money import CurrencyMismatchError, Money
-from messages.refunds import CancelRequested, CaptureRequested, RefundReason, RefundRequested
+from messages.refunds import RefundReason, RefundRequested
 from outbox.append import append
-
-
-class NotRefundableError(Exception):
-    """The request cannot be granted, and nothing was written. `code` is for machines, the sentence for people."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+from outbox.requests.cancellations import request_cancellation
+from outbox.requests.payments import locked_payment
+from outbox.requests.refusals import RefusedError
 
 
 @dataclass(frozen=True, slots=True)
 class RefundAnswer:
     """What became of a request: a refund (new or the one this key made before), or a payment that is cancelled.
 
-    Neither means that there is nothing to give back: no money was taken, and none can be any more.
+    Neither means that there is nothing to refund: no money was taken, and none can be any more.
     """
 
     refund: Refund | None = None
@@ -60,11 +55,11 @@ def request_refund(
     A payment whose money was not taken yet is cancelled instead, when all of it is asked for.
 
     Raises:
-        NotRefundableError: unknown payment, nothing or too little left, a ticket that is not in the order or was given
+        RefusedError: unknown payment, nothing or too little left, a ticket that is not in the order or was given
             back, another request under the same key, a part of a payment that is not captured, or a chargeback that is
             open or lost: the bank has the money already.
     """
-    payment = _locked(tx, payment_id)
+    payment = locked_payment(tx, payment_id)
     refund = refunds.by_request_key(tx, request_key)
     if refund is not None:
         return _same_request(refund, payment_id, amount, ticket_ids)
@@ -78,9 +73,9 @@ def request_refund(
     try:
         refund_id = refunds.request(tx, new)
     except MoreThanCapturedError:
-        raise NotRefundableError("amount_exceeds_captured", f"{wanted} is more than the {money.left} left") from None
+        raise RefusedError(f"{wanted} is more than the {money.left} left", code="amount_exceeds_captured") from None
     except TicketRefundedError as error:
-        raise NotRefundableError("ticket_already_refunded", str(error)) from None
+        raise RefusedError(str(error), code="ticket_already_refunded") from None
     return RefundAnswer(_queue(tx, payment, refund_id), new=True)
 
 
@@ -90,9 +85,9 @@ def give_everything_back(
     """The order is off: what is left of its money is refunded; what was not taken yet is never taken.
 
     Raises:
-        NotRefundableError: the payment is unknown.
+        RefusedError: the payment is unknown.
     """
-    payment = _locked(tx, payment_id)
+    payment = locked_payment(tx, payment_id)
     money = refunds.captured(tx, payment_id)
     if money is not None and not money.left.minor:
         return RefundAnswer(refunds.by_request_key(tx, request_key))
@@ -101,56 +96,11 @@ def give_everything_back(
     )
 
 
-def request_cancellation(tx: Tx, payment: Payment, *, reason: str, by: str) -> bool:
-    """Keep the wish on the locked payment and have it carried out; False when nothing is left to cancel."""
-    if payment.state in {PaymentState.SUCCEEDED, PaymentState.CANCELED}:
-        return False
-    payments.wish_to_cancel(tx, payment.payment_id, reason=reason, by=by)
-    append(tx, CancelRequested(tenant_id=payment.tenant_id, payment_id=payment.payment_id))
-    logger.info("cancellation requested: {}", reason)
-    return True
-
-
-def request_capture(tx: Tx, *, payment_id: PaymentId, amount: Money | None = None) -> Payment:
-    """Have the held amount, or a part of it, captured; the rest is released.
-
-    Raises:
-        NotRefundableError: unknown payment, not authorised, to be cancelled, another amount was asked for before, or a
-            part of a group's share.
-    """
-    payment = _locked(tx, payment_id)
-    wanted = amount or payment.amount
-    if wanted.currency != payment.currency or not 0 < wanted.minor <= payment.amount_minor:
-        raise NotRefundableError("amount_not_authorized", f"{wanted} is not within the {payment.amount} held")
-    if payment.group_id is not None and wanted != payment.amount:
-        raise NotRefundableError(
-            "of_a_group", "the payment is a share of a group, which is captured whole or not at all"
-        )
-    if payment.capture_requested_minor not in {None, wanted.minor}:
-        raise NotRefundableError("capture_already_requested", "a capture of another amount is under way")
-    if payment.state is PaymentState.SUCCEEDED and payment.capture == "manual":
-        return payment
-    if payment.state is not PaymentState.AUTHORIZED:
-        raise NotRefundableError("not_authorized", f"the payment is {payment.state.value}; nothing is held")
-    if payment.cancel_reason is not None:
-        raise NotRefundableError("being_canceled", "the payment is being cancelled")
-    payments.wish_to_capture(tx, payment_id, amount_minor=wanted.minor)
-    append(tx, CaptureRequested(tenant_id=payment.tenant_id, payment_id=payment_id))
-    return payment
-
-
-def _locked(tx: Tx, payment_id: PaymentId) -> Payment:
-    payment = payments.lock(tx, payment_id)
-    if payment is None:
-        raise NotRefundableError("payment_unknown", f"there is no payment {payment_id}")
-    return payment
-
-
 def _refuse_beside_a_dispute(tx: Tx, payment_id: PaymentId) -> None:
     dispute_id = disputes.forbids_refund(tx, payment_id)
     if dispute_id is not None:
-        said = f"the buyer's bank has taken the money back by dispute {dispute_id}; giving it back again pays twice"
-        raise NotRefundableError("charge_disputed", said)
+        said = f"the buyer's bank has taken the money back by dispute {dispute_id}; refunding it pays twice"
+        raise RefusedError(said, code="charge_disputed")
 
 
 def _same_request(
@@ -158,7 +108,7 @@ def _same_request(
 ) -> RefundAnswer:
     other = refund.payment_id != payment_id or (amount is not None and amount != refund.amount)
     if other or sorted(ticket_ids) != sorted(refund.ticket_ids):
-        raise NotRefundableError("request_key_reused", "this request was made before with other contents")
+        raise RefusedError("this request was made before with other contents", code="request_key_reused")
     return RefundAnswer(refund)
 
 
@@ -169,7 +119,7 @@ def _cancel_instead(
         return RefundAnswer()
     if ticket_ids or amount not in {None, payment.amount}:
         said = f"the payment is {payment.state.value}: only all of it can be given up before it is captured"
-        raise NotRefundableError("not_captured", said)
+        raise RefusedError(said, code="not_captured")
     return RefundAnswer(canceling=request_cancellation(tx, payment, reason=reason, by=by))
 
 
@@ -177,15 +127,15 @@ def _amount(tx: Tx, payment: Payment, left: Money, amount: Money | None, ticket_
     if ticket_ids:
         prices = orders.ticket_prices(tx, payment.order_id)
         if strangers := [str(ticket) for ticket in ticket_ids if ticket not in prices]:
-            raise NotRefundableError("ticket_unknown", f"not in this order: {', '.join(strangers)}")
+            raise RefusedError(f"not in this order: {', '.join(strangers)}", code="ticket_unknown")
         amount = Money(sum(prices[ticket] for ticket in ticket_ids), payment.currency)
         if not amount.minor:
-            raise NotRefundableError("ticket_was_free", "these tickets cost nothing")
+            raise RefusedError("these tickets cost nothing", code="ticket_was_free")
     wanted = amount or left
     if wanted.currency != payment.currency:
-        raise NotRefundableError("wrong_currency", str(CurrencyMismatchError(f"the payment is in {payment.currency}")))
+        raise RefusedError(str(CurrencyMismatchError(f"the payment is in {payment.currency}")), code="wrong_currency")
     if not left.minor:
-        raise NotRefundableError("already_refunded", "everything was given back already, or is on its way")
+        raise RefusedError("everything is refunded already, or a refund is in progress", code="already_refunded")
     return wanted
 
 

@@ -1,7 +1,8 @@
 """RS256 tokens (RFC 7519) of console users and API callers.
 
 Only RS256 is accepted (a token cannot choose its own algorithm), with the expected issuer and audience, an expiry in
-the future, and a subject. Signing exists only for APP_ENV=local: the login form, and tokens to try the API.
+the future, and a subject. Signing exists only for APP_ENV=local: the login form, and tokens to try the API. What a role
+or scope permits is decided elsewhere: here a token is valid or not.
 """
 
 import time
@@ -32,25 +33,34 @@ class EndedTokenError(BadTokenError):
 
 
 class KeySource(Protocol):
-    """A source of public keys."""
+    """A source of public keys; called from the thread of each request."""
 
     def key_for(self, token: str) -> RSAPublicKey:
-        """Raises BadTokenError if the token names a key that is not trusted."""
+        """The key that must have signed this token. The token is not verified yet: only its header may be read.
+
+        Raises:
+            BadTokenError: the token names a key that is not trusted.
+        """
         ...
 
 
 class OneKey:
-    """The key in a file, read once at start; a rotated key needs a restart."""
+    """The key in a file, read once at start; a rotated key needs a restart.
+
+    Raises (on construction):
+        ValueError: as `read_public_key`.
+    """
 
     def __init__(self, file: Path) -> None:
         self._key = read_public_key(file)
 
     def key_for(self, token: str) -> RSAPublicKey:
+        """The one key, whatever the token names."""
         return self._key
 
 
 class TokenChecker:
-    """Checks tokens with public keys only, so it cannot sign one."""
+    """Checks tokens with public keys only, so it cannot sign one. Stateless: all threads may share one."""
 
     def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
         self._keys = keys
@@ -58,7 +68,7 @@ class TokenChecker:
         self._audience = audience
 
     def claims_of(self, token: str) -> dict[str, Any]:
-        """The claims of a valid token.
+        """The claims of a valid token, times as seconds since 1970; clocks may differ by LEEWAY_SECONDS.
 
         Raises:
             EndedTokenError: it has expired.
@@ -114,7 +124,9 @@ def words_in(claims: Mapping[str, Any], name: str) -> list[str]:
 
 
 def sign(claims: Mapping[str, Any], key: RSAPrivateKey, *, issuer: str, audience: str, seconds: int) -> str:
-    """A token that is valid for `seconds` from now."""
+    """A token with these claims that is valid for `seconds` from now. Its `iss`, `aud`, `iat` and `exp` replace given
+    ones.
+    """
     now = int(time.time())
     times = {"iss": issuer, "aud": audience, "iat": now, "exp": now + seconds}
     return jwt.encode({**claims, **times}, key, algorithm=ALGORITHM)

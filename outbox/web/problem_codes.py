@@ -145,6 +145,7 @@ class ProblemCode(Enum):
 
     @property
     def code(self) -> str:
+        """The code as it is on the wire, the last part of the problem's `type`."""
         return self.name.lower().replace("_", "-")
 
     @property

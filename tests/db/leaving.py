@@ -16,8 +16,8 @@ from db.ledger.journals import Journal
 from db.minting import mints, series, venue_settings
 from db.minting.mints import NewMint
 from db.minting.venue_settings import MintSettings
-from db.operators import refund_requests, release_requests
-from db.operators.refund_requests import NewRefundOrder
+from db.operators import requests
+from db.operators.requests import NewOperatorRequest
 from db.payments import charges, payments
 from db.payments.payments import Payment, PaymentAttempt
 from db.payouts import statements
@@ -71,11 +71,9 @@ def leave_a_row_everywhere(db: Database, tenant: Tenant) -> None:
         run, _ = mass_refunds.begin(tx, tenant.tenant_id, uuid4(), note="", by="test")
         mass_refund_steps.refuse(tx, run, payment.payment_id, code="test", reason="a reason")
     leave_a_group(db, tenant)
-    wish = NewRefundOrder(tenant.tenant_id, payment.payment_id, 1, "eur", [], "duplicate", "a note", "test")
+    hold = NewOperatorRequest(tenant.tenant_id, "hold", payment.payment_id, 1, "eur", note="a note", by="test")
     with db.ops_transaction() as tx:
-        refund_requests.ask(tx, wish, awaits_approval=False)
-        held = (tenant.tenant_id, payment.payment_id)
-        release_requests.ask(tx, *held, what="hold", amount=Money(1, "eur"), note="a note", by="test", waits=False)
+        requests.ask(tx, hold, awaits_approval=False)
     event = InboxEvent(
         event_id=f"evt_{uuid4().hex}",
         tenant_id=tenant.tenant_id,

@@ -36,8 +36,8 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmana
         pytest.skip("Alertmanager is not installed: run `sh deploy/local/setup.sh prometheus` where apt is to be had")
     directory = tmp_path_factory.mktemp("alertmanager")
     memory = Memory(directory)
-    with receiver(memory.port("receiver")) as told:
-        server = Impatient(directory, memory, told)
+    with receiver(memory.port("receiver")) as receiving:
+        server = Impatient(directory, memory, receiving)
         server.start()
         yield server
         server.stop()
@@ -65,8 +65,8 @@ def fire(alertmanager: Alertmanager, *alerts: tuple[str, str, str]) -> None:
 def test_a_page_reaches_pagerduty_with_its_summary_and_a_link_and_a_ticket_slack(alertmanager: Alertmanager) -> None:
     fire(alertmanager, ("FleetLoopStands", "page", "A loop stands"), ("FleetConsoleAway", "ticket", "No console runs"))
 
-    until(lambda: len(alertmanager.receiver.told) == 2, seconds=10)
-    page, ticket = sorted(alertmanager.receiver.told, key=lambda told: told.by)
+    until(lambda: len(alertmanager.receiver.notifications) == 2, seconds=10)
+    page, ticket = sorted(alertmanager.receiver.notifications, key=lambda each: each.by)
     assert (page.by, page.alert, page.text) == ("PagerDuty", "FleetLoopStands", "A loop stands")
     assert page.link == f"{RUNBOOKS}/page.md#fleetloopstands"
     assert (ticket.by, ticket.alert) == ("Slack", "FleetConsoleAway")
@@ -81,8 +81,8 @@ def test_pages_of_one_name_are_one_incident_that_has_a_summary(alertmanager: Ale
 
     fire(alertmanager, *(("FleetMoneyDeadLetter", "page", f"3 dead letters of {one}") for one in ("charge", "refund")))
 
-    until(lambda: alertmanager.receiver.told, seconds=10)
-    (page,) = alertmanager.receiver.told
+    until(lambda: alertmanager.receiver.notifications, seconds=10)
+    (page,) = alertmanager.receiver.notifications
     assert page.is_taken
     assert page.text == "3 dead letters of charge (and more: 2 in all)"
 

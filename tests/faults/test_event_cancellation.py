@@ -6,7 +6,7 @@ asked, and an order that comes too late is not charged.
 
 from uuid import uuid4
 
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from tests import factories
 from tests.faults.points import CANCELLED_EVENT, REFUND, points_of
 from tests.journeys.fleet import Fleet

@@ -11,11 +11,12 @@ from uuid import uuid4
 import pytest
 
 from db.tenants.tenants import Tenant, Venue
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from deploy.local.stack.restarts import FIRST_DELAY_SECONDS, RestartPolicy
 from messages.fees import FeePlan
 from messages.ids import TenantId, VenueId
-from outbox.requests.refunds import request_capture, request_refund
+from outbox.requests.captures import request_capture
+from outbox.requests.refunds import request_refund
 from tests.faults.points import (
     AFTER_DEATH,
     CANCELLED_EVENT,

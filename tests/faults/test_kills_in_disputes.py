@@ -5,7 +5,7 @@ Each ends as if nobody had died: one submission at the bank, one refund, and eve
 
 import pytest
 
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from tests.faults.points import points_of
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from messages.groups import GroupCancelDue
 from outbox.append import append
 from tests import factories

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db.operators import release_requests
+from db.operators import requests
+from db.operators.requests import NewOperatorRequest
 from messages.base import Message
 from messages.ids import PaymentId, TenantId
-from messages.money import Money
 from messages.reconciliation import ConnectedPayoutsDue, ShareReconciliationDue
 from messages.shares import EscrowDue, OpsEscrowDue, StatementsDue
 from outbox.append import append
@@ -143,11 +143,9 @@ def test_escrow_lets_each_payment_go_once(fleet: Fleet, band: UUID) -> None:
     die_at(fleet, points)
 
     with fleet.db.ops_transaction() as tx:
-        amount = Money(100_000, "eur")
-        wish = release_requests.ask(
-            tx, tenant_id, by_wish, what="release", amount=amount, note="a note", by="ada", waits=False
-        )
-        append(tx, OpsEscrowDue(tenant_id=tenant_id, payment_id=by_wish, wish_id=wish))
+        new = NewOperatorRequest(tenant_id, "release", by_wish, 100_000, "eur", note="a note", by="ada")
+        request = requests.ask(tx, new, awaits_approval=False)
+        append(tx, OpsEscrowDue(tenant_id=tenant_id, payment_id=by_wish, wish_id=request.request_id))
     due(fleet, EscrowDue.model_validate(now(fleet)))
 
     all_settled(fleet, sold, points)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean, assert_told_in_order
 from tests.meanwhile import meanwhile

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from db.tenants import tenants
 from db.tenants.tenants import Tenant
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario.events import Publication
 from deploy.local.stack.postgres import Postgres
 
 

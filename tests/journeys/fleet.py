@@ -31,9 +31,9 @@ from db.reconciliation.cases import Case
 from db.session import Database
 from db.settings import DatabaseSettings
 from db.tenants.tenants import Tenant
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.demo.order_service import OrderService
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario import orders
+from deploy.local.scenario.events import Publication
+from deploy.local.scenario.order_service import OrderService
 from deploy.local.stack.processes import MARK
 from deploy.local.stack.stack import Stack
 from deploy.local.stripe.process import EmulatorProcess, free_port
@@ -70,7 +70,7 @@ class Fleet(Processes, Book):
         Processes.__init__(self, directory)
         Book.__init__(self, stack.postgres, database)
         self.stack = stack
-        self.tenants = {tenant.name: tenant for tenant in sale.tenants()}
+        self.tenants = {tenant.name: tenant for tenant in orders.tenants()}
         self._database_port = database_port
         self._settings = settings
         self._log = directory / "orders.jsonl"

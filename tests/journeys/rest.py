@@ -39,7 +39,7 @@ _COUNTS = """
 def told(asked: OrderServiceLog) -> dict[UUID, list[str]]:
     """What the order service heard of each payment, in order, each event once."""
     heard: dict[UUID, dict[str, str]] = defaultdict(dict)
-    for kind, payment_id, event_id in asked.told:
+    for kind, payment_id, event_id in asked.received:
         heard[payment_id].setdefault(event_id, kind)
     return {payment_id: list(kinds.values()) for payment_id, kinds in heard.items()}
 

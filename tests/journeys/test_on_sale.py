@@ -11,7 +11,7 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from deploy.local.proofs.demo import sale
+from deploy.local.scenario import orders
 from messages.queues import EVENTS_EXCHANGE, kind_to_message
 from tests.journeys.fleet import Fleet, payload_of, poison
 from tests.journeys.fresh import Fleets
@@ -47,7 +47,7 @@ def fleet(fleets: Fleets) -> Fleet:
 @pytest.fixture(scope="module")
 def sold(fleet: Fleet) -> Fleet:
     """The fleet after a sale of 150 orders from a seed, with poison that carries what must never be seen."""
-    story = list(sale.publications(orders=ORDERS, seed=7, run="journeys"))
+    story = list(orders.publications(orders=ORDERS, seed=7, run="journeys"))
     unreadable = f"{CARD_NUMBER} {EMAIL} {KEY} {CLIENT_SECRET}".encode()
     misplaced = fleet.order(idempotency_key="x", buyer_id=f"{EMAIL} {CARD_NUMBER}").body
     fleet.publish(*story[:80], poison(unreadable), poison(misplaced), *story[80:])

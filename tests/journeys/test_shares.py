@@ -1,4 +1,4 @@
-"""A small form of `fleet shares-proof`: sales and resales, with all that may happen to shares, to the last cent."""
+"""A small form of `fleet prove shares`: sales and resales, with all that may happen to shares, to the last cent."""
 
 from datetime import UTC, datetime
 
@@ -7,10 +7,9 @@ import pytest
 
 from db.reconciliation.cases import Case, CaseType
 from db.webhooks import event_coverage
-from deploy.local.proofs.day.order_service import wish
-from deploy.local.proofs.shares import proof, story
-from deploy.local.proofs.shares.bank import ShareBank
-from deploy.local.proofs.shares.market import open_market
+from deploy.local.scenario import accounts, events, resales
+from deploy.local.scenario.recipients import register_recipients
+from deploy.local.scenario.stripe_side import StripeSide
 from messages.orders import RefundOfOrderRequested
 from messages.reconciliation import EventSweepDue, ShareReconciliationDue
 from tests.journeys.fleet import Fleet
@@ -53,7 +52,7 @@ def give_back_and_dispute(fleet: Fleet) -> None:
     for number, payment in enumerate(sold):
         charge_id = payment.pop("charge_id")
         if number % 4 == 0:
-            fleet.publish(wish(RefundOfOrderRequested.event_type, payment, number))
+            fleet.publish(events.request(RefundOfOrderRequested.event_type, payment, number))
         elif number % 11 == 1:
             fleet.control.dispute(charge_id)
 
@@ -93,19 +92,19 @@ def compare_shares(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
 def test_every_party_of_sales_and_resales_has_what_is_its_own(at_work: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = at_work
     with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
-        market = open_market(owner, fleet.control, list(fleet.tenants.values()), sellers=6)
-    first = [one for one in story.primary(sales=SALES, seed=3, run="small") if one.log.get("published") == "order"]
-    again = story.resales(first, market, resales=RESALES, seed=3, run="small")
-    bank = ShareBank(fleet.control, fleet.gateway, market, seed=3)
+        recipients = register_recipients(owner, fleet.control, list(fleet.tenants.values()), sellers=6)
+    first = [one for one in resales.primary(sales=SALES, seed=3, run="small") if one.log.get("published") == "order"]
+    again = resales.resales(first, recipients, resales=RESALES, seed=3, run="small")
+    stripe_side = StripeSide(fleet.control, fleet.environment(), seed=3, accounts=recipients.all_accounts)
 
-    fleet.publish(*story.schedule(market), *first, *again)
+    fleet.publish(*resales.schedule(recipients), *first, *again)
     settle(fleet)
-    bank.pay_out_accounts()
+    stripe_side.pay_out_accounts()
     give_back_and_dispute(fleet)
     settle(fleet)
-    bank.settle()
+    stripe_side.settle()
     settle(fleet)
-    bank.win_after_all()
+    stripe_side.win_after_all()
     for currency in ("eur", "gbp", "usd", "jpy"):
         fleet.control.adjust_balance(1_000_000, currency)
     settle(fleet)
@@ -114,7 +113,7 @@ def test_every_party_of_sales_and_resales_has_what_is_its_own(at_work: Fleet, mo
     settle(fleet)
 
     assert_clean(fleet, hurry=True)
-    seen = proof.look(fleet.db, fleet.gateway, fleet.control, market.all_accounts)
+    seen = accounts.look(fleet.db, fleet.gateway, fleet.control, recipients.all_accounts)
     assert seen.holds, (seen.off, seen.twice)
     assert seen.reversals > 0
     assert compare_shares(fleet, monkeypatch) == []

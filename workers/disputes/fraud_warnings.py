@@ -17,7 +17,8 @@ from db.session import Database, Tx
 from db.webhooks.inbox import KNOWN, InboxEvent
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryAgain
-from outbox.requests.refunds import NotRefundableError, request_refund
+from outbox.requests.refunds import request_refund
+from outbox.requests.refusals import RefusedError
 from stripe_client import early_fraud_warnings as stripe_warnings
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import WarningAnswer
@@ -80,7 +81,7 @@ def _refund(tx: Tx, payment: Payment, warning: WarningAnswer) -> EarlyWarning:
             request_key=f"early_fraud_warning:{warning.warning_id}",
             by="early_warning",
         )
-    except NotRefundableError as refusal:
+    except RefusedError as refusal:
         return _decided(payment, warning, "nothing", str(refusal))
     assert answer.refund is not None, "something was captured and is left, so there is a refund"
     return _decided(payment, warning, "refund", "the venue's policy is to refund", answer.refund.refund_id)

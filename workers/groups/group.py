@@ -35,8 +35,10 @@ from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp
 from outbox.append import append
 from outbox.process.metrics import GROUP_SHARES, GROUPS
+from outbox.requests.captures import request_capture
 from outbox.requests.group_moves import call_off, end_group, invite
-from outbox.requests.refunds import NotRefundableError, give_everything_back, request_capture
+from outbox.requests.refunds import give_everything_back
+from outbox.requests.refusals import RefusedError
 from workers.rules.groups import ContributionStatus, capture_at, group_move, member_state
 from workers.runtime.actor import actor
 
@@ -201,7 +203,7 @@ def _capture(tx: Tx, shares: Sequence[Contribution]) -> None:
 def _capture_one(tx: Tx, payment_id: PaymentId) -> None:
     try:
         request_capture(tx, payment_id=payment_id)
-    except NotRefundableError as error:  # it moved a moment ago, and whoever moved it has woken the group again
+    except RefusedError as error:  # it moved a moment ago, and whoever moved it has woken the group again
         logger.info("share not captured: {}", error)
 
 
@@ -219,5 +221,5 @@ def _give_back(tx: Tx, of: Group, attempt: ContributionPayment) -> None:
             request_key=f"group:{of.group_id}:{attempt.payment_id}",
             by=BY,
         )
-    except NotRefundableError as error:  # a chargeback has the money; a person sees the dispute
+    except RefusedError as error:  # a chargeback has the money; a person sees the dispute
         logger.error("share cannot be refunded: {}", error)

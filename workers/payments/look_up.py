@@ -10,7 +10,7 @@ from db.payments.states import PaymentState
 from db.session import Database, Tx
 from messages.payments import PaymentLookupRequested
 from messages.verdicts import GiveUp
-from outbox.requests.refunds import request_cancellation
+from outbox.requests.cancellations import request_cancellation
 from stripe_client import payment_intents
 from stripe_client.gateway import Gateway
 from workers.payments.settlement import settle_answer

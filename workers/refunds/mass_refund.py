@@ -26,7 +26,8 @@ from messages.refunds import EventCancellationDue
 from messages.runtime.crash_points import crash_point
 from messages.verdicts import GiveUp, TryLater
 from outbox.append import append
-from outbox.requests.refunds import NotRefundableError, RefundAnswer, give_everything_back
+from outbox.requests.refunds import RefundAnswer, give_everything_back
+from outbox.requests.refusals import RefusedError
 from stripe_client.balance import read_balance
 from stripe_client.gateway import Gateway
 from workers.rules.refund_balance import shortfalls
@@ -109,7 +110,7 @@ def _give_back(tx: Tx, run: MassRefund, batch_order: BatchOrder) -> str:
             request_key=f"event_cancellation:{run.cancellation_id}:{batch_order.payment_id}",
             by=run.created_by,
         )
-    except NotRefundableError as error:  # one payment must not hold up ten thousand
+    except RefusedError as error:  # one payment must not hold up ten thousand
         mass_refund_steps.refuse(tx, run, batch_order.payment_id, code=error.code, reason=str(error))
         logger.error("payment cannot be refunded: {}", error, payment_id=batch_order.payment_id)
         return "refused"

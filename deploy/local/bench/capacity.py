@@ -28,12 +28,11 @@ from deploy.local.bench import fleet
 from deploy.local.bench.cpu import Meter
 from deploy.local.bench.fleet import EMULATOR, Fleet
 from deploy.local.bench.ground import Ground, ground, register_tenant
-from deploy.local.bench.journeys import _settle as settle
+from deploy.local.bench.journeys import settle
 from deploy.local.bench.measures import Results
-from deploy.local.proofs.shares.market import open_market
+from deploy.local.scenario.recipients import register_recipients
 from deploy.local.stack.processes import family_of
 from deploy.local.stack.stack import CLONE
-from deploy.local.stripe.control import EmulatorControl
 
 MEASURED = CLONE / "deploy" / "capacity" / "measured.json"
 WARM_UP, PAYMENTS = 100, 600
@@ -66,7 +65,7 @@ def measured(prepared: Ground) -> dict[str, Any]:
         alone = _pass(prepared, standing, tenant, so_far=WARM_UP)
         sharing = register_tenant(book)
         with book.owner() as owner:
-            open_market(owner, _control(standing), [sharing], sellers=0)
+            register_recipients(owner, prepared.stack.emulator_control(), [sharing], sellers=0)
         shared = _pass(prepared, standing, sharing, so_far=WARM_UP + PAYMENTS)
         memory = {name: _memory(process.pid) for name, process in standing.running.items() if name != EMULATOR}
     return {
@@ -98,7 +97,7 @@ class Pass:
 
 def _pass(prepared: Ground, standing: Fleet, tenant: Tenant, *, so_far: int) -> Pass:
     prepared.settle()
-    control, url = _control(standing), standing.book.owner_url
+    control, url = prepared.stack.emulator_control(), standing.book.owner_url
     asked, before = len(control.requests()), _database(url)
     meter = Meter(**standing.clocks(prepared))
     with meter.running():
@@ -129,11 +128,6 @@ def _more(shared: Mapping[str, float], alone: Mapping[str, float]) -> dict[str, 
 
 def _each(totals: Mapping[str, float], count: int, *, digits: int = 3) -> dict[str, float]:
     return {name: round(value / count, digits) for name, value in sorted(totals.items())}
-
-
-def _control(standing: Fleet) -> EmulatorControl:
-    port = standing.environment["STRIPE_EMULATOR_CONTROL_PORT"]
-    return EmulatorControl(f"http://127.0.0.1:{port}", standing.environment["STRIPE_EMULATOR_CONTROL_TOKEN"])
 
 
 def _family(path: str) -> str:

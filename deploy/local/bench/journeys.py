@@ -36,7 +36,7 @@ def measure(ground: Ground) -> None:
     warm, count = (50, 150) if ground.quick else (100, 400)
     with ground.book() as book, fleet.standing(ground, book) as standing:
         tenant = register_tenant(book)
-        _settle(ground, standing, tenant, warm, so_far=0)
+        settle(ground, standing, tenant, warm, so_far=0)
         for position in range(ground.passes):
             ground.settle()
             _pass(ground, standing, tenant, count, so_far=warm + position * count)
@@ -47,7 +47,7 @@ def _pass(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far
     clocks = standing.clocks(ground)
     meter = Meter(**clocks)
     with meter.running():
-        _settle(ground, standing, tenant, count, so_far=so_far)
+        settle(ground, standing, tenant, count, so_far=so_far)
     ground.results.add("payments", count / meter.seconds)
     ours = sum(seconds for part, seconds in meter.cpu.items() if part != EMULATOR)
     ground.results.add("payment CPU, all of ours", ours / count * 1e3)
@@ -55,7 +55,7 @@ def _pass(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far
         ground.results.add(f"payment CPU, {part}", meter.cpu[part] / count * 1e3)
 
 
-def _settle(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far: int) -> None:
+def settle(ground: Ground, standing: Fleet, tenant: Tenant, count: int, *, so_far: int) -> None:
     """Publish `count` orders and wait until nothing of them is under way any more."""
     publisher = Publisher(ground.stack.rabbitmq.url)
     publisher.publish([Outgoing(ORDERS_EXCHANGE, "order.placed", "", body) for body in orders.events(tenant, count)])

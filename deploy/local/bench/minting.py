@@ -17,7 +17,7 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.bench import cpu, orders
 from deploy.local.bench.ground import Book, Ground, register_tenant
-from deploy.local.proofs.mints.sale import wallet
+from deploy.local.scenario.minting import wallet
 from deploy.local.stack.chain import CHAIN_ID, Chain
 from messages.ids import OrderId, PaymentId, TicketId
 from messages.runtime.settings import AppEnv

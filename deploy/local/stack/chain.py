@@ -92,7 +92,7 @@ class Chain(Server):
         return Node([SecretStr(self.url)], timeout_seconds=10)
 
     def environment(self) -> dict[str, str]:
-        """What the minter is told; nothing when there is no chain."""
+        """What the minter gets; nothing when there is no chain."""
         if not self.is_there:
             return {}
         return {
@@ -111,7 +111,21 @@ class Chain(Server):
         words += ["--block-time", "1"] if self._mining else ["--no-mining"]
         if self._keep:
             words += ["--state", self.directory / "state.json", "--state-interval", "1"]
+            words += ["--timestamp", str(self._genesis_timestamp())]
         return processes.spawn(words, self.stack_directory, output=output)
+
+    def _genesis_timestamp(self) -> int:
+        """Seconds since 1970, chosen at the first start and kept beside the state.
+
+        Each start of anvil adds a genesis block of its own to the state, and whichever it reads back is block 0 from
+        then on. Only with the same timestamp is it always the same block; else the minter meets a chain that it does
+        not know, and mints nothing more.
+        """
+        kept = self.directory / "genesis_timestamp"
+        if not kept.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            kept.write_text(str(int(time.time())))
+        return int(kept.read_text())
 
     def _answers(self) -> bool:
         from workers.minting.chain.node import ChainAwayError  # noqa: PLC0415
@@ -122,7 +136,9 @@ class Chain(Server):
             return False
 
     def _settle(self) -> None:
-        """Fund the minter, and deploy the contract unless it is there."""
+        """Bring the chain's clock to now, fund the minter, and deploy the contract unless it is there."""
+        if self._keep:  # its clock goes on where the last block left it
+            self.node.call("evm_setTime", hex(int(time.time())))
         if self.node.call("eth_getCode", self.contract, "latest") != "0x":
             return
         self.node.call("anvil_setBalance", self.signer.address, hex(FUNDS_WEI))

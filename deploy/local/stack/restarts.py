@@ -37,7 +37,7 @@ class RestartPolicy:
         return min(LONGEST_DELAY_SECONDS, doubled)
 
 
-def told(exit_code: int) -> str:
+def describe(exit_code: int) -> str:
     """An exit code in words."""
     if exit_code >= 0:
         return f"exit code {exit_code}"

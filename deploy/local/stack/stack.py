@@ -27,6 +27,7 @@ from deploy.local.stack.postgres import Postgres
 from deploy.local.stack.rabbitmq import RabbitMQ
 from deploy.local.stack.server import Server, ServerFailedError
 from deploy.local.stack.valkey import Valkey
+from deploy.local.stripe.control import EmulatorControl
 from messages.webhooks import WANTED, WANTED_OF_ACCOUNTS
 from outbox.sealing import pair_from_seed
 
@@ -72,15 +73,20 @@ class Stack:
         """Unless a key from outside says that this is real Stripe, in test mode."""
         return "STRIPE_SECRET_KEY" not in self._outside
 
+    def emulator_control(self) -> EmulatorControl:
+        """The client of its second port, which arranges what happens at Stripe."""
+        address = f"http://127.0.0.1:{self.memory.port('stripe_control')}"
+        return EmulatorControl(address, self.memory.secret("stripe_control"))
+
     def emulator_environment(self) -> dict[str, str]:
-        """What the emulator alone is told; as variables, because a process list shows flags to everybody."""
+        """What the emulator alone gets; as variables, because a process list shows flags to everybody."""
         endpoint = f"http://127.0.0.1:{self.memory.port('intake_http')}/webhooks/stripe"
         return {
             "STRIPE_EMULATOR_WEBHOOK_ENDPOINT": endpoint,
             "STRIPE_EMULATOR_WEBHOOK_SECRET": self.memory.secret("stripe_webhook"),
             # As a real endpoint should be: each event costs a request and two transactions, also when nobody needs it.
             "STRIPE_EMULATOR_WEBHOOK_EVENTS": ",".join(sorted(WANTED | WANTED_OF_ACCOUNTS)),
-            # As at Stripe: what happens in connected accounts is told to an endpoint, and under a secret, of its own.
+            # As at Stripe: what happens in connected accounts is sent to an endpoint, and under a secret, of its own.
             "STRIPE_EMULATOR_CONNECT_WEBHOOK_ENDPOINT": endpoint,
             "STRIPE_EMULATOR_CONNECT_WEBHOOK_SECRET": self.memory.secret("stripe_connect_webhook", prefix="whsec_"),
         }
@@ -146,7 +152,7 @@ class Stack:
                 self.memory.secret(name, prefix="whsec_") for name in ("stripe_webhook", "stripe_connect_webhook")
             ),
             "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
-            # The emulator limits nobody until it is told to; Stripe's own figures would make a bench measure our brake.
+            # The emulator limits nobody unless asked; Stripe's own figures would make a bench measure our brake.
             "STRIPE_REQUESTS_PER_SECOND": "2000",
             "STRIPE_ENDPOINT_REQUESTS_PER_SECOND": "2000",
             "STRIPE_EMULATOR_PORT": str(port),

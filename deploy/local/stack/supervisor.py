@@ -1,6 +1,6 @@
 """Keeps all programs of the fleet running: shows what they say, brings back what ends, stops all in order.
 
-A program that ends is told about (which, why, its last words) and started again after a growing pause. One that fails
+A program that ends is reported (which, why, its last words) and started again after a growing pause. One that fails
 at every start, or says that its settings are wrong, ends the whole with a sentence: a fleet that stands half is worse
 than one that says what it needs.
 """
@@ -16,7 +16,7 @@ from types import FrameType
 import urllib3
 
 from deploy.local.stack.program import Program
-from deploy.local.stack.restarts import told
+from deploy.local.stack.restarts import describe
 
 LOOK_SECONDS = 0.1
 EX_SOFTWARE = 70
@@ -86,7 +86,7 @@ class Supervisor:
         if delay is None:
             self._give_up(program, exit_code)
             return
-        self.show("fleet", f"{program.name} ended ({told(exit_code)}); starting it again in {delay:g} s")
+        self.show("fleet", f"{program.name} ended ({describe(exit_code)}); starting it again in {delay:g} s")
         program.next_start_at = time.monotonic() + delay
 
     def _take_last_words(self, program: Program) -> None:
@@ -102,7 +102,7 @@ class Supervisor:
     def _give_up(self, program: Program, exit_code: int) -> None:
         self.exit_code = exit_code if exit_code > 0 else EX_SOFTWARE
         self._stop_requests += 1
-        self.show("fleet", f"{program.name} cannot stay up ({told(exit_code)}). Its last lines:")
+        self.show("fleet", f"{program.name} cannot stay up ({describe(exit_code)}). Its last lines:")
         for line in program.last_lines:
             self.show("fleet", f"    {line}")
         self.show("fleet", "The whole fleet stops. Put right what these lines name, then run `make up` again.")

@@ -43,7 +43,10 @@ POOL_SECONDS = 3.0
 
 
 class Api:
-    """What all requests share. Create it after a fork, and close it."""
+    """What all requests share: pool, cache, threads. Create it after a fork, and close it.
+
+    Its pool is beside that of the webhooks, as large as its thread pool, so that a thread never waits for a connection.
+    """
 
     def __init__(self, settings: ApiSettings, database: DatabaseSettings, cache: CacheSettings) -> None:
         own = database.model_copy(update={"database_pool_size": settings.api_threads})
@@ -54,11 +57,13 @@ class Api:
         self._answers = IdempotentAnswers(self._db, self._cache)
 
     def close(self) -> None:
+        """Wait for requests in progress, then close cache and pool; called after uvicorn has drained."""
         self._threads.close()
         self._cache.close()
         self._db.close()
 
     def routes(self) -> list[BaseRoute]:
+        """The routes of all operations and of GET /openapi.json, whose document is built once."""
         document = openapi.text().encode()
 
         async def described(_request: Request) -> Response:
@@ -100,6 +105,7 @@ class Api:
         return response
 
     def _handle(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
+        """Runs on an API thread: trace, log fields, then a read, or work under the Idempotency-Key."""
         with (
             trace.following(*_place_of(request)) as trace_id,
             trace.span(f"{operation.method} {operation.path}", "server"),
@@ -110,10 +116,14 @@ class Api:
             return self._done_once(operation, request, asked, raw)
 
     def _looked_up(self, operation: Operation, request: ApiRequest) -> Response:
+        """A GET: one transaction of the caller's tenant, nothing is stored and no key is needed."""
         with self._db.transaction(request.caller.tenant_id) as tx:
             return operation.work(tx, request).response(replayed=False)
 
     def _done_once(self, operation: Operation, request: Request, asked: ApiRequest, raw: bytes) -> Response:
+        """A POST: the key and the JSON are checked before the key is looked up, the schema only when the work is to be
+        done, so that a stored response is also returned by a version whose schema has changed.
+        """
         key = request_body.key_in(request.headers)
         value = request_body.json_in(raw, request.headers.get("content-type", ""))
         path = operation.path.format(**request.path_params)

@@ -14,6 +14,12 @@ REALM = 'Bearer realm="payment-fleet"'
 
 
 class Authenticator:
+    """Who sends a request, and whether it may: token, rate limit, permission, in this order. Called from the API's
+    threads.
+
+    The limit is counted before the permission is checked, so that a caller without it cannot probe without limit.
+    """
+
     def __init__(self, settings: ApiSettings, limits: RateLimits) -> None:
         self._limits = limits
         self._tokens = TokenChecker(
@@ -25,8 +31,12 @@ class Authenticator:
     ) -> tuple[Caller, dict[str, str]]:
         """The caller, and the RateLimit headers of the response.
 
+        `own` is the operation's own limit beside the one for all requests; None where it has none. Which venues and
+        buyers the caller may access is decided later, by the operation (Caller.reaches).
+
         Raises:
-            Problem: 401, 403, 429; 503 while the token issuer's keys cannot be fetched.
+            Problem: 401, 403, 429; 503 while the token issuer's keys cannot be fetched. 401 and 403 carry
+                WWW-Authenticate (RFC 6750, section 3).
         """
         caller = self._caller(headers)
         rate_limit = self._limits.spend(caller, own)

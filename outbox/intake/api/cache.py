@@ -24,7 +24,10 @@ class CacheAwayError(Exception):
 
 
 class Cache:
-    """One pool of connections for all threads of the process."""
+    """One pool of connections for all threads of the process.
+
+    The two fields of its state are written without a lock: at worst several threads find an outage at once.
+    """
 
     def __init__(self, address: str, *, connections: int) -> None:
         self.pool = redis.BlockingConnectionPool.from_url(

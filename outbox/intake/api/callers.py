@@ -34,6 +34,8 @@ class Permission(StrEnum):
 
 
 class CallerRole(StrEnum):
+    """The roles a token may claim; unknown ones in a token are ignored."""
+
     BUYER = "buyer"
     VENUE_STAFF = "venue_staff"
     FINANCE = "finance"
@@ -90,6 +92,7 @@ def caller_in(claims: Mapping[str, Any]) -> Caller:
 
 
 def _venues(claims: Mapping[str, Any]) -> frozenset[VenueId] | None:
+    """The venues of the claim; None stands for all of them, an empty set for none (also without the claim)."""
     if claims.get("venues") == EVERY_VENUE:
         return None
     words = words_in(claims, "venues")

@@ -11,7 +11,7 @@ from db.groups import contributions
 from db.groups import groups as group_groups
 from db.groups.contributions import Contribution
 from db.groups.groups import Group
-from db.groups.states import SECURED, GroupState
+from db.groups.states import SECURED
 from db.payments.views import of_payment
 from db.session import Tx
 from messages.groups import GroupOpened, GroupSharePaidWith, GroupToppedUp
@@ -23,8 +23,8 @@ from outbox.intake.api.callers import Permission
 from outbox.intake.api.idempotency import StoredAnswer
 from outbox.intake.api.payments import ApiRequest, answer
 from outbox.requests import groups
-from outbox.requests.groups import GroupRefusedError
 from outbox.requests.orders import ContradictoryOrder, UnacceptableOrder
+from outbox.requests.refusals import RefusedError
 from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
@@ -35,23 +35,18 @@ def open_group(tx: Tx, asked: ApiRequest) -> StoredAnswer:
     organiser = next(member for member in request.members if member.member_id == request.organiser_id)
     if not asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id=organiser.buyer_id):
         raise Problem(ProblemCode.ACCESS_DENIED, "the token does not permit groups for this venue and organiser")
-    _refuse_a_buyers_limit(asked, request)
+    venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
     opening = GroupOpened(**dict(request), tenant_id=asked.caller.tenant_id)
     try:
-        groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by)
+        groups.open_group(tx, opening, told_by=asked.request_key, by=asked.by, may_set_limit=venues_own)
+    except RefusedError as error:
+        raise Problem(of_request_error(error.code), str(error)) from None
     except ContradictoryOrder:
         detail = "a different group with this group_id exists; it is unchanged"
         raise Problem(ProblemCode.GROUP_CONFLICT, detail) from None
     except UnacceptableOrder as error:
         raise Problem(ProblemCode.GROUP_REJECTED, str(error)) from None
     return _accepted(tx, request.group_id, location=f"/groups/{request.group_id}")
-
-
-def _refuse_a_buyers_limit(asked: ApiRequest, request: schemas.GroupRequest) -> None:
-    """The limit applies to every buyer of the event, so only the venue may set it."""
-    venues_own = asked.caller.reaches(asked.permission, venue_id=request.venue_id, buyer_id="")
-    if request.tickets_per_buyer is not None and not venues_own:
-        raise Problem(ProblemCode.ACCESS_DENIED, "only the venue may set tickets_per_buyer")
 
 
 def show(tx: Tx, request: ApiRequest) -> StoredAnswer:
@@ -116,14 +111,10 @@ def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Cancel the group. Canceling a settled group refunds every share, which requires `payments:refund`."""
     group, _ = _reached(tx, request, lambda _group, _share: False)
     body: schemas.GroupCancelRequest = request.body
-    locked = group_groups.lock(tx, group.group_id)
-    assert locked is not None, "groups are never deleted, and this one was read a moment ago"
-    if locked.state is GroupState.SETTLED and not request.caller.reaches(
-        Permission.REFUND, venue_id=group.venue_id, buyer_id=""
-    ):
-        detail = f"every share is captured; refunding them requires {Permission.REFUND.value}"
-        raise Problem(ProblemCode.ALREADY_SETTLED, detail)
-    groups.call_off(tx, group.group_id, reason=redact_text(body.note) or "requested_by_customer", by=request.by)
+    may_refund = request.caller.reaches(Permission.REFUND, venue_id=group.venue_id, buyer_id="")
+    reason = redact_text(body.note) or "requested_by_customer"
+    with _refused_requests_as_problems():
+        groups.call_off(tx, group.group_id, reason=reason, by=request.by, may_refund=may_refund)
     return _accepted(tx, group.group_id)
 
 
@@ -174,7 +165,7 @@ def _payment(tx: Tx, payment_id: PaymentId) -> StoredAnswer:
 def _refused_requests_as_problems() -> Iterator[None]:
     try:
         yield
-    except GroupRefusedError as error:
+    except RefusedError as error:
         raise Problem(of_request_error(error.code), str(error)) from None
     except UnacceptableOrder as error:
         raise Problem(ProblemCode.SHARE_REJECTED, str(error)) from None

@@ -45,6 +45,7 @@ class StoredAnswer:
     location: str | None = None
 
     def response(self, *, replayed: bool) -> Response:
+        """The HTTP response; a replay is marked by a header and has the same status, body and Location."""
         headers = {"Location": self.location} if self.location else {}
         headers |= {REPLAYED: "true"} if replayed else {}
         return Response(self.body, self.status, headers, MEDIA_TYPE if self.status >= 400 else "application/json")
@@ -60,6 +61,7 @@ class Keyed:
 
     @classmethod
     def of(cls, caller: Caller, key: str, method: str, path: str, body: Any) -> "Keyed":
+        """The request under its key. `path` has its ids filled in; the order of the body's fields does not matter."""
         canonical = orjson.dumps([method, path, body], option=orjson.OPT_SORT_KEYS)
         return cls(caller, key, sha256(canonical).digest())
 
@@ -76,6 +78,8 @@ class Keyed:
 
 
 class IdempotentAnswers:
+    """Stored responses, in the database and, as a copy, in Valkey. Called from the API's threads; it holds no state."""
+
     def __init__(self, db: Database, fast: Cache) -> None:
         self._db = db
         self._fast = fast
@@ -104,6 +108,7 @@ class IdempotentAnswers:
         return answer, standing is not None
 
     def _remembered(self, request: Keyed) -> KeptAnswer | None:
+        """A committed response from Valkey; None when there is none, it cannot be decoded, or Valkey is unavailable."""
         try:
             found = self._fast.ask(lambda: self._fast.client.get(_name(request)))
         except CacheAwayError:
@@ -111,6 +116,7 @@ class IdempotentAnswers:
         return _unpacked(found) if isinstance(found, bytes) else None
 
     def _remember(self, request: Keyed, kept: KeptAnswer) -> None:
+        """Copy a committed response to Valkey for as long as the database keeps it; a failure is ignored."""
         seconds = int(kept.seconds_left)
         if seconds < 1:
             return
@@ -121,6 +127,10 @@ class IdempotentAnswers:
 
 
 def _work_and_keep(tx: Tx, request: Keyed, work: Callable[[Tx], StoredAnswer]) -> KeptAnswer:
+    """Do the work and store its response in the same transaction.
+
+    A token may name a tenant that does not exist; the foreign key of the stored response is what finds that.
+    """
     answer = _worked(tx, work)
     seconds = SUCCESS_SECONDS if answer.status < 400 else CLIENT_ERROR_SECONDS
     try:
@@ -157,6 +167,11 @@ def _worked(tx: Tx, work: Callable[[Tx], StoredAnswer]) -> StoredAnswer:
 
 
 def _same(request: Keyed, kept: KeptAnswer, outcome: str) -> StoredAnswer:
+    """The stored response, if it belongs to this request.
+
+    Raises:
+        Problem: 422, the key was used for a request with another fingerprint.
+    """
     if kept.fingerprint != request.fingerprint:
         API_ANSWERS.labels("mismatch").inc()
         detail = "this Idempotency-Key was used for a different request; use a new key for a new request"

@@ -30,7 +30,10 @@ class IssuerAwayError(Exception):
 
 
 class PublishedKeys:
-    """Keys by their `kid`. Several threads may ask at once; one fetches."""
+    """Keys by their `kid`. Several threads may ask at once; one fetches, and the others wait for it.
+
+    Only RSA keys of SMALLEST_KEY_BITS or more are used; other published keys are ignored.
+    """
 
     def __init__(self, url: str) -> None:
         self._client = PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_SECONDS)
@@ -39,7 +42,12 @@ class PublishedKeys:
         self._fetched = self._tried = float("-inf")
 
     def key_for(self, token: str) -> RSAPublicKey:
-        """Raises BadTokenError for an unknown key, IssuerAwayError if the keys cannot be fetched."""
+        """The key that the token's header names. May wait FETCH_SECONDS for the issuer.
+
+        Raises:
+            BadTokenError: the header is malformed or names an unknown key.
+            IssuerAwayError: the keys cannot be fetched, and the cached ones are too old.
+        """
         try:
             kid = str(jwt.get_unverified_header(token).get("kid"))
         except jwt.InvalidTokenError:
@@ -53,7 +61,9 @@ class PublishedKeys:
             return key
 
     def _refresh_for(self, kid: str, now: float) -> None:
-        """Fetch if the keys are old, or this one is unknown and the last fetch is a while ago."""
+        """Fetch if the keys are old, or this one is unknown, unless the last fetch, or the last failed try, was moments
+        ago.
+        """
         pause = KEPT_SECONDS if kid in self._keys else UNKNOWN_KEY_PAUSE_SECONDS
         if now - self._fetched >= pause and now - self._tried >= AWAY_PAUSE_SECONDS:
             self._fetch(now)

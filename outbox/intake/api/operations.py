@@ -18,7 +18,18 @@ from outbox.intake.api.rate_limits import Limit
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`reads` is None for an operation without a body; `problems` are statuses beyond those of every operation."""
+    """One operation of the API.
+
+    Attributes:
+        name: the operationId; also the `operation` label of the metrics, so it does not change.
+        path: with the path parameters in braces; each is a UUID.
+        permission: what the caller's token must grant.
+        work: does it, in one transaction of the caller's tenant. Its docstring is public: the OpenAPI description.
+        answers: the model of the successful response, which has the status `status`.
+        reads: the model of the body; None for an operation without a body, which is a GET.
+        limit: the caller's own window for it; None counts towards REQUESTS only.
+        problems: error statuses beyond those of every operation.
+    """
 
     name: str
     method: str
@@ -34,6 +45,7 @@ class Operation:
 
     @property
     def needs_body(self) -> bool:
+        """True when the body has a required field; otherwise an empty body stands for an empty object."""
         return self.reads is not None and any(field.is_required() for field in self.reads.model_fields.values())
 
     @property

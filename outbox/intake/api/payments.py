@@ -19,13 +19,12 @@ from messages.declines import public_reason
 from messages.fees import platform_fee
 from messages.ids import PaymentId
 from messages.orders import OrderPlaced
-from messages.payments import PaymentLookupRequested
 from messages.runtime import trace
-from outbox.append import append
 from outbox.intake.api import schemas
 from outbox.intake.api.callers import Caller, Permission
 from outbox.intake.api.idempotency import StoredAnswer
 from outbox.requests.orders import ContradictoryOrder, OrderRequest, UnacceptableOrder, take
+from outbox.requests.payments import request_lookup
 from outbox.web.problem_codes import ProblemCode
 from outbox.web.problem_details import Problem
 
@@ -149,7 +148,7 @@ def _public(reason: str | None) -> str | None:
 def complete(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Fetch the payment from Stripe now instead of waiting for the webhook."""
     payment = reached(tx, request)
-    append(tx, PaymentLookupRequested(tenant_id=request.caller.tenant_id, payment_id=payment.payment_id))
+    request_lookup(tx, request.caller.tenant_id, payment.payment_id)
     return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 

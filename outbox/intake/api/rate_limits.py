@@ -28,6 +28,8 @@ WINDOW_SECONDS = 60
 
 
 class Limit(StrEnum):
+    """The windows that a caller has; every request counts in REQUESTS, some in one of the others as well."""
+
     REQUESTS = "requests"
     PAYMENTS = "payments"
     REFUNDS = "refunds"
@@ -35,7 +37,15 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RateLimitWindow:
-    """One window after this request. `reset_seconds` is the time until it grants requests again, or restarts."""
+    """One window of a caller, after this request.
+
+    Attributes:
+        limit: which window.
+        per_minute: requests that it allows in WINDOW_SECONDS.
+        remaining: requests that are left, at least 0.
+        reset_seconds: time until it grants requests again, or restarts; at least 1.
+        granted: False when this request exceeded it.
+    """
 
     limit: Limit
     per_minute: int
@@ -54,6 +64,12 @@ class RateLimitWindow:
 
 
 class RateLimits:
+    """The limits of all callers, shared over processes in Valkey, or per process while it is unavailable.
+
+    Callers are stored as a digest of tenant and subject: the cache holds no names. Nothing is moved between the shared
+    and the local windows, so a caller starts anew when Valkey fails or recovers.
+    """
+
     def __init__(self, fast: Cache, settings: ApiSettings) -> None:
         self._fast = fast
         self._items = {

@@ -1,17 +1,17 @@
-"""Refunds, captures and cancellations over the API: translates into outbox/requests/refunds.py."""
+"""Refunds, captures and cancellations over the API: translates into outbox/requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db.payments import payments
-from db.payments.states import PaymentState
 from db.session import Tx
 from messages.runtime.redaction import redact_text
 from outbox.intake.api import schemas
 from outbox.intake.api.idempotency import StoredAnswer
 from outbox.intake.api.payments import ApiRequest, answer, reached, view_of
-from outbox.requests import refunds
-from outbox.requests.refunds import NotRefundableError
+from outbox.requests.cancellations import cancel_payment
+from outbox.requests.captures import request_capture
+from outbox.requests.refunds import request_refund
+from outbox.requests.refusals import RefusedError
 from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
@@ -26,7 +26,7 @@ def refund(tx: Tx, request: ApiRequest) -> StoredAnswer:
     payment = reached(tx, request)
     body: schemas.RefundRequest = request.body
     with _refused_requests_as_problems():
-        outcome = refunds.request_refund(
+        outcome = request_refund(
             tx,
             payment_id=payment.payment_id,
             amount=body.amount,
@@ -51,19 +51,16 @@ def capture(tx: Tx, request: ApiRequest) -> StoredAnswer:
     payment = reached(tx, request)
     body: schemas.CaptureRequest = request.body
     with _refused_requests_as_problems():
-        refunds.request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
+        request_capture(tx, payment_id=payment.payment_id, amount=body.amount)
     return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
 def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
     """Cancel the payment before it is captured. If a capture succeeds first, it is refunded automatically."""
     body: schemas.CancelRequest = request.body
-    payment = payments.lock(tx, reached(tx, request).payment_id)
-    assert payment is not None, "payments are never deleted, and this one was read a moment ago"
-    asked_for = refunds.request_cancellation(tx, payment, reason=body.reason, by=request.by)
-    if not asked_for and payment.state is not PaymentState.CANCELED:
-        detail = f"the payment is {payment.state.value}: it was captured, request a refund instead"
-        raise Problem(ProblemCode.ALREADY_CAPTURED, detail)
+    payment_id = reached(tx, request).payment_id
+    with _refused_requests_as_problems():
+        payment = cancel_payment(tx, payment_id=payment_id, reason=body.reason, by=request.by)
     return answer(202, schemas.PaymentActionAccepted(payment_id=payment.payment_id, state=payment.state))
 
 
@@ -71,5 +68,5 @@ def cancel(tx: Tx, request: ApiRequest) -> StoredAnswer:
 def _refused_requests_as_problems() -> Iterator[None]:
     try:
         yield
-    except NotRefundableError as error:
+    except RefusedError as error:
         raise Problem(of_request_error(error.code), str(error)) from None

@@ -40,7 +40,7 @@ async def body_of(request: Request) -> bytes:
 
 
 def key_in(headers: Mapping[str, str]) -> str:
-    """The `Idempotency-Key`.
+    """The `Idempotency-Key`, as it was sent; it is compared byte by byte.
 
     Raises:
         Problem: 400, it is missing or malformed.

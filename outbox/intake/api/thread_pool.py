@@ -19,6 +19,12 @@ Result = TypeVar("Result")
 
 
 class ThreadPool:
+    """Runs blocking work for the event loop; made once per process, after the fork.
+
+    A place is taken when work is queued and freed when it has ended, also when its caller timed out: work that is still
+    running counts, so a slow database fills the queue and later requests fail at once.
+    """
+
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="api")
         self._places = BoundedSemaphore(threads * (1 + WAITING_PER_THREAD))

@@ -16,7 +16,7 @@ from outbox.ops.console.rendering import environment
 from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.dead_letters.actions import OpsSettings
+from outbox.ops.session import OpsSettings
 from outbox.process.http_server import listen
 from outbox.process.run import Process, Program, Work
 from outbox.sealing import Sealer, SealSettings
@@ -48,6 +48,9 @@ def _console(
 
 
 def main() -> None:
+    """The `console` process. Exit codes: 0 stopped, 69 the address is taken, 75 held up while stopping, 78 wrong
+    settings.
+    """
     settings = (ConsoleSettings, DatabaseSettings, BrokerSettings, OpsSettings, SealSettings, CacheSettings)
     Program("console", traced=False).run(settings, _console)
 

@@ -38,7 +38,7 @@ from outbox.ops.console.pages import (
 )
 from outbox.ops.console.request_context import Page, Services, guarded
 from outbox.ops.console.responses import PageError, SafeHeaders, problem, wants_json
-from outbox.ops.dead_letters.actions import RefusedError
+from outbox.requests.refusals import RefusedError
 
 # Each path and its page; every GET needs the role reader.
 PAGES: dict[str, Page] = {
@@ -99,6 +99,7 @@ DECISIONS: dict[str, tuple[Page, OperatorRole]] = {
 
 
 def app(services: Services, app_env: AppEnv) -> Starlette:
+    """The ASGI application: routes, error pages and security headers. HSTS is sent in staging and production only."""
     encrypted = app_env in (AppEnv.STAGING, AppEnv.PRODUCTION)
     return Starlette(
         routes=_routes(services),
@@ -108,6 +109,7 @@ def app(services: Services, app_env: AppEnv) -> Starlette:
 
 
 def _routes(services: Services) -> list[BaseRoute]:
+    """All routes. The login form's exist only where `services.login` is set, which is APP_ENV=local."""
     edit = "/dead-letters/{dead_letter:uuid}/edit"
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=str(files("outbox.ops.console") / "static"))),
@@ -127,10 +129,13 @@ def _routes(services: Services) -> list[BaseRoute]:
 
 
 async def _live(_request: Request) -> Response:
+    """200 while the event loop runs."""
     return JSONResponse({"status": "live"})
 
 
 def _ready(services: Services) -> Callable[[Request], object]:
+    """200 while the database answers: it is the one dependency without which no page can be shown."""
+
     async def ready(_request: Request) -> Response:
         try:
             await run_in_threadpool(services.db.wait_until_reachable, seconds=2)
@@ -179,6 +184,7 @@ def _handlers(services: Services) -> dict[object, Callable[[Request, Exception],
 
 
 def _error_response(services: Services, request: Request, error: PageError) -> Response:
+    """A problem document for a program, the login form for a browser without a session, otherwise the error page."""
     if wants_json(request):
         return problem(error)
     if error.status == 401 and services.login is not None:

@@ -12,7 +12,15 @@ Points = Sequence[tuple[float, float | None]]
 
 @dataclass(frozen=True, slots=True)
 class ChartLine:
-    """`path` is an SVG path; `area` the same, closed along the bottom, or empty. `tone` names a colour."""
+    """One line of a chart, ready for the template.
+
+    Attributes:
+        name: its label.
+        tone: the name of its colour in console.css.
+        path: an SVG path in the plot's coordinates; a gap in the data is a gap in the line.
+        area: the same, closed along the bottom, or empty without data.
+        last: the newest value as text, or "none".
+    """
 
     name: str
     tone: str
@@ -23,7 +31,14 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """`steps` are the labels of the vertical axis from top to bottom; `summary` is the text for screen readers."""
+    """A chart, ready for the template.
+
+    Attributes:
+        unit: of all its values, as shown.
+        steps: labels of the vertical axis from top to bottom: highest, half, zero.
+        summary: the text for screen readers.
+        is_empty: True when there is no value but zero.
+    """
 
     name: str
     unit: str
@@ -34,7 +49,11 @@ class LineChart:
 
 
 def line_chart(name: str, unit: str, series: Sequence[tuple[str, str, Points]], *, decimals: int = 0) -> LineChart:
-    """Lines over one time span; each point is (position from 0 to 1, value or None where there is no data)."""
+    """Lines over one time span, on one scale.
+
+    `series` are (name, tone, points); each point is (position from 0 to 1, value or None where there is no data), in
+    the order of time. `decimals` is for the newest values in the labels.
+    """
     values = [value for _, _, points in series for _, value in points if value is not None]
     top = nice_top(max(values, default=0.0))
     lines = [_line(label, tone, points, top, decimals) for label, tone, points in series]
@@ -44,7 +63,7 @@ def line_chart(name: str, unit: str, series: Sequence[tuple[str, str, Points]], 
 
 
 def nice_top(highest: float) -> float:
-    """The next round number above, so that half of it is round as well: 1, 2, 4, 6, 10, 20, 40, ..."""
+    """The next round number at or above `highest`, so that half of it is round as well: 1, 2, 4, 6, 10, 20, 40, ..."""
     top = 1.0
     while True:
         for step in (1, 2, 4, 6):
@@ -54,6 +73,7 @@ def nice_top(highest: float) -> float:
 
 
 def _line(name: str, tone: str, points: Points, top: float, decimals: int) -> ChartLine:
+    """Runs of known points become separate strokes, so that a chart never bridges missing data."""
     runs = [list(run) for known, run in groupby(points, key=lambda point: point[1] is not None) if known]
     path = " ".join(_path(run, top) for run in runs)
     floats = [value for _, value in points if value is not None]
@@ -88,7 +108,9 @@ def _number(value: float, decimals: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One piece of a stacked bar, in hundredths of its width."""
+    """One piece of a stacked bar. `start` and `width` are hundredths of the bar; `amount_minor` is in the bar's
+    currency.
+    """
 
     name: str
     tone: str
@@ -99,8 +121,10 @@ class Slice:
 
 
 def shares(parts: Sequence[tuple[str, str, int, int]]) -> list[Slice]:
-    """A bar of width 100 from (name, tone, count, amount), proportional to the amounts; very thin slices are widened to
-    stay visible.
+    """A bar of width 100 from (name, tone, count, amount in minor units), in the given order, proportional to the
+    amounts.
+
+    Very thin slices are widened to stay visible, and all are scaled down to fit again. Amounts must be of one currency.
     """
     total = sum(amount for *_, amount in parts) or 1
     widths = [max(amount / total * WIDTH, 0.6) if amount else 0.0 for *_, amount in parts]

@@ -39,11 +39,14 @@ def tone(state: str | None) -> str:
 
 
 def words(text: str | None) -> str:
-    """A code as it is shown."""
+    """A code as it is shown; an empty string for None. The labels are those of the command line."""
     return label(text)
 
 
 def money(minor: int | None, currency: str | None) -> str:
+    """An amount with its currency; empty when one of the two is None. An unknown currency is shown in minor units,
+    because its number of decimals is not known.
+    """
     if minor is None or currency is None:
         return ""
     return str(Money(minor, currency)) if currency in DECIMALS else f"{minor:,} {currency.upper()} (minor units)"
@@ -60,6 +63,7 @@ def precisely(at: datetime) -> str:
 
 
 def ago(at: datetime) -> str:
+    """How long ago, by this machine's clock."""
     return f"{duration((datetime.now(UTC) - at).total_seconds())} ago"
 
 
@@ -103,6 +107,9 @@ def fingerprint(names: Sequence[str]) -> str:
 
 
 def environment() -> Environment:
+    """The template environment, made once per process; `version` is the fingerprint of the static files at that
+    moment.
+    """
     made = Environment(
         loader=PackageLoader("outbox.ops.console"),
         autoescape=True,

@@ -21,7 +21,7 @@ from outbox.ops.console.auth.login import Login
 from outbox.ops.console.auth.tokens import Authenticator, NotSignedInError, OperatorRole, SignedInOperator
 from outbox.ops.console.responses import PageError
 from outbox.ops.console.sampler import Sampler
-from outbox.ops.dead_letters.actions import Operator, OpsSettings
+from outbox.ops.session import Operator, OpsSettings
 from outbox.sealing import Sealer
 from stripe_client.rate_limit.shared_budget import BucketState
 
@@ -48,7 +48,12 @@ class Services:
 
 
 class FormFields:
-    """The fields of a form or a query string; a missing field is an empty string."""
+    """The fields of a form or a query string; a missing field is an empty string. NUL is removed: PostgreSQL stores
+    none.
+
+    Raises (on construction):
+        PageError: 413, more than 2,000 fields.
+    """
 
     def __init__(self, encoded: str) -> None:
         try:
@@ -64,6 +69,7 @@ class FormFields:
         return [text.strip() for text in self._fields.get(name, [])]
 
     def number(self, name: str, *, otherwise: int, lowest: int, highest: int) -> int:
+        """A whole number, moved into the range; `otherwise` when the field is missing or no number."""
         try:
             return min(max(int(self.text(name)), lowest), highest)
         except ValueError:
@@ -72,6 +78,14 @@ class FormFields:
 
 @dataclass(frozen=True)
 class RequestContext:
+    """One request of a signed-in user, as a page gets it.
+
+    Attributes:
+        user: ANONYMOUS on the login page.
+        seed: the browser's CSRF seed, or a new one that the response sets.
+        form: the fields of a POST; empty for a GET, whose query string is `query`.
+    """
+
     request: Request
     services: Services
     user: SignedInOperator
@@ -91,10 +105,14 @@ class RequestContext:
         return FormFields(self.request.url.query)
 
     def id_in_path(self, name: str) -> UUID:
+        """A UUID of the path; the route has parsed it, so it cannot be malformed."""
         identifier: UUID = self.request.path_params[name]  # parsed by the route's convertor
         return identifier
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """Render a template with the values that every page needs, such as the counts in the navigation (from the last
+        sample).
+        """
         sample = self.services.sampler.latest
         shared = {
             "open_dead_letters": sample.glance.open_dead_letters if sample else 0,
@@ -155,6 +173,7 @@ async def serve(services: Services, request: Request, user: SignedInOperator, pa
 
 
 def set_cookie(services: Services, request: Request, response: Response, name: str, value: str) -> None:
+    """A session cookie that no script reads (HttpOnly) and no other site sends (SameSite=Strict)."""
     secure = services.authenticator.is_secure(request)
     response.set_cookie(name, value, path="/", httponly=True, samesite="strict", secure=secure)
 

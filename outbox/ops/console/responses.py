@@ -1,5 +1,7 @@
 """Security headers of every response, and errors: an HTML page for a browser, application/problem+json (RFC 9457) for a
 program.
+
+The Content-Security-Policy allows no inline script or style, so the pages load all of theirs from /static.
 """
 
 from collections.abc import MutableMapping
@@ -39,7 +41,7 @@ _KEPT_A_YEAR = "public, max-age=31536000, immutable"
 
 
 class PageError(Exception):
-    """An error shown to the user; `detail` is a sentence they can act on."""
+    """An error shown to the user with this HTTP status; `detail` is a sentence they can act on."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -48,11 +50,16 @@ class PageError(Exception):
 
     @property
     def title(self) -> str:
+        """The standard phrase of the status, as the heading of the page."""
         return HTTPStatus(self.status).phrase
 
 
 class SafeHeaders:
-    """ASGI middleware: the headers above on each response; pages are never cached, versioned assets for a year."""
+    """ASGI middleware: security headers on each response; pages are never cached, versioned assets for a year.
+
+    `encrypted` adds Strict-Transport-Security; False on a development machine, where the console is served without TLS
+    and browsers would remember the header for localhost.
+    """
 
     def __init__(self, app: ASGIApp, *, encrypted: bool) -> None:
         self._app = app
@@ -71,6 +78,9 @@ class SafeHeaders:
         await self._app(scope, receive, send_safely)
 
     def _headers(self, scope: Scope, message: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
+        """The headers of one response. Only an asset that was found under a versioned address is cached, not
+        its 404.
+        """
         versioned = scope["path"].startswith("/static/") and scope["query_string"] and message["status"] in {200, 304}
         headers = _HEADERS | {"Cache-Control": _KEPT_A_YEAR if versioned else "no-store"}
         if self._encrypted:
@@ -85,5 +95,6 @@ def wants_json(request: Request) -> bool:
 
 
 def problem(error: PageError) -> Response:
+    """The error for a program; 401 names the scheme to authenticate with (RFC 6750)."""
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return problem_details.problem(error.status, error.detail, headers=headers)

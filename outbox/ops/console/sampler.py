@@ -32,7 +32,14 @@ KEPT_SAMPLES = 600  # half an hour at full pace
 
 @dataclass(frozen=True, slots=True)
 class SamplePoint:
-    """One point of a chart that cannot be computed from the database later; `at` is monotonic time."""
+    """One point of a chart that cannot be computed from the database later.
+
+    Attributes:
+        at: `time.monotonic()` of the sample.
+        outbox_due: rows that were due.
+        oldest_due_seconds: age of the oldest due row; 0 when none is due.
+        oldest_moving_seconds: age of the oldest payment in progress; 0 when there is none.
+    """
 
     at: float
     outbox_due: int
@@ -42,7 +49,11 @@ class SamplePoint:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The numbers at one moment; `queues` is None while the broker is unreachable."""
+    """The numbers at one moment, all from one transaction except `queues`.
+
+    `taken_at` is monotonic time; `queues` has the ready messages by queue (-1: the queue is missing) and is None while
+    the broker is unreachable; `beats` are SLICES intervals of SLICE_SECONDS, the oldest first.
+    """
 
     taken_at: float
     glance: Overview
@@ -56,7 +67,10 @@ class Sample:
 
 @dataclass
 class Sampler:
-    """`depths` reads the number of ready messages in each queue from the broker."""
+    """Samples on a thread of its own; pages read `latest` and `marks` without a lock, and never wait for a sample.
+
+    `depths` reads the number of ready messages in each queue from the broker. `latest` is None until the first sample.
+    """
 
     db: Database
     depths: Callable[[], dict[str, int]]
@@ -65,9 +79,11 @@ class Sampler:
     _stopping: Event = field(default_factory=Event)
 
     def start(self) -> None:
+        """Start sampling on a daemon thread, the first sample at once."""
         Thread(target=self._run, name="sampler", daemon=True).start()
 
     def stop(self) -> None:
+        """End the thread after its current sample; does not wait for it."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -102,6 +118,9 @@ class Sampler:
             )
 
     def _queues(self) -> dict[str, int] | None:
+        """None while the broker is unreachable: the page then shows the numbers of the database without those of the
+        broker.
+        """
         try:
             return self.depths()
         except (AMQPError, OSError):

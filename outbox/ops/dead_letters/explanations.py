@@ -13,6 +13,8 @@ from outbox.ops.labels import label
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
+    """What a code means, and what to do then; both are parts of a sentence, without a capital or a full stop."""
+
     what: str
     then: str  # what to do
 
@@ -59,6 +61,7 @@ NOT_CLASSIFIED = Explanation("not classified yet", "a worker is classifying it, 
 
 
 def class_meaning(name: str | None) -> Explanation:
+    """The meaning of a replay class; None is an item that no worker has classified yet."""
     return CLASSES.get(name or "", NOT_CLASSIFIED)
 
 
@@ -71,7 +74,7 @@ class NextStep:
 
 
 def next_steps(detail: DeadLetterDetails) -> list[NextStep]:
-    """The possible actions on a dead letter in its current state."""
+    """The possible actions on a dead letter in its current state, the recommended one first."""
     letter = detail.letter
     if letter.state == "open":
         return _steps_of_open(letter)

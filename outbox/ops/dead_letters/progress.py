@@ -3,36 +3,27 @@
 Watching is read-only: after Ctrl-C or a closed terminal the batch continues, and can be watched again.
 """
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 from uuid import UUID
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from db.dead_letters import replay_batches
 from db.session import Database
-from outbox.broker.topology import EX_UNAVAILABLE
-from outbox.ops.output import said
-from outbox.ops.session import INTERRUPTED, LeaveError
-
-LOOK_EVERY_SECONDS = 0.25
-
-T = TypeVar("T")
+from outbox.ops.prompts import follow
+from outbox.ops.session import LeaveError
 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch at one moment."""
+    """A batch at one moment. "Judged" means classified by a worker, "settled" that its item will not change any
+    more.
+    """
 
     batch: replay_batches.ReplayBatch
     progress: replay_batches.ItemCounts
 
     @property
-    def is_judged(self) -> bool:
+    def is_classified(self) -> bool:
         return self.batch.state != "classifying"
 
     @property
@@ -41,7 +32,7 @@ class BatchProgress:
         return self.batch.state in {"done", "canceled"} and not self.progress.appended
 
     @property
-    def judged(self) -> int:
+    def classified(self) -> int:
         return self.progress.total - self.progress.unclassified
 
     @property
@@ -51,6 +42,11 @@ class BatchProgress:
 
 
 def standing(db: Database, batch_id: UUID) -> BatchProgress:
+    """The batch and the counts of its items, in one ops transaction.
+
+    Raises:
+        LeaveError: there is no such batch (exit code 1).
+    """
     with db.ops_transaction() as tx:
         batch = replay_batches.get(tx, batch_id)
         if batch is None:
@@ -58,13 +54,14 @@ def standing(db: Database, batch_id: UUID) -> BatchProgress:
         return BatchProgress(batch, replay_batches.progress(tx, batch_id))
 
 
-def until_judged(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+def until_classified(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
     return _watch(
-        db, batch_id, "classifying", lambda state: state.is_judged, lambda state: state.judged, patience_seconds
+        db, batch_id, "classifying", lambda state: state.is_classified, lambda state: state.classified, patience_seconds
     )
 
 
 def until_settled(db: Database, batch_id: UUID, *, patience_seconds: float) -> BatchProgress:
+    """Watch until no message of the batch is in progress. Raises LeaveError as `follow`."""
     return _watch(
         db, batch_id, "replaying", lambda state: state.is_settled, lambda state: state.settled, patience_seconds
     )
@@ -90,42 +87,6 @@ def _watch(
     )
 
 
-def follow(
-    look: Callable[[], T],
-    *,
-    title: str,
-    count: Callable[[T], tuple[int, int]],
-    ended: Callable[[T], bool],
-    patience_seconds: float,
-    standing_still: Callable[[T], str],
-    moves: Callable[[T], int] | None = None,
-    stopped: str = "Stopped watching; it continues in the background.",
-) -> T:
-    """Poll until it has ended. `count` returns (done, total); `moves` returns the number whose change counts as
-    progress.
-
-    Raises:
-        LeaveError: no progress for `patience_seconds`, or the operator stopped watching.
-    """
-    seen, since = -1, time.monotonic()
-    try:
-        with _bar(title) as (bar, task):
-            while True:
-                t = look()
-                done, total = count(t)
-                bar.update(task, completed=done, total=total)
-                if ended(t):
-                    return t
-                now = moves(t) if moves else done
-                if now != seen:
-                    seen, since = now, time.monotonic()
-                elif time.monotonic() - since >= patience_seconds:
-                    raise LeaveError(EX_UNAVAILABLE, standing_still(t))
-                time.sleep(LOOK_EVERY_SECONDS)
-    except KeyboardInterrupt:
-        raise LeaveError(INTERRUPTED, stopped) from None
-
-
 def _standing_still(progress: BatchProgress, seconds: float) -> str:
     return (
         f"Batch {progress.batch.batch_id} is {progress.batch.state} and has made no progress for {seconds:.0f} s. "
@@ -138,10 +99,3 @@ def _continues(batch_id: UUID) -> str:
     return (
         f"the batch continues in the background: `fleet dlq batches {batch_id}` shows it, `fleet dlq cancel` stops it"
     )
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=said(), transient=True, disable=not sys.stderr.isatty()) as bar:
-        yield bar, bar.add_task(title, total=None)

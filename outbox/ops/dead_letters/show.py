@@ -1,4 +1,4 @@
-"""Read-only commands: dead letters, their groups and details, replay batches, the operator log."""
+"""Read-only commands: dead letters, their groups and details, replay batches."""
 
 from uuid import UUID
 
@@ -9,19 +9,19 @@ from rich.text import Text
 from db.dead_letters import replay_batches
 from db.dead_letters import views as dead_letter_views
 from db.dead_letters.views import DeadLetterDetails, DeadLetterLine, FailedRun
-from db.operators import log as operator_log
-from outbox.ops import chain_heads
+from outbox.ops import output
 from outbox.ops.dead_letters import explanations, tables
+from outbox.ops.dead_letters.options import DeadLetterOptions
 from outbox.ops.labels import label
-from outbox.ops.options import DeadLetterOptions
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 
 @troubles()
 def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: bool) -> None:
+    """Print dead letters, newest first, and how many match in all; `state` "all" means any."""
     dead_letter_filter = chosen.as_filter(None if state == "all" else state)
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         dead_letters, total = (
             dead_letter_views.find(tx, dead_letter_filter, limit=limit),
             dead_letter_views.count(tx, dead_letter_filter),
@@ -38,7 +38,8 @@ def list_letters(chosen: DeadLetterOptions, state: str, *, limit: int, as_json: 
 
 @troubles()
 def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print groups of dead letters, the largest first."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         dead_letter_groups = dead_letter_views.groups(tx, chosen.as_filter(None if state == "all" else state))
     if as_json:
         print_json({"groups": [record(group) for group in dead_letter_groups]})
@@ -53,7 +54,13 @@ def show_groups(chosen: DeadLetterOptions, state: str, *, as_json: bool) -> None
 
 @troubles()
 def show_letter(dead_letter_id: UUID, *, payload_only: bool, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one dead letter with its history and the possible next steps; `payload_only` prints the redacted payload
+    alone.
+
+    Raises:
+        LeaveError: not found (exit code 1); `troubles` turns it into a sentence.
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         detail = dead_letter_views.detail(tx, dead_letter_id)
     if detail is None:
         raise LeaveError(REFUSED, f"Dead letter {dead_letter_id} not found.")
@@ -82,7 +89,7 @@ def _print_letter(detail: DeadLetterDetails) -> None:
         Text("Dead letter ", style="bold")
         .append(str(letter.dead_letter_id))
         .append("  ")
-        .append(tables.state(letter.state))
+        .append(output.state(letter.state))
     )
     console.print()
     console.print(_letter_facts(detail))
@@ -146,14 +153,19 @@ def _replays(detail: DeadLetterDetails) -> object:
     for replay in detail.replays:
         class_ = label(replay.class_) if replay.class_ else "not classified"
         when = _moment(replay.moved_at)
-        outcome = tables.state(replay.state)
+        outcome = output.state(replay.state)
         shown.add_row(str(replay.batch_id), when, plain(replay.created_by), class_, outcome, plain(replay.proof or "-"))
     return shown
 
 
 @troubles()
 def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print the latest batches, or one with its items.
+
+    Raises:
+        LeaveError: the batch is not found (exit code 1).
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         replay_batch = replay_batches.get(tx, batch_id) if batch_id else None
         found = [replay_batch] if replay_batch else [] if batch_id else replay_batches.latest(tx, limit=limit)
         progress = [(batch, replay_batches.progress(tx, batch.batch_id)) for batch in found]
@@ -169,44 +181,6 @@ def list_batches(batch_id: UUID | None, *, limit: int, as_json: bool) -> None:
     if items:
         console.print()
         console.print(tables.items(items))
-
-
-@troubles()
-def show_log(*, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
-        entries = operator_log.latest(tx, limit=limit)
-    if as_json:
-        print_json({"entries": [record(entry) for entry in entries]})
-        return
-    shown = table("seq", "when", "operator", "action", "subject", "reason", right=("seq",))
-    for entry in entries:
-        subject = ", ".join(f"{name} {_flat(value)}" for name, value in entry.subject.items())
-        when = _moment(entry.at)
-        shown.add_row(str(entry.seq), when, plain(entry.operator), entry.action, plain(subject), plain(entry.reason))
-    out().print(shown if entries else "The operator log is empty.")
-
-
-@troubles()
-def verify_log(expected: str | None = None, *, as_json: bool) -> None:
-    """Exit code 1: the first broken entry is named, or the chain does not contain the expected entry."""
-    with desk() as operator, operator.db.ops_transaction() as tx:
-        walked, broken = operator_log.first_broken_link(tx)
-        head = operator_log.hash_at(tx, walked)
-        noted = operator_log.hash_at(tx, chain_heads.seq(expected)) if expected else None
-        is_other = expected is not None and not chain_heads.is_in_chain(noted, expected)
-    if as_json:
-        print_json({"entries": walked, "first_broken_link": broken, "head": head})
-    elif broken is None and not is_other:
-        out().print(f"The hash chain is intact: {walked} entries.", style="green")
-        out().print(facts({"head": f"{walked}:{head or ''}"}), soft_wrap=True)
-    if broken is not None:
-        raise LeaveError(
-            REFUSED, f"The hash chain is broken at entry {broken}: this entry or an earlier one was changed or removed."
-        )
-    if is_other:
-        raise LeaveError(
-            REFUSED, f"The hash chain is intact but does not contain the expected entry {expected}: it was replaced."
-        )
 
 
 def _pretty(payload: str) -> str:

@@ -11,36 +11,14 @@ from rich.text import Text
 
 from db.dead_letters.replay_batches import ClassTotal, ItemCounts, ReplayBatch, ReplayItem
 from db.dead_letters.views import DeadLetterGroup, DeadLetterLine
-from messages.money import DECIMALS, Money
+from outbox.ops import output
 from outbox.ops.dead_letters import explanations
 from outbox.ops.labels import label
 from outbox.ops.output import is_narrow, plain, table
 
-_STATE_STYLES = {
-    **{"open": "yellow", "replaying": "cyan", "resolved": "green", "discarded": "dim"},
-    **{
-        "classifying": "cyan",
-        "previewed": "yellow",
-        "awaiting_approval": "magenta",
-        "running": "cyan",
-        "done": "green",
-    },
-    **{"canceled": "dim", "failed": "red", "succeeded": "green", "closed": "green", "skipped": "yellow"},
-    **{"waiting_for_balance": "yellow", "paused": "yellow", "pending": "cyan", "sending": "cyan", "refused": "red"},
-}
 CLASS_STYLES = {"already_done": "green", "safe": "green", "needs_new_key": "yellow", "must_not": "red"}
 
 _GROUP_NUMBERS = ("dead letters", "payments", "newest")
-
-
-def state(name: str) -> Text:
-    return plain(label(name), _STATE_STYLES.get(name, ""))
-
-
-def money(minor: int | None, currency: str | None) -> str:
-    if minor is None or currency is None:
-        return "-"
-    return str(Money(minor, currency)) if currency in DECIMALS else f"{minor} {currency} minor units"
 
 
 def _class(name: str | None) -> Text:
@@ -48,6 +26,7 @@ def _class(name: str | None) -> Text:
 
 
 def letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> Table:
+    """Dead letters as a table that fits the console's width."""
     return _narrow_letters(dead_letters) if is_narrow(console) else _wide_letters(console, dead_letters)
 
 
@@ -59,7 +38,7 @@ def _wide_letters(console: Console, dead_letters: Sequence[DeadLetterLine]) -> T
         shown.add_row(
             str(letter.dead_letter_id),
             age(letter.died_at),
-            state(letter.state),
+            output.state(letter.state),
             plain(letter.kind or "-"),
             explanations.cause(letter.cause),
             letter.group_key,
@@ -76,11 +55,12 @@ def _narrow_letters(dead_letters: Sequence[DeadLetterLine]) -> Table:
         what = plain(letter.kind or letter.source).append(f"\n{explanations.cause(letter.cause)}", "dim")
         where = Text(str(letter.dead_letter_id)).append(f"\ngroup {letter.group_key}, ", "dim")
         reason = _first_line(letter.reason, at_most=64)
-        shown.add_row(where.append(state(letter.state)), age(letter.died_at), what, reason)
+        shown.add_row(where.append(output.state(letter.state)), age(letter.died_at), what, reason)
     return shown
 
 
 def groups(console: Console, dead_letter_groups: Sequence[DeadLetterGroup]) -> Table:
+    """One row per group: the number of dead letters and of payments, and an example of the reason."""
     narrow = is_narrow(console)
     shown = table("group", "dead letters", "payments", "newest", "message", "example", right=_GROUP_NUMBERS)
     shown.columns[0].no_wrap = True
@@ -109,7 +89,7 @@ def movable(totals: Sequence[ClassTotal], names: Mapping[UUID, str]) -> Table:
     shown = table("tenant", "currency", "dead letters", "may move", right=("dead letters", "may move"))
     for (tenant_id, currency), (count, minor) in may_move(totals).items():
         name = names.get(tenant_id, str(tenant_id)) if tenant_id else "-"
-        shown.add_row(plain(name), currency.upper(), str(count), Text(money(minor, currency), style="bold"))
+        shown.add_row(plain(name), currency.upper(), str(count), Text(output.money(minor, currency), style="bold"))
     return shown
 
 
@@ -134,23 +114,28 @@ def proofs(replay_items: Sequence[ReplayItem], *, at_most: int = 8) -> Table:
 
 
 def items(replay_items: Sequence[ReplayItem]) -> Table:
+    """One row per item of a batch, with its class, its proof and the money it may move."""
     shown = table("dead letter", "class", "state", "may move", "reason", right=("may move",))
     shown.columns[0].no_wrap = True
     for item in replay_items:
-        moves = money(item.amount_minor, item.currency)
-        shown.add_row(str(item.dead_letter_id), _class(item.class_), state(item.state), moves, plain(item.proof or "-"))
+        moves = output.money(item.amount_minor, item.currency)
+        shown.add_row(
+            str(item.dead_letter_id), _class(item.class_), output.state(item.state), moves, plain(item.proof or "-")
+        )
     return shown
 
 
 def progress(of: ItemCounts) -> Text:
+    """The counts of a batch's items in one line; states without an item are left out."""
     counts = {name: getattr(of, name) for name in ("succeeded", "closed", "skipped", "failed", "appended", "waiting")}
     said = Text()
     for place, (name, count) in enumerate((name, count) for name, count in counts.items() if count):
-        said.append(", " if place else "").append(f"{count} {name}", _STATE_STYLES.get(name, ""))
+        said.append(", " if place else "").append(f"{count} {name}", output.STATE_STYLES.get(name, ""))
     return said
 
 
 def batches(console: Console, found: Sequence[tuple[ReplayBatch, ItemCounts]]) -> Table:
+    """One row per batch, with who made and who approved it."""
     shown = table("batch", "age", "state", "by", "dead letters", "progress", "reason", right=("age", "dead letters"))
     shown.columns[0].no_wrap = True
     for batch, done in found:
@@ -159,11 +144,14 @@ def batches(console: Console, found: Sequence[tuple[ReplayBatch, ItemCounts]]) -
         if batch.target_queue:
             reason.append("\n").append(plain(f"redirected to {batch.target_queue}", "dim"))
         counts = (str(done.total), progress(done))
-        shown.add_row(str(batch.batch_id), age(batch.created_at), state(batch.state), plain(people), *counts, reason)
+        shown.add_row(
+            str(batch.batch_id), age(batch.created_at), output.state(batch.state), plain(people), *counts, reason
+        )
     return shown
 
 
 def age(moment: datetime) -> str:
+    """How long ago, by this machine's clock."""
     return explanations.age(moment, datetime.now(UTC))
 
 

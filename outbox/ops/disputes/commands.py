@@ -61,8 +61,8 @@ def submit(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Submit the evidence. It can be submitted only once."""
-    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.disputes.show import submit
+    from outbox.ops.prompts import CommandOptions
 
     submit(dispute, CommandOptions(operator, reason, yes, as_json))
 
@@ -72,8 +72,8 @@ def accept(
     dispute: DisputeName, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Accept the dispute as lost. This cannot be undone."""
-    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.disputes.show import accept
+    from outbox.ops.prompts import CommandOptions
 
     accept(dispute, CommandOptions(operator, reason, yes, as_json))
 

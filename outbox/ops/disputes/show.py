@@ -20,11 +20,13 @@ from db.disputes.fraud_warnings import EarlyWarning
 from db.disputes.views import DisputeLine, DisputeStateChange
 from db.session import Tx
 from messages.ids import DisputeId
+from outbox.ops import output
 from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
-from outbox.ops.disputes.actions import DisputeActions, gaps
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.prompts import CommandOptions, confirm, print_result, why
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
+from outbox.requests import dispute_evidence
+from outbox.requests.operators.disputes import accept_loss, draft_evidence, submit_evidence
 
 # A deadline nearer than this is shown in red.
 NEAR_SECONDS = 72 * 3_600
@@ -43,6 +45,11 @@ class EvidenceChanges:
         return not (self.texts or self.files or self.rebuild)
 
     def fields(self) -> dict[str, str]:
+        """Field -> text, files read; a file wins over a text for the same field. "-" reads standard input.
+
+        Raises:
+            typer.BadParameter: not FIELD=..., or the file cannot be read (exit code 2).
+        """
         return dict(_pair(text, "--set") for text in self.texts) | {
             name: _read(source) for name, source in (_pair(text, "--file") for text in self.files)
         }
@@ -50,7 +57,8 @@ class EvidenceChanges:
 
 @troubles()
 def list_disputes(selection: str, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print disputes, the nearest deadline first."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = dispute_views.find(tx, selection=selection, limit=limit)
     if as_json:
         print_json({"disputes": [record(line) for line in found]})
@@ -67,7 +75,7 @@ def _lines(found: Sequence[DisputeLine]) -> Table:
         due = countdown(line.evidence_due_at) if line.is_waiting else Text("-")
         under_way = line.wish is not None and line.submitted_at is None
         status = plain(f"{line.wish} in progress" if under_way else line.status.replace("_", " "))
-        amount = tables.money(line.amount_minor, line.currency)
+        amount = output.money(line.amount_minor, line.currency)
         venue = plain(f"{line.venue}, {line.tenant}")
         shown.add_row(line.dispute_id, due, status, _words(line.reason), amount, venue, str(line.payment_id))
     return shown
@@ -86,7 +94,12 @@ def countdown(due_at: datetime | None) -> Text:
 
 @troubles()
 def show_dispute(dispute_id: DisputeId, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one dispute with its movements of money and its history.
+
+    Raises:
+        LeaveError: not found (exit code 1).
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         dispute = _known(tx, dispute_id)
         moves, money = dispute_views.history(tx, dispute_id), dispute_booking.movements(tx, dispute_id)
     if as_json:
@@ -126,17 +139,17 @@ def _heading(dispute: Dispute) -> dict[str, object]:
 def _loss(dispute: Dispute) -> str | None:
     if dispute.lost_minor is None:
         return None
-    platform = tables.money(dispute.lost_platform_fee_minor, dispute.currency)
+    platform = output.money(dispute.lost_platform_fee_minor, dispute.currency)
     reversed_ = ", reversed because the dispute was won" if dispute.loss_reversed else ""
-    return f"{tables.money(dispute.lost_minor, dispute.currency)}, {platform} of it platform fee{reversed_}"
+    return f"{output.money(dispute.lost_minor, dispute.currency)}, {platform} of it platform fee{reversed_}"
 
 
 def _money(moved: Sequence[BookedDisputeMovement]) -> Table:
     shown = table("balance transaction", "category", "amount", "fee", right=("amount", "fee"))
     for each in moved:
         amounts = (
-            tables.money(each.amount_minor, each.currency),
-            tables.money(each.fee_minor, each.balance_currency),
+            output.money(each.amount_minor, each.currency),
+            output.money(each.fee_minor, each.balance_currency),
         )
         shown.add_row(each.balance_transaction_id, _words(each.category), *amounts)
     return shown
@@ -154,12 +167,13 @@ def show_evidence(
     dispute_id: DisputeId, changes: EvidenceChanges, operator: str | None, reason: str | None, *, as_json: bool
 ) -> None:
     """The evidence as it would be submitted, after applying the changes."""
-    with desk(operator) as at:
+    with operator_session(operator) as at:
         if not changes.is_empty:
-            DisputeActions(at).draft(dispute_id, changes.fields(), rebuild=changes.rebuild, reason=reason or "")
+            with at.transaction() as acting:
+                draft_evidence(acting, dispute_id, changes.fields(), rebuild=changes.rebuild, reason=reason or "")
         with at.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
-            missing = gaps(tx, dispute) if dispute.is_answerable else ()
+            missing = dispute_evidence.draft(tx, dispute).gaps if dispute.is_answerable else ()
     if as_json:
         print_json({"dispute_id": dispute_id, "evidence": dispute.evidence, "gaps": list(missing)})
         return
@@ -175,16 +189,18 @@ def show_evidence(
 
 @troubles()
 def submit(dispute_id: DisputeId, options: CommandOptions) -> None:
+    """Confirm, then have a worker submit the evidence: Stripe accepts it once."""
     reason = why(options)
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         fields = ", ".join(dispute.evidence) or "nothing"
         confirm(
             f"Submit {fields} for {dispute_id}? Evidence can be submitted only once.", "Nothing was submitted.", options
         )
-        DisputeActions(operator).submit(dispute_id, reason=reason)
-    told(
+        with operator.transaction() as acting:
+            submit_evidence(acting, dispute_id, reason=reason)
+    print_result(
         _decided(dispute_id, "submit"),
         f"A worker is submitting it. Follow it: fleet dispute show {dispute_id}",
         options,
@@ -193,21 +209,24 @@ def submit(dispute_id: DisputeId, options: CommandOptions) -> None:
 
 @troubles()
 def accept(dispute_id: DisputeId, options: CommandOptions) -> None:
+    """Confirm, then have a worker accept the dispute: the loss is final."""
     reason = why(options)
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             dispute = _known(tx, dispute_id)
         question = f"Accept {dispute_id} and lose {dispute.amount}? This is final."
         confirm(question, "Nothing was accepted.", options)
-        DisputeActions(operator).accept(dispute_id, reason=reason)
-    told(
+        with operator.transaction() as acting:
+            accept_loss(acting, dispute_id, reason=reason)
+    print_result(
         _decided(dispute_id, "accept"), f"A worker is accepting it. Follow it: fleet dispute show {dispute_id}", options
     )
 
 
 @troubles()
 def list_warnings(*, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print early fraud warnings, and what was decided about each."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         early_warnings = fraud_warnings.latest(tx, limit=limit)
     if as_json:
         print_json({"warnings": [record(warning) for warning in early_warnings]})

@@ -38,7 +38,11 @@ def cancel(
     group: GroupId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Cancel a group that is not settled: release authorizations and refund captures."""
-    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.groups.show import cancel_group
+    from outbox.ops.prompts import CommandOptions
 
     cancel_group(group, CommandOptions(operator, reason, yes, as_json))
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(groups, name="groups")

@@ -12,22 +12,21 @@ from db.groups import views as group_views
 from db.groups.contributions import Contribution, ContributionPayment
 from db.groups.states import GroupState
 from db.groups.views import GroupLine, GroupStateChange
-from db.operators import log as operator_log
 from db.session import Tx
-from messages.groups import GroupCancelDue
-from messages.ids import TenantId
 from messages.runtime.redaction import redact_text
-from outbox.append import append
-from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.actions import RefusedError
-from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
+from outbox.ops import output
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import desk, troubles
+from outbox.ops.prompts import CommandOptions, confirm, print_result, why
+from outbox.ops.session import operator_session, troubles
+from outbox.requests.operators.groups import cancel_group as request_cancellation
+from outbox.requests.operators.groups import cancellable_group
+from outbox.requests.refusals import RefusedError
 
 
 @troubles()
 def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print groups, the last changed first; None means any state."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         groups = group_views.latest(tx, state=GroupState(state) if state else None, limit=limit)
     if as_json:
         print_json({"groups": [record(group) for group in groups]})
@@ -37,18 +36,19 @@ def list_groups(state: str | None, *, limit: int, as_json: bool) -> None:
     )
     shown.columns[0].no_wrap = True
     for group in groups:
-        money = [tables.money(minor, group.currency) for minor in (group.secured_minor, group.amount_minor)]
+        money = [output.money(minor, group.currency) for minor in (group.secured_minor, group.amount_minor)]
         paid = f"{group.secured} of {group.members}"
         due = f"{group.deadline:%Y-%m-%d %H:%M}"
         shown.add_row(
-            str(group.group_id), tables.state(group.state), paid, *money, due, plain(group.state_reason or "")
+            str(group.group_id), output.state(group.state), paid, *money, due, plain(group.state_reason or "")
         )
     out().print(shown if groups else "No groups match.")
 
 
 @troubles()
 def show_group(group_id: UUID, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one group with members, payments and history; fingerprints and idempotency keys are left out."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         group = _one(tx, group_id)
         shares, attempts = contributions.of_group(tx, group_id), contributions.attempts(tx, group_id)
         moves = group_views.moves(tx, group)
@@ -73,27 +73,27 @@ def _print_group(
     out().print(facts({
         "group": group.group_id,
         "state": f"{group.state}" + (f", {group.state_reason}" if group.state_reason else ""),
-        "amount": tables.money(group.amount_minor, group.currency),
-        "secured": f"{tables.money(group.secured_minor, group.currency)}, {group.secured} of {group.members} members",
+        "amount": output.money(group.amount_minor, group.currency),
+        "secured": f"{output.money(group.secured_minor, group.currency)}, {group.secured} of {group.members} members",
         "deadline": f"{group.deadline:%Y-%m-%d %H:%M:%S} UTC",
         "venue": f"{group.venue}, {group.tenant}",
         "event": group.event_id,
     }))  # fmt: skip
     members = table("buyer", "contribution", "state", "reason", "payment", right=("contribution",))
     for share in shares:
-        much = tables.money(share.share_minor, group.currency)
+        much = output.money(share.share_minor, group.currency)
         name = str(share.payment_id or "")
-        members.add_row(plain(share.buyer_id), much, tables.state(share.state), plain(share.state_reason or ""), name)
+        members.add_row(plain(share.buyer_id), much, output.state(share.state), plain(share.state_reason or ""), name)
     out().print(members)
     tried = table("attempt", "kind", "amount", "state", "payment", right=("amount",))
     for contribution_payment in attempts:
-        much = tables.money(contribution_payment.amount_minor, group.currency)
+        much = output.money(contribution_payment.amount_minor, group.currency)
         kind = contribution_payment.kind.replace("_", " ")
         tried.add_row(
             str(contribution_payment.attempt),
             kind,
             much,
-            tables.state(contribution_payment.payment_state),
+            output.state(contribution_payment.payment_state),
             str(contribution_payment.payment_id),
         )
     if attempts:
@@ -110,32 +110,16 @@ def _print_group(
 
 @troubles()
 def cancel_group(group_id: UUID, options: CommandOptions) -> None:
+    """Confirm with the secured amount, then have a worker cancel the group."""
     reason = redact_text(why(options))
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
-            group = _one(tx, group_id)
-        _refuse_unless_open(group)
-        much = tables.money(group.secured_minor, group.currency)
+            group = cancellable_group(tx, group_id)
+        much = output.money(group.secured_minor, group.currency)
         confirm(f"Cancel this group of {group.members} members, {much} secured?", "Not cancelled.", options)
-        with operator.db.ops_transaction() as tx:
-            _refuse_unless_open(_one(tx, group_id))
-            group_cancel_due = GroupCancelDue(
-                tenant_id=TenantId(group.tenant_id),
-                group_id=group_id,
-                reason=reason[:500],
-                by=f"ops:{operator.operator}",
-            )
-            append(tx, group_cancel_due)
-            subject = {"group_id": str(group_id), "state": group.state, "secured_minor": group.secured_minor}
-            operator_log.write(tx, operator=operator.operator, action="cancel group", subject=subject, reason=reason)
-    told({"group_id": group_id}, f"Requested. Follow it: fleet groups show {group_id}", options)
-
-
-def _refuse_unless_open(group: GroupLine) -> None:
-    if group.state == "settled":
-        raise RefusedError("the group is settled; refund its payments with `fleet refunds create PAYMENT`")
-    if group.state not in {"open", "complete"}:
-        raise RefusedError(f"the group is already {group.state}")
+        with operator.transaction() as acting:
+            request_cancellation(acting, group_id, reason=reason)
+    print_result({"group_id": group_id}, f"Requested. Follow it: fleet groups show {group_id}", options)
 
 
 def _one(tx: Tx, group_id: UUID) -> GroupLine:

@@ -46,3 +46,7 @@ def retry_mint(ticket: TicketId, operator: Operator = None, reason: Reason = Non
     from outbox.ops.minting.show import retry_mint
 
     retry_mint(ticket, operator, reason, as_json=as_json)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(mint, name="mint")

@@ -13,13 +13,11 @@ from db.minting import mints, signers
 from db.minting import views as mint_views
 from db.minting.states import MintState
 from db.minting.views import MintLine, MintStateChange, SentLine
-from db.operators import log as operator_log
-from messages.ids import PaymentId, TenantId, TicketId
-from messages.mints import MintRetryRequested
-from outbox.append import append
+from outbox.ops import output
 from outbox.ops.dead_letters import tables
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
+from outbox.requests.operators.mints import retry_mint as request_retry
 
 MOVING = ["queued", "submitted", "mined", "voiding"]
 STATES = ("moving", *(state.value for state in MintState), "all")
@@ -28,8 +26,11 @@ GWEI = 10**9
 
 @troubles()
 def list_mints(state: str, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool) -> None:
+    """Print mints, the last changed first; "moving" are those that are not finished. Why signers wait is on standard
+    error.
+    """
     states = None if state == "all" else MOVING if state == "moving" else [state]
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = mint_views.find(tx, states=states, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
         counts, waits = mints.counts(tx), signers.waits(tx)
     if as_json:
@@ -49,13 +50,18 @@ def _lines(found: list[MintLine]) -> Table:
     shown.columns[0].no_wrap = True
     for line in found:
         age = tables.age(line.state_since)
-        shown.add_row(str(line.ticket_id), age, tables.state(line.state), line.to_address or "-", plain(line.why or ""))
+        shown.add_row(str(line.ticket_id), age, output.state(line.state), line.to_address or "-", plain(line.why or ""))
     return shown
 
 
 @troubles()
 def show_mint(ticket_id: UUID, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one ticket's mint with its transactions and history.
+
+    Raises:
+        LeaveError: none was requested, or several tenants use the ticket id (exit code 1).
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         line = _only(mint_views.of_ticket(tx, ticket_id), ticket_id)
         moves, sent = mint_views.history(tx, line), mint_views.transactions(tx, line)
     if as_json:
@@ -63,7 +69,7 @@ def show_mint(ticket_id: UUID, *, as_json: bool) -> None:
         print_json(record(line) | document)
         return
     console = out()
-    console.print(Text("Ticket ", style="bold").append(str(ticket_id)).append("  ").append(tables.state(line.state)))
+    console.print(Text("Ticket ", style="bold").append(str(ticket_id)).append("  ").append(output.state(line.state)))
     console.print()
     console.print(facts(_heading(line)))
     if sent:
@@ -92,7 +98,7 @@ def _transactions(sent: list[SentLine]) -> Table:
     )
     for each in sent:
         fee, block = f"{each.max_fee_wei / GWEI:g}", str(each.block_number or "-")
-        state = tables.state(each.state)
+        state = output.state(each.state)
         shown.add_row(each.tx_hash, each.kind, str(each.nonce), state, str(each.versions), fee, block)
     return shown
 
@@ -101,26 +107,18 @@ def _history(moves: list[MintStateChange]) -> Table:
     shown = table("when (UTC)", "new state", "by", "reason")
     for move in moves:
         when = f"{move.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        shown.add_row(when, tables.state(move.to_state), plain(move.by), plain(move.reason or ""))
+        shown.add_row(when, output.state(move.to_state), plain(move.by), plain(move.reason or ""))
     return shown
 
 
 @troubles()
 def retry_mint(ticket_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
+    """Queue a failed mint again; the message for the worker and the log entry are one transaction."""
     if not (reason or "").strip():
         raise LeaveError(2, "A reason is required: --reason WHY.")
-    with desk(operator) as at, at.db.ops_transaction() as tx:
-        line = _only(mint_views.of_ticket(tx, ticket_id), ticket_id)
-        if line.state != "failed":
-            raise LeaveError(REFUSED, f"The mint is {line.state}; only a failed mint can be retried.")
-        again = MintRetryRequested(
-            tenant_id=TenantId(line.tenant_id),
-            payment_id=PaymentId(line.payment_id),
-            ticket_id=TicketId(line.ticket_id),
-        )
-        append(tx, again)
-        subject = {"ticket_id": str(ticket_id), "payment_id": str(line.payment_id)}
-        operator_log.write(tx, operator=at.operator, action="mint_retry", subject=subject, reason=str(reason))
+    with operator_session(operator) as at, at.transaction() as acting:
+        mint = _only(mint_views.of_ticket(acting.tx, ticket_id), ticket_id)
+        request_retry(acting, mint, reason=str(reason))
     if as_json:
         print_json({"ticket_id": ticket_id, "asked_at": datetime.now(UTC).isoformat()})
     else:

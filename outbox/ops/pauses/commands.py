@@ -37,9 +37,9 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a pause, effective immediately. Operations in progress at Stripe are completed."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.pauses.actions import WHAT
     from outbox.ops.pauses.show import add_pause, pause_everybody
+    from outbox.ops.prompts import CommandOptions
+    from outbox.requests.operators.pauses import WHAT
 
     if [tenant is not None, venue is not None, all_tenants].count(True) != 1:
         raise typer.BadParameter("give --tenant, --venue or --all-tenants")
@@ -64,7 +64,11 @@ def lift(
     pause_id: PauseId, alike: Alike = False, operator: Operator = None, reason: Reason = None, as_json: AsJson = False
 ) -> None:
     """Lift a pause immediately."""
-    from outbox.ops.dead_letters.decide import CommandOptions
     from outbox.ops.pauses.show import lift_pause
+    from outbox.ops.prompts import CommandOptions
 
     lift_pause(pause_id, CommandOptions(operator, reason, as_json=as_json), alike=alike)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(pause, name="pause")

@@ -8,10 +8,11 @@ from rich.text import Text
 
 from db.operators import timeline
 from db.operators.timeline import PaymentHeading, TimelineEntry
-from outbox.ops.dead_letters import explanations, tables
+from outbox.ops import output
+from outbox.ops.dead_letters import explanations
 from outbox.ops.output import facts, out, plain, print_json, record, table
 from outbox.ops.payments.timeline_shares import SENTENCES_OF_SHARES
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 _PART_STYLES = {
     **{"intake": "cyan", "state": "bold", "call": "blue", "attempt": "blue", "charge": "green", "ledger": "green"},
@@ -26,7 +27,12 @@ _PART_LABELS = {"wish": "request", "call": "Stripe call", "failure": "failed run
 
 @troubles()
 def show_payment(name: str, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one payment's timeline, by any of its ids.
+
+    Raises:
+        LeaveError: no payment, or several tenants' payments, have this id (exit code 1).
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         payments = timeline.find(tx, name)
         if len(payments) != 1:
             raise LeaveError(REFUSED, _not_one(name, payments))
@@ -47,7 +53,7 @@ def _not_one(name: str, payments: list[PaymentHeading]) -> str:
 def _print_story(payment: PaymentHeading, story: list[TimelineEntry]) -> None:
     console = out()
     title = Text("Payment ", style="bold").append(str(payment.payment_id)).append("  ")
-    console.print(title.append(tables.state(payment.state)).append("  ").append(_money(payment.amount_minor, payment)))
+    console.print(title.append(output.state(payment.state)).append("  ").append(_money(payment.amount_minor, payment)))
     console.print()
     console.print(facts(_heading(payment)))
     console.print()
@@ -73,7 +79,7 @@ def part_label(part: str) -> str:
 
 def _heading(payment: PaymentHeading) -> dict[str, object]:
     fee = payment.platform_fee_minor
-    kept = tables.money(payment.stripe_fee_minor, payment.balance_currency)
+    kept = output.money(payment.stripe_fee_minor, payment.balance_currency)
     return {
         "order": payment.order_id,
         "venue": f"{payment.venue}, {payment.tenant}",
@@ -98,7 +104,7 @@ def _to_cancel(payment: PaymentHeading) -> str | None:
 
 
 def _money(minor: int | None, payment: PaymentHeading) -> str:
-    return tables.money(minor, payment.currency)
+    return output.money(minor, payment.currency)
 
 
 def _time(at: datetime) -> str:
@@ -133,7 +139,7 @@ def _wish(what: str, details: dict[str, Any]) -> str:
 
 
 def _refund(to: str, of: dict[str, Any]) -> str:
-    much = tables.money(of["amount_minor"], of["currency"])
+    much = output.money(of["amount_minor"], of["currency"])
     why = of["why"].replace("_", " ")
     move = f"refund of {much} {of['from_state']} -> {to}" if of["from_state"] else f"refund of {much} {to}: {why}"
     details = filter(None, [of["reason"], None if of["from_state"] else of["note"], f"refund {of['refund_id']}"])
@@ -185,15 +191,15 @@ def _attempt(outcome: str, details: dict[str, Any]) -> str:
 def _charge(_: str, details: dict[str, Any]) -> str:
     kept = ""
     if details["balance_transaction_id"]:
-        fee = tables.money(details["stripe_fee_minor"], details["balance_currency"])
+        fee = output.money(details["stripe_fee_minor"], details["balance_currency"])
         kept = f"\nStripe fee {fee}, {details['balance_transaction_id']}"
-    return f"charge {details['charge_id']} of {tables.money(details['amount_minor'], details['currency'])}{kept}"
+    return f"charge {details['charge_id']} of {output.money(details['amount_minor'], details['currency'])}{kept}"
 
 
 def _ledger(kind: str, details: dict[str, Any]) -> str:
     legs = "".join(
         f"\n{'Dr' if leg['amount_minor'] > 0 else 'Cr'} {leg['account']:<17} "
-        f"{tables.money(abs(leg['amount_minor']), leg['currency']):>16}"
+        f"{output.money(abs(leg['amount_minor']), leg['currency']):>16}"
         for leg in details["entries"] or []
     )
     return f"journal {kind.replace('_', ' ')} of {details['source_id']}{legs}"
@@ -208,7 +214,7 @@ def _webhook(what: str, details: dict[str, Any]) -> str:
 def _dispute(status: str, details: dict[str, Any]) -> str:
     name = status.replace("_", " ")
     move = f"{details['from_status'].replace('_', ' ')} -> {name}" if details["from_status"] else name
-    about = f"{tables.money(details['amount_minor'], details['currency'])}, {details['reason'].replace('_', ' ')}"
+    about = f"{output.money(details['amount_minor'], details['currency'])}, {details['reason'].replace('_', ' ')}"
     return f"dispute {move}\n{details['dispute_id']} over {about}"
 
 
@@ -240,12 +246,12 @@ def _dead_letter(what: str, details: dict[str, Any]) -> str:
 
 
 def _replay(state: str, details: dict[str, Any]) -> str:
-    judged = (
+    checked = (
         f"classified as {details['class'].replace('_', ' ')}: {details['proof']}"
         if details["class"]
         else "not classified yet"
     )
-    return f"replay {state}, {judged}\nbatch {details['batch_id']} ({details['batch_state']})"
+    return f"replay {state}, {checked}\nbatch {details['batch_id']} ({details['batch_state']})"
 
 
 def _operator(action: str, details: dict[str, Any]) -> str:

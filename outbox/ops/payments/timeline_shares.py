@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from outbox.ops.dead_letters import tables
+from outbox.ops import output
 
 
 def _share(to: str, details: dict[str, Any]) -> str:
@@ -25,12 +25,12 @@ def _receivable(_: str, details: dict[str, Any]) -> str:
 def _transfer(to: str, details: dict[str, Any]) -> str:
     move = f"{details['from_state']} -> {to}" if details["from_state"] else to
     kept = (
-        f", {tables.money(details['netted_minor'], details['currency'])} netted against receivables"
+        f", {output.money(details['netted_minor'], details['currency'])} netted against receivables"
         if details["netted_minor"]
         else ""
     )
     whole = details["part_minor"] != details["amount_minor"] + details["netted_minor"]
-    part = f"\nof it {tables.money(details['part_minor'], details['currency'])} belong to this payment" if whole else ""
+    part = f"\nof it {output.money(details['part_minor'], details['currency'])} belong to this payment" if whole else ""
     why = f"\n{details['reason']}" if details["reason"] else ""
     name = details["stripe_transfer_id"] or details["transfer_id"]
     return (
@@ -50,7 +50,7 @@ def _whose(details: dict[str, Any]) -> str:
 
 
 def _money(details: dict[str, Any]) -> str:
-    return tables.money(details["amount_minor"], details["currency"])
+    return output.money(details["amount_minor"], details["currency"])
 
 
 SENTENCES_OF_SHARES: dict[str, Callable[[str, dict[str, Any]], str]] = {

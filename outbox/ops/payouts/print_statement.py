@@ -7,7 +7,7 @@ from uuid import UUID
 from db.payouts import statement_lines
 from outbox.ops.output import said
 from outbox.ops.payouts.statements import AccountStatement, write_csv
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 # A report over the whole ledger may take longer than anything on the hot path.
 REPORT_SECONDS = 600
@@ -15,9 +15,14 @@ REPORT_SECONDS = 600
 
 @troubles()
 def print_statement(recipient_id: UUID, first: date, last: date, *, form: str, output: Path) -> None:
+    """Write a recipient's statement, from the first to the last day in UTC, both included, as "csv" or "pdf".
+
+    Raises:
+        LeaveError: the days are in the wrong order, or there is no such recipient (exit code 1).
+    """
     if last < first:
         raise LeaveError(REFUSED, f"The last day, {last}, is before the first, {first}.")
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         holder = statement_lines.holder(tx, recipient_id)
         if holder is None:
             raise LeaveError(REFUSED, f"There is no recipient {recipient_id}.")

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from db.payouts import views as payout_views
 from db.payouts.views import PayoutLine, PayoutRow, RecipientBalance
-from outbox.ops.dead_letters import tables
+from outbox.ops import output
 from outbox.ops.output import facts, out, plain, print_json, record, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 # A report over the whole ledger may take longer than a query on the hot path.
 REPORT_SECONDS = 600
@@ -18,7 +18,8 @@ REPORT_SECONDS = 600
 
 @troubles()
 def list_payouts(recipient_id: UUID | None, *, failed: bool, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print payouts of connected accounts, newest first; `failed` limits them to those the bank returned."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         payouts = payout_views.payouts(tx, recipient_id=recipient_id, failed=failed, limit=limit)
     if as_json:
         print_json({"payouts": [record(row) | {"state": row.state} for row in payouts]})
@@ -35,7 +36,7 @@ def _payouts(payouts: Sequence[PayoutRow]) -> Table:
             row.payout_id,
             plain(row.names or row.account_id),
             f"{row.created_at:%Y-%m-%d}",
-            tables.money(row.amount_minor, row.currency),
+            output.money(row.amount_minor, row.currency),
             state,
             contents,
         )
@@ -44,7 +45,8 @@ def _payouts(payouts: Sequence[PayoutRow]) -> Table:
 
 @troubles()
 def show_payout(payout_id: str, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one payout and what it contained. Raises LeaveError when there is none (exit code 1)."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         row = payout_views.payout(tx, payout_id)
         contents = payout_views.contents(tx, payout_id) if row else []
     if row is None:
@@ -65,7 +67,7 @@ def _facts(row: PayoutRow) -> Table:
             "payout": row.payout_id,
             "account": row.account_id,
             "recipient": row.names,
-            "amount": tables.money(row.amount_minor, row.currency),
+            "amount": output.money(row.amount_minor, row.currency),
             "state": row.state,
             "failure code": row.failure_code,
             "created": row.created_at,
@@ -79,12 +81,12 @@ def _facts(row: PayoutRow) -> Table:
 def _contents(contents: Sequence[PayoutLine]) -> Table:
     shown = table("created by", "type", "on", "net", "order", "payment", right=("net",))
     for payout in contents:
-        net = tables.money(payout.net_minor, payout.currency)
+        net = output.money(payout.net_minor, payout.currency)
         order, payment = payout.order_id or "", payout.payment_id or ""
         shown.add_row(
             payout.made_by or "the account", payout.type, f"{payout.created_at:%Y-%m-%d}", net, str(order), str(payment)
         )
-    total = tables.money(sum(payout.net_minor for payout in contents), contents[0].currency)
+    total = output.money(sum(payout.net_minor for payout in contents), contents[0].currency)
     shown.add_section()
     shown.add_row("sum", "", "", total, "", "")
     return shown
@@ -92,7 +94,8 @@ def _contents(contents: Sequence[PayoutLine]) -> Table:
 
 @troubles()
 def show_balances(tenant_id: UUID | None, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    """Print what recipients have in the ledger and at Stripe; "?" is a balance that was never read from Stripe."""
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         recipient_balances = payout_views.balances(tx, tenant_id=tenant_id)
     if as_json:
         print_json({"balances": [record(row) for row in recipient_balances]})
@@ -108,7 +111,7 @@ def _balances(recipient_balances: Sequence[RecipientBalance]) -> Table:
         shown.add_row(
             str(row.recipient_id),
             plain(f"{row.name} ({row.kind})"),
-            *("?" if one is None else tables.money(one, row.currency) for one in minor),
+            *("?" if one is None else output.money(one, row.currency) for one in minor),
             f"{row.seen_at:%Y-%m-%d %H:%M}" if row.seen_at else "no account" if row.account_id is None else "not yet",
         )
     return shown

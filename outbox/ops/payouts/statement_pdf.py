@@ -75,6 +75,11 @@ class _Page(FPDF):
 
 
 def as_pdf(statement: AccountStatement) -> bytes:
+    """The statement as the bytes of a PDF.
+
+    Raises:
+        AssertionError: the lines of a currency do not add up to its closing balance.
+    """
     page, holder = _Page(statement), statement.holder
     page.add_page()
     page.say(f"Statement of {holder.name}", 16, "B", gap=1)
@@ -92,6 +97,7 @@ def as_pdf(statement: AccountStatement) -> bytes:
 
 
 def _account(page: _Page, account: Account) -> None:
+    """One currency: balances with the sum of each kind, then days and transfers; without lines, the balances alone."""
     statement_lines = list(lines(account))
     page.say(account.currency.upper(), 12, "B", gap=1)
     page.grid(
@@ -110,6 +116,7 @@ def _account(page: _Page, account: Account) -> None:
 
 
 def _by_kind(statement_lines: Sequence[StatementLine]) -> dict[str, tuple[int, int]]:
+    """Kind of line -> (owed, owing) in minor units, in the order in which the kinds first appear."""
     sums: dict[str, tuple[int, int]] = {}
     for line in statement_lines:
         owed, owing = sums.get(line.what, (0, 0))
@@ -118,6 +125,7 @@ def _by_kind(statement_lines: Sequence[StatementLine]) -> dict[str, tuple[int, i
 
 
 def _days(page: _Page, account: Account, statement_lines: Sequence[StatementLine]) -> None:
+    """Each day (UTC) with its sums and the balance after its last line; days without a line are left out."""
     by_day: dict[date, list[StatementLine]] = defaultdict(list)
     for line in statement_lines:
         by_day[line.entry.posted_at.astimezone(UTC).date()].append(line)
@@ -136,6 +144,7 @@ def _days(page: _Page, account: Account, statement_lines: Sequence[StatementLine
 
 
 def _transfers(page: _Page, account: Account, statement_lines: Sequence[StatementLine]) -> None:
+    """Each transfer and reversal, seen from the account: what left our ledger arrived there, so the sign is turned."""
     sent = [line for line in statement_lines if line.entry.kind in _TRANSFERS]
     if not sent:
         return

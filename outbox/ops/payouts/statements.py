@@ -34,7 +34,14 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One line of a statement. `balance_minor` is what the recipient is owed after it, less what it owes."""
+    """One line of a statement, amounts in minor units.
+
+    Attributes:
+        what: the kind of line, in the recipient's words.
+        owed_minor: what it adds to what the recipient is owed; negative when it takes away.
+        owing_minor: what it adds to what the recipient owes.
+        balance_minor: what the recipient is owed after it, less what it owes.
+    """
 
     entry: StatementEntry
     what: str
@@ -69,6 +76,9 @@ def lines(account: Account) -> Iterator[StatementLine]:
 
 
 def _parts(entry: StatementEntry) -> Iterator[tuple[str, int, int]]:
+    """(what, owed, owing) of a journal: one line, or two where a platform fee was kept of it, which add up to the
+    journal.
+    """
     if entry.kind == "distribution":
         yield "share of a sale" if entry.owed_minor > 0 else "shares of others", entry.owed_minor, entry.owing_minor
         return
@@ -78,14 +88,23 @@ def _parts(entry: StatementEntry) -> Iterator[tuple[str, int, int]]:
 
 
 def decimal(minor: int, currency: str) -> str:
-    """An amount as a spreadsheet reads it: a point, no separators, no currency."""
+    """An amount as a spreadsheet reads it: a point, no separators, no currency. Unknown currencies stay in
+    minor units.
+    """
     places = DECIMALS.get(currency, 0)
     sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).rjust(places + 1, "0")
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
 
 
 def write_csv(statement: AccountStatement, file: TextIO) -> None:
-    """RFC 4180, UTF-8. Each currency begins with its opening balance and ends with its closing one."""
+    """RFC 4180, UTF-8. Each currency begins with its opening balance and ends with its closing one; amounts as
+    `decimal`.
+
+    The file must have been opened with newline="".
+
+    Raises:
+        AssertionError: the lines of a currency do not add up to its closing balance; the file is then incomplete.
+    """
     rows = csv.writer(file)
     rows.writerow(COLUMNS)
     for account in statement.accounts:

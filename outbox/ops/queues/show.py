@@ -20,13 +20,16 @@ from outbox.broker.settings import BrokerSettings
 from outbox.broker.urls import nodes
 from outbox.ops.dead_letters import explanations
 from outbox.ops.output import facts, is_narrow, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 from outbox.sealing import new_pair
 
 
 @troubles()
 def show_outbox(*, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print the outbox: counts, backlog by destination, and the next retries. Reads the database only, not the
+    broker.
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         depth, lots, retries = outbox_table.depth(tx), backlog.lots(tx), backlog.next_retries(tx, limit=limit)
     if as_json:
         print_json(record(depth) | {"lots": list(map(record, lots)), "next": list(map(record, retries))})

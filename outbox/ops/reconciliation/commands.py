@@ -123,7 +123,7 @@ def republish(
 ) -> None:
     """Republish our events to other services with the same ids, after the broker lost data."""
     from db.queue.published_events import EventFilter
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.queues.republish import republish
 
     ends = until.replace(tzinfo=UTC) if until else datetime.now(UTC)  # else those that follow would never end

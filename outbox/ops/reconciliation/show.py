@@ -13,11 +13,12 @@ from db.reconciliation import case_views
 from db.reconciliation import runs as reconciliation_runs
 from db.reconciliation.cases import Case
 from db.webhooks import event_coverage
-from outbox.ops import chain_heads
+from outbox.ops import chain_heads, output
 from outbox.ops.dead_letters import tables
 from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
+from outbox.requests.operators.cases import accept_case
 
 # A report over the whole ledger may take longer than a query on the hot path.
 REPORT_SECONDS = 600
@@ -28,7 +29,7 @@ SWEEP_STUCK_SECONDS = 1_800
 @troubles()
 def show_trial_balance(tenant_id: UUID | None, *, as_json: bool) -> None:
     """Exit code 1 when the accounts of a currency do not sum to zero."""
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         totals = ledger_reports.trial_balance(tx, tenant_id=tenant_id)
     off = ledger_reports.off_balance(totals)
     if as_json:
@@ -36,7 +37,7 @@ def show_trial_balance(tenant_id: UUID | None, *, as_json: bool) -> None:
     else:
         out().print(_trial_balance(totals) if totals else "The ledger is empty.")
     if off:
-        raise LeaveError(REFUSED, f"The trial balance is off: {', '.join(tables.money(off[c], c) for c in off)}.")
+        raise LeaveError(REFUSED, f"The trial balance is off: {', '.join(output.money(off[c], c) for c in off)}.")
 
 
 def _trial_balance(totals: Sequence[AccountTotal]) -> Table:
@@ -45,19 +46,20 @@ def _trial_balance(totals: Sequence[AccountTotal]) -> Table:
         mine = [total for total in totals if total.currency == currency]
         for total in mine:
             amounts = (total.debit_minor, total.credit_minor, total.balance_minor)
-            shown.add_row(total.code.replace("_", " "), *(tables.money(minor, currency) for minor in amounts))
+            shown.add_row(total.code.replace("_", " "), *(output.money(minor, currency) for minor in amounts))
         sums = [
             sum(getattr(total, name) for total in mine) for name in ("debit_minor", "credit_minor", "balance_minor")
         ]
         style = "bold red" if sums[2] else "bold green"
-        shown.add_row(Text("sum", style), *(Text(tables.money(minor, currency), style) for minor in sums))
+        shown.add_row(Text("sum", style), *(Text(output.money(minor, currency), style) for minor in sums))
         shown.add_section()
     return shown
 
 
 @troubles()
 def show_venues(tenant_id: UUID | None, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    """Print what each venue is owed by the ledger, less what disputes withhold; a negative net is red."""
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         venue_balances = ledger_reports.venue_balances(tx, tenant_id=tenant_id)
     if as_json:
         print_json({"venues": [record(venue) for venue in venue_balances]})
@@ -69,7 +71,7 @@ def _venues(venue_balances: Sequence[VenueBalance]) -> Table:
     shown = table("venue", "name", "payable", "disputed", "net", right=("payable", "disputed", "net"))
     for venue in venue_balances:
         amounts = [
-            tables.money(minor, venue.currency)
+            output.money(minor, venue.currency)
             for minor in (venue.payable_minor, venue.disputed_minor, venue.net_minor)
         ]
         net = Text(amounts[2], "red" if venue.net_minor < 0 else "")
@@ -79,7 +81,8 @@ def _venues(venue_balances: Sequence[VenueBalance]) -> Table:
 
 @troubles()
 def show_receivables(tenant_id: UUID | None, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    """Print what is owed between us and others, by age of the debt."""
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         receivables = ledger_reports.receivables(tx, tenant_id=tenant_id)
     if as_json:
         print_json({"receivables": [record(row) for row in receivables]})
@@ -92,7 +95,7 @@ def _receivables(receivables: Sequence[Receivable]) -> Table:
     shown = table("receivable", "tenant", "venue", "total", *ages, right=("total", *ages))
     for row in receivables:
         parts = (row.total_minor, row.to_7_days_minor, row.to_30_days_minor, row.to_90_days_minor, row.older_minor)
-        amounts = [tables.money(minor, row.currency) if minor else "-" for minor in parts]
+        amounts = [output.money(minor, row.currency) if minor else "-" for minor in parts]
         shown.add_row(_OPEN_ACCOUNTS[row.code], str(row.tenant_id), str(row.venue_id or "-"), *amounts)
     return shown
 
@@ -107,7 +110,7 @@ _OPEN_ACCOUNTS = {
 @troubles()
 def verify_ledger(expected: str | None, *, as_json: bool) -> None:
     """Exit code 1: the first broken link is named, or the chain does not contain the expected link."""
-    with desk() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
+    with operator_session() as operator, operator.db.ops_transaction(statement_seconds=REPORT_SECONDS) as tx:
         walked = hash_chain.walk(tx)
         waiting = hash_chain.unsealed(tx)
         noted = hash_chain.hash_at(tx, chain_heads.seq(expected)) if expected else None
@@ -134,8 +137,9 @@ def verify_ledger(expected: str | None, *, as_json: bool) -> None:
 def list_cases(
     state: str, type_: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
+    """Print reconciliation cases; `state` "all" means any."""
     wanted = None if state == "all" else state
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         cases = case_views.find(tx, state=wanted, type=type_, tenant_id=tenant_id, payment_id=payment_id, limit=limit)
     if as_json:
         print_json({"cases": [record(case) for case in cases]})
@@ -149,15 +153,20 @@ def _cases(cases: Sequence[Case]) -> Table:
     shown = table("case", "age", "state", "type", "subject", "amount", "mismatch", right=("age", "amount"))
     shown.columns[0].no_wrap = True
     for case in cases:
-        amount = tables.money(case.amount_minor, case.currency)
-        row = (tables.state(case.state), label(case.type), plain(case.subject), amount, plain(case.details))
+        amount = output.money(case.amount_minor, case.currency)
+        row = (output.state(case.state), label(case.type), plain(case.subject), amount, plain(case.details))
         shown.add_row(str(case.case_id), tables.age(case.opened_at), *row)
     return shown
 
 
 @troubles()
 def show_case(case_id: UUID, *, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one case with the suggested action.
+
+    Raises:
+        LeaveError: not found (exit code 1).
+    """
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         case = case_views.get(tx, case_id)
     if case is None:
         raise LeaveError(REFUSED, f"Case {case_id} not found.")
@@ -165,12 +174,12 @@ def show_case(case_id: UUID, *, as_json: bool) -> None:
         print_json(record(case))
         return
     closed = f"{case.closed_at} by {case.closed_by}: {case.closed_because}" if case.closed_at else None
-    out().print(Text(f"Case {case.case_id}  ", "bold").append(tables.state(case.state)))
+    out().print(Text(f"Case {case.case_id}  ", "bold").append(output.state(case.state)))
     out().print(facts({
         "type": label(case.type),
         "mismatch": plain(case.details, "bold"),
         "subject": case.subject,
-        "amount": tables.money(case.amount_minor, case.currency) if case.currency else None,
+        "amount": output.money(case.amount_minor, case.currency) if case.currency else None,
         "opened": case.opened_at,
         "last seen": f"{case.seen_at}, {case.times_seen} times",
         "suggested action": case.suggested_action if case.state == "open" else None,
@@ -189,8 +198,9 @@ def _automatic_fix(case: Case) -> str | None:
 
 @troubles()
 def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_json: bool) -> None:
-    with desk(operator) as at:
-        case = at.accept_case(case_id, reason=reason or "")
+    """Close a case without a correction; the same mismatch does not open another one."""
+    with operator_session(operator) as at, at.transaction() as acting:
+        case = accept_case(acting, case_id, reason=reason or "")
     if as_json:
         print_json(record(case))
         return
@@ -201,7 +211,8 @@ def close_case(case_id: UUID, operator: str | None, reason: str | None, *, as_js
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print the latest comparisons with Stripe; a run in progress is shown with its phase."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         runs = reconciliation_runs.latest(tx, limit=limit)
     if as_json:
         print_json({"runs": [record(run) for run in runs]})
@@ -211,7 +222,7 @@ def list_runs(*, limit: int, as_json: bool) -> None:
     for run in runs:
         window = (f"{run.window_from:%m-%d %H:%M}", f"{run.window_until:%m-%d %H:%M}")
         numbers = [str(n) for n in (run.lines, run.mismatches, run.cases_opened, run.cases_closed)]
-        word = tables.state(run.state if run.state != "running" else f"running_{run.phase}")
+        word = output.state(run.state if run.state != "running" else f"running_{run.phase}")
         shown.add_row(f"{run.started_at:%Y-%m-%d %H:%M:%S}", run.span, *window, *numbers, word)
     out().print(shown if runs else "No comparison has run yet.")
 
@@ -219,7 +230,7 @@ def list_runs(*, limit: int, as_json: bool) -> None:
 @troubles()
 def show_coverage(*, hours: int, as_json: bool) -> None:
     """Exit code 1 when the sweep is stuck."""
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         coverages, sweep = event_coverage.coverage(tx, hours=hours), event_coverage.standing(tx)
     if as_json:
         print_json({"hours": [record(hour) for hour in coverages], "sweep": record(sweep) if sweep else None})

@@ -97,7 +97,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Refund a payment: the remaining balance, an amount or tickets. Exits 3 if approval is required."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import create_refund
 
     create_refund(payment, minor, ticket or [], because, CommandOptions(operator, reason, yes, as_json, wait))
@@ -113,7 +113,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Retry a failed refund as a new refund. Exits 3 if approval is required."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import retry_refund
 
     retry_refund(refund, CommandOptions(operator, reason, yes, as_json, wait))
@@ -122,17 +122,17 @@ def retry(
 @refunds.command("approve")
 def approve(name: Name, operator: Operator = None, yes: Yes = False, as_json: AsJson = False) -> None:
     """Approve a refund or mass refund that another operator requested."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.refunds.decide import approve
+    from outbox.ops.approvals import approve
+    from outbox.ops.prompts import CommandOptions
 
-    approve(name, CommandOptions(operator, None, yes, as_json))
+    approve(name, CommandOptions(operator, None, yes, as_json), wait=False)
 
 
 @refunds.command("withdraw")
 def withdraw(name: Name, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Withdraw a refund request that awaits approval."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.refunds.decide import withdraw
+    from outbox.ops.approvals import withdraw
+    from outbox.ops.prompts import CommandOptions
 
     withdraw(name, CommandOptions(operator, reason, as_json=as_json))
 
@@ -151,7 +151,7 @@ def cancel_event(
     as_json: AsJson = False,
 ) -> None:
     """Cancel an event: refund all of its orders in full, at a limited rate. Exits 3 if approval is required."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import cancel_event
 
     options = CommandOptions(operator, reason, yes, as_json, wait)
@@ -174,7 +174,7 @@ def event_status(
 @refunds.command("pause")
 def pause(run: RunId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Pause a mass refund. Refunds already requested continue."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import steer
 
     steer("pause", run, CommandOptions(operator, reason, as_json=as_json))
@@ -190,7 +190,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Resume a mass refund that is paused or waits for a sufficient balance at Stripe."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import resume
 
     resume(run, rate, CommandOptions(operator, reason, as_json=as_json), despite_balance=despite_balance)
@@ -201,7 +201,11 @@ def stop(
     run: RunId, operator: Operator = None, reason: Reason = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Stop a mass refund for good. New orders of the event are charged again."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.refunds.decide import steer
 
     steer("stop", run, CommandOptions(operator, reason, yes, as_json))
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(refunds, name="refunds")

@@ -3,32 +3,33 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from db.operators import refund_requests
-from db.operators.refund_requests import RefundOrder
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
 from db.refunds.views import EventSales
-from outbox.ops.dead_letters import tables
-from outbox.ops.dead_letters.actions import Operator
-from outbox.ops.dead_letters.decide import CommandOptions, confirm, told, why
-from outbox.ops.dead_letters.progress import follow
-from outbox.ops.output import plain, print_json, record, said
+from outbox.ops import output
+from outbox.ops.approvals import leave_for_approval, print_answer
+from outbox.ops.output import record
+from outbox.ops.prompts import CommandOptions, confirm, print_result, why
 from outbox.ops.refunds import show as refund_show
-from outbox.ops.refunds.actions import RefundActions
-from outbox.ops.session import REFUSED, WAITS_FOR_APPROVAL, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, Operator, operator_session, troubles
+from outbox.requests.operators import mass_refunds, refunds
 
 
 @troubles()
 def create_refund(
     payment_id: UUID, amount_minor: int | None, ticket_ids: Sequence[UUID], because: str, options: CommandOptions
 ) -> None:
+    """Confirm, request a refund, and wait for the worker's answer; a payment without money taken is cancelled
+    instead.
+    """
     reason = why(options)
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         _confirm_refund(operator, payment_id, amount_minor, ticket_ids, options)
-        wish = RefundActions(operator).create(
-            payment_id, amount_minor=amount_minor, ticket_ids=ticket_ids, reason=because, note=reason
-        )
-        _tell_answer(operator, wish, options)
+        with operator.transaction() as acting:
+            request = refunds.request_refund(
+                acting, payment_id, amount_minor=amount_minor, ticket_ids=ticket_ids, reason=because, note=reason
+            )
+        print_answer(operator, request, options)
 
 
 def _confirm_refund(
@@ -38,119 +39,81 @@ def _confirm_refund(
         refundable = refund_views.standing(tx, payment_id)
         priced = refund_views.price_of_tickets(tx, refundable, ticket_ids) if refundable and ticket_ids else None
     if refundable is None:
-        raise LeaveError(REFUSED, f"There is no payment {payment_id}.")
+        raise LeaveError(REFUSED, f"Payment {payment_id} not found.")
     if refundable.left_minor is None:
-        question = f"No money was taken yet ({refundable.state}). Cancel the payment?"
+        question = f"The payment is not captured yet ({refundable.state}). Cancel it?"
     else:
-        much = tables.money(amount_minor or priced or refundable.left_minor, refundable.currency)
-        question = f"Give {much} of {tables.money(refundable.left_minor, refundable.currency)} back to the buyer?"
-    confirm(question, "Nothing was given back.", options)
+        much = output.money(amount_minor or priced or refundable.left_minor, refundable.currency)
+        question = (
+            f"Refund {much} of the remaining {output.money(refundable.left_minor, refundable.currency)} to the buyer?"
+        )
+    confirm(question, "Nothing was refunded.", options)
 
 
 @troubles()
 def retry_refund(refund_id: UUID, options: CommandOptions) -> None:
+    """Confirm, and request a failed refund again as a new one.
+
+    Raises:
+        LeaveError: there is no such refund (exit code 1).
+    """
     reason = why(options)
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         with operator.db.ops_transaction() as tx:
             refund = refund_views.by_name(tx, str(refund_id))
         if refund is None:
-            raise LeaveError(REFUSED, f"There is no refund {refund_id}.")
-        much = tables.money(refund.amount_minor, refund.currency)
-        confirm(f"Give {much} back again, as a new refund?", "Nothing was given back.", options)
-        _tell_answer(operator, RefundActions(operator).retry(refund_id, note=reason), options)
-
-
-def _tell_answer(operator: Operator, wish: RefundOrder, options: CommandOptions) -> None:
-    """Wait for the worker. Raises LeaveError: it waits for a second person, or was refused."""
-    if wish.state == "awaiting_approval":
-        if options.as_json:
-            print_json(record(wish))
-        sentence = f"It moves more than one person may decide. Somebody else: fleet refunds approve {wish.request_id}"
-        raise LeaveError(WAITS_FOR_APPROVAL, sentence)
-    answered = follow(
-        lambda: _reread(operator, wish.request_id),
-        title="asking",
-        count=lambda refund_order: (int(refund_order.state != "asked"), 1),
-        ended=lambda refund_order: refund_order.state != "asked",
-        patience_seconds=options.patience_seconds,
-        standing_still=lambda _: (
-            "No worker has taken it yet: `fleet queues` shows who listens to `replays`. Nothing is lost; "
-            f"`fleet refunds show {wish.request_id}` shows what becomes of it."
-        ),
-    )
-    document = record(answered)
-    if answered.state == "refused":
-        if options.as_json:
-            print_json(document)
-        raise LeaveError(REFUSED, f"Refused: {answered.state_reason}.")
-    if answered.refund_id is None:
-        told(document, f"Done: {answered.state_reason}.", options)
-    else:
-        told(document, f"Granted; see how it goes: fleet refunds show {answered.refund_id}", options)
-
-
-def _reread(operator: Operator, request_id: UUID) -> RefundOrder:
-    with operator.db.ops_transaction() as tx:
-        refund_order = refund_requests.get(tx, request_id)
-    assert refund_order is not None, "requests are never deleted, and this one was written by this command"
-    return refund_order
-
-
-@troubles()
-def approve(name: UUID, options: CommandOptions) -> None:
-    with desk(options.operator) as operator:
-        with operator.db.ops_transaction() as tx:
-            wish = refund_requests.get(tx, name)
-        if wish is not None:
-            said().print(plain(f"{wish.created_by}, because: {wish.note}"))
-        confirm("Let it go on?", "Not approved.", options)
-        approved = RefundActions(operator).approve(name)
-    told(record(approved), "Approved.", options)
-
-
-@troubles()
-def withdraw(request_id: UUID, options: CommandOptions) -> None:
-    with desk(options.operator) as operator:
-        RefundActions(operator).withdraw(request_id, reason=why(options))
-    told({"request_id": request_id, "state": "withdrawn"}, "Withdrawn; nothing was given back.", options)
+            raise LeaveError(REFUSED, f"Refund {refund_id} not found.")
+        much = output.money(refund.amount_minor, refund.currency)
+        confirm(f"Refund {much} again, as a new refund?", "Nothing was refunded.", options)
+        with operator.transaction() as acting:
+            request = refunds.retry_refund(acting, refund_id, note=reason)
+        print_answer(operator, request, options)
 
 
 @troubles()
 def cancel_event(
     event_id: UUID, tenant_id: UUID | None, rate: int, options: CommandOptions, *, despite_balance: bool, watch: bool
 ) -> None:
+    """Confirm with the number of orders and the amount, cancel the event, and follow its refunds with `watch`.
+
+    Raises:
+        LeaveError: above the limit, a second operator must approve (exit code 3).
+    """
     reason = why(options)
-    with desk(options.operator) as operator:
-        room = RefundActions(operator)
-        sales = room.sales(event_id, tenant_id)
+    with operator_session(options.operator) as operator:
+        with operator.db.ops_transaction() as tx:
+            sales = mass_refunds.sales_of_event(tx, event_id, tenant_id)
         confirm(_question(sales), "The event is not cancelled.", options)
-        run = room.cancel_event(event_id, tenant_id, note=reason, rate_per_second=rate, despite_balance=despite_balance)
-        if run.state == "awaiting_approval":
-            if options.as_json:
-                print_json(record(run))
-            sentence = (
-                f"It moves more than one person may decide. Somebody else: fleet refunds approve {run.cancellation_id}"
+        with operator.transaction() as acting:
+            run = mass_refunds.cancel_event(
+                acting, event_id, tenant_id, note=reason, rate_per_second=rate, despite_balance=despite_balance
             )
-            raise LeaveError(WAITS_FOR_APPROVAL, sentence)
+        if run.state == "awaiting_approval":
+            leave_for_approval(record(run), f"fleet refunds approve {run.cancellation_id}", options)
         if watch:
             run = refund_show.until_done(operator.db, run.cancellation_id, patience_seconds=options.patience_seconds)
             refund_show.print_run(operator.db, run, as_json=options.as_json)
             return
-    told(record(run), f"Cancelled. Follow it: fleet refunds event-status {run.cancellation_id} --watch", options)
+    print_result(
+        record(run), f"Cancelled. Follow it: fleet refunds event-status {run.cancellation_id} --watch", options
+    )
 
 
 def _question(sales: Sequence[EventSales]) -> str:
-    money = ", ".join(tables.money(sale.left_minor, sale.currency) for sale in sales)
+    money = ", ".join(output.money(sale.left_minor, sale.currency) for sale in sales)
     orders = sum(sale.orders for sale in sales)
-    return f"Cancel this event of {sales[0].tenant}: {orders} orders, {money} to give back? It cannot be taken back."
+    return f"Cancel this event of {sales[0].tenant}: {orders} orders, {money} to refund? This is final."
 
 
 @troubles()
 def resume(cancellation_id: UUID, rate: int | None, options: CommandOptions, *, despite_balance: bool) -> None:
-    with desk(options.operator) as operator:
-        run = RefundActions(operator).resume(
-            cancellation_id, reason=why(options), rate_per_second=rate, despite_balance=despite_balance
-        )
+    """Continue a paused mass refund, or one that waits for the balance."""
+    with operator_session(options.operator) as operator:
+        reason = why(options)
+        with operator.transaction() as acting:
+            run = mass_refunds.resume(
+                acting, cancellation_id, reason=reason, rate_per_second=rate, despite_balance=despite_balance
+            )
     _tell_run(run, options)
 
 
@@ -158,14 +121,13 @@ def resume(cancellation_id: UUID, rate: int | None, options: CommandOptions, *, 
 def steer(verb: str, cancellation_id: UUID, options: CommandOptions) -> None:
     """`verb` is pause or stop."""
     reason = why(options)
-    with desk(options.operator) as operator:
+    with operator_session(options.operator) as operator:
         if verb == "stop":
-            confirm("Stop it for good? Those who were not taken yet keep no refund.", "It goes on.", options)
-            run = RefundActions(operator).stop(cancellation_id, reason=reason)
-        else:
-            run = RefundActions(operator).pause(cancellation_id, reason=reason)
+            confirm("Stop it for good? Orders that were not processed yet are not refunded.", "Not stopped.", options)
+        with operator.transaction() as acting:
+            run = (mass_refunds.stop if verb == "stop" else mass_refunds.pause)(acting, cancellation_id, reason=reason)
     _tell_run(run, options)
 
 
 def _tell_run(run: MassRefund, options: CommandOptions) -> None:
-    told(record(run), f"It is {run.state}, at {run.taken} of {run.total} orders.", options)
+    print_result(record(run), f"It is {run.state}: {run.taken} of {run.total} orders processed.", options)

@@ -8,8 +8,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from db.operators import refund_requests
-from db.operators.refund_requests import RefundOrder
+from db.operators import requests
+from db.operators.requests import OperatorRequest
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
@@ -17,27 +17,29 @@ from db.refunds.states import ACTIVE_MASS_REFUNDS
 from db.refunds.views import MOVING, Obligation, OutcomeCount, RefundLine, RefundStateChange, RefusalCount
 from db.session import Database
 from db.text import uuid_or_none
-from outbox.ops.dead_letters import explanations, tables
-from outbox.ops.dead_letters.progress import follow
+from outbox.ops import output
+from outbox.ops.dead_letters import explanations
 from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.prompts import follow
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 
 
 @troubles()
 def list_refunds(
     state: str, source: str | None, tenant_id: UUID | None, payment_id: UUID | None, *, limit: int, as_json: bool
 ) -> None:
+    """Print refunds, newest first, then pending requests of operators on standard error."""
     states = None if state == "all" else MOVING if state == "moving" else (state,)
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         narrow = {"states": states, "source": source, "tenant_id": tenant_id, "payment_id": payment_id}
         refunds = refund_views.find(tx, **narrow, limit=limit)  # type: ignore[arg-type]  # each under its own name
-        waiting = refund_requests.waiting(tx, limit=limit)
+        waiting = requests.waiting(tx, limit=limit, kinds=["refund"])
     if as_json:
         print_json(
             {
                 "refunds": [record(refund) for refund in refunds],
-                "requests": [record(refund_order) for refund_order in waiting],
+                "requests": [record(request) for request in waiting],
             }
         )
         return
@@ -53,20 +55,20 @@ def _lines(refunds: Sequence[RefundLine]) -> Table:
     shown.columns[0].no_wrap = True
     for refund in refunds:
         why = refund.state_reason or refund.note
-        amount = tables.money(refund.amount_minor, refund.currency)
+        amount = output.money(refund.amount_minor, refund.currency)
         origin = (refund.reason.replace("_", " "), refund.source.replace("_", " "))
         shown.add_row(
-            str(refund.refund_id), _age(refund.state_since), tables.state(refund.state), amount, *origin, plain(why)
+            str(refund.refund_id), _age(refund.state_since), output.state(refund.state), amount, *origin, plain(why)
         )
     return shown
 
 
-def _request(request: RefundOrder) -> str:
-    much = tables.money(request.amount_minor, request.currency) if request.amount_minor else "the balance"
+def _request(request: OperatorRequest) -> str:
+    much = output.money(request.amount_minor, request.currency) if request.amount_minor else "the balance"
     return f"{request.created_by} requested a refund of {much} of payment {request.payment_id}: {label(request.state)}"
 
 
-def _next_step(request: RefundOrder) -> str:
+def _next_step(request: OperatorRequest) -> str:
     if request.state == "awaiting_approval":
         return f"a second operator approves it with: fleet refunds approve {request.request_id}"
     if request.state == "asked":
@@ -76,9 +78,16 @@ def _next_step(request: RefundOrder) -> str:
 
 @troubles()
 def show_refund(name: str, *, as_json: bool) -> None:
+    """Print a refund by our id, Stripe's, or the id of the request that made it.
+
+    Raises:
+        LeaveError: not found (exit code 1).
+    """
     named = uuid_or_none(name)
-    with desk() as operator, operator.db.ops_transaction() as tx:
-        request = refund_requests.get(tx, named) if named else None
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
+        request = requests.get(tx, named) if named else None
+        if request is not None and request.kind != "refund":
+            request = None
         refund = refund_views.by_name(tx, str(request.refund_id) if request and request.refund_id else name)
         moves = refund_views.history(tx, refund) if refund else []
     if request is None and refund is None:
@@ -94,8 +103,8 @@ def show_refund(name: str, *, as_json: bool) -> None:
 
 
 def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> None:
-    much = tables.money(refund.amount_minor, refund.currency)
-    title = Text("Refund ", "bold").append(str(refund.refund_id)).append("  ").append(tables.state(refund.state))
+    much = output.money(refund.amount_minor, refund.currency)
+    title = Text("Refund ", "bold").append(str(refund.refund_id)).append("  ").append(output.state(refund.state))
     out().print(title.append(f"  {much}"))
     out().print(facts({
         "reason": refund.reason.replace("_", " "),
@@ -119,7 +128,7 @@ def _print_refund(refund: RefundLine, moves: Sequence[RefundStateChange]) -> Non
 @troubles()
 def show_obligations(*, limit: int, as_json: bool) -> None:
     """Exit code 1 when a buyer is owed an amount."""
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         obligations = refund_views.obligations(tx, limit=limit)
     if as_json:
         print_json({"obligations": [record(obligation) for obligation in obligations]})
@@ -138,16 +147,17 @@ def _obligations(obligations: Sequence[Obligation]) -> Table:
     shown.columns[0].no_wrap = True
     for obligation in obligations:
         amounts = [
-            tables.money(minor, obligation.currency) for minor in (obligation.amount_minor, obligation.payable_minor)
+            output.money(minor, obligation.currency) for minor in (obligation.amount_minor, obligation.payable_minor)
         ]
-        what = tables.state(obligation.state).append(f", {obligation.state_reason}" if obligation.state_reason else "")
+        what = output.state(obligation.state).append(f", {obligation.state_reason}" if obligation.state_reason else "")
         shown.add_row(str(obligation.refund_id), _age(obligation.owed_since), *amounts, what)
     return shown
 
 
 @troubles()
 def list_runs(*, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print cancelled events with the progress of their refunds."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         found = mass_refunds.latest(tx, limit=limit)
     if as_json:
         print_json({"cancellations": [record(run) for run in found]})
@@ -157,13 +167,14 @@ def list_runs(*, limit: int, as_json: bool) -> None:
     for run in found:
         counts = (f"{run.taken} of {run.total}", str(run.refunds_asked), str(run.cancellations_asked))
         why = plain(run.state_reason or run.note)
-        shown.add_row(str(run.cancellation_id), _age(run.created_at), tables.state(run.state), *counts, why)
+        shown.add_row(str(run.cancellation_id), _age(run.created_at), output.state(run.state), *counts, why)
     out().print(shown if found else "No cancelled events.")
 
 
 @troubles()
 def show_run(name: UUID, *, watch: bool, patience_seconds: float, as_json: bool) -> None:
-    with desk() as operator:
+    """Print one cancelled event; `watch` follows it first. Raises LeaveError when there is none (exit code 1)."""
+    with operator_session() as operator:
         run = _run(operator.db, name)
         if watch:
             run = until_done(operator.db, run.cancellation_id, patience_seconds=patience_seconds)
@@ -200,6 +211,7 @@ def _standing_still(run: MassRefund) -> str:
 
 
 def print_run(db: Database, run: MassRefund, *, as_json: bool) -> None:
+    """Print the progress of a mass refund, the outcomes of its refunds, and the payments that could not be refunded."""
     with db.ops_transaction() as tx:
         fates, refusals = refund_views.fates(tx, run), refund_views.refusals(tx, run)
     if as_json:
@@ -209,7 +221,7 @@ def print_run(db: Database, run: MassRefund, *, as_json: bool) -> None:
             | {"refusals": [record(refusal) for refusal in refusals]}
         )
         return
-    title = Text("Event ", "bold").append(str(run.event_id)).append("  ").append(tables.state(run.state))
+    title = Text("Event ", "bold").append(str(run.event_id)).append("  ").append(output.state(run.state))
     out().print(Group(title, facts(_facts(run)), "", _fates(fates)))
     for refusal in refusals:
         out().print(_refusal(refusal))
@@ -235,7 +247,7 @@ def _fates(outcome_counts: Sequence[OutcomeCount]) -> Table:
     shown = table("outcome", "state", "count", "amount", right=("count", "amount"))
     for fate in outcome_counts:
         what = "refunds" if fate.what == "refund" else "payments cancelled"
-        shown.add_row(what, tables.state(fate.state), str(fate.count), tables.money(fate.amount_minor, fate.currency))
+        shown.add_row(what, output.state(fate.state), str(fate.count), output.money(fate.amount_minor, fate.currency))
     return shown
 
 

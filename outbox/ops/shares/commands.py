@@ -48,7 +48,7 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Release a payment's shares from escrow before its conditions are met. Exits 3 if approval is required."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.shares.decide import ask
 
     ask("release", payment, CommandOptions(operator, reason, yes, as_json, wait))
@@ -64,7 +64,7 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Hold a payment's shares in escrow until an operator releases them."""
-    from outbox.ops.dead_letters.decide import CommandOptions
+    from outbox.ops.prompts import CommandOptions
     from outbox.ops.shares.decide import ask
 
     ask("hold", payment, CommandOptions(operator, reason, yes, as_json, wait))
@@ -75,17 +75,17 @@ def approve(
     wish: WishId, operator: Operator = None, yes: Yes = False, wait: Patience = 60, as_json: AsJson = False
 ) -> None:
     """Approve a release that another operator requested and that requires a second person."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.shares.decide import approve
+    from outbox.ops.approvals import approve
+    from outbox.ops.prompts import CommandOptions
 
-    approve(wish, CommandOptions(operator, None, yes, as_json, wait))
+    approve(wish, CommandOptions(operator, None, yes, as_json, wait), wait=True)
 
 
 @escrow.command("withdraw")
 def withdraw(wish: WishId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Withdraw a release request that awaits approval."""
-    from outbox.ops.dead_letters.decide import CommandOptions
-    from outbox.ops.shares.decide import withdraw
+    from outbox.ops.approvals import withdraw
+    from outbox.ops.prompts import CommandOptions
 
     withdraw(wish, CommandOptions(operator, reason, as_json=as_json))
 

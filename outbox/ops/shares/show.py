@@ -9,38 +9,41 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as Branches
 
-from db.operators import release_requests, timeline
-from db.operators.release_requests import EscrowRequest
+from db.operators import requests, timeline
+from db.operators.requests import OperatorRequest
 from db.payouts import statements
 from db.shares import escrow
 from db.shares import views as share_views
 from db.shares.escrow import EscrowLine
 from db.shares.views import RecipientLine, ShareLine, ShareTransfer
 from messages.ids import RecipientId
-from outbox.ops.dead_letters import explanations, tables
+from outbox.ops import approvals, output
+from outbox.ops.dead_letters import explanations
 from outbox.ops.labels import label
 from outbox.ops.output import facts, out, plain, print_json, record, said, table
-from outbox.ops.session import REFUSED, LeaveError, desk, troubles
+from outbox.ops.session import REFUSED, LeaveError, operator_session, troubles
 from outbox.ops.shares.tree import ShareTree, tree_of
+from outbox.requests.operators.shares import KINDS
 
 
 @troubles()
 def list_held(kept_by: str, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print payments in escrow, oldest first, then pending requests."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         escrows = escrow.find(tx, kept_by=None if kept_by == "all" else kept_by, limit=limit)
-        requests = release_requests.waiting(tx, limit=limit)
+        waiting = requests.waiting(tx, limit=limit, kinds=KINDS)
     if as_json:
         print_json(
             {
                 "held": [record(one) for one in escrows],
-                "wishes": [record(escrow_request) for escrow_request in requests],
+                "wishes": [approvals.document(request) for request in waiting],
             }
         )
         return
     if escrows:
         out().print(_held(escrows))
     said().print(f"{len(escrows)} payments in escrow." if escrows else "Escrow is empty.", style="dim")
-    for request in requests:
+    for request in waiting:
         said().print(_request(request))
 
 
@@ -51,34 +54,32 @@ def _held(escrows: Sequence[EscrowLine]) -> Table:
         shown.add_row(
             str(one.payment_id),
             plain(one.venue),
-            tables.money(one.held_minor, one.currency),
+            output.money(one.held_minor, one.currency),
             _age(one.frozen_at),
-            tables.state(one.kept_by or "free"),
+            output.state(one.kept_by or "free"),
             f"{one.free_at:%Y-%m-%d %H:%M}" if one.free_at else "-",
             plain(f"{one.held_by}: {one.held_because}" if one.held_by else ""),
         )
     return shown
 
 
-def _request(request: EscrowRequest) -> Text:
-    much = tables.money(request.amount_minor, request.currency)
+def _request(request: OperatorRequest) -> Text:
+    much = output.money(request.amount_minor, request.currency)
     then = (
-        f"a second operator approves it with: fleet escrow approve {request.wish_id}"
+        f"a second operator approves it with: fleet escrow approve {request.request_id}"
         if request.state == "awaiting_approval"
         else "a worker is processing it"
     )
-    return plain(f"{request.created_by} requested: {request.what} {much} of payment {request.payment_id}; {then}")
+    return plain(f"{request.created_by} requested: {request.kind} {much} of payment {request.payment_id}; {then}")
 
 
 @troubles()
 def show_tree(name: str, *, as_json: bool) -> None:
     """By any id that `fleet payment show` accepts."""
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         payments = timeline.find(tx, name)
         tree = tree_of(tx, payments[0].payment_id) if len(payments) == 1 else None
-        requests = (
-            release_requests.waiting(tx, limit=10, payment_id=payments[0].payment_id) if tree and payments else []
-        )
+        waiting = requests.waiting(tx, limit=10, kinds=KINDS, payment_id=payments[0].payment_id) if tree else []
     if not payments:
         raise LeaveError(REFUSED, f"Payment {name} not found.")
     if tree is None:
@@ -87,10 +88,10 @@ def show_tree(name: str, *, as_json: bool) -> None:
             f"Payment {payments[0].payment_id} has no shares: it has not succeeded, or predates the split of payments.",
         )
     if as_json:
-        print_json(document(tree) | {"wishes": [record(request) for request in requests]})
+        print_json(document(tree) | {"wishes": [approvals.document(request) for request in waiting]})
         return
     out().print(Group(_branches(tree), "", _tickets(tree)) if tree.tickets else _branches(tree))
-    for request in requests:
+    for request in waiting:
         said().print(_request(request))
 
 
@@ -120,7 +121,7 @@ def document(tree: ShareTree) -> dict[str, object]:
 def _branches(tree: ShareTree) -> Branches:
     whole = sum(share.amount_minor for share in tree.shares)
     held = tree.held
-    root = Text("Shares of ", "bold").append(tables.money(whole, held.currency)).append(f"  {held.venue}", "dim")
+    root = Text("Shares of ", "bold").append(output.money(whole, held.currency)).append(f"  {held.venue}", "dim")
     shown = Branches(root)
     if held.released_at is None and held.held_minor:
         shown.add(plain(f"in escrow: {_why_held(held)}", "yellow"))
@@ -144,20 +145,20 @@ def _why_held(held: EscrowLine) -> str:
 
 def _share(share: ShareLine) -> Text:
     points = f" {share.basis_points / 100:g} %" if share.basis_points is not None else ""
-    line = Text(tables.money(share.amount_minor, share.currency), "bold")
+    line = Text(output.money(share.amount_minor, share.currency), "bold")
     line.append(f"  {share.basis}{points}  ").append(plain(share.recipient)).append("  ").append(
-        tables.state(share.state)
+        output.state(share.state)
     )
     if taken := share.returned_minor + share.borne_minor:
-        line.append(f"  clawed back {tables.money(taken, share.currency)}", "dim")
+        line.append(f"  clawed back {output.money(taken, share.currency)}", "dim")
     if share.waits_for:
         line.append(f"  waiting for {label(share.waits_for)}", "yellow")
     return line
 
 
 def _movement(share_transfer: ShareTransfer) -> Text:
-    line = plain(f"{share_transfer.what} {tables.money(share_transfer.amount_minor, share_transfer.currency)} ").append(
-        tables.state(share_transfer.state)
+    line = plain(f"{share_transfer.what} {output.money(share_transfer.amount_minor, share_transfer.currency)} ").append(
+        output.state(share_transfer.state)
     )
     return line.append(
         plain(
@@ -172,15 +173,16 @@ def _tickets(tree: ShareTree) -> Table:
     names = [f"{share.recipient} ({share.basis})" for share in tree.shares]
     shown = table("ticket", "seat", "price", *names, right=("price", *names))
     for leaf in tree.tickets:
-        parts = [tables.money(minor, tree.held.currency) for minor in leaf.parts_minor]
-        price = tables.money(leaf.ticket.price_minor, tree.held.currency)
+        parts = [output.money(minor, tree.held.currency) for minor in leaf.parts_minor]
+        price = output.money(leaf.ticket.price_minor, tree.held.currency)
         shown.add_row(str(leaf.ticket.ticket_id), plain(leaf.ticket.seat or "-"), price, *parts)
     return shown
 
 
 @troubles()
 def list_recipients(tenant_id: UUID | None, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print recipients with their balances, one row for each currency."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         recipients = share_views.recipients(tx, tenant_id=tenant_id, limit=limit)
     if as_json:
         print_json({"recipients": [_recipient_record(recipient) for recipient in recipients]})
@@ -200,7 +202,7 @@ def _recipients(recipients: Sequence[RecipientLine]) -> Table:
             recipient.receivable_minor,
         )
         account = f"{recipient.account_id} ({recipient.transfers})" if recipient.account_id else "none yet"
-        moneys = [tables.money(minor, recipient.currency) for minor in minors]
+        moneys = [output.money(minor, recipient.currency) for minor in minors]
         shown.add_row(
             str(recipient.recipient_id),
             plain(recipient.name),
@@ -218,7 +220,8 @@ def _recipient_record(recipient: RecipientLine) -> dict[str, object]:
 
 @troubles()
 def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print one recipient: balances and unpaid shares."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         recipients = share_views.recipients(tx, recipient_id=recipient_id, limit=limit)
         waiting = share_views.waiting(tx, recipient_id=recipient_id, limit=limit)
         weekly = statements.of_recipient(tx, RecipientId(recipient_id), limit=limit)
@@ -236,12 +239,12 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
         "kind": first.kind,
         "account": f"{first.account_id}, transfers {first.transfers}" if first.account_id else "none yet",
         "settlement": first.settlement,
-        "minimum": tables.money(first.minimum_minor, first.currency) if first.minimum_minor else None,
+        "minimum": output.money(first.minimum_minor, first.currency) if first.minimum_minor else None,
     }))  # fmt: skip
     out().print(_recipients(recipients))
     shown = table("payment", "share", "released", "waiting for", right=("share", "released"))
     for share in waiting:
-        much = tables.money(share.left_minor - share.reached_minor, share.currency)
+        much = output.money(share.left_minor - share.reached_minor, share.currency)
         why = label(share.waits_for or "transfer")
         shown.add_row(str(share.payment_id), much, _age(share.state_since), plain(why))
     out().print(shown if waiting else "No shares are waiting.")
@@ -249,7 +252,8 @@ def show_recipient(recipient_id: UUID, *, limit: int, as_json: bool) -> None:
 
 @troubles()
 def show_royalties(venue_id: UUID | None, *, limit: int, as_json: bool) -> None:
-    with desk() as operator, operator.db.ops_transaction() as tx:
+    """Print royalty rules, past and future ones included."""
+    with operator_session() as operator, operator.db.ops_transaction() as tx:
         royalties = share_views.royalties(tx, venue_id=venue_id, limit=limit)
     if as_json:
         print_json({"royalties": [record(royalty) for royalty in royalties]})

@@ -27,6 +27,15 @@ class TicketShares:
 
 @dataclass(frozen=True, slots=True)
 class ShareTree:
+    """The split of one payment.
+
+    Attributes:
+        held: its escrow, released or not.
+        shares: royalties first, the seller's last.
+        movements: by share id, its transfers and reversals in the order of time; every share has an entry.
+        tickets: the tickets of the order with their parts; empty when it has none.
+    """
+
     held: EscrowLine
     shares: list[ShareLine]
     movements: dict[UUID, list[ShareTransfer]]
@@ -34,7 +43,7 @@ class ShareTree:
 
 
 def tree_of(tx: Tx, payment_id: UUID) -> ShareTree | None:
-    """None: there is no such payment, or it has no shares (yet)."""
+    """Read the split in the caller's ops transaction. None: there is no such payment, or it has no shares (yet)."""
     held = escrow.of_payment(tx, payment_id)
     if held is None:
         return None
@@ -46,7 +55,7 @@ def tree_of(tx: Tx, payment_id: UUID) -> ShareTree | None:
 
 
 def per_ticket(cut: Sequence[ShareLine], tickets: Sequence[TicketSold]) -> list[TicketShares]:
-    """The part of each share for each ticket. Tickets that are all free share equally."""
+    """The part of each share for each ticket, in the order of `tickets`. Tickets that are all free share equally."""
     if not tickets:
         return []
     prices = [ticket.price_minor for ticket in tickets]

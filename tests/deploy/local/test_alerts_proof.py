@@ -1,4 +1,4 @@
-"""`fleet alerts-proof` forgets no alert, hurries every rule, and its receivers refuse what nobody could act on."""
+"""`fleet prove alerts` forgets no alert, hurries every rule, and its receivers refuse what nobody could act on."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_a_receiver_takes_what_is_whole_and_refuses_the_rest(
 
     assert here.take(path, json.dumps(good).encode()) == ""
     assert here.take(path, json.dumps(good | change).encode()) == why
-    first, second = here.told
+    first, second = here.notifications
     assert (first.alert, first.link, first.is_taken) == ("FleetX", LINK, True)
     assert not second.is_taken
 

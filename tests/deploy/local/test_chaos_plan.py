@@ -3,7 +3,7 @@
 from itertools import islice
 
 from deploy.local.proofs.chaos.at_processes import AFTERWARDS, ON_SALE, POINTS
-from deploy.local.proofs.chaos.cases import all_cases
+from deploy.local.proofs.chaos.catalogue import all_cases
 from deploy.local.proofs.chaos.plan import Plan
 from deploy.local.proofs.chaos.provoking import BY_THEMSELVES, PROVOKED
 

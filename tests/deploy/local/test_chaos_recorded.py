@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.proofs.chaos.recorded import Sums, compare
+from deploy.local.scenario.recorder import Sums, compare
 
 Row = dict[str, Any]
 BOOKED_CHARGE = {"payment_id": "p1", "amount_minor": 1000, "currency": "eur"}

@@ -5,7 +5,7 @@ order is charged exactly once.
 import shutil
 from pathlib import Path
 
-from deploy.local.proofs.autoscale.proof import MOST, run
+from deploy.local.proofs.autoscale import MOST, run
 from deploy.local.stack.up import lines_for
 from deploy.scaling.policy import read_policies
 from messages.queue_classes import queue_classes

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from deploy.local.stack import processes
-from deploy.local.stack.chain import anvil_binary
+from deploy.local.stack.chain import Chain, anvil_binary
 from deploy.local.stack.memory import Memory
 from deploy.local.stack.ownership import AlreadyRunningError, owner_of
 from deploy.local.stack.server import ServerFailedError
@@ -27,7 +27,7 @@ from tests.waiting import until
 START_AND_WAIT = """
 import sys, time
 from pathlib import Path
-from deploy.local.stack import Stack
+from deploy.local.stack.stack import Stack
 stack = Stack(Path(sys.argv[1]), outside={"DATABASE_URL": "x", "MIGRATION_DATABASE_URL": "x", "RABBITMQ_URL": "x"})
 stack.start()
 print("started", flush=True)
@@ -109,6 +109,25 @@ def test_two_stacks_at_once_do_not_meet(stack: Stack, directory: Path) -> None:
         pika.BlockingConnection(pika.URLParameters(others["RABBITMQ_URL"])).close()
     assert processes.marked(directory) == []
     pika.BlockingConnection(pika.URLParameters(mine["RABBITMQ_URL"])).close()
+
+
+@pytest.mark.skipif(anvil_binary() is None, reason="no anvil on this machine: `make chain` installs it")
+def test_the_chain_keeps_its_genesis_and_its_clock_however_often_it_is_started(tmp_path: Path) -> None:
+    chain = Chain(tmp_path, Memory(tmp_path))
+    seen = set()
+    try:
+        for _ in range(4):
+            chain.start()
+            seen.add(chain.node.call("eth_getBlockByNumber", "0x0", False)["hash"])
+            head = int(chain.node.call("eth_blockNumber"), 16)
+            until(lambda head=head: int(chain.node.call("eth_blockNumber"), 16) > head + 2)
+            latest = chain.node.call("eth_getBlockByNumber", "latest", False)
+            assert abs(int(latest["timestamp"], 16) - time.time()) < 10
+            chain.stop()
+    finally:
+        chain.stop()
+
+    assert len(seen) == 1  # of five starts of an unpinned anvil, two had another block 0
 
 
 @pytest.mark.skipif(anvil_binary() is None, reason="no anvil on this machine: `make chain` installs it")

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from deploy.local.proofs.chaos.wire import wire
+from deploy.local.scenario.wire import wire
 from deploy.local.stripe.process import free_port
 from outbox.broker.publisher import BrokerAwayError, Outgoing, Publisher
 from tests import queues

@@ -95,7 +95,7 @@ def fail(db: Database, payment: Payment, message_id: UUID, run: int, reason: str
         assert failed_runs.record(tx, failure)
 
 
-def judge(db: Database, batch_id: object, class_: str, *, amount_minor: int = 4200, currency: str = "eur") -> None:
+def classify(db: Database, batch_id: object, class_: str, *, amount_minor: int = 4200, currency: str = "eur") -> None:
     """What the worker does that is not here: every letter of the batch gets this class, and the batch is previewed."""
     with db.system_transaction() as tx:
         for letter in replay_batches.unclassified(tx, UUID(str(batch_id)), limit=1000):

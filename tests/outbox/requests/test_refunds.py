@@ -16,7 +16,8 @@ from messages.queues import ORDERS_QUEUE
 from outbox.intake.accept import accept
 from outbox.intake.order_events import IncomingEvent
 from outbox.requests.orders import OrderOutcome
-from outbox.requests.refunds import NotRefundableError, RefundAnswer, request_refund
+from outbox.requests.refunds import RefundAnswer, request_refund
+from outbox.requests.refusals import RefusedError
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.conftest import Book
@@ -41,7 +42,7 @@ def test_fifty_parallel_requests_never_pass_the_captured_amount(
         try:
             with crowd.transaction(tenant.tenant_id) as tx:
                 wish(tx, payment.payment_id, Money(90, "eur"), key=f"crowd-{number}")
-        except NotRefundableError as error:
+        except RefusedError as error:
             return error.code
         return "granted"
 
@@ -97,9 +98,9 @@ def test_tickets_come_back_at_their_face_price_and_each_once(db: Database, gatew
 
     with db.transaction(tenant.tenant_id) as tx:
         first_time = wish(tx, payment.payment_id, tickets=[second], key="one")
-        with pytest.raises(NotRefundableError) as again:
+        with pytest.raises(RefusedError) as again:
             wish(tx, payment.payment_id, tickets=[second], key="two")
-        with pytest.raises(NotRefundableError) as stranger:
+        with pytest.raises(RefusedError) as stranger:
             wish(tx, payment.payment_id, tickets=[TicketId(uuid4())], key="three")
 
     assert first_time.refund is not None
@@ -113,7 +114,7 @@ def test_the_same_key_with_another_amount_is_refused(db: Database, gateway: Gate
 
     with db.transaction(tenant.tenant_id) as tx:
         wish(tx, payment.payment_id, Money(100, "eur"), key="one")
-        with pytest.raises(NotRefundableError) as other:
+        with pytest.raises(RefusedError) as other:
             wish(tx, payment.payment_id, Money(200, "eur"), key="one")
 
     assert other.value.code == "request_key_reused"

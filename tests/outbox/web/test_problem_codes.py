@@ -11,20 +11,18 @@ from outbox.web.problem_codes import ProblemCode, of_request_error
 from outbox.web.problem_details import Problem
 
 ROOM = Path(requests.__file__).parent
-REFUSALS = {"NotRefundableError", "GroupRefusedError", "RefusedError"}
 
 
 def codes_of_requests() -> set[str]:
-    """The literal codes with which outbox/requests refuses: the argument `code`, or else the first one."""
-    calls = (node for file in ROOM.glob("*.py") for node in ast.walk(ast.parse(file.read_text())))
+    """The literal codes with which outbox/requests refuses; without one a refusal is just `refused`."""
+    calls = (node for file in ROOM.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
     refusals = [
         call
         for call in calls
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in REFUSALS
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "RefusedError"
     ]
-    named = [word.value for call in refusals for word in call.keywords if word.arg == "code"]
-    codes = named or [call.args[0] for call in refusals]
-    return {str(code.value) for code in codes if isinstance(code, ast.Constant)}
+    codes = [word.value for call in refusals for word in call.keywords if word.arg == "code"]
+    return {"refused"} | {str(code.value) for code in codes if isinstance(code, ast.Constant)}
 
 
 def test_every_refusal_of_a_request_has_a_public_code() -> None:

@@ -15,7 +15,8 @@ from db.payments.payments import Payment
 from db.session import Database
 from messages.payments import ChargeRequested
 from messages.replays import ClassifyDue, ReplayDue
-from outbox.ops.dead_letters.actions import Operator
+from outbox.ops.session import Operator
+from outbox.requests.operators import replays
 from outbox.sealing import Sealer
 from stripe_client.gateway import Gateway
 from tests import factories
@@ -32,7 +33,7 @@ class Workshop:
     owner: psycopg.Connection
     gateway: Gateway
     sealer: Sealer
-    desk: Operator
+    operator: Operator
 
     def payment(self, **changes: Any) -> Payment:
         """One that the intake has just accepted, of a tenant of its own."""
@@ -61,13 +62,18 @@ class Workshop:
         with self.db.ops_transaction() as tx:
             return dead_letter_views.find(tx, DeadLetterFilter(payment_id=payment.payment_id))[0].dead_letter_id
 
-    def classified(self, desk: Operator | None = None) -> UUID:
-        """A batch of every open letter, judged."""
-        batch, _ = (desk or self.desk).preview(
-            DeadLetterFilter(), reason="the world is well again", rate_per_second=1000
-        )
+    def classified(self, operator: Operator | None = None) -> UUID:
+        """A batch of every open dead letter, classified."""
+        with (operator or self.operator).transaction() as acting:
+            batch, _ = replays.preview(
+                acting, DeadLetterFilter(), reason="the world is well again", rate_per_second=1000
+            )
         classify(ClassifyDue(batch_id=batch), self.db, self.gateway)
         return batch
+
+    def start(self, batch: UUID, operator: Operator | None = None) -> str:
+        with (operator or self.operator).transaction() as acting:
+            return replays.start(acting, batch)
 
     def run(self, batch: UUID) -> None:
         replay(ReplayDue(batch_id=batch), self.db, self.gateway)
@@ -75,7 +81,7 @@ class Workshop:
     def replayed(self) -> UUID:
         """The same batch, begun and run."""
         batch = self.classified()
-        assert self.desk.start(batch) == "running"
+        assert self.start(batch) == "running"
         self.run(batch)
         return batch
 

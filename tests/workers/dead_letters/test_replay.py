@@ -1,4 +1,4 @@
-"""Replay: judged from fresh state, brought back once, and never moving a cent twice."""
+"""Replay: checked against current state, replayed once, and never moving a cent twice."""
 
 from threading import Thread
 
@@ -15,8 +15,10 @@ from messages.runtime.settings import AppEnv
 from messages.verdicts import TryAgain
 from outbox.intake.accept import accept
 from outbox.intake.order_events import IncomingEvent
-from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
+from outbox.ops.session import Operator, OpsSettings
+from outbox.requests.approvals import approve_batch
 from outbox.requests.orders import OrderOutcome
+from outbox.requests.refusals import RefusedError
 from outbox.sealing import Sealer, SealSettings, pair_from_seed
 from stripe_client.gateway import Gateway
 from tests import factories
@@ -30,10 +32,10 @@ def shop(db: Database, owner: psycopg.Connection, gateway: Gateway, monkeypatch:
     monkeypatch.setenv("APP_ENV", "test")
     monkeypatch.setenv("DEAD_LETTER_PRIVATE_KEY", PRIVATE)
     sealer = Sealer(SealSettings(app_env=AppEnv.TEST, dead_letter_public_key=PUBLIC))
-    return Workshop(db, owner, gateway, sealer, desk_of(db, "ada"))
+    return Workshop(db, owner, gateway, sealer, operator_of(db, "ada"))
 
 
-def desk_of(db: Database, name: str, *, approval_minor: int = 10_000_000) -> Operator:
+def operator_of(db: Database, name: str, *, approval_minor: int = 10_000_000) -> Operator:
     return Operator(db, OpsSettings(app_env=AppEnv.TEST, replay_approval_minor=approval_minor), name)
 
 
@@ -124,7 +126,7 @@ def test_replaying_everything_twice_and_at_once_appends_each_letter_once(
         shop.dead_charge(shop.payment())
     batches = [shop.classified(), shop.classified()]
     for batch in batches:
-        shop.desk.start(batch)
+        shop.start(batch)
 
     runs = [Thread(target=shop.run, args=(batch,)) for batch in batches * 2]
     for run in runs:
@@ -165,14 +167,15 @@ def test_a_message_whose_id_is_none_of_ours_is_left_to_an_edit_and_never_stuck(s
 
 
 def test_a_dear_batch_waits_for_a_second_person(shop: Workshop) -> None:
-    ada, grace = (desk_of(shop.db, name, approval_minor=1_000) for name in ("ada", "grace"))
+    ada, grace = (operator_of(shop.db, name, approval_minor=1_000) for name in ("ada", "grace"))
     shop.dead_charge(shop.payment(amount_minor=4200))
     batch = shop.classified(ada)
 
-    assert ada.start(batch) == "awaiting_approval"
-    with pytest.raises(RefusedError, match="two people"):
-        ada.approve(batch)
-    grace.approve(batch)
+    assert shop.start(batch, ada) == "awaiting_approval"
+    with pytest.raises(RefusedError, match="a second operator must approve"), ada.transaction() as acting:
+        approve_batch(acting, batch)
+    with grace.transaction() as acting:
+        approve_batch(acting, batch)
 
     with shop.db.ops_transaction() as tx:
         found = replay_batches.get(tx, batch)

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from db.dead_letters.dead_letters import SealedDeadLetter
-from db.operators import release_requests
+from db.operators import requests
+from db.operators.requests import NewOperatorRequest
 from db.session import Database
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
@@ -17,7 +18,7 @@ from messages.ids import ReversalId, ShareId, TransferId
 from messages.shares import AccountLookupRequested, OpsEscrowDue, ReversalRequested, ShareDue, TransferRequested
 from messages.verdicts import TryAgain
 from stripe_client.gateway import Gateway
-from tests.workers.shares.scenario import Market, euros, market
+from tests.workers.shares.scenario import Market, market
 from workers.dead_letters.replay_check import OpenedDeadLetter, check_replay
 from workers.rules.replay_check import ReplayCheck
 from workers.shares.share import share
@@ -148,19 +149,12 @@ def test_what_an_operator_wanted_of_escrow_is_safe_until_it_is_done(place: Marke
     place.owner.execute("UPDATE venues SET escrow_days = 3")
     payment = place.sell(amount_minor=10_000)
     with place.db.ops_transaction() as tx:
-        wish_id = release_requests.ask(
-            tx,
-            payment.tenant_id,
-            payment.payment_id,
-            what="release",
-            amount=euros(9_450),
-            note="the show was moved",
-            waits=False,
-            by="ada",
-        )
-    wanted = OpsEscrowDue(tenant_id=payment.tenant_id, payment_id=payment.payment_id, wish_id=wish_id)
+        whose = (payment.tenant_id, "release", payment.payment_id, 9_450, "eur")
+        new = NewOperatorRequest(*whose, note="the show was moved", by="ada")
+        request = requests.ask(tx, new, awaits_approval=False)
+    wanted = OpsEscrowDue(tenant_id=payment.tenant_id, payment_id=payment.payment_id, wish_id=request.request_id)
 
     before = check(wanted).class_
-    place.owner.execute("UPDATE escrow_wishes SET state = 'granted'")
+    place.owner.execute("UPDATE operator_requests SET state = 'granted'")
 
     assert (before, check(wanted).class_) == ("safe", "already_done")

@@ -14,7 +14,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.verdicts import GiveUp, TryAgain
-from outbox.requests.refunds import NotRefundableError
+from outbox.requests.refusals import RefusedError
 from stripe_client import disputes as stripe_disputes
 from stripe_client.gateway import Gateway
 from stripe_client.outcomes import BalanceTransaction, DisputeMovement
@@ -113,7 +113,7 @@ def test_a_payment_that_is_charged_back_is_not_refunded_until_it_is_won(
         stripe_control.decide_dispute(dispute_id, "lost")
     hear(db, gateway)
 
-    with pytest.raises(NotRefundableError) as refusal:
+    with pytest.raises(RefusedError) as refusal:
         asked(db, payment)
     assert refusal.value.code == "charge_disputed"
 

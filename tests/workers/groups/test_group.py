@@ -14,8 +14,9 @@ from messages.money import Money
 from messages.verdicts import GiveUp
 from outbox.intake.accept import accept
 from outbox.intake.order_events import IncomingEvent
+from outbox.requests.captures import request_capture
 from outbox.requests.orders import OrderOutcome
-from outbox.requests.refunds import NotRefundableError, request_capture
+from outbox.requests.refusals import RefusedError
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.groups.scenario import DECLINED, THREE_D_SECURE, Party, effects
@@ -254,7 +255,7 @@ def test_a_share_is_captured_whole_or_not_at_all(party: Party) -> None:
 
     with (
         party.db.transaction(party.tenant.tenant_id) as tx,
-        pytest.raises(NotRefundableError, match="share of a group"),
+        pytest.raises(RefusedError, match="share of a group"),
     ):
         request_capture(tx, payment_id=payment_id, amount=Money(1, "eur"))
 

@@ -1,4 +1,4 @@
-"""The small form of `fleet mints-proof`: sixty tickets, four minters that die at their points, and a story from a seed.
+"""The small form of `fleet prove mints`: sixty tickets, four minters that die at their points, from a seed.
 
 The whole form runs real processes and takes minutes. Here a death is an exception at a named point: it leaves the
 database as a kill would (an open transaction is rolled back), and the minter is made anew.
@@ -37,7 +37,7 @@ class DiedError(BaseException):
 def test_sixty_tickets_become_sixty_tokens_whatever_dies_lies_or_is_taken_back(
     sales: Sales, db: Database, chain: Chain, node: FaultyNode, books: Books, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+    chance = Random(seed)  # noqa: S311  seeded, not a secret
     misbehave(node, chance)
     patience = {"chain_batch": 7, "chain_lease_seconds": 0.02, "chain_stuck_seconds": 0.05}
     settings = chain_settings(chain.server, chain_rpc_urls=SecretStr(node.url), **patience)

@@ -10,7 +10,7 @@ from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
 from messages.verdicts import TryAgain
-from outbox.requests.refunds import NotRefundableError
+from outbox.requests.refusals import RefusedError
 from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.ledger.scenario import balances, events_told
@@ -142,5 +142,5 @@ def test_a_capture_of_another_amount_is_refused(db: Database, gateway: Gateway, 
     payment = charged(db, gateway, tenant, capture="manual")
     wish_to_capture(db, payment, 3000)
 
-    with pytest.raises(NotRefundableError, match="another amount"):
+    with pytest.raises(RefusedError, match="another amount"):
         wish_to_capture(db, payment, 2000)

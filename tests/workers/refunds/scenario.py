@@ -11,7 +11,9 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.money import Money
 from messages.payments import ChargeRequested
 from messages.refunds import CancelRequested, CaptureRequested, RefundLookupRequested, RefundRequested
-from outbox.requests.refunds import request_cancellation, request_capture, request_refund
+from outbox.requests.cancellations import request_cancellation
+from outbox.requests.captures import request_capture
+from outbox.requests.refunds import request_refund
 from stripe_client.gateway import Gateway
 from tests import factories
 from workers.payments.charge import charge

@@ -1,1 +1,1 @@
-"""`fleet alerts-proof`: every alert provoked on the local stack, with a real Prometheus that watches it."""
+"""`fleet prove alerts`: every alert provoked on the local stack, with a real Prometheus that watches it."""

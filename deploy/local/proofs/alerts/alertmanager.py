@@ -42,10 +42,10 @@ class Alertmanager(Server):
         return f"127.0.0.1:{self.port}"
 
     def start_afresh(self) -> None:
-        """As one that has never heard of anything; what was told before is forgotten."""
+        """Without any state; the notifications of before are forgotten."""
         self.stop()
         shutil.rmtree(self.directory / "data", ignore_errors=True)
-        self.receiver.told.clear()
+        self.receiver.notifications.clear()
         self.start()
 
     def whereabouts(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class Alertmanager(Server):
             for alert in alerts
             if alert["status"]["inhibitedBy"]
         }
-        return silenced | {told.alert: told.by for told in list(self.receiver.told) if told.is_taken}
+        return silenced | {each.alert: each.by for each in list(self.receiver.notifications) if each.is_taken}
 
     def ask(self, path: str) -> Any:
         return json.loads(self._http.request("GET", self.url + path).data)

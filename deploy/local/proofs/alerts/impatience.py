@@ -33,7 +33,7 @@ AGES = {
     "FleetMintsStand": ("> 3600", "> 15"),
 }
 # How long a condition holds before it fires. Not left out: what is true for a moment is no alert in production either.
-# Longer ones stay longer, so that a database that is away is told of before what follows from it.
+# Longer ones stay longer, so that a database that is away is reported before what follows from it.
 FORS = {"1m": "1s", "2m": "4s", "3m": "5s", "5m": "5s", "10m": "6s", "15m": "6s", "1h": "6s"}
 
 

@@ -9,7 +9,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "alerts-proof.md"
 HEAD = f"""\
 # Every alert, triggered for real
 
-Written by `fleet alerts-proof --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
+Written by `fleet prove alerts --write`: the whole fleet on one machine with its chain, a Prometheus that scrapes each
 process every two seconds, and an Alertmanager with `deploy/prometheus/alertmanager.yaml` (with other addresses and
 keys, and a `group_interval` of five seconds). A small server replaces PagerDuty and Slack and rejects what they would
 reject: a PagerDuty event (Events API v2) without a summary, a severity or a runbook link, a Slack message without a
@@ -31,7 +31,7 @@ def of(result: Result) -> str:
             lines.append(f"| {alert} | {result.missing.get(alert, 'not tried')} | | **did not fire** |\n")
         else:
             moved = " *(time moved)*" if fired.moved_time else ""
-            lines.append(f"| {alert} | {fired.by}{moved} | {fired.told_to or '**nobody**'} | {fired.said} |\n")
+            lines.append(f"| {alert} | {fired.by}{moved} | {fired.sent_to or '**nobody**'} | {fired.said} |\n")
     early = ", ".join(sorted(result.early)) or "none"
     lines.append(f"\nFired while the fleet was healthy and orders arrived: {early}.\n\n{result.figures()}\n")
     return "".join(lines)

@@ -1,11 +1,10 @@
-"""Provoke each alert, one reason after another, and list which fired, by what, and where each was told of.
+"""`fleet prove alerts`: provoke each alert, one reason after another, and list which fired and who was notified.
 
 Before the first, the fleet works for a while and none may fire; before each, its alerts must be quiet; after it, what
-was done is undone. Each provocation has an Alertmanager of its own, so that nothing told earlier hides what is told
-now. A page for people lies in deploy/docs/alerts-proof.md, written by --write (deploy/local/proofs/alerts/page.py).
+was done is undone. Each provocation has an Alertmanager of its own, so that no earlier notification hides
+a later one. A page for people lies in deploy/docs/alerts-proof.md, written by --write (page.py).
 """
 
-import logging
 import os
 import shutil
 import sys
@@ -14,12 +13,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import psycopg
-from loguru import logger
 from rich.console import Console
 from rich.table import Table
 
-from db.session import Database
-from db.settings import DatabaseSettings
 from deploy.local.proofs.alerts import page
 from deploy.local.proofs.alerts.alertmanager import Alertmanager
 from deploy.local.proofs.alerts.impatience import alerts, impatient
@@ -28,26 +24,25 @@ from deploy.local.proofs.alerts.provoking import PROVOCATIONS, Provocation
 from deploy.local.proofs.alerts.receiver import receiver
 from deploy.local.proofs.alerts.result import Fired, Result
 from deploy.local.proofs.alerts.scene import DIRECTORY, Scene, WatchedFleet
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.demo.order_service import OrderService
-from deploy.local.proofs.mints.sale import let_venues_mint
-from deploy.local.proofs.shares.market import open_market
+from deploy.local.scenario import orders
+from deploy.local.scenario.kit import open_database
+from deploy.local.scenario.minting import let_venues_mint
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.recipients import register_recipients
+from deploy.local.scenario.report import console_for, silence_logs
 from deploy.local.stack.chain import anvil_binary
 from deploy.local.stack.ownership import AlreadyRunningError, owner_of
 from deploy.local.stack.server import ServerFailedError
 from deploy.local.stack.stack import Stack
-from deploy.report import wide_console
 
 WARM_UP_SECONDS, SETTLED_SECONDS, WELL_SECONDS = 10.0, 10.0, 30.0
 START_QUIET_SECONDS = 180.0
 
 
 def prove(only: str, *, write: bool) -> int:
-    """Returns the exit code: 0 when each alert fired for its reason and was told of, and none without one."""
-    console = wide_console()
-    logger.remove()
-    for library in ("psycopg.pool", "pika", "asyncio"):  # they would tell of every connection that is ended here
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    """Returns the exit code: 0 when each alert fired for its reason and was delivered, and none without one."""
+    console = console_for(as_json=False)
+    silence_logs()
     if owner_of(DIRECTORY) is not None:
         console.print("It is running already.", style="red")
         return 2
@@ -87,18 +82,16 @@ def _scene() -> Iterator[Scene]:
         fleet = leaving.enter_context(WatchedFleet(Stack(DIRECTORY, outside={})))
         with psycopg.connect(fleet.stack.postgres.migration_url, autocommit=True) as owner:
             let_venues_mint(owner)
-            open_market(owner, fleet.control(), sale.tenants(), sellers=0)
+            register_recipients(owner, fleet.control(), orders.tenants(), sellers=0)
         memory = fleet.stack.memory
-        told = leaving.enter_context(receiver(memory.port("alert_receiver")))
-        alertmanager = Alertmanager(DIRECTORY, memory, told)
+        receiving = leaving.enter_context(receiver(memory.port("alert_receiver")))
+        alertmanager = Alertmanager(DIRECTORY, memory, receiving)
         prometheus = Prometheus(DIRECTORY, memory, fleet.targets(), impatient(), alertmanager.address)
         for server in (alertmanager, prometheus):
             leaving.callback(server.stop)
             server.start()
         service = OrderService(fleet.stack.rabbitmq.url, DIRECTORY / "orders.jsonl", None, seed=1)
-        settings = DatabaseSettings(app_env="local", database_url=fleet.stack.postgres.url)
-        db = Database(settings, application="alerts-proof")
-        leaving.callback(db.close)
+        db = leaving.enter_context(open_database(fleet.stack.environment(), "alerts-proof"))
         yield Scene(fleet, prometheus, alertmanager, service, db)
 
 
@@ -138,14 +131,14 @@ def _provoke(scene: Scene, provocation: Provocation, result: Result, console: Co
         with provocation.how(scene):
             missing = scene.wait_for(strs, lambda: provocation.keep(scene)) | before
             where = scene.wait_for_delivery(strs - missing, lambda: provocation.keep(scene))
-    except Exception as error:  # noqa: BLE001  a provocation that fails is told, and must not take the others along
+    except Exception as error:  # noqa: BLE001  a provocation that fails is reported, and must not take the others along
         console.print(f"  it could not be done: {error!r}", style="red")
     for alert in strs - missing:
         fired = Fired(provocation.what, scene.fired[alert], where.get(alert, ""), moved_time=provocation.moved_time)
         result.note(alert, fired)
     result.missing |= dict.fromkeys(missing, provocation.what)
-    result.refused += [told for told in scene.alertmanager.receiver.told if not told.is_taken]
-    result.messages.update(told.by for told in scene.alertmanager.receiver.told)
+    result.refused += [each for each in scene.alertmanager.receiver.notifications if not each.is_taken]
+    result.messages.update(each.by for each in scene.alertmanager.receiver.notifications)
     _tell(scene, result, provocation, before, missing, console)
     scene.fleet.heal()
     scene.control.clear_faults()  # of a provocation that broke off
@@ -155,8 +148,8 @@ def _tell(
     scene: Scene, result: Result, provocation: Provocation, before: set[str], missing: set[str], console: Console
 ) -> None:
     for alert in sorted(provocation.alerts - missing):
-        where = result.fired[alert].told_to or "NOBODY"
-        console.print(f"  {alert} -> {where}", style="" if result.fired[alert].told_to else "red")
+        where = result.fired[alert].sent_to or "NOBODY"
+        console.print(f"  {alert} -> {where}", style="" if result.fired[alert].sent_to else "red")
     if before:
         console.print(f"  fired before it was provoked: {', '.join(sorted(before))}", style="red")
     if missing:
@@ -167,16 +160,16 @@ def _tell(
 
 
 def _print(result: Result, console: Console, *, everything: bool) -> None:
-    table = Table("alert", "provoked by", "told to", "said")
+    table = Table("alert", "triggered by", "sent to", "summary")
     for alert in alerts():
         fired = result.fired.get(alert)
         if fired is not None:
-            table.add_row(alert, fired.by, fired.told_to or "NOBODY", fired.said)
+            table.add_row(alert, fired.by, fired.sent_to or "NOBODY", fired.said)
         elif everything or alert in result.missing:
             table.add_row(alert, result.missing.get(alert, "not tried"), "", "DID NOT FIRE")
     console.print(table)
-    for told in result.refused:
-        console.print(f"{told.by} would have refused {told.alert or told.content}: {told.why_refused}", style="red")
+    for each in result.refused:
+        console.print(f"{each.by} would have refused {each.alert or each.content}: {each.why_refused}", style="red")
     console.print(result.figures())
 
 

@@ -16,7 +16,7 @@ ROUTING_KEY = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notification:
     """One message. `why_refused`: what its receiver would not have taken, empty for a good one."""
 
     by: str
@@ -33,10 +33,10 @@ class Told:
 
 @dataclass
 class Receiver:
-    """`told`: what came, of alerts that fire; `resolved`: PagerDuty incidents that were closed again."""
+    """`notifications`: what came, of alerts that fire; `resolved`: PagerDuty incidents that were closed again."""
 
     port: int
-    told: list[Told] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
     resolved: int = 0
 
     @property
@@ -49,12 +49,12 @@ class Receiver:
         if path == PAGERDUTY_PATH and content.get("event_action") == "resolve":
             self.resolved += 1
             return "" if content.get("dedup_key") else "dedup_key is missing"
-        told = of_pagerduty(content) if path == PAGERDUTY_PATH else of_slack(content)
-        self.told.append(told)
-        return told.why_refused
+        notification = of_pagerduty(content) if path == PAGERDUTY_PATH else of_slack(content)
+        self.notifications.append(notification)
+        return notification.why_refused
 
 
-def of_pagerduty(event: dict[str, Any]) -> Told:
+def of_pagerduty(event: dict[str, Any]) -> Notification:
     """An event of the Events API v2."""
     payload = event.get("payload", {})
     link = next((each.get("href", "") for each in event.get("links", [])), "")
@@ -66,10 +66,10 @@ def of_pagerduty(event: dict[str, Any]) -> Told:
         *(["links"] if not link.startswith("https://") else []),
     ]
     why = f"missing or wrong: {', '.join(wrong)}" if wrong else ""
-    return Told(PAGERDUTY, payload.get("class", ""), payload.get("summary", ""), link, why, event)
+    return Notification(PAGERDUTY, payload.get("class", ""), payload.get("summary", ""), link, why, event)
 
 
-def of_slack(message: dict[str, Any]) -> Told:
+def of_slack(message: dict[str, Any]) -> Notification:
     """An incoming webhook with one attachment, as Alertmanager makes it."""
     made: dict[str, Any] = next(iter(message.get("attachments", [])), {})
     link = made.get("title_link", "")
@@ -81,7 +81,7 @@ def of_slack(message: dict[str, Any]) -> Told:
         if link.startswith("https://")
         else "no link that can be followed"
     )
-    return Told(SLACK, made.get("title", ""), made.get("text", ""), link, why, message)
+    return Notification(SLACK, made.get("title", ""), made.get("text", ""), link, why, message)
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def receiver(port: int) -> Iterator[Receiver]:
             self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
-            """It says nothing by itself: who asks `told` sees everything."""
+            """It says nothing by itself: who reads `notifications` sees everything."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)

@@ -15,11 +15,11 @@ import urllib3
 from db.session import Database, Tx
 from deploy.local.proofs.alerts.alertmanager import Alertmanager
 from deploy.local.proofs.alerts.prometheus import Prometheus
-from deploy.local.proofs.chaos.back_office import BackOffice
-from deploy.local.proofs.chaos.fleet import EMULATOR, Fleet
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.demo.order_service import OrderService
-from deploy.local.proofs.demo.sale import Habits, Publication
+from deploy.local.scenario import orders
+from deploy.local.scenario.back_office import BackOffice
+from deploy.local.scenario.events import Publication
+from deploy.local.scenario.fleet import EMULATOR, Fleet
+from deploy.local.scenario.order_service import OrderService
 from deploy.local.stack.stack import CLONE
 from deploy.local.stack.up import health_of
 
@@ -34,7 +34,7 @@ HURRY = {
 }
 FIRES_SECONDS = 60.0
 LOOK_SECONDS = 0.5
-DELIVERED_SECONDS = 45.0  # a ticket is told of half a minute after it fires
+DELIVERED_SECONDS = 45.0  # a ticket is delivered half a minute after it fires
 
 
 class WatchedFleet(Fleet):
@@ -65,9 +65,9 @@ class Scene:
     _orders: Iterator[Publication] = field(init=False)
 
     def __post_init__(self) -> None:
-        cards = Habits(cards={"pm_card_visa": 1})
-        story = sale.publications(orders=1_000_000, seed=11, run=f"alerts-{time.time()}", habits=cards)
-        self._orders = (each for each in story if each.log["published"] == "order")
+        cards = orders.Habits(cards={"pm_card_visa": 1})
+        sale = orders.publications(orders=1_000_000, seed=11, run=f"alerts-{time.time()}", habits=cards)
+        self._orders = (each for each in sale if each.log["published"] == "order")
         self.control = self.fleet.control()
         self.office = BackOffice(self.fleet.intake, self.fleet.stack.environment(), seed=11)
 
@@ -79,7 +79,7 @@ class Scene:
         self._order_like('"capture": "manual"', 1)
 
     def order_at(self, venue: str, count: int) -> None:
-        ids = {each.name: each.venue_id for tenant in sale.tenants() for each in tenant.venues}
+        ids = {each.name: each.venue_id for tenant in orders.tenants() for each in tenant.venues}
         self._order_like(f'"venue_id": "{ids[venue]}"', count)
 
     def _order_like(self, words: str, count: int) -> None:
@@ -165,7 +165,7 @@ class Scene:
         return missing
 
     def wait_for_delivery(self, alerts: set[str], meanwhile: Callable[[], Any] = lambda: None) -> dict[str, str]:
-        """Where each was told of, or by what it is silenced, as soon as that is known of all, or the time is up."""
+        """Where each was delivered, or by what it is silenced, as soon as that is known of all, or the time is up."""
         deadline = time.monotonic() + DELIVERED_SECONDS
         while not alerts <= self.alertmanager.whereabouts().keys() and time.monotonic() < deadline:
             meanwhile()

@@ -5,38 +5,20 @@ from typing import Any
 
 import urllib3
 
-from deploy.local.proofs.chaos.at_stripe import A_DAY_AND_AN_HOUR, HANGS_SECONDS, TOO_LONG_SECONDS, let_time_pass
 from deploy.local.proofs.chaos.cases import Scene, case
+from deploy.local.proofs.chaos.striking import HANGS_SECONDS, TOO_LONG_SECONDS, let_time_pass, strike
+from deploy.local.scenario.faults import A_DAY_AND_AN_HOUR, CANCEL, CAPTURE, REFUND
 from stripe_client import payment_intents, refunds
 
-# With a key of the fleet; the dashboard sends none.
-REFUND: dict[str, Any] = {"method": "POST", "path": "/v1/refunds", "key": f"{refunds.CREATE}:*"}
-CAPTURE: dict[str, Any] = {"method": "POST", "path": "/v1/payment_intents/*/capture"}
-CANCEL: dict[str, Any] = {"method": "POST", "path": "/v1/payment_intents/*/cancel"}
-STRIKE_SECONDS = 120.0
 ANOTHER_BODY = "the same key was used with another body"  # as stripe_client/errors.py says it
 
 
 def _strike(scene: Scene, *effects: tuple[str, dict[str, Any]], firings: int, webhooks: bool = True) -> None:
     """These faults on refunds, captures and cancellations alike, until each of the three was struck."""
-    goals = [(REFUND, firings), (CAPTURE, 2), (CANCEL, 1)]
     scene.note(f"{firings} refunds, 2 captures, a cancellation")
-    try:
-        if not webhooks:
-            scene.control.add_fault("webhook_drop")
-        added = [
-            ({scene.control.add_fault(effect, **calls, **details) for effect, details in effects}, goal)
-            for calls, goal in goals
-        ]
-
-        def all_struck() -> bool:
-            rules = scene.control.faults()
-            fired = [sum(rule["fired"] for rule in rules if rule["id"] in ids) for ids, _ in added]
-            return all(times >= goal for times, (_, goal) in zip(fired, added, strict=True))
-
-        scene.until(all_struck, f"{', '.join(effect for effect, _ in effects)} where money comes back", STRIKE_SECONDS)
-    finally:
-        scene.control.clear_faults()
+    if not webhooks:
+        scene.control.add_fault("webhook_drop")
+    strike(scene, [(REFUND, firings), (CAPTURE, 2), (CANCEL, 1)], effects, "where money comes back")
 
 
 @case("3b", "Stripe gives back, captures, cancels, and never answers", short=True)

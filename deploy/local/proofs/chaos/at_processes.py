@@ -1,4 +1,4 @@
-"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are told to stop."""
+"""Cases 1, 2, 19, 28, 36: processes die, stand still, or are asked to stop."""
 
 import contextlib
 import time

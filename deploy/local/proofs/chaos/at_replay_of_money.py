@@ -1,4 +1,4 @@
-"""Case 32: letters of payments that have gone on meanwhile (charged, refunded, disputed, expired) are replayed."""
+"""Case 32: dead letters of payments that have gone on meanwhile (charged, refunded, disputed, expired) are replayed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,29 +6,30 @@ from typing import Any
 from uuid import UUID
 
 from db.dead_letters.views import DeadLetterFilter
-from deploy.local.proofs.chaos.at_money_back import CAPTURE, REFUND
-from deploy.local.proofs.chaos.at_replay import REFUSED, desk, make_letters, preview, wait_for
-from deploy.local.proofs.chaos.at_stripe import CREATE, let_time_pass
+from deploy.local.proofs.chaos.at_replay import REFUSED, make_dead_letters, operator_of, preview, wait_for
 from deploy.local.proofs.chaos.cases import Scene, case
+from deploy.local.proofs.chaos.striking import let_time_pass
+from deploy.local.scenario.faults import CAPTURE, CREATE, REFUND
 from messages.base import Message
 from messages.ids import PaymentId, RefundId, TenantId
 from messages.payments import ChargeRequested
 from messages.refunds import RefundRequested
 from outbox.append import append
+from outbox.requests.operators import dead_letters, replays
 
 OPERATOR = "ada"
 LONGER_THAN_A_HOLD = 7 * 86_400 + 3_600
-MADE = 4  # letters of charges and of refunds: a card may be declined when its charge goes on
+MADE = 4  # dead letters of charges and of refunds: a card may be declined when its charge goes on
 DONE, BLOCKED = "already_done", "must_not"
 
 
-@case("32", "letters of charged, refunded, disputed and expired payments are replayed", buries=True)
+@case("32", "dead letters of charged, refunded, disputed and expired payments are replayed", buries=True)
 def gone_on(scene: Scene) -> Iterator[None]:
     """Replaying what is done is a recorded no-op, what could do harm is refused, and no money moves."""
-    charged = _letters(scene, CREATE, "charge", MADE)
-    given_back = _letters(scene, REFUND, "refund", MADE)
+    charged = _dead_letters(scene, CREATE, "charge", MADE)
+    given_back = _dead_letters(scene, REFUND, "refund", MADE)
     disputed = [given_back.pop(), given_back.pop()]
-    held = _letters(scene, CAPTURE, "capture", 2)
+    held = _dead_letters(scene, CAPTURE, "capture", 2)
     with let_time_pass(scene, LONGER_THAN_A_HOLD):
         _go_on(scene, charged, given_back)
         _be_disputed(scene, disputed)
@@ -39,19 +40,20 @@ def gone_on(scene: Scene) -> Iterator[None]:
     yield
     payments = {letter["payment_id"] for letter in (*charged, *given_back, *disputed, *held)}
     before = _effects(scene, payments)
-    judged = _replay(scene, list(expected))
-    wrong = {letter: judged[letter] for letter, word in expected.items() if judged[letter][0] != word}
-    scene.require(not wrong, f"judged otherwise than expected: {wrong}")
+    checked = _replay(scene, list(expected))
+    wrong = {letter: checked[letter] for letter, word in expected.items() if checked[letter][0] != word}
+    scene.require(not wrong, f"checked otherwise than expected: {wrong}")
     scene.require(_effects(scene, payments) == before, "money has moved by a replay")
-    # The operator reads why, and gives these letters up; the sweep then finds how their payments stand.
+    # The operator reads why, and discards these dead letters; the sweep then finds how their payments stand.
     blocked = tuple(UUID(letter) for letter, word in expected.items() if word == BLOCKED)
-    desk(scene, OPERATOR).discard(DeadLetterFilter(ids=blocked), reason="the money went another way")
+    with operator_of(scene, OPERATOR).transaction() as acting:
+        dead_letters.discard(acting, DeadLetterFilter(ids=blocked), reason="the money went another way")
 
 
-def _letters(scene: Scene, calls: dict[str, Any], kind: str, wanted: int) -> list[dict[str, Any]]:
-    """New letters of that kind, each of another payment, with their message's payload."""
+def _dead_letters(scene: Scene, calls: dict[str, Any], kind: str, wanted: int) -> list[dict[str, Any]]:
+    """New dead letters of that kind, each of another payment, with their message's payload."""
     seen = {row["id"] for row in _open(scene, kind)}
-    make_letters(scene, calls, kind, wanted)
+    make_dead_letters(scene, calls, kind, wanted)
     by_payment = {row["payment_id"]: row for row in _open(scene, kind) if row["id"] not in seen}
     return list(by_payment.values())
 
@@ -73,7 +75,7 @@ def _open(scene: Scene, kind: str) -> list[dict[str, Any]]:
 
 
 def _go_on(scene: Scene, charged: list[dict[str, Any]], given_back: list[dict[str, Any]]) -> None:
-    """The same messages again, and now Stripe takes them; the letters stay."""
+    """The same messages again, and now Stripe takes them; the dead letters stay."""
     for letter in charged:
         _append(scene, letter, ChargeRequested(**_names(letter)))
     for letter in given_back:
@@ -85,7 +87,7 @@ def _go_on(scene: Scene, charged: list[dict[str, Any]], given_back: list[dict[st
 
 def _be_disputed(scene: Scene, letters: list[dict[str, Any]]) -> None:
     for letter in letters:
-        scene.load.bank.dispute(letter["charge_id"])
+        scene.load.stripe_side.dispute(letter["charge_id"])
     ids = [letter["payment_id"] for letter in letters]
     known = "disputes WHERE payment_id = ANY (%(ids)s) AND track = 'chargeback'"
     scene.until(lambda: scene.truth.count(known, ids=ids) >= len(ids), "the disputes are in the book")
@@ -125,11 +127,12 @@ def _effects(scene: Scene, payments: set[UUID]) -> Counter[tuple[str, str]]:
 
 
 def _replay(scene: Scene, letters: list[str]) -> dict[str, tuple[str, str]]:
-    """Preview and start a batch of these letters; returns class and proof of each."""
+    """Preview and start a batch of these dead letters; returns class and proof of each."""
     batch = preview(scene, OPERATOR, DeadLetterFilter(ids=tuple(map(UUID, letters))))
-    assert batch is not None, "these letters are open"
+    assert batch is not None, "these dead letters are open"
     wait_for(scene, batch, "previewed")
-    desk(scene, OPERATOR).start(batch)
+    with operator_of(scene, OPERATOR).transaction() as acting:
+        replays.start(acting, batch)
     wait_for(scene, batch, "done")
     rows = scene.truth.rows(
         "SELECT dead_letter_id::text AS id, class, proof, state FROM replay_items WHERE batch_id = %(batch)s",

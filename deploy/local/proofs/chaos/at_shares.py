@@ -4,12 +4,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from deploy.local.proofs.chaos.at_stripe import A_DAY_AND_AN_HOUR, HANGS_SECONDS, TOO_LONG_SECONDS, let_time_pass
 from deploy.local.proofs.chaos.cases import Scene, case
+from deploy.local.proofs.chaos.striking import HANGS_SECONDS, TOO_LONG_SECONDS, let_time_pass, strike
+from deploy.local.scenario.faults import A_DAY_AND_AN_HOUR, REVERSAL, TRANSFER
 
-TRANSFER: dict[str, Any] = {"method": "POST", "path": "/v1/transfers"}
-REVERSAL: dict[str, Any] = {"method": "POST", "path": "/v1/transfers/*/reversals"}
-STRIKE_SECONDS = 120.0
 MORE_THAN_THERE_IS = 10**9  # minor units
 _OWED = "share_receivables o JOIN shares s USING (tenant_id, share_id) WHERE s.payment_id = ANY (%(ids)s::uuid[])"
 SECONDS_TO_COME_BACK = 2.0
@@ -46,22 +44,12 @@ def _strike(scene: Scene, *effects: tuple[str, dict[str, Any]], firings: int) ->
     goals = [(TRANSFER, firings), (REVERSAL, 2)]
     scene.note(f"{firings} transfers, 2 reversals")
     scene.until(lambda: len(paid_sales(scene)) >= 2, "shares have reached their accounts")
-    try:
-        added = [
-            ({scene.control.add_fault(effect, **calls, **details) for effect, details in effects}, goal)
-            for calls, goal in goals
-        ]
 
-        def all_struck() -> bool:
-            rules = scene.control.faults()
-            fired = [sum(rule["fired"] for rule in rules if rule["id"] in ids) for ids, _ in added]
-            if fired[1] < goals[1][1]:
-                take_back_paid(scene)
-            return all(times >= goal for times, (_, goal) in zip(fired, added, strict=True))
+    def take_back(fired: list[int]) -> None:
+        if fired[1] < goals[1][1]:
+            take_back_paid(scene)
 
-        scene.until(all_struck, f"{', '.join(effect for effect, _ in effects)} where shares move", STRIKE_SECONDS)
-    finally:
-        scene.control.clear_faults()
+    strike(scene, goals, effects, "where shares move", take_back)
 
 
 @case("3c", "Stripe executes transfers and reversals and never responds", short=True)
@@ -166,7 +154,7 @@ def empty_balance(scene: Scene) -> Iterator[None]:
     """A dispute that was lost is won after all: its shares are paid again out of a balance that is not there."""
     scene.until(lambda: bool(paid_sales(scene)), "shares have reached their accounts")
     sold = paid_sales(scene)[0]
-    made = scene.load.bank.dispute(sold["charge_id"])
+    made = scene.load.stripe_side.dispute(sold["charge_id"])
     scene.require(made is not None, "the charge could not be disputed")
     assert made is not None, "required a line ago"
     scene.control.decide_dispute(made["id"], "lost")

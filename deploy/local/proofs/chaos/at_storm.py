@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import psycopg
 
-from deploy.local.proofs.chaos.back_office import Request
 from deploy.local.proofs.chaos.cases import Scene, case
-from deploy.local.proofs.day.order_service import wish
-from deploy.local.proofs.demo.sale import Publication
+from deploy.local.scenario import events
+from deploy.local.scenario.back_office import Request
+from deploy.local.scenario.events import Publication
 from messages.orders import RefundOfOrderRequested
 
 LOCK_SECONDS = 4.0  # longer than a statement of the fleet waits for a lock
@@ -51,7 +51,7 @@ def _events(charge: dict[str, Any]) -> list[Publication]:
     whose = {"order_id": charge["order_id"], "tenant_id": charge["tenant_id"]}
     part = {"minor": charge["amount_minor"] // EIGHTH, "currency": charge["currency"]}
     asked, storm_id = whose | {"amount": part}, uuid4().hex
-    return [wish(RefundOfOrderRequested.event_type, asked, f"storm-{storm_id}-{n}") for n in range(BY_EVENT)]
+    return [events.request(RefundOfOrderRequested.event_type, asked, f"storm-{storm_id}-{n}") for n in range(BY_EVENT)]
 
 
 @contextlib.contextmanager

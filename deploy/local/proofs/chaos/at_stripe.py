@@ -1,20 +1,16 @@
 """Cases 3-7, 9-13, 30: what Stripe's side may do to a call or to a webhook."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import urllib3
 
 from deploy.local.proofs.chaos.cases import Scene, case
-from deploy.local.proofs.chaos.fleet import STRIPE_READ_TIMEOUT_SECONDS
+from deploy.local.proofs.chaos.striking import HANGS_SECONDS, TOO_LONG_SECONDS, let_time_pass
+from deploy.local.scenario.faults import A_DAY_AND_AN_HOUR, CREATE
 from stripe_client.rate_limit.shared_budget import SharedBudget
 from stripe_client.settings import SANDBOX_PER_SECOND
-
-CREATE: dict[str, Any] = {"method": "POST", "path": "/v1/payment_intents"}
-TOO_LONG_SECONDS = STRIPE_READ_TIMEOUT_SECONDS + 1.5
-HANGS_SECONDS = 30
-A_DAY_AND_AN_HOUR = 25 * 3_600
 
 
 def _often(probability: float, **details: Any) -> dict[str, Any]:
@@ -58,32 +54,6 @@ def _unanswered(scene: Scene) -> int:
         "calls c JOIN message_failures f ON f.payment_id = c.subject_id "
         "WHERE c.outcome = 'unknown' AND f.failed_at > clock_timestamp() - interval '1 minute'"
     )
-
-
-@contextmanager
-def let_time_pass(scene: Scene, seconds: int) -> Iterator[None]:
-    """Once the block is done: the workers stand, the faults end, and so much time passes on Stripe's clock and for
-    every call without an answer. The clock goes right again after the case.
-    """
-    try:
-        yield
-        scene.fleet.stop("workers", grace_seconds=15)
-        # What happens on the way happens in the future of the event sweep: only its webhooks can bring it.
-        scene.control.clear_faults()
-        scene.control.advance_clock(seconds)
-        old = scene.truth.change(
-            "UPDATE calls SET first_sent_at = first_sent_at - make_interval(secs => %(age)s), "
-            "last_sent_at = last_sent_at - make_interval(secs => %(age)s) WHERE outcome = 'unknown'",
-            age=seconds,
-        )
-        scene.truth.change(
-            "UPDATE outbox SET due_at = clock_timestamp() "
-            "WHERE kind IN ('charge', 'refund', 'capture', 'cancel', 'transfer', 'transfer_reversal')"
-        )
-        scene.note(f"{old} calls")
-    finally:
-        scene.control.clear_faults()
-        scene.fleet.start("workers")
 
 
 @case("6", "409 and 429 in bursts", short=True)
@@ -170,8 +140,8 @@ def dropped(scene: Scene) -> Iterator[None]:
     refunded, disputed = scene.truth.whole_charges()[:2]
     rule = scene.control.add_fault("webhook_drop")
     try:
-        scene.load.bank.refund_in_dashboard(refunded["charge_id"], refunded["amount_minor"] // 3)
-        scene.load.bank.dispute(disputed["charge_id"])
+        scene.load.stripe_side.refund_in_dashboard(refunded["charge_id"], refunded["amount_minor"] // 3)
+        scene.load.stripe_side.dispute(disputed["charge_id"])
         firings = scene.chance.randint(30, 60)
         scene.until(lambda: len(scene.control.firings(rule)) >= firings, f"{firings} webhooks are dropped")
     finally:

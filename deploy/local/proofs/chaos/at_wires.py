@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from deploy.local.proofs.chaos.cases import Scene, case
-from deploy.local.proofs.chaos.fleet import HEARTBEAT_SECONDS
+from deploy.local.scenario.fleet import HEARTBEAT_SECONDS
 
 # pika looks once in a heartbeat and five seconds; the second look at the latest finds nothing, and the work follows:
 # all that was sold meanwhile, in 4 s on an idle machine and in more than 13 where seven processes wait for each core.
@@ -36,7 +36,7 @@ def parted(scene: Scene) -> Iterator[None]:
 
 @case("17a", "connections to the broker are half open", short=True)
 def half_open_broker(scene: Scene) -> Iterator[None]:
-    """Nobody is told: only missed heartbeats can tell. New connections pass; the silent ones stay until it is over."""
+    """Only missed heartbeats show it. New connections pass; the silent ones stay until it is over."""
     silent_since, started = datetime.now(UTC), time.monotonic()
     scene.fleet.rabbitmq_wire.silence()
     scene.fleet.relay_wire.silence()

@@ -1,4 +1,4 @@
-"""What a case is, and the list of them.
+"""What a case is, and the registry of them (catalogue.py imports every module of cases).
 
 A case is a generator: up to its `yield` it injects its fault and heals it (also when it fails half way), after it,
 on the quiet fleet, it looks at what must have come true. The checker's questions are asked for every case by run.py.
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from deploy.local.proofs.chaos.back_office import Request
-from deploy.local.proofs.chaos.fleet import Fleet
 from deploy.local.proofs.chaos.load import Load
 from deploy.local.proofs.chaos.truth import AWAY, Truth
+from deploy.local.scenario.back_office import Request
+from deploy.local.scenario.fleet import Fleet
 from deploy.local.stripe.control import EmulatorControl
 
 POLL_SECONDS = 0.05
@@ -83,7 +83,7 @@ class Scene:
             self.control.clear_faults()
 
 
-Story = Callable[[Scene], Iterator[None]]  # a generator
+Steps = Callable[[Scene], Iterator[None]]  # a generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Case:
 
     key: str
     title: str
-    story: Story
+    steps: Steps
     short: bool
     buries: bool
 
@@ -104,32 +104,10 @@ class Case:
 CASES: dict[str, Case] = {}
 
 
-def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> Callable[[Story], Story]:
-    def register(story: Story) -> Story:
+def case(key: str, title: str, *, short: bool = False, buries: bool = False) -> Callable[[Steps], Steps]:
+    def register(steps: Steps) -> Steps:
         assert key not in CASES, f"two cases are called {key}"
-        CASES[key] = Case(key, title, story, short, buries)
-        return story
+        CASES[key] = Case(key, title, steps, short, buries)
+        return steps
 
     return register
-
-
-def all_cases() -> list[Case]:
-    """Sorted by number."""
-    from deploy.local.proofs.chaos import (  # noqa: PLC0415  they use this file
-        at_money_back,
-        at_processes,
-        at_replay,
-        at_replay_of_money,
-        at_servers,
-        at_shares,
-        at_storm,
-        at_stripe,
-        at_wires,
-    )
-
-    rooms = (
-        *(at_money_back, at_processes, at_replay, at_replay_of_money, at_servers, at_shares, at_storm, at_stripe),
-        at_wires,
-    )
-    assert all(rooms), "importing them registers their cases"
-    return sorted(CASES.values(), key=lambda each: (each.number, each.key))

@@ -1,40 +1,53 @@
-"""What goes on during every fault: the on-sale, buyers who want money back, the back office on the API, and the bank.
+"""What goes on during every fault: the on-sale, buyers who want money back, the back office on the API, and Stripe.
 
 Seeded, steady, and paused only while the checker looks. The sale lasts for as long as cases are played, and for as many
-orders as were asked for at least: a slow machine must not find it over before the last fault. Orders and wishes are
-published in one line from one thread; the back office and the bank act beside it from another, because an answer of the
+orders as were asked for at least: a slow machine must not find it over before the last fault. Orders and requests are
+published in one line from one thread; the back office and Stripe act beside it from another, because an answer of the
 API may take its time.
 """
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 
-from deploy.local.proofs.chaos.back_office import BackOffice
-from deploy.local.proofs.chaos.bank import Bank
-from deploy.local.proofs.chaos.order_service import ChaosOrderService
-from deploy.local.proofs.demo.sale import Publication
+from urllib3.exceptions import HTTPError
 
+from deploy.local.scenario.back_office import BackOffice
+from deploy.local.scenario.buyers import RequestRates
+from deploy.local.scenario.events import Publication
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.orders import CARDS, Habits
+from deploy.local.scenario.stripe_side import StripeRates, StripeSide
+
+# Far more than in a good week, so that every fault meets refunds, captures and cancellations within seconds.
+REQUESTS = RequestRates(whole=100, ticket=100, part=80, cancelled=60, held_cancelled=8)
+AT_STRIPE = StripeRates(in_dashboard=25, disputed=12, inquired=5, warned=5, most_open=3)
+HABITS = Habits(
+    cards=CARDS | {"pm_card_pendingRefund": 40, "pm_card_refundFail": 10, "pm_card_createDispute": 6},
+    held_per_thousand=150,
+    orders_per_event=60,
+)
 LOOK_SECONDS = 0.2
 
 
 class Load:
-    """Works between `begin` and `pause`; the story goes on where it was paused."""
+    """Works between `begin` and `pause`; the sale goes on where it was paused."""
 
     def __init__(
         self,
-        service: ChaosOrderService,
+        service: OrderService,
         office: BackOffice,
-        bank: Bank,
-        story: Iterator[Publication],
+        stripe_side: StripeSide,
+        sale: Iterator[Publication],
         *,
         rate: float,
         at_least: int,
     ) -> None:
-        self.service, self.office, self.bank = service, office, bank
+        self.service, self.office, self.stripe_side = service, office, stripe_side
         self.rate = rate
         self.trouble: BaseException | None = None
-        self._story = story
+        self._sale = sale
         self._wanted = at_least
         self._closing = False
         self._pausing = threading.Event()
@@ -89,7 +102,7 @@ class Load:
         for _ in count():
             if self._pausing.is_set():
                 return
-            publication = self.service.next_wish() or self._next_of_the_sale()
+            publication = self.service.buyers.next_request() or self._next_of_the_sale()
             if publication is None:
                 return
             yield publication
@@ -98,11 +111,12 @@ class Load:
         if self._closing and self._wanted <= 0:
             return None
         self._wanted -= 1
-        return next(self._story, None)
+        return next(self._sale, None)
 
     def _give_back(self) -> None:
         while not self._pausing.wait(LOOK_SECONDS):
-            while (told := self.service.next_told()) is not None:
-                self.office.hear(told)
+            while (payment := self.service.buyers.next_notice()) is not None:
+                self.office.notice(payment)
             self.office.work(self._pausing)
-            self.bank.act()
+            with suppress(HTTPError):
+                self.stripe_side.act()

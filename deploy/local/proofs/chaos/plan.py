@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from deploy.local.proofs.chaos.cases import Case, all_cases
+from deploy.local.proofs.chaos.cases import Case
+from deploy.local.proofs.chaos.catalogue import all_cases
 
 SHORT_MINUTES = 5.0  # below this only the cases of the short form are drawn
 
@@ -43,4 +44,4 @@ class Plan:
             number += 1
 
     def _chance(self, *objects: object) -> Random:
-        return Random("/".join(map(str, (self.seed, *objects))))  # noqa: S311  a story from a seed, not a secret
+        return Random("/".join(map(str, (self.seed, *objects))))  # noqa: S311  seeded, not a secret

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from deploy.local.proofs.chaos.cases import Case, Scene, UnmetError
-from deploy.local.proofs.chaos.fleet import Fleet
 from deploy.local.proofs.chaos.load import Load
 from deploy.local.proofs.chaos.plan import Plan
-from deploy.local.proofs.chaos.recorded import Sums
 from deploy.local.proofs.chaos.report import Outcome, Result
 from deploy.local.proofs.chaos.truth import AWAY, Truth
+from deploy.local.scenario.fleet import Fleet
+from deploy.local.scenario.recorder import Sums
 from messages.reconciliation import EventSweepDue
 
 SUCCESS_SECONDS = 60.0
@@ -56,16 +56,16 @@ class Play:
         result = Result(case.key, case.title, scene.notes)
         published = self.load.published
         self.load.begin()
-        story = case.story(scene)
+        steps = case.steps(scene)
         injected = time.monotonic()
         with _collecting(result):
             scene.after_orders(WARM_UP_EVENTS)
-            next(story)
+            next(steps)
         result.fault_seconds = time.monotonic() - injected
         self._heal(scene)
         self._recover(result)
         with _collecting(result):
-            next(story, None)
+            next(steps, None)
         scene.control.set_clock()
         result.published = self.load.published - published
         result.unmet += self._unasked(case)
@@ -144,9 +144,9 @@ class Play:
         """What no fault asks for: new dead letters, unless the case says so, and a process that cannot stay up."""
         buried = self.truth.count("dead_letters WHERE source <> 'orders'")
         more, self.buried = buried - self.buried, buried
-        strs = [f"{more} messages became dead letters, which this fault does not ask for"]
+        unasked = [f"{more} messages became dead letters, which this fault does not ask for"]
         given_up, self.fleet.given_up = self.fleet.given_up, []
-        return (strs if more and not case.buries else []) + given_up
+        return (unasked if more and not case.buries else []) + given_up
 
     def _tell(self, result: Result) -> None:
         what = "clean" if result.clean else "NOT CLEAN: " + "; ".join([*result.unmet, *result.sums.findings])
@@ -165,7 +165,7 @@ class Play:
         self.outcome.sums = sums.beyond(Sums())
         self.outcome.published, self.outcome.deaths = self.load.published, self.fleet.deaths
         self.outcome.charges, self.outcome.refunds = sums.charges, sums.refunds
-        self.outcome.happened = dict(self.load.bank.happened) | {
+        self.outcome.happened = dict(self.load.stripe_side.happened) | {
             f"API answers {status}": times for status, times in sorted(self.load.office.answers.items())
         }
 
@@ -176,5 +176,5 @@ def _collecting(result: Result) -> Iterator[None]:
         yield
     except UnmetError as error:
         result.unmet.append(str(error))
-    except Exception as error:  # noqa: BLE001  a case that breaks is told like one that fails, and the night goes on
+    except Exception as error:  # noqa: BLE001  a case that breaks counts as one that fails, and the run goes on
         result.unmet.append(f"the case itself broke: {type(error).__name__}: {error}")

@@ -12,10 +12,11 @@ from messages.ids import TenantId
 from messages.reconciliation import ConnectedPayoutsDue, EventSweepDue, PayoutsDue, ReconcileDue, ShareReconciliationDue
 from messages.runtime.settings import AppEnv
 from messages.shares import EscrowDue, StatementsDue
-from outbox.ops.dead_letters.actions import Operator, OpsSettings, RefusedError
-from outbox.ops.disputes.actions import DisputeActions
-from outbox.ops.shares.actions import EscrowActions
+from outbox.ops.session import Operator, OpsSettings
 from outbox.requests.mass_refunds import cancel_event
+from outbox.requests.operators.disputes import accept_loss, submit_evidence
+from outbox.requests.operators.shares import release
+from outbox.requests.refusals import RefusedError
 
 OPERATOR = "ada"
 
@@ -41,8 +42,8 @@ def _pay_out(scene: Scene) -> None:
 
 
 def _cancel_an_event(scene: Scene) -> None:
-    """A night that was sold long ago, and so is no longer on sale."""
-    nights = scene.truth.rows(
+    """An event that was sold long ago, and so is no longer on sale."""
+    events = scene.truth.rows(
         """
         SELECT tenant_id, ticketed_event_id AS event_id FROM orders o
         WHERE NOT EXISTS (SELECT FROM event_cancellations c
@@ -50,9 +51,9 @@ def _cancel_an_event(scene: Scene) -> None:
         GROUP BY 1, 2 ORDER BY min(received_at) LIMIT 1
         """
     )
-    for night in nights:
-        with scene.truth.db.transaction(TenantId(night["tenant_id"])) as tx:
-            cancel_event(tx, TenantId(night["tenant_id"]), UUID(str(night["event_id"])), note="chaos", by=OPERATOR)
+    for event in events:
+        with scene.truth.db.transaction(TenantId(event["tenant_id"])) as tx:
+            cancel_event(tx, TenantId(event["tenant_id"]), UUID(str(event["event_id"])), note="chaos", by=OPERATOR)
 
 
 def _cancel_held(scene: Scene) -> None:
@@ -67,23 +68,24 @@ def _capture_held(scene: Scene) -> None:
 
 def _dispute(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
-        scene.load.bank.dispute(charge["charge_id"])
+        scene.load.stripe_side.dispute(charge["charge_id"])
 
 
 def _warn(scene: Scene) -> None:
     for charge in scene.truth.whole_charges()[:1]:
-        scene.load.bank.warn(charge["charge_id"])
+        scene.load.stripe_side.warn(charge["charge_id"])
 
 
 def _answer_disputes(scene: Scene) -> None:
     """Raise a dispute, and decide those that the book knows: some are answered, some accepted."""
     _dispute(scene)
     settings = OpsSettings(app_env=AppEnv.LOCAL)
-    room = DisputeActions(Operator(scene.truth.db, settings, OPERATOR))
+    operator = Operator(scene.truth.db, settings, OPERATOR)
     for row in _answerable(scene):
-        decide = room.accept if scene.chance.random() < 0.5 else room.submit
+        decide = accept_loss if scene.chance.random() < 0.5 else submit_evidence
         try:
-            decide(row["dispute_id"], reason="chaos")
+            with operator.transaction() as acting:
+                decide(acting, row["dispute_id"], reason="chaos")
         except RefusedError as refusal:  # decided by the bank meanwhile
             scene.note(f"a dispute was not answered: {refusal}")
 
@@ -115,13 +117,14 @@ def _let_shares_go(scene: Scene) -> None:
 
 def _release_by_hand(scene: Scene) -> None:
     """An operator lets the shares of one sale go before its event is over."""
-    room = EscrowActions(Operator(scene.truth.db, OpsSettings(app_env=AppEnv.LOCAL), OPERATOR))
+    operator = Operator(scene.truth.db, OpsSettings(app_env=AppEnv.LOCAL), OPERATOR)
     for held in scene.truth.rows(
         "SELECT payment_id FROM distributions d JOIN shares s USING (tenant_id, payment_id) "
         "WHERE d.released_at IS NULL AND s.state = 'held' AND s.amount_minor > 0 ORDER BY d.frozen_at DESC LIMIT 1"
     ):
         try:
-            room.release(held["payment_id"], note="chaos")
+            with operator.transaction() as acting:
+                release(acting, held["payment_id"], note="chaos")
         except RefusedError as refusal:  # it went by itself, or somebody has asked already
             scene.note(f"shares were not released: {refusal}")
 
@@ -172,7 +175,7 @@ _PROVOCATIONS: dict[str, Callable[[Scene], None]] = {
     "payouts": _pay_out,
     "reconcile": _reconcile,
     "escrow": _let_shares_go,
-    "ops_escrow": _release_by_hand,
+    "operator_request": _release_by_hand,
     "royalty_reconcile": _compare_shares,
     "statements": _settle_a_week,
     "transfer_reversal": _take_shares_back,

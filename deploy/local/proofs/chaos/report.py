@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local.proofs.chaos.recorded import Sums
+from deploy.local.scenario.recorder import Sums
 
 
 @dataclass(slots=True)

@@ -1,13 +1,12 @@
-"""`fleet chaos`: one fault after another against the whole fleet, while it sells and gives back; each is checked.
+"""`fleet prove chaos`: one fault after another against the whole fleet, while it sells and gives back; each is checked.
 
 The order of the cases and all that a case chooses come from the seed alone; what the machine makes of it (which line
-runs when) does not, so a seed replays the story and not the instruction. Each case: the sale goes on, the fault is
+runs when) does not, so a seed replays the cases and not the instruction. Each case: the sale goes on, the fault is
 injected and healed, the next success is waited for; then the sale pauses until the fleet is quiet, and the checker and
 the bank's recorder look. At the end the rest of the sale is published without faults, everything drains, and they look
 once more. The exit code is 0 only when that is clean and quiet.
 """
 
-import logging
 import shutil
 import signal
 import sys
@@ -17,35 +16,36 @@ from uuid import uuid4
 
 import orjson
 import psycopg
-from loguru import logger
 from rich.console import Console
 
-from deploy.local.proofs.chaos.back_office import BackOffice
-from deploy.local.proofs.chaos.bank import Bank
-from deploy.local.proofs.chaos.cases import all_cases
-from deploy.local.proofs.chaos.fleet import DIRECTORY, Fleet
-from deploy.local.proofs.chaos.load import Load
-from deploy.local.proofs.chaos.order_service import HABITS, ChaosOrderService
+from deploy.local.proofs.chaos.catalogue import all_cases
+from deploy.local.proofs.chaos.load import AT_STRIPE, HABITS, REQUESTS, Load
 from deploy.local.proofs.chaos.plan import Plan
 from deploy.local.proofs.chaos.play import Play
 from deploy.local.proofs.chaos.report import Outcome, print_outcome
 from deploy.local.proofs.chaos.truth import Truth
-from deploy.local.proofs.day.order_service import tickets_of
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.shares.market import open_market
+from deploy.local.scenario import orders
+from deploy.local.scenario.back_office import BackOffice
+from deploy.local.scenario.buyers import Buyers
+from deploy.local.scenario.fleet import Fleet
+from deploy.local.scenario.kit import open_database
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.recipients import register_recipients
+from deploy.local.scenario.report import console_for, silence_logs
+from deploy.local.scenario.stripe_side import StripeSide
 from deploy.local.stack.ownership import AlreadyRunningError, owner_of
 from deploy.local.stack.server import ServerFailedError
-from deploy.local.stack.stack import Stack
-from deploy.report import wide_console
+from deploy.local.stack.stack import CLONE, Stack
 
+DIRECTORY = CLONE / ".local" / "chaos"
 EX_CANNOT_START = 2
 EX_INTERRUPTED = 130
 
 
-def chaos(plan: Plan, *, as_json: bool) -> int:
+def prove(plan: Plan, *, as_json: bool) -> int:
     """Returns the exit code: 0 clean and quiet, 1 not, 2 it could not start, 130 stopped half way."""
-    console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
-    be_quiet()
+    console = console_for(as_json=as_json)
+    silence_logs()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop: everything it started ends first
     try:
         plan.cases()
@@ -60,13 +60,6 @@ def chaos(plan: Plan, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(orjson.dumps(outcome.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")
     return 0 if outcome.clean else 1
-
-
-def be_quiet() -> None:
-    """The processes write their own logs; ours would only tell of every connection that a case has ended."""
-    logger.remove()
-    for library in ("psycopg.pool", "pika", "asyncio"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def list_cases() -> int:
@@ -100,18 +93,14 @@ def _stage(plan: Plan, fleet: Fleet) -> Iterator[tuple[Truth, Load]]:
     stack = fleet.stack
     environment = stack.environment()
     office = BackOffice(fleet.intake, environment, plan.seed)
-    bank = Bank(fleet.control(), environment["STRIPE_API_BASE"], environment["STRIPE_SECRET_KEY"], plan.seed)
-    truth = Truth(stack, fleet.control(), office)
+    stripe_side = StripeSide(fleet.control(), environment, plan.seed, AT_STRIPE)
     with psycopg.connect(stack.postgres.migration_url, autocommit=True) as owner:
-        open_market(
-            owner, fleet.control(), [tenant for tenant in sale.tenants() if tenant.name in WITH_SHARES], sellers=0
-        )
-    story = list(sale.publications(orders=plan.orders * SPARE, seed=plan.seed, run=uuid4().hex, habits=HABITS))
-    tickets = tickets_of(story)
-    service = ChaosOrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, tickets)
-    try:
-        with service:
-            rate = max(1.0, plan.orders / (plan.minutes * 60))
-            yield truth, Load(service, office, bank, iter(story), rate=rate, at_least=plan.orders)
-    finally:
-        truth.close()
+        sharing = [tenant for tenant in orders.tenants() if tenant.name in WITH_SHARES]
+        register_recipients(owner, fleet.control(), sharing, sellers=0)
+    sale = list(orders.publications(orders=plan.orders * SPARE, seed=plan.seed, run=uuid4().hex, habits=HABITS))
+    buyers = Buyers(plan.seed, sale, REQUESTS)
+    service = OrderService(stack.rabbitmq.url, stack.order_log, fleet.control(), plan.seed, buyers)
+    rate = max(1.0, plan.orders / (plan.minutes * 60))
+    with open_database(environment, "chaos") as db, service:
+        load = Load(service, office, stripe_side, iter(sale), rate=rate, at_least=plan.orders)
+        yield Truth(stack, fleet.control(), office, db), load

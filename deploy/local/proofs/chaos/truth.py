@@ -7,21 +7,17 @@ from typing import Any
 import psycopg
 from pika.exceptions import AMQPError
 from psycopg.rows import dict_row
-from pydantic import SecretStr
 
 from db.session import Database
-from db.settings import DatabaseSettings
-from deploy.local.proofs.chaos.back_office import BackOffice
-from deploy.local.proofs.chaos.recorded import BOOKED_CHARGES, BOOKED_REFUNDS, Sums, compare
+from deploy.local.scenario.back_office import BackOffice
+from deploy.local.scenario.kit import open_gateway
+from deploy.local.scenario.recorder import BOOKED_CHARGES, BOOKED_REFUNDS, Sums, compare
 from deploy.local.stack.stack import Stack
 from deploy.local.stripe.control import EmulatorControl
 from messages.base import Message
-from messages.runtime.settings import AppEnv
 from messages.verdicts import Verdict
 from outbox.append import append
 from outbox.broker import topology
-from stripe_client.gateway import Gateway
-from stripe_client.settings import StripeSettings
 from workers.verify.report import NOT_OURS_TO_MOVE, Report
 from workers.verify.verify import OrderServiceLog, verify
 
@@ -33,7 +29,7 @@ _MAY_WAIT = NOT_OURS_TO_MOVE | {"messages under way"}
 class Truth:
     """Looks at everything directly, past the wires."""
 
-    def __init__(self, stack: Stack, control: EmulatorControl, office: BackOffice) -> None:
+    def __init__(self, stack: Stack, control: EmulatorControl, office: BackOffice, db: Database) -> None:
         environment = stack.environment()
         self._owner_url = environment["MIGRATION_DATABASE_URL"]
         self._superuser_url = stack.postgres.superuser_url()
@@ -41,17 +37,8 @@ class Truth:
         self._control = control
         self._log = stack.order_log
         self._office = office
-        self.db = Database(
-            DatabaseSettings(app_env=AppEnv.LOCAL, database_url=SecretStr(environment["DATABASE_URL"])),
-            application="chaos",
-        )
-        self._stripe = Gateway(
-            StripeSettings(
-                app_env=AppEnv.LOCAL,
-                stripe_secret_key=SecretStr(environment["STRIPE_SECRET_KEY"]),
-                stripe_api_base=environment["STRIPE_API_BASE"],
-            )
-        )
+        self.db = db
+        self._stripe = open_gateway(environment)
 
     def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """Read the book as its owner, who sees every tenant."""
@@ -145,9 +132,6 @@ class Truth:
             kind: count.waiting for kind, count in report.kinds.items() if count.waiting and kind not in may_wait
         }
         return ", ".join(f"{count} {kind}" for kind, count in waiting.items())
-
-    def close(self) -> None:
-        self.db.close()
 
 
 _DEAD = "EXISTS (SELECT FROM dead_letters d WHERE d.payment_id = {}.payment_id AND d.state = 'open')"

@@ -52,14 +52,14 @@ class LiveView:
         pause = REFRESH_SECONDS if self._live is not None else PLAIN_SECONDS
         return time.monotonic() - self._drawn_at >= pause
 
-    def show(self, phase: str, published: int, told: int, totals: list[StateTotal], glance: Overview) -> None:
+    def show(self, phase: str, published: int, received: int, totals: list[StateTotal], glance: Overview) -> None:
         self._drawn_at = time.monotonic()
         settled = sum(total.payments for total in totals if total.state not in {"requested", "charging"})
         rate = self._rate.of(settled)
         if self._live is None:
-            self._console.print(_line(self._seconds, phase, published, told, totals, glance, rate))
+            self._console.print(_line(self._seconds, phase, published, received, totals, glance, rate))
             return
-        head = f"{phase}   {self._seconds:.0f} s   published {published}   told back {told}   settled {rate:.0f}/s"
+        head = f"{phase}   {self._seconds:.0f} s   published {published}   received {received}   settled {rate:.0f}/s"
         body = Group(Text(head, style="bold"), Text(), _stages(totals), Text(), _waiting(glance))
         self._live.update(Panel(body, title=self._title, border_style="blue"), refresh=True)
 
@@ -106,14 +106,14 @@ def _waiting(glance: Overview) -> Text:
 
 
 def _line(
-    seconds: float, phase: str, published: int, told: int, totals: list[StateTotal], glance: Overview, rate: float
+    seconds: float, phase: str, published: int, received: int, totals: list[StateTotal], glance: Overview, rate: float
 ) -> str:
     counts: dict[str, int] = defaultdict(int)
     for total in totals:
         counts[total.state] += total.payments
     states = ", ".join(f"{state} {counts[state]}" for state in _STAGES if counts[state])
     return (
-        f"{seconds:5.1f} s  {phase}: published {published}, told back {told}, {states}; {rate:.0f}/s, "
+        f"{seconds:5.1f} s  {phase}: published {published}, received {received}, {states}; {rate:.0f}/s, "
         f"p95 {glance.p95_seconds * 1000:.0f} ms, outbox {glance.outbox_due}+{glance.outbox_waiting}, "
         f"retries {glance.retries}, dead letters {glance.open_dead_letters}"
     )

@@ -11,7 +11,6 @@ from rich.console import Console
 from db.minting import mints
 from db.minting import verify as mint_verify
 from db.session import Database
-from deploy.local.proofs.mints.sale import let_venues_mint
 from deploy.local.stack.stack import Stack
 from workers.verify.report import NOT_OURS_TO_MOVE, Report
 
@@ -21,7 +20,6 @@ NO_CHAIN = (
     "no chain on this machine (npm would bring one: `make chain`): the tickets wait for it. "
     "`.venv/bin/fleet --local mint list` shows them."
 )
-__all__ = ["let_venues_mint", "only_tokens_wait", "show_some", "wait_until_minted"]
 
 
 def wait_until_minted(console: Console, db: Database, stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""A small HTTP proxy in front of a chain's node, which misbehaves as it is told: the chain behind it stays sound.
+"""A small HTTP proxy in front of a chain's node, which misbehaves on request: the chain behind it stays sound.
 
 with FaultyNode(url) as node:
     node.next("eth_sendRawTransaction", lose_answer)
@@ -24,7 +24,7 @@ Fault = Callable[[dict[str, Any], Callable[[], bytes]], Answer]
 
 
 def lose_answer(_asked: dict[str, Any], forward: Callable[[], bytes]) -> Answer:
-    """It is done, and nobody hears of it."""
+    """It is done, and nobody gets the answer."""
     forward()
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-from deploy.local.proofs.chaos.fleet import COUNTS, Fleet
 from deploy.local.proofs.mints.faulty_node import (
     Fault,
     FaultyNode,
@@ -15,6 +14,7 @@ from deploy.local.proofs.mints.faulty_node import (
     lose_answer,
     too_many_requests,
 )
+from deploy.local.scenario.fleet import COUNTS, Fleet
 from deploy.local.stack.chain import Chain
 from deploy.local.stack.stack import Stack
 

@@ -1,4 +1,4 @@
-"""`fleet mints-proof`: thousands of paid tickets, each exactly one token, whatever dies, lies or is taken back.
+"""`fleet prove mints`: thousands of paid tickets, each exactly one token, whatever dies, lies or is taken back.
 
 The whole fleet as real processes, eight minters among them, against Stripe's emulator and a real EVM. Every order is
 published twice or more, and every request to mint again and again. Meanwhile minters and workers are killed, at random
@@ -27,17 +27,16 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from db.session import Database
-from db.settings import DatabaseSettings
-from deploy.local.proofs.chaos.run import be_quiet
-from deploy.local.proofs.demo.order_service import OrderService
 from deploy.local.proofs.mints import sale
 from deploy.local.proofs.mints.faulty_node import FaultyNode
 from deploy.local.proofs.mints.fleet import POINTS, MintFleet, misbehave, stack_with_driven_chain
 from deploy.local.proofs.mints.truth import Truth, look
+from deploy.local.scenario.kit import open_database
+from deploy.local.scenario.minting import let_venues_mint
+from deploy.local.scenario.order_service import OrderService
+from deploy.local.scenario.report import console_for, silence_logs
 from deploy.local.stack.chain import anvil_binary
 from deploy.local.stack.stack import CLONE, Stack
-from deploy.report import wide_console
 from messages.mints import MintRequested
 from outbox.append import append
 
@@ -59,7 +58,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Story:
+class Interference:
     """What was done to the fleet, counted."""
 
     kills: int = 0
@@ -71,38 +70,41 @@ class Story:
     seconds: float = 0.0
 
 
-def proof(plan: Plan, *, as_json: bool) -> int:
-    console = Console(file=sys.stderr, width=120, soft_wrap=True) if as_json else wide_console()
+def prove(plan: Plan, *, as_json: bool) -> int:
+    console = console_for(as_json=as_json)
     if anvil_binary() is None:
         console.print(NO_CHAIN)
         return EX_CANNOT_START
-    be_quiet()
+    silence_logs()
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     console.print(f"Starting servers and fleet; data and logs lie in {DIRECTORY} ...")
     stack = stack_with_driven_chain(Stack(DIRECTORY, outside={}))
     with FaultyNode(stack.chain.url) as node, MintFleet(stack, node, plan.minters) as fleet:
-        story, truth = Play(plan, fleet, console).run()
-    _show(console, story, truth)
+        done, truth = Run(plan, fleet, console).run()
+    _show(console, done, truth)
     if as_json:
-        document = {"story": {name: getattr(story, name) for name in Story.__slots__}, "truth": truth.as_dict()}
+        document = {
+            "interference": {name: getattr(done, name) for name in Interference.__slots__},
+            "truth": truth.as_dict(),
+        }
         sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
     return 1 if truth.problems else 0
 
 
-class Play:
+class Run:
     """One run. All that asks the chain for blocks happens in the thread that calls `run`."""
 
     def __init__(self, plan: Plan, fleet: MintFleet, console: Console) -> None:
         self.plan, self.fleet, self.console = plan, fleet, console
         self.chain = fleet.stack.chain
-        self.chance = Random(plan.seed)  # noqa: S311  a story from a seed, not a secret
-        self.story = Story()
+        self.chance = Random(plan.seed)  # noqa: S311  seeded, not a secret
+        self.done = Interference()
         self._owner = psycopg.connect(fleet.stack.postgres.migration_url, autocommit=True)
         self._next_block = self._next_kill = 0.0
-        self._told_at = 0.0
+        self._printed_at = 0.0
 
-    def run(self) -> tuple[Story, Truth]:
-        sale.let_venues_mint(self._owner)
+    def run(self) -> tuple[Interference, Truth]:
+        let_venues_mint(self._owner)
         published, wanteds = sale.orders(self.plan.tickets, self.plan.seed)
         misbehave(self.fleet.node, self.chance)
         started = time.monotonic()
@@ -113,15 +115,15 @@ class Play:
             self._until_minted(started + self.plan.minutes * 60)
             seller.join(timeout=60)
             self._drain(service, started + self.plan.minutes * 60)
-        self.story.seconds = time.monotonic() - started
+        self.done.seconds = time.monotonic() - started
         truth = look(self.chain, self._owner, wanteds, stack.order_log)
-        if len(self.story.reorganisations) != 2 or not truth.replaced:
-            truth.problems.append("the story was not told to its end: two reorganisations and a replacement")
+        if len(self.done.reorganisations) != 2 or not truth.replaced:
+            truth.problems.append("the run was not complete: two reorganisations and a replacement")
         self._owner.close()
-        return self.story, truth
+        return self.done, truth
 
     def _until_minted(self, deadline: float) -> None:
-        """The acts of the story, each at its part of the tickets."""
+        """What is done to the fleet, each at its part of the tickets."""
         acts: list[tuple[float, Callable[[], bool]]] = [
             (0.0, self._stand_still),
             (0.0, partial(self._reorganise, 2)),
@@ -136,10 +138,10 @@ class Play:
             if done < 0.95 * self.plan.tickets:
                 self._kill_somebody()
             time.sleep(0.05)
-            self._tell(done)
+            self._print(done)
 
     def _drain(self, service: OrderService, deadline: float) -> None:
-        """Nothing dies any more; what was reorganised last is confirmed again, and everything is told."""
+        """Nothing dies any more; what was reorganised last is confirmed again, and everything is published."""
         self.fleet.node.heal()
         self.fleet.heal()
         quiet_since = time.monotonic()
@@ -155,7 +157,7 @@ class Play:
         if time.monotonic() >= self._next_block:
             self._next_block = time.monotonic() + BLOCK_SECONDS
             self.chain.node.call("evm_mine")
-            self.story.blocks += 1
+            self.done.blocks += 1
 
     def _kill_somebody(self) -> None:
         if time.monotonic() < self._next_kill:
@@ -165,13 +167,13 @@ class Play:
         if throw < 0.2:
             point = self.chance.choice(POINTS)
             self.fleet.arm(point)
-            self.story.armed += 1
+            self.done.armed += 1
         elif throw < 0.3:
             self.fleet.kill_child("workers", self.chance.randrange(100))
-            self.story.kills += 1
+            self.done.kills += 1
         else:
             self.fleet.kill(self._leader() if throw < 0.8 else self.chance.choice(self.fleet.minters))
-            self.story.kills += 1
+            self.done.kills += 1
 
     def _leader(self) -> str:
         """The minter that has the lease: to kill another one would be no trial."""
@@ -188,7 +190,7 @@ class Play:
             return False
         depth = min(max(at_least, head - last + 1), DEEPEST)
         self.chain.node.call("anvil_reorg", depth, [])
-        self.story.reorganisations.append(depth)
+        self.done.reorganisations.append(depth)
         self.console.print(f"  the last {depth} blocks were reorganised away")
         return True
 
@@ -202,19 +204,16 @@ class Play:
             if self._one("SELECT count(*) FROM attempts WHERE number > 1") > before:
                 break
             time.sleep(0.2)
-        self.story.stood_still_seconds = time.monotonic() - started
-        self.console.print(f"  no block came for {self.story.stood_still_seconds:.0f} s")
+        self.done.stood_still_seconds = time.monotonic() - started
+        self.console.print(f"  no block came for {self.done.stood_still_seconds:.0f} s")
         return True
 
     def _ask_again(self) -> bool:
         """Every payment asks for its tokens once more."""
         paid = self._owner.execute("SELECT tenant_id, payment_id FROM payments WHERE state = 'succeeded'").fetchall()
-        settings = DatabaseSettings(database_url=self.fleet.stack.environment()["DATABASE_URL"], app_env="local")
-        db = Database(settings, application="mints-proof")
-        with db.system_transaction() as tx:
+        with open_database(self.fleet.stack.environment(), "mints-proof") as db, db.system_transaction() as tx:
             append(tx, *(MintRequested(tenant_id=tenant, payment_id=payment) for tenant, payment in paid))
-        db.close()
-        self.story.requests_again += len(paid)
+        self.done.requests_again += len(paid)
         return True
 
     # ------------------------------------------------------------------------------------------ what is looked at
@@ -231,31 +230,31 @@ class Play:
         assert row is not None, "an aggregate always returns a row"
         return int(row[0])
 
-    def _tell(self, done: int) -> None:
-        if time.monotonic() - self._told_at < 5:
+    def _print(self, done: int) -> None:
+        if time.monotonic() - self._printed_at < 5:
             return
-        self._told_at = time.monotonic()
+        self._printed_at = time.monotonic()
         paid = self._one("SELECT count(*) FROM payments WHERE state = 'succeeded'")
         self.console.print(
-            f"  {paid} payments, {done} of {self.plan.tickets} tokens confirmed; {self.story.kills} kills, "
-            f"{self.fleet.deaths} deaths, {self.story.blocks} blocks"
+            f"  {paid} payments, {done} of {self.plan.tickets} tokens confirmed; {self.done.kills} kills, "
+            f"{self.fleet.deaths} deaths, {self.done.blocks} blocks"
         )
 
 
-def _show(console: Console, story: Story, truth: Truth) -> None:
+def _show(console: Console, done: Interference, truth: Truth) -> None:
     table = Table(title="mints: what was done, and what came of it", title_justify="left", show_header=False)
     rows: list[tuple[str, Any]] = [
-        ("seconds", f"{story.seconds:.0f}"),
-        ("killed at random, armed points", f"{story.kills}, {story.armed}"),
-        ("blocks, reorganised", f"{story.blocks}, {story.reorganisations}"),
-        ("mints asked for again", story.requests_again),
+        ("seconds", f"{done.seconds:.0f}"),
+        ("killed at random, armed points", f"{done.kills}, {done.armed}"),
+        ("blocks, reorganised", f"{done.blocks}, {done.reorganisations}"),
+        ("mints asked for again", done.requests_again),
         ("tickets", truth.tickets),
         ("tokens on the chain, with the right owner", f"{truth.tokens}, {truth.right_owners}"),
         ("events, with the right royalty", f"{truth.events}, {truth.right_royalties}"),
         ("transactions (nonces), signed versions", f"{truth.transactions}, {truth.signed_versions}"),
         ("replaced because stuck, reverted, lost", f"{truth.replaced}, {truth.reverted}, {truth.lost_nonces}"),
         ("tickets reorganised and minted again", truth.reorganised),
-        ("told as minted", truth.told),
+        ("published as minted", truth.published),
         ("gas for a ticket", truth.gas_per_ticket),
     ]
     for name, value in rows:

@@ -5,22 +5,17 @@ What must be on the chain in the end is known from here alone, and not from the 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-import psycopg
-
-from db.minting import venue_settings
-from db.minting.venue_settings import MintSettings
-from deploy.local.proofs.demo.sale import Publication, tenants
-from messages.base import dataschema
+from deploy.local.scenario import events
+from deploy.local.scenario.events import Publication
+from deploy.local.scenario.minting import royalty_of, wallet
+from deploy.local.scenario.orders import tenants
 from messages.ids import TenantId, TicketId
-from messages.orders import OrderPlaced
-from messages.token_ids import checksummed, keccak256, series_of, token_id_of
+from messages.token_ids import series_of, token_id_of
 
 _NAMES = UUID("0f0b5b53-5f3a-5d55-9d0c-7f1d0d2a9c02")
 EVENTS_OF_A_VENUE = 2
@@ -36,34 +31,9 @@ class Wanted:
     royalty: tuple[str, int]
 
 
-def wallet(name: str) -> str:
-    """The address of somebody who is made up."""
-    return checksummed("0x" + keccak256(name.encode())[-20:].hex())
-
-
-def let_venues_mint(owner: psycopg.Connection[Any]) -> None:
-    """Every venue of the demo mints; buyers without a wallet get theirs kept by the venue."""
-    for tenant in tenants():
-        mint_settingses = [
-            MintSettings(
-                venue.venue_id,
-                "on",
-                custodial_wallet=wallet(f"kept by {venue.name}"),
-                royalty_receiver=royalty_of(venue.name)[0],
-                royalty_basis_points=royalty_of(venue.name)[1],
-            )
-            for venue in tenant.venues
-        ]
-        venue_settings.write(owner, tenant.tenant_id, mint_settingses)
-
-
-def royalty_of(venue_name: str) -> tuple[str, int]:
-    return wallet(f"royalties of {venue_name}"), 250 + 50 * len(venue_name)
-
-
 def orders(tickets: int, seed: int) -> tuple[list[Publication], list[Wanted]]:
     """Orders over so many tickets, each published twice and some once more; and what must come of them."""
-    chance = Random(seed)  # noqa: S311  a story from a seed, not a secret
+    chance = Random(seed)  # noqa: S311  seeded, not a secret
     run = uuid4().hex
     published: list[Publication] = []
     wanteds: list[Wanted] = []
@@ -73,9 +43,9 @@ def orders(tickets: int, seed: int) -> tuple[list[Publication], list[Wanted]]:
         left -= size
         data, of_order = _order(chance, f"{run}/{left}", size)
         wanteds += of_order
-        body = _event(data)
-        published.append(Publication(body, {"published": "order", "order_id": data["order_id"]}))
-        again = Publication(body, {"published": "duplicate"})
+        placed = events.order(data)
+        published.append(placed)
+        again = Publication(placed.body, {"published": "duplicate"})
         published += [again] * (2 if chance.random() < 0.1 else 1)
     return published, wanteds
 
@@ -108,17 +78,3 @@ def _order(chance: Random, key: str, size: int) -> tuple[dict[str, Any], list[Wa
         Wanted(token_id_of(series, TicketId(ticket)), owner or buyer or kept, royalty_of(venue.name))
         for ticket, owner in zip(tickets, owners, strict=True)
     ]
-
-
-def _event(data: dict[str, Any]) -> bytes:
-    return json.dumps(
-        {
-            "specversion": "1.0",
-            "id": f"evt-{data['order_id']}",
-            "source": "/order-service",
-            "type": OrderPlaced.event_type,
-            "time": datetime.now(UTC).isoformat(),
-            "dataschema": dataschema(OrderPlaced.event_type, OrderPlaced.version),
-            "data": data,
-        }
-    ).encode()

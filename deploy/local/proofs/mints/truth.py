@@ -34,7 +34,7 @@ class Truth:
     reorganised: int = 0
     reverted: int = 0
     lost_nonces: int = 0
-    told: int = 0
+    published: int = 0
     mint_messages: int = 0
     gas_per_ticket: int = 0
     problems: list[str] = field(default_factory=list)
@@ -49,12 +49,16 @@ def look(chain: Chain, owner: psycopg.Connection[Any], wanteds: Sequence[Wanted]
     _look_at_royalties(truth, chain, wanteds)
     _look_at_nonces(truth, chain, owner)
     lines = [orjson.loads(line) for line in order_log.read_bytes().splitlines()]
-    told = Counter(line["event_id"] for line in lines if line.get("told") == "ticket.minted")
-    truth.told = len(told)
+    minted = Counter(line["event_id"] for line in lines if line.get("told") == "ticket.minted")
+    truth.published = len(minted)
     (truth.mint_messages,) = owner.execute("SELECT count(*) FROM mint_history WHERE from_state IS NULL").fetchone() or (
         0,
     )
-    _expect(truth, truth.told == truth.tickets, f"{truth.told} of {truth.tickets} tickets were told as minted")
+    _expect(
+        truth,
+        truth.published == truth.tickets,
+        f"{truth.published} of {truth.tickets} tickets were published as minted",
+    )
     return truth
 
 

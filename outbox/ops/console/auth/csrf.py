@@ -20,19 +20,26 @@ _SEED_LENGTH = 43  # of token_urlsafe(32)
 
 
 class CsrfProtection:
+    """Checks the token of a form against the seed in the browser's cookie. It holds no state and no secret."""
+
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
     def seed_of(self, request: Request) -> str | None:
-        """The seed in the browser's cookie; None when there is none yet."""
+        """The seed in the browser's cookie; None when there is none yet, or it has another length than ours."""
         seed = request.cookies.get(self.cookie_name(request), "")
         return seed if len(seed) == _SEED_LENGTH else None
 
     def cookie_name(self, request: Request) -> str:
+        """With the prefix `__Host-` where cookies are sent by TLS only."""
         return self._authenticator.cookie_name(_COOKIE, request)
 
     def is_valid(self, request: Request, name: str, token: str) -> bool:
-        """True when the form was rendered by the console for the user `name` (empty before the login)."""
+        """True when the console rendered the form for the user `name` (empty before the login) in this browser.
+
+        A request that the browser marks as sent from another site is rejected, even with a valid token. Compared in
+        constant time.
+        """
         seed = self.seed_of(request)
         site = request.headers.get("sec-fetch-site", "same-origin")
         if seed is None or site not in {"same-origin", "none"}:
@@ -41,8 +48,10 @@ class CsrfProtection:
 
 
 def new_seed() -> str:
+    """A seed for a browser that has none: 256 random bits, 43 characters."""
     return secrets.token_urlsafe(32)
 
 
 def token_for(seed: str, name: str) -> str:
+    """The token of all forms for this user in this browser: HMAC-SHA-256, 64 hexadecimal digits."""
     return hmac.new(seed.encode(), name.encode(), sha256).hexdigest()

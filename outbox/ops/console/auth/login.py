@@ -25,7 +25,7 @@ _COST = {"n": 2**14, "r": 8, "p": 5}
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One line of the users file. `password` is `salt$hash`, both hexadecimal."""
+    """One entry of the users file. `password` is `salt$hash` (scrypt), both hexadecimal; never the password itself."""
 
     name: str
     roles: tuple[OperatorRole, ...]
@@ -33,6 +33,7 @@ class User:
 
 
 def hashed(password: str) -> str:
+    """`salt$hash` of a password with a new random salt, for the users file; about 50 ms."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return f"{salt.hex()}${_hash(password, salt).hex()}"
 
@@ -57,7 +58,10 @@ def read_users(file: Path) -> dict[str, User]:
 
 
 class Login:
-    """Checks passwords against the users file and signs tokens."""
+    """Checks passwords against the users file and signs tokens. The file is read once: a changed one needs a restart.
+
+    Attempts are not limited, because the form exists on a development machine only.
+    """
 
     def __init__(self, users: dict[str, User], settings: ConsoleSettings) -> None:
         assert settings.console_signing_key_file is not None, "ConsoleSettings requires it when APP_ENV=local"
@@ -68,7 +72,9 @@ class Login:
         self._nobody = hashed(secrets.token_hex(16))
 
     def token_for(self, name: str, password: str) -> str | None:
-        """A token for eight hours; None when the name or the password is wrong."""
+        """A token for SESSION_SECONDS; None when the name or the password is wrong, which the caller cannot
+        tell apart.
+        """
         user = self._users.get(name)
         salt, expected = _parts(user.password if user else self._nobody)
         fits = hmac.compare_digest(_hash(password, salt), expected)

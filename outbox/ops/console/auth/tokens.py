@@ -31,16 +31,20 @@ class NotSignedInError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignedInOperator:
+    """The user of a request. `name` is the token's subject, as the operator log records it; without roles, it may do
+    nothing.
+    """
+
     name: str
     roles: frozenset[OperatorRole]
 
     def may(self, role: OperatorRole) -> bool:
-        """Any role includes reading."""
+        """True with this role; reading is included in any role, but acting is not included in approving."""
         return role in self.roles or (role is OperatorRole.READER and bool(self.roles))
 
 
 class Authenticator:
-    """Checks tokens. It holds the public key only, so the console cannot issue a token."""
+    """Checks tokens. It holds the public key only, so the console cannot issue a token. Stateless: threads share it."""
 
     def __init__(self, settings: ConsoleSettings) -> None:
         self._tokens = TokenChecker(
@@ -65,6 +69,11 @@ class Authenticator:
         return self.user_in(token)
 
     def user_in(self, token: str) -> SignedInOperator:
+        """The user of this token.
+
+        Raises:
+            NotSignedInError: it has expired or is invalid.
+        """
         try:
             return _user(self._tokens.claims_of(token))
         except EndedTokenError:

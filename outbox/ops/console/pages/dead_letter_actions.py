@@ -1,4 +1,4 @@
-"""Actions on dead letters: preview a replay, discard, edit the payload; each calls outbox/ops/dead_letters/actions."""
+"""Actions on dead letters: preview a replay, discard, edit the payload; each is requested through outbox/requests."""
 
 import json
 from typing import Any
@@ -11,16 +11,20 @@ from messages.queues import kind_to_message
 from outbox.ops.console.pages.dead_letters import as_fields, chosen_in
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.dead_letters.actions import RefusedError
+from outbox.requests.operators import dead_letters, replays
+from outbox.requests.refusals import RefusedError
 
 
 def preview(context: RequestContext) -> Response:
-    batch_id, _size = context.operator.preview(
-        chosen_in(context.form),
-        reason=context.form.text("reason"),
-        rate_per_second=context.form.number("rate", otherwise=20, lowest=1, highest=1000),
-        target_queue=context.form.text("target_queue") or None,
-    )
+    """POST: make a batch of the selected dead letters; a worker classifies it, nothing is replayed yet."""
+    with context.operator.transaction() as acting:
+        batch_id, _size = replays.preview(
+            acting,
+            chosen_in(context.form),
+            reason=context.form.text("reason"),
+            rate_per_second=context.form.number("rate", otherwise=20, lowest=1, highest=1000),
+            target_queue=context.form.text("target_queue") or None,
+        )
     return context.redirect(f"/batches/{batch_id}")
 
 
@@ -30,7 +34,8 @@ def discard(context: RequestContext) -> Response:
     if not reason:
         raise RefusedError("give a reason: a discarded message is never processed")
     if context.form.text("confirmed") == "yes":
-        context.operator.discard(chosen, reason=reason)
+        with context.operator.transaction() as acting:
+            dead_letters.discard(acting, chosen, reason=reason)
         return context.redirect("/dead-letters", done="discarded")
     with context.db.ops_transaction() as tx:
         count, some = dead_letter_views.count(tx, chosen), dead_letter_views.find(tx, chosen, limit=10)
@@ -48,12 +53,14 @@ def edit_page(context: RequestContext) -> Response:
 
 
 def edit(context: RequestContext) -> Response:
+    """POST: replace the payload; a payload that its model rejects is shown again with the error (422)."""
     details = _open_dead_letter(context)
     payload, reason = context.form.text("payload"), context.form.text("reason")
     try:
-        successor = context.operator.edit(
-            details.letter.dead_letter_id, _as_payload(payload), context.services.sealer, reason=reason
-        )
+        with context.operator.transaction() as acting:
+            successor = dead_letters.edit(
+                acting, details.letter.dead_letter_id, _as_payload(payload), context.services.sealer, reason=reason
+            )
     except RefusedError as error:
         again = {"payload": payload, "reason": reason, "refused": str(error)}
         return context.page("edit_payload.html", status=422, dead_letter=details.letter, **again)

@@ -23,6 +23,7 @@ NAMES = ("state", "group", "cause", "kind", "source", "tenant", "payment", "text
 
 
 def index(context: RequestContext) -> Response:
+    """GET /dead-letters: the list by filter, newest first, PER_PAGE a page; without a filter the open ones."""
     chosen = filter_of(context.query)
     page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
     with context.db.ops_transaction() as tx:
@@ -43,11 +44,13 @@ def index(context: RequestContext) -> Response:
 
 
 def groups(context: RequestContext) -> Response:
+    """GET /dead-letters/groups: open dead letters by cause and place of failure, the largest group first."""
     with context.db.ops_transaction() as tx:
         return context.page("dead_letter_groups.html", groups=dead_letter_views.groups(tx, DeadLetterFilter()))
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /dead-letters/{id}: payload (redacted), failed runs and replays; 404 when there is none."""
     with context.db.ops_transaction() as tx:
         details = dead_letter_views.detail(tx, context.id_in_path("dead_letter"))
         names = tenants.names(tx)

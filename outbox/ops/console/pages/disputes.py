@@ -12,15 +12,17 @@ from db.session import Tx
 from messages.ids import DisputeId
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.dead_letters.actions import RefusedError
-from outbox.ops.disputes.actions import DisputeActions, gaps
+from outbox.requests import dispute_evidence
 from outbox.requests.dispute_evidence import FIELDS, LONGEST_FIELD
+from outbox.requests.operators.disputes import accept_loss, draft_evidence, submit_evidence
+from outbox.requests.refusals import RefusedError
 
 PER_PAGE = 50
 SHOWN_WARNINGS = 20
 
 
 def index(context: RequestContext) -> Response:
+    """GET /disputes: by deadline, with early fraud warnings; an unknown selection shows all."""
     selection = context.query.text("state") or "open"
     if selection not in dispute_views.SELECTIONS:
         selection = "all"
@@ -40,13 +42,14 @@ def index(context: RequestContext) -> Response:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /disputes/{id}: movements, history, evidence and its gaps; 404 when there is none."""
     with context.db.ops_transaction() as tx:
         dispute = _get_dispute(tx, context)
         shown: dict[str, Any] = {
             "dispute": dispute,
             "state_changes": dispute_views.history(tx, dispute.dispute_id),
             "movements": dispute_booking.movements(tx, dispute.dispute_id),
-            "gaps": gaps(tx, dispute) if dispute.is_answerable else (),
+            "gaps": dispute_evidence.draft(tx, dispute).gaps if dispute.is_answerable else (),
         }
     return context.page("dispute.html", fields=FIELDS, longest=LONGEST_FIELD, **shown)
 
@@ -54,11 +57,10 @@ def detail(context: RequestContext) -> Response:
 def draft(context: RequestContext) -> Response:
     """Save the form fields as the draft of the evidence; with `rebuild`, collect it again from our records instead."""
     dispute_id = _id(context)
-    actions = DisputeActions(context.operator)
-    if context.form.text("rebuild"):
-        actions.draft(dispute_id, {}, rebuild=True)
-    else:
-        actions.draft(dispute_id, {name: context.form.text(name).replace("\r\n", "\n") for name in FIELDS})
+    rebuild = bool(context.form.text("rebuild"))
+    fields = {} if rebuild else {name: context.form.text(name).replace("\r\n", "\n") for name in FIELDS}
+    with context.operator.transaction() as acting:
+        draft_evidence(acting, dispute_id, fields, rebuild=rebuild)
     return context.redirect(f"/disputes/{dispute_id}", done="drafted")
 
 
@@ -73,8 +75,8 @@ def decide(context: RequestContext) -> Response:
         dispute = _get_dispute(tx, context)
     if context.form.text("confirmed") != "yes":
         return context.page("dispute_decide.html", dispute=dispute, decision=decision, reason=reason)
-    actions = DisputeActions(context.operator)
-    (actions.submit if decision == "submit" else actions.accept)(dispute.dispute_id, reason=reason)
+    with context.operator.transaction() as acting:
+        (submit_evidence if decision == "submit" else accept_loss)(acting, dispute.dispute_id, reason=reason)
     return context.redirect(f"/disputes/{dispute.dispute_id}", done="decided")
 
 

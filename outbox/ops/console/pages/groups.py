@@ -16,6 +16,7 @@ STATES = tuple(state.value for state in GroupState)
 
 
 def index(context: RequestContext) -> Response:
+    """GET /groups: the groups that changed last; an unknown `state` is ignored."""
     selected = context.query.text("state").replace("cancelled", "canceled")  # the former spelling is accepted
     state = GroupState(selected) if selected in STATES else None
     with context.db.ops_transaction() as tx:
@@ -25,6 +26,7 @@ def index(context: RequestContext) -> Response:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /groups/{id}: members, payments and history; 404 when no group or several tenants have the id."""
     group_id = context.id_in_path("group")
     with context.db.ops_transaction() as tx:
         groups = group_views.by_id(tx, group_id)

@@ -10,10 +10,14 @@ COOKIE = "fleet_console"
 
 
 def login_page(context: RequestContext) -> Response:
+    """GET /login: the form; `next` is where the browser continues."""
     return context.page("login.html", wrong=False, name="", next_path=_local_path(context.query.text("next")))
 
 
 def log_in(context: RequestContext) -> Response:
+    """POST /login: set the session cookie and continue, or show the form again with 401. The log names no rejected
+    user.
+    """
     login = context.services.login
     assert login is not None, "these routes exist only with a login form"
     name, next_path = context.form.text("name"), _local_path(context.form.text("next"))
@@ -34,6 +38,9 @@ def log_in(context: RequestContext) -> Response:
 
 
 def log_out(context: RequestContext) -> Response:
+    """POST /logout: remove the cookie. The token itself stays valid until it expires, because nothing stores
+    sessions.
+    """
     response = context.redirect("/login")
     response.delete_cookie(
         context.services.authenticator.cookie_name(COOKIE, context.request),

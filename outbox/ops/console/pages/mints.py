@@ -17,6 +17,7 @@ STATES = tuple(state.value for state in MintState)
 
 
 def index(context: RequestContext) -> Response:
+    """GET /mints: the mints that changed last, counts by state, and why signers cannot submit."""
     selected = context.query.text("state")
     state = selected if selected in STATES else None
     with context.db.ops_transaction() as tx:
@@ -29,6 +30,7 @@ def index(context: RequestContext) -> Response:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /mints/{ticket}: one ticket's mint and its transactions; 404 when none or several tenants have the id."""
     with context.db.ops_transaction() as tx:
         matches = mint_views.of_ticket(tx, context.id_in_path("ticket"))
         if len(matches) != 1:

@@ -9,6 +9,7 @@ PER_PAGE = 50
 
 
 def index(context: RequestContext) -> Response:
+    """GET /operator-log: newest first, paged by sequence number. The whole hash chain is verified at each view."""
     before = context.query.number("before", otherwise=0, lowest=0, highest=2**62)
     with context.db.ops_transaction() as tx:
         entries = operator_log.latest(tx, limit=PER_PAGE + 1, before_seq=before or None)

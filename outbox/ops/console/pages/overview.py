@@ -29,6 +29,7 @@ _ORDER_OF_STATES = (
 
 
 def index(context: RequestContext) -> Response:
+    """GET /: reads no database, only the sampler's last sample; None until the first one is taken."""
     return context.page("overview.html", **_values(context.services.sampler))
 
 
@@ -38,6 +39,7 @@ def live(context: RequestContext) -> Response:
 
 
 def _values(sampler: Sampler) -> dict[str, Any]:
+    """The template's values. `stale_seconds` is None while the sample is fresh."""
     sample = sampler.latest
     if sample is None:
         return {"sample": None}
@@ -53,6 +55,7 @@ def _values(sampler: Sampler) -> dict[str, Any]:
 
 
 def _pace(beats: list[Interval]) -> LineChart:
+    """Payments per minute; the points are intervals of SLICE_SECONDS, so counts are scaled to a minute."""
     each = 60 / SLICE_SECONDS
 
     def of(name: str) -> Points:
@@ -63,6 +66,8 @@ def _pace(beats: list[Interval]) -> LineChart:
 
 
 def _speed(beats: list[Interval]) -> LineChart:
+    """Median and 95th percentile from order to settled, in seconds; an interval without a settled payment is a gap."""
+
     def of(name: str) -> Points:
         return [(place / (SLICES - 1), getattr(beat, name)) for place, beat in enumerate(beats)]
 

@@ -13,6 +13,7 @@ PER_PAGE = 50
 
 
 def index(context: RequestContext) -> Response:
+    """GET /payments: search by any id, or the newest; a search with a single match redirects to that payment."""
     text = context.query.text("q")
     page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
     window = {"limit": PER_PAGE + 1, "offset": (page - 1) * PER_PAGE}
@@ -26,6 +27,7 @@ def index(context: RequestContext) -> Response:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /payments/{id}: the timeline. The id could also be another payment's order id, so the match must be exact."""
     payment_id = context.id_in_path("payment")
     with context.db.ops_transaction() as tx:
         payments = [each for each in timeline.find(tx, str(payment_id)) if each.payment_id == payment_id]

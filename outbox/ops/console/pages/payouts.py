@@ -16,6 +16,7 @@ SHOWN = 50
 
 
 def index(context: RequestContext) -> Response:
+    """GET /payouts: the newest payouts, or those that failed, and the balances of recipients."""
     failed = context.query.text("show") == "failed"
     with context.db.ops_transaction() as tx:
         payouts = payout_views.payouts(tx, recipient_id=None, failed=failed, limit=SHOWN)
@@ -33,6 +34,7 @@ def _balances(db: Database) -> Sequence[RecipientBalance] | None:
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /payouts/{id}: one payout and its contents; 404 when no connected account has it."""
     payout_id = str(context.request.path_params["payout"])
     with context.db.ops_transaction() as tx:
         payout = payout_views.payout(tx, payout_id)

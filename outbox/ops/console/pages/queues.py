@@ -10,6 +10,9 @@ SHOWN_RETRIES = 50
 
 
 def index(context: RequestContext) -> Response:
+    """GET /queues: the outbox from the database, the broker's numbers from the last sample (None while it is
+    unreachable).
+    """
     with context.db.ops_transaction() as tx:
         depth, lots, retries = outbox.depth(tx), backlog.lots(tx), backlog.next_retries(tx, limit=SHOWN_RETRIES)
     sample = context.services.sampler.latest

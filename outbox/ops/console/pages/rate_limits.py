@@ -16,7 +16,8 @@ from db.tenants import pauses, tenants
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
 from outbox.ops.options import SPANS
-from outbox.ops.pauses import actions as pause_actions
+from outbox.ops.pauses import show as pause_show
+from outbox.requests.operators import pauses as pause_requests
 from stripe_client.rate_limit.shared_budget import ACCOUNT, BucketState
 
 SHOWN_ENDED = 10
@@ -25,7 +26,7 @@ FULL = 100.0
 
 @dataclass(frozen=True, slots=True)
 class BudgetGauge:
-    """A rate limiter bucket and its bar, in percent of Stripe's limit."""
+    """A rate limiter bucket and its bar; both widths are percent of Stripe's limit, at most 100 for the use."""
 
     state: BucketState
     learned_width: float
@@ -37,6 +38,7 @@ class BudgetGauge:
 
     @property
     def is_cut(self) -> bool:
+        """True while the limiter uses less than Stripe's limit, because Stripe answered 429."""
         return self.state.learned_per_second < 0.99 * self.state.base_per_second
 
 
@@ -50,11 +52,12 @@ class TenantUsage:
 
 
 def index(context: RequestContext) -> Response:
+    """GET /budget: buckets, usage by tenant, pauses in force and the last ones that ended."""
     with context.db.ops_transaction() as tx:
         choices, latest = places(tx), pauses.latest(tx, limit=5 * SHOWN_ENDED)
     ended = [each for each in latest if not each.is_in_force][:SHOWN_ENDED]
     return context.page(
-        "rate_limits.html", places=choices, ended=ended, spans=SPANS, end=pause_actions.end, **_live(context)
+        "rate_limits.html", places=choices, ended=ended, spans=SPANS, end=pause_show.end, **_live(context)
     )
 
 
@@ -64,25 +67,28 @@ def live(context: RequestContext) -> Response:
 
 
 def pause(context: RequestContext) -> Response:
+    """POST: pause a tenant ("tenant") or a venue ("tenant/venue"); an unknown span means until it is lifted."""
     target, span = context.form.text("target"), context.form.text("span")
     tenant, _, venue = target.partition("/")
     try:
         tenant_id, venue_id = UUID(tenant), UUID(venue) if venue else None
     except ValueError:
         raise PageError(422, "choose a tenant or a venue") from None
-    pause_actions.pause(
-        context.operator,
-        tenant_id=tenant_id,
-        venue_id=venue_id,
-        what=context.form.text("what"),
-        reason=context.form.text("reason"),
-        seconds=SPANS.get(span),
-    )
+    with context.operator.transaction() as acting:
+        pause_requests.pause(
+            acting,
+            tenant_id=tenant_id,
+            venue_id=venue_id,
+            what=context.form.text("what"),
+            reason=context.form.text("reason"),
+            seconds=SPANS.get(span),
+        )
     return context.redirect("/budget", done="paused")
 
 
 def lift(context: RequestContext) -> Response:
-    pause_actions.lift(context.operator, context.id_in_path("pause"), reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        pause_requests.lift(acting, context.id_in_path("pause"), reason=context.form.text("reason"))
     return context.redirect("/budget", done="lifted")
 
 
@@ -110,7 +116,7 @@ def _live(context: RequestContext) -> dict[str, Any]:
         "usage": _usage(states or []),
         "pauses": active,
         "tenants": names,
-        "place": pause_actions.place,
+        "place": pause_show.place,
     }
 
 

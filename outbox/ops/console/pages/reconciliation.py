@@ -16,6 +16,7 @@ from db.webhooks import event_coverage
 from db.webhooks.event_coverage import Coverage
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
+from outbox.requests.operators.cases import accept_case
 
 PER_PAGE = 50
 SHOWN_RUNS = 6
@@ -24,6 +25,7 @@ STATES = ("open", "closed", "all")
 
 
 def index(context: RequestContext) -> Response:
+    """GET /reconciliation: cases, runs, coverage and the trial balance, which is left out when it takes too long."""
     state, kind = context.query.text("state") or "open", context.query.text("type")
     filters: dict[str, Any] = {"state": None if state == "all" else state, "type": kind or None}
     with context.db.ops_transaction() as tx:
@@ -75,6 +77,7 @@ def _ledger(db: Database) -> dict[str, Any]:
 
 
 def case(context: RequestContext) -> Response:
+    """GET /reconciliation/cases/{id}: one case; 404 when there is none."""
     with context.db.ops_transaction() as tx:
         details = case_views.get(tx, context.id_in_path("case"))
         names = tenants.names(tx)
@@ -84,6 +87,8 @@ def case(context: RequestContext) -> Response:
 
 
 def close(context: RequestContext) -> Response:
+    """POST: close a case without a correction."""
     case_id = context.id_in_path("case")
-    context.operator.accept_case(case_id, reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        accept_case(acting, case_id, reason=context.form.text("reason"))
     return context.redirect(f"/reconciliation/cases/{case_id}", done="accepted")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from db.operators import refund_requests
+from db.operators import requests
 from db.refunds import mass_refunds
 from db.refunds import views as refund_views
 from db.refunds.mass_refunds import MassRefund
@@ -16,7 +16,9 @@ from db.session import Tx
 from db.tenants import tenants
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
-from outbox.ops.refunds.actions import RefundActions
+from outbox.requests import approvals
+from outbox.requests.operators import mass_refunds as mass_refund_requests
+from outbox.requests.operators.refunds import retry_refund
 
 SHOWN = 50
 SHOWN_RUNS = 10
@@ -42,13 +44,14 @@ class MassRefundView:
 
 
 def index(context: RequestContext) -> Response:
+    """GET /refunds: mass refunds, pending requests, amounts owed to buyers, and refunds that are not finished."""
     state = context.query.text("state")
     states = (state,) if state in STATES else STATES
     with context.db.ops_transaction() as tx:
         return context.page(
             "refunds.html",
             runs=mass_refunds.latest(tx, limit=SHOWN_RUNS),
-            requests=refund_requests.waiting(tx, limit=SHOWN),
+            requests=requests.waiting(tx, limit=SHOWN, kinds=["refund"]),
             owed=refund_views.obligations(tx, limit=SHOWN),
             refunds=refund_views.find(tx, states=states, limit=SHOWN),
             tenants=tenants.names(tx),
@@ -58,6 +61,7 @@ def index(context: RequestContext) -> Response:
 
 
 def event(context: RequestContext) -> Response:
+    """GET /refunds/events/{id}: one cancelled event; 404 when there is none."""
     with context.db.ops_transaction() as tx:
         view, names = _view(tx, context), tenants.names(tx)
     return context.page("cancelled_event.html", view=view, run=view.run, tenants=names)
@@ -71,41 +75,50 @@ def event_live(context: RequestContext) -> Response:
 
 
 def retry(context: RequestContext) -> Response:
-    request = RefundActions(context.operator).retry(context.id_in_path("refund"), note=context.form.text("reason"))
+    """POST: request a failed refund again as a new one."""
+    with context.operator.transaction() as acting:
+        request = retry_refund(acting, context.id_in_path("refund"), note=context.form.text("reason"))
     return context.redirect(
         "/refunds", done="refund_awaits_approval" if request.state == "awaiting_approval" else "refund_requested"
     )
 
 
 def approve(context: RequestContext) -> Response:
-    approved = RefundActions(context.operator).approve(context.id_in_path("request"))
+    """POST: approve a refund or a mass refund, by the id of either."""
+    with context.operator.transaction() as acting:
+        approved = approvals.approve(acting, context.id_in_path("request"))
     if isinstance(approved, MassRefund):
         return context.redirect(f"/refunds/events/{approved.cancellation_id}", done="cancellation_updated")
     return context.redirect("/refunds", done="refund_requested")
 
 
 def withdraw(context: RequestContext) -> Response:
-    RefundActions(context.operator).withdraw(context.id_in_path("request"), reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        approvals.withdraw(acting, context.id_in_path("request"), reason=context.form.text("reason"))
     return context.redirect("/refunds", done="refund_withdrawn")
 
 
 def pause(context: RequestContext) -> Response:
-    run = RefundActions(context.operator).pause(context.id_in_path("run"), reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        run = mass_refund_requests.pause(acting, context.id_in_path("run"), reason=context.form.text("reason"))
     return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 
 def resume(context: RequestContext) -> Response:
-    run = RefundActions(context.operator).resume(
-        context.id_in_path("run"),
-        reason=context.form.text("reason"),
-        rate_per_second=context.form.number("rate", otherwise=20, lowest=1, highest=1000),
-        despite_balance=context.form.text("despite_balance") == "yes",
-    )
+    with context.operator.transaction() as acting:
+        run = mass_refund_requests.resume(
+            acting,
+            context.id_in_path("run"),
+            reason=context.form.text("reason"),
+            rate_per_second=context.form.number("rate", otherwise=20, lowest=1, highest=1000),
+            despite_balance=context.form.text("despite_balance") == "yes",
+        )
     return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 
 def stop(context: RequestContext) -> Response:
-    run = RefundActions(context.operator).stop(context.id_in_path("run"), reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        run = mass_refund_requests.stop(acting, context.id_in_path("run"), reason=context.form.text("reason"))
     return context.redirect(f"/refunds/events/{run.cancellation_id}", done="cancellation_updated")
 
 

@@ -8,12 +8,14 @@ from starlette.responses import Response
 
 from db.dead_letters import replay_batches
 from db.dead_letters.replay_batches import ClassTotal, ItemCounts, ReplayBatch
-from db.operators import refund_requests
+from db.operators import requests as operator_requests
 from db.refunds import mass_refunds
 from db.session import Tx
 from db.tenants import tenants
 from outbox.ops.console.request_context import RequestContext
 from outbox.ops.console.responses import PageError
+from outbox.requests.approvals import approve_batch
+from outbox.requests.operators import replays
 
 PER_PAGE = 50
 SHOWN_BATCHES = 100
@@ -38,6 +40,7 @@ class BatchView:
 
     @property
     def by_class(self) -> list[tuple[str | None, int]]:
+        """Number of dead letters by class, every class included; None is not classified yet."""
         counts: dict[str | None, int] = dict.fromkeys(MEANINGS, 0)
         for total in self.totals:
             counts[total.class_] = counts.get(total.class_, 0) + total.items
@@ -68,6 +71,7 @@ class BatchView:
 
 
 def index(context: RequestContext) -> Response:
+    """GET /batches: the latest batches with their progress."""
     with context.db.ops_transaction() as tx:
         shown = [
             (batch, replay_batches.progress(tx, batch.batch_id))
@@ -77,21 +81,23 @@ def index(context: RequestContext) -> Response:
 
 
 def approvals(context: RequestContext) -> Response:
+    """GET /approvals: everything that waits for a second operator, also what this user may not approve."""
     with context.db.ops_transaction() as tx:
         waiting = replay_batches.in_state(tx, "awaiting_approval")
         views = [_view(tx, batch) for batch in waiting]
         names = tenants.names(tx)
-        refunds = [
+        requests = [
             request
-            for request in refund_requests.waiting(tx, limit=SHOWN_BATCHES)
+            for request in operator_requests.waiting(tx, limit=SHOWN_BATCHES)
             if request.state == "awaiting_approval"
         ]
         runs = [run for run in mass_refunds.latest(tx, limit=SHOWN_BATCHES) if run.state == "awaiting_approval"]
-    shown: dict[str, Any] = {"views": views, "refunds": refunds, "runs": runs, "tenants": names}
+    shown: dict[str, Any] = {"views": views, "requests": requests, "runs": runs, "tenants": names}
     return context.page("approvals.html", **shown, limit_minor=context.services.ops.replay_approval_minor)
 
 
 def detail(context: RequestContext) -> Response:
+    """GET /batches/{id}: totals, money at stake, and the items, PER_PAGE a page; 404 when there is none."""
     page = context.query.number("page", otherwise=1, lowest=1, highest=100_000)
     with context.db.ops_transaction() as tx:
         view = _view(tx, _get_batch(tx, context))
@@ -113,20 +119,24 @@ def progress(context: RequestContext) -> Response:
 
 
 def start(context: RequestContext) -> Response:
+    """POST: start a previewed batch; above the limit it waits for a second operator."""
     batch_id = context.id_in_path("batch")
-    state = context.operator.start(batch_id)
+    with context.operator.transaction() as acting:
+        state = replays.start(acting, batch_id)
     return context.redirect(f"/batches/{batch_id}", done="started" if state == "running" else "awaits_approval")
 
 
 def approve(context: RequestContext) -> Response:
     batch_id = context.id_in_path("batch")
-    context.operator.approve(batch_id)
+    with context.operator.transaction() as acting:
+        approve_batch(acting, batch_id)
     return context.redirect(f"/batches/{batch_id}", done="approved")
 
 
 def cancel(context: RequestContext) -> Response:
     batch_id = context.id_in_path("batch")
-    context.operator.cancel(batch_id, reason=context.form.text("reason"))
+    with context.operator.transaction() as acting:
+        replays.cancel(acting, batch_id, reason=context.form.text("reason"))
     return context.redirect(f"/batches/{batch_id}", done="cancelled")
 
 

@@ -24,7 +24,7 @@ from outbox.ops.console.rendering import environment
 from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import Sampler
 from outbox.ops.console.settings import ConsoleSettings
-from outbox.ops.dead_letters.actions import OpsSettings
+from outbox.ops.session import OpsSettings
 from outbox.sealing import Sealer, SealSettings, new_pair
 from tests import tokens
 from tests.outbox.ops.console import browser as browsing

@@ -13,7 +13,7 @@ from db.dead_letters.views import DeadLetterFilter
 from db.operators import log as operator_log
 from db.session import Database
 from tests.outbox.ops.console.scene import Scene
-from tests.outbox.ops.console.test_looks import judge
+from tests.outbox.ops.console.test_looks import classify
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_batch_is_started_runs_and_can_be_cancelled(as_: Any, db: Database, sc
             "location"
         ]
     )
-    judge(db, batch_id)
+    classify(db, batch_id)
     page = f"/batches/{batch_id}"
     assert "Start the replay" in oda.get(page).text
 
@@ -108,14 +108,14 @@ def test_a_batch_above_the_limit_waits_for_a_second_operator(as_: Any, db: Datab
             "location"
         ]
     )
-    judge(db, batch_id)
+    classify(db, batch_id)
     page = f"/batches/{batch_id}"
 
     assert both.post(f"{page}/start", onto=page).headers["location"] == f"{page}?done=awaits_approval"
     assert "you cannot approve your own batch" in both.get("/approvals").text
     refused = both.post(f"{page}/approve", onto=page)
     assert refused.status_code == 409
-    assert "Four eyes are two people" in refused.text
+    assert "A second operator must approve this" in refused.text
     assert "126.00 EUR" in ada.get("/approvals").text
     assert ada.post(f"{page}/approve", onto="/approvals").status_code == 303
 

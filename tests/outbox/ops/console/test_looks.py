@@ -12,17 +12,16 @@ from playwright.sync_api import Browser
 
 from db.dead_letters import replay_batches
 from db.dead_letters.views import DeadLetterFilter
-from db.operators import refund_requests, release_requests
-from db.operators.refund_requests import NewRefundOrder
+from db.operators import requests
+from db.operators.requests import NewOperatorRequest
 from db.refunds import mass_refund_steps
 from db.refunds.mass_refund_steps import BatchCounts
 from db.session import Database
-from messages.money import Money
 from outbox.ops.console.request_context import Services
 from outbox.ops.console.sampler import SamplePoint
-from outbox.ops.dead_letters.actions import Operator
-from outbox.ops.pauses import actions as pause_actions
+from outbox.ops.session import Operator
 from outbox.requests.mass_refunds import cancel_event
+from outbox.requests.operators import pauses, replays
 from stripe_client.rate_limit.shared_budget import BucketState, TenantRate
 from tests.outbox.ops.console import browser as browsing
 from tests.outbox.ops.console.group_scene import group, queued_token, sent_token
@@ -69,21 +68,25 @@ def a_bad_day(scene: Scene, services: Services) -> dict[str, str]:
     scene.aftermath()
     letter = scene.dead_charge(with_history=True)
     oda = Operator(scene.db, services.ops, "oda")
-    charges, _ = oda.preview(DeadLetterFilter(kind="charge"), reason="Stripe is back since 14:05", rate_per_second=5)
-    judge(scene.db, charges)
-    oda.start(charges)
-    mine, _ = oda.preview(DeadLetterFilter(ids=(letter,)), reason="try one first")
-    judge(scene.db, mine)
-    orders, _ = oda.preview(DeadLetterFilter(source="orders"), reason="the order service is fixed")
-    oda.cancel(orders, reason="it is not fixed after all")
-    pause_actions.pause(
-        oda,
-        tenant_id=scene.tenants[0].tenant_id,
-        venue_id=None,
-        what="charges",
-        reason="a bot buys the whole first row, the promoter asked us to wait until he has called the police",
-        seconds=None,
-    )
+    with oda.transaction() as acting:
+        stripe_is_back = {"reason": "Stripe is back since 14:05", "rate_per_second": 5}
+        charges, _ = replays.preview(acting, DeadLetterFilter(kind="charge"), **stripe_is_back)
+    classify(scene.db, charges)
+    with oda.transaction() as acting:
+        replays.start(acting, charges)
+        mine, _ = replays.preview(acting, DeadLetterFilter(ids=(letter,)), reason="try one first")
+    classify(scene.db, mine)
+    with oda.transaction() as acting:
+        orders, _ = replays.preview(acting, DeadLetterFilter(source="orders"), reason="the order service is fixed")
+        replays.cancel(acting, orders, reason="it is not fixed after all")
+        pauses.pause(
+            acting,
+            tenant_id=scene.tenants[0].tenant_id,
+            venue_id=None,
+            what="charges",
+            reason="a bot buys the whole first row, the promoter asked us to wait until he has called the police",
+            seconds=None,
+        )
     case = scene.differences()
     scene.disputed(hours_left=400, inquiry=True)
     dispute = scene.disputed()
@@ -152,11 +155,8 @@ def everybodys_part(scene: Scene) -> UUID:
     )
     large = cut(scene, ends_in_days=30, amount_minor=250_000)
     with scene.db.ops_transaction() as tx:
-        held = (large.tenant_id, large.payment_id)
-        amount = Money(200_000, "eur")
-        release_requests.ask(
-            tx, *held, what="release", amount=amount, note="the tour is paid ahead", by="oda", waits=True
-        )
+        whose = (large.tenant_id, "release", large.payment_id, 200_000, "eur")
+        requests.ask(tx, NewOperatorRequest(*whose, note="the tour is paid ahead", by="oda"), awaits_approval=True)
     return on_its_way(scene).payment_id
 
 
@@ -206,13 +206,14 @@ def money_back(scene: Scene) -> UUID:
         mass_refund_steps.wait_for_balance(tx, run, reason=said, by="test")
         given = (tx, run, taken[0].payment_id)
         mass_refund_steps.refuse(*given, code="request_key_reused", reason="made before with other contents")
-    wish = NewRefundOrder(tenant.tenant_id, taken[1].payment_id, 4200, "eur", [], "duplicate", "paid twice", "rita")
+    whose = (tenant.tenant_id, "refund", taken[1].payment_id, 4200, "eur")
+    new = NewOperatorRequest(*whose, note="paid twice", by="rita", reason="duplicate")
     with scene.db.ops_transaction() as tx:
-        refund_requests.ask(tx, wish, awaits_approval=True)
+        requests.ask(tx, new, awaits_approval=True)
     return run.cancellation_id
 
 
-def judge(db: Database, batch_id: object) -> None:
+def classify(db: Database, batch_id: object) -> None:
     """What the worker does, without asking Stripe: most are safe, some are not."""
     classes = ["safe"] * 6 + ["already_done", "needs_new_key", "must_not"]
     with db.system_transaction() as tx:

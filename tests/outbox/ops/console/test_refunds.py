@@ -43,7 +43,7 @@ def test_an_operator_retries_a_failed_refund_once(as_: Any, scene: Scene, owner:
     again = oda.post(f"/refunds/{refund_id}/retry", {"reason": "new card"})
 
     assert (refused.status_code, asked.status_code, again.status_code) == (403, 303, 409)
-    assert owner.execute("SELECT state, note, retry_of FROM ops_refunds").fetchall() == [
+    assert owner.execute("SELECT state, note, retry_of FROM operator_requests").fetchall() == [
         ("asked", "new card", refund_id)
     ]
     assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'ops_refund'").fetchone() == (1,)
@@ -55,7 +55,7 @@ def test_a_large_refund_is_approved_by_somebody_else(as_: Any, scene: Scene, own
     (refund_id,) = owner.execute("SELECT refund_id FROM refunds").fetchone()  # type: ignore[misc]
     oda, ada = as_("oda", "operator", "approver"), as_("ada", "approver")
     oda.post(f"/refunds/{refund_id}/retry", {"reason": "new card"})
-    (request_id,) = owner.execute("SELECT request_id FROM ops_refunds").fetchone()  # type: ignore[misc]
+    (request_id,) = owner.execute("SELECT request_id FROM operator_requests").fetchone()  # type: ignore[misc]
 
     own = oda.post(f"/refunds/approvals/{request_id}")
     page, waiting = ada.get("/refunds").text, ada.get("/approvals").text
@@ -64,7 +64,7 @@ def test_a_large_refund_is_approved_by_somebody_else(as_: Any, scene: Scene, own
     assert (own.status_code, other.status_code) == (409, 303)
     assert "Approve this refund" in page
     assert "200.00 EUR" in waiting
-    assert owner.execute("SELECT state, approved_by FROM ops_refunds").fetchone() == ("asked", "ada")
+    assert owner.execute("SELECT state, approved_by FROM operator_requests").fetchone() == ("asked", "ada")
 
 
 def test_a_cancelled_event_is_followed_paused_resumed_and_stopped(as_: Any, scene: Scene) -> None:

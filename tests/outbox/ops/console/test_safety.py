@@ -17,7 +17,8 @@ from db.dead_letters import views as dead_letter_views
 from db.dead_letters.views import DeadLetterFilter
 from db.session import Database
 from outbox.ops.console.request_context import Services
-from outbox.ops.dead_letters.actions import Operator
+from outbox.ops.session import Operator
+from outbox.requests.operators import replays
 from tests import tokens
 from tests.outbox.ops.console.conftest import hidden_fields
 from tests.outbox.ops.console.scene import Scene
@@ -123,7 +124,8 @@ def test_what_came_from_outside_is_shown_as_text_on_every_page(
     evil = {"kind": EVIL, "reason": EVIL, "error_class": EVIL, "top_frame": EVIL, "queue": EVIL}
     letter = scene.bury(source="orders", payload=json.dumps({"a": EVIL}), original=b"evil", headers={"h": EVIL}, **evil)
     oda = as_("oda", "operator")
-    batch, _ = operator_of(services).preview(DeadLetterFilter(ids=(letter,)), reason=EVIL)
+    with Operator(services.db, services.ops, "oda").transaction() as acting:
+        batch, _ = replays.preview(acting, DeadLetterFilter(ids=(letter,)), reason=EVIL)
     with db.system_transaction() as tx:
         replay_batches.classify(tx, batch, letter, class_="must_not", proof=EVIL, amount_minor=None, currency=None)
     owner.execute("UPDATE tenants SET name = %s", [EVIL])
@@ -165,7 +167,3 @@ def test_the_console_loads_nothing_that_knows_a_stripe_key() -> None:
 def first_letter(db: Database) -> object:
     with db.ops_transaction() as tx:
         return dead_letter_views.find(tx, DeadLetterFilter(), limit=1)[0].dead_letter_id
-
-
-def operator_of(services: Services) -> Operator:
-    return Operator(services.db, services.ops, "oda")

@@ -56,7 +56,7 @@ def test_an_operator_asks_once_and_a_reader_never(as_: Any, scene: Scene, owner:
     unsaid = oda.post(f"/shares/payments/{payment.payment_id}/hold", {"reason": " "})
 
     assert (refused.status_code, asked.status_code, again.status_code, unsaid.status_code) == (403, 303, 409, 409)
-    rows = owner.execute("SELECT what, state, note, amount_minor FROM escrow_wishes").fetchall()
+    rows = owner.execute("SELECT kind, state, note, amount_minor FROM operator_requests").fetchall()
     assert rows == [("release", "asked", "paid ahead", 3_940)]
     assert owner.execute("SELECT count(*) FROM outbox WHERE kind = 'ops_escrow'").fetchone() == (1,)
     assert "A worker is processing it" in oda.get(asked.headers["location"]).text
@@ -66,22 +66,25 @@ def test_a_large_release_is_approved_by_somebody_else(as_: Any, scene: Scene, ow
     payment = cut(scene, ends_in_days=2, amount_minor=20_000)
     oda, ada = as_("oda", "operator", "approver"), as_("ada", "approver")
     asked = oda.post(f"/shares/payments/{payment.payment_id}/release", {"reason": "paid ahead"})
-    (wish,) = owner.execute("SELECT wish_id FROM escrow_wishes").fetchone()  # type: ignore[misc]
+    (wish,) = owner.execute("SELECT request_id FROM operator_requests").fetchone()  # type: ignore[misc]
 
+    waiting = ada.get("/approvals").text
     by_myself = oda.post(f"/shares/wishes/{wish}/approve", {})
     by_another = ada.post(f"/shares/wishes/{wish}/approve", {}, onto="/shares")
 
     assert "done=release_awaits_approval" in asked.headers["location"]
     assert (by_myself.status_code, by_another.status_code) == (409, 303)
-    assert owner.execute("SELECT state, approved_by FROM escrow_wishes").fetchall() == [("asked", "ada")]
+    assert "Release of" in waiting
+    assert "Nothing is waiting for approval" in ada.get("/approvals").text
+    assert owner.execute("SELECT state, approved_by FROM operator_requests").fetchall() == [("asked", "ada")]
 
 
 def test_a_release_that_waits_is_withdrawn(as_: Any, scene: Scene, owner: psycopg.Connection) -> None:
     payment = cut(scene, ends_in_days=2, amount_minor=20_000)
     oda = as_("oda", "operator")
     oda.post(f"/shares/payments/{payment.payment_id}/release", {"reason": "paid ahead"})
-    (wish,) = owner.execute("SELECT wish_id FROM escrow_wishes").fetchone()  # type: ignore[misc]
+    (wish,) = owner.execute("SELECT request_id FROM operator_requests").fetchone()  # type: ignore[misc]
 
     oda.post(f"/shares/wishes/{wish}/withdraw", {"reason": "a mistake"}, onto="/shares")
 
-    assert owner.execute("SELECT state, state_reason FROM escrow_wishes").fetchall() == [("withdrawn", "a mistake")]
+    assert owner.execute("SELECT state, state_reason FROM operator_requests").fetchall() == [("withdrawn", "a mistake")]

@@ -17,7 +17,7 @@ from messages.payments import ChargeRequested
 from outbox.sealing import Sealer, SealSettings
 from stripe_client.gateway import Gateway
 from tests import factories
-from tests.outbox.ops.conftest import Fleet, bury, judge
+from tests.outbox.ops.conftest import Fleet, bury, classify
 from tests.outbox.ops.scenario import workers_at_work
 
 WHY = ("--reason", "Stripe is back")
@@ -86,7 +86,7 @@ def test_a_filter_and_all_or_a_batch_do_not_go_together(fleet: Fleet, db: Databa
     assert fleet("dlq", "replay", letter, "--batch", letter, *WHY).code == 2
 
 
-def test_a_preview_that_no_worker_judges_says_so_and_leaves(fleet: Fleet, db: Database) -> None:
+def test_a_preview_that_no_worker_classifies_says_so_and_leaves(fleet: Fleet, db: Database) -> None:
     bury(db)
 
     answer = fleet("dlq", "preview", "--all", *WHY, "--wait", 0)
@@ -285,8 +285,8 @@ def test_missing_settings_and_a_database_that_is_away_have_their_own_codes(
 
 
 def _judged_batch(fleet: Fleet, db: Database, class_: str, *, amount_minor: int = 4200) -> str:
-    """Every open letter in one batch, judged by hand."""
+    """Every open letter in one batch, classified by hand."""
     fleet("dlq", "preview", "--all", *WHY, "--wait", 0)
     batch = str(batches(fleet)[0]["batch_id"])
-    judge(db, batch, class_, amount_minor=amount_minor)
+    classify(db, batch, class_, amount_minor=amount_minor)
     return batch

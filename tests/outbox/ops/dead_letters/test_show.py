@@ -10,7 +10,7 @@ from db.session import Database
 from outbox.ops.dead_letters.explanations import CAUSES, CLASSES
 from tests import factories
 from tests.conftest import ROOT
-from tests.outbox.ops.conftest import Fleet, bury, fail, judge
+from tests.outbox.ops.conftest import Fleet, bury, classify, fail
 
 
 def test_an_empty_desk_lists_nothing_and_is_well(fleet: Fleet) -> None:
@@ -187,5 +187,5 @@ def test_the_log_shows_who_did_what_and_why(fleet: Fleet, db: Database) -> None:
 def _previewed(fleet: Fleet, db: Database) -> str:
     fleet("dlq", "preview", "--all", "--reason", "a test", "--wait", 0)
     batch = str(fleet("dlq", "batches", "--json").json["batches"][0]["batch_id"])
-    judge(db, batch, "safe")
+    classify(db, batch, "safe")
     return batch

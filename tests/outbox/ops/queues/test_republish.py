@@ -105,7 +105,7 @@ def test_without_a_yes_or_with_nothing_found_nothing_is_queued(
 
     assert (unsure.code, nothing.code) == (1, 1)
     assert "payment.succeeded" in unsure.err
-    assert "nothing of the kind was told" in nothing.err
+    assert "no such event was published" in nothing.err
     assert owner.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
 
 

@@ -5,7 +5,7 @@ that fails, a key that is refused. Where only days would bring it, a time is mov
 from deploy.local.proofs.alerts.provoking import money, servers, shares, stripe, tokens, webhooks
 from deploy.local.proofs.alerts.provoking.provocation import Provocation
 
-# What is done last of a topic may leave something behind: a case, somebody who owes, a letter that died.
+# What is done last of a topic may leave something behind: a case, somebody who owes, a dead letter.
 PROVOCATIONS: tuple[Provocation, ...] = (
     *money.FIRST,
     *webhooks.FIRST,

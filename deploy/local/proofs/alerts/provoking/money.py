@@ -28,7 +28,7 @@ def _ledger_forged(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def _letters(scene: Scene) -> Iterator[None]:
+def _dead_letters(scene: Scene) -> Iterator[None]:
     scene.put("fleet.orders", b"this is no order")
     scene.put("webhooks", b"this is no message")
     yield
@@ -79,8 +79,8 @@ def _a_refund_waits_at_the_bank(scene: Scene) -> None:
     )
 
 
-# Before anything else can die; nobody takes these letters away.
-FIRST = (Provocation("an undecodable message", frozenset({"FleetMoneyDeadLetter", "FleetDeadLetter"}), _letters),)
+# Before anything else can die; nobody takes these dead letters away.
+FIRST = (Provocation("an undecodable message", frozenset({"FleetMoneyDeadLetter", "FleetDeadLetter"}), _dead_letters),)
 PROVOCATIONS = (
     Provocation("an entry is slipped into the ledger", frozenset({"FleetLedgerOutOfBalance"}), _ledger_forged),
     Provocation(

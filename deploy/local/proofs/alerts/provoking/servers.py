@@ -10,8 +10,8 @@ import psycopg
 
 from deploy.local.proofs.alerts.provoking.provocation import Provocation, orders, refunds, stopped
 from deploy.local.proofs.alerts.scene import Scene
-from deploy.local.proofs.chaos.back_office import Request
-from deploy.local.proofs.demo import sale
+from deploy.local.scenario.back_office import Request
+from deploy.local.scenario.orders import tenants
 
 
 @contextmanager
@@ -78,8 +78,8 @@ def _right_taken(scene: Scene) -> Iterator[None]:
 
 
 def _ask_api(scene: Scene) -> None:
-    """Somebody asks for money back, and hears a 5xx while the database is away."""
-    tenant_id = str(sale.tenants()[0].tenant_id)
+    """Somebody asks for money back, and gets a 5xx while the database is away."""
+    tenant_id = str(tenants()[0].tenant_id)
     scene.office.ask(Request(tenant_id, f"/payments/{uuid4()}/refunds", {}, str(uuid4())))
 
 

@@ -10,13 +10,12 @@ from uuid import uuid4
 
 from deploy.local.proofs.alerts.provoking.provocation import Provocation, give_back, say, stopped
 from deploy.local.proofs.alerts.scene import Scene
-from deploy.local.proofs.demo import sale
-from deploy.local.proofs.shares import group_story
+from deploy.local.scenario import groups, orders
 from messages.ids import PaymentId, TenantId
 from messages.reconciliation import ShareReconciliationDue
 from messages.shares import EscrowDue
 
-OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/proofs/shares/market.py: the second one has an escrow
+OPEN_SALE, HELD_SALE = "Pier 7", "Club Stage"  # deploy/local/scenario/recipients.py: the second one has an escrow
 RECONCILE_GRACE_SECONDS = 6.0  # a little more than the fleet of the proof has
 FUNDS_SECONDS = 2.0
 _PAID_OUT_TO_ARTISTS = """
@@ -107,7 +106,7 @@ def _bank_refuses_a_payout(scene: Scene) -> Iterator[None]:
 @contextmanager
 def _group_stands(scene: Scene) -> Iterator[None]:
     """A group's deadline is over, and no worker is there to see it."""
-    opened = group_story.groups(sale.publications(orders=1, seed=11, run=uuid4().hex), count=1, seed=1, run=uuid4().hex)
+    opened = groups.groups(orders.publications(orders=1, seed=11, run=uuid4().hex), count=1, seed=1, run=uuid4().hex)
     scene.service.publish_now(opened.opened)
     group_id = json.loads(opened.opened[0].body)["data"]["group_id"]
     scene.wait_one("SELECT 1 FROM groups WHERE group_id = %s", group_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.local.proofs.alerts.provoking.provocation import Provocation, give_back, orders, stopped
 from deploy.local.proofs.alerts.scene import Scene
-from deploy.local.proofs.mints.sale import wallet
+from deploy.local.scenario.minting import wallet
 from deploy.local.stack.chain import FUNDS_WEI
 from messages.ids import PaymentId, TenantId
 from messages.token_ids import keccak256

@@ -1,1 +1,0 @@
-"""The scaling policy of the manifests over real worker processes."""
