@@ -12,6 +12,13 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\\x00")
 
 
+def text_or_none(value: object) -> str | None:
+    r"""A value that should be text, storable. Bytes, which pika returns for what is no UTF-8, are escaped as `\xff`."""
+    if value is None:
+        return None
+    return storable(value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value))
+
+
 def storable_json(value: Any) -> Any:
     """The same JSON value with storable texts and keys; jsonb refuses NUL as text does."""
     if isinstance(value, str):

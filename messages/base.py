@@ -8,9 +8,10 @@ Neither carries card data, secrets or personal data beyond what its handler need
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from messages.ids import PaymentId, TenantId
+from messages.runtime import trace
 
 
 class WireModel(BaseModel):
@@ -53,6 +54,22 @@ class CloudEvent(WireModel):
     dataschema: str = Field(max_length=200)
     traceparent: str | None = Field(default=None, pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
     data: dict[str, Any]
+
+    @field_validator("datacontenttype", mode="before")
+    @classmethod
+    def _without_parameters(cls, told: object) -> object:
+        """Parameters say nothing about JSON, and null means not set (CloudEvents JSON format, 2.2)."""
+        return "application/json" if told is None else _media_type(told)
+
+    @field_validator("traceparent", mode="before")
+    @classmethod
+    def _ignored_unless_valid(cls, told: object) -> str | None:
+        """An invalid traceparent begins a new trace (https://www.w3.org/TR/trace-context/#traceparent-header)."""
+        return told if isinstance(told, str) and trace.is_traceparent(told) else None
+
+
+def _media_type(told: object) -> object:
+    return told.partition(";")[0].strip().lower() if isinstance(told, str) else told
 
 
 def dataschema(event_type: str, version: int) -> str:

@@ -4,7 +4,8 @@ dead letters. Workers do not use it (outbox/broker/dramatiq_broker.py).
 Phases: gather what is there (a batch, or what arrives within a few milliseconds), pass it to `take`, ack what was
 committed. Killed before the commit, the broker delivers again; killed after it, `take` must recognise the batch. While
 the database is unreachable the batch is held, neither acked nor rejected: a rejection would count as a delivery, and
-the delivery limit must outlast an outage.
+the delivery limit must outlast an outage. A batch that fails for any other reason is passed on one by one, and the
+message that fails again is set aside as a dead letter: it never stops its neighbours.
 """
 
 import time
@@ -18,6 +19,7 @@ import psycopg
 from loguru import logger
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
+from psycopg import errors
 
 from messages.runtime.cache import OptionalCacheSettings
 from outbox.broker import topology
@@ -30,6 +32,14 @@ NOT_FOUND = 404  # AMQP 0-9-1
 # How soon one who is asked to stop looks up from an empty queue.
 IDLE_SECONDS = 0.25
 AWAY_PAUSE_SECONDS = 1.0
+# Not the fault of a message: no connection, a timeout, or a schema that another release expects.
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +57,10 @@ class Consumer:
 
     Attributes:
         url: RABBITMQ_URL, possibly several nodes.
-        take: commits a batch, in the order of the queue, before it returns. It raises psycopg.Error when it cannot, and
-            is then called again with the same batch. An unexpected exception ends the process, and the broker delivers
-            the batch again.
+        take: commits a batch, in the order of the queue, before it returns. It raises psycopg.OperationalError while it
+            cannot, and is then called again with the same batch. After any other exception it is called with one
+            delivery at a time.
+        set_aside: commits a dead letter of a delivery on which `take` failed alone; it names the exception's class.
         batch: the most deliveries that `take` gets at once.
         prefetch: unacked deliveries the broker sends ahead (basic.qos); more than `batch`, so that the next one is
             ready.
@@ -61,6 +72,7 @@ class Consumer:
     url: str
     queue: str
     take: Callable[[list[Delivered]], None]
+    set_aside: Callable[[Delivered, Exception], None]
     batch: int
     prefetch: int
     linger_seconds: float = 0.0
@@ -123,8 +135,14 @@ class Consumer:
     def _note(self, batch: list[Delivered], fetched_ahead: int) -> None:
         """Record what is in hand, for `load`. A queue is in order: the first delivery that has a time is the oldest."""
         self._unacked = len(batch) + fetched_ahead
-        floats = (self.came_at(each) for each in batch) if self.came_at else iter(())
-        self._oldest_at = next((at for at in floats if at is not None), None)
+        self._oldest_at = next((at for each in batch if (at := self._came_at(each)) is not None), None)
+
+    def _came_at(self, delivered: Delivered) -> float | None:
+        """Only a figure for the scale signals: no message may fail because of it."""
+        try:
+            return self.came_at(delivered) if self.came_at else None
+        except Exception:  # noqa: BLE001  whatever the message holds
+            return None
 
     def _gather(self, channel: BlockingChannel) -> list[Delivered]:
         """Up to `batch` deliveries; empty when the queue was idle for IDLE_SECONDS, so that the caller can check for a
@@ -144,17 +162,47 @@ class Consumer:
         return gathered
 
     def _taken(self, connection: pika.BlockingConnection, batch: list[Delivered]) -> bool:
-        """Pass the batch to `take`, and hold it while the database is unreachable. False when asked to stop meanwhile:
-        the batch is then not acked, and closing the connection returns it to the queue.
+        """Pass the batch to `take`, one by one when it fails as a whole. False when asked to stop meanwhile: the batch
+        is then not acked, and closing the connection returns it to the queue.
         """
+        try:
+            return self._done(connection, lambda: self.take(batch))
+        except AMQPError:  # of the heartbeats while holding
+            raise
+        except Exception as error:  # noqa: BLE001  any error about a message is that message's
+            logger.warning("{} messages of {} taken one by one: {}", len(batch), self.queue, type(error).__name__)
+            return all(self._taken_alone(connection, each) for each in batch)
+
+    def _taken_alone(self, connection: pika.BlockingConnection, delivered: Delivered) -> bool:
+        try:
+            return self._done(connection, lambda: self.take([delivered]))
+        except AMQPError:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            logger.error("message of {} set aside: {}", self.queue, type(error).__name__)
+            failed = error
+        return self._set_aside(connection, delivered, failed)
+
+    def _set_aside(self, connection: pika.BlockingConnection, delivered: Delivered, failed: Exception) -> bool:
+        """While even this fails the message is held: acked without a dead letter it would be lost."""
+        while not self.stopping.is_set():
+            try:
+                return self._done(connection, lambda: self.set_aside(delivered, failed))
+            except AMQPError:
+                raise
+            except Exception as error:  # noqa: BLE001  as above
+                logger.error("message of {} cannot be set aside: {}", self.queue, type(error).__name__)
+                connection.sleep(AWAY_PAUSE_SECONDS)
+        return False
+
+    def _done(self, connection: pika.BlockingConnection, work: Callable[[], None]) -> bool:
+        """Do the work, retrying while the database is unreachable. False when asked to stop meanwhile."""
         while not self.stopping.is_set():
             beat(self.queue)
             try:
-                self.take(batch)
-            except psycopg.Error as error:
-                logger.warning(
-                    "database unavailable, holding {} messages of {}: {}", len(batch), self.queue, type(error).__name__
-                )
+                work()
+            except _AWAY as error:
+                logger.warning("database unavailable, holding messages of {}: {}", self.queue, type(error).__name__)
                 connection.sleep(AWAY_PAUSE_SECONDS)  # keeps the heartbeats going
                 continue
             return True

@@ -18,6 +18,7 @@ from db.dead_letters import dead_letters
 from db.dead_letters.dead_letters import DeadLetter
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.text import text_or_none
 from messages.queues import DEAD_LETTER_QUEUE, LARGEST_ORDER_BYTES, ORDERS_QUEUE, kind_to_message
 from messages.runtime import trace
 from messages.runtime.cache import OptionalCacheSettings
@@ -46,7 +47,10 @@ def drain(db: Database, url: str, sealer: Sealer) -> Consumer:
         for each in delivered:
             _bury(db, as_dead_letter(each.properties, each.body, sealer))
 
-    return Consumer(url, DEAD_LETTER_QUEUE, bury, batch=1, prefetch=PREFETCH, came_at=_died_at)
+    def set_aside(delivered: Delivered, error: Exception) -> None:
+        _bury(db, _unreadable(delivered.body, error, sealer))
+
+    return Consumer(url, DEAD_LETTER_QUEUE, bury, set_aside, batch=1, prefetch=PREFETCH, came_at=_died_at)
 
 
 def _died_at(delivered: Delivered) -> float | None:
@@ -69,6 +73,23 @@ def _bury(db: Database, dead_letter: DeadLetter) -> None:
     logger.error("broker dead-lettered a message: {}", dead_letter.reason)
 
 
+def _unreadable(body: bytes, error: Exception, sealer: Sealer) -> DeadLetter:
+    """A dead letter of the bytes alone, where what stands beside them could not be written down."""
+    return DeadLetter(
+        source="broker",
+        cause="undecodable",
+        reason=f"an unexpected {type(error).__name__} while the dead-lettered message was read",
+        payload=_readable(body),
+        original=body,
+        sealed=sealer.seal(body),
+        error_class=type(error).__name__,
+    )
+
+
+def _readable(body: bytes) -> str:
+    return redact_text(body[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace"))
+
+
 def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
     """The dead letter of a message that the broker set aside; cause and reason come from its `x-death` header and its
     bytes.
@@ -78,9 +99,8 @@ def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
     the bytes as they came. RabbitMQ's page on dead lettering describes `x-death`
     (https://www.rabbitmq.com/docs/dlx#effects).
     """
-    headers = properties.headers or {}
-    death = (headers.get("x-death") or [{}])[0]
-    queue, why = str(death.get("queue", "")), str(death.get("reason", ""))
+    death = _first_death(properties.headers)
+    queue, why = _word(death.get("queue")) or "", _word(death.get("reason")) or ""
     message = _dramatiq_fields(body)
     kind = _word(message["actor_name"]) if message else ("order.placed" if queue == ORDERS_QUEUE else None)
     cause, reason = _cause(queue, why, message)
@@ -91,7 +111,7 @@ def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
         source="broker",
         cause=cause,
         reason=reason,
-        payload=redact_text(original[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace")),
+        payload=_readable(original),
         original=original,
         sealed=sealer.seal(original),
         message_id=_word(message["message_id"] if message else properties.message_id),
@@ -103,6 +123,13 @@ def as_dead_letter(properties: Any, body: bytes, sealer: Sealer) -> DeadLetter:
         trace_id=_word(options.get("trace_id")),
         headers=_headers(death, options),
     )
+
+
+def _first_death(headers: dict[str, Any] | None) -> dict[str, Any]:
+    """What the broker tells of the latest death; a publisher may have put anything in its place."""
+    deaths = (headers or {}).get("x-death")
+    first = deaths[0] if isinstance(deaths, list) and deaths else None
+    return first if isinstance(first, dict) else {}
 
 
 def _headers(death: dict[str, Any], options: dict[str, Any]) -> dict[str, object]:
@@ -143,7 +170,8 @@ def _word(value: object) -> str | None:
     """A name or id of foreign origin, made safe for a text column and its index: redacted, no NUL, at most LONGEST_WORD
     long.
     """
-    return None if value is None else redact_text(str(value)).replace("\x00", "\\x00")[:LONGEST_WORD]
+    text = text_or_none(value)
+    return None if text is None else redact_text(text)[:LONGEST_WORD]
 
 
 def _counter(value: object) -> int | str | None:
@@ -162,7 +190,7 @@ def _uuid(payload: object, key: str) -> UUID | None:
 
 def _told(death: dict[str, Any]) -> dict[str, object]:
     """The parts of the broker's `x-death` entry that an operator needs, as JSON."""
-    return {key: str(value) for key, value in death.items() if key in {"queue", "reason", "count", "exchange"}}
+    return {key: _word(value) for key, value in death.items() if key in {"queue", "reason", "count", "exchange"}}
 
 
 def _dead_letters(

@@ -4,19 +4,21 @@ One round is one transaction: lock free lanes, read the oldest due rows, publish
 confirmed ones in one statement (a few batches in a row while there is a backlog), commit. The claim stays open until
 the broker has confirmed (the one stated exception to M6, bounded by the confirm timeout). Killed anywhere before the
 commit, the rows stay and are published again: consumers are idempotent, so twice is harmless and never is impossible.
-Several relays share the lanes.
+Several relays share the lanes. A row that can never be published or settled is set aside, and its neighbours go on.
 
 It never acts on a payload, never decides about retries (a retry is a row with a later due time, written by the actor),
 and has a database role that reaches the outbox tables only.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event
 
 from loguru import logger
 from psycopg import Error as DatabaseError
+from psycopg import InterfaceError, OperationalError, ProgrammingError
 
 from db.notify import Listener
 from db.queue import outbox as outbox_table
@@ -106,8 +108,12 @@ class Relay:
                 logger.warning("broker unavailable, outbox rows stay pending: {}", error)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
-            except DatabaseError as error:
+            except (OperationalError, InterfaceError) as error:
                 logger.warning("database unavailable: {}", type(error).__name__)
+                self.stopping.wait(AWAY_PAUSE_SECONDS)
+                continue
+            except DatabaseError as error:  # not about a row: those are isolated
+                logger.error("the database rejects the relay's statements: {}", type(error).__name__)
                 self.stopping.wait(AWAY_PAUSE_SECONDS)
                 continue
             if published < BATCH and self._may_sleep and not self.stopping.is_set():
@@ -179,7 +185,7 @@ class Relay:
         floor = self._floor_of(one.lanes)
         if floor is None:
             one.floor = outbox_table.clock(tx) - LOOK_BACK
-        return outbox_table.due(tx, one.lanes, not_older_than=floor, limit=BATCH)
+        return _publishable(tx, outbox_table.due(tx, one.lanes, not_older_than=floor, limit=BATCH))
 
     def _following(self, tx: Tx, one: _Round, rows: list[outbox_table.DueRow]) -> list[outbox_table.DueRow]:
         """The batch after this one, unless this is the last: there is no more, or the round has become long enough."""
@@ -187,7 +193,8 @@ class Relay:
         if len(rows) < BATCH or one.batches + 1 >= LONGEST_ROUND or took > LONGEST_ROUND_SECONDS:
             return []
         last = rows[-1]
-        return outbox_table.due(tx, one.lanes, not_older_than=last.due_at, after_id=last.id, limit=BATCH)
+        rows = outbox_table.due(tx, one.lanes, not_older_than=last.due_at, after_id=last.id, limit=BATCH)
+        return _publishable(tx, rows)
 
     def _begin(self, rows: list[outbox_table.DueRow]) -> None:
         crash_point("relay.before_publish")
@@ -206,13 +213,49 @@ class Relay:
         return min((floor for floor in floors if floor), default=None) if all(floors) else None
 
 
+def _publishable(tx: Tx, rows: list[outbox_table.DueRow]) -> list[outbox_table.DueRow]:
+    """These rows but for those that no broker can take: one of them would close the channel of all."""
+    for row in rows:
+        if row.defect is not None:
+            _set_aside(tx, row.id, row.defect)
+    return [row for row in rows if row.defect is None]
+
+
 def _settle(tx: Tx, rows: list[outbox_table.DueRow], refused: set[int]) -> None:
     """Delete the confirmed rows, and give the refused ones a new due time. `refused` holds positions in `rows`, not
     ids.
     """
-    outbox_table.settle(tx, [row.id for position, row in enumerate(rows) if position not in refused])
-    if refused:
-        outbox_table.put_back(tx, [rows[position].id for position in refused], seconds=REFUSED_PAUSE_SECONDS)
+    _isolated(tx, [row.id for position, row in enumerate(rows) if position not in refused], outbox_table.settle)
+    _isolated(tx, [rows[position].id for position in refused], _put_back)
+
+
+def _put_back(tx: Tx, ids: list[int]) -> None:
+    outbox_table.put_back(tx, ids, seconds=REFUSED_PAUSE_SECONDS)
+
+
+def _isolated(tx: Tx, ids: list[int], act: Callable[[Tx, list[int]], object]) -> None:
+    """Do it for all rows, or for one after the other when it fails; the row that fails alone is set aside.
+
+    The rows are published already: rolled back, the neighbours of a bad one would be published again and again.
+    """
+    if not ids:
+        return
+    try:
+        with tx.transaction():
+            act(tx, ids)
+    except (OperationalError, InterfaceError, ProgrammingError):  # the connection, or a statement: of no row
+        raise
+    except DatabaseError as error:
+        if len(ids) == 1:
+            _set_aside(tx, ids[0], f"its settlement fails: {type(error).__name__}")
+            return
+        for each in ids:
+            _isolated(tx, [each], act)
+
+
+def _set_aside(tx: Tx, row_id: int, because: str) -> None:
+    logger.error("outbox row {} set aside: {}", row_id, because)
+    outbox_table.set_aside(tx, row_id, because=because)
 
 
 def _outgoing(row: outbox_table.DueRow) -> Outgoing:

@@ -16,9 +16,12 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from db.session import Tx, ring_after_commit
+from messages.queues import EVENTS_EXCHANGE
 
 # db/queue/published_events.py computes the same lane in SQL (the id's last byte & 7): change both, and outbox_lanes.
 LANES = 8
+LONGEST_ROUTING_KEY = 255  # bytes; AMQP's short string
+LARGEST_BODY = 16 << 20  # bytes; RabbitMQ's max_message_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,17 @@ class DueRow:
     routing_key: str
     message_id: UUID
     body: bytes
+
+    @property
+    def defect(self) -> str | None:
+        """Why no broker can take this row; None for every row that the table's check lets in."""
+        if self.exchange not in ("", EVENTS_EXCHANGE):
+            return "its exchange is none that we publish to"
+        if len(self.routing_key.encode()) > LONGEST_ROUTING_KEY:
+            return f"its routing key is longer than {LONGEST_ROUTING_KEY} bytes"
+        if len(self.body) > LARGEST_BODY:
+            return f"its body is larger than {LARGEST_BODY} bytes"
+        return None
 
 
 _INSERT = """
@@ -201,6 +215,18 @@ def put_back(tx: Tx, ids: Sequence[int], *, seconds: float) -> None:
         WHERE id = ANY (%(ids)s)
         """,
         {"ids": list(ids), "seconds": seconds},
+    )
+
+
+def set_aside(tx: Tx, row_id: int, *, because: str) -> None:
+    """This row can never be published or settled: it stays for a person to see, counted as refused, and never due."""
+    tx.execute(
+        """
+        UPDATE outbox
+        SET refusals = refusals + 1, due_at = '2999-01-01 00:00:00+00', set_aside_because = %(because)s
+        WHERE id = %(id)s
+        """,
+        {"id": row_id, "because": because},
     )
 
 

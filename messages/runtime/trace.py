@@ -16,6 +16,7 @@ from typing import Protocol
 
 _FORM = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_FORM = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_OCTET = re.compile(r"[0-9a-f]{2}")
 _NOBODY: Mapping[str, str] = {}
 
 Attributes = Mapping[str, str | int | bool]
@@ -132,6 +133,15 @@ def is_trace_id(text: str) -> bool:
 
 def is_span_id(text: str) -> bool:
     return _SPAN_FORM.fullmatch(text) is not None
+
+
+def is_traceparent(header: str) -> bool:
+    """Whether it has the form of version 00, with ids that are not all zero; version ff is invalid."""
+    match header.split("-"):
+        case [version, trace_id, span_id, flags]:
+            octets = _OCTET.fullmatch(version) and _OCTET.fullmatch(flags)
+            return bool(octets) and version != "ff" and is_trace_id(trace_id) and is_span_id(span_id)
+    return False
 
 
 def traceparent(trace_id: str, span_id: str | None) -> str:

@@ -68,6 +68,12 @@ def accept(db: Database, batch: Sequence[IncomingEvent], sealer: Sealer | None =
     return [outcomes[position] for position in range(len(batch))]
 
 
+def set_aside(db: Database, sealer: Sealer | None, incoming: IncomingEvent, error: Exception) -> OrderOutcome:
+    """Dead-letter an event on which `accept` failed. The reason names the error's class; its text may quote data."""
+    reason = f"an unexpected {type(error).__name__} while the event was accepted; replay it once the cause is fixed"
+    return _bury(db, sealer, incoming, reason, cause="gave_up")
+
+
 def _resolve_replays(db: Database, taken: list[IncomingEvent]) -> None:
     """Close the dead letters whose replayed events were accepted this time, each in a system transaction of its own."""
     for replay_of in [incoming.replay_of for incoming in taken if incoming.replay_of is not None]:
@@ -135,7 +141,12 @@ def _accept_together(db: Database, tenant_id: TenantId, events: list[DecodedEven
 
 
 def _bury(
-    db: Database, sealer: Sealer | None, incoming: IncomingEvent, reason: str, event: DecodedEvent | None = None
+    db: Database,
+    sealer: Sealer | None,
+    incoming: IncomingEvent,
+    reason: str,
+    event: DecodedEvent | None = None,
+    cause: str | None = None,
 ) -> OrderOutcome:
     """Store an event that cannot be accepted, redacted, with its reason, where an operator sees it.
 
@@ -147,7 +158,7 @@ def _bury(
         payload=redact_text(incoming.body[:LARGEST_ORDER_BYTES].decode("utf-8", errors="backslashreplace")),
         original=incoming.body,
         sealed=sealer.seal(incoming.body) if sealer else None,
-        cause="refused" if event else "undecodable",
+        cause=cause or ("refused" if event else "undecodable"),
         queue=ORDERS_QUEUE,
         tenant_id=event.tenant_id if event else None,
         message_id=event.event.id if event else incoming.reference,

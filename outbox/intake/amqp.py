@@ -12,12 +12,13 @@ from loguru import logger
 
 from db.session import Database
 from db.settings import DatabaseSettings
+from db.text import text_or_none
 from messages.queues import ORDERS_QUEUE
 from messages.runtime.cache import OptionalCacheSettings
 from outbox.broker import topology
 from outbox.broker.settings import BrokerSettings
 from outbox.consumer import Consumer, Delivered
-from outbox.intake.accept import accept
+from outbox.intake.accept import accept, set_aside
 from outbox.intake.order_events import IncomingEvent
 from outbox.monitoring.checks import broker_check, database_check
 from outbox.process.metrics import INTAKE_ORDERS
@@ -38,8 +39,12 @@ def order_intake(db: Database, url: str, sealer: Sealer | None = None) -> Consum
         for outcome in OrderOutcome:
             INTAKE_ORDERS.labels(outcome.value).inc(outcomes.count(outcome))
 
+    def fail(delivered: Delivered, error: Exception) -> None:
+        outcome = set_aside(db, sealer, _incoming(delivered), error)
+        INTAKE_ORDERS.labels(outcome.value).inc()
+
     return Consumer(
-        url, ORDERS_QUEUE, take, batch=BATCH, prefetch=2 * BATCH, linger_seconds=LINGER_SECONDS, came_at=_came_at
+        url, ORDERS_QUEUE, take, fail, batch=BATCH, prefetch=2 * BATCH, linger_seconds=LINGER_SECONDS, came_at=_came_at
     )
 
 
@@ -59,7 +64,7 @@ def _incoming(delivered: Delivered) -> IncomingEvent:
     """The order service publishes to its exchange; what arrives by the default exchange is a replayed or postponed
     event.
     """
-    message_id = delivered.properties.message_id
+    message_id = text_or_none(delivered.properties.message_id)
     return IncomingEvent(delivered.body, message_id, _uuid(message_id) if delivered.method.exchange == "" else None)
 
 
