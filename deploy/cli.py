@@ -6,13 +6,13 @@ no worker, and a broken package breaks only its own subcommand.
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from deploy.proof_commands import PROOFS
 from outbox.ops import cli
 
 WORKSHOP = "deploy.local"
@@ -42,20 +42,11 @@ Scale = Annotated[
     ),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="return once everything is ready, and leave it running")]
-Orders = Annotated[int, typer.Option(min=1, max=1_000_000, help="number of valid orders to publish")]
-Resales = Annotated[int, typer.Option(min=0, max=1_000_000, help="number of those orders that are resold")]
-Groups = Annotated[int, typer.Option(min=0, max=100_000, help="number of group payments")]
-PerSecond = Annotated[float, typer.Option("--rate", min=0.1, max=5_000, help="events published per second")]
 Seed = Annotated[int, typer.Option(help="random seed; the same seed repeats the same run")]
-Faults = Annotated[bool, typer.Option(help="let the Stripe emulator drop responses, fail, and reorder webhooks")]
-Keep = Annotated[bool, typer.Option("--keep", help="leave the fleet running afterwards")]
 OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order service's log, to compare with")]
 AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, unexpected, unexplained_minor as JSON")]
 Quick = Annotated[bool, typer.Option("--quick", help="two short passes instead of five")]
 Out = Annotated[Path, typer.Option(help="file to write the results to")]
-Minutes = Annotated[float, typer.Option(min=0.5, max=600, help="start no new fault after this time")]
-Only = Annotated[str, typer.Option(metavar="CASE,CASE", help="run only these cases, by key or number")]
-ListCases = Annotated[bool, typer.Option("--list", help="list all cases and exit")]
 Tenant = Annotated[UUID, typer.Option("--tenant", help="the tenant that the token gives access to")]
 Roles = Annotated[list[str], typer.Option("--role", help="buyer, venue_staff, finance or service; repeatable")]
 Venues = Annotated[
@@ -82,36 +73,18 @@ RecipientsEach = Annotated[float, typer.Option(min=0, max=100, help="recipients 
 Plot = Annotated[Path | None, typer.Option(help="draw the result to this .svg or .png file")]
 PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders per second at the peak")]
-WritePage = Annotated[bool, typer.Option("--write", help="write the results to deploy/docs/alerts-proof.md")]
 UntilAtRest = Annotated[
     float, typer.Option(min=0, help="repeat for up to this many seconds, until no work is in flight")
 ]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write the full report to this file, as JSON")]
 
 
-# `fleet prove NAME`, and the name that the same command had before, which stays.
-_PROOFS = {
-    "demo": "demo",
-    "day": "day",
-    "shares": "shares-proof",
-    "mints": "mints-proof",
-    "autoscale": "autoscale-proof",
-    "alerts": "alerts-proof",
-    "chaos": "chaos",
-}
 # These start the one-machine stack themselves, or use the servers of the environment.
-_MAKE_THE_STACK = {"up", "down", "bench", "prove", *_PROOFS.values()}
+_MAKE_THE_STACK = {"up", "down", "bench", "prove", *(alias for alias, _ in PROOFS.values())}
 
-
-def proof(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Two commands of one function: `fleet prove NAME`, and the one it had before."""
-
-    def register(command: Callable[..., None]) -> Callable[..., None]:
-        proofs.command(name)(command)
-        app.command(_PROOFS[name], help=f"{(command.__doc__ or '').strip()} The same as `fleet prove {name}`.")(command)
-        return command
-
-    return register
+for _name, (_alias, _command) in PROOFS.items():
+    proofs.command(_name)(_command)
+    app.command(_alias, help=f"{(_command.__doc__ or '').strip()} The same as `fleet prove {_name}`.")(_command)
 
 
 @app.callback()
@@ -163,60 +136,12 @@ def verify(orders: OrderLog = None, as_json: AsJson = False, report: ReportFile 
     raise typer.Exit(check(orders, as_json=as_json, report_file=report, wait_seconds=wait))
 
 
-@proof("demo")
-def demo(orders: Orders = 400, rate: PerSecond = 25, seed: Seed = 7, faults: Faults = True, keep: Keep = False) -> None:
-    """Start the fleet, run a seeded on-sale, show its progress, and verify the result."""
-    from deploy.local.proofs.demo.proof import Plan, prove
-
-    raise typer.Exit(prove(Plan(orders=orders, rate=rate, seed=seed, faults=faults, keep=keep)))
-
-
-@proof("day")
-def day(orders: Orders = 5_000, rate: PerSecond = 25, seed: Seed = 7, keep: Keep = False) -> None:
-    """Run a seeded day of sales, refunds, disputes, lost webhooks and payouts, and reconcile the books."""
-    from deploy.local.proofs.day import Plan, prove
-
-    raise typer.Exit(prove(Plan(orders=orders, rate=rate, seed=seed, keep=keep)))
-
-
-@proof("shares")
-def shares_proof(
-    sales: Orders = 3_000,
-    resales: Resales = 1_000,
-    groups: Groups = 100,
-    rate: PerSecond = 25,
-    seed: Seed = 7,
-    keep: Keep = False,
-) -> None:
-    """Run seeded sales, resales, refunds, disputes and payouts; verify that every party received exactly its share."""
-    from deploy.local.proofs.shares import Plan, prove
-
-    raise typer.Exit(prove(Plan(sales=sales, resales=resales, groups=groups, rate=rate, seed=seed, keep=keep)))
-
-
 @app.command()
 def bench(quick: Quick = False, out: Out = Path("bench.json")) -> None:
     """Benchmark the fleet on this machine against the limits of the same run; also writes the results as JSON."""
     from deploy.local.bench.__main__ import main
 
     main([*(["--quick"] if quick else []), "--out", str(out)])
-
-
-@proof("chaos")
-def chaos(
-    seed: Seed = 1,
-    minutes: Minutes = 10,
-    orders: Orders = 2000,
-    only: Only = "",
-    as_json: AsJson = False,
-    show_list: ListCases = False,
-) -> None:
-    """Inject every known fault under load, in a seeded order, and verify the result after each."""
-    from deploy.local.proofs.chaos.plan import Plan
-    from deploy.local.proofs.chaos.run import list_cases, prove
-
-    keys = tuple(key.strip() for key in only.split(",") if key.strip())
-    raise typer.Exit(list_cases() if show_list else prove(Plan(seed, minutes, orders, keys), as_json=as_json))
 
 
 @app.command()
@@ -237,14 +162,6 @@ def capacity(
     raise typer.Exit(capacity(orders_per_second, site, as_json=as_json))
 
 
-@proof("autoscale")
-def autoscale_proof(seed: Seed = 1, orders: Orders = 400, as_json: PlainJson = False) -> None:
-    """Autoscale real workers on this machine under a burst of orders, with the manifests' policy, and verify."""
-    from deploy.local.proofs.autoscale import prove
-
-    raise typer.Exit(prove(seed, orders, as_json=as_json))
-
-
 @simulation.command("on-sale")
 def simulate_on_sale(seed: Seed = 1, peak: Peak = 200, plot: Plot = None, as_json: PlainJson = False) -> None:
     """Simulate an on-sale that ramps up in ten seconds, with Stripe's limits and the manifests' autoscaling."""
@@ -260,27 +177,6 @@ def schema_wait(seconds: Seconds = 600) -> None:
     from deploy.shipping import wait_for_schema
 
     raise typer.Exit(wait_for_schema(seconds))
-
-
-@proof("mints")
-def mints_proof(
-    tickets: Annotated[int, typer.Option(min=1, max=1_000_000, help="number of paid tickets")] = 2_000,
-    minters: Annotated[int, typer.Option(min=1, max=32, help="number of concurrent minters")] = 8,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Mint thousands of paid tickets while processes crash and the chain fails, and verify the number of tokens."""
-    from deploy.local.proofs.mints.proof import Plan, prove
-
-    raise typer.Exit(prove(Plan(tickets, minters, seed), as_json=as_json))
-
-
-@proof("alerts")
-def alerts_proof(only: Only = "", write: WritePage = False) -> None:
-    """Trigger every alert on a separate stack with a real Prometheus, and list those that fired."""
-    from deploy.local.proofs.alerts.proof import prove
-
-    raise typer.Exit(prove(only, write=write))
 
 
 @tenants.command("import")
