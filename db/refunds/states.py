@@ -15,14 +15,10 @@ from enum import StrEnum
 from db.lifecycle import RespelledState, legal_moves
 
 
+# `refused` is ours: Stripe did not accept the request. `failed` and `canceled` are Stripe's: it accepted and undid it.
+# The others are named as Stripe names them (docs.stripe.com/api/refunds/object#refund_object-status). No docstring:
+# it would become the description of the schema in the OpenAPI document.
 class RefundState(StrEnum):
-    """`refused` is ours: Stripe did not accept the request.
-
-    `failed` and `canceled` are Stripe's: it accepted and undid it.
-
-    The others are named as Stripe names them (docs.stripe.com/api/refunds/object#refund_object-status).
-    """
-
     REQUESTED = "requested"
     SENDING = "sending"
     PENDING = "pending"
