@@ -12,7 +12,7 @@ from uuid import UUID
 
 import typer
 
-from deploy.proof_commands import PROOFS
+from deploy.proof_commands import PROOFS, AsJson, PlainJson, Seed
 from outbox.ops import cli
 
 WORKSHOP = "deploy.local"
@@ -42,9 +42,7 @@ Scale = Annotated[
     ),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="return once everything is ready, and leave it running")]
-Seed = Annotated[int, typer.Option(help="random seed; the same seed repeats the same run")]
 OrderLog = Annotated[Path | None, typer.Option("--orders", help="the order service's log, to compare with")]
-AsJson = Annotated[bool, typer.Option("--json", help="print lost, duplicated, unexpected, unexplained_minor as JSON")]
 Quick = Annotated[bool, typer.Option("--quick", help="two short passes instead of five")]
 Out = Annotated[Path, typer.Option(help="file to write the results to")]
 Tenant = Annotated[UUID, typer.Option("--tenant", help="the tenant that the token gives access to")]
@@ -71,7 +69,6 @@ StripeSeconds = Annotated[
 Cores = Annotated[float, typer.Option(min=0.1, help="CPU cores of the database server")]
 RecipientsEach = Annotated[float, typer.Option(min=0, max=100, help="recipients per order, with one transfer each")]
 Plot = Annotated[Path | None, typer.Option(help="draw the result to this .svg or .png file")]
-PlainJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Peak = Annotated[float, typer.Option(min=1, help="orders per second at the peak")]
 UntilAtRest = Annotated[
     float, typer.Option(min=0, help="repeat for up to this many seconds, until no work is in flight")
