@@ -15,7 +15,7 @@ royalties = typer.Typer(no_args_is_help=True, help="Royalty rules.")
 
 KEPT_BY = ("event", "unknown_end", "dispute", "refund", "cancellation", "cancelled_event", "group", "person", "all")
 PaymentId = Annotated[UUID, typer.Argument(metavar="PAYMENT", help="the payment's id")]
-WishId = Annotated[UUID, typer.Argument(metavar="REQUEST", help="the request's id")]
+RequestId = Annotated[UUID, typer.Argument(metavar="REQUEST", help="the request's id")]
 RecipientId = Annotated[UUID, typer.Argument(metavar="RECIPIENT", help="recipient id or venue id")]
 KeptBy = Annotated[str, typer.Option("--kept-by", metavar="REASON", help=f"reason for escrow: {', '.join(KEPT_BY)}")]
 Tenant = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="tenant id")]
@@ -72,22 +72,22 @@ def hold(
 
 @escrow.command("approve")
 def approve(
-    wish: WishId, operator: Operator = None, yes: Yes = False, wait: Patience = 60, as_json: AsJson = False
+    request_id: RequestId, operator: Operator = None, yes: Yes = False, wait: Patience = 60, as_json: AsJson = False
 ) -> None:
     """Approve a release that another operator requested and that requires a second person."""
     from outbox.ops.approvals import approve
     from outbox.ops.prompts import CommandOptions
 
-    approve(wish, CommandOptions(operator, None, yes, as_json, wait), wait=True)
+    approve(request_id, CommandOptions(operator, None, yes, as_json, wait), wait=True)
 
 
 @escrow.command("withdraw")
-def withdraw(wish: WishId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
+def withdraw(request_id: RequestId, operator: Operator = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Withdraw a release request that awaits approval."""
     from outbox.ops.approvals import withdraw
     from outbox.ops.prompts import CommandOptions
 
-    withdraw(wish, CommandOptions(operator, reason, as_json=as_json))
+    withdraw(request_id, CommandOptions(operator, reason, as_json=as_json))
 
 
 @recipients.command("list")
