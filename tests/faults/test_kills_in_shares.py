@@ -19,6 +19,7 @@ from outbox.append import append
 from outbox.requests.refunds import request_refund
 from tests.faults.points import CLAWBACK, ESCROW, PAID_ON, PAYING, SHARES_COMPARED, STATEMENTS, points_of
 from tests.journeys.fleet import Fleet
+from tests.workers.reconciliation.scenario import begin_run
 
 ORDERS = 2
 
@@ -174,10 +175,8 @@ def test_a_week_is_settled_once(fleet: Fleet, band: UUID) -> None:
 def test_a_comparison_of_shares_that_dies_goes_on_where_it_stood(fleet: Fleet, band: UUID) -> None:
     sold = sell(fleet)
     all_settled(fleet, sold, [])
-    fleet.change(
-        "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
-        "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
-    )
+    with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
+        begin_run(owner, "shares_rolling", until="1 hour")
     points = points_of(SHARES_COMPARED)
     die_at(fleet, points)
 

@@ -14,7 +14,7 @@ from messages.orders import RefundOfOrderRequested
 from messages.reconciliation import EventSweepDue, ShareReconciliationDue
 from tests.journeys.fleet import Fleet
 from tests.journeys.truth import assert_clean
-from tests.workers.reconciliation.scenario import at_once, cases_of
+from tests.workers.reconciliation.scenario import at_once, begin_run, cases_of
 from workers.shares.reconcile import reconcile_shares
 from workers.webhooks.event_sweep import sweep_events
 
@@ -81,10 +81,8 @@ def compare_shares(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     back.
     """
     at_once(monkeypatch)
-    fleet.change(
-        "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
-        "('shares_rolling', now() - interval '1 hour', now() + interval '1 hour', now() - interval '1 hour')"
-    )
+    with psycopg.connect(fleet.owner_url, autocommit=True) as owner:
+        begin_run(owner, "shares_rolling", until="1 hour")
     reconcile_shares(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), fleet.db, fleet.gateway)
     return [case for case in cases_of(fleet.db) if case.type == CaseType.SHARE_DIFFERS]
 

@@ -13,7 +13,7 @@ from db.session import Database
 from db.tenants.tenants import Tenant
 from deploy.local.stripe.control import EmulatorControl
 from messages.payments import ChargeRequested
-from messages.reconciliation import PayoutsDue, ReconcileDue
+from messages.reconciliation import PayoutsDue
 from messages.verdicts import TryAgain
 from messages.webhooks import WebhookReceived
 from outbox.intake.stripe_events import receive
@@ -21,10 +21,10 @@ from stripe_client.gateway import Gateway
 from tests import factories
 from tests.workers.conftest import Ledgers
 from tests.workers.payouts.scenario import AT_ONCE, at_stripe, cases_of, charge_by_hand, journals, pay_out
+from tests.workers.reconciliation.scenario import reconcile_now
 from tests.workers.webhooks.scenario import events_of, verified
 from workers.payments.charge import charge
 from workers.payouts.payouts import reconcile_payouts
-from workers.reconciliation.reconcile import reconcile
 from workers.webhooks.webhook import webhook
 
 Run = Callable[[], None]
@@ -248,12 +248,8 @@ def test_booked_payouts_leave_the_comparison_and_the_trial_balance_in_peace(
     run()
     stripe_control.finish_payout(payout["id"], "failed", code="no_account")
     run()
-    owner.execute(
-        "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) "
-        "VALUES ('rolling', now() - interval '1 hour', now() + interval '1 day', now() - interval '1 hour')"
-    )
 
-    reconcile(ReconcileDue(span="rolling", due_at=datetime.now(UTC)), db, gateway)
+    reconcile_now(db, gateway, owner, until="1 day")
 
     assert cases_of(db) == []
     assert sum(book_of.balances().values()) == 0

@@ -12,7 +12,7 @@ from deploy.local.stripe.control import EmulatorControl
 from messages.reconciliation import ShareReconciliationDue
 from stripe_client.gateway import Gateway
 from tests.workers.disputes.scenario import look
-from tests.workers.reconciliation.scenario import at_once, cases_of, reconcile_now
+from tests.workers.reconciliation.scenario import at_once, begin_run, cases_of, reconcile_now
 from tests.workers.shares.scenario import Market, market, royalty
 from workers.reconciliation import run_loop
 from workers.shares import reconcile as share_reconcile
@@ -32,10 +32,7 @@ def compare(place: Market, monkeypatch: pytest.MonkeyPatch) -> Run:
     at_once(monkeypatch)
 
     def once() -> list[Case]:
-        place.owner.execute(
-            "INSERT INTO reconciliation_runs (span, window_from, window_until, searched_until) VALUES "
-            "('shares_rolling', now() - interval '1 hour', now() + interval '9 days', now() - interval '1 hour')"
-        )
+        begin_run(place.owner, "shares_rolling", until="9 days")
         reconcile_shares(ShareReconciliationDue(span="rolling", due_at=datetime.now(UTC)), place.db, place.gateway)
         return cases_of(place.db)
 
